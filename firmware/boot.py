@@ -1,0 +1,4 @@
+# Runs before main.py, also when main.py is interrupted: keep it free of anything that can fail.
+import gc
+
+gc.collect()

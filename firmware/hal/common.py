@@ -1,0 +1,76 @@
+"""The hardware room: builds buses, pins, radio and watchdog from the rendered board; only hal imports machine."""
+
+import machine
+import network
+from micropython import const
+
+_REPL_FEED_MS = const(2000)
+_RESET_NAMES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
+
+
+class Hal:
+    """What every MicroPython port answers alike; a port's own file changes what differs."""
+
+    WATCHDOG_MAX_MS = 8000
+    TIMER = -1  # a virtual one, where the port has them
+
+    def __init__(self, board):
+        self.board = board
+        self._buses = {}
+        self._watchdog = None
+
+    def bus(self, name):
+        """The bus that the board file calls `name` ("spi0", "i2c0", "uart1"), made once.
+
+        Raises ValueError when the board has no such bus.
+        """
+        if name not in self._buses:
+            if name not in self.board.BUSES:
+                raise ValueError("board {} has no bus {}".format(self.board.NAME, name))
+            kind, number, *wires = self.board.BUSES[name]
+            self._buses[name] = getattr(self, "_" + kind)(number, *wires)
+        return self._buses[name]
+
+    def _spi(self, number, sck, mosi, miso, baudrate):
+        pin = machine.Pin
+        return machine.SPI(number, baudrate=baudrate, polarity=1, phase=1, sck=pin(sck), mosi=pin(mosi), miso=pin(miso))
+
+    def _i2c(self, number, scl, sda, frequency):
+        return machine.I2C(number, scl=machine.Pin(scl), sda=machine.Pin(sda), freq=frequency)
+
+    def _uart(self, number, tx, rx, baudrate):
+        return machine.UART(number, baudrate=baudrate, tx=machine.Pin(tx), rx=machine.Pin(rx), timeout=0)
+
+    def output(self, pin, value):
+        """A GPIO as an output, at `value` from the start (a chip select must not glitch low)."""
+        return machine.Pin(pin, machine.Pin.OUT, value=value)
+
+    def radio(self):
+        """The Wi-Fi station interface."""
+        return network.WLAN(network.WLAN.IF_STA)
+
+    def watchdog(self, timeout_ms):
+        """A running hardware watchdog; it can't be stopped again."""
+        self._watchdog = machine.WDT(timeout=min(timeout_ms, self.WATCHDOG_MAX_MS))
+        return self._watchdog
+
+    def release_watchdog(self):
+        """Keep a running watchdog fed by a timer: after a Ctrl-C a person at the REPL must not be reset."""
+        if self._watchdog:
+            watchdog = self._watchdog
+            machine.Timer(self.TIMER, period=_REPL_FEED_MS, callback=lambda timer: watchdog.feed())
+
+    def unique_id(self):
+        """The chip's own id as hexadecimal text."""
+        return "".join("{:02x}".format(b) for b in machine.unique_id())
+
+    def reset_cause(self):
+        """Why the chip started, as the name of machine's constant."""
+        cause = machine.reset_cause()
+        for name in _RESET_NAMES:
+            if getattr(machine, name, None) == cause:
+                return name
+        return str(cause)
+
+    def reset(self):
+        machine.reset()

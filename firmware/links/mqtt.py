@@ -1,0 +1,108 @@
+"""The MQTT 3.1.1 link over umqtt: publish at QoS 1 and wait, within a limit, for the acknowledgement."""
+
+import asyncio
+import time
+
+from micropython import const
+from umqtt.simple2 import MQTTClient, MQTTException
+
+from links.errors import LinkError
+
+# umqtt waits for the socket inside its calls; two such waits must stay below the shortest watchdog (8.3 s).
+_SOCKET_TIMEOUT_S = const(3)
+_POLL_MS = const(5)
+_DELIVERED = const(1)
+# MQTTException numbers of umqtt.simple2 that a person can act on
+_REASONS = {
+    1: "connection closed by the broker",
+    3: "broker unreachable",
+    21: "broker refuses this protocol version",
+    22: "broker refuses this client id",
+    23: "broker unavailable",
+    24: "wrong broker user or password",
+    25: "not authorised at the broker",
+    30: "no answer from the broker",
+}
+
+
+def _reason(error):
+    number = error.args[0] if error.args else None
+    if isinstance(error, MQTTException):
+        return _REASONS.get(number) or "mqtt error {}".format(number)
+    return "broker unreachable (errno {})".format(number)
+
+
+class Mqtt:
+    """host, port, user, password: the broker; will_topic, will: published, retained, when the node is gone."""
+
+    def __init__(self, config, client_id, will_topic, will):
+        self._keepalive_ms = config["keepalive_s"] * 1000
+        self._client = MQTTClient(
+            client_id,
+            config["host"],
+            config["port"],
+            config["user"] or None,
+            config["password"] or None,
+            keepalive=config["keepalive_s"],
+            socket_timeout=_SOCKET_TIMEOUT_S,
+        )
+        self._client.set_last_will(will_topic, will, retain=True, qos=1)
+        self._client.set_callback_status(self._on_status)
+        self._waiting = None
+        self._heard = 0
+        self._asked = 0
+        self.is_up = False
+
+    def _on_status(self, packet_id, status):
+        if packet_id == self._waiting and status == _DELIVERED:
+            self._waiting = None
+
+    def up(self):
+        """Connect; blocks for at most two socket time-outs. Raises LinkError."""
+        try:
+            self._client.connect()
+        except (OSError, MQTTException) as error:
+            self.down()
+            raise LinkError(_reason(error))
+        self._heard = self._asked = time.ticks_ms()
+        self.is_up = True
+
+    def down(self):
+        self.is_up = False
+        self._client.disconnect()
+
+    def _receive(self):
+        """Take what the broker sent, ask it for a sign of life when it is silent. Raises LinkError."""
+        client = self._client
+        try:
+            last = client.last_cpacket
+            client.check_msg()
+            now = time.ticks_ms()
+            if client.last_cpacket != last:
+                self._heard = now
+            if time.ticks_diff(now, self._heard) > self._keepalive_ms * 2:
+                raise LinkError("broker silent")
+            if time.ticks_diff(now, max(self._heard, self._asked)) > self._keepalive_ms // 2:
+                client.ping()
+                self._asked = now
+        except (OSError, MQTTException) as error:
+            raise LinkError(_reason(error))
+
+    async def publish(self, topic, payload, limit_ms, retain=False):
+        """Return once the broker has acknowledged; else raise LinkError within about `limit_ms`."""
+        try:
+            self._waiting = self._client.publish(topic, payload, retain=retain, qos=1)
+        except (OSError, MQTTException) as error:
+            raise LinkError(_reason(error))
+        began = time.ticks_ms()
+        while self._waiting is not None:
+            self._receive()
+            if self._waiting is None:
+                return
+            if time.ticks_diff(time.ticks_ms(), began) > limit_ms:
+                raise LinkError("no acknowledgement within {} ms".format(limit_ms))
+            await asyncio.sleep_ms(_POLL_MS)
+
+    def idle(self):
+        """To be called now and then while there is nothing to publish: keeps the session alive."""
+        self._receive()

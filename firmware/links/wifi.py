@@ -1,0 +1,55 @@
+"""The Wi-Fi station link: up within a limit, or a reason why not."""
+
+import asyncio
+import time
+
+from micropython import const
+
+from links.errors import LinkError
+
+_POLL_MS = const(100)
+# network.STAT_* of the cyw43 and, in the 200s, of the ESP32
+_REASONS = {
+    -3: "wrong password",
+    -2: "no such network",
+    -1: "connection failed",
+    201: "no such network",
+    202: "wrong password",
+    203: "association failed",
+    204: "handshake timed out",
+}
+
+
+class Wifi:
+    """wlan: the port's station interface (network.WLAN)."""
+
+    def __init__(self, wlan, ssid, password):
+        self._wlan = wlan
+        self._ssid = ssid
+        self._password = password
+
+    def is_up(self):
+        return self._wlan.isconnected()
+
+    async def up(self, limit_ms):
+        """Join the network; raise LinkError with the reason when that takes longer than `limit_ms`."""
+        if not self._ssid:
+            raise LinkError("no wifi.ssid in config.json")
+        wlan = self._wlan
+        wlan.active(True)
+        if wlan.isconnected():
+            return
+        began = time.ticks_ms()
+        wlan.connect(self._ssid, self._password or None)
+        while not wlan.isconnected():
+            reason = _REASONS.get(wlan.status())
+            if reason:
+                wlan.disconnect()
+                raise LinkError("wifi " + reason)
+            if time.ticks_diff(time.ticks_ms(), began) > limit_ms:
+                wlan.disconnect()
+                raise LinkError("wifi not up within {} ms".format(limit_ms))
+            await asyncio.sleep_ms(_POLL_MS)
+
+    def down(self):
+        self._wlan.disconnect()

@@ -1,0 +1,158 @@
+"""The composition root: reads the board and the configuration, builds every part, and runs them."""
+
+import asyncio
+import gc
+import sys
+
+import board
+
+from dsp.alarm import Threshold
+from dsp.features import Features
+from links.errors import LinkError
+from links.mqtt import Mqtt
+from links.wifi import Wifi
+from node import config as configuration
+from node import measure, store
+from node.capture import Capture
+from node.clock import Uptime
+from node.outbox import Outbox
+from node.publish import Publish
+from node.record import Recorder
+from node.supervisor import Supervisor
+
+VERSION = "0.1.0"
+
+_LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
+
+
+def _port():
+    """The hardware of this chip; a driver or hal file that is not needed costs no memory."""
+    if board.CHIP == "rp2040":
+        from hal.rp2 import Port
+    elif board.CHIP.startswith("esp32"):
+        from hal.esp32 import Port
+    else:
+        from hal.unix import Port
+    return Port(board)
+
+
+def _vibration(hal, config):
+    bus = hal.bus(config["bus"])
+    if config["driver"] == "iis3dwb":
+        from drivers.iis3dwb import IIS3DWB
+
+        return IIS3DWB(bus, hal.output(config["cs"], 1), config["range_g"])
+    if config["driver"] == "adxl345":
+        from drivers import adxl345
+
+        if config["bus"].startswith("i2c"):
+            return adxl345.ADXL345(adxl345.I2cAccess(bus, config["address"]), config["range_g"])
+        return adxl345.ADXL345(adxl345.SpiAccess(bus, hal.output(config["cs"], 1)), config["range_g"])
+    raise ValueError("no driver " + config["driver"])
+
+
+def _temperature(hal, config):
+    if config["driver"] == "tmp117":
+        from drivers.tmp117 import TMP117
+
+        return TMP117(hal.bus(config["bus"]), config["address"])
+    raise ValueError("no driver " + config["driver"])
+
+
+def _energy(hal, config):
+    if config["driver"] == "sdm120":
+        from drivers.sdm120 import SDM120
+
+        return SDM120(hal.bus(config["bus"]), config["address"])
+    raise ValueError("no driver " + config["driver"])
+
+
+def _sensors(hal, config, problems):
+    """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
+    sensors = []
+    for name, build in (("vibration", _vibration), ("temperature", _temperature), ("energy", _energy)):
+        if config[name] is None:
+            continue
+        try:
+            part = build(hal, config[name])
+            if name == "vibration":
+                samples = config[name]["samples"]
+                sensors.append(measure.vibration(Capture(part, samples), Features(samples)))
+            else:
+                sensors.append(getattr(measure, name)(part))
+        except (ValueError, OSError) as error:
+            problems.append("{}: {}".format(name, error))
+    return sensors
+
+
+def _thresholds(config):
+    rule = config["alarm"]
+    return {
+        feature: Threshold(warning, alarm, rule["hysteresis"], rule["count"], rule["of"])
+        for feature, (warning, alarm) in config["limits"].items()
+    }
+
+
+def build(hal, config, problems):
+    """Everything that runs, wired together; returns the supervisor, ready for `run()`."""
+    outbox = Outbox(config["outbox"]["length"])
+    recorder = Recorder(config["node"], store.next_boot(), Uptime(), outbox)
+    recorder.event("boot", text=hal.reset_cause())
+    sensors = _sensors(hal, config, problems)
+    for problem in problems:
+        print("node: config:", problem)
+        recorder.event("config_invalid", text=problem)
+
+    def report(task, error):
+        if isinstance(error, LinkError):
+            print("node: {}: {}".format(task, error))  # there is no link to tell it over
+        else:
+            sys.print_exception(error)
+            recorder.event("task_restarted", task, text=repr(error))
+
+    watchdog_s = config["watchdog_s"]
+    supervisor = Supervisor(report, hal.watchdog(hal.WATCHDOG_MAX_MS) if watchdog_s else None)
+    limit_s = watchdog_s or 120
+
+    measuring = measure.Measure(
+        sensors,
+        measure.Judge(_thresholds(config), recorder),
+        recorder,
+        config["interval_s"],
+        lambda: supervisor.progress("measure"),
+    )
+    supervisor.add("measure", measuring.run, limit_s)
+
+    def status(state):
+        return recorder.encode(
+            "status",
+            {
+                "state": state,
+                "firmware": VERSION,
+                "board": board.NAME,
+                "interval_s": int(config["interval_s"]),
+            },
+        )
+
+    root = "/".join(config[key] for key in ("site", "area", "line", "asset", "node")) + "/"
+    mqtt = Mqtt(config["broker"], config["node"] + "-" + hal.unique_id()[-8:], root + "status", status(0))
+    wifi = Wifi(hal.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
+    publishing = Publish(wifi, mqtt, outbox, root, lambda: status(1), lambda: supervisor.progress("publish"))
+    supervisor.add("publish", publishing.run, limit_s)
+    gc.collect()
+    free = gc.mem_free()
+    if free < _LOW_MEMORY:
+        recorder.event("low_memory", value=float(free))
+    return supervisor
+
+
+def main():
+    """Run until the power goes; a Ctrl-C leaves a REPL with every task gone."""
+    config, problems = configuration.load()
+    print("node: quaver {} on {}, {}".format(VERSION, board.NAME, config["node"]))
+    hal = _port()
+    try:
+        asyncio.run(build(hal, config, problems).run())
+    finally:
+        hal.release_watchdog()
+        asyncio.new_event_loop()

@@ -1,0 +1,150 @@
+"""The node's configuration: defaults, what the file on flash changes, and what is wrong with it."""
+
+import json
+
+# path, type, default, lowest, highest (of a text: its length). A section whose value is null is switched off.
+_FIELDS = (
+    ("site", str, "site", 1, 24),
+    ("area", str, "area", 1, 24),
+    ("line", str, "line", 1, 24),
+    ("asset", str, "asset", 1, 24),
+    ("node", str, "node", 1, 24),
+    ("interval_s", float, 60.0, 0.0, 86400.0),
+    ("wifi.ssid", str, "", 0, 32),
+    ("wifi.password", str, "", 0, 63),
+    ("broker.host", str, "", 0, 64),
+    ("broker.port", int, 1883, 1, 65535),
+    ("broker.user", str, "", 0, 64),
+    ("broker.password", str, "", 0, 64),
+    ("broker.keepalive_s", int, 60, 5, 3600),
+    ("vibration.driver", str, "iis3dwb", 1, 16),
+    ("vibration.bus", str, "spi0", 1, 8),
+    ("vibration.cs", int, 17, 0, 64),
+    ("vibration.address", int, 0x53, 1, 127),
+    ("vibration.range_g", int, 16, 2, 16),
+    ("vibration.samples", int, 4096, 256, 4096),
+    ("temperature.driver", str, "tmp117", 1, 16),
+    ("temperature.bus", str, "i2c0", 1, 8),
+    ("temperature.address", int, 0x48, 1, 127),
+    ("energy.driver", str, "sdm120", 1, 16),
+    ("energy.bus", str, "uart1", 1, 8),
+    ("energy.address", int, 1, 1, 247),
+    ("alarm.hysteresis", float, 0.1, 0.0, 0.9),
+    ("alarm.count", int, 2, 1, 15),
+    ("alarm.of", int, 3, 1, 15),
+    ("outbox.length", int, 64, 4, 512),
+    ("watchdog_s", int, 120, 0, 3600),
+)
+_SECTIONS = ("wifi", "broker", "vibration", "temperature", "energy", "alarm", "outbox")
+_SENSORS = ("vibration", "temperature", "energy")
+_POWERS_OF_TWO = (256, 512, 1024, 2048, 4096)
+
+# Limits that hold for any machine: a healthy signal is near Gaussian (kurtosis 3, crest 3 to 4.5); a bearing
+# that knocks is not. Limits on RMS depend on the machine, so there is none until one is set.
+_LIMITS = {"kurtosis": (4.0, 4.5), "crest": (6.0, 8.0)}
+FEATURES = ("rms", "peak", "crest", "kurtosis", "temperature")
+
+
+def _typed(value, kind):
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ValueError
+    return value
+
+
+def _set(config, path, value):
+    section, _, key = path.rpartition(".")
+    (config[section] if section else config)[key] = value
+
+
+def _limits(given, problems):
+    limits = dict(_LIMITS)
+    if not isinstance(given, dict):
+        problems.append("limits: expected {feature: [warning, alarm]}")
+        return limits
+    for feature, pair in given.items():
+        if pair is None:
+            limits.pop(feature, None)
+            continue
+        try:
+            warning, alarm = (_typed(v, float) for v in pair)
+            if feature not in FEATURES or not 0 < warning <= alarm < 1e9:
+                raise ValueError
+            limits[feature] = (warning, alarm)
+        except (ValueError, TypeError):
+            problems.append("limits.{}: expected [warning, alarm], 0 < warning <= alarm".format(str(feature)[:16]))
+    return limits
+
+
+def parse(given):
+    """Check `given`, the decoded file, against the table; return (config, problems).
+
+    Never raises: a value that is missing, of the wrong type or out of range is replaced by its default, and
+    each such replacement but a missing value is one line in `problems`.
+    """
+    problems = []
+    config = {}
+    if not isinstance(given, dict):
+        given = {}
+        problems.append("config: expected an object")
+    for section in _SECTIONS:
+        config[section] = {}
+    for path, kind, default, low, high in _FIELDS:
+        section, _, key = path.rpartition(".")
+        source = given.get(section, {}) if section else given
+        value = default
+        if isinstance(source, dict) and key in source:
+            try:
+                value = _typed(source[key], kind)
+                if not low <= (len(value) if kind is str else value) <= high:
+                    raise ValueError
+            except ValueError:
+                value = default
+                problems.append("{}: expected {} from {} to {}".format(path, kind.__name__, low, high))
+        _set(config, path, value)
+    for section in _SECTIONS:
+        source = given.get(section, {})
+        if source is None and section in _SENSORS:
+            config[section] = None
+        elif not isinstance(source, dict):
+            problems.append("{}: expected an object".format(section))
+    known = [path for path, *_ in _FIELDS]
+    for key, value in given.items():
+        if key == "limits":
+            continue
+        if key not in _SECTIONS:
+            if key not in known:
+                problems.append("{}: unknown key".format(str(key)[:24]))
+        elif isinstance(value, dict):
+            for inner in value:
+                if key + "." + inner not in known:
+                    problems.append("{}.{}: unknown key".format(key, str(inner)[:24]))
+    vibration = config["vibration"]
+    if vibration and vibration["samples"] not in _POWERS_OF_TWO:
+        vibration["samples"] = 4096
+        problems.append("vibration.samples: expected a power of two")
+    if config["alarm"]["count"] > config["alarm"]["of"]:
+        config["alarm"]["of"] = config["alarm"]["count"]
+        problems.append("alarm.of: expected at least alarm.count")
+    for key in ("site", "area", "line", "asset", "node"):
+        for mark in "/+#\0":
+            if mark in config[key]:  # they would move the node to another place of the namespace
+                config[key] = key
+                problems.append("{}: expected no / + # in a name".format(key))
+                break
+    config["limits"] = _limits(given.get("limits", {}), problems)
+    return config, problems
+
+
+def load(path="/config.json"):
+    """Read and check the file; return (config, problems) as `parse` does. A missing file is all defaults."""
+    try:
+        with open(path) as file:
+            given = json.load(file)
+    except OSError:
+        return parse({})
+    except (ValueError, MemoryError):
+        config, _ = parse({})
+        return config, ["{}: not JSON".format(path)]
+    return parse(given)

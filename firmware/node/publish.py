@@ -1,0 +1,54 @@
+"""The publishing task: brings the links up, empties the outbox in order, keeps the session alive.
+
+down --wifi.up--> joined --mqtt.up, status--> online --an entry--> online
+any LinkError: the broker's session is closed and the supervisor starts the task again after its backoff
+"""
+
+import asyncio
+
+from micropython import const
+
+_WIFI_LIMIT_MS = const(20_000)
+_ACK_LIMIT_MS = const(10_000)
+_IDLE_S = const(1)
+
+
+class Publish:
+    """status: the encoded retained record that says this node is online; root: the node's topic up to the leaf."""
+
+    def __init__(self, wifi, mqtt, outbox, root, status, progress):
+        self._wifi = wifi
+        self._mqtt = mqtt
+        self._outbox = outbox
+        self._root = root
+        self._status = status
+        self._progress = progress
+
+    async def run(self):
+        try:
+            await self._wifi.up(_WIFI_LIMIT_MS)
+            self._progress()
+            self._mqtt.up()
+            await self._mqtt.publish(self._root + "status", self._status(), _ACK_LIMIT_MS, retain=True)
+            self._progress()
+            print("node: online")
+            while True:
+                await self._send()
+                self._progress()
+        finally:
+            self._mqtt.down()
+
+    async def _send(self):
+        """Send what waits; with an empty outbox wait a moment for something and tend the session."""
+        outbox = self._outbox
+        entry = outbox.first()
+        if entry is None:
+            try:
+                await asyncio.wait_for(outbox.filled.wait(), _IDLE_S)
+            except asyncio.TimeoutError:
+                pass
+            self._mqtt.idle()
+            return
+        leaf, payload = entry
+        await self._mqtt.publish(self._root + leaf, payload, _ACK_LIMIT_MS)
+        outbox.done(entry)

@@ -1,0 +1,93 @@
+"""The command line: one command a file, loaded when it is called; failures become one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from quaver import __version__
+from quaver.errors import QuaverError
+
+_INTERRUPTED = 128 + signal.SIGINT  # what a shell expects of a command that Ctrl-C ended
+# Name -> its line in the help. Here, so that the help imports no command; a test compares both.
+COMMANDS = {
+    "boards": "List the boards that Quaver knows.",
+    "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
+    "emulate": "Run a node on an emulated board with a recording at its sensor.",
+    "monitor": "Watch what nodes publish at a broker: features, levels, alarms.",
+    "recordings": "Fetch and list recordings of real machines.",
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands live in modules of their own, imported when one is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"quaver.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the trace of a failure (anywhere in the line).")
+@click.version_option(__version__, prog_name="quaver", message="%(prog)s %(version)s")
+def root() -> None:
+    """Edge runtime for machine-condition sensor nodes: emulate one, watch many."""
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    # A plain kill or a closed terminal must run the same clean-up as Ctrl-C.
+    raise SystemExit(128 + number)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, the failure's own, 2 for wrong usage, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    # Taken wherever it stands: people think of it when the command has failed, and add it at the end.
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    before = {number: signal.signal(number, _terminated) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        result: Any = root.main(arguments, prog_name="quaver", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted", debug)
+        return _INTERRUPTED
+    except QuaverError as error:
+        _say(str(error), debug)
+        return error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        _say(f"internal error: {type(error).__name__}: {error}; run it with --debug and report the trace", debug)
+        return 70  # EX_SOFTWARE of sysexits.h
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(line: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    print(f"quaver: {' '.join(line.split())}", file=sys.stderr)

@@ -1,0 +1,72 @@
+"""What hangs on an emulated board's buses: the few verbs that every sensor model answers.
+
+A model is written once against these protocols; each kind of board (`unix:`, `rp2040:`) wires them to its
+own buses. `now` is always the board's virtual time in nanoseconds since power-on and never runs backwards.
+Models must be picklable until their first use: the Pico W's emulator runs in a process of its own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class SpiModel(Protocol):
+    """A device on an SPI bus (mode 3 or 0, MSB first), framed by its chip select."""
+
+    def spi_select(self, now: int) -> None: ...
+
+    def spi_exchange(self, value: int, now: int) -> int:
+        """Take one byte from the controller and return the byte that goes back at the same time."""
+        ...
+
+    def spi_deselect(self, now: int) -> None: ...
+
+
+@runtime_checkable
+class I2cModel(Protocol):
+    """A device on an I2C bus."""
+
+    def i2c_start(self, read: bool, now: int) -> bool:
+        """Address phase; False leaves it unacknowledged (an absent device)."""
+        ...
+
+    def i2c_write(self, value: int, now: int) -> bool:
+        """One byte from the controller; False is a NACK."""
+        ...
+
+    def i2c_read(self, now: int) -> int: ...
+
+    def i2c_stop(self, now: int) -> None: ...
+
+
+@runtime_checkable
+class UartModel(Protocol):
+    """A device on a UART."""
+
+    def uart_exchange(self, data: bytes, now: int) -> bytes:
+        """Bytes from the board since the last call; returns what the device sends in answer (may be empty).
+
+        Blocks for the answer, so that a board in virtual time waits for it at one moment of that time.
+        """
+        ...
+
+
+Model = SpiModel | I2cModel | UartModel
+
+
+@dataclass
+class Attached:
+    """One model on one place of one bus.
+
+    bus: "spi0", "i2c0", "uart1" as the board file names them; select: the chip-select GPIO of an SPI device,
+    the 7-bit address of an I2C one, 0 on a UART.
+    """
+
+    name: str
+    bus: str
+    select: int
+    model: Model
+
+
+Rig = Iterable[Attached]

@@ -1,0 +1,43 @@
+"""The host's named failures: each says in one line what happened, why, and what to do."""
+
+
+class QuaverError(Exception):
+    """A failure meant for a person; the command line prints it as one line and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class BoardFileError(QuaverError):
+    """A board file that can't be used: names the file, the key and what was expected."""
+
+    exit_code = 3
+
+
+class ArtifactError(QuaverError):
+    """A pinned file (image, recording, library) that can't be had or fails its sha256."""
+
+    exit_code = 4
+
+
+class RecordingError(QuaverError):
+    """A recording that can't be read or can't be used as a signal."""
+
+    exit_code = 5
+
+
+class BoardError(QuaverError):
+    """A board, real or emulated, that can't be started, reached or driven."""
+
+    exit_code = 6
+
+
+class BrokerError(QuaverError):
+    """A broker that is down, refuses, or is not where it was said to be."""
+
+    exit_code = 7
+
+
+class BuildError(QuaverError):
+    """Firmware that can't be compiled or does not fit the board."""
+
+    exit_code = 8

@@ -1,0 +1,79 @@
+"""The configuration: whatever the file says, the node gets a whole one and a line for each mistake."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node import config
+
+DEFAULT, _ = config.parse({})
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["site", "wifi", "ssid", "broker", "port", "limits", "rms", "vibration", "samples", "x"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=15,
+)
+
+
+def test_an_empty_file_is_all_defaults() -> None:
+    given, problems = config.parse({})
+    assert problems == []
+    assert given["vibration"]["samples"] == 4096
+    assert given["limits"]["kurtosis"] == (4.0, 4.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"interval_s": "60"}, "interval_s: expected float from 0.0 to 86400.0"),
+        ({"broker": {"port": 70000}}, "broker.port: expected int from 1 to 65535"),
+        ({"broker": {"port": True}}, "broker.port: expected int from 1 to 65535"),
+        ({"broker": 7}, "broker: expected an object"),
+        ({"brokre": {}}, "brokre: unknown key"),
+        ({"broker": {"hots": "x"}}, "broker.hots: unknown key"),
+        ({"vibration": {"samples": 1000}}, "vibration.samples: expected a power of two"),
+        ({"alarm": {"count": 5, "of": 3}}, "alarm.of: expected at least alarm.count"),
+        ({"site": "a/b"}, "site: expected no / + # in a name"),
+        ({"limits": {"rms": [2, 1]}}, "limits.rms: expected [warning, alarm], 0 < warning <= alarm"),
+        ({"limits": {"rms": 3}}, "limits.rms: expected [warning, alarm], 0 < warning <= alarm"),
+        ({"limits": [1]}, "limits: expected {feature: [warning, alarm]}"),
+        ([], "config: expected an object"),
+    ],
+)
+def test_a_mistake_is_one_line_and_costs_only_its_own_value(given: Any, line: str) -> None:
+    result, problems = config.parse(given)
+    assert problems == [line]
+    same = {key for key in DEFAULT if result[key] == DEFAULT[key]}
+    assert same >= set(DEFAULT) - {"alarm"}
+
+
+def test_a_sensor_is_switched_off_by_null_and_a_limit_too() -> None:
+    result, problems = config.parse({"energy": None, "limits": {"crest": None, "rms": [0.2, 0.4]}})
+    assert problems == []
+    assert result["energy"] is None
+    assert result["limits"] == {"kurtosis": (4.0, 4.5), "rms": (0.2, 0.4)}
+
+
+@given(trees)
+def test_no_file_breaks_the_node(tree: Any) -> None:
+    result, _ = config.parse(tree)
+    assert set(result) == set(DEFAULT)
+
+
+def test_what_is_not_json_is_a_problem_and_a_missing_file_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    assert config.load(str(path)) == (DEFAULT, [])
+    path.write_text("{broken")
+    assert config.load(str(path)) == (DEFAULT, [f"{path}: not JSON"])
+    path.write_text(json.dumps({"node": "n7"}))
+    assert config.load(str(path))[0]["node"] == "n7"
