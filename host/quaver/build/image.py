@@ -1,0 +1,93 @@
+"""The build room's file system: a littlefs image as MicroPython's VfsLfs2 mounts it.
+
+The same files give the same bytes: names are sorted, and no times are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from quaver.boards import BoardSpec
+from quaver.errors import BuildError
+
+# As the official v1.27 images format it (read off the superblock of one): on-disk version 2.1.
+_DISK_VERSION = 0x00020001
+# The largest program size among the ports (rp2: one flash page); smaller ones divide it.
+_PROGRAM_SIZE = 256
+# A reader holds an inline file in its cache, which is 128 bytes where the program size is 32 (esp32, unix).
+_INLINE_MAX = 128
+
+
+def littlefs_image(files: Mapping[str, bytes], size: int, block_size: int = 4096) -> bytes:
+    """A littlefs image of `size` bytes that holds `files`, path -> bytes ("dsp/fft.mpy").
+
+    Parent folders are made. Free space is 0xFF, as erased flash. Raises BuildError when it doesn't fit.
+    """
+    from littlefs import LittleFS, LittleFSError
+
+    if size % block_size or size < 2 * block_size:
+        raise BuildError(f"a littlefs image of {size} bytes: expected a multiple of its block size, {block_size}")
+    try:
+        system = LittleFS(
+            context=None,
+            mount=True,
+            block_size=block_size,
+            block_count=size // block_size,
+            read_size=_PROGRAM_SIZE,
+            prog_size=_PROGRAM_SIZE,
+            cache_size=_PROGRAM_SIZE,
+            inline_max=_INLINE_MAX,
+            disk_version=_DISK_VERSION,
+        )
+        for folder in sorted({str(parent) for path in files for parent in _parents(path)}):
+            system.mkdir(folder)
+        for path in sorted(files):
+            with system.open(path.strip("/"), "wb") as file:
+                file.write(files[path])
+        system.unmount()
+        image: bytes = bytes(system.context.buffer)
+    except LittleFSError as error:
+        total = sum(map(len, files.values()))
+        raise BuildError(
+            f"{len(files)} files of {total} bytes do not fit a file system of {size} bytes ({error}): ship fewer"
+        ) from error
+    return image
+
+
+def board_image(board: BoardSpec, files: Mapping[str, bytes]) -> bytes:
+    """The image of a board's whole file system; it belongs at `board.flash.filesystem_offset`."""
+    return littlefs_image(files, board.flash.filesystem_size, board.flash.block_size)
+
+
+def read_littlefs(image: bytes, block_size: int = 4096) -> dict[str, bytes]:
+    """All files of a littlefs image, path -> bytes. Raises BuildError when it holds no file system."""
+    from littlefs import LittleFS, LittleFSError, UserContext
+
+    try:
+        context = UserContext(buffsize=len(image))
+        context.buffer = bytearray(image)
+        system = LittleFS(
+            context=context,
+            mount=False,
+            block_size=block_size,
+            block_count=len(image) // block_size,
+            read_size=_PROGRAM_SIZE,
+            prog_size=_PROGRAM_SIZE,
+            cache_size=_PROGRAM_SIZE,
+        )
+        system.mount()
+        files: dict[str, bytes] = {}
+        for folder, _, names in system.walk("/"):
+            for name in names:
+                path = str(PurePosixPath(folder, name))
+                with system.open(path, "rb") as file:
+                    files[path.lstrip("/")] = file.read()
+    except LittleFSError as error:
+        raise BuildError(f"{len(image)} bytes are no littlefs image ({error})") from error
+    return files
+
+
+def _parents(path: str) -> list[PurePosixPath]:
+    """The folders above a file, without the root."""
+    return list(PurePosixPath(path.strip("/")).parents)[:-1]

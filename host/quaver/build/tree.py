@@ -1,0 +1,94 @@
+"""The build room's list: which files a board's flash gets, and what each is made from."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from quaver.artifacts import UMQTT, fetch
+from quaver.boards import BoardSpec, load_board, render_board
+from quaver.build.compile import compile_mpy
+from quaver.errors import BuildError
+from quaver.payload import payload
+
+# MicroPython runs these two by name, as source.
+_SCRIPTS = ("boot.py", "main.py")
+_HAL = {"rp2040": "rp2", "esp32": "esp32", "esp32s3": "esp32", "esp32c3": "esp32", "unix": "unix"}
+_THUMB = ("_asm.py", "_thumb.py")
+
+
+def firmware_files(board: str, config: Mapping[str, object] | None = None) -> dict[str, bytes]:
+    """The files of a node's flash, path -> bytes: what `littlefs_image` and `Setup.files` take.
+
+    boot.py and main.py stay source; all of firmware/, quaver_wire, umqtt (under lib/) and the rendered board are
+    .mpy for the board's architecture. config becomes config.json; None leaves it out.
+    Raises BoardFileError, BuildError (a mistake in a source, too big for the board), ArtifactError.
+    """
+    spec = load_board(board)
+    files: dict[str, bytes] = {}
+    for path, source in sorted(_sources(spec).items()):
+        if path in _SCRIPTS:
+            files[path] = source
+        else:
+            files[path.removesuffix(".py") + ".mpy"] = _compile(source, path, spec.arch)
+    if config is not None:
+        files["config.json"] = json.dumps(config, separators=(",", ":")).encode()
+    _check_budget(spec, files)
+    return files
+
+
+def _sources(spec: BoardSpec) -> dict[str, bytes]:
+    """Every module of the device by its path there."""
+    sources = dict(_modules(payload("firmware"), ""))
+    sources.update(_modules(payload("protocols", "quaver_wire"), "quaver_wire/"))
+    sources.update(_umqtt())
+    sources["board.py"] = render_board(spec).encode()
+    return {path: source for path, source in sources.items() if _belongs(path, spec)}
+
+
+def _modules(root: Path, under: str) -> Iterator[tuple[str, bytes]]:
+    if not root.is_dir():
+        raise BuildError(f"{root}: is missing: reinstall quaver or use a whole checkout")
+    for path in root.rglob("*.py"):
+        yield under + path.relative_to(root).as_posix(), path.read_bytes()
+
+
+def _compile(source: bytes, path: str, arch: str) -> bytes:
+    """compile_mpy, but a mistake is named by where the source lies in the repository."""
+    try:
+        return compile_mpy(source, path, arch)
+    except BuildError as error:
+        room = "protocols" if path.startswith("quaver_wire/") else "firmware"
+        raise BuildError(f"{room}/{error}") from error
+
+
+def _belongs(path: str, spec: BoardSpec) -> bool:
+    """Whether a module is for this board: no other chip's hal, no Thumb assembly on another architecture."""
+    if path.startswith("hal/"):
+        module = path.removeprefix("hal/").removesuffix(".py")
+        return module not in _HAL.values() or module == _HAL[spec.chip]
+    return not path.endswith(_THUMB) or spec.arch == "armv6m"
+
+
+def _umqtt() -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(fetch(UMQTT)) as archive:
+        for entry in archive.getmembers():
+            inside = entry.name.partition("/")[2]
+            found = archive.extractfile(entry)
+            if found and inside.startswith("umqtt/") and inside.endswith(".py"):
+                yield f"lib/{inside}", found.read()
+
+
+def _check_budget(spec: BoardSpec, files: Mapping[str, bytes]) -> None:
+    """Refuse firmware that leaves too little of the file system to the node's own data."""
+    block = spec.flash.block_size
+    folders = {path.rpartition("/")[0] for path in files}
+    # A file takes whole blocks, a folder a pair of them.
+    taken = sum(-(-len(data) // block) for data in files.values()) * block + len(folders) * 2 * block
+    if taken > spec.flash.budget:
+        raise BuildError(
+            f"{spec.name}: the firmware takes {taken} bytes of flash, its budget is {spec.flash.budget} "
+            f"(boards/{spec.name}.toml, flash.budget)"
+        )

@@ -1,0 +1,218 @@
+"""An emulated Analog Devices ADXL345 accelerometer on I2C or SPI, register by register.
+
+Datasheet ADXL345 Rev. E: register map table 19, FIFO section, data formatting of the upper data
+rates. Modelled: identity, data rate, power control, data format (range, full resolution, justification), the
+FIFO in bypass, FIFO and stream mode, watermark and overrun. Not modelled: interrupt pins, tap, activity and
+free-fall detection (so trigger mode waits like stream mode), offsets, self-test, low power noise, and the 5 µs
+that the FIFO needs between two reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quaver.emulator.sensors.stream import Fault, Rest, Stream, quantise
+
+if TYPE_CHECKING:
+    from quaver.recordings.sources import Source
+
+DEPTH = 32
+ENTRIES_MAX = DEPTH + 1  # one more waits at the output filter (FIFO_STATUS, register 0x39)
+NOISE_G = 0.017  # 0.75 LSB RMS at 100 Hz (table 1), growing with the root of the rate up to 3,200 Hz
+LSB_PER_G = 256  # full resolution, every range; the 3.9 mg/LSB of table 1
+
+_DEVID = 0x00
+_BW_RATE = 0x2C
+_POWER_CTL = 0x2D
+_INT_SOURCE = 0x30
+_DATA_FORMAT = 0x31
+_DATAX0 = 0x32
+_DATAZ1 = 0x37
+_FIFO_CTL = 0x38
+_FIFO_STATUS = 0x39
+
+_IDENTITY = 0xE5
+_WRITABLE = frozenset([*range(0x1D, 0x2B), *range(0x2C, 0x30), _DATA_FORMAT, _FIFO_CTL])
+_FLOATING = 0xFF
+
+
+class ADXL345:
+    """The sensor. All attributes may change while it runs.
+
+    source: what it measures; without one, its own noise. Asked for `capture` = how often the FIFO was started before.
+    clock_error: of its oscillator, ppm; taken over at each start.
+    fault: None; "absent" (MISO floats, no acknowledge), "stuck" (one sample for ever), "range" (every axis at
+    full scale).
+    """
+
+    def __init__(self, source: Source | None = None, *, clock_error: float = 0.0, fault: Fault = None) -> None:
+        self.source: Source = source or Rest(NOISE_G)
+        self.clock_error = clock_error
+        self.fault: Fault = fault
+        self._stream = Stream(word_size=6)
+        self._registers = bytearray(0x40)
+        self._registers[_DEVID] = _IDENTITY
+        self._registers[_BW_RATE] = 0x0A
+        self._filled = False
+        self._held = b""
+        self._sample: bytes | None = None
+        self._address = 0
+        self._command = True
+        self._reading = False
+        self._step = 1
+
+    # SPI, mode 3: bit 7 reads, bit 6 steps through registers, the rest is the first one.
+
+    def spi_select(self, now: int) -> None:
+        self._command = True
+        self._sample = None
+
+    def spi_exchange(self, value: int, now: int) -> int:
+        if self.fault == "absent":
+            return _FLOATING
+        if self._command:
+            self._command = False
+            self._reading = value >= 0x80
+            self._step = value >> 6 & 1
+            self._address = value & 0x3F
+            return _FLOATING
+        if self._reading:
+            return self._read_next(now)
+        self._write_next(value, now)
+        return _FLOATING
+
+    def spi_deselect(self, now: int) -> None:
+        self._end()
+
+    # I2C: the first byte written is the register, both directions step through registers.
+
+    def i2c_start(self, read: bool, now: int) -> bool:
+        if self.fault == "absent":
+            return False
+        self._end()
+        self._command = not read
+        self._step = 1
+        return True
+
+    def i2c_write(self, value: int, now: int) -> bool:
+        if self.fault == "absent":
+            return False
+        if self._command:
+            self._command = False
+            self._address = value & 0x3F
+        else:
+            self._write_next(value, now)
+        return True
+
+    def i2c_read(self, now: int) -> int:
+        return _FLOATING if self.fault == "absent" else self._read_next(now)
+
+    def i2c_stop(self, now: int) -> None:
+        self._end()
+
+    # Registers
+
+    def _end(self) -> None:
+        """A transaction that touched a data register takes the whole sample out, however much it read."""
+        if self._sample is not None:
+            self._sample = None
+            self._filled = False
+            if self._buffered() and self._stream.level:
+                self._stream.taken += 1
+        self._command = True
+
+    def _read_next(self, now: int) -> int:
+        address = self._address
+        self._address = (address + self._step) & 0x3F
+        if _DATAX0 <= address <= _DATAZ1:
+            if self._sample is None:
+                self._sample = self._oldest(now)
+            return self._sample[address - _DATAX0]
+        if address == _FIFO_STATUS:
+            return self._entries(now)
+        if address == _INT_SOURCE:
+            entries = self._entries(now)
+            watermark = self._buffered() and entries >= self._registers[_FIFO_CTL] & 0x1F
+            return (entries > 0) << 7 | watermark << 1 | self._filled
+        return self._registers[address]
+
+    def _write_next(self, value: int, now: int) -> None:
+        address = self._address
+        self._address = (address + self._step) & 0x3F
+        if address not in _WRITABLE:
+            return
+        before = self._measuring(), self._buffered(), self._rate_hz()
+        self._registers[address] = value
+        after = self._measuring(), self._buffered(), self._rate_hz()
+        self._stream.forget()
+        if after != before:
+            self._filled = False
+            if self._measuring():
+                rate_hz = self._rate_hz() * (1 + self.clock_error * 1e-6)
+                self._stream.start(now, rate_hz, buffered=self._buffered())
+            else:
+                self._stream.stop()
+
+    def _measuring(self) -> bool:
+        return bool(self._registers[_POWER_CTL] & 0x08)
+
+    def _buffered(self) -> bool:
+        return self._measuring() and self._registers[_FIFO_CTL] >> 6 != 0
+
+    def _rate_hz(self) -> float:
+        return 3200.0 / (1 << 15 - (self._registers[_BW_RATE] & 0x0F))  # table 7
+
+    # FIFO
+
+    def _entries(self, now: int) -> int:
+        if not self._buffered():
+            self._stream.advance(now, 1, keep_newest=True)
+            return min(1, self._stream.written)
+        keep_newest = self._registers[_FIFO_CTL] >> 6 != 0b01
+        self._stream.advance(now, ENTRIES_MAX, keep_newest=keep_newest)
+        entries = self._stream.level
+        self._filled |= entries >= DEPTH  # the overrun bit stands from "filled" until the FIFO is read
+        return entries
+
+    def _oldest(self, now: int) -> bytes:
+        if not self._entries(now):
+            return self._held or bytes(6)  # nothing new: the output registers keep what they last held
+        index = self._stream.taken if self._buffered() else self._stream.written - 1
+        sample = self._stream.word(index, self._render)
+        if self.fault == "stuck":
+            sample = self._held or sample
+        if self.fault == "range":
+            sample = self._encode(self._limits()[1]).to_bytes(2, "little") * 3
+        self._held = sample
+        return sample
+
+    # Data format (register 0x31 and the section on upper data rates)
+
+    def _resolution(self) -> tuple[int, int]:
+        """Bits of a sample, and LSB per g."""
+        extra = self._registers[_DATA_FORMAT] & 0b11
+        if self._registers[_DATA_FORMAT] & 0x08:
+            return 10 + extra, LSB_PER_G
+        return 10, LSB_PER_G >> extra
+
+    def _coarse(self) -> int:
+        """1 where 1,600 and 3,200 Hz leave the lowest bit at 0."""
+        full = self._registers[_DATA_FORMAT] & 0x08 or not self._registers[_DATA_FORMAT] & 0b11
+        return int(bool(full) and self._registers[_BW_RATE] & 0x0F >= 0x0E)
+
+    def _limits(self) -> tuple[int, int]:
+        bits = self._resolution()[0] - self._coarse()
+        return -(1 << bits - 1), (1 << bits - 1) - 1
+
+    def _shift(self) -> int:
+        justify_left = self._registers[_DATA_FORMAT] & 0x04
+        return self._coarse() + (16 - self._resolution()[0] if justify_left else 0)
+
+    def _encode(self, value: int) -> int:
+        return (value << self._shift()) & 0xFFFF
+
+    def _render(self, first: int, count: int) -> bytes:
+        low, high = self._limits()
+        lsb_per_g = self._resolution()[1] / (1 << self._coarse())
+        samples = quantise(self.source, self._stream, first, count, lsb_per_g, low, high)
+        return (samples << self._shift()).astype("<i2").tobytes()

@@ -1,0 +1,18 @@
+"""The recordings room: real and modelled vibration as what an emulated sensor measures."""
+
+from quaver.recordings.mfpt import MFPT_TERMS, MfptFile, fetch_mfpt, mfpt_files, mfpt_path
+from quaver.recordings.recording import Recording, load
+from quaver.recordings.sources import Playlist, RecordingSource, Source
+
+__all__ = [
+    "MFPT_TERMS",
+    "MfptFile",
+    "Playlist",
+    "Recording",
+    "RecordingSource",
+    "Source",
+    "fetch_mfpt",
+    "load",
+    "mfpt_files",
+    "mfpt_path",
+]

@@ -1,0 +1,118 @@
+"""The board files: each loads, each mistake gets one line, and the device's rendering says the same."""
+
+import re
+import struct
+
+import pytest
+
+from quaver.artifacts import fetch_image
+from quaver.boards import BoardSpec, I2cBus, SpiBus, UartBus, board_names, load_board, read_board, render_board
+from quaver.errors import BoardFileError
+from quaver.payload import payload
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_every_carried_board_loads(name):
+    board = load_board(name)
+    assert isinstance(board, BoardSpec)
+    assert board.name == name
+    assert board.flash.filesystem_offset + board.flash.filesystem_size <= board.flash.size
+    assert (board.image is None) == (board.chip == "unix")
+
+
+def test_the_boards_that_were_promised_are_there():
+    assert board_names() == ["esp32", "esp32_c3", "esp32_s3", "pico_w", "unix"]
+
+
+def test_pico_w_wiring_is_the_default_of_all_rooms_and_unix_has_the_same():
+    pico, unix = load_board("pico_w"), load_board("unix")
+    assert pico.buses == unix.buses
+    assert pico.pins == unix.pins == {"spi0_cs": 17}
+    assert pico.buses["spi0"] == SpiBus(0, 18, 19, 16, 8_000_000)
+    assert pico.buses["i2c0"] == I2cBus(0, 5, 4, 400_000)
+    assert pico.buses["uart1"] == UartBus(1, 8, 9, 2400)
+    assert pico.flash == unix.flash
+
+
+def test_pico_w_flash_layout_is_the_official_images_own():
+    """The image's binary info names its block device: picotool's BINARY_INFO_TYPE_BLOCK_DEVICE (7)."""
+    board = load_board("pico_w")
+    uf2 = fetch_image(board).read_bytes()
+    flash = {}
+    for at in range(0, len(uf2), 512):
+        magic, _, _, address, size, _, _, family = struct.unpack_from("<8I", uf2, at)
+        assert (magic, family) == (0x0A324655, 0xE48BFF56)  # a UF2 block, for the RP2040
+        flash[address] = uf2[at + 32 : at + 32 + size]
+    image = b"".join(flash[address] for address in sorted(flash))
+    base = min(flash)
+    marker = image.index(struct.pack("<I", 0x7188EBF2))
+    start, end = struct.unpack_from("<2I", image, marker + 4)
+    pointers = struct.unpack_from(f"<{(end - start) // 4}I", image, start - base)
+    inside = [pointer - base for pointer in pointers if 0 <= pointer - base < len(image)]
+    # One record is: type, tag, name, address, size, … (pico-sdk, binary_info_block_device_t).
+    devices = [struct.unpack_from("<2I", image, at + 8) for at in inside if image[at] == 7]
+    expected = (base + board.flash.filesystem_offset, board.flash.filesystem_size)
+    assert expected in devices
+
+
+def test_rendered_board_is_plain_python_with_the_files_facts():
+    board = load_board("esp32")
+    names: dict[str, object] = {}
+    exec(render_board(board), names)
+    assert names["NAME"] == "esp32"
+    assert names["CHIP"] == "esp32"
+    assert names["BUSES"]["spi0"] == ("spi", 2, 18, 23, 19, 8_000_000)
+    assert names["BUSES"]["i2c0"] == ("i2c", 0, 22, 21, 400_000)
+    assert names["BUSES"]["uart1"] == ("uart", 1, 17, 16, 2400)
+    assert names["PINS"] == {"spi0_cs": 5}
+    assert names["RADIOS"] == ("wifi", "ble")
+    assert names["LED"] is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "put", "key", "says"),
+    [
+        (r"^size = .*$", "", "flash.size", "expected a whole number from 65536 to 134217728, found nothing"),
+        (r"^size = .*$", "size = '2 MB'", "flash.size", "found '2 MB'"),
+        (r"^size = .*$", "size = true", "flash.size", "found True"),
+        (r"^filesystem_size = .*$", "filesystem_size = 0xe0000", "flash.filesystem_size", "found 917504"),
+        (r"^filesystem_offset = .*$", "filesystem_offset = 1000", "flash.filesystem_offset", "in steps of 4096"),
+        (r"^chip = .*$", 'chip = "rp2350"', "chip", "expected one of rp2040, esp32, esp32s3, esp32c3, unix"),
+        (r"^arch = .*$", 'arch = "x64"', "arch", "expected one of armv6m, found 'x64'"),
+        (r"^sha256 = .*$", 'sha256 = "abc"', "image.sha256", "expected text like [0-9a-f]{64}"),
+        (r"^url = .*$", 'url = "ftp://x"', "image.url", "found 'ftp://x'"),
+        (r"^radios = .*$", 'radios = ["wifi", "zigbee"]', "radios", "expected a list of some of wifi, ble"),
+        (r"^led = .*$", "led = 2.5", "led", "expected a GPIO from 0 to 29 or the name of a pin"),
+        (r"^heap_budget = .*$", "heap_budget = 999_999", "memory.heap_budget", "from 0 to 205568"),
+        (r"^miso = .*$", "miso = 30", "buses.spi0.miso", "expected a whole number from 0 to 29, found 30"),
+        (r"^miso = .*$", "miso = 4", "buses.i2c0.sda", "found 4, which is buses.spi0.miso too"),
+        (r"^\[buses.spi0\]$", "[buses.can0]", "buses.can0", "expected a bus named spi0, i2c0, uart1"),
+        (r"^frequency = .*$", "frequency = 400_000\nspeed = 1", "buses.i2c0.speed", "found an unknown key"),
+        (r"^title = .*$", 'title = "x"\nowner = "me"', "owner", "found an unknown key"),
+        (r"^\[flash\]$", "[flush]", "flash", "expected a table, found nothing"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_key_and_what_was_expected(tmp_path, pattern, put, key, says):
+    text = payload("boards", "pico_w.toml").read_text()
+    changed, count = re.subn(pattern, put, text, count=1, flags=re.MULTILINE)
+    assert count == 1
+    path = tmp_path / "boards" / "mine.toml"
+    path.parent.mkdir()
+    path.write_text(changed)
+    with pytest.raises(BoardFileError) as caught:
+        read_board(path)
+    line = str(caught.value)
+    assert line.startswith(f"boards/mine.toml: {key}: expected ")
+    assert says in line
+    assert "\n" not in line
+
+
+def test_what_is_no_toml_or_not_there_says_so(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text("chip = \n")
+    with pytest.raises(BoardFileError, match=r"x\.toml: expected TOML, found a mistake: .*line 1"):
+        read_board(path)
+    with pytest.raises(BoardFileError, match=r"none\.toml: cannot be read"):
+        read_board(tmp_path / "none.toml")
+    with pytest.raises(BoardFileError, match=r"'pico' is unknown: expected one of esp32, .*pico_w"):
+        load_board("pico")

@@ -1,0 +1,190 @@
+"""From sources to flash: what is compiled for whom, and that MicroPython itself mounts and imports the result."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quaver.boards import board_names, load_board
+from quaver.build import board_image, compile_mpy, firmware_files, littlefs_image, read_littlefs, tree
+from quaver.errors import BuildError
+
+# The architecture's number in an .mpy with native code: bits 2 to 5 of its third byte (py/persistentcode.h).
+_ARCHES = {"x64": 2, "armv6m": 4, "xtensawin": 10, "rv32imc": 11}
+_MICROPYTHON = Path(sys.executable).with_name("micropython")
+_VIPER = b"@micropython.viper\ndef double(a: int) -> int:\n    return a + a\n"
+
+_MOUNT = """
+import os, sys, vfs
+class Device:
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self.data = bytearray(file.read())
+    def readblocks(self, block, buffer, offset=0):
+        at = block * 4096 + offset
+        buffer[:] = self.data[at : at + len(buffer)]
+    def writeblocks(self, block, buffer, offset=0):
+        at = block * 4096 + offset
+        self.data[at : at + len(buffer)] = buffer
+    def ioctl(self, op, arg):
+        if op == 4:
+            return len(self.data) // 4096
+        if op == 5:
+            return 4096
+        if op == 6:
+            self.data[arg * 4096 : (arg + 1) * 4096] = b"\\xff" * 4096
+        return 0
+vfs.mount(vfs.VfsLfs2(Device("{image}"), progsize={progsize}), "/flash")
+os.chdir("/flash")
+sys.path[:] = ["", "/flash", "/flash/lib"]
+"""
+
+
+def _micropython(image, tmp_path, code, progsize=32):
+    """What `code` prints on the MicroPython unix port with `image` mounted as its flash."""
+    (tmp_path / "flash.img").write_bytes(image)
+    script = tmp_path / "script.py"
+    head = _MOUNT.replace("{image}", str(tmp_path / "flash.img")).replace("{progsize}", str(progsize))
+    script.write_text(head + code)
+    return subprocess.run([_MICROPYTHON, script], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """A firmware tree of our own in place of the package's; returns a function that adds a file."""
+    for folder in ("firmware/hal", "firmware/dsp", "protocols/quaver_wire"):
+        (tmp_path / folder).mkdir(parents=True)
+
+    def add(path, text):
+        (tmp_path / path).write_text(text)
+
+    add("firmware/boot.py", "import gc\n")
+    add("firmware/main.py", "import board\n")
+    for name in ("__init__", "common", "rp2", "esp32", "unix"):
+        add(f"firmware/hal/{name}.py", "A = 1\n")
+    add("firmware/dsp/fft.py", "B = 2\n")
+    add("protocols/quaver_wire/__init__.py", "C = 3\n")
+    monkeypatch.setattr(tree, "payload", lambda *parts: tmp_path.joinpath(*parts))
+    return add
+
+
+@pytest.mark.parametrize("progsize", [32, 256])
+def test_micropython_mounts_reads_and_writes_the_image(tmp_path, progsize):
+    files = {f"sizes/{size}.bin": bytes(size) for size in (0, 1, 127, 128, 129, 255, 4096, 9000)}
+    image = littlefs_image({**files, "a/b/c/deep.txt": b"deep"}, 256 * 1024)
+    said = _micropython(
+        image,
+        tmp_path,
+        "for name in sorted(os.listdir('sizes')):\n"
+        "    with open('sizes/' + name, 'rb') as file:\n"
+        "        data = file.read()\n"
+        "    print(name, len(data), data == bytes(len(data)))\n"
+        "with open('a/b/c/deep.txt', 'a') as file:\n"
+        "    file.write('er')\n"
+        "print(open('a/b/c/deep.txt').read(), os.statvfs('/flash')[2])\n",
+        progsize,
+    )
+    lines = said.splitlines()
+    assert sorted(lines[:-1]) == sorted(f"{size}.bin {size} True" for size in (0, 1, 127, 128, 129, 255, 4096, 9000))
+    assert lines[-1] == "deeper 64"
+
+
+def test_an_image_holds_its_files_and_is_the_same_every_time():
+    files = {"main.py": b"print(1)\n", "dsp/fft.mpy": bytes(range(256)) * 40, "lib/umqtt/x.mpy": b""}
+    image = littlefs_image(files, 128 * 1024)
+    assert len(image) == 128 * 1024
+    assert read_littlefs(image) == files
+    assert littlefs_image(dict(reversed(files.items())), 128 * 1024) == image
+
+
+def test_a_boards_image_fills_its_file_system():
+    board = load_board("pico_w")
+    assert len(board_image(board, {"main.py": b""})) == board.flash.filesystem_size
+
+
+def test_what_is_too_big_or_no_image_is_said_in_one_line():
+    with pytest.raises(BuildError, match="1 files of 90000 bytes do not fit a file system of 65536 bytes"):
+        littlefs_image({"big": bytes(90_000)}, 65_536)
+    with pytest.raises(BuildError, match="multiple of its block size"):
+        littlefs_image({}, 65_000)
+    with pytest.raises(BuildError, match="no littlefs image"):
+        read_littlefs(bytes(65_536))
+
+
+@pytest.mark.parametrize("arch", _ARCHES)
+def test_viper_is_compiled_for_the_boards_architecture(arch):
+    compiled = compile_mpy(_VIPER, "dsp/double.py", arch)
+    assert compiled[:2] == b"M\x06"
+    assert compiled[2] >> 2 & 0x0F == _ARCHES[arch]
+    assert compile_mpy(_VIPER, "dsp/double.py", arch) == compiled
+
+
+def test_compiled_code_runs_and_its_traceback_names_the_source(tmp_path):
+    source = _VIPER + b"def fail():\n    pass\n    raise OSError(5)\n"
+    image = littlefs_image({"dsp/k.mpy": compile_mpy(source, "dsp/k.py", "x64")}, 65_536)
+    said = _micropython(
+        image,
+        tmp_path,
+        "from dsp import k\n"
+        "print(k.double(21))\n"
+        "try:\n    k.fail()\n"
+        "except OSError as error:\n    sys.print_exception(error, sys.stdout)\n",
+    )
+    assert said.startswith("42\n")
+    assert 'File "dsp/k.py", line 6, in fail' in said
+
+
+def test_a_syntax_error_names_file_line_and_reason(sources):
+    sources("firmware/dsp/bad.py", "a = 1\nb = = 2\n")
+    with pytest.raises(BuildError, match=r"^firmware/dsp/bad\.py, line 2: SyntaxError: invalid syntax$"):
+        firmware_files("pico_w")
+
+
+@pytest.mark.parametrize(("name", "hal"), [("pico_w", "rp2"), ("esp32_c3", "esp32"), ("unix", "unix")])
+def test_a_board_gets_its_own_hal_and_only_armv6m_gets_thumb(sources, name, hal):
+    sources("firmware/dsp/fft_thumb.py", "@micropython.asm_thumb\ndef one(r0):\n    mov(r0, 1)\n")
+    files = firmware_files(name)
+    assert {path for path in files if path.startswith("hal/")} == {
+        "hal/__init__.mpy",
+        "hal/common.mpy",
+        f"hal/{hal}.mpy",
+    }
+    assert ("dsp/fft_thumb.mpy" in files) == (name == "pico_w")
+
+
+def test_scripts_stay_source_and_the_config_is_json(sources):
+    files = firmware_files("unix", {"site": "Würzburg", "interval_s": 1})
+    assert files["boot.py"] == b"import gc\n"
+    assert files["main.py"] == b"import board\n"
+    assert files["config.json"] == b'{"site":"W\\u00fcrzburg","interval_s":1}'
+    assert "config.json" not in firmware_files("unix")
+    compiled = {path for path in files if path.endswith(".mpy")}
+    assert set(files) - compiled == {"boot.py", "main.py", "config.json"}
+    assert {"board.mpy", "dsp/fft.mpy", "quaver_wire/__init__.mpy", "lib/umqtt/simple2.mpy"} <= compiled
+
+
+def test_firmware_that_leaves_no_room_for_data_is_refused(sources):
+    sources("firmware/dsp/table.py", f"T = {bytes(700_000)!r}\n")
+    with pytest.raises(BuildError, match=r"pico_w: the firmware takes \d+ bytes of flash, its budget is 600000"):
+        firmware_files("pico_w")
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_the_real_firmware_compiles_for_every_board_and_fits(name):
+    board = load_board(name)
+    files = firmware_files(name, {})
+    assert read_littlefs(board_image(board, files)) == files
+
+
+def test_the_real_tree_imports_on_micropython(tmp_path):
+    image = board_image(load_board("unix"), firmware_files("unix", {"site": "x"}))
+    said = _micropython(
+        image,
+        tmp_path,
+        "import board, json\n"
+        "from quaver_wire import cbor\n"
+        "from umqtt.simple2 import MQTTClient\n"
+        "print(board.NAME, board.BUSES['spi0'], board.PINS['spi0_cs'], json.load(open('config.json')))\n",
+    )
+    assert said == "unix ('spi', 0, 18, 19, 16, 8000000) 17 {'site': 'x'}\n"
