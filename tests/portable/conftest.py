@@ -33,7 +33,7 @@ def micropython() -> Callable[..., Any]:
         paths = [*map(str, DEVICE_PATHS), ".frozen"]
         if virtual_time:
             paths[:0] = [str(VIRTUAL_TIME), str(UNIX_SHIM)]
-            code = f"import virtual_asyncio\nvirtual_asyncio.install()\n{code}"
+            code = f"import quaver_tasks\nsys.modules['_asyncio'] = quaver_tasks\n{code}"
         program = f"import json, sys\nargument = json.load(sys.stdin)\n{code}"
         result = subprocess.run(
             [Path(sys.executable).with_name("micropython"), "-X", f"heapsize={heap}", "-c", program],

@@ -50,7 +50,7 @@ def test_a_stream_has_every_sample_once_and_in_order() -> None:
     assert axis(driver, 1, Z - 2)[0] == -axis(driver, 1, Z)[0]
 
 
-@pytest.mark.parametrize("n", [1, 15, 16, 17, 100, 511, 512])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 100, 159, 160])
 def test_a_read_of_any_length_is_exact(n: int) -> None:
     driver, _, clock = rig()
     driver.start()
@@ -188,7 +188,7 @@ driver = IIS3DWB(Spi(), cs)
 def work():
     micropython.heap_lock()
     level = driver.level()
-    for n in (1, 7, 16, 100, 256, 511, 512):
+    for n in (1, 7, 16, 100, 159, 160):
         driver.read(n)
     micropython.heap_unlock()
     return level

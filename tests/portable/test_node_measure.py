@@ -26,7 +26,7 @@ class Step:   # a threshold that does as it is told
 
 recorder = Recorder()
 def measure(sensors, thresholds={}, interval_s=60):
-    return Measure(sensors, Judge(thresholds, recorder), recorder, interval_s, lambda: None)
+    return Measure(sensors, Judge(thresholds, recorder), recorder, interval_s, lambda name: None)
 def times(measuring, count):
     for _ in range(count):
         asyncio.run(measuring.once())
@@ -149,10 +149,14 @@ class Broker:
             raise LinkError("gone")
         self.got.append([topic, payload.decode(), retain])
 
+class Recorder:
+    def status(self, state):
+        return b"on"
+
 outbox = Outbox(16)
 def run(broker, seconds):
     deaths = []
-    publishing = Publish(Wifi(), broker, outbox, "s/a/l/m/n/", lambda: b"on", lambda: None)
+    publishing = Publish(Wifi(), broker, outbox, "s/a/l/m/n/", Recorder(), lambda name: None)
     supervisor = Supervisor(lambda name, error: deaths.append(str(error)), None)
     supervisor.add("publish", publishing.run, 60)
     async def main():

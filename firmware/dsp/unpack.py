@@ -1,0 +1,16 @@
+"""From a sensor's burst of words to samples: the step between a FIFO and everything else in `dsp`."""
+
+from . import kernels
+
+
+def gather(raw, count, stride, offset, out, at):
+    """Copy a 16-bit little-endian value from each of `count` words in `raw` into out[at...]; return at + count.
+
+    raw: buffer of words of `stride` bytes; the value begins at byte `offset` of a word. out: array('h').
+    Allocates nothing. Raises ValueError if either buffer is too short.
+    """
+    if count <= 0:
+        return at
+    if at < 0 or offset < 0 or stride < offset + 2 or len(raw) < count * stride or len(out) < at + count:
+        raise ValueError("unpack: {} words of {} bytes do not fit the buffers".format(count, stride))
+    return kernels.gather(raw, count, stride, offset, out, at)

@@ -1,0 +1,254 @@
+"""Each kernel beside its plain twin: the same bits, from the real MicroPython."""
+
+import importlib.util
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dsp_hostile
+import dsp_twins as twin
+import pytest
+
+Run = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[2]
+RAIL = 32768
+
+
+def signals(n: int) -> list[list[int]]:
+    rng = random.Random(n)
+    sine = [round(9000 * math.sin(2 * math.pi * i * 10.3 / n)) for i in range(n)]
+    return [
+        [rng.randint(-RAIL, RAIL - 1) for _ in range(n)],
+        [rng.randint(-20, 20) + 1000 for _ in range(n)],
+        sine,
+        [-RAIL] * (n - 1) + [RAIL - 1],
+        [0] * n,
+    ]
+
+
+def test_gather(micropython: Run) -> None:
+    raw = random.Random(7).randbytes(7 * 512)
+    got = micropython(
+        """
+from array import array
+from dsp.unpack import gather
+out = array("h", bytes(2 * 520))
+end = gather(bytes(argument), 512, 7, 5, out, 4)
+print(json.dumps([end, list(out)]))
+""",
+        argument=list(raw),
+    )
+    assert got == [516, [0] * 4 + twin.gather(raw, 512, 7, 5) + [0] * 4]
+
+
+def test_gather_refuses_what_does_not_fit(micropython: Run) -> None:
+    got = micropython("""
+from array import array
+from dsp.unpack import gather
+out = array("h", bytes(2 * 8))
+answers = [gather(bytearray(14), 0, 7, 5, out, 8)]
+for case in ((bytearray(13), 2, 7, 5, out, 0), (bytearray(14), 2, 7, 6, out, 0), (bytearray(14), 2, 7, 5, out, 7),
+             (bytearray(14), 2, 7, 5, out, -1), (bytearray(14), 2, 7, -1, out, 0)):
+    try:
+        answers.append(gather(*case))
+    except ValueError as error:
+        answers.append("refused")
+print(json.dumps(answers))
+""")
+    assert got == [8] + ["refused"] * 5
+
+
+def test_moments(micropython: Run) -> None:
+    blocks = [*signals(256), [-RAIL] * 8192, [RAIL - 1] * 8192]
+    got = micropython(
+        """
+from array import array
+from dsp import kernels
+sums = array("i", bytes(48))
+result = []
+for block in argument:
+    kernels.moments(array("h", block), len(block), sums)
+    result.append(list(sums))
+print(json.dumps(result))
+""",
+        argument=blocks,
+    )
+    for block, sums in zip(blocks, got, strict=True):
+        combined = [
+            sums[0],
+            sums[1] + (sums[2] << 15),
+            sums[3] + (sums[4] << 15) + (sums[5] << 30),
+            sums[6] + (sums[7] << 15) + (sums[8] << 30) + (sums[9] << 45),
+        ]
+        assert combined == twin.power_sums(block)
+        assert sums[10:] == [min(block), max(block)]
+        # the bounds of the kernel's docstring, which keep the sums inside 32 bits
+        assert max(map(abs, sums[:10])) < 2**31 - 2**17
+
+
+@pytest.mark.parametrize("n", [256, 4096])
+def test_hann(micropython: Run, n: int) -> None:
+    # value, mean and left shift; the last has 17 bits after the mean is gone
+    rng = random.Random(n)
+    cases = [
+        ([rng.randint(-RAIL, RAIL - 1) for _ in range(n)], 0, 0),
+        ([rng.randint(-200, 200) + 5000 for _ in range(n)], 5001, 7),
+        ([rng.randint(-1, 1) for _ in range(n)], 0, 14),
+        ([-RAIL] * (n // 2) + [RAIL - 1] + [-RAIL] * (n // 2 - 1), -RAIL + 16, -1),
+    ]
+    got = micropython(
+        """
+from array import array
+from dsp import kernels, tables
+result = []
+for block, mean, left in argument:
+    n = len(block)
+    out = array("h", bytes(2 * n))
+    form = array("i", (n, mean, 15 - left, 1 << (14 - left), 4096 // n))
+    kernels.hann(array("h", block), out, tables.SINE, form)
+    result.append(list(out))
+print(json.dumps(result))
+""",
+        argument=cases,
+    )
+    assert got == [twin.hann(*case) for case in cases]
+
+
+TRANSFORM = """
+from array import array
+from dsp import kernels
+from dsp.fft import RFFT
+result = []
+for block in argument:
+    n = len(block)
+    out = array("i", bytes(4 * n))
+    exponent = RFFT(n).run(array("h", block), out)
+    result.append([exponent, list(out), kernels.checksum(out, n)])
+print(json.dumps(result))
+"""
+
+
+@pytest.mark.parametrize("n", [64, 128, 256, 512, 1024, 2048, 4096])
+def test_transform(micropython: Run, n: int) -> None:
+    blocks = signals(n)
+    for block, (exponent, out, total) in zip(blocks, micropython(TRANSFORM, argument=blocks, heap="16m"), strict=True):
+        assert (exponent, out) == twin.rfft(block)
+        assert total == twin.checksum(out)
+
+
+@pytest.mark.parametrize("n", [64, 128, 256, 512])
+def test_transform_of_hostile_signals(micropython: Run, n: int) -> None:
+    """The twin checks each value against 32 bits; equal checksums show that the kernels had the same values."""
+    got = micropython(
+        f"sys.path.append({str(Path(__file__).parent)!r})\n"
+        f"import dsp_hostile\nprint(json.dumps(dsp_hostile.checksums({n})))"
+    )
+    expected = []
+    for name, block in dsp_hostile.blocks(n):
+        exponent, out = twin.rfft(block)
+        expected.append([name, exponent, twin.checksum(out)])
+    assert got == expected
+
+
+def test_headroom_of_every_width(micropython: Run) -> None:
+    values = sorted({sign * (1 << bit) + less for bit in range(16) for sign in (1, -1) for less in (-1, 0)})
+    values = [value for value in values if -RAIL <= value < RAIL]
+    blocks = [[0] * at + [value] + [0] * (63 - at) for value in values for at in (0, 63)]
+    got = micropython(
+        """
+from array import array
+from dsp import passes
+from dsp.kernels import address
+result = []
+for block in argument:
+    held = array("h", block)
+    result.append(passes.headroom(address(held), 0, 32))
+print(json.dumps(result))
+""",
+        argument=blocks,
+    )
+    assert got == [twin.headroom(block) for block in blocks]
+
+
+def test_strongest(micropython: Run) -> None:
+    rng = random.Random(3)
+    spectra = [
+        [rng.randint(-(2**28), 2**28) for _ in range(512)],
+        [rng.randint(-300, 300) for _ in range(512)],
+        [rng.randint(-(2**9), 2**9) << rng.randint(0, 18) for _ in range(512)],
+        [0] * 512,
+        [-(2**28)] * 512,
+        [2**28 if i // 2 == 100 else i % 7 for i in range(512)],
+    ]
+    got = micropython(
+        """
+from array import array
+from dsp import kernels
+from dsp.fft import SIGN32
+best = array("i", bytes(64))
+result = []
+for spectrum in argument:
+    kernels.strongest(array("i", spectrum), len(spectrum) // 2, array("i", (SIGN32,)), best)
+    result.append([[best[i], best[8 + i]] for i in range(8) if best[i]])
+print(json.dumps(result))
+""",
+        argument=spectra,
+    )
+    assert got == [[list(peak) for peak in twin.strongest(spectrum)] for spectrum in spectra]
+
+
+def test_the_hot_path_allocates_nothing(micropython: Run) -> None:
+    got = micropython("""
+import micropython
+from array import array
+from dsp import kernels, tables
+from dsp.fft import RFFT
+from dsp.unpack import gather
+n = 4096
+fft = RFFT(n)
+samples, out, raw = array("h", bytes(2 * n)), array("i", bytes(4 * n)), bytearray(7 * 128)
+sums, form = array("i", bytes(48)), array("i", (n, 0, 15, 1 << 14, 1))
+windowed = array("h", bytes(2 * n))
+micropython.heap_lock()
+gather(raw, 128, 7, 5, samples, 0)
+kernels.moments(samples, n, sums)
+kernels.hann(samples, windowed, tables.SINE, form)
+fft.run(windowed, out)
+micropython.heap_unlock()
+print("true")
+""")
+    assert got is True
+
+
+def test_transform_refuses_what_it_cannot_take(micropython: Run) -> None:
+    got = micropython("""
+from array import array
+from dsp.fft import RFFT
+answers = []
+for n in (0, 32, 63, 100, 8192):
+    try:
+        RFFT(n)
+    except ValueError as error:
+        answers.append(str(error))
+src, out = array("h", bytes(2 * 70)), array("i", bytes(4 * 64))
+for case in ((memoryview(src)[:63], out), (src, memoryview(out)[:63]), (memoryview(src)[1:65], out)):
+    try:
+        RFFT(64).run(*case)
+    except ValueError as error:
+        answers.append(str(error))
+print(json.dumps(answers))
+""")
+    assert len(got) == 8
+    assert got[0] == "fft: expected a power of two from 64 to 4096, found 0"
+    assert got[-1] == "fft: expected buffers at a multiple of 4 bytes, found a slice"
+
+
+def test_the_table_is_what_its_generator_writes() -> None:
+    path = ROOT / "tools" / "gen_dsp_tables.py"
+    spec = importlib.util.spec_from_file_location("gen_dsp_tables", path)
+    assert spec is not None and spec.loader is not None
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+    assert (ROOT / "firmware" / "dsp" / "tables.py").read_text() == generator.source()
