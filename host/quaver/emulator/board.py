@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from quaver.emulator.bus import Attached
+from quaver.errors import BoardError
 
 
 @dataclass
@@ -85,4 +86,17 @@ def open_board(where: str, setup: Setup | None = None) -> Board:
 
     Raises BoardError.
     """
-    raise NotImplementedError
+    kind = where.partition(":")[0]
+    if where == "unix:":
+        from quaver.emulator.unix import UnixBoard
+
+        return UnixBoard(setup or Setup())
+    if where == "rp2040:":
+        from quaver.emulator.rp2040 import Rp2040Board
+
+        return Rp2040Board(setup or Setup())
+    if kind in ("serial", "socket") and where != f"{kind}:":
+        from quaver.emulator.repl import SerialBoard
+
+        return SerialBoard(where, setup)
+    raise BoardError(f"{where!r} names no board: expected unix:, rp2040:, serial:/dev/ttyACM0 or socket://host:port")

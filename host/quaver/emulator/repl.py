@@ -1,0 +1,437 @@
+"""The raw REPL of any board, over mpremote's own transport; and the boards that are real.
+
+`Repl` runs code and moves files through an address, whatever kind of board is behind it. `SerialBoard` is a
+board that somebody else started: one on a serial port or pty, or a console behind TCP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+
+from quaver.emulator.console import Console
+from quaver.errors import BoardError
+
+if TYPE_CHECKING:
+    from quaver.emulator.board import Setup
+
+_BAUDRATE = 115200
+_CHUNK = 2048  # bytes of a file in one exec
+_BANNER = b"raw REPL; CTRL-B to exit\r\n"
+
+
+class DeviceError(BoardError):
+    """The code that ran on the board raised; `traceback` is the board's own, `output` what it printed before."""
+
+    def __init__(self, output: str, traceback: str) -> None:
+        lines = traceback.strip().splitlines() or ["an exception without a word"]
+        super().__init__(f"the board's code raised {lines[-1].strip()}: read the board's traceback and mend the code")
+        self.output = output
+        self.traceback = traceback
+        self.add_note(traceback)
+
+
+class _Line:
+    """What SerialTransport uses of pyserial's port, over a plain socket and without its 10 ms naps."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.removeprefix("socket://").rpartition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=5)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = bytearray()
+        self.timeout = 10.0  # seconds that `read` waits for a byte
+
+    def fill(self, timeout: float) -> bool:
+        """Read what comes within `timeout` seconds into the buffer; False when nothing did."""
+        self._socket.settimeout(timeout if timeout > 0 else 0)
+        try:
+            data = self._socket.recv(65536)
+        except (BlockingIOError, TimeoutError):
+            return False
+        if not data:
+            raise TransportError("the console closed the connection")
+        self.buffer += data
+        return True
+
+    def read(self, count: int = 1) -> bytes:
+        while len(self.buffer) < count:
+            if not self.fill(self.timeout):
+                break
+        data = bytes(self.buffer[:count])
+        del self.buffer[:count]
+        return data
+
+    def write(self, data: bytes) -> None:
+        self._socket.settimeout(10)
+        self._socket.sendall(data)
+
+    def inWaiting(self) -> int:
+        if not self.buffer:
+            self.fill(0)
+        return len(self.buffer)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _Transport(SerialTransport):  # type: ignore[misc]
+    """SerialTransport on a `_Line`: the same protocol, read in chunks, and patient with a board that boots."""
+
+    def __init__(self, address: str) -> None:
+        self.in_raw_repl = False
+        self.use_raw_paste = True
+        self.device_name = address
+        self.mounted = False
+        self.is_pty = False
+        self.serial: _Line = _Line(address)
+
+    def close(self) -> None:
+        self.serial.close()
+
+    def read_until(
+        self,
+        min_num_bytes: int,
+        ending: bytes,
+        timeout: float | None = 10,
+        data_consumer: Callable[[bytes], None] | None = None,
+        timeout_overall: float | None = None,
+    ) -> bytes:
+        line = self.serial
+        began = heard = time.monotonic()
+        taken = b""
+        while True:
+            at = line.buffer.find(ending)
+            if at >= 0:
+                end = at + len(ending)
+            elif data_consumer:
+                end = len(line.buffer)
+            else:
+                end = 0
+            data = bytes(line.buffer[:end])
+            del line.buffer[:end]
+            if data_consumer and data:
+                data_consumer(data)
+                taken = data
+            if at >= 0:
+                return data
+            now = time.monotonic()
+            pauses = [limit for limit in (timeout, timeout_overall) if limit is not None]
+            left = min((heard + timeout - now) if timeout is not None else 60.0, 60.0)
+            if timeout_overall is not None:
+                left = min(left, began + timeout_overall - now)
+            if pauses and left <= 0:
+                return taken
+            if line.fill(left):
+                heard = time.monotonic()
+
+    def enter_raw_repl(self, soft_reset: bool = False, timeout_overall: float = 10) -> None:
+        """Interrupt what runs and get the raw prompt, asking again while the board is too busy to hear."""
+        deadline = time.monotonic() + timeout_overall
+        pause = 0.5
+        asked = 0
+        while (left := deadline - time.monotonic()) > 0:
+            self.serial.write(b"\r\x03")
+            while self.serial.inWaiting():
+                self.serial.read(self.serial.inWaiting())
+            self.serial.write(b"\r\x01")
+            asked += 1
+            if self.read_until(1, _BANNER, timeout=None, timeout_overall=min(pause, left)).endswith(_BANNER):
+                if asked > 1:  # each asking is answered, late or not: let the rest go by, keep one prompt
+                    while self.serial.fill(0.3):
+                        pass
+                    self.serial.buffer[:] = b">"
+                self.in_raw_repl = True
+                return
+            pause *= 2
+        raise TransportError("it did not give a prompt")
+
+    def exec_raw_no_follow(self, command: str | bytes) -> None:
+        """As SerialTransport's, but a board that declines raw paste gets the code in one piece.
+
+        Only an emulated board declines it, and its console takes any length.
+        """
+        if not self.use_raw_paste:
+            super().exec_raw_no_follow(command)
+            return
+        if not self.read_until(1, b">").endswith(b">"):
+            raise TransportError("it gave no raw prompt")
+        self.serial.write(b"\x05A\x01")
+        answer = self.serial.read(2)
+        data = command if isinstance(command, bytes) else command.encode()
+        if answer == b"R\x01":
+            self.raw_paste_write(data)
+        elif answer == b"R\x00":
+            self.serial.write(data + b"\x04")
+            if (answer := self.serial.read(2)) != b"OK":
+                raise TransportError(f"it answered {answer!r} to a command")
+        else:
+            raise TransportError(f"it answered {answer!r} to a raw paste")
+
+
+class Repl:
+    """Runs code and moves files over a console's address ("socket://127.0.0.1:4321")."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def session(self, timeout: float = 10.0) -> Iterator[Any]:
+        """A SerialTransport in the raw REPL; the board is back at its friendly prompt afterwards.
+
+        timeout: seconds until the board must have given its prompt. Raises BoardError.
+        """
+        with self._lock, self._spoken():
+            try:
+                transport = _Transport(self._address)
+            except OSError as error:
+                raise BoardError(
+                    f"the console at {self._address} can't be reached ({error.strerror or error}): "
+                    "check that the board runs"
+                ) from None
+            try:
+                transport.enter_raw_repl(timeout_overall=timeout)
+                try:
+                    yield transport
+                finally:
+                    with contextlib.suppress(TransportError, OSError):
+                        transport.exit_raw_repl()
+                        transport.read_until(1, b">>> ", timeout=2)
+            finally:
+                transport.close()
+
+    @contextlib.contextmanager
+    def _spoken(self) -> Iterator[None]:
+        try:
+            yield
+        except TransportExecError as error:
+            output = error.status_code
+            text = output.decode(errors="replace") if isinstance(output, bytes) else ""
+            raise DeviceError(text, error.error_output) from None
+        except (TransportError, OSError) as error:
+            raise BoardError(
+                f"the board at {self._address} did not answer as a MicroPython prompt does ({error}): "
+                "check that it runs and that nobody else uses its console"
+            ) from None
+
+    def exec(self, code: str, timeout: float = 30.0) -> str:
+        """Run `code`; returns what it printed, with plain newlines. Raises DeviceError, BoardError.
+
+        timeout: seconds without a byte of output.
+        """
+        with self.session() as transport:
+            try:
+                output, failure = transport.exec_raw(code, timeout=timeout)
+            except TransportError as error:
+                with contextlib.suppress(TransportError, OSError):
+                    transport.enter_raw_repl(timeout_overall=5)
+                raise BoardError(
+                    f"the board printed nothing for {timeout:g} s ({error}): the code was interrupted; "
+                    "give it more time or let it print"
+                ) from None
+            if failure:
+                raise DeviceError(_text(output), _text(failure))
+            return _text(output)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a file, making its folders."""
+        folders = path.strip("/").split("/")[:-1]
+        with self.session() as transport:
+            for depth in range(len(folders)):
+                folder = "/" + "/".join(folders[: depth + 1])
+                if not transport.fs_exists(folder):
+                    transport.fs_mkdir(folder)
+            transport.fs_writefile(_absolute(path), data, chunk_size=_CHUNK)
+
+    def get(self, path: str) -> bytes:
+        """Read a file. Raises BoardError when it isn't there."""
+        with self.session() as transport:
+            try:
+                return bytes(transport.fs_readfile(_absolute(path), chunk_size=_CHUNK))
+            except OSError as error:
+                raise BoardError(
+                    f"{path} can't be read from the board ({error.strerror or error}): check the path"
+                ) from None
+
+    def interrupt(self) -> None:
+        """Ctrl-C, and wait for the friendly prompt."""
+        with self.session():
+            pass
+
+    def start(self, code: str) -> None:
+        """Begin to run `code` and don't wait for it (a reset, a main loop)."""
+        with self._lock, self._spoken():
+            transport = _Transport(self._address)
+            try:
+                transport.enter_raw_repl()
+                transport.exec_raw_no_follow(code)
+            finally:
+                transport.close()
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace").replace("\r\n", "\n")
+
+
+def _absolute(path: str) -> str:
+    return "/" + path.lstrip("/")
+
+
+class _Port:
+    """A board's far end: bytes in and out, opened again after the board went away for a reset."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._port: Any = None
+        self._is_socket = where.startswith("socket://")
+        self.open()
+
+    def open(self) -> None:
+        if self._is_socket:
+            host, _, port = self._where.removeprefix("socket://").rpartition(":")
+            self._port = socket.create_connection((host, int(port)), timeout=5)
+            self._port.settimeout(0.2)
+        else:
+            import serial
+
+            self._port = serial.Serial(self._where.removeprefix("serial:"), _BAUDRATE, timeout=0.2)
+
+    def read(self) -> bytes:
+        """What is there, waiting 0.2 s for it at most. Raises OSError when the board is gone."""
+        if not self._is_socket:
+            return bytes(self._port.read(max(1, self._port.in_waiting)))
+        try:
+            data: bytes = self._port.recv(65536)
+        except TimeoutError:
+            return b""
+        if not data:
+            raise OSError("the far end closed the connection")
+        return data
+
+    def write(self, data: bytes) -> None:
+        if self._is_socket:
+            self._port.sendall(data)
+        else:
+            self._port.write(data)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._port.close()
+
+
+class SerialBoard:
+    """A board that runs already, on "serial:/dev/ttyACM0" or "socket://host:port"; see `Board` for the verbs.
+
+    Its port has one reader, this object; mpremote may share the console by `address` meanwhile.
+    """
+
+    host_address = ""
+
+    def __init__(self, where: str, setup: Setup | None = None) -> None:
+        if setup is not None:
+            raise BoardError(f"{where} is a running board: it takes no setup, put files on it instead")
+        self.where = where
+        self.board = ""
+        self._ended: str | None = None
+        self._stopping = False
+        self._reopening = threading.Event()
+        try:
+            self._port = _Port(where)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BoardError(
+                f"{where} can't be opened ({reason}): check the name, the cable and the permissions"
+            ) from None
+        self._console = Console(self._typed)
+        self.address = self._console.address
+        self._repl = Repl(self.address)
+        self._thread = threading.Thread(target=self._listen, name=f"board {where}", daemon=True)
+        self._thread.start()
+
+    def _typed(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # the listener sees it too, and says so
+            self._port.write(data)
+
+    def _listen(self) -> None:
+        while not self._stopping:
+            try:
+                self._console.feed(self._port.read())
+            except (OSError, TypeError) as error:  # TypeError: pyserial, when the port is closed under it
+                if self._stopping or not self._reopen():
+                    self._ended = f"the board on {self.where} is gone ({error}): check its cable and power"
+                    return
+
+    def _reopen(self) -> bool:
+        """A port that vanishes comes back within seconds when the board was reset."""
+        self._port.close()
+        deadline = time.monotonic() + 10
+        while not self._stopping and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                self._port.open()
+                self._reopening.set()
+                return True
+            time.sleep(0.1)  # the system gives no event for a port's return
+        return False
+
+    def _check(self) -> None:
+        if self._ended:
+            raise BoardError(self._ended)
+
+    def exec(self, code: str, timeout: float = 30.0) -> str:
+        self._check()
+        with self._console.quiet():
+            return self._repl.exec(code, timeout)
+
+    def put(self, path: str, data: bytes) -> None:
+        self._check()
+        with self._console.quiet():
+            self._repl.put(path, data)
+
+    def get(self, path: str) -> bytes:
+        self._check()
+        with self._console.quiet():
+            return self._repl.get(path)
+
+    def reset(self, run: bool = True) -> None:
+        self._check()
+        self._reopening.clear()
+        with self._console.quiet():
+            self._repl.start("import machine\nmachine.reset()")
+            # A port of the chip's own USB vanishes with the reset; one behind a bridge or a pty stays.
+            self._reopening.wait(2.0 if "ACM" in self.where else 0.0)
+        if not run:
+            with self._console.quiet():
+                self._repl.interrupt()
+
+    def console(self) -> bytes:
+        return self._console.history()
+
+    def set_sensor(self, name: str, **changes: object) -> None:
+        raise BoardError(f"{self.where} is a real board: its sensor {name} can't be changed from here")
+
+    def alive(self) -> str | None:
+        return self._ended
+
+    def stop(self) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        self._thread.join()
+        self._port.close()
+        self._console.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,246 @@
+"""The host's side of the emulated Pico W: a `Board` that starts the emulator's process and talks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import pickle
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
+
+from quaver.artifacts import Progress, fetch_image
+from quaver.boards import load_board
+from quaver.build import board_image
+from quaver.emulator.board import Setup
+from quaver.emulator.console import Console
+from quaver.emulator.repl import Repl
+from quaver.emulator.rp2040.start import Start
+from quaver.errors import BoardError
+
+_BOOT_S = 30.0  # real time until the guest's USB port must have come up; it takes about half a second
+_CALL_S = 10.0
+_END_S = 2.0
+
+
+class Rp2040Board:
+    """An emulated Pico W on the official image of boards/pico_w.toml. Implements `Board`.
+
+    progress: told while the image is fetched for the first time. Raises BoardError, ArtifactError, BuildError.
+    """
+
+    where = "rp2040:"
+    board = "pico_w"
+    host_address = "10.0.0.1"
+
+    def __init__(self, setup: Setup | None = None, progress: Progress | None = None) -> None:
+        setup = setup or Setup()
+        spec = load_board(self.board)
+        image = fetch_image(spec, progress)
+        start = Start(
+            sys_path=list(sys.path),
+            image=str(image),
+            filesystem=board_image(spec, setup.files) if setup.files else b"",
+            filesystem_offset=spec.flash.filesystem_offset,
+            rig=_pickled(setup),
+            broker_port=setup.broker_port,
+            real_time=setup.real_time,
+        )
+        self._numbers = itertools.count()
+        self._replies: dict[int, queue.SimpleQueue[Any]] = {}
+        self._sending = threading.Lock()
+        self._up = threading.Event()
+        self._down: str | None = None
+        self._trace = ""
+        self._process, self._line, self._connection = _spawn()
+        self._console = Console(self._type)
+        self.address = self._console.address
+        self._repl = Repl(self.address)
+        self._reader = threading.Thread(target=self._read, name="rp2040", daemon=True)
+        self._reader.start()
+        try:
+            self._send(start)
+            if not self._up.wait(_BOOT_S):
+                self._down = f"the Pico W's image did not start within {_BOOT_S:.0f} s: check {image}"
+            if self._down is not None:
+                raise BoardError(self._down)
+        except BaseException:
+            self.stop()
+            raise
+
+    def exec(self, code: str, timeout: float = 30.0) -> str:
+        self._check()
+        with self._console.quiet(), self._explained():
+            return self._repl.exec(code, timeout)
+
+    def put(self, path: str, data: bytes) -> None:
+        self._check()
+        with self._console.quiet(), self._explained():
+            self._repl.put(path, data)
+
+    def get(self, path: str) -> bytes:
+        self._check()
+        with self._console.quiet(), self._explained():
+            return self._repl.get(path)
+
+    def reset(self, run: bool = True) -> None:
+        self._call("reset")
+        if not run:
+            with self._console.quiet(), self._explained():
+                self._repl.interrupt()
+
+    def console(self) -> bytes:
+        return self._console.history()
+
+    def open_pty(self) -> str:
+        """A pseudo-terminal on the board's console, for tools that want a serial port: its path."""
+        return self._console.open_pty()
+
+    def set_sensor(self, name: str, **changes: object) -> None:
+        self._call("sensor", name, changes)
+
+    def virtual_time_ns(self) -> int:
+        """The board's virtual time in nanoseconds since power-on; resets don't set it back."""
+        value: int = self._call("time")
+        return value
+
+    def alive(self) -> str | None:
+        return self._down
+
+    def trace(self) -> str:
+        """The emulator's own traceback after it failed, for `--debug`; empty otherwise."""
+        return self._trace
+
+    def stop(self) -> None:
+        """End the emulator; the board can't be used afterwards. May be called twice."""
+        self._down = self._down or "the board was stopped: open it again"
+        with contextlib.suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)  # a close alone is not seen while the reader waits on it
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(_END_S)
+        self._connection.close()
+        self._line.close()
+        self._console.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _type(self, data: bytes) -> None:
+        with contextlib.suppress(BoardError):  # who asks for an answer hears of it by `_check`
+            self._send(("type", data))
+
+    def _send(self, message: object) -> None:
+        try:
+            with self._sending:
+                self._connection.send(message)
+        except (OSError, ValueError):
+            self._check()
+            raise BoardError(_ENDED) from None
+
+    def _call(self, verb: str, *arguments: object) -> Any:
+        self._check()
+        number = next(self._numbers)
+        reply = self._replies[number] = queue.SimpleQueue()
+        try:
+            self._send(("call", number, verb, arguments))
+            value = reply.get(timeout=_CALL_S)
+        except queue.Empty:
+            self._check()
+            raise BoardError(f"the emulator did not answer within {_CALL_S:.0f} s: stop the board") from None
+        finally:
+            del self._replies[number]
+        self._check()
+        if isinstance(value, BoardError):
+            raise value
+        return value
+
+    def _check(self) -> None:
+        if self._down is not None:
+            raise BoardError(self._down)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """An emulator that died explains a console that fell silent better than the console does."""
+        try:
+            yield
+        except BoardError:
+            self._check()
+            raise
+
+    def _read(self) -> None:
+        """In a thread: what the child says, until it ends."""
+        try:
+            while True:
+                message = self._connection.recv()
+                if message[0] == "out":
+                    self._console.feed(message[1])
+                elif message[0] == "up":
+                    self._up.set()
+                elif message[0] == "reply":
+                    reply = self._replies.get(message[1])
+                    if reply is not None:
+                        reply.put(message[2])
+                else:
+                    self._down, self._trace = message[1], message[2]
+        except (EOFError, OSError):
+            pass
+        if self._down is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_S)
+            self._down = _ended(self._process.returncode)
+        self._up.set()
+        self._console.close()  # so that nobody waits for a word of a board that is gone
+        for reply in list(self._replies.values()):
+            reply.put(None)
+
+
+_ENDED = "the emulator has ended: open the board again"
+
+
+def _ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        return f"the emulator was ended by {name}: open the board again"
+    return f"the emulator ended with exit code {code}: open the board again"
+
+
+def _pickled(setup: Setup) -> bytes:
+    try:
+        return pickle.dumps(tuple(setup.rig))
+    except Exception as error:  # whatever a model's own __reduce__ raises
+        raise BoardError(
+            f"a sensor model can't be sent to the emulator's process ({error}): keep what it holds picklable"
+        ) from error
+
+
+def _spawn() -> tuple[subprocess.Popen[bytes], socket.socket, Any]:
+    """The child, in a session of its own (Ctrl-C is for the host alone), and the line to it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "quaver.emulator.rp2040.process", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    return process, ours, Connection(os.dup(ours.fileno()))

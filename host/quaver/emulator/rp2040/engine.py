@@ -1,0 +1,107 @@
+"""Runs the emulated chip: batches of instructions, and between them the host's events and the pace.
+
+Virtual time passes as the guest computes, about ten times slower than real time, and leaps while it sleeps.
+Two things hold the leaps back: an answer under way on the host's network (then sleep takes real time, so that
+a broker's answer arrives before the guest's patience ends) and, on request, real time as such.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rp2040py.execute_batch import execute_batch
+
+_SLICE_NS = 20e6  # of virtual time that a batch may cover
+_PACED_SLICE_NS = 2e6
+_BREATH_S = 0.004  # of real time between two looks at the host's events
+_IDLE_SPEED = 50.0  # virtual seconds that an idle guest passes in a real one: leaps cost the host a little, too
+
+
+class _Batch:
+    """What rp2040py's loop asks of a simulator; slots, because it asks after every instruction."""
+
+    __slots__ = ("clock", "rp2040", "stopped")
+
+    def __init__(self, mcu: Any) -> None:
+        self.rp2040 = mcu
+        self.clock = mcu.clock
+        self.stopped = False
+
+
+class Engine:
+    """Runs one chip until `stop`.
+
+    before_batch: called before each batch of at most 5 ms. after_batch: called after it, to carry output.
+    waiting: whether the guest awaits something of the host's, so that sleep is to take real time.
+    """
+
+    def __init__(
+        self,
+        mcu: Any,
+        *,
+        real_time: bool,
+        before_batch: Callable[[], None],
+        after_batch: Callable[[], None],
+        waiting: Callable[[], bool],
+    ) -> None:
+        self._clock = mcu.clock
+        self._real_time = real_time
+        self._before_batch = before_batch
+        self._after_batch = after_batch
+        self._waiting = waiting
+        self._batch = _Batch(mcu)
+        self._slice = mcu.clock.create_alarm(self.end_batch)
+        self._stopped = False
+
+    def end_batch(self) -> None:
+        """End the running batch after the current instruction; the next one follows at once."""
+        self._batch.stopped = True
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._batch.stopped = True
+
+    async def run(self) -> None:
+        batch: Any = self._batch
+        pace = _Pace(self._clock)
+        breath = time.monotonic()
+        while not self._stopped:
+            waiting = self._waiting()
+            speed = 1.0 if waiting or self._real_time else _IDLE_SPEED
+            self._slice.schedule(_PACED_SLICE_NS if speed == 1.0 else _SLICE_NS)
+            self._before_batch()
+            batch.stopped = False
+            execute_batch(batch, 1)
+            self._after_batch()
+            ahead = pace.ahead(speed)
+            now = time.monotonic()
+            if ahead > 0.001:
+                await asyncio.sleep(min(ahead, 0.01))
+                breath = time.monotonic()
+            elif now - breath > _BREATH_S:
+                await asyncio.sleep(0)
+                breath = time.monotonic()
+
+
+class _Pace:
+    """How far virtual time has run ahead of real time at a given speed, in real seconds."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._speed = 1.0
+        self._real = time.monotonic()
+        self._virtual: float = clock.nanos
+
+    def ahead(self, speed: float) -> float:
+        real = time.monotonic()
+        virtual: float = self._clock.nanos
+        if speed != self._speed:
+            self._speed, self._real, self._virtual = speed, real, virtual
+            return 0.0
+        ahead = (virtual - self._virtual) / 1e9 / speed - (real - self._real)
+        if ahead < -0.05:  # a busy guest is behind for ever: do not sprint once it rests
+            self._real, self._virtual = real, virtual
+        return ahead

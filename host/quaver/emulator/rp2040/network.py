@@ -1,0 +1,88 @@
+"""Joins the emulated radio's network to the host: the gateway is the host's loopback.
+
+The guest has 10.0.0.2 and sees the host as 10.0.0.1, the gateway; port 1883 there is the broker that the
+setup names. Other addresses are reached as the host reaches them. The module also knows when an answer is
+under way, so that virtual time does not leap over it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any, SupportsIndex
+
+from rp2040py.external.cyw43.nat import GATEWAY_IP, NatBridge, TcpReflector
+
+HOST_ADDRESS = ".".join(str(byte) for byte in GATEWAY_IP)
+_BROKER_PORT = 1883
+_ANSWER_S = 1.0  # how long a request on an open connection may keep virtual time from leaping
+_QUIET_S = 0.01  # after something arrived, more of it may follow
+_READ_LIMIT = 1 << 16
+
+
+class Network:
+    """The guest's network, attached to the radio's bus model."""
+
+    def __init__(self, mcu: Any, radio: Any, broker_port: int | None) -> None:
+        self._broker_port = broker_port
+        self._asked = 0.0
+        self._answered = 0.0
+        self._bridge = NatBridge(mcu, queue_ethernet_frame=radio.queue_rx_ethernet_frame)
+        self._tcp = _Reflector(mcu, radio.queue_rx_ethernet_frame, connect_fn=self._connect)
+        self._tcp.network = self
+        self._bridge._tcp = self._tcp
+        radio.nat_bridge = self._bridge
+
+    def reset(self) -> None:
+        """The chip was reset: the connections of the guest that was end at once, as a broker would see it."""
+        self._bridge.reset()
+
+    def waiting(self) -> bool:
+        """Whether the guest may expect something from the host's network right now (in real time)."""
+        now = time.monotonic()
+        if now - self._answered < _QUIET_S:
+            return True
+        if self._asked > self._answered and now - self._asked < _ANSWER_S:
+            return True
+        return any(flow.writer is None for flow in self._tcp._flows.values())
+
+    def asked(self) -> None:
+        self._asked = time.monotonic()
+
+    def answered(self) -> None:
+        self._answered = time.monotonic()
+
+    async def _connect(self, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if address == HOST_ADDRESS:
+            address = "127.0.0.1"
+            if port == _BROKER_PORT and self._broker_port is not None:
+                port = self._broker_port
+        loop = asyncio.get_running_loop()
+        reader = _Reader(self, loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await loop.create_connection(lambda: protocol, address, port)
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+class _Reader(asyncio.StreamReader):
+    """Notes when the host's side has said something."""
+
+    def __init__(self, network: Network, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=_READ_LIMIT, loop=loop)
+        self._network = network
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        self._network.answered()
+        super().feed_data(data)
+
+
+class _Reflector(TcpReflector):  # type: ignore[misc, unused-ignore]
+    """Notes when the guest has said something that wants an answer."""
+
+    network: Network
+
+    def _on_guest_segment(self, flow: Any, tcp: Any) -> None:
+        if tcp.payload:
+            self.network.asked()
+        super()._on_guest_segment(flow, tcp)

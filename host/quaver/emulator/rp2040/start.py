@@ -1,0 +1,18 @@
+"""What the host tells the emulator's process to begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Start:
+    """rig: the pickled tuple of `Attached`, read once sys.path is set. The rest is as in `Machine`."""
+
+    sys_path: list[str]
+    image: str
+    filesystem: bytes
+    filesystem_offset: int
+    rig: bytes
+    broker_port: int | None
+    real_time: bool

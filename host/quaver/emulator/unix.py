@@ -1,0 +1,136 @@
+"""The unix board: the firmware on a real MicroPython on this machine, with the host as its hardware.
+
+`UnixBoard` answers the verbs of `Board`. Behind it stand the guest process (unix_guest), the buses with the
+sensor models (unix_wires), the console that mpremote opens (console), and the clock that the guest lives by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from quaver.boards import load_board
+from quaver.build import littlefs_image
+from quaver.emulator.board import Setup
+from quaver.emulator.clock import Clock
+from quaver.emulator.console import Console
+from quaver.emulator.repl import Repl
+from quaver.emulator.unix_guest import Guest
+from quaver.emulator.unix_wires import Wires
+from quaver.errors import BoardError
+
+_serial = itertools.count(1)
+
+
+class UnixBoard:
+    """A MicroPython unix port as a board; see `Board` for the verbs.
+
+    clock: shared by boards that belong to one world; by default one of its own, as `setup` wants it.
+    identity: the 8 bytes of machine.unique_id(); by default counted up in this process.
+    Raises BoardError when it can't start.
+    """
+
+    where = "unix:"
+    board = "unix"
+    host_address = "127.0.0.1"
+
+    def __init__(self, setup: Setup, *, clock: Clock | None = None, identity: bytes | None = None) -> None:
+        spec = load_board(self.board)
+        self._rig = {part.name: part.model for part in setup.rig}
+        wires = Wires(spec, setup.rig)
+        image = littlefs_image(setup.files, spec.flash.filesystem_size, spec.flash.block_size)
+        self.clock = clock or Clock(setup.real_time)
+        self._console = Console(self._typed)
+        self.address = self._console.address
+        self._repl = Repl(self.address)
+        self._guest = Guest(
+            spec,
+            image,
+            wires,
+            self._console,
+            self.clock,
+            setup.broker_port,
+            identity or b"unix" + next(_serial).to_bytes(4, "big"),
+        )
+        self._guest.start()
+        try:
+            self._guest.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _typed(self, data: bytes) -> None:
+        self._guest.type(data)
+
+    def _check(self) -> None:
+        if self._guest.ended is not None:
+            raise BoardError(self._guest.ended)
+
+    @contextlib.contextmanager
+    def _using_repl(self) -> Iterator[Repl]:
+        self._check()
+        with self._console.quiet():
+            try:
+                yield self._repl
+            except BoardError:
+                self._check()  # the guest's own end says more than a closed console
+                raise
+
+    def exec(self, code: str, timeout: float = 30.0) -> str:
+        with self._using_repl() as repl:
+            return repl.exec(code, timeout)
+
+    def put(self, path: str, data: bytes) -> None:
+        with self._using_repl() as repl:
+            repl.put(path, data)
+
+    def get(self, path: str) -> bytes:
+        with self._using_repl() as repl:
+            return repl.get(path)
+
+    def reset(self, run: bool = True) -> None:
+        self._check()
+        self._guest.reset("all" if run else "nothing")
+        if not run:
+            self._guest.wait_prompt()
+
+    def console(self) -> bytes:
+        return self._console.history()
+
+    def open_pty(self) -> str:
+        """A pseudo-terminal on the board's console, for tools that want a serial port."""
+        return self._console.open_pty()
+
+    def virtual_time_ns(self) -> int:
+        """The board's time since power-on."""
+        return self._guest.now
+
+    def set_sensor(self, name: str, **changes: object) -> None:
+        """As `Board.set_sensor`; "wifi" takes present=False, which takes the access point away."""
+        model: object = self._guest.wifi if name == "wifi" and name not in self._rig else self._rig.get(name)
+        if model is None:
+            raise BoardError(f"sensor {name!r} is not on this board: it has {', '.join(self._rig) or 'none'}")
+        for attribute, value in changes.items():
+            if not hasattr(model, attribute):
+                raise BoardError(
+                    f"sensor {name}: {type(model).__name__} has no {attribute!r} to set: see its model's docstring"
+                )
+            setattr(model, attribute, value)
+
+    def alive(self) -> str | None:
+        return self._guest.ended
+
+    def stop(self) -> None:
+        self._guest.stop()
+        self._console.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

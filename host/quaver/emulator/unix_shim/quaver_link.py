@@ -1,0 +1,268 @@
+"""The unix board's line to its host: one request and one reply at a time, no allocation, and the board's time.
+
+Request: 8 machine words (operation, a, b, c, d, payload length, now, 0), then the payload.
+Reply: 6 machine words (errno, value, now, payload length, flags, more), then the payload into the asker's buffer.
+The host's end is host/quaver/emulator/unix_guest.py; the numbers of the operations stand in both.
+Not for threads.
+"""
+
+import array
+
+import micropython
+import uctypes
+import uselect
+import utime
+from micropython import const
+
+HELLO = const(1)
+READY = const(2)
+WAIT = const(3)
+CANCEL = const(4)
+RESYNC = const(5)
+RESET = const(6)
+WATCHDOG = const(7)
+PIN = const(8)
+SPI = const(9)
+I2C = const(10)
+UART_WRITE = const(11)
+UART_READ = const(12)
+UART_LEVEL = const(13)
+WIFI = const(14)
+
+# Short cuts of fast mode: a board that is alone on its clock leaps by itself, and reports every so often.
+_LEAPS = const(16)
+_LONGEST_LEAP = const(1000000000)
+
+FOREVER = const(1 << 61)
+MAX_PAYLOAD = const(8192)  # longer transfers go in pieces
+
+_REQUEST = const(64)
+_REPLY = const(48)
+_INTERRUPT = const(1)
+_HAS_WIFI = const(2)
+_ALONE = const(4)
+
+_words = array.array("l", bytes(_REQUEST + MAX_PAYLOAD))  # 'l': reading a 'q' would allocate
+_out = uctypes.bytearray_at(uctypes.addressof(_words), _REQUEST + MAX_PAYLOAD)
+_reply = array.array("l", bytes(_REPLY))
+_in = uctypes.bytearray_at(uctypes.addressof(_reply), _REPLY)
+_spare = bytearray(16)
+_interrupt = KeyboardInterrupt()
+
+stream = None  # the socket to the host, as a file
+_token = None
+_busy = False  # a reply is due: set while a request is out, and left so by a KeyboardInterrupt in between
+_real_time = False
+_base = 0  # real time: virtual minus the host's monotonic ns
+_boot = 0  # when this boot began; the device's own counters start there
+_now = 0
+_leaps = 0
+_bite_at = FOREVER  # when the watchdog bites, as far as we know
+
+
+@micropython.viper
+def _copy(source: ptr8, start: int, count: int, target: ptr8):
+    for i in range(count):
+        target[64 + i] = source[start + i]
+
+
+def open_link(fd):
+    """Take over the socket that the host left open; returns what it says about this boot (bytearray)."""
+    global stream, _token, _real_time, _base, _boot
+    stream = open(fd, "r+b")
+    _token = bytearray(16)
+    about = bytearray(call(HELLO, 16, 0, 0, 0, None, 0, 0, _token))
+    _real_time = bool(call(HELLO, 0, 0, 0, 0, None, 0, 0, about))
+    _boot = _reply[2]
+    _base = _boot - utime.ticks_us() * 1000
+    return about
+
+
+def now():
+    """The board's virtual time, ns. In fast mode each look at it costs 1 us, so that polling gets somewhere."""
+    global _now
+    if _real_time:
+        return utime.ticks_us() * 1000 + _base
+    _now += 1000
+    return _now
+
+
+def uptime():
+    """ns since this boot."""
+    return now() - _boot
+
+
+def pass_time(ns):
+    """Let a short moment pass without asking the host."""
+    global _now
+    if _real_time:
+        utime.sleep_us(ns // 1000)
+    else:
+        _now += ns
+
+
+def fast():
+    """Whether time leaps; otherwise it keeps the pace of the wall clock."""
+    return not _real_time
+
+
+def call(op, a, b, c, d, source, start, count, target):
+    """One exchange: `count` bytes of `source` go out, the reply's payload lands in `target`; returns the value.
+
+    Raises OSError with the host's errno, KeyboardInterrupt when the console's Ctrl-C came meanwhile.
+    """
+    global _busy
+    if _busy:
+        _resync()
+    _busy = True
+    if count:
+        _copy(source, start, count, _out)
+    _send(op, a, b, c, d, count)
+    return _receive(target)
+
+
+def wait(until, poller):
+    """Wait for the moment `until` (ns); with a poller (which holds `stream`), also for any of its streams.
+
+    Returns True when a stream ended the wait.
+    """
+    global _busy, _leaps, _now
+    if poller is None and _leaps and until < _bite_at and until - _now < _LONGEST_LEAP:
+        _leaps -= 1
+        if until > _now:
+            _now = until
+        return False
+    if _busy:
+        _resync()
+    _busy = True
+    _send(WAIT, until, 0, 0, 0, 0)
+    early = False
+    if poller is not None:
+        early = True
+        for ready in poller.ipoll(-1):
+            if ready[0] is stream:
+                early = False
+        if early:
+            _send(CANCEL, 0, 0, 0, 0, 0)
+    _receive(None)
+    if _reply[4] & _ALONE:
+        _leaps = _LEAPS
+    return early
+
+
+def feed(timeout):
+    """Put the watchdog off by `timeout` ns."""
+    global _bite_at
+    call(WATCHDOG, timeout, 0, 0, 0, None, 0, 0, None)
+    _bite_at = _now + timeout
+
+
+def more():
+    """The last reply's second value."""
+    return _reply[5]
+
+
+def wifi():
+    """Whether there is an access point, as of the last reply."""
+    return bool(_reply[4] & _HAS_WIFI)
+
+
+def _send(op, a, b, c, d, count):
+    _words[0] = op
+    _words[1] = a
+    _words[2] = b
+    _words[3] = c
+    _words[4] = d
+    _words[5] = count
+    _words[6] = (utime.ticks_us() * 1000 + _base) if _real_time else _now
+    stream.write(_out, 0, _REQUEST + count)
+
+
+def _receive(target):
+    global _busy, _now, _leaps
+    if stream.readinto(_in, _REPLY) != _REPLY:
+        raise SystemExit  # the host is gone
+    if _reply[3]:
+        stream.readinto(target, _reply[3])
+    _busy = False
+    _now = _reply[2]
+    if not _reply[4] & _ALONE:
+        _leaps = 0
+    if _reply[4] & _INTERRUPT:
+        raise _interrupt
+    if _reply[0]:
+        raise OSError(_reply[0])
+    return _reply[1]
+
+
+def _resync():
+    """An exchange was cut short by Ctrl-C: skip what is left of it, up to the host's token."""
+    global _busy
+    _send(RESYNC, 0, 0, 0, 0, 0)
+    tail = b""
+    while tail != _token:
+        one = stream.read(1)
+        if not one:
+            raise SystemExit
+        tail = (tail + one)[-16:]
+    _busy = False
+
+
+# What is on its way over real sockets. Virtual time must not leap over an answer that needs some real time.
+
+_ANSWER_MS = const(2000)  # real time that a peer gets to answer what was sent
+_SETTLE_MS = const(2)  # and to follow up on what it sent
+expecting = {}  # id -> each real socket whose last word was ours
+active = False  # something came or went since the last wait
+
+
+def sent(real):
+    global active
+    active = True
+    expecting[id(real)] = real
+
+
+def received(real):
+    global active
+    active = True
+    expecting.pop(id(real), None)
+
+
+def settle(poller, streams):
+    """Fast mode, before time leaps: give the peers of the sockets in `poller` real time; True when one spoke.
+
+    streams: the ids in the poller; only their answers are waited for.
+    """
+    global active
+    if not active:
+        return False
+    hold = _SETTLE_MS
+    for known in expecting:
+        if known in streams:
+            hold = _ANSWER_MS
+    if poller.poll(hold):
+        return True
+    active = False
+    for known in list(expecting):
+        if known in streams:
+            del expecting[known]
+    return False
+
+
+def settle_all():
+    """The same before a plain sleep, for every socket that has an answer to come."""
+    global active
+    if not active:
+        return
+    poller = uselect.poll()
+    for real in expecting.values():
+        poller.register(real, uselect.POLLIN)
+    while expecting:
+        ready = poller.poll(_ANSWER_MS)
+        if not ready:
+            expecting.clear()
+        for real, _ in ready:
+            poller.unregister(real)
+            del expecting[id(real)]
+    utime.sleep_ms(_SETTLE_MS)
+    active = False

@@ -1,0 +1,84 @@
+"""The board's `select.poll`: real sockets, time-outs in the board's time.
+
+asyncio's loop sleeps here, so this is where most of a board's time passes.
+"""
+
+import quaver_link as _link
+import uselect as _real
+
+POLLIN = _real.POLLIN
+POLLOUT = _real.POLLOUT
+POLLERR = _real.POLLERR
+POLLHUP = _real.POLLHUP
+
+_NOTHING = ()
+
+
+class poll:
+    def __init__(self):
+        self._poller = _real.poll()
+        self._poller.register(_link.stream, POLLIN)
+        self._owners = {}  # id of the real stream -> what the caller registered
+        self._timed = {}  # id -> (UART, events): streams that live on the board's side of the host
+
+    def register(self, stream, events=POLLIN | POLLOUT):
+        if hasattr(stream, "next_byte"):
+            self._timed[id(stream)] = (stream, events)
+            return True
+        real = getattr(stream, "real", stream)
+        known = id(real) in self._owners
+        self._owners[id(real)] = stream
+        self._poller.register(real, events)
+        return not known
+
+    def unregister(self, stream):
+        if self._timed.pop(id(stream), None) is None:
+            real = getattr(stream, "real", stream)
+            del self._owners[id(real)]
+            self._poller.unregister(real)
+
+    def modify(self, stream, events):
+        if id(stream) in self._timed:
+            self._timed[id(stream)] = (stream, events)
+        else:
+            self._poller.modify(getattr(stream, "real", stream), events)
+
+    def _ready(self):
+        """What is ready now; allocates only for what is."""
+        found = _NOTHING
+        if self._owners:
+            for real, events in self._poller.ipoll(0):
+                if real is not _link.stream:
+                    found = found or []
+                    found.append((self._owners[id(real)], events))
+        if not self._timed:
+            return found
+        for stream, wanted in self._timed.values():
+            events = wanted & POLLOUT
+            if wanted & POLLIN and stream.any():
+                events |= POLLIN
+            if events:
+                found = found or []
+                found.append((stream, events))
+        return found
+
+    def ipoll(self, timeout=-1, flags=0):
+        found = self._ready()
+        if found or timeout == 0:
+            return found
+        until = _link.FOREVER if timeout is None or timeout < 0 else _link.now() + timeout * 1000000
+        while True:
+            if self._owners and _link.fast() and _link.settle(self._poller, self._owners):
+                return self._ready()
+            moment = until
+            if self._timed:
+                for stream, wanted in self._timed.values():
+                    if wanted & POLLIN:
+                        moment = min(moment, stream.next_byte())
+            early = _link.wait(moment, self._poller if self._owners else None)
+            found = self._ready()
+            if found or (not early and moment == until):
+                return found
+
+    def poll(self, timeout=-1):
+        return list(self.ipoll(timeout))

@@ -1,0 +1,402 @@
+"""The unix board: the verbs of `Board`, its console, its ends, and the time it lives by."""
+
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from quaver.boards import load_board
+from quaver.emulator.board import Setup, open_board
+from quaver.emulator.bus import Attached
+from quaver.emulator.clock import Clock
+from quaver.emulator.unix import UnixBoard
+from quaver.errors import BoardError
+
+MPREMOTE = [sys.executable, "-m", "mpremote"]
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """One board for what leaves no trace on it."""
+    with open_board("unix:") as board:
+        yield board
+
+
+def _until(board, text, timeout=10.0):
+    """Wait for a text on the console; returns what was printed until then."""
+    deadline = time.monotonic() + timeout
+    while text.encode() not in board.console():
+        assert board.alive() is None, board.alive()
+        assert time.monotonic() < deadline, board.console()
+        time.sleep(0.005)
+    return board.console().decode()
+
+
+def _mpremote(address, *command):
+    result = subprocess.run(
+        [*MPREMOTE, "connect", address, *command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout.replace("\r\n", "\n")
+
+
+def test_exec_returns_what_the_code_printed(shared):
+    assert shared.exec("print(6 * 7)\nprint('x')") == "42\nx\n"
+
+
+def test_exec_keeps_state_between_calls(shared):
+    shared.exec("kept = 5")
+    assert shared.exec("print(kept)") == "5\n"
+
+
+def test_an_exception_on_the_board_is_one_line_and_carries_the_traceback(shared):
+    with pytest.raises(BoardError, match="ZeroDivisionError") as failure:
+        shared.exec("x = 1\nx / 0")
+    assert "\n" not in str(failure.value)
+    assert "line 2" in failure.value.traceback
+    assert shared.exec("print(1)") == "1\n"
+
+
+def test_files_go_both_ways_and_make_their_folders(shared):
+    data = bytes(range(256)) * 40
+    shared.put("deep/er/file.bin", data)
+    assert shared.get("/deep/er/file.bin") == data
+
+
+def test_a_file_that_is_not_there_is_one_line(shared):
+    with pytest.raises(BoardError, match=r"nowhere\.txt"):
+        shared.get("nowhere.txt")
+
+
+def test_a_text_of_every_size_goes_through_the_raw_repl(shared):
+    assert shared.exec(f"print(len({'x' * 20_000!r}))") == "20000\n"
+
+
+def test_an_exec_that_says_nothing_in_time_is_interrupted(shared):
+    with pytest.raises(BoardError, match="interrupted"):
+        shared.exec("while True: pass", timeout=0.5)
+    assert shared.exec("print(1)") == "1\n"
+
+
+def test_the_firmware_sees_a_pico_w_and_nothing_of_the_host(shared):
+    assert shared.exec("import sys, os\nprint(sys.path, 'etc' in os.listdir('/'))") == "['', '.frozen', '/lib'] False\n"
+
+
+def test_the_heap_is_the_board_files(shared):
+    free = int(shared.exec("import gc\ngc.collect()\nprint(gc.mem_free())"))
+    assert 0.95 < free / load_board("unix").heap < 1.03
+
+
+def test_boot_and_main_run_from_flash_and_again_after_a_reset():
+    files = {
+        "boot.py": b"print('boot')",
+        "main.py": b"import machine, part.one\nprint('main', machine.reset_cause())",
+        "part/one.py": b"",
+    }
+    with open_board("unix:", Setup(files=files)) as board:
+        assert "boot\r\nmain 1\r\n" in _until(board, "main 1")
+        board.reset()
+        assert "boot\r\nmain 2\r\n" in _until(board, "main 2")
+        board.exec("with open('kept', 'w') as f: f.write('here')")
+        board.reset(run=False)
+        assert board.exec("print(open('kept').read(), 'one' in dir())") == "here False\n"
+        assert board.console().count(b"boot\r\n") == 2
+
+
+def test_console_leaves_out_what_exec_printed():
+    with open_board("unix:", Setup(files={"main.py": b"print('mine')"})) as board:
+        _until(board, "mine")
+        assert board.exec("print('yours')") == "yours\n"
+        assert b"yours" not in board.console()
+
+
+def test_exec_interrupts_a_program_that_runs_for_ever():
+    main = (
+        b"import asyncio\nasync def main():\n  print('up')\n"
+        b"  while True: await asyncio.sleep_ms(10)\nasyncio.run(main())"
+    )
+    with open_board("unix:", Setup(files={"main.py": main}, real_time=True)) as board:
+        _until(board, "up")
+        assert board.exec("print(2)") == "2\n"
+        assert board.exec("import asyncio\nprint(asyncio.core.cur_task is not None)") == "True\n"
+
+
+def test_exec_interrupts_a_computation_that_never_asks_the_host():
+    with open_board("unix:", Setup(files={"main.py": b"print('up')\nwhile True: pass"})) as board:
+        _until(board, "up")
+        assert board.exec("print(3)") == "3\n"
+
+
+def test_ctrl_c_in_bursts_does_not_end_the_board():
+    main = (
+        b"import time\nprint('up')\nwhile True:\n  try:\n    while True: time.sleep(1)\n"
+        b"  except KeyboardInterrupt: print('heard')"
+    )
+    with (
+        open_board("unix:", Setup(files={"main.py": main})) as board,
+        socket.create_connection(("127.0.0.1", int(board.address.rpartition(":")[2]))) as terminal,
+    ):
+        _until(board, "up")
+        terminal.sendall(b"\x03\x03\x03\x03\x03")
+        _until(board, "heard")
+        assert board.alive() is None
+
+
+def test_mpremote_over_the_socket(shared, tmp_path):
+    (tmp_path / "sent.py").write_text("print('sent')")
+    assert _mpremote(shared.address, "exec", "print(7)") == "7\n"
+    _mpremote(shared.address, "fs", "cp", str(tmp_path / "sent.py"), ":sent.py")
+    assert _mpremote(shared.address, "fs", "cat", ":sent.py") == "print('sent')"
+    assert "sent.py" in _mpremote(shared.address, "fs", "ls")
+    assert _mpremote(shared.address, "run", str(tmp_path / "sent.py")) == "sent\n"
+
+
+def test_mpremote_over_a_pty(shared):
+    pty = shared.open_pty()
+    assert _mpremote(pty, "exec", "import machine; print(machine.freq())") == "125000000\n"
+    assert _mpremote(pty, "soft-reset", "eval", "1 + 1") == "2\n"
+
+
+def test_a_soft_reset_runs_main_again_from_the_friendly_prompt_only():
+    with open_board("unix:", Setup(files={"main.py": b"print('main')"})) as board:
+        _until(board, ">>> ")
+        with socket.create_connection(("127.0.0.1", int(board.address.rpartition(":")[2]))) as terminal:
+            terminal.sendall(b"\x04")
+            text = _until(board, "soft reboot\r\nmain")
+            assert text.count("main\r\n") == 2
+            terminal.sendall(b"\x01\x04")
+            deadline = time.monotonic() + 10
+            while not board.console().endswith(b"raw REPL; CTRL-B to exit\r\n>") or board.console().count(b"soft") < 2:
+                assert time.monotonic() < deadline, board.console()
+                time.sleep(0.005)
+            assert board.console().count(b"main\r\n") == 2
+
+
+@pytest.mark.parametrize("port", ["socket", "pty"])
+def test_a_running_board_is_driven_through_its_port(port):
+    with open_board("unix:", Setup(files={"main.py": b"print('main', flush := 1)"})) as owner:
+        where = owner.address if port == "socket" else f"serial:{owner.open_pty()}"
+        with open_board(where) as board:
+            assert board.exec("print(1 + 1)") == "2\n"
+            board.put("dir/there.txt", b"text")
+            assert owner.get("dir/there.txt") == board.get("dir/there.txt") == b"text"
+            board.reset()
+            _until(board, "main 1")
+            board.reset(run=False)
+            assert board.exec("import machine\nprint(machine.reset_cause())") == "2\n"
+            with pytest.raises(BoardError, match="real board"):
+                board.set_sensor("vibration", fault="absent")
+        assert owner.alive() is None
+
+
+def test_a_port_that_is_not_there_is_one_line():
+    for where in ("serial:/dev/ttyNOTHING", "socket://127.0.0.1:1", "usb:3", "serial:"):
+        with pytest.raises(BoardError) as failure:
+            open_board(where)
+        assert "\n" not in str(failure.value)
+
+
+def test_a_guest_that_crashes_is_one_line_with_the_signal():
+    with open_board("unix:") as board:
+        with pytest.raises(BoardError, match="SIGSEGV") as failure:
+            board.exec("import uctypes\nuctypes.bytearray_at(8, 8)[0]")
+        assert "\n" not in str(failure.value)
+        assert "SIGSEGV" in (board.alive() or "")
+        with pytest.raises(BoardError, match="SIGSEGV"):
+            board.put("x", b"")
+
+
+def test_a_heap_too_small_to_boot_is_one_line(monkeypatch):
+    monkeypatch.setattr("quaver.emulator.unix_guest._SHIM_HEAP", -400_000)
+    with pytest.raises(BoardError, match="MemoryError") as failure:
+        open_board("unix:")
+    assert "\n" not in str(failure.value)
+
+
+def test_after_stop_every_verb_says_so():
+    board = open_board("unix:")
+    board.stop()
+    board.stop()
+    assert "stopped" in (board.alive() or "")
+    with pytest.raises(BoardError, match="stopped"):
+        board.exec("print(1)")
+
+
+def test_a_killed_host_leaves_no_guest():
+    script = (
+        "from quaver.emulator.board import Setup, open_board\n"
+        "board = open_board('unix:', Setup(files={'main.py': b'while True: pass'}))\n"
+        "print(board._guest._process.pid, flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as host:
+        assert host.stdout is not None
+        guest = int(host.stdout.readline())
+        watch = os.pidfd_open(guest)
+        host.send_signal(signal.SIGKILL)
+        host.wait()
+        assert select.select([watch], [], [], 10)[0], "the guest outlived its host"
+        os.close(watch)
+
+
+def test_a_simulated_day_of_asyncio_passes_in_seconds(shared):
+    began = time.monotonic()
+    text = shared.exec(
+        textwrap.dedent("""
+        import asyncio, time
+        done = []
+        async def every(ms, name):
+            for _ in range(86_400_000 // ms):
+                await asyncio.sleep_ms(ms)
+            done.append((name, time.ticks_ms() // 1000 - start))
+        async def main():
+            await asyncio.gather(every(10_000, "fast"), every(60_000, "slow"))
+        start = time.ticks_ms() // 1000
+        asyncio.run(main())
+        print(done)
+        """)
+    )
+    assert sorted(re.findall(r"'(\w+)', (\d+)", text)) == [("fast", "86400"), ("slow", "86400")]
+    assert time.monotonic() - began < 20
+
+
+def test_asyncio_keeps_its_rules_on_the_boards_clock(shared):
+    text = shared.exec(
+        textwrap.dedent("""
+        import asyncio
+        order = []
+        async def after(ms, name, fail=False):
+            try:
+                await asyncio.sleep_ms(ms)
+                order.append(name)
+                if fail: raise ValueError(name)
+                return name
+            except asyncio.CancelledError:
+                order.append("cancelled " + name)
+                raise
+        async def main():
+            event = asyncio.Event()
+            async def waiter():
+                await event.wait(); order.append("event")
+            tasks = [asyncio.create_task(after(30, "c")), asyncio.create_task(after(10, "a")),
+                     asyncio.create_task(after(20, "b")), asyncio.create_task(waiter())]
+            lost = asyncio.create_task(after(1000, "lost"))
+            await asyncio.sleep_ms(25)
+            event.set(); lost.cancel()
+            await asyncio.gather(*tasks)
+            try: await asyncio.wait_for_ms(after(5000, "late"), 50)
+            except asyncio.TimeoutError: order.append("timeout")
+            try: await asyncio.create_task(after(1, "f", True))
+            except ValueError as error: order.append(repr(error))
+            order.append(await after(1, "value"))
+        asyncio.run(main())
+        print(order)
+        """)
+    )
+    assert text == (
+        "['a', 'b', 'event', 'cancelled lost', 'c', 'cancelled late', 'timeout', 'f', "
+        "\"ValueError('f',)\", 'value', 'value']\n"
+    )
+
+
+def test_counters_wrap_as_on_a_microcontroller(shared):
+    assert (
+        shared.exec(
+            "import time\na = time.ticks_us()\ntime.sleep(1100)\nb = time.ticks_us()\n"
+            "print(0 <= b < 1 << 30, time.ticks_diff(time.ticks_add(5, -10), 5))"
+        )
+        == "True -10\n"
+    )
+
+
+def test_the_date_is_settable_and_goes_on(shared):
+    assert (
+        shared.exec(
+            "import machine, time\nmachine.RTC().datetime((2026, 2, 28, 0, 23, 59, 59, 0))\ntime.sleep(2)\n"
+            "print(time.localtime()[:6])"
+        )
+        == "(2026, 3, 1, 0, 0, 1)\n"
+    )
+
+
+def test_real_time_paces_the_board():
+    with open_board("unix:", Setup(real_time=True)) as board:
+        began = time.monotonic()
+        board.exec("import time\ntime.sleep_ms(300)")
+        assert 0.3 <= time.monotonic() - began < 2
+        began = board.virtual_time_ns()
+        took = int(board.exec("a = time.ticks_ms()\ntime.sleep_ms(100)\nprint(time.ticks_diff(time.ticks_ms(), a))"))
+        assert 100 <= took < 200
+
+
+def test_boards_on_one_clock_act_in_the_order_of_its_time():
+    seen: list[tuple[int, str]] = []
+
+    class Bell:
+        def __init__(self, name):
+            self.name = name
+
+        def uart_exchange(self, data, now):
+            seen.append((now, self.name))
+            return b""
+
+    clock = Clock()
+    code = (
+        "import asyncio, machine\nuart = machine.UART(1, 115200)\nasync def main():\n"
+        "  for _ in range(40):\n    await asyncio.sleep_ms({})\n    uart.write(b'.')\nasyncio.run(main())\n"
+    )
+    with (
+        UnixBoard(Setup(rig=(Attached("bell", "uart1", 0, Bell("a")),)), clock=clock) as first,
+        UnixBoard(Setup(rig=(Attached("bell", "uart1", 0, Bell("b")),)), clock=clock) as second,
+    ):
+        threads = [
+            threading.Thread(target=first.exec, args=(code.format(70),)),
+            threading.Thread(target=second.exec, args=(code.format(110),)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    times = [when for when, _ in seen]
+    assert len(seen) == 80
+    assert times == sorted(times)
+
+
+def test_the_watchdog_bites_a_board_that_sleeps_too_long_and_one_that_computes_too_long(monkeypatch):
+    monkeypatch.setattr("quaver.emulator.unix_guest._HANG_S", 0.3)
+    main = b"""
+import machine, time
+if machine.reset_cause() == 1:
+    dog = machine.WDT(timeout=1000)
+    for _ in range(5):
+        time.sleep_ms(900)
+        dog.feed()
+    print('fed')
+    time.sleep(2)
+    print('never')
+elif not 'mark' in __import__('os').listdir():
+    open('mark', 'w').close()
+    print('bitten', machine.reset_cause())
+    dog = machine.WDT(timeout=100)
+    while True: pass
+else:
+    print('bitten again', machine.reset_cause())
+"""
+    with open_board("unix:", Setup(files={"main.py": main})) as board:
+        text = _until(board, "bitten again 3")
+        assert "fed" in text and "bitten 3" in text and "never" not in text
+
+
+def test_a_blank_file_system_boots_to_the_prompt(shared, tmp_path: Path):
+    assert shared.exec("import os\nprint(os.statvfs('/')[2] * 4096)") == f"{load_board('unix').flash.filesystem_size}\n"
