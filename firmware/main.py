@@ -1,4 +1,8 @@
-# Kept as source, because MicroPython starts main.py and not main.mpy; the application is node/app.
-from node import app
+# Kept as source, because MicroPython starts main.py and not main.mpy.
+from node import app, start
 
-app.main()
+supervisor, watchdog = app.build()
+scaffold = app.SCAFFOLD
+app = None
+start.drop(scaffold)
+start.run(supervisor, watchdog)

@@ -89,6 +89,7 @@ class ADXL345:
     ODR_HZ = 3200  # of the instance: nominal; the part's own oscillator may be some percent off
     UG_PER_LSB = 3906  # 1/256 g
     FIFO_DEPTH = 32
+    READ_MAX = 33  # one more than the FIFO holds waits at the output filter
     WORD_BYTES = 6
     Z_OFFSET = 4
 

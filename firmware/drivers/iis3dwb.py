@@ -49,6 +49,7 @@ class IIS3DWB:
 
     ODR_HZ = 26667  # nominal; the part's own oscillator may be some percent off
     FIFO_DEPTH = 512
+    READ_MAX = 160  # words in one read(), 6 ms of signal, for 1.1 kB of buffer
     WORD_BYTES = 7
     Z_OFFSET = 5
     CLIP_LSB = 32767  # a sample this far from 0 has met the end of the range
@@ -59,11 +60,11 @@ class IIS3DWB:
         self._full_scale, self.UG_PER_LSB = _RANGES[range_g]
         self._spi = spi
         self._cs = cs
-        self.raw = bytearray(self.FIFO_DEPTH * _WORD)
+        self.raw = bytearray(self.READ_MAX * _WORD)
         self.overrun = False
         # A slice of a memoryview is an object; read() may make none, so the ones it needs are made here.
         view = memoryview(self.raw)
-        self._heads = [view[: words * _WORD] for words in range(0, self.FIFO_DEPTH + 1, _STEP)]
+        self._heads = [view[: words * _WORD] for words in range(0, self.READ_MAX + 1, _STEP)]
         self._word = bytearray(_WORD)
         self._pair = bytearray(2)
         self._one = bytearray(1)
@@ -106,7 +107,7 @@ class IIS3DWB:
         return status[0] | (high & 3) << 8
 
     def read(self, n):
-        """Move the oldest n words (at most 512, and no more than wait) to the start of `raw`, in one burst.
+        """Move the oldest n words (at most READ_MAX, and no more than wait) to the start of `raw`, in one burst.
 
         Allocates nothing; quickest when n is a multiple of 16. Raises OSError: EIO when what comes is no
         acceleration.

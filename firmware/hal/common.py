@@ -2,9 +2,9 @@
 
 import machine
 import network
-from micropython import const
 
-_REPL_FEED_MS = const(2000)
+from hal.watchdog import Watchdog
+
 _RESET_NAMES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 
 
@@ -12,12 +12,11 @@ class Hal:
     """What every MicroPython port answers alike; a port's own file changes what differs."""
 
     WATCHDOG_MAX_MS = 8000
-    TIMER = -1  # a virtual one, where the port has them
+    TIMER = -1  # the timer that feeds the watchdog at the REPL; -1 is a virtual one, where the port has them
 
     def __init__(self, board):
         self.board = board
         self._buses = {}
-        self._watchdog = None
 
     def bus(self, name):
         """The bus that the board file calls `name` ("spi0", "i2c0", "uart1"), made once.
@@ -49,16 +48,9 @@ class Hal:
         """The Wi-Fi station interface."""
         return network.WLAN(network.WLAN.IF_STA)
 
-    def watchdog(self, timeout_ms):
-        """A running hardware watchdog; it can't be stopped again."""
-        self._watchdog = machine.WDT(timeout=min(timeout_ms, self.WATCHDOG_MAX_MS))
-        return self._watchdog
-
-    def release_watchdog(self):
-        """Keep a running watchdog fed by a timer: after a Ctrl-C a person at the REPL must not be reset."""
-        if self._watchdog:
-            watchdog = self._watchdog
-            machine.Timer(self.TIMER, period=_REPL_FEED_MS, callback=lambda timer: watchdog.feed())
+    def watchdog(self):
+        """A running hardware watchdog, with the longest time that the chip has; it can't be stopped again."""
+        return Watchdog(self.WATCHDOG_MAX_MS, self.TIMER)
 
     def unique_id(self):
         """The chip's own id as hexadecimal text."""
@@ -71,6 +63,3 @@ class Hal:
             if getattr(machine, name, None) == cause:
                 return name
         return str(cause)
-
-    def reset(self):
-        machine.reset()

@@ -1,14 +1,11 @@
 """The composition root: reads the board and the configuration, builds every part, and runs them."""
 
-import asyncio
 import gc
-import sys
 
 import board
 
 from dsp.alarm import Threshold
 from dsp.features import Features
-from links.errors import LinkError
 from links.mqtt import Mqtt
 from links.wifi import Wifi
 from node import config as configuration
@@ -21,6 +18,9 @@ from node.record import Recorder
 from node.supervisor import Supervisor
 
 VERSION = "0.1.0"
+
+# What is needed to build a node and not to run it
+SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "node.config", "node.app")
 
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
@@ -93,66 +93,39 @@ def _thresholds(config):
     }
 
 
-def build(hal, config, problems):
-    """Everything that runs, wired together; returns the supervisor, ready for `run()`."""
+def build():
+    """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
+
+    Nothing that lives on may hold a function of the modules in SCAFFOLD: main.py drops them, for 15 kB of heap.
+    """
+    config, problems = configuration.load()
+    print("node: quaver {} on {}, {}".format(VERSION, board.NAME, config["node"]))
+    hal = _port()
     outbox = Outbox(config["outbox"]["length"])
     recorder = Recorder(config["node"], store.next_boot(), Uptime(), outbox)
+    recorder.introduce(VERSION, board.NAME, config["interval_s"])
     recorder.event("boot", text=hal.reset_cause())
-    sensors = _sensors(hal, config, problems)
+    sensors = _sensors(hal, config, problems)  # early, while the heap has room for buffers in one piece
     for problem in problems:
         print("node: config:", problem)
         recorder.event("config_invalid", text=problem)
 
-    def report(task, error):
-        if isinstance(error, LinkError):
-            print("node: {}: {}".format(task, error))  # there is no link to tell it over
-        else:
-            sys.print_exception(error)
-            recorder.event("task_restarted", task, text=repr(error))
-
     watchdog_s = config["watchdog_s"]
-    supervisor = Supervisor(report, hal.watchdog(hal.WATCHDOG_MAX_MS) if watchdog_s else None)
+    watchdog = hal.watchdog() if watchdog_s else None
+    supervisor = Supervisor(recorder.death, watchdog)
     limit_s = watchdog_s or 120
-
-    measuring = measure.Measure(
-        sensors,
-        measure.Judge(_thresholds(config), recorder),
-        recorder,
-        config["interval_s"],
-        lambda: supervisor.progress("measure"),
-    )
+    judge = measure.Judge(_thresholds(config), recorder)
+    measuring = measure.Measure(sensors, judge, recorder, config["interval_s"], supervisor.progress)
     supervisor.add("measure", measuring.run, limit_s)
 
-    def status(state):
-        return recorder.encode(
-            "status",
-            {
-                "state": state,
-                "firmware": VERSION,
-                "board": board.NAME,
-                "interval_s": int(config["interval_s"]),
-            },
-        )
-
     root = "/".join(config[key] for key in ("site", "area", "line", "asset", "node")) + "/"
-    mqtt = Mqtt(config["broker"], config["node"] + "-" + hal.unique_id()[-8:], root + "status", status(0))
+    client_id = config["node"] + "-" + hal.unique_id()[-8:]
+    mqtt = Mqtt(config["broker"], client_id, root + "status", recorder.status(0))
     wifi = Wifi(hal.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
-    publishing = Publish(wifi, mqtt, outbox, root, lambda: status(1), lambda: supervisor.progress("publish"))
+    publishing = Publish(wifi, mqtt, outbox, root, recorder, supervisor.progress)
     supervisor.add("publish", publishing.run, limit_s)
     gc.collect()
     free = gc.mem_free()
     if free < _LOW_MEMORY:
         recorder.event("low_memory", value=float(free))
-    return supervisor
-
-
-def main():
-    """Run until the power goes; a Ctrl-C leaves a REPL with every task gone."""
-    config, problems = configuration.load()
-    print("node: quaver {} on {}, {}".format(VERSION, board.NAME, config["node"]))
-    hal = _port()
-    try:
-        asyncio.run(build(hal, config, problems).run())
-    finally:
-        hal.release_watchdog()
-        asyncio.new_event_loop()
+    return supervisor, watchdog

@@ -11,6 +11,7 @@ from micropython import const
 
 from dsp.unpack import gather
 
+_STRIDE = const(16)  # what a driver reads quickest is a multiple of this
 _PATIENCE_MS = const(200)  # a FIFO that stays empty this long has no sensor behind it
 
 
@@ -49,8 +50,12 @@ class Capture:
             return self._wait_us
         if words < self._batch and words < left:
             return self._wait_us - self._wait_us * words // self._batch + 1
+        if words > sensor.READ_MAX:
+            words = sensor.READ_MAX
         if words > left:
             words = left
+        elif words > _STRIDE:
+            words &= -_STRIDE
         sensor.read(words)
         gather(sensor.raw, words, sensor.WORD_BYTES, sensor.Z_OFFSET, self.samples, self._at)
         self._at += words

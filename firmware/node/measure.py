@@ -12,7 +12,6 @@ from micropython import const
 from quaver_wire.fields import LEVELS, QUALITY
 
 _SLICE_MS = const(5000)
-_FULL_SCALE = const(32767)
 
 
 class Sensor:
@@ -70,7 +69,7 @@ def vibration(capture, features):
         if features.minimum == features.maximum:
             # A machine at rest still shows the noise of the part; the same number every time is a dead one.
             raise ValueError("stuck at {}".format(features.maximum))
-        if features.maximum >= _FULL_SCALE or features.minimum <= -_FULL_SCALE:
+        if features.maximum >= sensor.CLIP_LSB or features.minimum <= -sensor.CLIP_LSB:
             marks.append("clipped")
         values["rms_g"] = features.rms_g
         values["peak_g"] = features.peak_g
@@ -99,7 +98,7 @@ def energy(meter):
     """The energy meter."""
 
     async def read(values):
-        values["energy"] = await meter.read()
+        values["energy"] = [milli / 1000 for milli in await meter.read()]
         return ()
 
     return Sensor("energy", meter.probe, read)
@@ -137,7 +136,7 @@ class Judge:
 
 
 class Measure:
-    """sensors: of this module's makers; progress(): tells the supervisor that the task lives."""
+    """sensors: of this module's makers; progress(name): tells the supervisor that the task lives."""
 
     def __init__(self, sensors, judge, recorder, interval_s, progress):
         self._sensors = sensors
@@ -149,12 +148,12 @@ class Measure:
     async def once(self):
         """Take one measurement of everything and record it."""
         gc.collect()  # now, so that none is due while the FIFO fills
-        values = {}
+        values = {"heap_free": gc.mem_free()}
         quality = 0
         for sensor in self._sensors:
             for mark in await sensor.measure(values, self._recorder):
                 quality |= 1 << QUALITY.index(mark)
-            self._progress()
+            self._progress("measure")
         values["quality"] = quality
         values["level"] = self._judge.run(values)
         self._recorder.telemetry(values)
@@ -163,10 +162,10 @@ class Measure:
         while True:
             due = time.ticks_add(time.ticks_ms(), self._interval_ms)
             await self.once()
-            self._progress()
+            self._progress("measure")
             await asyncio.sleep_ms(0)
             left = time.ticks_diff(due, time.ticks_ms())
             while left > 0:
                 await asyncio.sleep_ms(min(left, _SLICE_MS))
-                self._progress()
+                self._progress("measure")
                 left = time.ticks_diff(due, time.ticks_ms())

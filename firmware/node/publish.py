@@ -11,30 +11,32 @@ from micropython import const
 _WIFI_LIMIT_MS = const(20_000)
 _ACK_LIMIT_MS = const(10_000)
 _IDLE_S = const(1)
+_ONLINE = const(1)
 
 
 class Publish:
-    """status: the encoded retained record that says this node is online; root: the node's topic up to the leaf."""
+    """recorder: makes the retained record that says this node is online; root: the node's topic up to the leaf."""
 
-    def __init__(self, wifi, mqtt, outbox, root, status, progress):
+    def __init__(self, wifi, mqtt, outbox, root, recorder, progress):
+        """progress(name): tells the supervisor that the task of that name lives."""
         self._wifi = wifi
         self._mqtt = mqtt
         self._outbox = outbox
         self._root = root
-        self._status = status
+        self._recorder = recorder
         self._progress = progress
 
     async def run(self):
         try:
             await self._wifi.up(_WIFI_LIMIT_MS)
-            self._progress()
+            self._progress("publish")
             self._mqtt.up()
-            await self._mqtt.publish(self._root + "status", self._status(), _ACK_LIMIT_MS, retain=True)
-            self._progress()
+            await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
+            self._progress("publish")
             print("node: online")
             while True:
                 await self._send()
-                self._progress()
+                self._progress("publish")
         finally:
             self._mqtt.down()
 

@@ -1,5 +1,7 @@
 """Makes records: gives each its node, boot, sequence number and uptime, encodes it, and puts it in the outbox."""
 
+import sys
+
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, KINDS, VERSION
 
@@ -13,6 +15,7 @@ class Recorder:
         self._uptime = uptime
         self._outbox = outbox
         self._seq = 0
+        self._identity = {}
         self._buffer = bytearray(_BUFFER)
 
     def encode(self, kind, values):
@@ -26,6 +29,16 @@ class Recorder:
         self._seq += 1
         end = cbor.encode(self._buffer, values)
         return bytes(memoryview(self._buffer)[:end])
+
+    def introduce(self, firmware, board, interval_s):
+        """Say once what every status record tells of this node."""
+        self._identity = {"firmware": firmware, "board": board, "interval_s": int(interval_s)}
+
+    def status(self, state):
+        """The encoded status record: state 1 online, 0 offline."""
+        values = dict(self._identity)
+        values["state"] = state
+        return self.encode("status", values)
 
     def telemetry(self, values):
         self._outbox.put("telemetry", self.encode("telemetry", values))
@@ -46,3 +59,15 @@ class Recorder:
                 },
             ),
         )
+
+    def death(self, task, error):
+        """Tell of a task that the supervisor is about to restart.
+
+        An OSError is the world's doing (a broker that is away) and there may be no link to tell it over; anything
+        else is a mistake of ours, and is an event.
+        """
+        if isinstance(error, OSError):
+            print("node: {}: {}".format(task, error))
+        else:
+            sys.print_exception(error)
+            self.event("task_restarted", task, text=repr(error))

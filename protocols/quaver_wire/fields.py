@@ -27,6 +27,7 @@ FIELDS = (
     (15, "temperature_c", "f"),
     (16, "energy", "a"),
     (17, "level", "u"),
+    (18, "heap_free", "u"),
     # event
     (20, "code", "u"),
     (21, "event_level", "u"),

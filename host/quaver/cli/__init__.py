@@ -76,9 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
         _say(str(error), debug)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain again when it flushes at exit.
+        # Whoever read our output has enough; click ends with 1 then. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return 1
     except Exception as error:
         _say(f"internal error: {type(error).__name__}: {error}; run it with --debug and report the trace", debug)
         return 70  # EX_SOFTWARE of sysexits.h

@@ -1,0 +1,20 @@
+"""The hardware watchdog, and what becomes of it when a person takes over at the REPL."""
+
+import machine
+from micropython import const
+
+_REPL_FEED_MS = const(2000)
+
+
+class Watchdog:
+    def __init__(self, timeout_ms, timer):
+        self._timer = timer
+        self._watchdog = machine.WDT(timeout=timeout_ms)
+
+    def feed(self):
+        self._watchdog.feed()
+
+    def hand_over(self):
+        """Have a timer feed it from now on: after a Ctrl-C nobody at the REPL wants to be reset."""
+        if self._timer is not None:
+            machine.Timer(self._timer, period=_REPL_FEED_MS, callback=lambda timer: self.feed())

@@ -1,0 +1,7 @@
+"""`python -m quaver.cli`: the same as the `quaver` command."""
+
+import sys
+
+from quaver.cli import main
+
+sys.exit(main())

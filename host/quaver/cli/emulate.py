@@ -1,0 +1,126 @@
+"""`quaver emulate`: one node on an emulated board, a recording at its sensor, its records on the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from quaver.recordings import Recording, Source
+
+_MODELS = ("healthy", "outer", "inner", "ball")
+
+
+@click.command("emulate")
+@click.argument("board", metavar="BOARD")
+@click.option("--recording", metavar="FILE", help="What the sensor measures: .npz, .mat, .csv, .wav, or mfpt:NAME.")
+@click.option("--model", type=click.Choice(_MODELS), help="A modelled machine in place of a recording.")
+@click.option("--baseline", metavar="FILE", help="A recording of the healthy machine, measured first.")
+@click.option(
+    "--baseline-captures", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="For how long."
+)
+@click.option("--channel", metavar="NAME", help="Which signal of a recording with several.")
+@click.option("--rate", type=float, metavar="HZ", help="The sampling rate of a file that does not say it.")
+@click.option("--captures", type=click.IntRange(1), metavar="N", help="End after N measurements; else Ctrl-C ends it.")
+@click.option(
+    "--broker", "url", envvar="QUAVER_BROKER", metavar="URL", help="mqtt://[user:password@]host[:port]; else our own."
+)
+@click.option("--json", "as_json", is_flag=True, help="One decoded record a line.")
+@click.option("--node", default="node-1", show_default=True, metavar="NAME", help="The node's name in its topics.")
+@click.option(
+    "--interval", type=click.FloatRange(0, 86400), default=1.0, show_default=True, metavar="S", help="Between captures."
+)
+@click.option("--real-time", is_flag=True, help="Let the node's clock run no faster than the wall's.")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="FEATURE=WARNING,ALARM",
+    help="A limit on rms, peak, crest, kurtosis or temperature; repeatable.",
+)
+def command(
+    board: str,
+    recording: str | None,
+    model: str | None,
+    baseline: str | None,
+    baseline_captures: int,
+    channel: str | None,
+    rate: float | None,
+    captures: int | None,
+    url: str | None,
+    as_json: bool,
+    node: str,
+    interval: float,
+    real_time: bool,
+    limits: tuple[str, ...],
+) -> None:
+    """Run a node on an emulated board with a recording at its sensor.
+
+    BOARD is pico_w (the official MicroPython image in an RP2040 emulator) or unix (the quick one). Without
+    --broker an embedded one serves on a free port of this machine; its URL is shown, for `quaver monitor`,
+    and so is the address of the board's console, for `mpremote connect`.
+    """
+    from quaver.broker import parse_broker_url
+    from quaver.cli.ui import Display
+    from quaver.emulate import Emulation, Place, Plan, board_of
+    from quaver.recordings import Playlist
+
+    if (recording is None) == (model is None):
+        raise click.UsageError("What should the sensor measure? Give one of --recording FILE or --model FAULT.")
+    name = board_of(board)
+    source: Source = _model(model) if model else _source(recording or "", channel, rate)
+    if baseline is not None:
+        source = Playlist([(_source(baseline, channel, rate), baseline_captures), (source, None)])
+    plan = Plan(name, source, Place(node=node), interval, _limits(limits), real_time)
+    title = f"{name}: {recording or f'{model} model'}"
+    broker = parse_broker_url(url) if url else None
+    with Display(as_json, title, total=captures) as display, Emulation(plan, broker, display.step) as emulation:
+        display.title = f"{title} at {emulation.broker}"
+        display.problems = emulation.monitor.problems
+        display.step("measuring")
+        for item in emulation.items(captures):
+            display.take(item)
+            display.advance(emulation.captures)
+
+
+def load_recording(name: str, channel: str | None = None, rate: float | None = None) -> Recording:
+    """The recording of a file, or of mfpt:NAME, which is fetched with a progress bar if need be."""
+    from quaver.cli.ui import download
+    from quaver.recordings import load, mfpt_path
+
+    if not name.startswith("mfpt:"):
+        return load(name, channel=channel, rate=rate)
+    with download() as progress:
+        path = mfpt_path(name.removeprefix("mfpt:"), progress)
+    return load(path)
+
+
+def _source(name: str, channel: str | None, rate: float | None) -> Source:
+    from quaver.recordings import RecordingSource
+
+    return RecordingSource(load_recording(name, channel, rate))
+
+
+def _model(fault: str) -> Source:
+    from quaver.recordings.sources import Machine
+
+    return Machine(fault=None if fault == "healthy" else fault)
+
+
+def _limits(given: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+    """Limits by feature; what the firmware would refuse on the device is refused here, where a person sees it."""
+    limits = {}
+    for text in given:
+        feature, _, pair = text.partition("=")
+        try:
+            warning, alarm = (float(value) for value in pair.split(","))
+            if feature not in ("rms", "peak", "crest", "kurtosis", "temperature") or not 0 < warning <= alarm < 1e9:
+                raise ValueError
+        except ValueError:
+            raise click.BadParameter(
+                f"{text!r}: expected rms|peak|crest|kurtosis|temperature=WARNING,ALARM with 0 < WARNING <= ALARM",
+                param_hint="--limit",
+            ) from None
+        limits[feature] = (warning, alarm)
+    return limits

@@ -1,0 +1,35 @@
+"""`quaver monitor`: a live table of the nodes at a broker, or their records as lines."""
+
+import click
+
+
+@click.command("monitor")
+@click.option(
+    "--broker",
+    "url",
+    default="mqtt://127.0.0.1:1883",
+    envvar="QUAVER_BROKER",
+    show_default=True,
+    show_envvar=True,
+    metavar="URL",
+    help="An MQTT 3.1.1 broker: mqtt://[user:password@]host[:port].",
+)
+@click.option("--json", "as_json", is_flag=True, help="One decoded record a line.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; otherwise Ctrl-C ends it.")
+def command(url: str, as_json: bool, count: int | None) -> None:
+    """Watch what nodes publish at a broker: features, levels, alarms.
+
+    A message that can't be taken is a line on stderr and is counted; the records after it are not touched.
+    """
+    from quaver.broker import parse_broker_url
+    from quaver.cli.ui import Display
+    from quaver.monitor import Monitor, Record
+
+    broker = parse_broker_url(url)
+    seen = 0
+    with Monitor(broker) as monitor, Display(as_json, f"watching {broker}", monitor.problems) as display:
+        while count is None or seen < count:
+            # A wait with an end lets the table's clock move on and Ctrl-C through.
+            item = monitor.get(0.25)
+            display.take(item)
+            seen += isinstance(item, Record)

@@ -1,0 +1,276 @@
+"""How records and nodes look on a terminal: the live table, the one-line forms, the progress bars."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from quaver.monitor import Fleet, Item, Link, NodeState, Problem, Record
+
+_STYLES = {"ok": "green", "warning": "yellow", "alarm": "bold white on red", "offline": "red", "online": "green"}
+_UNITS = {"rms": "g", "peak": "g", "temperature": "°C"}
+
+
+def styled(word: str) -> Text:
+    return Text(word, style=_STYLES.get(word, ""))
+
+
+def _number(values: Mapping[str, Any], name: str, form: str) -> str:
+    return format(values[name], form) if name in values else "-"
+
+
+def _peak(values: Mapping[str, Any]) -> str:
+    peaks = values.get("peaks") or []
+    if not peaks:
+        return "-"
+    frequency, _ = max(peaks, key=lambda peak: float(peak[1]))
+    return f"{frequency:.0f} Hz"
+
+
+# heading, whether a narrow terminal shows it; numbers stand right, words left.
+_WORDS = (("node", True), ("state", True), ("level", True))
+_NUMBERS = (
+    ("n", True),
+    ("rms g", True),
+    ("peak g", True),
+    ("crest", True),
+    ("kurt.", True),
+    ("top peak", False),
+    ("°C", False),
+    ("W", False),
+    ("seen", True),
+)
+_WIDE = 120  # columns of a terminal that shows everything
+
+
+def fleet_table(fleet: Fleet, now: float | None = None, width: int = _WIDE) -> RenderableType:
+    """All nodes with their last features, and below them the last events; width: the terminal's columns."""
+    now = time.time() if now is None else now
+    columns = (*_WORDS, *_NUMBERS, ("quality", False))
+    shown = [wide or width >= _WIDE for _, wide in columns]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for (heading, _), show in zip(columns, shown, strict=True):
+        if show:
+            word = (heading, True) in _WORDS or heading == "quality"
+            fold = heading in ("node", "quality")
+            table.add_column(
+                heading,
+                justify="left" if word else "right",
+                no_wrap=not fold,
+                overflow="fold",
+                min_width=12 if heading == "node" else None,
+            )
+    parts: list[RenderableType] = [table]
+    for place in sorted(fleet.nodes):
+        cells = _row(fleet.nodes[place], now)
+        table.add_row(*(cell for cell, show in zip(cells, shown, strict=True) if show))
+        if not shown[-1] and cells[-1]:
+            parts.append(Text(f"{place}: quality {cells[-1]}", style="yellow"))
+    if not fleet.nodes:
+        parts.append(Text("no node has published yet", style="dim"))
+    parts.extend(event_text(record) for record in fleet.events)
+    return Group(*parts)
+
+
+def _row(node: NodeState, now: float) -> list[RenderableType]:
+    values = node.telemetry
+    energy = values.get("energy", {})
+    return [
+        node.place,
+        styled(node.state),
+        styled(node.level) if values or node.raised else "-",
+        str(node.captures),
+        _number(values, "rms_g", ".3f"),
+        _number(values, "peak_g", ".2f"),
+        _number(values, "crest", ".1f"),
+        _number(values, "kurtosis", ".1f"),
+        _peak(values),
+        _number(values, "temperature_c", ".1f"),
+        _number(energy, "power_w", ".0f"),
+        f"{max(now - node.last_seen, 0):.0f} s",
+        ", ".join(values.get("quality", [])),
+    ]
+
+
+def event_words(record: Record) -> str:
+    """An event in one line, e.g. "ALARM site/…/node-1: kurtosis 9.31, limit 4.5"."""
+    values = record.values
+    code = str(values.get("code", "event"))
+    unit = _UNITS.get(str(values.get("subject", "")), "")
+    details = str(values.get("subject", ""))
+    if "value" in values:
+        details += f" {values['value']:.3g} {unit}".rstrip()
+    if "limit" in values:
+        details += f", limit {values['limit']:.3g} {unit}".rstrip()
+    if values.get("text"):
+        details += f" {values['text']}"
+    head = str(values.get("event_level", "")).upper() if code == "level" else code.replace("_", " ")
+    return _clean(f"{head} {record.node}: {details.strip() or '-'}")
+
+
+def event_text(record: Record) -> Text:
+    style = _STYLES.get(str(record.values.get("event_level", "")), "") if record.values.get("code") == "level" else ""
+    stamp = time.strftime("%H:%M:%S", time.localtime(record.received))
+    return Text.assemble((f"{stamp} ", "dim"), (event_words(record), style))
+
+
+def record_line(record: Record) -> str:
+    """One record as one plain line, for a terminal that can't redraw."""
+    values = record.values
+    if record.kind == "event":
+        return event_words(record)
+    if record.kind == "status":
+        words = [str(values.get("state", "?")), *(str(values[k]) for k in ("board", "firmware") if k in values)]
+        return _clean(f"{record.node}: {' '.join(words)}")
+    return _clean(
+        f"{record.node}: {values.get('level', '-')}, rms {_number(values, 'rms_g', '.3f')} g, "
+        f"peak {_number(values, 'peak_g', '.2f')} g, crest {_number(values, 'crest', '.1f')}, "
+        f"kurtosis {_number(values, 'kurtosis', '.1f')}, top peak {_peak(values)}, "
+        f"{_number(values, 'temperature_c', '.1f')} °C"
+        + (f", quality: {', '.join(values['quality'])}" if values.get("quality") else "")
+    )
+
+
+def _clean(text: str) -> str:
+    """Foreign text without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def print_record(record: Record, as_json: bool) -> None:
+    """One record to stdout, at once: whoever reads a pipe wants it now."""
+    line = json.dumps(record.as_json(), ensure_ascii=False) if as_json else record_line(record)
+    print(line, flush=True)
+
+
+def print_note(item: Problem | Link) -> None:
+    """A problem or a change of the link, to stderr, so that stdout stays records alone."""
+    print(f"quaver: {item.line}", file=sys.stderr, flush=True)
+
+
+def counted(problems: Mapping[str, int]) -> str:
+    """Counted problems in one line: "3 messages with problems: 2 cbor, 1 topic"."""
+    total = sum(problems.values())
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(problems.items()))
+    return f"{total} message{'s' if total != 1 else ''} with problems: {kinds}"
+
+
+def terminal() -> Console | None:
+    """The console to redraw on, or None when stdout is not a terminal."""
+    console = Console()
+    return console if console.is_terminal and not console.is_dumb_terminal else None
+
+
+@contextmanager
+def download() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for fetched files; yields what takes (name, bytes so far, bytes in all or 0)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, console=Console(stderr=True), transient=True)
+    tasks: dict[str, Any] = {}
+
+    def progress(name: str, done: int, total: int) -> None:
+        bars.start()  # not before: what is cached shows nothing
+        if name not in tasks:
+            tasks[name] = bars.add_task(name, total=total or None)
+        bars.update(tasks[name], completed=done, total=total or None)
+
+    try:
+        yield progress
+    finally:
+        if tasks:
+            bars.stop()
+
+
+class Display:
+    """Shows what arrives, in the form that stdout can take: a live table, lines, or JSON lines.
+
+    title: a line above the table. problems: the counter of the monitor, told at the end. total: how many
+    captures are awaited, for a progress bar; None for no bar.
+    """
+
+    def __init__(
+        self, as_json: bool, title: str, problems: Mapping[str, int] | None = None, total: int | None = None
+    ) -> None:
+        self.fleet = Fleet()
+        self.title = title
+        self.problems: Mapping[str, int] = problems if problems is not None else {}
+        self._json = as_json
+        self._words = ""
+        console = None if as_json else terminal()
+        self._width = console.width if console else _WIDE
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=console) if total is not None else None
+        self._task = self._bar.add_task("starting", total=total) if self._bar is not None else None
+        self._live = Live(console=console, get_renderable=self._picture, refresh_per_second=4) if console else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start(refresh=True)
+        elif not self._json:
+            print(self.title, file=sys.stderr, flush=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+        if self.problems:
+            print(f"quaver: {counted(self.problems)}", file=sys.stderr, flush=True)
+
+    def headline(self, title: str) -> None:
+        """Change the line above the table."""
+        self.title = title
+        if self._live is None and not self._json:
+            print(title, file=sys.stderr, flush=True)
+
+    def step(self, words: str) -> None:
+        """What is being waited for now; said once however often it is told."""
+        if words == self._words:
+            return
+        self._words = words
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=words)
+        if self._live is None and not self._json:
+            print(words, file=sys.stderr, flush=True)
+
+    def advance(self, completed: int) -> None:
+        """How many captures of `total` are there."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=completed)
+
+    def take(self, item: Item | None) -> None:
+        """Show one item of a monitor; None, after a silence, is fine."""
+        if isinstance(item, Record):
+            self.fleet.update(item)
+            if self._live is None:
+                print_record(item, self._json)
+        elif item is not None:
+            print_note(item)
+
+    def _picture(self) -> RenderableType:
+        parts: list[RenderableType] = [Text(self.title, style="bold"), fleet_table(self.fleet, width=self._width)]
+        if self.problems:
+            parts.append(Text(counted(self.problems), style="yellow"))
+        if self._bar is not None:
+            parts.append(self._bar)
+        return Group(*parts)

@@ -1,0 +1,366 @@
+"""Listens at a broker and turns what nodes publish into records; what can't be read becomes a counted line."""
+
+from __future__ import annotations
+
+import io
+import math
+import queue
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import cbor2
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from quaver.broker import BrokerUrl
+from quaver.errors import BrokerError
+from quaver_wire.fields import ENERGY, EVENTS, FIELDS, KINDS, LEVELS, QUALITY, STATES, VERSION
+
+TOPICS = "#"
+_PLACE = ("site", "area", "line", "asset", "node")
+_CONNECT_S = 10.0
+_RETRY_S = (1, 8)  # seconds between reconnects: the first, and the most
+_NAMES = {key: (name, kind) for key, name, kind in FIELDS}
+_LINE_MAX = 160  # characters of a broken message's own text in a line
+
+
+class MessageError(ValueError):
+    """A message that is not a record. `kind` is what it is counted under: topic, cbor, version, field."""
+
+    def __init__(self, kind: str, line: str) -> None:
+        super().__init__(line)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Record:
+    """One decoded message: where it came from and its fields by name, in units that the names tell.
+
+    values: the names of `quaver_wire.fields` with readable values: "level" and "event_level" one of ok,
+    warning, alarm; "code" the event's name; "state" online or offline; "quality" a list of names; "peaks" a
+    list of [Hz, g]; "energy" a dict. An absent value is an absent name. received: seconds since the epoch.
+    """
+
+    topic: str
+    kind: str
+    values: Mapping[str, Any]
+    received: float
+
+    @property
+    def node(self) -> str:
+        """The node's place in the namespace: "site/area/line/asset/node"."""
+        return self.topic.rpartition("/")[0]
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as one flat object; "time" is when it was received, UTC, ISO 8601."""
+        moment = datetime.fromtimestamp(self.received, UTC).isoformat(timespec="milliseconds")
+        parts = self.topic.split("/")
+        place = dict(zip(_PLACE, parts, strict=False))
+        return {"time": moment, "topic": self.topic, "kind": self.kind, **place, **self.values}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A message that could not be taken as it was; `kind` is what it is counted under."""
+
+    kind: str
+    line: str
+    topic: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """The connection to the broker went up or down."""
+
+    up: bool
+    line: str
+
+
+Item = Record | Problem | Link
+
+
+def decode(topic: str, payload: bytes, received: float | None = None) -> Record:
+    """Decode one message by protocols/README.md; keys that this version doesn't know are passed over.
+
+    Raises MessageError.
+    """
+    parts = topic.split("/")
+    if len(parts) != 6 or not all(parts) or parts[5] not in KINDS:
+        raise MessageError("topic", f"not a node's topic: expected site/area/line/asset/node/{{{','.join(KINDS)}}}")
+    given = _payload_map(payload)
+    version = given.get(0)
+    if not _is_uint(version):
+        raise MessageError("field", "no version: expected key 0 to hold an unsigned integer")
+    if version != VERSION:
+        raise MessageError("version", f"version {version}: this quaver reads version {VERSION}; update it")
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        # bool is an int in Python, but not on the wire.
+        if isinstance(key, int) and not isinstance(key, bool) and key in _NAMES:
+            name, kind = _NAMES[key]
+            values[name] = _checked(name, kind, value)
+    kind_code = values.pop("kind", None)
+    if kind_code is None or kind_code >= len(KINDS) or KINDS[kind_code] != parts[5]:
+        raise MessageError("field", f"kind is {kind_code}: expected {KINDS.index(parts[5])} on {parts[5]}")
+    if values.get("node") != parts[4]:
+        raise MessageError(
+            "node", f"names node {_shown(values.get('node'))}: expected {_shown(parts[4])} as in its topic"
+        )
+    del values["node"]
+    return Record(topic, parts[5], _readable(values), time.time() if received is None else received)
+
+
+def _payload_map(payload: bytes) -> dict[Any, Any]:
+    if not payload:
+        raise MessageError("cbor", "empty payload: expected a CBOR map")
+    stream = io.BytesIO(payload)
+    try:
+        given = cbor2.CBORDecoder(stream, allow_duplicate_keys=False).decode()
+    except Exception as error:  # whatever foreign bytes do to the decoder, the next message must be read
+        raise MessageError("cbor", f"broken CBOR ({len(payload)} bytes): {_one_line(error)}") from error
+    if stream.tell() != len(payload):
+        raise MessageError("cbor", f"{len(payload) - stream.tell()} bytes after the CBOR map")
+    if not isinstance(given, dict):
+        raise MessageError("cbor", f"a CBOR {type(given).__name__}: expected a map")
+    return given
+
+
+def _is_uint(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _checked(name: str, kind: str, value: Any) -> Any:
+    if kind == "u" and _is_uint(value):
+        return value
+    if kind == "f" and _is_number(value):
+        return _short(value)
+    if kind == "t" and isinstance(value, str):
+        return value
+    if kind == "a" and isinstance(value, (list, tuple)) and all(map(_is_number, value)):
+        return [_short(v) for v in value]
+    wanted = {"u": "an unsigned integer", "f": "a number", "t": "text", "a": "an array of numbers"}[kind]
+    raise MessageError("field", f"{name} is {_shown(value)}: expected {wanted}")
+
+
+def _short(value: float) -> float:
+    """A binary32's value as the shortest decimal of 8 digits: 0.1, not 0.10000000149011612."""
+    return float(f"{value:.8g}")
+
+
+def _readable(values: dict[str, Any]) -> dict[str, Any]:
+    for name, names in (("level", LEVELS), ("event_level", LEVELS), ("state", STATES), ("code", EVENTS)):
+        if name in values:
+            code = values[name]
+            # A later node may send a code that this host has no name for: its number still says something.
+            values[name] = names[code] if code < len(names) and names[code] else str(code)
+    if "quality" in values:
+        bits = values["quality"]
+        values["quality"] = [name for bit, name in enumerate(QUALITY) if bits >> bit & 1]
+        if bits >> len(QUALITY):
+            values["quality"].append(f"bits {bits >> len(QUALITY) << len(QUALITY):#x}")
+    if "peaks" in values:
+        flat = values["peaks"]
+        if len(flat) % 2:
+            raise MessageError("field", f"peaks has {len(flat)} numbers: expected pairs of Hz and g")
+        values["peaks"] = [[flat[i], flat[i + 1]] for i in range(0, len(flat), 2)]
+    if "energy" in values:
+        flat = values["energy"]
+        if len(flat) != len(ENERGY):
+            raise MessageError("field", f"energy has {len(flat)} numbers: expected {len(ENERGY)}")
+        values["energy"] = dict(zip(ENERGY, flat, strict=True))
+    return values
+
+
+def _shown(value: object) -> str:
+    return _one_line(repr(value))
+
+
+def _one_line(value: object) -> str:
+    """Foreign text made safe for one line of a terminal: printable, and not long."""
+    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    return text if len(text) <= _LINE_MAX else text[: _LINE_MAX - 1] + "…"
+
+
+class Monitor:
+    """A subscription at a broker; a context manager. `get` and iteration hand out what arrived, in order.
+
+    Connecting raises BrokerError at once when the broker is down or refuses; later interruptions are Link
+    items, and it reconnects by itself. `problems` counts what could not be taken, by kind.
+    """
+
+    def __init__(self, url: BrokerUrl, topics: str = TOPICS) -> None:
+        self.url = url
+        self.problems: Counter[str] = Counter()
+        self._topics = topics
+        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._known: set[str] = set()
+        self._strangers: set[str] = set()
+        self._subscribed = threading.Event()
+        self._refusal: str | None = None
+        self._was_up = False
+        self._stopping = False
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+        client.connect_timeout = _CONNECT_S
+        client.reconnect_delay_set(*_RETRY_S)
+        if url.user:
+            client.username_pw_set(url.user, url.password or None)
+        client.on_connect = self._connected
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._disconnected
+        client.on_message = self._message
+        self._client = client
+
+    def start(self) -> Self:
+        try:
+            self._client.connect(self.url.host, self.url.port, keepalive=30)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise BrokerError(f"broker {self.url}: {reason}; start it, or name one that runs with --broker") from error
+        self._client.loop_start()
+        if not self._subscribed.wait(_CONNECT_S) or self._refusal is not None:
+            reason = self._refusal or f"no MQTT answer within {_CONNECT_S:.0f} s; is that port a broker's?"
+            self.stop()
+            raise BrokerError(f"broker {self.url}: {reason}")
+        return self
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def get(self, timeout: float | None = None) -> Item | None:
+        """The next item, or None after `timeout` seconds without one."""
+        try:
+            return self._items.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            # A wait without end would hold back Ctrl-C on some systems.
+            item = self.get(timeout=1.0)
+            if item is not None:
+                yield item
+
+    # paho calls these in its own thread; an exception here would end that thread, so none may escape.
+
+    def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _props: Any) -> None:
+        if code.is_failure:
+            self._refuse(f"refused the connection: {str(code).lower()}; check the user and password in its URL")
+            return
+        client.subscribe(self._topics, qos=1)
+
+    def _on_subscribe(self, _client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _props: Any) -> None:
+        if any(code.is_failure for code in codes):
+            self._refuse(f"refused the subscription to {self._topics}; allow this user to read it")
+            return
+        if self._was_up:
+            self._items.put(Link(True, f"broker {self.url}: connected again"))
+        self._was_up = True
+        self._subscribed.set()
+
+    def _refuse(self, reason: str) -> None:
+        if self._subscribed.is_set():
+            self._items.put(Link(False, f"broker {self.url}: {reason}"))
+        else:
+            self._refusal = reason
+            self._subscribed.set()
+
+    def _disconnected(self, _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _props: Any) -> None:
+        if self._stopping:
+            return
+        if not self._subscribed.is_set():
+            self._refuse("closed the connection without an MQTT answer; is that port a broker's?")
+        elif self._was_up:
+            self._items.put(Link(False, f"broker {self.url}: connection lost; reconnecting"))
+
+    def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            self._problem("topic", "?", "a topic that is not UTF-8")
+            return
+        try:
+            record = decode(topic, bytes(message.payload))
+        except MessageError as error:
+            self._problem(error.kind, topic, str(error))
+            return
+        if record.kind == "status":
+            self._known.add(record.node)
+        elif record.node not in self._known and record.node not in self._strangers:
+            self._strangers.add(record.node)
+            self._problem("node", topic, "unknown node: it never announced itself by a status; shown all the same")
+        self._items.put(record)
+
+    def _problem(self, kind: str, topic: str, line: str) -> None:
+        self.problems[kind] += 1
+        self._items.put(Problem(kind, f"{_one_line(topic)}: {line}", topic))
+
+
+@dataclass
+class NodeState:
+    """What is known of one node: its last status, its last telemetry, the levels that stand."""
+
+    place: str
+    state: str = "unknown"
+    board: str = ""
+    firmware: str = ""
+    captures: int = 0
+    last_seen: float = 0.0
+    telemetry: Mapping[str, Any] = field(default_factory=dict)
+    raised: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def level(self) -> str:
+        """The worst level that stands: of the last telemetry and of every event not yet cleared."""
+        levels = [str(self.telemetry.get("level", "ok")), *self.raised.values()]
+        return max(levels, key=lambda level: LEVELS.index(level) if level in LEVELS else 0)
+
+
+class Fleet:
+    """The present picture of all nodes, updated record by record; `events` keeps the last few."""
+
+    def __init__(self, events: int = 8) -> None:
+        self.nodes: dict[str, NodeState] = {}
+        self.events: deque[Record] = deque(maxlen=events)
+
+    def update(self, record: Record) -> NodeState:
+        node = self.nodes.setdefault(record.node, NodeState(record.node))
+        values = record.values
+        node.last_seen = record.received
+        if record.kind == "status":
+            node.state = values.get("state", node.state)
+            node.board = values.get("board", node.board)
+            node.firmware = values.get("firmware", node.firmware)
+        elif record.kind == "telemetry":
+            node.captures += 1
+            node.telemetry = values
+        else:
+            self.events.append(record)
+            if values.get("code") == "level":
+                subject = str(values.get("subject", ""))
+                node.raised[subject] = values.get("event_level", "ok")
+                if node.raised[subject] == "ok":
+                    del node.raised[subject]
+            elif values.get("code") == "boot":
+                node.raised.clear()  # a node that starts anew judges anew
+        return node

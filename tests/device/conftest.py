@@ -1,0 +1,106 @@
+"""What the device tests share: a node in service on a board, and everything an independent client saw of it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import paho.mqtt.client as paho
+import pytest
+
+from quaver.build import firmware_files
+from quaver.emulator.board import Board
+from quaver.emulator.bus import Attached
+from quaver.pytest_plugin import Target
+from quaver.recordings import RecordingSource, load
+from quaver.recordings.machine import Machine
+from quaver.recordings.sources import Source
+from quaver_wire.fields import EVENTS, FIELDS, LEVELS
+
+# Recordings of real machines that a developer may have beside the checkout; the model stands in without them.
+RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "data"
+NAMES = {key: name for key, name, _ in FIELDS}
+PATIENCE_S = 240.0  # for a test to be sure that something is not coming; nothing waits this long when all is well
+
+
+class Client:
+    """An MQTT client of its own making (paho and cbor2): what it saw, in order, by kind."""
+
+    def __init__(self, port: int) -> None:
+        self._changed = threading.Condition()
+        self.messages: list[tuple[str, dict[str, Any]]] = []
+        self._paho = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        self._paho.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self._paho.on_message = self._take
+        self._paho.reconnect_delay_set(1, 1)
+        self._paho.connect("127.0.0.1", port)
+        self._paho.loop_start()
+
+    def _take(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        payload = {NAMES[key]: value for key, value in cbor2.loads(message.payload).items()}
+        with self._changed:
+            self.messages.append((message.topic, payload))
+            self._changed.notify_all()
+
+    def of(self, leaf: str) -> list[dict[str, Any]]:
+        return [payload for topic, payload in self.messages if topic.rpartition("/")[2] == leaf]
+
+    def alarms(self) -> list[dict[str, Any]]:
+        return [e for e in self.of("event") if EVENTS[e["code"]] == "level" and LEVELS[e["event_level"]] == "alarm"]
+
+    def wait(self, wanted: Callable[["Client"], Any], what: str) -> Any:
+        """Block until `wanted(self)` is true; fails the test when it does not come true."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: wanted(self), PATIENCE_S):
+                seen = [f"{topic} {payload}" for topic, payload in self.messages[-5:]]
+                pytest.fail(f"waited for {what}; the last messages were: {seen}", pytrace=False)
+            return wanted(self)
+
+    def stop(self) -> None:
+        self._paho.disconnect()
+        self._paho.loop_stop()
+
+
+def signal(name: str) -> Source:
+    """Real or modelled vibration: "normal" and faults by the names of the Case Western set."""
+    path = RECORDINGS / f"cwru_{name}_0.npz"
+    if path.exists():
+        return RecordingSource(load(path))
+    if name == "normal":
+        return Machine(rpm=1797)
+    return Machine(rpm=1797, fault="inner" if name.startswith("ir") else "outer", severity=1.0)
+
+
+@pytest.fixture
+def client(mosquitto: Any) -> Iterator[Client]:
+    with ExitStack() as stack:
+        client = Client(mosquitto.port)
+        stack.callback(client.stop)
+        yield client
+
+
+@pytest.fixture
+def start_node(
+    board_target: Target, start_board: Callable[..., Board], mosquitto: Any
+) -> Callable[[tuple[Attached, ...], dict[str, Any]], Board]:
+    """Puts a node into service on a fresh board, publishing to Mosquitto."""
+
+    def start(rig: tuple[Attached, ...], config: dict[str, Any]) -> Board:
+        host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
+        whole = {
+            "site": "plant",
+            "area": "hall",
+            "line": "line1",
+            "asset": "motor1",
+            "node": "n1",
+            "wifi": {"ssid": "quaver", "password": "emulated"},
+            "broker": {"host": host, "port": 1883},
+            "temperature": None,
+            "energy": None,
+            **config,
+        }
+        return start_board(files=firmware_files(board_target.board, whole), rig=rig, broker_port=mosquitto.port)
+
+    return start

@@ -1,0 +1,216 @@
+"""The command line: its help, its failures as one line and an exit code, its way out."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cbor2
+import paho.mqtt.publish as publish
+import pytest
+from test_monitor import EVENT, ROOT, STATUS, TELEMETRY
+
+from quaver import __version__
+from quaver.broker import EmbeddedBroker
+from quaver.cli import COMMANDS, main, root
+
+WAIT_S = 20.0
+QUAVER = Path(sys.executable).with_name("quaver")
+
+
+def quaver(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [QUAVER, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        env={**os.environ, **environment},
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one line of a failure, checked to be one."""
+    assert result.returncode == code, result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("quaver: "), result.stderr
+    return lines[0]
+
+
+def test_help_is_quick_and_names_every_command() -> None:
+    best = min(timed_help() for _ in range(5))
+    assert best < 0.15, f"quaver --help took {best:.3f} s"
+    shown = quaver("--help").stdout
+    assert all(name in shown for name in COMMANDS)
+
+
+def timed_help() -> float:
+    start = time.perf_counter()
+    subprocess.run([QUAVER, "--help"], check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from quaver.cli import main; main(['--help']); "
+        "print([m for m in ('numpy', 'scipy', 'rich', 'matplotlib', 'paho', 'amqtt', 'cbor2') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_says_what_the_help_says(name: str) -> None:
+    command = root.get_command(None, name)
+    assert command.name == name
+    assert command.help.splitlines()[0] == COMMANDS[name]
+    result = quaver(name, "--help")
+    assert result.returncode == 0 and result.stdout.startswith(f"Usage: quaver {name}")
+
+
+def test_version() -> None:
+    assert quaver("--version").stdout == f"quaver {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["nope"], ["monitor", "--count", "0"], ["emulate", "unix"], ["--what"]])
+def test_wrong_usage(arguments: list[str]) -> None:
+    result = quaver(*arguments)
+    assert result.returncode == 2
+    assert "Error: " in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
+    line = refused(quaver("monitor", "--broker", "127.0.0.1:1"), 7)
+    assert line.startswith("quaver: broker mqtt://127.0.0.1:1: Connection refused; ")
+    for arguments in (["--debug", "monitor"], ["monitor", "--debug"]):
+        result = quaver(*arguments, QUAVER_BROKER="127.0.0.1:1")
+        assert result.returncode == 7
+        assert result.stderr.startswith("Traceback") and result.stderr.splitlines()[-1] == line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["unix", "--recording", "nowhere.npz"], 5, "nowhere.npz: is no file"),
+        (["unix", "--recording", "mfpt:nothing"], 5, "'nothing': is not in the MFPT set"),
+        (["esp32", "--model", "outer"], 6, "board 'esp32': no emulation of it; expected one of pico_w, unix"),
+        (["unix", "--model", "outer", "--broker", "gopher://x"], 7, "gopher:// is not supported"),
+        (["unix", "--model", "outer", "--broker", "127.0.0.1:1"], 7, "Connection refused"),
+    ],
+)  # fmt: skip
+def test_emulate_refuses(arguments: list[str], code: int, line: str) -> None:
+    result = quaver("emulate", *arguments, "--json")
+    assert line in refused(result, code)
+
+
+@pytest.mark.parametrize("limit", ["rms", "rms=1", "rms=2,1", "rms=a,b", "noise=1,2", "rms=nan,nan"])
+def test_emulate_refuses_a_limit_that_the_node_would(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulate", "unix", "--model", "outer", "--limit", limit]) == 2
+    assert f"'{limit}': expected rms|peak|" in capsys.readouterr().err
+
+
+def test_unexpected_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> list[str]:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("quaver.boards.board_names", broken)
+    assert main(["boards"]) == 70
+    assert capsys.readouterr().err == (
+        "quaver: internal error: ZeroDivisionError: oh; run it with --debug and report the trace\n"
+    )
+
+
+def test_boards() -> None:
+    shown = quaver("boards").stdout
+    boards = [json.loads(line) for line in quaver("boards", "--json").stdout.splitlines()]
+    assert {board["name"] for board in boards} >= {"pico_w", "unix", "esp32", "esp32_s3", "esp32_c3"}
+    assert all(board["name"] in shown for board in boards)
+    assert {board["name"]: board["emulated"] for board in boards if board["emulated"]} == {
+        "pico_w": "rp2040:",
+        "unix": "unix:",
+    }
+
+
+def test_recordings_list() -> None:
+    listed = [json.loads(line) for line in quaver("recordings", "list", "--json").stdout.splitlines()]
+    assert len(listed) == 20
+    assert {entry["fault"] for entry in listed} == {None, "outer", "inner"}
+    shown = quaver("recordings", "list").stdout
+    assert all(entry["name"] in shown for entry in listed)
+
+
+def publish_records(port: int) -> None:
+    messages = [
+        (f"{ROOT}/status", cbor2.dumps(STATUS), 1, True),
+        (f"{ROOT}/telemetry", b"\xff\xff", 1, True),
+        (f"{ROOT}/event", cbor2.dumps(EVENT), 1, True),
+        (f"{ROOT}/telemetry/", cbor2.dumps(TELEMETRY), 1, True),
+    ]
+    publish.multiple(messages, port=port)
+
+
+def test_monitor_json_keeps_records_and_tells_the_rest() -> None:
+    """Retained, so that the command may start when it likes; a broker hands retained ones out in any order."""
+    with EmbeddedBroker() as broker:
+        publish_records(broker.port)
+        publish.single(f"{ROOT.replace('node-1', 'node-2')}/status", cbor2.dumps(STATUS | {2: "node-2"}), qos=1,
+                       retain=True, port=broker.port)  # fmt: skip
+        result = quaver("monitor", "--broker", broker.url, "--json", "--count", 3)
+    assert result.returncode == 0
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert sorted((record["node"], record["kind"]) for record in records) == [
+        ("node-1", "event"),
+        ("node-1", "status"),
+        ("node-2", "status"),
+    ]
+    event = next(record for record in records if record["kind"] == "event")
+    assert event["topic"] == f"{ROOT}/event" and event["event_level"] == "alarm" and event["value"] == 9.5
+    assert "broken CBOR" in result.stderr
+    assert re.search(r"quaver: \d messages? with problems: 1 cbor", result.stderr)
+
+
+def test_monitor_lines_for_a_pipe() -> None:
+    with EmbeddedBroker() as broker:
+        publish_records(broker.port)
+        result = quaver("monitor", "--broker", broker.url, "--count", 2)
+    assert f"ALARM {ROOT}: kurtosis 9.5, limit 4.5" in result.stdout
+    assert f"{ROOT}: online pico_w 0.1.0" in result.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_end_it_cleanly(number: int, code: int) -> None:
+    with EmbeddedBroker() as broker:
+        publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, retain=True, port=broker.port)
+        process = subprocess.Popen(
+            [QUAVER, "monitor", "--broker", str(broker.url), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["state"] == "online"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=WAIT_S)
+    assert process.returncode == code
+    assert errors.strip() == ("quaver: interrupted" if number == signal.SIGINT else "")
+
+
+def test_a_reader_that_has_enough() -> None:
+    with EmbeddedBroker() as broker:
+        publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, retain=True, port=broker.port)
+        process = subprocess.Popen(
+            [QUAVER, "monitor", "--broker", str(broker.url), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, port=broker.port)
+        assert process.wait(WAIT_S) == 1
+        assert process.stderr.read() == ""
+        process.stderr.close()

@@ -1,0 +1,153 @@
+"""What a person sees: the table, the lines, and the live picture on a terminal."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import cbor2
+import paho.mqtt.publish as publish
+import pytest
+from rich.console import Console
+from test_monitor import EVENT, ROOT, STATUS, TELEMETRY
+
+from quaver.broker import EmbeddedBroker
+from quaver.cli.ui import Display, counted, event_words, fleet_table, print_note, print_record, record_line
+from quaver.monitor import Fleet, Link, Problem, Record, decode
+
+WAIT_S = 20.0
+BARE = {0: 1, 1: 1, 2: "node-1"}
+
+
+def record(leaf: str, fields: dict[int, object]) -> Record:
+    return decode(f"{ROOT}/{leaf}", cbor2.dumps(fields), received=100.0)
+
+
+def shown(fleet: Fleet, now: float = 103.0, width: int = 160) -> str:
+    console = Console(width=width, force_terminal=False, color_system=None)
+    with console.capture() as capture:
+        console.print(fleet_table(fleet, now, width))
+    return capture.get()
+
+
+def test_table() -> None:
+    fleet = Fleet()
+    assert "no node has published yet" in shown(fleet)
+    for leaf, fields in (("status", STATUS), ("telemetry", TELEMETRY), ("event", EVENT)):
+        fleet.update(record(leaf, fields))
+    table = shown(fleet)
+    row = next(line for line in table.splitlines() if ROOT in line)
+    assert re.split(r"\s{2,}", row.strip()) == [
+        ROOT, "online", "alarm", "1", "0.100", "0.50", "5.0", "3.1", "100 Hz", "21.5", "414", "3 s", "dropped, stuck"
+    ]  # fmt: skip
+    assert f"ALARM {ROOT}: kurtosis 9.5, limit 4.5" in table
+
+
+def test_table_on_a_narrow_terminal() -> None:
+    """At 80 columns every cell that is shown is whole, the node's place over several lines if need be."""
+    fleet = Fleet()
+    long = ROOT.replace("pump-7", "a-rather-long-name-7")
+    for leaf, fields in (("status", STATUS), ("telemetry", TELEMETRY)):
+        fleet.update(decode(f"{long}/{leaf}", cbor2.dumps(fields), received=100.0))
+    lines = shown(fleet, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)
+    row = next(line for line in lines if "online" in line)
+    assert row.split()[-8:] == ["alarm", "1", "0.100", "0.50", "5.0", "3.1", "3", "s"]
+    assert f"{long}: quality dropped, stuck" in lines
+
+
+def test_a_record_with_little_in_it() -> None:
+    poor = {0: 1, 1: 0, 2: "node-1", 6: 4}
+    fleet = Fleet()
+    fleet.update(record("telemetry", poor))
+    assert "vibration_failed" in shown(fleet)
+    assert "rms - g" in record_line(record("telemetry", poor)) and "vibration_failed" in record_line(
+        record("telemetry", poor)
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (EVENT, "ALARM {}: kurtosis 9.5, limit 4.5"),
+        (EVENT | {21: 0, 22: "rms", 23: 0.25}, "OK {}: rms 0.25 g, limit 4.5 g"),
+        (BARE | {20: 2, 22: "temperature", 25: "no answer"}, "sensor failed {}: temperature no answer"),
+        (BARE | {20: 6}, "boot {}: -"),
+        (BARE | {20: 5, 25: "\x1b[2Jgone"}, "config invalid {}: ?[2Jgone"),
+    ],
+)
+def test_events_in_words(fields: dict[int, object], words: str) -> None:
+    assert event_words(record("event", fields)) == words.format(ROOT)
+
+
+def test_counted() -> None:
+    assert counted({"cbor": 1}) == "1 message with problems: 1 cbor"
+    assert counted({"topic": 1, "cbor": 2}) == "3 messages with problems: 2 cbor, 1 topic"
+
+
+def test_json_and_notes_keep_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    print_record(record("telemetry", TELEMETRY), as_json=True)
+    print_note(Problem("cbor", "x/y: broken CBOR", "x/y"))
+    print_note(Link(False, "broker mqtt://h:1: connection lost; reconnecting"))
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["rms_g"] == 0.1
+    assert captured.err.splitlines() == [
+        "quaver: x/y: broken CBOR",
+        "quaver: broker mqtt://h:1: connection lost; reconnecting",
+    ]
+
+
+def test_a_step_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display(False, "the title", {"topic": 2}, total=3) as display:
+        for words in ("booting", "booting", "measuring"):
+            display.step(words)
+        display.advance(1)
+        display.take(None)
+        display.take(record("status", STATUS))
+    captured = capsys.readouterr()
+    assert captured.out == f"{ROOT}: online pico_w 0.1.0\n"
+    assert captured.err.splitlines() == [
+        "the title",
+        "booting",
+        "measuring",
+        "quaver: 2 messages with problems: 2 topic",
+    ]
+
+
+def read_until(fd: int, *wanted: str) -> str:
+    seen = ""
+    while not all(words in seen for words in wanted):
+        ready, _, _ = select.select([fd], [], [], WAIT_S)
+        assert ready, seen
+        seen += os.read(fd, 65536).decode(errors="replace")
+    return seen
+
+
+def test_live_table_on_a_terminal() -> None:
+    """On a terminal the table is redrawn in place as records come, and Ctrl-C leaves the last picture."""
+    ours, theirs = pty.openpty()
+    with EmbeddedBroker() as broker:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("quaver"), "monitor", "--broker", str(broker.url)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "180"},
+            preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0),
+        )
+        os.close(theirs)
+        read_until(ours, f"watching {broker.url}", "no node has published yet")
+        for leaf, fields in (("status", STATUS), ("telemetry", TELEMETRY), ("event", EVENT)):
+            publish.single(f"{ROOT}/{leaf}", cbor2.dumps(fields), qos=1, port=broker.port)
+        read_until(ours, ROOT, "online", "alarm", "100 Hz", "limit 4.5")
+        os.write(ours, b"\x03")
+        last = read_until(ours, "quaver: interrupted")
+        assert process.wait(WAIT_S) == 130
+    assert "\x1b[?25h" in last  # the cursor is back
+    os.close(ours)

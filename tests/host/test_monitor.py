@@ -1,0 +1,238 @@
+"""The monitor: records decoded as the wire says, everything else a counted line, and brokers that fail."""
+
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+
+import cbor2
+import paho.mqtt.publish as publish
+import pytest
+
+from quaver.broker import BrokerUrl, EmbeddedBroker
+from quaver.errors import BrokerError
+from quaver.monitor import Fleet, Item, Link, MessageError, Monitor, Problem, Record, decode
+
+ROOT = "plant/hall/line-2/pump-7/node-1"
+WAIT_S = 10.0
+TELEMETRY = {
+    0: 1, 1: 0, 2: "node-1", 3: 4, 4: 77, 5: 123456,
+    6: 0b100001, 7: 26667.0, 8: 4096, 9: 12, 10: 0.1, 11: 0.5, 12: 5.0, 13: 3.1,
+    14: [100.0, 0.25, 200.5, 0.125], 15: 21.5, 16: [230.0, 2.0, 414.0, 460.0, 0.9, 50.0, 12.5], 17: 2,
+}  # fmt: skip
+EVENT = {0: 1, 1: 1, 2: "node-1", 3: 4, 4: 78, 5: 123457, 20: 1, 21: 2, 22: "kurtosis", 23: 9.5, 24: 4.5}
+STATUS = {0: 1, 1: 2, 2: "node-1", 30: 1, 31: "0.1.0", 32: "pico_w", 33: 60}
+
+
+def bare(message: dict[int, object], **changes: object) -> bytes:
+    return cbor2.dumps(message | {int(key[1:]): value for key, value in changes.items()})
+
+
+def test_telemetry() -> None:
+    record = decode(f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY), received=0.5)
+    assert record.node == ROOT
+    assert record.as_json() == {
+        "time": "1970-01-01T00:00:00.500+00:00",
+        "topic": f"{ROOT}/telemetry",
+        "kind": "telemetry",
+        "site": "plant",
+        "area": "hall",
+        "line": "line-2",
+        "asset": "pump-7",
+        "node": "node-1",
+        "version": 1,
+        "boot": 4,
+        "seq": 77,
+        "uptime_ms": 123456,
+        "quality": ["dropped", "stuck"],
+        "rate_hz": 26667.0,
+        "samples": 4096,
+        "dropped": 12,
+        "rms_g": 0.1,
+        "peak_g": 0.5,
+        "crest": 5.0,
+        "kurtosis": 3.1,
+        "peaks": [[100.0, 0.25], [200.5, 0.125]],
+        "temperature_c": 21.5,
+        "energy": {
+            "voltage_v": 230.0,
+            "current_a": 2.0,
+            "power_w": 414.0,
+            "apparent_va": 460.0,
+            "power_factor": 0.9,
+            "frequency_hz": 50.0,
+            "energy_kwh": 12.5,
+        },
+        "level": "alarm",
+    }
+
+
+def test_single_precision_reads_short() -> None:
+    payload = cbor2.dumps(TELEMETRY | {10: 0.1}, canonical=False).replace(cbor2.dumps(0.1), b"\xfa\x3d\xcc\xcc\xcd")
+    assert decode(f"{ROOT}/telemetry", payload).values["rms_g"] == 0.1
+
+
+def test_event_and_status() -> None:
+    event = decode(f"{ROOT}/event", cbor2.dumps(EVENT)).values
+    assert (event["code"], event["event_level"], event["subject"]) == ("level", "alarm", "kurtosis")
+    status = decode(f"{ROOT}/status", cbor2.dumps(STATUS)).values
+    assert (status["state"], status["board"], status["interval_s"]) == ("online", "pico_w", 60)
+
+
+def test_later_nodes_are_readable() -> None:
+    """A key or a code that this version doesn't know costs nothing of the rest."""
+    values = decode(f"{ROOT}/event", bare(EVENT, _20=200, _999=[1, {2: 3}])).values
+    assert values["code"] == "200"
+    assert values["value"] == 9.5
+    assert decode(f"{ROOT}/telemetry", bare(TELEMETRY, _6=1 << 40)).values["quality"] == ["bits 0x10000000000"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "kind", "line"),
+    [
+        ("hello", b"world", "topic", "not a node's topic"),
+        (f"{ROOT}/telemetry/x", cbor2.dumps(TELEMETRY), "topic", "not a node's topic"),
+        (f"{ROOT}/config", cbor2.dumps(TELEMETRY), "topic", "expected site/area/line/asset/node/"),
+        ("a//c/d/node-1/telemetry", cbor2.dumps(TELEMETRY), "topic", "not a node's topic"),
+        (f"{ROOT}/telemetry", b"", "cbor", "empty payload"),
+        (f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY)[:-3], "cbor", r"broken CBOR \(\d+ bytes\): premature end"),
+        (f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY) + b"xy", "cbor", "2 bytes after the CBOR map"),
+        (f"{ROOT}/telemetry", b"\x81" * 5000, "cbor", "broken CBOR"),
+        (f"{ROOT}/telemetry", b"\xa2\x00\x01\x00\x01", "cbor", "broken CBOR"),
+        (f"{ROOT}/telemetry", b'{"rms": 1}', "cbor", "broken CBOR|expected a map|bytes after"),
+        (f"{ROOT}/telemetry", cbor2.dumps([1, 2]), "cbor", "a CBOR list: expected a map"),
+        (f"{ROOT}/telemetry", cbor2.dumps({}), "field", "no version"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _0=2), "version", "version 2: this quaver reads version 1"),
+        (f"{ROOT}/telemetry", cbor2.dumps(EVENT), "field", "kind is 1: expected 0 on telemetry"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _2="other"), "node", "names node 'other': expected 'node-1'"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _2="\x1b[2J"), "node", r"'\\x1b\[2J'"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _4=-1), "field", "seq is -1: expected an unsigned integer"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _8=True), "field", "samples is True"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _10="x"), "field", "rms_g is 'x': expected a number"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _10=float("nan")), "field", "rms_g is nan"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _14=[1.0, 2.0, 3.0]), "field", "peaks has 3 numbers"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _16=[1.0]), "field", "energy has 1 numbers: expected 7"),
+    ],
+)  # fmt: skip
+def test_what_is_no_record(topic: str, payload: bytes, kind: str, line: str) -> None:
+    with pytest.raises(MessageError, match=line) as caught:
+        decode(topic, payload)
+    assert caught.value.kind == kind
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+
+
+def take(monitor: Monitor, count: int) -> list[Item]:
+    items = []
+    while len(items) < count:
+        item = monitor.get(WAIT_S)
+        assert item is not None, items
+        items.append(item)
+    return items
+
+
+def test_nothing_else_is_lost(mosquitto) -> None:
+    """Between every kind of nonsense, each good record arrives; each nonsense is a line and is counted."""
+    nonsense = [("hello", b"x"), (f"{ROOT}/telemetry", b"\xff"), (f"{ROOT}/event", bare(EVENT, _0=9))]
+    messages = [(f"{ROOT}/status", cbor2.dumps(STATUS), 1, False)]
+    for seq in range(6):
+        messages.append((*nonsense[seq % 3], 1, False))
+        messages.append((f"{ROOT}/telemetry", bare(TELEMETRY, _4=seq), 1, False))
+    with Monitor(BrokerUrl("127.0.0.1", mosquitto.port)) as monitor:
+        publish.multiple(messages, port=mosquitto.port)
+        items = take(monitor, len(messages))
+    assert [item.values["seq"] for item in items if isinstance(item, Record) and item.kind == "telemetry"] == [
+        0, 1, 2, 3, 4, 5
+    ]  # fmt: skip
+    assert [item.kind for item in items if isinstance(item, Problem)] == ["topic", "cbor", "version"] * 2
+    assert monitor.problems == {"topic": 2, "cbor": 2, "version": 2}
+
+
+def test_unknown_node_is_told_once_and_shown() -> None:
+    with EmbeddedBroker() as broker, Monitor(broker.url) as monitor:
+        for _ in range(2):
+            publish.single(f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY), qos=1, port=broker.port)
+        items = take(monitor, 3)
+    assert [type(item) for item in items] == [Problem, Record, Record]
+    assert isinstance(items[0], Problem) and "unknown node" in items[0].line and ROOT in items[0].line
+
+
+def test_announced_before_the_monitor_came(mosquitto) -> None:
+    publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, retain=True, port=mosquitto.port)
+    with Monitor(BrokerUrl("127.0.0.1", mosquitto.port)) as monitor:
+        assert take(monitor, 1)[0].kind == "status"
+        publish.single(f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY), qos=1, port=mosquitto.port)
+        assert take(monitor, 1)[0].kind == "telemetry"
+    assert not monitor.problems
+
+
+def test_broker_restart(mosquitto) -> None:
+    publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, retain=True, port=mosquitto.port)
+    with Monitor(BrokerUrl("127.0.0.1", mosquitto.port)) as monitor:
+        assert take(monitor, 1)[0].kind == "status"
+        mosquitto.stop()
+        lost = take(monitor, 1)[0]
+        mosquitto.start()
+        back = take(monitor, 1)[0]
+        assert take(monitor, 1)[0].kind == "status"
+        publish.single(f"{ROOT}/event", cbor2.dumps(EVENT), qos=1, port=mosquitto.port)
+        assert take(monitor, 1)[0].kind == "event"
+    assert isinstance(lost, Link) and not lost.up and "reconnecting" in lost.line
+    assert isinstance(back, Link) and back.up
+
+
+def test_broker_down() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(BrokerError, match=rf"broker mqtt://127.0.0.1:{port}: Connection refused; start it"):
+        Monitor(BrokerUrl("127.0.0.1", port)).start()
+
+
+def test_broker_name_unknown() -> None:
+    with pytest.raises(BrokerError, match=r"broker mqtt://no-such-host.invalid:1883: "):
+        Monitor(BrokerUrl("no-such-host.invalid")).start()
+
+
+def test_broker_refuses(tmp_path, start_mosquitto: Callable[..., object]) -> None:
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "me", "right"], check=True)
+    broker = start_mosquitto(f"allow_anonymous false\npassword_file {passwords}")
+    for user, password in (("", ""), ("me", "wrong")):
+        with pytest.raises(BrokerError, match=r"refused the connection: .*; check") as caught:
+            Monitor(BrokerUrl("127.0.0.1", broker.port, user, password)).start()
+        assert "wrong" not in str(caught.value)
+    with Monitor(BrokerUrl("127.0.0.1", broker.port, "me", "right")):
+        pass
+
+
+def test_not_a_broker() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            connection, _ = server.accept()
+            connection.recv(100)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(BrokerError, match="is that port a broker's"):
+            Monitor(BrokerUrl("127.0.0.1", server.getsockname()[1])).start()
+        thread.join()
+
+
+def records(*messages: tuple[str, dict[int, object]]) -> Fleet:
+    fleet = Fleet()
+    for leaf, message in messages:
+        fleet.update(decode(f"{ROOT}/{leaf}", cbor2.dumps(message), received=1.0))
+    return fleet
+
+
+def test_fleet_keeps_the_worst_level_that_stands() -> None:
+    quiet = TELEMETRY | {17: 0}
+    raised = records(("status", STATUS), ("telemetry", quiet), ("event", EVENT)).nodes[ROOT]
+    assert (raised.state, raised.board, raised.captures, raised.level) == ("online", "pico_w", 1, "alarm")
+    cleared = records(("telemetry", quiet), ("event", EVENT), ("event", EVENT | {21: 0})).nodes[ROOT]
+    assert cleared.level == "ok"
+    restarted = records(("telemetry", quiet), ("event", EVENT), ("event", EVENT | {20: 6, 21: 0})).nodes[ROOT]
+    assert restarted.level == "ok"
+    gone = records(("status", STATUS), ("status", STATUS | {30: 0})).nodes[ROOT]
+    assert (gone.state, gone.board) == ("offline", "pico_w")
