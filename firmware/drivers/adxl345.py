@@ -3,7 +3,8 @@
 Datasheet ADXL345 Rev. E: register map table 19, FIFO section. In full resolution an LSB is 1/256 g, 3.9 mg, in
 every range (table 1); at 1,600 and 3,200 Hz the lowest bit is always 0. The FIFO holds 32 samples of 6 bytes
 (X, Y, Z as little-endian int16), and one more waits at the output filter. It is full 10 ms after it was last
-empty. On I2C a sample takes 0.23 ms of the wire at 400 kHz: 3,200 samples/s just fit.
+empty. On I2C a sample takes 0.23 ms of the wire at 400 kHz, so 1,600 samples/s
+fit and 3,200 do not, once the interpreter has had its part.
 """
 
 from micropython import const

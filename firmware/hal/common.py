@@ -1,4 +1,4 @@
-"""The hardware room: builds buses, pins, radio and watchdog from the rendered board; only hal imports machine."""
+"""What every chip shares: buses, pins, radio and watchdog, built from the rendered board."""
 
 import machine
 import network

@@ -8,6 +8,7 @@ from micropython import const
 from links.errors import LinkError
 
 _POLL_MS = const(100)
+_SETTLE_MS = const(150)  # 40 ms after joining, the Pico W's driver keeps the processor for 73
 # network.STAT_* of the cyw43 and, in the 200s, of the ESP32
 _REASONS = {
     -3: "wrong password",
@@ -50,6 +51,7 @@ class Wifi:
                 wlan.disconnect()
                 raise LinkError("wifi not up within {} ms".format(limit_ms))
             await asyncio.sleep_ms(_POLL_MS)
+        await asyncio.sleep_ms(_SETTLE_MS)
 
     def down(self):
         self._wlan.disconnect()

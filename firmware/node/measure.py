@@ -52,12 +52,16 @@ def _text(error):
     return str(error) or type(error).__name__
 
 
-def vibration(capture, features):
-    """The vibration sensor: one block, its features, and how far they can be trusted."""
+def vibration(capture, features, quiet):
+    """The vibration sensor: one block, its features, and how far they can be trusted.
+
+    quiet: a lock that is held while nothing may take the processor for longer than the FIFO lasts.
+    """
     sensor = capture.sensor
 
     async def read(values):
-        capture.run()
+        async with quiet:
+            capture.run()
         samples = capture.samples
         features.run(samples, len(samples), sensor.UG_PER_LSB, capture.rate_hz)
         values["rate_hz"] = capture.rate_hz

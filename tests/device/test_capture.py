@@ -9,18 +9,16 @@ from quaver.build import firmware_files
 from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
-from quaver.pytest_plugin import Target
 
 from .conftest import signal
 
 CAPTURE = """
 import gc, micropython, time
-import board
-from hal.{hal} import Port
+import board, hal
 from drivers.iis3dwb import IIS3DWB
 from node.capture import Capture
 from dsp.features import Features
-port = Port(board)
+port = hal.port(board)
 sensor = IIS3DWB(port.bus("spi0"), port.output(17, 1))
 sensor.probe()
 capture = Capture(sensor, 4096)
@@ -50,33 +48,14 @@ features.run(capture.samples, 4096, sensor.UG_PER_LSB, 26667.0)
 print((features.stage(), features.rms_g, features.peak_g, features.crest, features.kurtosis, list(features.peaks)))
 """
 
-HAL = {"unix": "unix", "pico_w": "rp2"}
-
-
-@pytest.fixture(scope="session")
-def board_files(board_target: Target) -> Mapping[str, bytes]:
-    """The firmware without its main.py: these tests drive the parts themselves."""
-    files = dict(firmware_files(board_target.board))
-    files.pop("main.py")
-    return files
-
 
 def new_rig() -> tuple[Attached, ...]:
     return (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("or007_6"))),)
 
 
-@pytest.fixture(scope="session")
-def board_rig() -> tuple[Attached, ...]:
-    return new_rig()
-
-
-def prepare(board: Board) -> str:
-    return CAPTURE.format(hal=HAL[board.board])
-
-
 @pytest.mark.needs_sensor("iis3dwb")
 def test_the_capture_loop_allocates_nothing_and_loses_nothing(board: Board) -> None:
-    dropped, rate = ast.literal_eval(board.exec(prepare(board) + LOCKED).strip())
+    dropped, rate = ast.literal_eval(board.exec(CAPTURE + LOCKED).strip())
     assert dropped == 0
     assert rate == pytest.approx(26667, rel=0.002)
 
@@ -85,11 +64,10 @@ def test_the_same_capture_gives_the_same_result_on_every_board(
     start_board: Callable[..., Board], board_files: Mapping[str, bytes]
 ) -> None:
     here = start_board(files=board_files, rig=new_rig())
-    stage, *floats, peaks = ast.literal_eval(here.exec(prepare(here) + MEASURE).strip())
-    files = dict(firmware_files("unix"))
-    files.pop("main.py")
+    stage, *floats, peaks = ast.literal_eval(here.exec(CAPTURE + MEASURE).strip())
+    files = {path: data for path, data in firmware_files("unix").items() if path != "main.py"}
     with open_board("unix:", Setup(files=files, rig=new_rig())) as reference:
-        expected, *wanted, wanted_peaks = ast.literal_eval(reference.exec(prepare(reference) + MEASURE).strip())
+        expected, *wanted, wanted_peaks = ast.literal_eval(reference.exec(CAPTURE + MEASURE).strip())
     assert stage == expected
     assert floats == pytest.approx(wanted, rel=1e-5)
     assert peaks == pytest.approx(wanted_peaks, rel=1e-5)

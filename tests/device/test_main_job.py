@@ -31,6 +31,7 @@ def test_faults_raise_an_alarm_and_the_healthy_machine_does_not(
     records = client.wait(lambda c: c.of("telemetry")[: len(names)][len(names) - 1 :] and c.of("telemetry"), "records")
     levels = [(name, record["level"]) for name, record in zip(names, records, strict=False)]
     assert levels == [(name, 0 if name == "normal" else 2) for name in names]
+    assert [(record["quality"], record["dropped"]) for record in records] == [(0, 0)] * len(records)
     by_seq = [(e["seq"], e["event_level"]) for e in client.of("event") if e["subject"] == "rms"]
     assert [level for _, level in sorted(by_seq)] == [2, 0] * len(FAULTS)
 

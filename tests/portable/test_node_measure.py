@@ -156,7 +156,7 @@ class Recorder:
 outbox = Outbox(16)
 def run(broker, seconds):
     deaths = []
-    publishing = Publish(Wifi(), broker, outbox, "s/a/l/m/n/", Recorder(), lambda name: None)
+    publishing = Publish(Wifi(), broker, outbox, "s/a/l/m/n/", Recorder(), asyncio.Lock(), lambda name: None)
     supervisor = Supervisor(lambda name, error: deaths.append(str(error)), None)
     supervisor.add("publish", publishing.run, 60)
     async def main():

@@ -8,6 +8,7 @@ under way, so that virtual time does not leap over it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 from typing import Any, SupportsIndex
@@ -62,7 +63,15 @@ class Network:
         reader = _Reader(self, loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         transport, _ = await loop.create_connection(lambda: protocol, address, port)
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        return reader, _Writer(transport, protocol, reader, loop)
+
+
+class _Writer(asyncio.StreamWriter):
+    """Half-closes quietly: the peer may have gone first (a broker that was stopped), which is no fault of ours."""
+
+    def write_eof(self) -> None:
+        with contextlib.suppress(OSError):
+            super().write_eof()
 
 
 class _Reader(asyncio.StreamReader):

@@ -1,0 +1,33 @@
+"""What any board gives: a prompt, files that survive a reset, a radio that joins."""
+
+import pytest
+
+from quaver.emulator.board import Board
+
+JOIN = """
+import asyncio, board, hal
+from links.wifi import Wifi
+radio = hal.port(board).radio()
+asyncio.run(Wifi(radio, "quaver", "emulated").up(20_000))
+print(radio.isconnected())
+"""
+
+
+def test_code_runs_and_its_output_comes_back(board: Board) -> None:
+    assert board.exec("print(6 * 7)").strip() == "42"
+
+
+@pytest.mark.needs_flash
+def test_a_file_survives_a_reset_and_memory_does_not(board: Board) -> None:
+    data = bytes(range(256)) * 5
+    board.exec("kept = 1")
+    board.put("kept.bin", data)
+    board.reset(run=False)
+    assert board.get("kept.bin") == data
+    assert board.exec("print('kept' in globals())").strip() == "False"
+    board.exec("import os; os.remove('kept.bin')")
+
+
+@pytest.mark.needs_radio("wifi")
+def test_the_radio_joins_a_network(board: Board) -> None:
+    assert board.exec(JOIN, timeout=60.0).strip().endswith("True")

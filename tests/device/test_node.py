@@ -1,0 +1,105 @@
+"""A node in service meets what happens to nodes: brokers restart, sensors die, configurations have mistakes."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from quaver.emulator.board import Board
+from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.emulator.sensors.tmp117 import TMP117
+from quaver_wire.fields import EVENTS, QUALITY
+
+from .conftest import PATIENCE_S, Client, signal
+
+TEMPERATURE = {"driver": "tmp117", "bus": "i2c0", "address": 0x48}
+pytestmark = pytest.mark.needs_radio
+
+
+def rig() -> tuple[Attached, ...]:
+    return (
+        Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),
+        Attached("tmp117", "i2c0", 0x48, TMP117(21.5)),
+    )
+
+
+def says(board: Board, words: bytes) -> None:
+    """Wait until the board's console has shown `words`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while words not in board.console():
+        assert time.monotonic() < deadline, board.console()[-2000:]
+        assert board.alive() is None
+        time.sleep(0.02)  # a poll, bounded by the deadline; the console has no event to wait for
+
+
+def events(client: Client, name: str) -> list[dict[str, Any]]:
+    return [event for event in client.of("event") if EVENTS[event["code"]] == name]
+
+
+def test_a_broker_that_restarts_costs_no_alarm(
+    start_node: Callable[..., Board], mosquitto: Any, client: Client
+) -> None:
+    board = start_node(rig(), {"interval_s": 2, "limits": {"rms": [0.15, 0.25]}})
+    client.wait(lambda c: c.of("telemetry"), "a first record")
+    mosquitto.stop()
+    board.set_sensor("iis3dwb", source=signal("or007_6"))
+    says(board, b"rms alarm")
+    mosquitto.start()
+    client.wait(lambda c: [a for a in c.alarms() if a["subject"] == "rms"], "the alarm, after the outage")
+    order = [payload["seq"] for topic, payload in client.messages if not topic.endswith("status")]
+    alarm = next(a["seq"] for a in client.alarms() if a["subject"] == "rms")
+    assert max(order[: order.index(alarm)]) < alarm  # before all that was measured after it
+
+
+def test_a_dead_sensor_is_an_event_and_a_mark_until_it_lives_again(
+    start_node: Callable[..., Board], client: Client
+) -> None:
+    board = start_node(rig(), {"interval_s": 1, "temperature": TEMPERATURE})
+    first = client.wait(lambda c: c.of("telemetry"), "a first record")[0]
+    assert first["temperature_c"] == pytest.approx(21.5, abs=0.01)
+    board.set_sensor("iis3dwb", fault="absent")
+    failed = client.wait(lambda c: events(c, "sensor_failed"), "the failure")
+    assert failed[0]["subject"] == "vibration"
+    mark = 1 << QUALITY.index("vibration_failed")
+    record = client.wait(lambda c: [r for r in c.of("telemetry") if r["quality"] & mark], "a marked record")[0]
+    assert "rms_g" not in record
+    assert record["temperature_c"] == pytest.approx(21.5, abs=0.01)
+    board.set_sensor("iis3dwb", fault=None)
+    client.wait(lambda c: events(c, "sensor_recovered"), "the recovery")
+    assert len(events(client, "sensor_failed")) == 1
+
+
+def test_a_stuck_sensor_is_no_healthy_machine(start_node: Callable[..., Board], client: Client) -> None:
+    models = rig()
+    models[0].model.fault = "stuck"  # type: ignore[union-attr]
+    start_node(models, {"interval_s": 1})
+    failed = client.wait(lambda c: events(c, "sensor_failed"), "the failure")
+    assert failed[0]["text"].startswith("stuck at")
+
+
+def test_a_mistake_in_the_configuration_is_told_and_the_node_runs(
+    start_node: Callable[..., Board], client: Client
+) -> None:
+    start_node(rig(), {"interval_s": 1, "vibration": {"samples": 1000}, "energy": {"bus": "uart9"}})
+    client.wait(lambda c: c.of("telemetry"), "a record")
+    texts = {event["text"] for event in events(client, "config_invalid")}
+    assert "vibration.samples: expected a power of two" in texts
+    assert any(text.startswith("energy: board") for text in texts)
+
+
+def test_the_last_will_says_that_the_node_is_gone(start_node: Callable[..., Board], client: Client) -> None:
+    board = start_node(rig(), {"interval_s": 1})
+    client.wait(lambda c: [s for s in c.of("status") if s["state"] == 1], "the node online")
+    board.stop()
+    client.wait(lambda c: c.of("status")[-1]["state"] == 0, "the last will")
+
+
+@pytest.mark.needs_radio
+def test_enough_of_the_heap_stays_free(start_node: Callable[..., Board], client: Client) -> None:
+    from quaver.boards import load_board
+
+    board = start_node(rig(), {"interval_s": 1, "temperature": TEMPERATURE})
+    records = client.wait(lambda c: len(c.of("telemetry")) >= 3 and c.of("telemetry"), "records")
+    assert min(r["heap_free"] for r in records) >= load_board(board.board).heap_budget

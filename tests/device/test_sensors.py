@@ -1,0 +1,83 @@
+"""Every driver on its bus of a board that runs; an emulated one carries the register models."""
+
+import ast
+
+import pytest
+
+from quaver.emulator.board import Board
+
+PORT = """
+import asyncio, board, hal, micropython
+port = hal.port(board)
+"""
+
+IIS3DWB = """
+from drivers.iis3dwb import IIS3DWB
+sensor = IIS3DWB(port.bus("spi0"), port.output(17, 1))
+"""
+
+ADXL345 = """
+from drivers import adxl345
+sensor = adxl345.ADXL345(adxl345.I2cAccess(port.bus("i2c0")), rate_hz=1600)
+"""
+
+CAPTURE = """
+from node.capture import Capture
+sensor.probe()
+capture = Capture(sensor, 512)
+capture.run()
+print((capture.rate_hz, capture.dropped, min(capture.samples), max(capture.samples)))
+"""
+
+TMP117 = """
+from drivers.tmp117 import TMP117
+sensor = TMP117(port.bus("i2c0"))
+sensor.probe()
+sensor.read_milli()
+def locked():
+    micropython.heap_lock()
+    milli = sensor.read_milli()
+    micropython.heap_unlock()
+    return milli
+print(locked())
+"""
+
+SDM120 = """
+from drivers.sdm120 import SDM120
+print(list(asyncio.run(SDM120(port.bus("uart1")).read())))
+"""
+
+
+def ask(board: Board, code: str) -> object:
+    return ast.literal_eval(board.exec(PORT + code, timeout=60.0).strip())
+
+
+@pytest.mark.needs_sensor("iis3dwb")
+def test_the_accelerometer_on_spi_gives_a_block_at_its_rate(board: Board) -> None:
+    rate, dropped, low, high = ask(board, IIS3DWB + CAPTURE)  # type: ignore[misc]
+    assert rate == pytest.approx(26_667, rel=0.01)
+    assert dropped == 0
+    assert low < 0 < high
+
+
+@pytest.mark.needs_sensor("adxl345")
+def test_the_accelerometer_on_i2c_gives_a_block_at_its_rate(board: Board) -> None:
+    rate, dropped, low, high = ask(board, ADXL345 + CAPTURE)  # type: ignore[misc]
+    assert rate == pytest.approx(1_600, rel=0.01)
+    assert dropped == 0
+    assert low < high
+
+
+@pytest.mark.needs_sensor("tmp117")
+def test_the_thermometer_reads_without_allocating(board: Board) -> None:
+    assert -20_000 < ask(board, TMP117) < 60_000  # type: ignore[operator]
+
+
+@pytest.mark.needs_sensor("sdm120")
+def test_the_meter_answers_over_modbus(board: Board) -> None:
+    voltage, current, power, apparent, factor, frequency, energy = ask(board, SDM120)  # type: ignore[misc]
+    assert 100_000 < voltage < 260_000
+    assert power == pytest.approx(apparent * factor / 1000, abs=50)
+    assert apparent == pytest.approx(voltage * current / 1000, rel=0.01)
+    assert 45_000 < frequency < 65_000
+    assert energy >= 0
