@@ -176,6 +176,17 @@ class _Transport(SerialTransport):  # type: ignore[misc]
             raise TransportError(f"it answered {answer!r} to a raw paste")
 
 
+_ACKNOWLEDGE = b"\x06"
+# Deaf to Ctrl-C from here on, with time for the acknowledgement to leave before USB goes down.
+_RESET = """
+import machine, micropython, time
+micropython.kbd_intr(-1)
+print(end='\\x06')
+time.sleep_ms(50)
+machine.reset()
+"""
+
+
 class Repl:
     """Runs code and moves files over a console's address ("socket://127.0.0.1:4321")."""
 
@@ -273,6 +284,18 @@ class Repl:
             try:
                 transport.enter_raw_repl()
                 transport.exec_raw_no_follow(code)
+            finally:
+                transport.close()
+
+
+    def reset(self) -> None:
+        """Have the board reset itself; returns when nothing that is sent can keep it from doing so."""
+        with self._lock, self._spoken():
+            transport = _Transport(self._address)
+            try:
+                transport.enter_raw_repl()
+                transport.exec_raw_no_follow(_RESET)
+                transport.read_until(1, _ACKNOWLEDGE, timeout=5)
             finally:
                 transport.close()
 
@@ -404,7 +427,7 @@ class SerialBoard:
         self._check()
         self._reopening.clear()
         with self._console.quiet():
-            self._repl.start("import machine\nmachine.reset()")
+            self._repl.reset()
             # A port of the chip's own USB vanishes with the reset; one behind a bridge or a pty stays.
             self._reopening.wait(2.0 if "ACM" in self.where else 0.0)
         if not run:
