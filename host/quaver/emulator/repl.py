@@ -277,17 +277,6 @@ class Repl:
         with self.session():
             pass
 
-    def start(self, code: str) -> None:
-        """Begin to run `code` and don't wait for it (a reset, a main loop)."""
-        with self._lock, self._spoken():
-            transport = _Transport(self._address)
-            try:
-                transport.enter_raw_repl()
-                transport.exec_raw_no_follow(code)
-            finally:
-                transport.close()
-
-
     def reset(self) -> None:
         """Have the board reset itself; returns when nothing that is sent can keep it from doing so."""
         with self._lock, self._spoken():
