@@ -26,7 +26,7 @@ format: .venv/installed
 	$(BIN)/ruff check --fix .
 
 .venv/installed: pyproject.toml tools/setup-system
-	tools/setup-system python
+	PYTHON=$(PYTHON) tools/setup-system python
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
