@@ -1,4 +1,4 @@
-"""The first pass of the transform for the RP2040, in its own assembly: passes.py's leaves4 and leaves8.
+"""The first steps of the transform for the RP2040, in its own assembly: what leaves.py does, with the same bits.
 
 Of a word with two int16 samples, the lower goes up to bit 31 and comes down again by 16 places less the left shift;
 of the upper one the lower is cut off first. passes_thumb.py says how the registers are used.
@@ -8,8 +8,64 @@ import micropython
 
 
 @micropython.asm_thumb
+def headroom(r0, r1, r2):
+    """leaves.headroom. r1 gathers v ^ 2v of all words."""
+    mov(r3, r2)
+    lsl(r3, r3, 2)
+    add(r2, r0, r3)
+    label(EIGHT)
+    ldr(r3, [r0, 0])
+    ldr(r4, [r0, 4])
+    ldr(r5, [r0, 8])
+    ldr(r6, [r0, 12])
+    add(r7, r3, r3)
+    eor(r7, r3)
+    orr(r1, r7)
+    add(r7, r4, r4)
+    eor(r7, r4)
+    orr(r1, r7)
+    add(r7, r5, r5)
+    eor(r7, r5)
+    orr(r1, r7)
+    add(r7, r6, r6)
+    eor(r7, r6)
+    orr(r1, r7)
+    ldr(r3, [r0, 16])
+    ldr(r4, [r0, 20])
+    ldr(r5, [r0, 24])
+    ldr(r6, [r0, 28])
+    add(r7, r3, r3)
+    eor(r7, r3)
+    orr(r1, r7)
+    add(r7, r4, r4)
+    eor(r7, r4)
+    orr(r1, r7)
+    add(r7, r5, r5)
+    eor(r7, r5)
+    orr(r1, r7)
+    add(r7, r6, r6)
+    eor(r7, r6)
+    orr(r1, r7)
+    add(r0, 32)
+    cmp(r0, r2)
+    bcc(EIGHT)
+    # both halves' run of sign bits, in the upper half; its length is the answer
+    lsl(r2, r1, 16)
+    orr(r1, r2)
+    mov(r0, 0)
+    label(NEXT)
+    cmp(r1, 0)
+    blt(FOUND)
+    lsl(r1, r1, 1)
+    add(r0, 1)
+    cmp(r0, 14)
+    bne(NEXT)
+    label(FOUND)
+
+
+@micropython.asm_thumb
 def leaves4(r0, r1, r2, r3):
-    """passes.leaves4. r12: the samples. r11: the output. r14: starts. r8: bytes between inputs. r9: shift.
+    """leaves.leaves4. r12: the samples. r11: the output. r14: starts. r8: bytes between inputs. r9: shift.
 
     On the stack: end of the output.
     """
@@ -122,7 +178,7 @@ def leaves4(r0, r1, r2, r3):
 
 @micropython.asm_thumb
 def leaves8(r0, r1, r2, r3):
-    """passes.leaves8. Registers as in `leaves4`, but r8: twice the bytes between inputs."""
+    """leaves.leaves8. Registers as in `leaves4`, but r8: twice the bytes between inputs."""
     mov(r4, r8)
     mov(r5, r9)
     mov(r6, r10)

@@ -7,65 +7,9 @@ and shifts wait in r8-r12 and r14, and what must survive a multiplication goes t
 
 import micropython
 
-from .leaves_thumb import leaves4, leaves8  # noqa: F401  (one set of passes: fft.py takes them all from here)
+from .leaves_thumb import headroom, leaves4, leaves8  # noqa: F401  (fft.py takes a whole set of passes from here)
 
 COSINE_BIAS = 0  # of cos 2a in the tables: a load of the whole word brings its sign along
-
-
-@micropython.asm_thumb
-def headroom(r0, r1, r2):
-    """passes.headroom: r1 gathers v ^ 2v of all words."""
-    mov(r3, r2)
-    lsl(r3, r3, 2)
-    add(r2, r0, r3)
-    label(EIGHT)
-    ldr(r3, [r0, 0])
-    ldr(r4, [r0, 4])
-    ldr(r5, [r0, 8])
-    ldr(r6, [r0, 12])
-    add(r7, r3, r3)
-    eor(r7, r3)
-    orr(r1, r7)
-    add(r7, r4, r4)
-    eor(r7, r4)
-    orr(r1, r7)
-    add(r7, r5, r5)
-    eor(r7, r5)
-    orr(r1, r7)
-    add(r7, r6, r6)
-    eor(r7, r6)
-    orr(r1, r7)
-    ldr(r3, [r0, 16])
-    ldr(r4, [r0, 20])
-    ldr(r5, [r0, 24])
-    ldr(r6, [r0, 28])
-    add(r7, r3, r3)
-    eor(r7, r3)
-    orr(r1, r7)
-    add(r7, r4, r4)
-    eor(r7, r4)
-    orr(r1, r7)
-    add(r7, r5, r5)
-    eor(r7, r5)
-    orr(r1, r7)
-    add(r7, r6, r6)
-    eor(r7, r6)
-    orr(r1, r7)
-    add(r0, 32)
-    cmp(r0, r2)
-    bcc(EIGHT)
-    # both halves' run of sign bits, in the upper half; its length is the answer
-    lsl(r2, r1, 16)
-    orr(r1, r2)
-    mov(r0, 0)
-    label(NEXT)
-    cmp(r1, 0)
-    blt(FOUND)
-    lsl(r1, r1, 1)
-    add(r0, 1)
-    cmp(r0, 14)
-    bne(NEXT)
-    label(FOUND)
 
 
 @micropython.asm_thumb
