@@ -1,4 +1,6 @@
-"""The spectrum of real samples in fixed point: the tables and the order of the passes; passes.py does the work.
+"""The spectrum of real samples in fixed point: the tables and the order of the passes.
+
+passes.py does the work, on the RP2040 passes_thumb.py does, with the same bits; only the one in use is loaded.
 
 n real samples are taken as n/2 complex ones. A first pass gathers them, from their scattered places, into
 transforms of length 8 (or 4, where n/2 is an even power of two); radix-4 passes combine those; a last pass splits
@@ -96,7 +98,10 @@ class RFFT:
             length <<= 2
             growth += 2
         forms += (0, 0, 0)
-        drop = _shortening(growth + 1)  # the split multiplies sums of two
+        # The split multiplies sums of two, twice the transform of the odd samples: real ones, of which no bin but the
+        # first and the middle, which it does not multiply, can be longer than sqrt(1/2) of their sum (at a quarter of
+        # the rate; elsewhere 2/3 and less). That is again 2**15.5 a pair.
+        drop = _shortening(growth)
         last = array("i", (SIGN32, SIGN32 + drop, _Q - drop, 8 * pairs, (1 << drop) >> 1, (1 << drop) >> 2))
         starts = _starts(pairs, leaf, leaf_growth, last[5])
         turns = array("H", bytes(2 * pairs))

@@ -124,7 +124,7 @@ def rfft(samples: Sequence[int]) -> tuple[int, list[int]]:
     out[0], out[1] = 2 * (bins[0][0] + bins[0][1]), 2 * (bins[0][0] - bins[0][1])
     for k in range(1, pairs // 2):
         (xr, xi), (yr, yi) = bins[k], bins[pairs - k]
-        re, im = _turned((word(xi + yi), word(yr - xr)), math.pi * k / pairs, exponent + 1)
+        re, im = _turned((word(xi + yi), word(yr - xr)), math.pi * k / pairs, exponent)
         out[2 * k], out[2 * k + 1] = word(xr + yr + re), word(xi - yi + im)
         out[2 * (pairs - k)], out[2 * (pairs - k) + 1] = word(xr + yr - re), word(im - xi + yi)
     out[pairs], out[pairs + 1] = 2 * bins[pairs // 2][0], -2 * bins[pairs // 2][1]
