@@ -1,4 +1,4 @@
-"""The inner loops of the signal path, in viper; those of the transform are in passes.py, under the same rules.
+"""The inner loops of the signal path, in viper; the transform's are in leaves.py and passes.py.
 
 The same source gives the same bits on a 32-bit chip and on the 64-bit host, by three rules:
 

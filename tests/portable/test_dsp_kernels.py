@@ -171,6 +171,25 @@ def test_transform_of_hostile_signals(micropython: Run, n: int) -> None:
     assert got == expected
 
 
+@pytest.mark.parametrize("n", [64, 1024, 4096])
+def test_a_tone_stands_70_db_above_the_transforms_own_noise(micropython: Run, n: int) -> None:
+    rng = random.Random(n)
+    time = np.arange(n)
+    # full scale and -40 dB; between them the levels that just miss a left shift, the worst to be at
+    levels = [1.0, 0.51, 0.51 / 16, 0.01]
+    tones = [
+        np.round(32767 * level * np.sin(2 * np.pi * rng.uniform(2, n / 2 - 2) * time / n + rng.uniform(0, 6.28)))
+        for level in levels
+        for _ in range(6)
+    ]
+    got = micropython(TRANSFORM, argument=[[int(value) for value in tone] for tone in tones], heap="16m")
+    for tone, (exponent, words, _) in zip(tones, got, strict=True):
+        bins = np.array(words[::2]) + 1j * np.array(words[1::2])
+        truth = np.fft.rfft(tone)
+        error = bins[1:] / 2.0**exponent - truth[1:-1]
+        assert np.sum(np.abs(truth) ** 2) > 1e7 * np.sum(np.abs(error) ** 2)
+
+
 def test_headroom_of_every_width(micropython: Run) -> None:
     values = sorted({sign * (1 << bit) + less for bit in range(16) for sign in (1, -1) for less in (-1, 0)})
     values = [value for value in values if -RAIL <= value < RAIL]
