@@ -1,4 +1,6 @@
-"""The spectrum of real samples in fixed point: the tables and the order of the passes; passes.py does the work.
+"""The spectrum of real samples in fixed point: the tables and the order of the passes.
+
+passes.py does the work, on the RP2040 passes_thumb.py does, with the same bits; only the one in use is loaded.
 
 n real samples are taken as n/2 complex ones. A first pass gathers them, from their scattered places, into
 transforms of length 8 (or 4, where n/2 is an even power of two); radix-4 passes combine those; a last pass splits
@@ -17,12 +19,18 @@ of that shift is added where it costs least, to one input of each leaf: see `_st
 """
 
 from array import array
-from sys import maxsize
+from sys import maxsize, platform
 
+import micropython
 from micropython import const
 
-from . import passes, tables
+from . import tables
 from .kernels import address
+
+if platform == "rp2":
+    from . import passes_thumb as passes
+else:
+    from . import passes
 
 # left shifts that bring the sign bit of a 32-bit and of a 16-bit load to the top of a machine word
 SIGN32 = 32 if maxsize > 0x7FFFFFFF else 0
@@ -33,6 +41,7 @@ _QUARTER = const(1024)
 _Q = const(13)  # of the twiddles
 _LARGEST = const(4096)
 _SMALLEST = const(64)
+_len = len  # a name of this module is found at once, a built-in one by a walk through them all: 15 us
 
 
 def _sine(step):
@@ -65,36 +74,48 @@ class RFFT:
             raise ValueError("fft: expected a power of two from 64 to 4096, found {}".format(n))
         self.n = n
         pairs = n >> 1
-        self._leaves = passes.leaves4
+        leaves = passes.leaves4
         length = 4
         growth = 2
         while length < pairs:
             length <<= 2
         if length != pairs:
-            self._leaves = passes.leaves8
+            leaves = passes.leaves8
             length = 8
             growth = 3
         else:
             length = 4
         # of the first pass: see passes.leaves4; the second word is set by each run
-        self._gather = array("i", (_SIGN16, 0, 4 * pairs // length, 8 * pairs))
-        self._passes = []
+        gather = array("i", (_SIGN16, 0, 4 * pairs // length, 8 * pairs))
         leaf = length
         leaf_growth = growth
+        forms = [SIGN32, 8 * pairs]
+        twiddles = array("H")
         while length < pairs:
             drop = _shortening(growth)
-            form = array("i", (SIGN32, SIGN32 + drop, _Q - drop, 8 * length, 8 * pairs))
-            self._passes.append((form, _twiddles(length)))
+            forms += (SIGN32 + drop, _Q - drop, 8 * length)
+            twiddles.extend(_twiddles(length))
             length <<= 2
             growth += 2
-        drop = _shortening(growth + 1)  # the split multiplies sums of two
-        self._split = array("i", (SIGN32, SIGN32 + drop, _Q - drop, 8 * pairs, (1 << drop) >> 1, (1 << drop) >> 2))
-        self._starts = _starts(pairs, leaf, leaf_growth, self._split[5])
-        self._turns = array("H", bytes(2 * pairs))
+        forms += (0, 0, 0)
+        # The split multiplies sums of two, twice the transform of the odd samples: real ones, of which no bin but the
+        # first and the middle, which it does not multiply, can be longer than sqrt(1/2) of their sum (at a quarter of
+        # the rate; elsewhere 2/3 and less). That is again 2**15.5 a pair.
+        drop = _shortening(growth)
+        last = array("i", (SIGN32, SIGN32 + drop, _Q - drop, 8 * pairs, (1 << drop) >> 1, (1 << drop) >> 2))
+        starts = _starts(pairs, leaf, leaf_growth, last[5])
+        turns = array("H", bytes(2 * pairs))
         for k in range(1, pairs >> 1):
-            self._turns[2 * k - 2] = _cosine(k * (_TURN // n))
-            self._turns[2 * k - 1] = _sine(k * (_TURN // n))
+            turns[2 * k - 2] = _cosine(k * (_TURN // n))
+            turns[2 * k - 1] = _sine(k * (_TURN // n))
+        # One look-up in `run` for all: on the device a name costs as much as two butterflies.
+        self._plan = (
+            (n, passes.headroom, leaves, gather, starts)
+            + (passes.radix4, array("i", forms), twiddles)
+            + (passes.split, last, turns)
+        )
 
+    @micropython.native  # as bytecode it has too many locals for the stack, and each call would allocate
     def run(self, src, out):
         """Transform src, array('h') of n samples, into out, array('i') of n words; return the exponent e.
 
@@ -102,20 +123,18 @@ class RFFT:
         out = 2**e * sum(src[i] * exp(-2j*pi*i*k/n)), with e = 1 ... 15; |out| < 2**29. src and out may not overlap.
         Raises ValueError if a buffer is too short, or if one does not begin at a multiple of 4 bytes.
         """
-        n = self.n
-        if len(src) < n or len(out) < n:
+        n, headroom, leaves, gather, starts, radix4, forms, twiddles, split, last, turns = self._plan
+        if _len(src) < n or _len(out) < n:
             raise ValueError("fft: expected {} samples and words, found {} and {}".format(n, len(src), len(out)))
         source = address(src)
         target = address(out)
         if (source | target) & 3:
             raise ValueError("fft: expected buffers at a multiple of 4 bytes, found a slice")
-        left = passes.headroom(source, 0, n >> 1)
-        form = self._gather
-        form[1] = _SIGN16 - left
-        self._leaves(source, target, self._starts, form)
-        for form, twiddles in self._passes:
-            passes.radix4(target, 0, form, twiddles)
-        passes.split(target, 0, self._split, self._turns)
+        left = headroom(source, 0, n >> 1)
+        gather[1] = _SIGN16 - left
+        leaves(source, target, starts, gather)
+        radix4(target, 0, forms, twiddles)
+        split(target, 0, last, turns)
         return left + 1
 
 
@@ -149,12 +168,12 @@ def _starts(pairs, leaf, growth, imaginary):
 
 
 def _twiddles(quarter):
-    """cos a, sin a, cos 2a + 1, sin 2a in Q13 for a = k/quarter of a right angle, k = 0 ... quarter - 1."""
+    """cos a, sin a, sin 2a, cos 2a (+ bias) in Q13 for a = k/quarter of a right angle, k = 0 ... quarter - 1."""
     twiddles = array("H", bytes(8 * quarter))
     for k in range(quarter):
         step = k * (_QUARTER // quarter)
         twiddles[4 * k] = _cosine(step)
         twiddles[4 * k + 1] = _sine(step)
-        twiddles[4 * k + 2] = _cosine(2 * step) + (1 << _Q)
-        twiddles[4 * k + 3] = _sine(2 * step)
+        twiddles[4 * k + 2] = _sine(2 * step)
+        twiddles[4 * k + 3] = (_cosine(2 * step) + passes.COSINE_BIAS) & 0xFFFF
     return twiddles

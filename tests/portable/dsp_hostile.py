@@ -32,6 +32,8 @@ def blocks(n):
         yield fill(f"square {half}", lambda i, half=half: _HIGH if i // half & 1 else _LOW)
     for phase in (1, 3):  # both parts of a pair at a rail, turning with the strongest complex line
         yield fill(f"turning {phase}", lambda i, phase=phase: _LOW if (i * phase // 2 + (i & 1)) & 2 else _HIGH)
+    for even in (0, 1):  # the odd samples at a quarter of their rate: the most that the split can meet
+        yield fill(f"odd quarter {even}", lambda i, even=even: _LOW if (i >> 1) + (not i & 1) * even & 2 else _HIGH)
     yield fill("chirp", lambda i: _LOW if i * i // (2 * n) & 1 else _HIGH)
     for at in (0, 1, n // 2 + 1, n - 1):
         yield fill(f"impulse {at}", lambda i, at=at: _LOW if i == at else 0)

@@ -25,13 +25,37 @@ def power_sums(samples: Sequence[int]) -> list[int]:
     return [sum(x**power for x in samples) for power in (1, 2, 3, 4)]
 
 
+def _windowed(samples: Sequence[int], window: Sequence[int], mean: int, left: int) -> list[int]:
+    return [
+        word(word((x - mean) * w) + (1 << (14 - left))) >> (15 - left) for x, w in zip(samples, window, strict=True)
+    ]
+
+
 def hann(samples: Sequence[int], mean: int, left: int) -> list[int]:
     """The block about its mean under the periodic Hann window in Q15, shifted left, rounded half up."""
     n = len(samples)
     window = [math.floor(16384 * (1 - math.cos(2 * math.pi * i / n)) + 0.5) for i in range(n)]
-    return [
-        word(word((x - mean) * w) + (1 << (14 - left))) >> (15 - left) for x, w in zip(samples, window, strict=True)
-    ]
+    return _windowed(samples, window, mean, left)
+
+
+def _q15(product: int) -> int:
+    return (word(product) + 16384) >> 15
+
+
+def flat_top_window(n: int) -> list[int]:
+    """The periodic flat-top window in Q15, as the polynomial that firmware/dsp/kernels.py gives."""
+    window = []
+    for i in range(n):
+        c = math.ceil(32768 * abs(math.cos(2 * math.pi * i / n)) - 1e-9)
+        square = _q15(c * c)
+        odd = _q15(c * (5436 + _q15(10955 * square)))
+        even = _q15(square * (16350 + _q15(1821 * square))) - 1794
+        window.append(even - odd if i <= n // 4 or i >= n - n // 4 else even + odd)
+    return window
+
+
+def flat_top(samples: Sequence[int], mean: int, left: int) -> list[int]:
+    return _windowed(samples, flat_top_window(len(samples)), mean, left)
 
 
 def headroom(samples: Sequence[int]) -> int:
@@ -100,7 +124,7 @@ def rfft(samples: Sequence[int]) -> tuple[int, list[int]]:
     out[0], out[1] = 2 * (bins[0][0] + bins[0][1]), 2 * (bins[0][0] - bins[0][1])
     for k in range(1, pairs // 2):
         (xr, xi), (yr, yi) = bins[k], bins[pairs - k]
-        re, im = _turned((word(xi + yi), word(yr - xr)), math.pi * k / pairs, exponent + 1)
+        re, im = _turned((word(xi + yi), word(yr - xr)), math.pi * k / pairs, exponent)
         out[2 * k], out[2 * k + 1] = word(xr + yr + re), word(xi - yi + im)
         out[2 * (pairs - k)], out[2 * (pairs - k) + 1] = word(xr + yr - re), word(im - xi + yi)
     out[pairs], out[pairs + 1] = 2 * bins[pairs // 2][0], -2 * bins[pairs // 2][1]

@@ -9,7 +9,9 @@ from typing import Any
 
 import dsp_hostile
 import dsp_twins as twin
+import numpy as np
 import pytest
+from scipy.signal.windows import flattop
 
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,8 +90,9 @@ print(json.dumps(result))
         assert max(map(abs, sums[:10])) < 2**31 - 2**17
 
 
+@pytest.mark.parametrize("window", ["hann", "flat_top"])
 @pytest.mark.parametrize("n", [256, 4096])
-def test_hann(micropython: Run, n: int) -> None:
+def test_windows(micropython: Run, n: int, window: str) -> None:
     # value, mean and left shift; the last has 17 bits after the mean is gone
     rng = random.Random(n)
     cases = [
@@ -102,18 +105,34 @@ def test_hann(micropython: Run, n: int) -> None:
         """
 from array import array
 from dsp import kernels, tables
+window, cases = argument
 result = []
-for block, mean, left in argument:
+for block, mean, left in cases:
     n = len(block)
     out = array("h", bytes(2 * n))
     form = array("i", (n, mean, 15 - left, 1 << (14 - left), 4096 // n))
-    kernels.hann(array("h", block), out, tables.SINE, form)
+    getattr(kernels, window)(array("h", block), out, tables.SINE, form)
     result.append(list(out))
 print(json.dumps(result))
 """,
-        argument=cases,
+        argument=[window, cases],
     )
-    assert got == [twin.hann(*case) for case in cases]
+    assert got == [getattr(twin, window)(*case) for case in cases]
+
+
+@pytest.mark.parametrize("n", [256, 1024, 4096])
+def test_the_flat_top_window_is_the_standard_one(n: int) -> None:
+    window = np.array(twin.flat_top_window(n)) / 32768
+    assert window == pytest.approx(flattop(n, sym=False), abs=4 / 32768)
+
+
+def test_under_the_flat_top_window_a_line_between_two_bins_is_as_high_as_on_one() -> None:
+    n = 1024
+    window = np.array(twin.flat_top_window(n)) / 32768
+    gain = 2 / np.sum(window)
+    for offset in (0, 0.1, 0.25, 0.4, 0.5):
+        sine = np.sin(2 * np.pi * (100 + offset) * np.arange(n) / n)
+        assert gain * np.abs(np.fft.rfft(sine * window)[100]) == pytest.approx(1, abs=1.5e-3)
 
 
 TRANSFORM = """
@@ -150,6 +169,25 @@ def test_transform_of_hostile_signals(micropython: Run, n: int) -> None:
         exponent, out = twin.rfft(block)
         expected.append([name, exponent, twin.checksum(out)])
     assert got == expected
+
+
+@pytest.mark.parametrize("n", [64, 1024, 4096])
+def test_a_tone_stands_70_db_above_the_transforms_own_noise(micropython: Run, n: int) -> None:
+    rng = random.Random(n)
+    time = np.arange(n)
+    # full scale and -40 dB; between them the levels that just miss a left shift, the worst to be at
+    levels = [1.0, 0.51, 0.51 / 16, 0.01]
+    tones = [
+        np.round(32767 * level * np.sin(2 * np.pi * rng.uniform(2, n / 2 - 2) * time / n + rng.uniform(0, 6.28)))
+        for level in levels
+        for _ in range(6)
+    ]
+    got = micropython(TRANSFORM, argument=[[int(value) for value in tone] for tone in tones], heap="16m")
+    for tone, (exponent, words, _) in zip(tones, got, strict=True):
+        bins = np.array(words[::2]) + 1j * np.array(words[1::2])
+        truth = np.fft.rfft(tone)
+        error = bins[1:] / 2.0**exponent - truth[1:-1]
+        assert np.sum(np.abs(truth) ** 2) > 1e7 * np.sum(np.abs(error) ** 2)
 
 
 def test_headroom_of_every_width(micropython: Run) -> None:
@@ -215,6 +253,7 @@ micropython.heap_lock()
 gather(raw, 128, 7, 5, samples, 0)
 kernels.moments(samples, n, sums)
 kernels.hann(samples, windowed, tables.SINE, form)
+kernels.flat_top(samples, windowed, tables.SINE, form)
 fft.run(windowed, out)
 micropython.heap_unlock()
 print("true")
