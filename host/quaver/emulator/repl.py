@@ -1,7 +1,8 @@
 """The raw REPL of any board, over mpremote's own transport; and the boards that are real.
 
-`Repl` runs code and moves files through an address, whatever kind of board is behind it. `SerialBoard` is a
-board that somebody else started: one on a serial port or pty, or a console behind TCP.
+`Repl` runs code and moves files through an address, whatever kind of board is behind it; `ConsoleBoard` is what all
+boards do with it. `SerialBoard` is a board that somebody else started: one on a serial port or pty, or a console
+behind TCP.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -339,7 +341,67 @@ class _Port:
             self._port.close()
 
 
-class SerialBoard:
+class ConsoleBoard(ABC):
+    """What a board does over its console, of whatever kind it is; see `Board` for the verbs.
+
+    typed: called with what a client of the console types.
+    """
+
+    def __init__(self, typed: Callable[[bytes], None]) -> None:
+        self._console = Console(typed)
+        self.address = self._console.address
+        self._repl = Repl(self.address)
+
+    @abstractmethod
+    def alive(self) -> str | None: ...
+
+    @abstractmethod
+    def stop(self) -> None: ...
+
+    def _check(self) -> None:
+        ended = self.alive()
+        if ended is not None:
+            raise BoardError(ended)
+
+    @contextlib.contextmanager
+    def _using_repl(self) -> Iterator[Repl]:
+        self._check()
+        with self._console.quiet():
+            try:
+                yield self._repl
+            except BoardError:
+                self._check()  # the board's own end says more than a console that fell silent
+                raise
+
+    def exec(self, code: str, timeout: float = 30.0) -> str:
+        with self._using_repl() as repl:
+            return repl.exec(code, timeout)
+
+    def put(self, path: str, data: bytes) -> None:
+        with self._using_repl() as repl:
+            repl.put(path, data)
+
+    def get(self, path: str) -> bytes:
+        with self._using_repl() as repl:
+            return repl.get(path)
+
+    def console(self) -> bytes:
+        return self._console.history()
+
+    def open_pty(self) -> str:
+        """A pseudo-terminal on the board's console, for tools that want a serial port: its path."""
+        return self._console.open_pty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class SerialBoard(ConsoleBoard):
     """A board that runs already, on "serial:/dev/ttyACM0" or "socket://host:port"; see `Board` for the verbs.
 
     Its port has one reader, this object; mpremote may share the console by `address` meanwhile.
@@ -362,9 +424,7 @@ class SerialBoard:
             raise BoardError(
                 f"{where} can't be opened ({reason}): check the name, the cable and the permissions"
             ) from None
-        self._console = Console(self._typed)
-        self.address = self._console.address
-        self._repl = Repl(self.address)
+        super().__init__(self._typed)
         self._thread = threading.Thread(target=self._listen, name=f"board {where}", daemon=True)
         self._thread.start()
 
@@ -393,25 +453,6 @@ class SerialBoard:
             time.sleep(0.1)  # the system gives no event for a port's return
         return False
 
-    def _check(self) -> None:
-        if self._ended:
-            raise BoardError(self._ended)
-
-    def exec(self, code: str, timeout: float = 30.0) -> str:
-        self._check()
-        with self._console.quiet():
-            return self._repl.exec(code, timeout)
-
-    def put(self, path: str, data: bytes) -> None:
-        self._check()
-        with self._console.quiet():
-            self._repl.put(path, data)
-
-    def get(self, path: str) -> bytes:
-        self._check()
-        with self._console.quiet():
-            return self._repl.get(path)
-
     def reset(self, run: bool = True) -> None:
         self._check()
         self._reopening.clear()
@@ -422,9 +463,6 @@ class SerialBoard:
         if not run:
             with self._console.quiet():
                 self._repl.interrupt()
-
-    def console(self) -> bytes:
-        return self._console.history()
 
     def set_sensor(self, name: str, **changes: object) -> None:
         raise BoardError(f"{self.where} is a real board: its sensor {name} can't be changed from here")
@@ -439,11 +477,3 @@ class SerialBoard:
         self._thread.join()
         self._port.close()
         self._console.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -6,18 +6,13 @@ sensor models (unix_wires), the console that mpremote opens (console), and the c
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 from quaver.boards import load_board
 from quaver.build import littlefs_image
 from quaver.emulator.board import Setup
 from quaver.emulator.clock import Clock
-from quaver.emulator.console import Console
-from quaver.emulator.repl import Repl
+from quaver.emulator.repl import ConsoleBoard
 from quaver.emulator.unix_guest import Guest
 from quaver.emulator.unix_wires import Wires
 from quaver.errors import BoardError
@@ -25,7 +20,7 @@ from quaver.errors import BoardError
 _serial = itertools.count(1)
 
 
-class UnixBoard:
+class UnixBoard(ConsoleBoard):
     """A MicroPython unix port as a board; see `Board` for the verbs.
 
     clock: shared by boards that belong to one world; by default one of its own, as `setup` wants it.
@@ -43,9 +38,7 @@ class UnixBoard:
         wires = Wires(spec, setup.rig)
         image = littlefs_image(setup.files, spec.flash.filesystem_size, spec.flash.block_size)
         self.clock = clock or Clock(setup.real_time)
-        self._console = Console(self._typed)
-        self.address = self._console.address
-        self._repl = Repl(self.address)
+        super().__init__(self._typed)
         self._guest = Guest(
             spec,
             image,
@@ -65,44 +58,11 @@ class UnixBoard:
     def _typed(self, data: bytes) -> None:
         self._guest.type(data)
 
-    def _check(self) -> None:
-        if self._guest.ended is not None:
-            raise BoardError(self._guest.ended)
-
-    @contextlib.contextmanager
-    def _using_repl(self) -> Iterator[Repl]:
-        self._check()
-        with self._console.quiet():
-            try:
-                yield self._repl
-            except BoardError:
-                self._check()  # the guest's own end says more than a closed console
-                raise
-
-    def exec(self, code: str, timeout: float = 30.0) -> str:
-        with self._using_repl() as repl:
-            return repl.exec(code, timeout)
-
-    def put(self, path: str, data: bytes) -> None:
-        with self._using_repl() as repl:
-            repl.put(path, data)
-
-    def get(self, path: str) -> bytes:
-        with self._using_repl() as repl:
-            return repl.get(path)
-
     def reset(self, run: bool = True) -> None:
         self._check()
         self._guest.reset("all" if run else "nothing")
         if not run:
             self._guest.wait_prompt()
-
-    def console(self) -> bytes:
-        return self._console.history()
-
-    def open_pty(self) -> str:
-        """A pseudo-terminal on the board's console, for tools that want a serial port."""
-        return self._console.open_pty()
 
     def virtual_time_ns(self) -> int:
         """The board's time since power-on."""
@@ -126,11 +86,3 @@ class UnixBoard:
     def stop(self) -> None:
         self._guest.stop()
         self._console.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -12,17 +12,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from quaver.artifacts import Progress, fetch_image
 from quaver.boards import load_board
 from quaver.build import board_image
 from quaver.emulator.board import Setup
-from quaver.emulator.console import Console
-from quaver.emulator.repl import Repl
+from quaver.emulator.repl import ConsoleBoard
 from quaver.emulator.rp2040.start import Start
 from quaver.errors import BoardError
 
@@ -31,7 +28,7 @@ _CALL_S = 10.0
 _END_S = 2.0
 
 
-class Rp2040Board:
+class Rp2040Board(ConsoleBoard):
     """An emulated Pico W on the official image of boards/pico_w.toml. Implements `Board`.
 
     progress: told while the image is fetched for the first time. Raises BoardError, ArtifactError, BuildError.
@@ -61,9 +58,7 @@ class Rp2040Board:
         self._down: str | None = None
         self._trace = ""
         self._process, self._line, self._connection = _spawn()
-        self._console = Console(self._type)
-        self.address = self._console.address
-        self._repl = Repl(self.address)
+        super().__init__(self._type)
         self._reader = threading.Thread(target=self._read, name="rp2040", daemon=True)
         self._reader.start()
         try:
@@ -76,33 +71,11 @@ class Rp2040Board:
             self.stop()
             raise
 
-    def exec(self, code: str, timeout: float = 30.0) -> str:
-        self._check()
-        with self._console.quiet(), self._explained():
-            return self._repl.exec(code, timeout)
-
-    def put(self, path: str, data: bytes) -> None:
-        self._check()
-        with self._console.quiet(), self._explained():
-            self._repl.put(path, data)
-
-    def get(self, path: str) -> bytes:
-        self._check()
-        with self._console.quiet(), self._explained():
-            return self._repl.get(path)
-
     def reset(self, run: bool = True) -> None:
         self._call("reset")
         if not run:
-            with self._console.quiet(), self._explained():
-                self._repl.interrupt()
-
-    def console(self) -> bytes:
-        return self._console.history()
-
-    def open_pty(self) -> str:
-        """A pseudo-terminal on the board's console, for tools that want a serial port: its path."""
-        return self._console.open_pty()
+            with self._using_repl() as repl:
+                repl.interrupt()
 
     def set_sensor(self, name: str, **changes: object) -> None:
         self._call("sensor", name, changes)
@@ -134,14 +107,6 @@ class Rp2040Board:
         self._line.close()
         self._console.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     def _type(self, data: bytes) -> None:
         with contextlib.suppress(BoardError):  # who asks for an answer hears of it by `_check`
             self._send(("type", data))
@@ -170,19 +135,6 @@ class Rp2040Board:
         if isinstance(value, BoardError):
             raise value
         return value
-
-    def _check(self) -> None:
-        if self._down is not None:
-            raise BoardError(self._down)
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """An emulator that died explains a console that fell silent better than the console does."""
-        try:
-            yield
-        except BoardError:
-            self._check()
-            raise
 
     def _read(self) -> None:
         """In a thread: what the child says, until it ends."""
