@@ -10,7 +10,7 @@ import scipy.signal
 
 from quaver.errors import RecordingError
 from quaver.payload import payload
-from quaver.recordings import Playlist, Recording, RecordingSource, load
+from quaver.recordings import ChannelError, Playlist, RateError, Recording, RecordingSource, load
 from quaver.recordings.sources import Bearing, Machine
 
 _ODR = 26_667.0  # the IIS3DWB's
@@ -162,6 +162,10 @@ def _save(name, **arrays):
     return lambda folder: np.savez(folder / name, **arrays)
 
 
+def _mat(name, **arrays):
+    return lambda folder: scipy.io.savemat(folder / name, arrays)
+
+
 def _write(name, data):
     return lambda folder: (folder / name).write_bytes(data)
 
@@ -179,6 +183,7 @@ _NUMBERS = b"1.0,2.0\n" * 100
         ("x.npz", _write("x.npz", b""), {}, "is empty"),
         ("x.npz", _write("x.npz", b"nonsense"), {}, "is no .npz file"),
         ("x.mat", _write("x.mat", b"nonsense" * 40), {}, "is not a readable mat recording: "),
+        ("x.mat", _write("x.mat", b"nonsense" * 40), {}, "; save it anew with MATLAB's -v7, or as .npz"),
         ("x.wav", _write("x.wav", b"nonsense" * 40), {}, "is not a readable wav recording: "),
         ("x.csv", _write("x.csv", b"\xff\xfe\x00nonsense"), {"rate": 1000}, "is not a readable csv recording: "),
         ("x.csv", _write("x.csv", b"\n\n"), {"rate": 1000}, "has no samples"),
@@ -210,7 +215,16 @@ _NUMBERS = b"1.0,2.0\n" * 100
         ("x.npz", _save("x.npz", x=_X, fs=12e3), {"channel": "y"}, "has no channel 'y': it has x"),
         ("x.npz", _save("x.npz", x=_X, fs=12e3), {"record": 3}, "has no record 3: it has 1"),
         ("x.npz", _save("x.npz", horizontal=_X, vertical=_X[:90], fs=12e3), {}, "differ in length"),
-        ("x.npz", _save("x.npz", x=np.array(["a"] * 100), fs=12e3), {}, "x.npz: "),
+        ("x.npz", _save("x.npz", x=np.array(["a"] * 100), fs=12e3), {}, "holds <U1, not real numbers: choose another"),
+        ("x.npz", _save("x.npz", x=_X * 1j, fs=12e3), {}, "holds complex64, not real numbers: choose another"),
+        ("x.npz", _save("x.npz", x=np.ones((4, 5, 50)), fs=12e3), {}, "x has 3 dimensions: expected samples"),
+        (
+            "x.npz",
+            _save("x.npz", horizontal=_X, vertical=np.ones(100, np.int16), fs=12e3),
+            {},
+            "holds integers without g_per_lsb",
+        ),
+        ("x.mat", _mat("x.mat", X001_DE_time=np.ones((4, 5, 50))), {"rate": 12e3}, "its signal has 3 dimensions"),
     ],
 )
 def test_a_bad_file_is_one_line_that_says_what_and_why(tmp_path, name, make, options, says):
@@ -221,6 +235,17 @@ def test_a_bad_file_is_one_line_that_says_what_and_why(tmp_path, name, make, opt
     assert line.startswith(str(tmp_path / name))
     assert says in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [({}, RateError), ({"rate": 7.0}, RateError), ({"rate": 1e3, "channel": "z"}, ChannelError)],
+)
+def test_what_another_rate_or_channel_mends_is_an_error_of_its_own(tmp_path, options, kind):
+    """So that whoever asked for the rate or the channel can say how it is given."""
+    (tmp_path / "x.csv").write_bytes(_NUMBERS)
+    with pytest.raises(kind):
+        load(tmp_path / "x.csv", **options)
 
 
 def test_a_mat_file_of_another_kind_and_a_missing_rate_or_channel(tmp_path, cwru):

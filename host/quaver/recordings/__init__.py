@@ -1,13 +1,15 @@
 """The recordings room: real and modelled vibration as what an emulated sensor measures."""
 
 from quaver.recordings.mfpt import MFPT_TERMS, MfptFile, fetch_mfpt, mfpt_files, mfpt_path
-from quaver.recordings.recording import Recording, load
+from quaver.recordings.recording import ChannelError, RateError, Recording, load
 from quaver.recordings.sources import Playlist, RecordingSource, Source
 
 __all__ = [
     "MFPT_TERMS",
+    "ChannelError",
     "MfptFile",
     "Playlist",
+    "RateError",
     "Recording",
     "RecordingSource",
     "Source",

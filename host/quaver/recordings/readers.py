@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.errors import RecordingError
+from quaver.recordings.recording import ChannelError
 
 # Names of a signal in an .npz, in the order of the axes.
 _NPZ_SIGNALS = ("x", "horizontal", "vertical")
@@ -54,22 +55,27 @@ def read_npz(path: Path, wanted: Wanted) -> Raw:
     known = [key for key in _NPZ_SIGNALS if key in data]
     if wanted.channel is not None:
         if wanted.channel not in data:
-            raise RecordingError(f"{path}: has no channel {wanted.channel!r}: it has {', '.join(known) or 'none'}")
+            raise ChannelError(f"{path}: has no channel {wanted.channel!r}: it has {', '.join(known) or 'none'}")
         known = [wanted.channel]
     if not known:
-        raise RecordingError(f"{path}: holds none of {', '.join(_NPZ_SIGNALS)}: name its channel")
+        raise ChannelError(f"{path}: holds none of {', '.join(_NPZ_SIGNALS)}: name its channel")
     lengths = {data[key].shape for key in known}
     if len(lengths) > 1:
-        raise RecordingError(f"{path}: its channels {', '.join(known)} differ in length: choose one")
+        raise ChannelError(f"{path}: its channels {', '.join(known)} differ in length: choose one")
+    signals = [data[key] for key in known]
+    if signals[0].ndim > 2:
+        raise ChannelError(
+            f"{path}: {known[0]} has {signals[0].ndim} dimensions: expected samples, or rows of them; "
+            "choose another channel"
+        )
     scale = _number(data, "g_per_lsb")
-    if scale is None and data[known[0]].dtype.kind != "f":
+    if scale is None and any(signal.dtype.kind in "iu" for signal in signals):
         raise RecordingError(f"{path}: holds integers without g_per_lsb: add that key")
     if scale is not None and not 0 < scale < math.inf:
         raise RecordingError(f"{path}: g_per_lsb is {scale:g}: expected a positive number")
     temperature = data.get("temperature")
     if temperature is not None:
         temperature = temperature.T
-    signals = [data[key] for key in known]
     if wanted.record is not None:
         signals, temperature = _one_record(path, wanted.record, signals, data.get("t"), temperature)
     samples = np.stack([signal.reshape(-1) for signal in signals], axis=1)
@@ -103,7 +109,7 @@ def read_mat(path: Path, wanted: Wanted) -> Raw:
     data = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
     if "bearing" in data:
         if wanted.channel is not None:
-            raise RecordingError(f"{path}: has one channel: leave the channel out")
+            raise ChannelError(f"{path}: has one channel: leave the channel out")
         bearing = data["bearing"]
         # "rate" is the shaft's speed in Hz; gs are in g.
         return Raw(
@@ -130,7 +136,7 @@ def _cwru(path: Path, wanted: Wanted, data: Mapping[str, Any]) -> Raw:
     own = [name for name in names if signals[name][1] == number]
     names = own or names
     if len(names) != 1:
-        raise RecordingError(f"{path}: channel {channel!r} is not one signal: expected one of {', '.join(signals)}")
+        raise ChannelError(f"{path}: channel {channel!r} is not one signal: expected one of {', '.join(signals)}")
     return Raw(
         samples=np.atleast_1d(data[names[0]]),
         g_per_unit=1.0,
@@ -184,10 +190,10 @@ def _columns(path: Path, channel: str | None, names: list[str] | None, width: in
         if channel.isdecimal() and int(channel) < width:
             return [int(channel)]
         known = ", ".join(names) if names else f"0 to {width - 1}"
-        raise RecordingError(f"{path}: has no column {channel!r}: it has {known}")
+        raise ChannelError(f"{path}: has no column {channel!r}: it has {known}")
     columns = [at for at in range(width) if not names or names[at].lower() not in _TIME_COLUMNS]
     if not 1 <= len(columns) <= 3:
-        raise RecordingError(f"{path}: has {len(columns)} columns of signals: choose one by name or number")
+        raise ChannelError(f"{path}: has {len(columns)} columns of signals: choose one by name or number")
     return columns
 
 
@@ -207,7 +213,7 @@ def read_wav(path: Path, wanted: Wanted) -> Raw:
     if wanted.channel is not None:
         count = 1 if samples.ndim == 1 else samples.shape[1]
         if not (wanted.channel.isdecimal() and int(wanted.channel) < count):
-            raise RecordingError(f"{path}: has no channel {wanted.channel!r}: it has 0 to {count - 1}")
+            raise ChannelError(f"{path}: has no channel {wanted.channel!r}: it has 0 to {count - 1}")
         samples = samples.reshape(len(samples), count)[:, int(wanted.channel)]
     return Raw(samples, rate_hz=float(rate))
 

@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 _RATES_HZ = (50.0, 2_000_000.0)
 _SHORTEST = 64  # samples; less than any block that a node measures
 _RATE_TOLERANCE = 1e-3
+# What to do about a file that its format's reader gives up on.
+_REMEDIES = {
+    ".csv": "save it anew as columns of numbers, in UTF-8",
+    ".mat": "save it anew with MATLAB's -v7, or as .npz",
+    ".npz": "write it anew with numpy.savez",
+    ".wav": "save it anew as PCM or float",
+}
+
+
+class ChannelError(RecordingError):
+    """A recording of which another signal has to be chosen: the `channel` of `load`."""
+
+
+class RateError(RecordingError):
+    """A sampling rate that is missing or wrong: the `rate` of `load`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +76,7 @@ def load(
     record: one record, from 0, of a file of several (PRONOSTIA); without it all in a row.
     scale: g a unit, for files that do not say (.csv, and .wav where an integer's full scale is 1).
 
-    Raises RecordingError.
+    Raises RecordingError; of it ChannelError and RateError where another channel or rate is the way out.
     """
     from quaver.recordings.readers import READERS, Wanted
 
@@ -79,8 +94,11 @@ def load(
         raise
     # The readers of other people's formats fail in ways of their own; all mean the same to a person.
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RecordingError(f"{path}: is not a readable {path.suffix[1:]} recording: {reason}") from error
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        suffix = path.suffix.lower()
+        raise RecordingError(
+            f"{path}: is not a readable {suffix[1:]} recording: {reason}; {_REMEDIES[suffix]}"
+        ) from error
     return _checked(path, raw, rate, scale)
 
 
@@ -90,13 +108,15 @@ def _checked(path: Path, raw: Raw, rate: float | None, scale: float) -> Recordin
     if samples.ndim == 1:
         samples = samples[:, np.newaxis]
     if samples.dtype.kind not in "iuf":
-        raise RecordingError(f"{path}: holds no numbers but {samples.dtype}: choose another channel")
+        raise ChannelError(f"{path}: holds {samples.dtype}, not real numbers: choose another channel")
+    if samples.ndim > 2:
+        raise ChannelError(f"{path}: its signal has {samples.ndim} dimensions, expected 1 or 2: choose another channel")
     if not math.isfinite(scale) or scale <= 0:
         raise RecordingError(f"{path}: scale {scale} g a unit: expected a positive number")
     if len(samples) < _SHORTEST:
         raise RecordingError(f"{path}: has {len(samples)} samples: expected at least {_SHORTEST}")
     if not 1 <= samples.shape[1] <= 3:
-        raise RecordingError(f"{path}: has {samples.shape[1]} channels: choose one")
+        raise ChannelError(f"{path}: has {samples.shape[1]} channels: choose one")
     acceleration = (samples * (raw.g_per_unit or scale)).astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(acceleration).all(axis=1))
     if bad.size:
@@ -108,11 +128,11 @@ def _checked(path: Path, raw: Raw, rate: float | None, scale: float) -> Recordin
 def _rate(path: Path, own: float | None, given: float | None) -> float:
     """The sampling rate, from the file or from the caller; both must agree."""
     low, high = _RATES_HZ
-    for rate in (own, given):
+    for rate, kind in ((own, RecordingError), (given, RateError)):
         if rate is not None and not low <= rate <= high:  # NaN too
-            raise RecordingError(f"{path}: a sampling rate of {rate:g} Hz: expected {low:g} to {high:g} Hz")
+            raise kind(f"{path}: a sampling rate of {rate:g} Hz: expected {low:g} to {high:g} Hz")
     if own is None and given is None:
-        raise RecordingError(f"{path}: does not say its sampling rate: give it in Hz")
+        raise RateError(f"{path}: does not say its sampling rate: give it in Hz")
     if own is not None and given is not None and abs(own / given - 1) > _RATE_TOLERANCE:
-        raise RecordingError(f"{path}: was sampled at {own:g} Hz, not at {given:g} Hz: leave the rate out")
+        raise RateError(f"{path}: was sampled at {own:g} Hz, not at {given:g} Hz: leave the rate out")
     return float(own if own is not None else given or 0.0)
