@@ -42,7 +42,13 @@ class Supervisor:
         self._tasks[name] = _Task(name, start, limit_s * 1000)
 
     def progress(self, name):
+        """Task `name` got somewhere; also the moment to feed, for its next call may block (a name server: 7 s)."""
         self._tasks[name].seen = time.ticks_ms()
+        self._feed()
+
+    def _feed(self):
+        if self._watchdog and self.late() is None:
+            self._watchdog.feed()
 
     def late(self):
         """The name of a task that has made no progress within its limit, or None."""
@@ -78,6 +84,5 @@ class Supervisor:
         for task in self._tasks.values():
             asyncio.create_task(self._keep(task))
         while True:
-            if self._watchdog and self.late() is None:
-                self._watchdog.feed()
+            self._feed()
             await asyncio.sleep_ms(_TICK_MS)
