@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any, Self
 from quaver.broker import MQTT_PORT, BrokerUrl, EmbeddedBroker
 from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.bus import Attached
-from quaver.errors import BoardError
-from quaver.monitor import Item, Monitor, Record
+from quaver.errors import BoardError, QuaverError
+from quaver.monitor import Item, Monitor, Notice, Record
 
 if TYPE_CHECKING:
+    from quaver.artifacts import Progress
     from quaver.recordings.sources import Source
 
 # Which emulated board stands for which board file, and how its guest names this machine's loopback.
 EMULATED = {"pico_w": "rp2040:", "unix": "unix:"}
 _HOST_ADDRESS = {"rp2040:": "10.0.0.1", "unix:": "127.0.0.1"}
 _PATIENCE_S = 120.0  # real seconds without a word from the node before it counts as stuck
+_EARLY_S = 10.0  # without a record for so long after the start, a person wonders
 _PROMPT_S = 3.0  # silence after which a prompt on the console means that the firmware is gone
 _PROMPT = (">>> ", "MicroPython ", 'Type "help()"')
 _TICK_S = 0.25
+_LONGEST_NAME = 24  # characters of a level, as in firmware/node/config.py
+_LEVEL_MARKS = "/+#"  # MQTT 3.1.1, section 4.7: what divides a topic, and the wildcards
 
 Limits = Mapping[str, tuple[float, float]]
 
@@ -43,13 +47,25 @@ def board_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """A node's place in the namespace, the first five levels of its topics."""
+    """A node's place in the namespace, the first five levels of its topics. Raises QuaverError.
+
+    The node would put its own defaults for names that can't be levels of a topic, and so be somewhere else.
+    """
 
     site: str = "quaver"
     area: str = "emulation"
     line: str = "line-1"
     asset: str = "motor-1"
     node: str = "node-1"
+
+    def __post_init__(self) -> None:
+        for level, name in vars(self).items():
+            # What is not printable is a control character (MQTT 3.1.1, 1.5.3), or not Unicode at all.
+            if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable() or set(name) & set(_LEVEL_MARKS):
+                raise QuaverError(
+                    f"{level} {name!r}: can't be a level of a topic; "
+                    f"expected 1 to {_LONGEST_NAME} printable characters without {' '.join(_LEVEL_MARKS)}"
+                )
 
     def __str__(self) -> str:
         return "/".join((self.site, self.area, self.line, self.asset, self.node))
@@ -112,14 +128,23 @@ class Emulation:
     """A running plan; a context manager that leaves nothing behind, however it is left.
 
     broker: None starts an embedded one. step: told, in a few words, what is being waited for while it starts.
+    progress: told of downloads, of which there are some the first time.
     Entering raises BoardError, BuildError, ArtifactError or BrokerError.
     """
 
-    def __init__(self, plan: Plan, broker: BrokerUrl | None = None, step: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        broker: BrokerUrl | None = None,
+        step: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self.plan = plan
         self.captures = 0
         self.started = 0.0
         self._given = broker
+        self._progress = progress
+        self._powered = 0.0
         self.step = step or (lambda words: None)
         self._stack = ExitStack()
 
@@ -128,6 +153,7 @@ class Emulation:
 
         with ExitStack() as stack:
             self.started = time.monotonic()
+            self._fetch()
             if self._given is None:
                 self.step("starting the broker")
                 self.broker = stack.enter_context(EmbeddedBroker()).url
@@ -138,6 +164,7 @@ class Emulation:
             self.step("compiling the firmware")
             files = firmware_files(self.plan.board, node_config(self.plan, self.broker))
             self.step(f"booting {self.plan.board}")
+            self._powered = time.time()
             setup = Setup(
                 files=files,
                 rig=standard_rig(self.plan.source),
@@ -153,6 +180,17 @@ class Emulation:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def _fetch(self) -> None:
+        """Fetch what building and booting take from the cache, so that a download is not told as one of them."""
+        from quaver.artifacts import UMQTT, fetch, image_artifact, is_cached
+        from quaver.boards import load_board
+
+        image = image_artifact(load_board(self.plan.board))
+        for what, artifact in (("MQTT client", UMQTT), ("image", image)):
+            if artifact is not None and not is_cached(artifact):
+                self.step(f"fetching the {what}")
+                fetch(artifact, self._progress)
 
     def seconds(self) -> float:
         """Real seconds since the start, of everything."""
@@ -172,23 +210,30 @@ class Emulation:
     def items(self, captures: int | None = None) -> Iterator[Item | None]:
         """What arrives at the broker, in order, and None a few times a second when nothing does.
 
-        Ends after `captures` telemetry records of this node; without, it never ends. Raises BoardError when
-        the board or its firmware ends, or says nothing for two minutes and an interval; a firmware that worked
-        may be stopped by somebody at its console while no number of captures is awaited.
+        A Notice tells once when nothing of this node came in the first ten seconds. Ends after `captures`
+        telemetry records of this node; without, it never ends. Raises BoardError when the board or its firmware
+        ends, or says nothing for two minutes and an interval; a firmware that worked may be stopped by somebody
+        at its console while no number of captures is awaited.
         """
         pace = self.plan.interval_s if self.plan.real_time else 0.0
-        heard = checked = time.monotonic()
+        heard = checked = begun = time.monotonic()
+        early = True
         while captures is None or self.captures < captures:
             item = self.monitor.get(_TICK_S)
             now = time.monotonic()
             if isinstance(item, Record) and self.own(item):
                 heard = now
+                # A retained record came with the subscription, before there was this node.
+                early = early and item.received < self._powered
                 if item.kind == "telemetry":
                     self.captures += 1
             if now - checked >= _TICK_S:  # other nodes' records must not hide that this one has ended
                 checked = now
                 self._check(now - heard, _PATIENCE_S + pace, captures is None and self.captures > 0)
             yield item
+            if early and now - begun > _EARLY_S:
+                early = False
+                yield Notice(f"no record yet from {self.plan.place}: may this node publish there at {self.broker}?")
 
     def _check(self, silent_s: float, patience_s: float, attended: bool) -> None:
         """Raise BoardError with the node's last words when it will not speak again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import queue
+import socket
 import threading
 import time
 from collections import Counter, deque
@@ -83,7 +84,14 @@ class Link:
     line: str
 
 
-Item = Record | Problem | Link
+@dataclass(frozen=True)
+class Notice:
+    """Something that a person should know and no message said."""
+
+    line: str
+
+
+Item = Record | Problem | Link | Notice
 
 
 def decode(topic: str, payload: bytes, received: float | None = None) -> Record:
@@ -192,6 +200,18 @@ def _one_line(value: object) -> str:
     return text if len(text) <= _LINE_MAX else text[: _LINE_MAX - 1] + "…"
 
 
+def _unreachable(error: OSError | ValueError) -> str:
+    """Why there is no connection, and what to do about this reason."""
+    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, ConnectionRefusedError):
+        return f"{reason}; start it, or name one that runs with --broker"
+    if isinstance(error, socket.gaierror):
+        return f"{reason}; check the host's name in its URL"
+    if isinstance(error, TimeoutError):
+        reason = f"no answer within {_CONNECT_S:.0f} s"
+    return f"{reason}; check its address, and the network and firewalls on the way"
+
+
 class Monitor:
     """A subscription at a broker; a context manager. `get` and iteration hand out what arrived, in order.
 
@@ -225,11 +245,10 @@ class Monitor:
         try:
             self._client.connect(self.url.host, self.url.port, keepalive=30)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise BrokerError(f"broker {self.url}: {reason}; start it, or name one that runs with --broker") from error
+            raise BrokerError(f"broker {self.url}: {_unreachable(error)}") from error
         self._client.loop_start()
         if not self._subscribed.wait(_CONNECT_S) or self._refusal is not None:
-            reason = self._refusal or f"no MQTT answer within {_CONNECT_S:.0f} s; is that port a broker's?"
+            reason = self._refusal or f"no MQTT answer within {_CONNECT_S:.0f} s; check that the port is a broker's"
             self.stop()
             raise BrokerError(f"broker {self.url}: {reason}")
         return self
@@ -289,7 +308,9 @@ class Monitor:
         if self._stopping:
             return
         if not self._subscribed.is_set():
-            self._refuse("closed the connection without an MQTT answer; is that port a broker's?")
+            self._refuse(
+                "closed the connection without an MQTT answer; check that the port is a broker's, one without TLS"
+            )
         elif self._was_up:
             self._items.put(Link(False, f"broker {self.url}: connection lost; reconnecting"))
 

@@ -127,5 +127,21 @@ def draw(
     try:
         figure.savefig(path, format="png")
     except OSError as error:
-        raise QuaverError(f"{path}: can't save the picture: {error.strerror or error}; name another file") from error
+        raise _unsaved(path, error) from error
     return path
+
+
+def check_place(path: Path) -> None:
+    """Try whether a picture can be saved at `path`; what is there stays as it is. Raises QuaverError."""
+    there = path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise _unsaved(path, error) from error
+
+
+def _unsaved(path: Path, error: OSError) -> QuaverError:
+    return QuaverError(f"{path}: can't save the picture: {error.strerror or error}; name another file")

@@ -100,6 +100,9 @@ def test_a_limit_from_the_command_line_reaches_the_node(recordings) -> None:
     )
     output, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, errors
+    assert re.fullmatch(
+        r"unix: .*quiet.npz: at mqtt://127.0.0.1:\d+; console: mpremote connect socket://127.0.0.1:\d+\n", errors
+    )
     events = [json.loads(line) for line in output.splitlines()]
     assert {event["subject"] for event in events if event.get("event_level") == "alarm"} == {"rms"}
 
@@ -133,20 +136,29 @@ def test_demo(tmp_path: Path) -> None:
     process = start("demo", "--board", "unix", "--output", picture)
     output, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, errors
-    summary = output.splitlines()[-1]
-    words = r"alarm after ([\d.]+) s on unix, none in 3 healthy .*: ALARM \S+: kurtosis .*; spectra in (.*)"
+    *lines, summary, where = output.splitlines()
+    words = r"alarm after ([\d.]+) s on unix: kurtosis [\d.]+, limit 4.5; none in 3 healthy captures before"
     told = re.fullmatch(words, summary)
-    assert told, summary
+    assert told and len(summary) <= 100, summary
     assert float(told[1]) < 10
-    assert told[2] == str(picture) and picture.read_bytes().startswith(b"\x89PNG")
+    assert where == f"spectra in {picture}" and picture.read_bytes().startswith(b"\x89PNG")
+    # What is shown ends with the measurement that raised the alarm, not before it.
+    measured = [line for line in lines if " rms " in line]
+    assert lines[-1] == measured[-1] and ": alarm, rms " in lines[-1]
+    assert ["alarm" in line for line in measured] == [False] * (len(measured) - 1) + [True]
 
 
-def test_demo_where_no_picture_can_be(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("no/such.png", "No such file or directory"), ("file/such.png", "Not a directory")],
+)
+def test_demo_where_no_picture_can_be(tmp_path: Path, place: str, reason: str) -> None:
     """Told before the work, not after it."""
-    process = start("demo", "--board", "unix", "--output", tmp_path / "no" / "such.png")
+    (tmp_path / "file").write_bytes(b"")
+    process = start("demo", "--board", "unix", "--output", tmp_path / place)
     output, errors = process.communicate(timeout=WAIT_S)
-    assert process.returncode != 0 and output == ""
-    assert "such.png" in errors and len(errors.splitlines()) <= 4
+    assert process.returncode == 1 and output == ""
+    assert errors == f"quaver: {tmp_path / place}: can't save the picture: {reason}; name another file\n"
 
 
 def test_recordings_fetch() -> None:

@@ -1,5 +1,6 @@
 """What a person sees: the table, the lines, and the live picture on a terminal."""
 
+import io
 import json
 import os
 import pty
@@ -66,9 +67,24 @@ def test_a_record_with_little_in_it() -> None:
     fleet = Fleet()
     fleet.update(record("telemetry", poor))
     assert "vibration_failed" in shown(fleet)
-    assert "rms - g" in record_line(record("telemetry", poor)) and "vibration_failed" in record_line(
-        record("telemetry", poor)
+    assert record_line(record("telemetry", poor)) == (
+        f"{ROOT}: -, no vibration, no temperature, quality: vibration_failed"
     )
+    failed = {key: value for key, value in TELEMETRY.items() if not 10 <= key <= 14} | {6: 4, 17: 0}
+    assert record_line(record("telemetry", failed)) == f"{ROOT}: ok, no vibration, 21.5 °C, quality: vibration_failed"
+
+
+@pytest.mark.parametrize(
+    ("quality", "level", "style"),
+    [(0, 0, "green"), (0b100001, 0, "green"), (4, 0, ""), (8, 0, ""), (16, 0, ""), (4, 2, "bold white on red")],
+)
+def test_a_level_is_green_only_when_every_sensor_spoke(quality: int, level: int, style: str) -> None:
+    fleet = Fleet()
+    fleet.update(record("telemetry", TELEMETRY | {6: quality, 17: level}))
+    console = Console(width=160, force_terminal=True, color_system="standard", theme=None)
+    segments = [segment for line in console.render_lines(fleet_table(fleet, 103.0, 160)) for segment in line]
+    word = next(segment for segment in segments if segment.text.strip() in ("ok", "alarm"))
+    assert str(word.style or "").replace("none", "").strip() == style
 
 
 @pytest.mark.parametrize(
@@ -100,6 +116,34 @@ def test_json_and_notes_keep_apart(capsys: pytest.CaptureFixture[str]) -> None:
         "quaver: x/y: broken CBOR",
         "quaver: broker mqtt://h:1: connection lost; reconnecting",
     ]
+
+
+def test_a_headline_is_told_beside_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display(True, "the title") as display:
+        display.headline("the title: at mqtt://h:1; console: mpremote connect socket://h:2")
+        display.step("measuring")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "the title: at mqtt://h:1; console: mpremote connect socket://h:2\n"
+
+
+def test_a_download_moves_on_where_it_can_be_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr("quaver.cli.ui.terminal", lambda: screen)
+    for total in (None, 5):
+        with Display(False, "the title", total=total) as display:
+            display.step("fetching the image")
+            display.fetching("fw.uf2", 1, 3)
+            assert "fetching the image: 33 %" in (picture := shown_on(screen, display)), picture
+            display.fetching("fw.uf2", 3, 0)  # a server that does not say how much it is
+            display.step("booting")
+            assert "fetching" not in shown_on(screen, display)
+
+
+def shown_on(screen: Console, display: Display) -> str:
+    with screen.capture() as capture:
+        screen.print(display._picture())
+    return capture.get()
 
 
 def test_a_step_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,11 +8,13 @@ import cbor2
 import paho.mqtt.publish as publish
 import pytest
 
+from quaver.artifacts import UMQTT, image_artifact
+from quaver.boards import load_board
 from quaver.broker import BrokerUrl, EmbeddedBroker
 from quaver.emulate import Emulation, Place, Plan, board_of, healthy_machine, node_config, standard_rig
 from quaver.emulator.board import Setup
-from quaver.errors import BoardError, BrokerError, BuildError
-from quaver.monitor import Link, Problem, Record
+from quaver.errors import BoardError, BrokerError, BuildError, QuaverError
+from quaver.monitor import Link, Notice, Problem, Record
 
 PLACE = Place("plant", "hall", "line", "pump", "n7")
 STATUS = {0: 1, 1: 2, 2: "n7", 30: 1}
@@ -79,6 +81,20 @@ def test_board_without_emulation() -> None:
         board_of("esp32_s3")
 
 
+@pytest.mark.parametrize("level", ["site", "area", "line", "asset", "node"])
+@pytest.mark.parametrize("name", ["", "n" * 25, "a/b", "a+", "#", "a\0b", "a\nb", "\udcff"])
+def test_a_name_that_the_node_would_not_take_is_refused(level: str, name: str) -> None:
+    with pytest.raises(QuaverError) as caught:
+        Place(**{level: name})
+    assert str(caught.value) == (
+        f"{level} {name!r}: can't be a level of a topic; expected 1 to 24 printable characters without / + #"
+    )
+
+
+def test_names_that_the_node_takes() -> None:
+    assert str(Place("Werk 1", "Würzburg", "n" * 24, "a.b", "$")) == f"Werk 1/Würzburg/{'n' * 24}/a.b/$"
+
+
 def test_config_reaches_a_broker_on_this_machine_through_the_board() -> None:
     plan = Plan("pico_w", healthy_machine(), PLACE, 2.5, {"rms": (1.0, 2.0)})
     config = node_config(plan, BrokerUrl("localhost", 1999, "me", "secret"))
@@ -114,6 +130,54 @@ def test_ends_after_its_own_captures(run) -> None:
     assert [type(item) for item in items] == [Record, Problem, Record, Problem, Record, Record]
     assert board.stopped and board.setup.broker_port == emulation.broker.port
     assert steps[0] == "starting the broker" and steps[-1] == "waiting for the first measurement"
+
+
+def test_a_download_is_told_as_one(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+    monkeypatch.setattr("quaver.artifacts.is_cached", lambda artifact: False)
+    monkeypatch.setattr("quaver.artifacts.fetch", lambda artifact, progress: fetched.append((artifact, progress)))
+    _, emulation = run()
+    steps: list[str] = []
+
+    def progress(name: str, done: int, total: int) -> None:
+        pass
+
+    emulation = Emulation(Plan("pico_w", healthy_machine(), PLACE), None, steps.append, progress)
+    with emulation:
+        pass
+    image = image_artifact(load_board("pico_w"))
+    assert fetched == [(UMQTT, progress), (image, progress)]
+    assert steps[:3] == ["fetching the MQTT client", "fetching the image", "starting the broker"]
+
+
+def test_a_node_that_is_not_heard_is_a_line_long_before_it_is_a_failure(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a broker takes what the node publishes and hands it to nobody; an older record is not this node's."""
+    monkeypatch.setattr("quaver.emulate._EARLY_S", 0.0)
+    with EmbeddedBroker() as broker:
+        publish.single(f"{PLACE}/status", cbor2.dumps(STATUS | {30: 0}), 1, retain=True, port=broker.port)
+        _, emulation = run(broker=broker.url)
+
+        def compile_after_the_retained(board: str, config: object) -> dict[str, bytes]:
+            # Its own subscription's retained record has come before there is a node.
+            retained.append(emulation.monitor.get(10))
+            emulation.monitor._items.put(retained[0])
+            return {}
+
+        retained: list[object] = []
+        monkeypatch.setattr("quaver.build.firmware_files", compile_after_the_retained)
+        with emulation:
+            items = emulation.items()
+            first = [item for item in (next(items) for _ in range(6)) if item is not None]
+        line = f"no record yet from {PLACE}: may this node publish there at {broker.url}?"
+        assert first == [retained[0], Notice(line)]
+
+
+def test_a_node_that_is_heard_raises_no_doubt(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quaver.emulate._EARLY_S", 0.3)
+    _, emulation = run(message("status", STATUS))
+    with emulation:
+        items = emulation.items()
+        assert not any(isinstance(next(items), Notice) for _ in range(4))
 
 
 def test_knows_its_own_alarm(run) -> None:

@@ -188,8 +188,26 @@ def test_broker_down() -> None:
 
 
 def test_broker_name_unknown() -> None:
-    with pytest.raises(BrokerError, match=r"broker mqtt://no-such-host.invalid:1883: "):
+    with pytest.raises(BrokerError, match=r"broker mqtt://no-such-host.invalid:1883: .*; check the host's name"):
         Monitor(BrokerUrl("no-such-host.invalid")).start()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError("timed out"), "no answer within 10 s; check its address, and the network"),
+        (OSError(113, "No route to host"), "No route to host; check its address, and the network"),
+    ],
+)
+def test_broker_out_of_reach(monkeypatch: pytest.MonkeyPatch, error: OSError, words: str) -> None:
+    """Nobody can start a broker that lies behind a wall: the hint is another one."""
+
+    def connect(*_: object, **__: object) -> socket.socket:
+        raise error
+
+    monkeypatch.setattr("socket.create_connection", connect)
+    with pytest.raises(BrokerError, match=f"broker mqtt://plant.example:1883: {words}"):
+        Monitor(BrokerUrl("plant.example")).start()
 
 
 def test_broker_refuses(tmp_path, start_mosquitto: Callable[..., object]) -> None:
@@ -214,7 +232,7 @@ def test_not_a_broker() -> None:
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        with pytest.raises(BrokerError, match="is that port a broker's"):
+        with pytest.raises(BrokerError, match="check that the port is a broker's"):
             Monitor(BrokerUrl("127.0.0.1", server.getsockname()[1])).start()
         thread.join()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quaver.errors import QuaverError
-from quaver.spectra import Line, amplitude_spectrum, draw, envelope
+from quaver.spectra import Line, amplitude_spectrum, check_place, draw, envelope
 
 RATE = 26667.0
 
@@ -70,3 +70,12 @@ def test_picture_where_none_can_be(tmp_path: Path) -> None:
     signal = np.ones(5000)
     with pytest.raises(QuaverError, match=r"can't save the picture: .*; name another file"):
         draw(tmp_path / "no" / "x.png", signal, signal, RATE)
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+    check_place(tmp_path / "new.png")
+    (tmp_path / "old.png").write_bytes(b"old")
+    check_place(tmp_path / "old.png")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("old.png", b"old")]
+    with pytest.raises(QuaverError, match="can't save the picture: Is a directory; name another file"):
+        check_place(tmp_path)

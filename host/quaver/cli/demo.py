@@ -44,20 +44,20 @@ def command(board: str, output: Path, as_json: bool) -> None:
     import time
 
     from quaver.cli.emulate import load_recording
-    from quaver.cli.ui import Display, event_words
+    from quaver.cli.ui import Display, event_details
     from quaver.emulate import Emulation, Place, Plan, board_of
-    from quaver.errors import QuaverError
     from quaver.recordings import Playlist, RecordingSource
+    from quaver.spectra import check_place
 
     started = time.monotonic()
     name = board_of(board)
-    if not output.parent.is_dir():  # told now, not after a minute's work
-        raise QuaverError(f"{output}: can't save the picture: no folder {output.parent}; make it or name another")
+    check_place(output)  # told now, not after a minute's work
     healthy, faulty = (RecordingSource(load_recording(each)) for each in (_HEALTHY, _FAULTY))
     source = Playlist([(healthy, _HEALTHY_CAPTURES), (faulty, None)])
     title = f"{name}: {_HEALTHY} for {_HEALTHY_CAPTURES} captures, then {_FAULTY}"
     with Display(as_json, title, total=_AWAITED_CAPTURES) as display:
-        emulation = Emulation(Plan(name, source, Place(asset="bearing-rig", node=name)), step=display.step)
+        plan = Plan(name, source, Place(asset="bearing-rig", node=name))
+        emulation = Emulation(plan, step=display.step, progress=display.fetching)
         with emulation:
             display.problems = emulation.monitor.problems
             alarm = _alarm(emulation, display)
@@ -65,35 +65,40 @@ def command(board: str, output: Path, as_json: bool) -> None:
         display.step("drawing the spectra")
         picture = _picture(output, healthy, faulty)
     click.echo(
-        f"alarm after {seconds:.1f} s on {name}, none in {_HEALTHY_CAPTURES} healthy captures before: "
-        f"{event_words(alarm)}; spectra in {picture}",
+        f"alarm after {seconds:.1f} s on {name}: {event_details(alarm)}; "
+        f"none in {_HEALTHY_CAPTURES} healthy captures before\nspectra in {picture}",
         err=as_json,
     )
 
 
 def _alarm(emulation: Emulation, display: Display) -> Record:
-    """Show records until the alarm comes; returns its event. Raises BoardError when it is wrong or never comes."""
+    """Show records until the alarm comes and the measurement that raised it; returns the alarm's event.
+
+    Raises BoardError when it is wrong or never comes.
+    """
     from quaver.errors import BoardError
 
+    alarm: Record | None = None
+    captures = 0
     for item in emulation.items(_MOST_CAPTURES):
         display.take(item)
         display.advance(min(emulation.captures, _AWAITED_CAPTURES))
         if emulation.captures:
             display.step("healthy bearing" if emulation.captures < _HEALTHY_CAPTURES else "outer-race fault")
-        alarm = emulation.alarm(item)
         if alarm is None:
+            # A node publishes an event before the telemetry of the same capture.
+            alarm, captures = emulation.alarm(item), emulation.captures + 1
+        if alarm is None or emulation.captures < captures:
             continue
-        if emulation.captures <= _HEALTHY_CAPTURES:
-            raise BoardError(
-                f"demo: an alarm after {emulation.captures} captures of the healthy bearing; --json shows them"
-            )
+        if captures <= _HEALTHY_CAPTURES:
+            raise BoardError(f"demo: an alarm in capture {captures}, of the healthy bearing; --json shows it")
         display.advance(_AWAITED_CAPTURES)
         return alarm
     raise BoardError(f"demo: no alarm in {_MOST_CAPTURES} captures; --json shows what was measured")
 
 
 def _picture(path: Path, healthy: Source, faulty: Source) -> Path:
-    """Both signals as the node's sensor sampled them, on its vertical axis."""
+    """Both signals at the rate of the node's sensor, on its vertical axis, before it clips and quantises them."""
     from quaver.emulator.sensors.iis3dwb import ODR_HZ
     from quaver.recordings.sources import Bearing
     from quaver.spectra import Line, draw

@@ -20,8 +20,10 @@ _MODELS = ("healthy", "outer", "inner", "ball")
 @click.option(
     "--baseline-captures", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="For how long."
 )
-@click.option("--channel", metavar="NAME", help="Which signal of a recording with several.")
-@click.option("--rate", type=float, metavar="HZ", help="The sampling rate of a file that does not say it.")
+@click.option("--channel", metavar="NAME", help="Which signal of a --recording with several.")
+@click.option("--rate", type=float, metavar="HZ", help="The sampling rate of a --recording that does not say it.")
+@click.option("--baseline-channel", metavar="NAME", help="As --channel, of the --baseline.")
+@click.option("--baseline-rate", type=float, metavar="HZ", help="As --rate, of the --baseline.")
 @click.option("--captures", type=click.IntRange(1), metavar="N", help="End after N measurements; else Ctrl-C ends it.")
 @click.option(
     "--broker", "url", envvar="QUAVER_BROKER", metavar="URL", help="mqtt://[user:password@]host[:port]; else our own."
@@ -47,6 +49,8 @@ def command(
     baseline_captures: int,
     channel: str | None,
     rate: float | None,
+    baseline_channel: str | None,
+    baseline_rate: float | None,
     captures: int | None,
     url: str | None,
     as_json: bool,
@@ -68,15 +72,27 @@ def command(
 
     if (recording is None) == (model is None):
         raise click.UsageError("What should the sensor measure? Give one of --recording FILE or --model FAULT.")
+    for file, options, given in (
+        ("--recording", "--channel and --rate", (channel, rate)),
+        ("--baseline", "--baseline-channel and --baseline-rate", (baseline_channel, baseline_rate)),
+    ):
+        if given != (None, None) and (recording if file == "--recording" else baseline) is None:
+            raise click.UsageError(f"{options} say how to read a {file} FILE: there is none.")
     name = board_of(board)
+    place = Place(node=node)
+    warned = _limits(limits)
     source: Source = _model(model) if model else _source(recording or "", channel, rate)
     if baseline is not None:
-        source = Playlist([(_source(baseline, channel, rate), baseline_captures), (source, None)])
-    plan = Plan(name, source, Place(node=node), interval, _limits(limits), real_time)
+        healthy = _source(baseline, baseline_channel, baseline_rate, "baseline-")
+        source = Playlist([(healthy, baseline_captures), (source, None)])
+    plan = Plan(name, source, place, interval, warned, real_time)
     title = f"{name}: {recording or f'{model} model'}"
     broker = parse_broker_url(url) if url else None
-    with Display(as_json, title, total=captures) as display, Emulation(plan, broker, display.step) as emulation:
-        display.title = f"{title} at {emulation.broker}"
+    with (
+        Display(as_json, title, total=captures) as display,
+        Emulation(plan, broker, display.step, display.fetching) as emulation,
+    ):
+        display.headline(f"{title}: at {emulation.broker}; console: mpremote connect {emulation.board.address}")
         display.problems = emulation.monitor.problems
         display.step("measuring")
         for item in emulation.items(captures):
@@ -84,22 +100,35 @@ def command(
             display.advance(emulation.captures)
 
 
-def load_recording(name: str, channel: str | None = None, rate: float | None = None) -> Recording:
-    """The recording of a file, or of mfpt:NAME, which is fetched with a progress bar if need be."""
+def load_recording(name: str, channel: str | None = None, rate: float | None = None, options: str = "") -> Recording:
+    """The recording of a file, or of mfpt:NAME, which is fetched with a progress bar if need be.
+
+    options: how the names of the options that gave channel and rate begin, for a message. Raises RecordingError.
+    """
     from quaver.cli.ui import download
-    from quaver.recordings import load, mfpt_path
+    from quaver.errors import RecordingError
+    from quaver.recordings import ChannelError, RateError, load, mfpt_path
 
     if not name.startswith("mfpt:"):
-        return load(name, channel=channel, rate=rate)
+        try:
+            return load(name, channel=channel, rate=rate)
+        except ChannelError as error:
+            raise ChannelError(f"{error} (--{options}channel NAME)") from error
+        except RateError as error:
+            raise RateError(f"{error} (--{options}rate HZ)") from error
+    if channel is not None or rate is not None:
+        raise RecordingError(
+            f"{name}: has one channel and says its rate: leave --{options}channel and --{options}rate out"
+        )
     with download() as progress:
         path = mfpt_path(name.removeprefix("mfpt:"), progress)
     return load(path)
 
 
-def _source(name: str, channel: str | None, rate: float | None) -> Source:
+def _source(name: str, channel: str | None, rate: float | None, options: str = "") -> Source:
     from quaver.recordings import RecordingSource
 
-    return RecordingSource(load_recording(name, channel, rate))
+    return RecordingSource(load_recording(name, channel, rate, options))
 
 
 def _model(fault: str) -> Source:

@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from quaver.monitor import Fleet, Item, Link, NodeState, Problem, Record
+from quaver.monitor import Fleet, Item, Link, NodeState, Notice, Problem, Record
 
 _STYLES = {"ok": "green", "warning": "yellow", "alarm": "bold white on red", "offline": "red", "online": "green"}
 _UNITS = {"rms": "g", "peak": "g", "temperature": "°C"}
@@ -94,11 +94,13 @@ def fleet_table(fleet: Fleet, now: float | None = None, width: int = _WIDE) -> R
 
 def _row(node: NodeState, now: float) -> list[RenderableType]:
     values = node.telemetry
+    blind = any(name.endswith("_failed") for name in values.get("quality", []))
     energy = values.get("energy", {})
     return [
         node.place,
         styled(node.state),
-        styled(node.level) if values or node.raised else "-",
+        # What a sensor that failed would have said is not known to be well.
+        (node.level if blind and node.level == "ok" else styled(node.level)) if values or node.raised else "-",
         str(node.captures),
         _number(values, "rms_g", ".3f"),
         _number(values, "peak_g", ".2f"),
@@ -114,8 +116,14 @@ def _row(node: NodeState, now: float) -> list[RenderableType]:
 
 def event_words(record: Record) -> str:
     """An event in one line, e.g. "ALARM site/…/node-1: kurtosis 9.31, limit 4.5"."""
+    code = str(record.values.get("code", "event"))
+    head = str(record.values.get("event_level", "")).upper() if code == "level" else code.replace("_", " ")
+    return f"{_clean(f'{head} {record.node}')}: {event_details(record)}"
+
+
+def event_details(record: Record) -> str:
+    """What an event is about, e.g. "kurtosis 9.31, limit 4.5"; "-" when it does not say."""
     values = record.values
-    code = str(values.get("code", "event"))
     unit = _UNITS.get(str(values.get("subject", "")), "")
     details = str(values.get("subject", ""))
     if "value" in values:
@@ -124,8 +132,7 @@ def event_words(record: Record) -> str:
         details += f", limit {values['limit']:.3g} {unit}".rstrip()
     if values.get("text"):
         details += f" {values['text']}"
-    head = str(values.get("event_level", "")).upper() if code == "level" else code.replace("_", " ")
-    return _clean(f"{head} {record.node}: {details.strip() or '-'}")
+    return _clean(details.strip() or "-")
 
 
 def event_text(record: Record) -> Text:
@@ -142,12 +149,20 @@ def record_line(record: Record) -> str:
     if record.kind == "status":
         words = [str(values.get("state", "?")), *(str(values[k]) for k in ("board", "firmware") if k in values)]
         return _clean(f"{record.node}: {' '.join(words)}")
-    return _clean(
-        f"{record.node}: {values.get('level', '-')}, rms {_number(values, 'rms_g', '.3f')} g, "
-        f"peak {_number(values, 'peak_g', '.2f')} g, crest {_number(values, 'crest', '.1f')}, "
-        f"kurtosis {_number(values, 'kurtosis', '.1f')}, top peak {_peak(values)}, "
-        f"{_number(values, 'temperature_c', '.1f')} °C"
-        + (f", quality: {', '.join(values['quality'])}" if values.get("quality") else "")
+    parts = [str(values.get("level", "-")), _vibration(values)]
+    parts.append(f"{values['temperature_c']:.1f} °C" if "temperature_c" in values else "no temperature")
+    if values.get("quality"):
+        parts.append(f"quality: {', '.join(values['quality'])}")
+    return _clean(f"{record.node}: {', '.join(parts)}")
+
+
+def _vibration(values: Mapping[str, Any]) -> str:
+    if not values.keys() & {"rms_g", "peak_g", "crest", "kurtosis", "peaks"}:
+        return "no vibration"
+    return (
+        f"rms {_number(values, 'rms_g', '.3f')} g, peak {_number(values, 'peak_g', '.2f')} g, "
+        f"crest {_number(values, 'crest', '.1f')}, kurtosis {_number(values, 'kurtosis', '.1f')}, "
+        f"top peak {_peak(values)}"
     )
 
 
@@ -162,8 +177,8 @@ def print_record(record: Record, as_json: bool) -> None:
     print(line, flush=True)
 
 
-def print_note(item: Problem | Link) -> None:
-    """A problem or a change of the link, to stderr, so that stdout stays records alone."""
+def print_note(item: Problem | Link | Notice) -> None:
+    """A problem, a change of the link or a notice, to stderr, so that stdout stays records alone."""
     print(f"quaver: {item.line}", file=sys.stderr, flush=True)
 
 
@@ -214,7 +229,7 @@ class Display:
         self.title = title
         self.problems: Mapping[str, int] = problems if problems is not None else {}
         self._json = as_json
-        self._words = ""
+        self._words = self._shown = ""
         console = None if as_json else terminal()
         self._width = console.width if console else _WIDE
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -238,9 +253,9 @@ class Display:
             print(f"quaver: {counted(self.problems)}", file=sys.stderr, flush=True)
 
     def headline(self, title: str) -> None:
-        """Change the line above the table."""
+        """Change the line above the table. Without a table it is on stderr, beside JSON too: it may hold addresses."""
         self.title = title
-        if self._live is None and not self._json:
+        if self._live is None:
             print(title, file=sys.stderr, flush=True)
 
     def step(self, words: str) -> None:
@@ -248,10 +263,19 @@ class Display:
         if words == self._words:
             return
         self._words = words
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=words)
+        self._show(words)
         if self._live is None and not self._json:
             print(words, file=sys.stderr, flush=True)
+
+    def fetching(self, _name: str, done: int, total: int) -> None:
+        """How far the step's download is, in bytes; where nothing can be redrawn, the step alone is enough."""
+        if total:
+            self._show(f"{self._words}: {100 * done // total} %")
+
+    def _show(self, words: str) -> None:
+        self._shown = words
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=words)
 
     def advance(self, completed: int) -> None:
         """How many captures of `total` are there."""
@@ -273,4 +297,6 @@ class Display:
             parts.append(Text(counted(self.problems), style="yellow"))
         if self._bar is not None:
             parts.append(self._bar)
+        elif self._shown:
+            parts.append(Text(self._shown, style="dim"))
         return Group(*parts)
