@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from test_monitor import EVENT, ROOT, STATUS, TELEMETRY
 from quaver import __version__
 from quaver.broker import EmbeddedBroker
 from quaver.cli import COMMANDS, main, root
+from quaver.payload import payload
 
 WAIT_S = 20.0
 QUAVER = Path(sys.executable).with_name("quaver")
@@ -97,6 +99,9 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
         (["unix", "--recording", "nowhere.npz"], 5, "nowhere.npz: is no file"),
         (["unix", "--recording", "mfpt:nothing"], 5, "'nothing': is not in the MFPT set"),
         (["esp32", "--model", "outer"], 6, "board 'esp32': no emulation of it; expected one of pico_w, unix"),
+        (["unix", "--recording", "nowhere.npz", "--node", "a/b#"], 1, "node 'a/b#': can't be a level of a topic"),
+        (["unix", "--recording", "mfpt:x", "--rate", "1000"], 5, "says its rate: leave --channel and --rate out"),
+        (["unix", "--model", "ball", "--baseline", "mfpt:x", "--baseline-rate", "5"], 5, "leave --baseline-channel"),
         (["unix", "--model", "outer", "--broker", "gopher://x"], 7, "gopher:// is not supported"),
         (["unix", "--model", "outer", "--broker", "127.0.0.1:1"], 7, "Connection refused"),
     ],
@@ -104,6 +109,26 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
 def test_emulate_refuses(arguments: list[str], code: int, line: str) -> None:
     result = quaver("emulate", *arguments, "--json")
     assert line in refused(result, code)
+
+
+@pytest.mark.parametrize("option", ["--rate=5", "--channel=DE", "--baseline-rate=5", "--baseline-channel=DE"])
+def test_emulate_refuses_to_say_how_to_read_what_is_not_there(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulate", "unix", "--model", "outer", option]) == 2
+    assert f"{option.partition('=')[0]}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("prefix", ["", "baseline-"])
+def test_a_recordings_mistake_names_the_option(prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("1.0,2.0\n" * 100)
+    arguments = ["emulate", "unix", f"--{prefix.rstrip('-') or 'recording'}", str(file)]
+    arguments += ["--model", "outer"] if prefix else []
+    assert main(arguments) == 5
+    assert capsys.readouterr().err == (
+        f"quaver: {file}: does not say its sampling rate: give it in Hz (--{prefix}rate HZ)\n"
+    )
+    assert main([*arguments, f"--{prefix}rate", "1000", f"--{prefix}channel", "z"]) == 5
+    assert capsys.readouterr().err == f"quaver: {file}: has no column 'z': it has 0 to 1 (--{prefix}channel NAME)\n"
 
 
 @pytest.mark.parametrize("limit", ["rms", "rms=1", "rms=2,1", "rms=a,b", "noise=1,2", "rms=nan,nan"])
@@ -132,6 +157,51 @@ def test_boards() -> None:
         "pico_w": "rp2040:",
         "unix": "unix:",
     }
+
+
+def test_a_bad_board_file_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(payload("boards"), tmp_path / "boards")
+    good = sorted(path.stem for path in (tmp_path / "boards").glob("*.toml"))
+    (tmp_path / "boards" / "broken.toml").write_text("title = ")
+    (tmp_path / "boards" / "odd.toml").write_text('title = "Odd"\nchip = "z80"\n')
+    monkeypatch.setattr("quaver.boards.payload", tmp_path.joinpath)
+    for arguments in (["boards"], ["boards", "--json"]):
+        assert main(arguments) == 3
+        captured = capsys.readouterr()
+        assert all(name in captured.out for name in good)
+        first, second = captured.err.splitlines()
+        assert first.startswith("quaver: boards/broken.toml: expected TOML")
+        assert second.startswith("quaver: boards/odd.toml: chip: expected one of rp2040")
+
+
+def test_tables_and_help_fit_a_terminal() -> None:
+    lines = quaver("boards").stdout.splitlines()
+    assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
+    assert lines[-1] == "flash, heap, and the heap that stays free: KiB"
+    for name in ("-h", *([name, "-h"] for name in COMMANDS)):
+        assert "..." not in quaver(*([name] if isinstance(name, str) else name)).stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("arguments", [["boards"], ["boards", "--json"], ["recordings", "list"], ["--help"]])
+def test_a_full_disk_below_the_output(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [QUAVER, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=WAIT_S, check=False
+        )
+    assert result.returncode == 74
+    assert result.stderr == (
+        "quaver: the output can't be written (No space left on device); make room for it, or send it elsewhere\n"
+    )
+
+
+def test_an_output_that_is_closed() -> None:
+    result = subprocess.run(
+        ["/bin/sh", "-c", '"$0" boards >&-', QUAVER], stderr=subprocess.PIPE, text=True, timeout=WAIT_S, check=False
+    )
+    assert result.returncode == 74
+    assert result.stderr == "quaver: standard output is closed; send it somewhere, if only to /dev/null\n"
 
 
 def test_recordings_list() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -16,6 +17,9 @@ from quaver import __version__
 from quaver.errors import QuaverError
 
 _INTERRUPTED = 128 + signal.SIGINT  # what a shell expects of a command that Ctrl-C ended
+_NO_OUTPUT = 74  # EX_IOERR of sysexits.h
+# What a write to a file without a name of its own fails with: every file with one has its own message.
+_WRITE_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 # Name -> its line in the help. Here, so that the help imports no command; a test compares both.
 COMMANDS = {
     "boards": "List the boards that Quaver knows.",
@@ -61,6 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in arguments
     # Taken wherever it stands: people think of it when the command has failed, and add it at the end.
     arguments = [argument for argument in arguments if argument != "--debug"]
+    if sys.stdout is None:  # as Python has it when the shell closed it: `>&-`
+        _say("standard output is closed; send it somewhere, if only to /dev/null", debug=False)
+        return _NO_OUTPUT
     before = {number: signal.signal(number, _terminated) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         result: Any = root.main(arguments, prog_name="quaver", standalone_mode=False)
@@ -76,15 +83,23 @@ def main(arguments: list[str] | None = None) -> int:
         _say(str(error), debug)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has enough; click ends with 1 then. Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()  # whoever read our output has enough; click ends with 1 then
         return 1
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.errno in _WRITE_FAILURES:
+            _drop_stdout()
+            _say(f"the output can't be written ({error.strerror}); make room for it, or send it elsewhere", debug)
+            return _NO_OUTPUT
         _say(f"internal error: {type(error).__name__}: {error}; run it with --debug and report the trace", debug)
         return 70  # EX_SOFTWARE of sysexits.h
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _drop_stdout() -> None:
+    """Send what is left in stdout's buffer nowhere: Python would complain of it again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(line: str, debug: bool) -> None:

@@ -1,30 +1,55 @@
 """`quaver boards`: what the board files say, as a table or as JSON."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from quaver.boards import BoardSpec
 
 
 @click.command("boards")
 @click.option("--json", "as_json", is_flag=True, help="One board a line, every field.")
-def command(as_json: bool) -> None:
+def command(as_json: bool) -> int:
     """List the boards that Quaver knows."""
     from quaver.boards import board_names, load_board
+    from quaver.errors import BoardFileError
+
+    boards, code = [], 0
+    for name in board_names():
+        try:
+            boards.append(load_board(name))
+        except BoardFileError as error:  # it must not hide the others
+            click.echo(f"quaver: {error}", err=True)
+            code = error.exit_code
+    if as_json:
+        _print_json(boards)
+    elif boards:
+        _print_table(boards)
+    return code
+
+
+def _print_json(boards: Sequence[BoardSpec]) -> None:
     from quaver.emulate import EMULATED
 
-    boards = [load_board(name) for name in board_names()]
-    if as_json:
-        for board in boards:
-            click.echo(json.dumps(asdict(board) | {"emulated": EMULATED.get(board.name)}))
-        return
+    for board in boards:
+        click.echo(json.dumps(asdict(board) | {"emulated": EMULATED.get(board.name)}))
 
+
+def _print_table(boards: Sequence[BoardSpec]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from quaver.emulate import EMULATED
+
     console = Console()
     wide = console.width >= 100
-    table = Table(pad_edge=False, caption="flash, heap, and the heap that stays free: KiB", caption_justify="left")
+    table = Table(pad_edge=False)
     for heading in ("board", "chip", "radios", "emulated", "image"):
         table.add_column(heading, no_wrap=True)
     for heading in ("flash", "heap", "free"):
@@ -45,3 +70,4 @@ def command(as_json: bool) -> None:
         )
         table.add_row(*(cells if wide else cells[:-1]))
     console.print(table)
+    console.print("flash, heap, and the heap that stays free: KiB", style="dim italic")

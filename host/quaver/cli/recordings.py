@@ -10,7 +10,7 @@ def command() -> None:
     """Fetch and list recordings of real machines."""
 
 
-@command.command("fetch")
+@command.command("fetch", short_help="Fetch a set of recordings into the cache.")
 @click.argument("name", metavar="SET", type=click.Choice(["mfpt"]))
 def fetch(name: str) -> None:
     """Fetch a set of recordings into the cache: mfpt (20 bearing recordings, a download of 67 MB).
@@ -26,7 +26,7 @@ def fetch(name: str) -> None:
     click.echo(f"{name}: {len(paths)} recordings in {paths[0].parent}")
 
 
-@command.command("list")
+@command.command("list", short_help="List the recordings that mfpt:NAME can name.")
 @click.option("--json", "as_json", is_flag=True, help="One recording a line.")
 def list_(as_json: bool) -> None:
     """List the recordings that can be named as mfpt:NAME wherever a recording is asked for."""
