@@ -147,7 +147,8 @@ class Lines:
                 at, scale = _place(powers, k)
                 g = math.sqrt(streams.word(powers, k, _form)) * scale * measurement.line_g
             for harmonic in range(2, _HARMONICS + 1):
-                _, other = _tallest(powers, harmonic * at, reach, bins, around)
+                # of a line that is not there no harmonics are looked for: each costs the chip a millisecond
+                other = _tallest(powers, harmonic * at, reach, bins, around)[1] if tall > _SEEN else 0.0
                 self.heights[_HARMONICS * i + harmonic - 1] = other
             self.hz[i] = at * width
             self.g[i] = g * droop(min(0.45, at / (2 * bins)), decimation, 3)

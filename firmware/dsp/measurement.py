@@ -101,7 +101,7 @@ class Measurement:
         self._totals = array("i", bytes(4 * 13))
         self._form = array("i", bytes(4 * 8))
         self._best = array("i", bytes(4 * 2 * _PEAKS))
-        self._split = split = array("i", bytes(4 * 35))
+        self._split = split = array("i", bytes(4 * 39))
         split[0] = BLOCK
         split[1] = SIGN32
         split[8] = decimation >> 1
@@ -130,7 +130,7 @@ class Measurement:
 
     def begin(self):
         """Forget the last measurement; the next sample is the first."""
-        for i in range(11, 35):
+        for i in range(11, 39):
             self._split[i] = 0
         totals = self._totals
         for i in range(10):
@@ -180,7 +180,8 @@ class Measurement:
         split[0] = _SETTLED
         streams.split(self._block_address, self._low_address, self._scratch, split)
         split[0] = BLOCK
-        split[33] = split[34] = 0
+        for i in range(33, 39):
+            split[i] = 0
 
     def finish(self, ug_per_lsb, rate_hz):
         """Work out everything but the lines, from n samples of ug_per_lsb micro-g at the measured rate_hz.
@@ -233,17 +234,14 @@ class Measurement:
         for i in range(count, _HALF):
             out[i] = 0
 
-    def _measure(self, values, count):
-        """Mean and left shift of `count` values, into the form of _taper; returns the shift."""
-        kernels.moments(values, count, self._sums)
-        sums = self._sums
-        mean = (2 * sums[0] + count) // (2 * count)
-        largest = max(sums[11] - mean, mean - sums[10])
+    def _center(self, mean, largest):
+        """Tell _taper the mean, and that no value lies farther from it than `largest`; returns the left shift.
+
+        The shift makes the values fill 16 bits; it is a right one for 17 bits, at one rail with the mean at the other.
+        """
         left = 14
         while left >= 0 and largest << left > 0x7FFF:
             left -= 1
-        if left < 0:
-            left = -1
         form = self._form
         form[1] = mean
         form[2] = 15 - left
@@ -253,9 +251,10 @@ class Measurement:
     def _envelope(self, ug_per_lsb, rate_hz):
         count = _ENVELOPE // self.stretch
         envelope = self._scratch
-        left = self._measure(envelope, count)
-        s = self._sums
-        self.envelope_g = math.sqrt((s[1] + s[2] * 32768.0) / count) * ug_per_lsb * 1e-6
+        s = self._split
+        self.envelope_g = math.sqrt((s[37] + s[38] * 32768.0) / count) * ug_per_lsb * 1e-6
+        mean = s[35] // count
+        left = self._center(mean, max(mean, s[36] - mean))
         form = self._form
         form[6] = 4096 // count
         self._taper(envelope, envelope, count, 1, 0)
@@ -269,8 +268,12 @@ class Measurement:
         self.line_g = 4e-6 * ug_per_lsb / count * 2.0 ** (shift - exponent)
 
     def _pair(self, values, count):
-        """The spectrum of 4,096 values about their mean; returns its exponent."""
-        left = self._measure(values, count)
+        """The spectrum of 4,096 values about the mean of all samples; returns its exponent.
+
+        Neither the kept samples nor the low band reach beyond the extremes of all samples.
+        """
+        mean = (2 * self._totals[0] + self.n) // (2 * self.n)
+        left = self._center(mean, max(self.maximum - mean, mean - self.minimum))
         form = self._form
         form[6] = 2 * _HALF * 2 // count
         half = count >> 1

@@ -47,8 +47,9 @@ def split(x: int, y: int, envelope: ptr16, s: ptr32):
     decimators' words need 15 + 3*4 bits and 16 + 4*3 bits.
 
     s: 0 samples, 1 sign32, 2 places of the low band's output, 3 of the envelope's; high-pass 4 b, 5 -a1, 6 -a2 and
-    low-pass 7 b, 8 the decimation, 9 -a1, 10 -a2, all in Q13; then the state, zeros before the first block: high-pass
-    11-15, low-pass 16-18, integrators 19-25, combs 26-32; 33, 34: values of the low band and the envelope so far.
+    low-pass 7 b, 9 -a1, 10 -a2, all in Q13; 8 the decimation; then the state, zeros before the first block: high-pass
+    11-15, low-pass 16-18, integrators 19-25, combs 26-32; 33, 34: values of the low band and the envelope so far; the
+    envelope's 35 sum and 36 largest value, and 37 + 38 * 2**15 the sum of its squares.
 
     What a filter gives is held to 16 bits. So, with b <= 1 (high-pass) and b <= 0.8 (low-pass, up to 0.45 of the
     rate), |a1| < 2 and a2 < 1, a sum is below 2**30 + 2**29 + 2**28. What a shift cuts off goes into the next sum.
@@ -145,9 +146,16 @@ def split(x: int, y: int, envelope: ptr16, s: ptr32):
             s[28] = y
             x <<= sign
             x >>= sign
-            env[0] = (x + envs_half) >> envs
+            x = (x + envs_half) >> envs
+            env[0] = x
             env = ptr16(int(env) + 2)
             s[34] += 1
+            s[35] += x
+            if x > s[36]:
+                s[36] = x
+            x *= x
+            s[37] += x & 0x7FFF
+            s[38] += x >> 15
         odd ^= 1
     s[11] = x1
     s[12] = x2

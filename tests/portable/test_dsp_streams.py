@@ -68,7 +68,7 @@ from dsp.fft import SIGN32
 from dsp.measurement import _second_order
 result = []
 for block, r, low, high, size in argument:
-    state = array("i", bytes(4 * 35))
+    state = array("i", bytes(4 * 39))
     places = {1: 0, 2: 1, 4: 2, 8: 3}[r]
     state[0], state[1], state[2], state[3], state[8] = size, SIGN32, 4 * places, 3 * places + 3, r
     high_pass, low_pass = _second_order(low, 1), _second_order(high, -1)
@@ -79,7 +79,7 @@ for block, r, low, high, size in argument:
     band, envelope = array("h", bytes(2 * len(block) // r)), array("h", bytes(len(block) // r))
     for at in range(0, len(block), size):
         streams.split(kernels.address(samples) + 2 * at, kernels.address(band), envelope, state)
-    result.append([list(band), list(envelope), high_pass, low_pass])
+    result.append([list(band), list(envelope), high_pass, low_pass, list(state[35:])])
 print(json.dumps(result))
 """
 
@@ -90,8 +90,11 @@ def test_split(micropython: Run, r: int) -> None:
     cases = [
         [block, r, *edges, size] for block in signals(2048) for edges, size in (((307, 768), 512), ((41, 1843), 64))
     ]
-    for case, (band, envelope, high, low) in zip(cases, micropython(SPLIT, argument=cases, heap="8m"), strict=True):
+    for case, answer in zip(cases, micropython(SPLIT, argument=cases, heap="8m"), strict=True):
+        band, envelope, high, low, (total, largest, lower, upper) = answer
         assert (band, envelope) == twin.split(case[0], r, tuple(high), tuple(low))
+        assert (total, largest) == (sum(envelope), max(envelope))
+        assert lower + (upper << 15) == sum(x * x for x in envelope)
 
 
 def test_the_filters_are_the_ones_of_scipy(micropython: Run) -> None:
