@@ -56,11 +56,24 @@ def _tallest(powers, place, reach, bins, around):
     return k, height(powers, k, bins, around)
 
 
+def seen_speed(powers, first, bins, width, stretch, nominal_hz):
+    """(speed in Hz, confidence 0 ... 1) of the line near the nominal speed; (nominal_hz, 0) where none is in sight.
+
+    Its own line alone counts: at twice the speed there are also other machines' lines.
+    """
+    at = nominal_hz / width
+    k, tall = _tallest(powers, at, _SLIP * at + 1, bins, _AROUND * stretch)
+    # at the edge of the search it is the foot of another line, and the speed is not where it should be
+    if k > first and tall > _SEEN:
+        if streams.word(powers, k, _form) > max(streams.word(powers, k - 1, _form), streams.word(powers, k + 1, _form)):
+            return _place(powers, k)[0] * width, 1 - _SEEN / tall
+    return nominal_hz, 0.0
+
+
 def shaft_speed(powers, first, bins, width, stretch, nominal_hz):
     """(speed in Hz or None, confidence 0 ... 1) from the powers of velocity; bins are `width` Hz apart.
 
-    A speed that is configured is looked for nearby, by its line or by the second harmonic's; with no line in sight
-    it is returned with confidence 0. One that is not configured is the line whose harmonics stand highest together.
+    A speed that is configured is looked for nearby. One that is not is the line whose harmonics stand highest together.
     Confidence is 1 - 4 / height, so 0 for what noise draws; without a nominal speed also 0 when another line, no
     harmonic of the first, stands as high.
     """
@@ -68,16 +81,7 @@ def shaft_speed(powers, first, bins, width, stretch, nominal_hz):
         return nominal_hz, 0.0  # the bins are too coarse to tell a speed
     around = _AROUND * stretch
     if nominal_hz:
-        for harmonic in (1, 2):
-            at = harmonic * nominal_hz / width
-            k, tall = _tallest(powers, at, _SLIP * at, bins, around)
-            # at the edge of the search it is the foot of another line, and the speed is not where it should be
-            peak = k > first and streams.word(powers, k, _form) > max(
-                streams.word(powers, k - 1, _form), streams.word(powers, k + 1, _form)
-            )
-            if peak and tall > _SEEN:
-                return _place(powers, k)[0] * width / harmonic, 1 - _SEEN / tall
-        return nominal_hz, 0.0
+        return seen_speed(powers, first, bins, width, stretch, nominal_hz)
     best, second, found = 0.0, 0.0, 0.0
     low = max(first + 1, int(_SHAFT_HZ[0] / width))
     for k in range(low, min(bins - 1, int(_SHAFT_HZ[1] / width))):
@@ -128,12 +132,24 @@ class Lines:
         self.score = [0.0] * 4
         self.heights = [0.0] * (4 * _HARMONICS)
 
-    def run(self, measurement, speed_hz):
-        """Search what `measurement.finish` left, for a shaft at speed_hz turns a second."""
+    def run(self, measurement):
+        """Search what `measurement.finish` left, at the shaft's speed that it found; ValueError if it found none.
+
+        A configured speed that does not show in the velocity may show in the envelope, for a fault in a ring that
+        turns comes and goes with the load: then the measurement's speed and confidence become those.
+        """
         powers = measurement.powers
         bins = len(powers) >> 1
         width = measurement.line_hz
         decimation = measurement.decimation
+        if measurement.nominal_hz and measurement.stretch <= 2:
+            speed_hz, confidence = seen_speed(powers, 2, bins, width, measurement.stretch, measurement.nominal_hz)
+            if confidence > measurement.shaft_confidence:
+                measurement.shaft_hz = speed_hz
+                measurement.shaft_confidence = confidence
+        speed_hz = measurement.shaft_hz
+        if not speed_hz:
+            raise ValueError("lines: no speed")
         around = _AROUND * measurement.stretch
         reach = 1.5 * measurement.stretch
         for i in range(4):

@@ -106,10 +106,9 @@ class Analysis:
             source.readinto(memoryview(m.target)[m.at : m.at + m.left])
             wanted = m.take(m.left)
         m.finish(ug, self.rate)
-        speed = m.shaft_hz
-        lines = self.lines if speed else None
+        lines = self.lines if m.shaft_hz else None
         if lines:
-            lines.run(m, speed)
+            lines.run(m)
         d = self.diagnosis
         d.run(m, lines, m.n / self.rate, not clipped)
         velocity = m.velocity_mm_s
@@ -117,7 +116,7 @@ class Analysis:
             "features": {
                 "rms_g": m.rms_g, "peak_g": m.peak_g, "crest": m.crest, "kurtosis": m.kurtosis, "skew": m.skew,
                 "velocity_mm_s": velocity, "envelope_g": m.envelope_g, "peaks": m.peaks, "bands_g": m.bands,
-                "shaft_hz": speed, "shaft_confidence": m.shaft_confidence, "samples": m.n,
+                "shaft_hz": m.shaft_hz, "shaft_confidence": m.shaft_confidence, "samples": m.n,
                 "clipped": clipped, "stuck": m.minimum == m.maximum,
             },
             "state": d.state, "level": d.level, "causes": d.causes, "fault": d.fault,

@@ -37,7 +37,7 @@ for block in argument["blocks"]:
     measurement.finish(argument["ug"], settings[0])
     m = measurement
     if m.shaft_hz:
-        lines.run(m, m.shaft_hz)
+        lines.run(m)
     answers.append(dict(
         rms=m.rms_g, peak=m.peak_g, crest=m.crest, kurtosis=m.kurtosis, skew=m.skew, velocity=m.velocity_mm_s,
         envelope=m.envelope_g, peaks=m.peaks, bands=m.bands, range=[m.minimum, m.maximum], n=m.n,
