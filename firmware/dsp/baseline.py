@@ -71,6 +71,8 @@ class Baseline:
 
     def restore(self, state):
         """Take back what `state` gave. Raises ValueError, and stays as it was, if it is not that."""
+        if not isinstance(state, dict):
+            raise ValueError("baseline: not the state of one")
         if "median" in state:
             _check([state.get("median"), state.get("mad")])
             self.median, self.mad = state["median"], state["mad"]

@@ -79,6 +79,11 @@ class Diagnosis:
                 if limits:
                     self._thresholds[feature] = Threshold(*limits, *self._rule)
 
+    def restore(self, state):
+        """Take back the baseline's `state`, whole or half learned. Raises ValueError if it is none."""
+        self.baseline.restore(state)
+        self._relative()
+
     def run(self, measurement, lines, since_s, trusted=True):
         """Judge what `measurement.finish` and `lines.run` left; lines may be None (no bearing, or no speed).
 

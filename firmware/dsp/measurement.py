@@ -197,8 +197,8 @@ class Measurement:
         self._raw(ug_per_lsb, rate_hz)
 
     def stage(self):
-        """The whole numbers behind the sums, the low band's and the envelope's last state, as a tuple."""
-        return tuple(self._totals[:12]) + tuple(self._split)
+        """The whole numbers behind the sums, and the filters' and decimators' constants and last state, as a tuple."""
+        return tuple(self._totals[:12]) + tuple(self._split[2:])
 
     def _statistics(self, ug_per_lsb):
         n = self.n
