@@ -96,7 +96,7 @@ def mfpt_table() -> list[str]:
         "## Machinery Failure Prevention Technology Society, NICE bearing, brought to 26,667 Hz",
         "",
         f"Learned on the first {_LEARN_MFPT} measurements of `baseline_1` and `baseline_2` (1.23 s each). Looked at"
-        " once, after all constants stood but one: that the speed may also show in the envelope came from here.",
+        " once, after all constants stood but one rule: what counts as having seen the speed was settled here.",
         "",
         _RIG_HEAD,
         _RIG_RULE,
