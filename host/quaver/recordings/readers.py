@@ -41,6 +41,7 @@ class Raw:
     g_per_unit: float | None = None
     rpm: float | None = None
     temperature: NDArray[Any] | None = None
+    record_samples: int | None = None  # where the file is of several records: how long each is
 
 
 def read_npz(path: Path, wanted: Wanted) -> Raw:
@@ -79,7 +80,9 @@ def read_npz(path: Path, wanted: Wanted) -> Raw:
     if wanted.record is not None:
         signals, temperature = _one_record(path, wanted.record, signals, data.get("t"), temperature)
     samples = np.stack([signal.reshape(-1) for signal in signals], axis=1)
-    return Raw(samples, _number(data, "fs"), scale, _number(data, "rpm"), temperature)
+    several = signals[0].ndim == 2 and wanted.record is None
+    each = signals[0].shape[1] if several else None
+    return Raw(samples, _number(data, "fs"), scale, _number(data, "rpm"), temperature, each)
 
 
 def _one_record(

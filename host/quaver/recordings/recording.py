@@ -41,6 +41,7 @@ class Recording:
 
     acceleration: float32, shape (samples, axes) with 1 to 3 axes, in g. rate_hz: samples a second.
     rpm: the shaft's speed, None if unknown. temperature: shape (n, 2), seconds and °C, None if unknown.
+    record_samples: the length of each of a file's records, which follow each other with gaps; None for one in a row.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Recording:
     rate_hz: float
     rpm: float | None = None
     temperature: NDArray[np.float32] | None = None
+    record_samples: int | None = None
 
     @property
     def duration_s(self) -> float:
@@ -122,7 +124,7 @@ def _checked(path: Path, raw: Raw, rate: float | None, scale: float) -> Recordin
     if bad.size:
         raise RecordingError(f"{path}: {bad.size} samples are NaN or infinite, the first is {bad[0]}: mend the file")
     temperature = None if raw.temperature is None else np.asarray(raw.temperature, dtype=np.float32)
-    return Recording(path.stem, acceleration, _rate(path, raw.rate_hz, rate), raw.rpm, temperature)
+    return Recording(path.stem, acceleration, _rate(path, raw.rate_hz, rate), raw.rpm, temperature, raw.record_samples)
 
 
 def _rate(path: Path, own: float | None, given: float | None) -> float:

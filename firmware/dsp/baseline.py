@@ -1,0 +1,94 @@
+"""What is healthy for this machine: median and spread of each feature over the first K measurements while it ran.
+
+The median and the median absolute deviation (MAD) are not moved by a few odd measurements among the K: a tool that
+fell, a start. A MAD of 1 is 0.67 standard deviations of normal noise.
+"""
+
+from micropython import const
+
+FEATURES = ("rms", "envelope", "velocity", "bpfo", "bpfi", "bsf2", "ftf")
+
+_LINES = const(3)  # FEATURES from here on are amplitudes of lines
+_SIGMA = 1.4826
+
+# A limit is the larger of two: a ratio to the median, and standard deviations above it.
+# The ratios of levels are steps of the preferred numbers R5 (ISO 3), 1.6 and 2.5 (4 and 8 dB): neighbouring zones of
+# ISO 20816-3 are 1.6 to 2 apart, so a warning is somewhat less than a zone and an alarm somewhat more.
+# A line starts from the noise between lines, which alone makes the highest bin of a search differ by 2 from one
+# measurement to the next: four and eight times (12 and 18 dB).
+# The MAD of ten values is itself uncertain by a third: six such deviations are hardly less than four true ones.
+_LEVEL_RATIOS = (1.6, 2.5)
+_LINE_RATIOS = (4.0, 8.0)
+_DEVIATIONS = (6.0, 10.0)
+
+
+def _median(values):
+    values = sorted(values)
+    middle = len(values) >> 1
+    return values[middle] if len(values) & 1 else (values[middle - 1] + values[middle]) / 2
+
+
+class Baseline:
+    """Learns from `wanted` measurements; `state` and `restore` carry it over a restart, at any point of learning.
+
+    median, mad: one value a feature once `learned`.
+    """
+
+    def __init__(self, wanted):
+        self.wanted = wanted
+        self.learned = False
+        self.median = [0.0] * len(FEATURES)
+        self.mad = [0.0] * len(FEATURES)
+        self._rows = []
+
+    def learn(self, row):
+        """Take the features of one healthy measurement, in the order of FEATURES; returns `learned`."""
+        if not self.learned:
+            self._rows.append(list(row))
+            if len(self._rows) >= self.wanted:
+                for i in range(len(FEATURES)):
+                    column = [row[i] for row in self._rows]
+                    self.median[i] = middle = _median(column)
+                    self.mad[i] = _median([abs(value - middle) for value in column])
+                self._rows = []
+                self.learned = True
+        return self.learned
+
+    def limits(self, index):
+        """(warning, alarm) of a feature in its unit; None where nothing was learned about it."""
+        middle = self.median[index]
+        if middle <= 0:
+            return None
+        ratios = _LINE_RATIOS if index >= _LINES else _LEVEL_RATIOS
+        deviation = _SIGMA * self.mad[index]
+        return tuple(max(ratio * middle, middle + count * deviation) for ratio, count in zip(ratios, _DEVIATIONS))
+
+    def state(self):
+        """All of it as a dict of numbers and lists, for JSON."""
+        if self.learned:
+            return {"median": self.median, "mad": self.mad}
+        return {"rows": self._rows}
+
+    def restore(self, state):
+        """Take back what `state` gave. Raises ValueError, and stays as it was, if it is not that."""
+        if not isinstance(state, dict):
+            raise ValueError("baseline: not the state of one")
+        if "median" in state:
+            _check([state.get("median"), state.get("mad")])
+            self.median, self.mad = state["median"], state["mad"]
+            self.learned = True
+        else:
+            rows = state.get("rows")
+            _check(rows)
+            self._rows = rows[: self.wanted - 1]
+        return self.learned
+
+
+def _check(rows):
+    ok = isinstance(rows, list)
+    for row in rows if ok else ():
+        ok = ok and isinstance(row, list) and len(row) == len(FEATURES)
+        for value in row if ok else ():
+            ok = ok and type(value) in (int, float) and 0 <= value < 1e9
+    if not ok:
+        raise ValueError("baseline: not the state of one")

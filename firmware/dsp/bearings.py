@@ -1,0 +1,89 @@
+"""Bearings as data, and from any description of one to the four ratios of its lines. Needed when a node is set up only.
+
+Geometry: rolling elements, their diameter, the pitch diameter (mm), the contact angle (degrees). Dimensions are those
+that the makers of the test rigs state, or the catalogue's; another maker's bearing of the same name may have other
+balls, so a configured geometry is better than a name where it is known.
+"""
+
+import math
+
+LIBRARY = {
+    "6203": (8, 6.746, 28.499, 0.0),  # SKF 6203-2RS JEM, fan end of the rig of Case Western Reserve University
+    "6204": (8, 7.938, 33.5, 0.0),
+    "6205": (9, 7.94, 39.04, 0.0),  # SKF 6205-2RS JEM, drive end of the same rig
+    "6206": (9, 9.525, 46.0, 0.0),
+    "6207": (9, 11.112, 53.5, 0.0),
+    "6308": (8, 15.081, 65.0, 0.0),
+    "nice": (8, 5.969, 31.623, 0.0),  # of the recordings of the Machinery Failure Prevention Technology Society
+    "pronostia": (13, 3.5, 25.6, 0.0),  # the rig of FEMTO-ST, Nectoux et al., IEEE PHM 2012
+    "uer204": (8, 7.92, 34.55, 0.0),  # LDK UER204 of Xi'an Jiaotong University's run-to-failure tests
+    "za2115": (16, 8.407, 71.501, 15.17),  # Rexnord ZA-2115 of the University of Cincinnati's
+}
+
+_GEOMETRY = ("balls", "ball_mm", "pitch_mm", "angle_deg")
+
+
+def from_geometry(balls, ball_mm, pitch_mm, angle_deg=0.0):
+    """(BPFO, BPFI, BSF, FTF) a turn of the shaft, outer ring at rest, for rolling without slip.
+
+    Randall and Antoni, Mechanical Systems and Signal Processing 25 (2011), section 2. Raises ValueError.
+    """
+    if balls != int(balls) or not 3 <= balls <= 60:
+        raise ValueError("bearing.balls: expected 3 to 60, found {}".format(balls))
+    if not 0 < ball_mm < pitch_mm or math.pi * pitch_mm < 0.95 * balls * ball_mm:
+        raise ValueError("bearing: {} balls of {} mm do not fit a pitch of {} mm".format(balls, ball_mm, pitch_mm))
+    if not 0 <= angle_deg <= 60:
+        raise ValueError("bearing.angle_deg: expected 0 to 60, found {}".format(angle_deg))
+    part = ball_mm / pitch_mm * math.cos(math.radians(angle_deg))
+    return (
+        balls / 2 * (1 - part),
+        balls / 2 * (1 + part),
+        pitch_mm / ball_mm / 2 * (1 - part * part),
+        (1 - part) / 2,
+    )
+
+
+def check_ratios(outer, inner, ball, cage):
+    """The ratios as they are, if they can be those of one bearing; else ValueError.
+
+    BPFO + BPFI is the number of balls and BPFO / FTF too. With p = 1 - 2 * FTF, BSF is cos(angle) * (1 - p**2) / (2 p).
+    """
+    balls = outer + inner
+    if not (3 <= balls <= 60 and abs(balls - round(balls)) <= 0.05 and outer < inner):
+        raise ValueError(
+            "bearing: BPFO {} and BPFI {}: expected their sum to be the number of balls".format(outer, inner)
+        )
+    if not 0.25 < cage < 0.5 or abs(outer / cage - balls) > 0.015 * balls:
+        raise ValueError("bearing: FTF {}: expected BPFO / balls, {:.4f}".format(cage, outer / balls))
+    part = (inner - outer) / balls
+    most = (1 - part * part) / (2 * part)
+    if not 0.5 * most <= ball <= 1.05 * most:
+        raise ValueError("bearing: BSF {}: expected {:.3f}, half the rate at which a ball strikes".format(ball, most))
+    return outer, inner, ball, cage
+
+
+def ratios(given):
+    """The ratios (BPFO, BPFI, BSF, FTF) of a bearing given by name, by {"ratios": [4]}, or by its geometry as a dict.
+
+    Raises ValueError with one line that says what is wrong.
+    """
+    if isinstance(given, str):
+        if given.lower() not in LIBRARY:
+            raise ValueError("bearing {}: not in the library: {}".format(given[:16], ", ".join(sorted(LIBRARY))))
+        return from_geometry(*LIBRARY[given.lower()])
+    if not isinstance(given, dict):
+        raise ValueError("bearing: expected a name, its geometry or its ratios")
+    numbers = given.get("ratios")
+    if numbers is None:
+        numbers = [given.get(key, 0.0 if key == "angle_deg" else None) for key in _GEOMETRY]
+        unknown = [key for key in given if key not in _GEOMETRY]
+    else:
+        unknown = [key for key in given if key != "ratios"]
+    if unknown:
+        raise ValueError("bearing.{}: unknown key".format(str(unknown[0])[:16]))
+    if not isinstance(numbers, (list, tuple)) or len(numbers) != 4:
+        raise ValueError("bearing.ratios: expected BPFO, BPFI, BSF and FTF")
+    for value in numbers:
+        if type(value) not in (int, float) or not 0 <= value < 1000:
+            raise ValueError("bearing: expected four numbers, found {}".format(numbers))
+    return from_geometry(*numbers) if given.get("ratios") is None else check_ratios(*numbers)

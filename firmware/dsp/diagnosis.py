@@ -1,0 +1,167 @@
+"""The verdict on a measurement: what state the machine is in, what rose, and - only when it is clear - which race.
+
+state      when                                                 judged
+stopped    RMS is below the running threshold                   nothing
+learning   until K good measurements were taken while running   absolute limits
+watching   afterwards                                           absolute and relative limits, lines
+
+An alarm is raised by what lasts and means energy: RMS, the envelope, velocity, the bearing's lines, each n times of
+m. Crest factor and kurtosis warn at most: one knock among 30,000 samples moves them as much as a fault does.
+
+A fault is named when, n times of m, the same line
+- scores 16 (24 dB) or more: harmonics 1 and 2 stand, in the mean, 16 times above the background. A line is there from
+  4 on; a damaged ball strikes both races and draws their lines too, up to some 20 dB, and so does a machine in which
+  something else knocks. A race that is itself broken is above that, or it is not told apart;
+- scores twice (6 dB) as much as any other line: lines share harmonics, and FTF times the number of balls is BPFO;
+- is four times (12 dB) as high as in the baseline, so that nothing is named that was always there;
+- and the speed that the lines were looked for at was seen in the spectrum, with a confidence of 0.5 or more: at a
+  wrong speed one line passes for another.
+Otherwise the verdict abstains, and says why.
+"""
+
+import math
+
+from micropython import const
+
+from .alarm import Threshold
+from .baseline import FEATURES
+from .lines import LINES
+
+STATES = ("stopped", "learning", "watching")
+FAULTS = ("outer race", "inner race", "ball", "cage")
+
+_FIRST_LINE = const(3)
+_SCORE = 16.0
+_MARGIN = 2.0
+_ABOVE_BASELINE = 4.0
+_FLOOR = 4.0  # a line that is not there counts as one that just is: noise may be as high
+_CONFIDENCE = 0.5
+_NEVER = 1e9
+# Absolute limits of the shape of a signal: noise has a kurtosis of 3 and over 30,000 samples a crest factor of 4.2;
+# the fields of _SHAPES are warning limits.
+_SHAPES = (("crest", 8.0), ("kurtosis", 4.5))
+
+
+class Diagnosis:
+    """baseline: learns or has learned; zones: boundaries in mm/s of ISO 20816-3 or None; count of `of` measurements
+    must agree; running_g: RMS below which the machine stands still; clipped measurements teach nothing.
+
+    After `run`: state (index of STATES), level 0 ok, 1 warning, 2 alarm; causes: {feature: level} above 0; fault:
+    index of FAULTS or None; line: the best line's index or None; margin_db: of its score over the next best (or over a
+    line that just is there); abstained: why no fault is named, "" where one is or nothing rose.
+    """
+
+    def __init__(self, baseline, zones=None, count=2, of=3, hysteresis=0.1, running_g=0.02):
+        self.baseline = baseline
+        self.zones = zones
+        self.running_g = running_g
+        self.running_s = 0.0
+        self._rule = (hysteresis, count, of)
+        self._thresholds = {}
+        self._named = [Threshold(1, 1, 0, count, of) for _ in FAULTS]
+        for feature, warning in _SHAPES:
+            self._thresholds[feature] = Threshold(warning, _NEVER, *self._rule)
+        if zones:
+            self._thresholds["zone"] = Threshold(zones[1], zones[2], *self._rule)
+        self._relative()
+        self.state = 0
+        self.level = 0
+        self.causes = {}
+        self.fault = None
+        self.line = None
+        self.margin_db = 0.0
+        self.abstained = ""
+
+    def _relative(self):
+        if self.baseline.learned:
+            for index, feature in enumerate(FEATURES):
+                limits = self.baseline.limits(index)
+                if limits:
+                    self._thresholds[feature] = Threshold(*limits, *self._rule)
+
+    def restore(self, state):
+        """Take back the baseline's `state`, whole or half learned. Raises ValueError if it is none."""
+        self.baseline.restore(state)
+        self._relative()
+
+    def run(self, measurement, lines, since_s, trusted=True):
+        """Judge what `measurement.finish` and `lines.run` left; lines may be None (no bearing, or no speed).
+
+        since_s: seconds since the last measurement, counted as running time if the machine runs now. trusted: False
+        for a measurement that was clipped or lost samples: it is judged by its levels, teaches nothing, names
+        nothing. Returns the level.
+        """
+        m = measurement
+        self.abstained = ""
+        self.fault = self.line = None
+        self.margin_db = 0.0
+        if m.rms_g < self.running_g:
+            self.state = 0
+            self.level = 0
+            self.causes = {}
+            return 0
+        self.running_s += since_s
+        values = {"crest": m.crest, "kurtosis": m.kurtosis, "rms": m.rms_g, "envelope": m.envelope_g}
+        values["velocity"] = values["zone"] = m.velocity_mm_s
+        for i, line in enumerate(LINES):
+            # in the baseline what noise puts there, later only what is a line
+            values[line] = lines.g[i] if lines and (not self.baseline.learned or lines.score[i]) else 0.0
+        if self.baseline.learned:
+            self.state = 2
+        else:
+            self.state = 1
+            if trusted and self.baseline.learn([values[feature] or 0.0 for feature in FEATURES]):
+                self._relative()
+        self.causes = {}
+        for feature, threshold in self._thresholds.items():
+            value = values[feature]
+            if value is not None and (self.state == 2 or feature not in FEATURES):
+                threshold.update(value)
+            if threshold.level:
+                self.causes[feature] = threshold.level
+        self.level = max(self.causes.values()) if self.causes else 0
+        if self.state == 2:
+            self._name(m, lines, trusted)
+        return self.level
+
+    def _name(self, m, lines, trusted):
+        best = None
+        if not trusted:
+            self.abstained = "the samples are clipped or incomplete"
+        elif not lines:
+            self.abstained = "no bearing or no speed"
+        elif m.stretch > 2:
+            self.abstained = "too short to tell lines apart"
+        else:
+            best = self._best(m, lines)
+        for i, votes in enumerate(self._named):
+            if votes.update(1 if i == best else 0) and i == best:
+                self.fault = i
+        if self.fault is None and not self.abstained:
+            self.abstained = "seen too rarely yet"
+        if not self.level:
+            self.fault = None
+            self.abstained = ""
+
+    def _best(self, m, lines):
+        """The line that this measurement speaks for, or None with the reason."""
+        order = sorted(range(4), key=lambda i: -lines.score[i])
+        first, second = order[0], order[1]
+        score = lines.score[first]
+        if score <= 0:
+            self.abstained = "no line of the bearing is there"
+            return None
+        self.line = first
+        self.margin_db = 20 * math.log10(score / max(lines.score[second], _FLOOR))
+        normal = self.baseline.median[_FIRST_LINE + first]
+        if m.shaft_confidence < _CONFIDENCE:
+            self.abstained = "the speed is not certain"
+        elif score < _SCORE:
+            self.abstained = "{} is weak, {:.0f} dB".format(LINES[first], 20 * math.log10(score))
+        elif score < _MARGIN * lines.score[second]:
+            self.abstained = "{} and {} are alike".format(LINES[first], LINES[second])
+        elif lines.g[first] < _ABOVE_BASELINE * normal or normal <= 0:
+            self.abstained = "{} was there before".format(LINES[first])
+        else:
+            return first
+        return None

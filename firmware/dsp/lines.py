@@ -1,0 +1,173 @@
+"""Lines in the spectra of a measurement: the shaft's speed, and the four lines that a damaged bearing draws.
+
+All of it works on powers (30-bit words). A line's height is its amplitude over that of the background, which is the
+median of the bins around it: noise alone gives powers spread exponentially about it, and a height above 4 (12 dB) in
+one bin of 20,000 (2 ** -16).
+"""
+
+import math
+from array import array
+
+from micropython import const
+
+from . import streams
+from .fft import SIGN32
+
+LINES = ("bpfo", "bpfi", "bsf2", "ftf")
+
+_AROUND = const(24)  # bins of background on each side: with 49 the median is right to 1.5 dB
+_HARMONICS = const(3)
+_CREEP = 0.01  # rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
+_SLIP = 0.05  # an induction motor's speed lies up to 5 % off its nominal one, from no load to overload
+_SHAFT_HZ = (5.0, 100.0)  # where a speed is looked for that nobody configured: 300 ... 6,000 1/min
+_SEEN = 4.0  # height of a line that is there: see above
+
+_form = array("i", (SIGN32,))
+
+
+def height(powers, k, bins, reach):
+    """Amplitude of bin k over the median of those around it, leaving out none: a line of 3 bins does not move it."""
+    background = streams.median(powers, max(1, k - reach), min(bins, k + reach + 1))
+    return math.sqrt(streams.word(powers, k, _form) / max(background, 1))
+
+
+def _place(powers, k):
+    """(place, scale): where the line in bin k lies between the bins, and by how much it is higher than the bin.
+
+    Under the Hann window; features.py derives it.
+    """
+    here = math.sqrt(max(1, streams.word(powers, k, _form)))
+    below = math.sqrt(streams.word(powers, k - 1, _form))
+    above = math.sqrt(streams.word(powers, k + 1, _form))
+    ratio = max(below, above) / here
+    d = min(max((2 * ratio - 1) / (ratio + 1), 0.0), 0.5)
+    turn = math.pi * d
+    scale = turn * (1 - d * d) / math.sin(turn) if d > 1e-3 else 1.0
+    return k + (d if above >= below else -d), scale
+
+
+def _tallest(powers, place, reach, bins, around):
+    """(bin, height) of the highest bin within `reach` of place; height 0 where the spectrum does not go."""
+    first = max(2, math.ceil(place - reach))
+    last = math.floor(place + reach) + 1
+    if first >= last or last >= bins:
+        return 0, 0.0
+    k = streams.highest(powers, first, last)
+    return k, height(powers, k, bins, around)
+
+
+def seen_speed(powers, first, bins, width, stretch, nominal_hz):
+    """(speed in Hz, confidence 0 ... 1) of the line near the nominal speed; (nominal_hz, 0) where none is in sight.
+
+    Its own line alone counts: at twice the speed there are also other machines' lines.
+    """
+    at = nominal_hz / width
+    k, tall = _tallest(powers, at, _SLIP * at + 1, bins, _AROUND * stretch)
+    # at the edge of the search it is the foot of another line, and the speed is not where it should be
+    if k > first and tall > _SEEN:
+        if streams.word(powers, k, _form) > max(streams.word(powers, k - 1, _form), streams.word(powers, k + 1, _form)):
+            return _place(powers, k)[0] * width, 1 - _SEEN / tall
+    return nominal_hz, 0.0
+
+
+def shaft_speed(powers, first, bins, width, stretch, nominal_hz):
+    """(speed in Hz or None, confidence 0 ... 1) from the powers of velocity; bins are `width` Hz apart.
+
+    A speed that is configured is looked for nearby. One that is not is the line whose harmonics stand highest together.
+    Confidence is 1 - 4 / height, so 0 for what noise draws; without a nominal speed also 0 when another line, no
+    harmonic of the first, stands as high.
+    """
+    if stretch > 2:
+        return nominal_hz, 0.0  # the bins are too coarse to tell a speed
+    around = _AROUND * stretch
+    if nominal_hz:
+        return seen_speed(powers, first, bins, width, stretch, nominal_hz)
+    best, second, found = 0.0, 0.0, 0.0
+    low = max(first + 1, int(_SHAFT_HZ[0] / width))
+    for k in range(low, min(bins - 1, int(_SHAFT_HZ[1] / width))):
+        here = streams.word(powers, k, _form)
+        if here <= streams.word(powers, k - 1, _form) or here < streams.word(powers, k + 1, _form):
+            continue
+        tall = height(powers, k, bins, around)
+        if tall <= _SEEN:
+            continue
+        at, _ = _place(powers, k)
+        score = math.log(tall / _SEEN)
+        for harmonic in range(2, _HARMONICS + 2):
+            _, other = _tallest(powers, harmonic * at, 1.5 * stretch, bins, around)
+            if other > _SEEN:
+                score += math.log(other / _SEEN)
+        if score > best:
+            if found and abs(found / at - round(found / at)) > 0.05:
+                second = best
+            best, found = score, at
+        elif score > second and abs(at / found - round(at / found)) > 0.05:
+            second = score
+    if not found:
+        return None, 0.0
+    return found * width, 1 - max(second, 1e-9) / best
+
+
+def droop(place, decimation, order):
+    """How much a decimator of that order weakens a tone at `place` (a part of the rate that leaves it), inverted."""
+    x = math.pi * place
+    if x < 1e-6:
+        return 1.0
+    return (decimation * math.sin(x / decimation) / math.sin(x)) ** order
+
+
+class Lines:
+    """Looks for a bearing's lines in the envelope. ratios: BPFO, BPFI, BSF and FTF, each a turn of the shaft.
+
+    After `run`, for each of LINES: hz, g (amplitude of the first harmonic), heights (of harmonics 1 ... 3, flat), and
+    score: the geometric mean of the heights of harmonics 1 and 2, 0 for a line that is not there, whose place is a
+    multiple of the shaft's speed, or which is above the envelope's band.
+    """
+
+    def __init__(self, ratios):
+        outer, inner, ball, cage = ratios
+        self.ratios = (outer, inner, 2 * ball, cage)
+        self.hz = [0.0] * 4
+        self.g = [0.0] * 4
+        self.score = [0.0] * 4
+        self.heights = [0.0] * (4 * _HARMONICS)
+
+    def run(self, measurement):
+        """Search what `measurement.finish` left, at the shaft's speed that it found; ValueError if it found none.
+
+        A configured speed that does not show in the velocity may show in the envelope, for a fault in a ring that
+        turns comes and goes with the load: then the measurement's speed and confidence become those.
+        """
+        powers = measurement.powers
+        bins = len(powers) >> 1
+        width = measurement.line_hz
+        decimation = measurement.decimation
+        if measurement.nominal_hz and measurement.stretch <= 2:
+            speed_hz, confidence = seen_speed(powers, 2, bins, width, measurement.stretch, measurement.nominal_hz)
+            if confidence > measurement.shaft_confidence:
+                measurement.shaft_hz = speed_hz
+                measurement.shaft_confidence = confidence
+        speed_hz = measurement.shaft_hz
+        if not speed_hz:
+            raise ValueError("lines: no speed")
+        around = _AROUND * measurement.stretch
+        reach = 1.5 * measurement.stretch
+        for i in range(4):
+            nominal = self.ratios[i] * speed_hz / width
+            k, tall = _tallest(powers, nominal, reach + _CREEP * nominal, bins, around)
+            self.score[i] = 0.0
+            self.heights[_HARMONICS * i] = tall
+            at = nominal
+            g = 0.0
+            if k:
+                at, scale = _place(powers, k)
+                g = math.sqrt(streams.word(powers, k, _form)) * scale * measurement.line_g
+            for harmonic in range(2, _HARMONICS + 1):
+                # of a line that is not there no harmonics are looked for: each costs the chip a millisecond
+                other = _tallest(powers, harmonic * at, reach, bins, around)[1] if tall > _SEEN else 0.0
+                self.heights[_HARMONICS * i + harmonic - 1] = other
+            self.hz[i] = at * width
+            self.g[i] = g * droop(min(0.45, at / (2 * bins)), decimation, 3)
+            turns = at * width / speed_hz
+            if tall > _SEEN and abs(turns - round(turns)) * speed_hz > reach * width:
+                self.score[i] = math.sqrt(tall * self.heights[_HARMONICS * i + 1])

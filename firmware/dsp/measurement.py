@@ -1,0 +1,384 @@
+"""One measurement: up to 32,768 samples go through block by block; what stays is features, three spectra, a waveform.
+
+While it streams, each block of 512 samples is worked into the power sums, into the low band (decimated to 4,096
+values) and into the envelope (band-passed, rectified, decimated to 2,048 values); the first 4,096 samples are kept.
+At the end three spectra are made, one after the other. All of that shares one arena, words in kB:
+
+    streaming    [ -  4 ][ envelope 4 ][  low band 8  ][ block 1, - 7 ]    and the kept samples, 8
+    1 envelope   [ -  4 ][ envelope 4 ][  low band 8  ][ transform  8 ]  -> its powers go to the first 4
+    2 low band   [ powers ][ half, 4  ][ spectrum of 4,096 values,  16 ]
+    3 samples    [ powers ][ half, 4  ][ spectrum of 4,096 samples, 16 ]
+
+A spectrum of 4,096 values is joined from those of its even and its odd values: the tables of the transform stay at
+2,048 (6 kB, and not 11) and no step needs more than its input beside its output.
+
+Decimation. The envelope's rate is the lowest power-of-two part of the sample rate that is 1,500 Hz and more, which
+leaves some 500 Hz free of mirror images: three harmonics of any bearing line of a machine at 1,500 1/min. The low
+band's is twice that, 3,000 Hz and more, so that velocity up to 1,000 Hz needs no values near its end. 32,768 samples
+at 26,667 Hz give lines 0.8 Hz apart in both.
+"""
+
+import math
+from array import array
+
+from micropython import const
+
+from . import kernels, streams, tables
+from .fft import RFFT, SIGN32
+from .lines import droop, shaft_speed
+
+BLOCK = const(512)
+
+_KEPT = const(4096)
+_HALF = const(2048)
+_ENVELOPE = const(2048)
+_LOW = const(4096)
+_SETTLED = const(64)  # four times the longest decimation fills the decimators of fourth order
+_PEAKS = const(8)
+_BANDS = const(8)
+_FRACTION = const(20)  # bits behind the point of kurtosis and skew
+_ENVELOPE_RATE = const(1500)
+_SHORTEST_S = 0.5  # a velocity from 10 Hz needs at least five periods
+_ROOT_HALF = const(46341)  # sqrt(1/2) in Q16
+_ENERGY = 16 / 3  # 2 / (3/8): both sides of the spectrum, and the mean square of the Hann window
+_TOP = 0.4  # of the low band's rate: above, what the decimator lets through of the mirror images counts
+
+
+class Measurement:
+    """A measurement of n samples taken at about rate_hz. All buffers are made here: 38 kB, the code not counted.
+
+    n: a power of two; None for as many as the spectra hold, 4,096 ... 32,768 after the rate. Fewer, down to a 32nd,
+    give the same features at a coarser resolution; velocity is None under half a second.
+    band: the envelope's band-pass, Hz; its upper end is moved down to 0.45 of the rate.
+    nominal_hz: the shaft's speed as configured, turns a second; None to look for it.
+    slowest_hz: where velocity begins: 10, or 2 for a machine below 600 1/min (ISO 20816-3, 4.2.2).
+    Raises ValueError.
+
+    `target`, `at` and `left` say where the next samples go; tell `take` how many came. After `finish`:
+    rms_g, peak_g (about the mean), crest, kurtosis (3 for noise), skew; velocity_mm_s (RMS) or None; envelope_g (RMS
+    of the rectified band); peaks: up to 8 lines of the first 4,096 samples, flat as Hz, g, Hz ...; bands: RMS in g of
+    the 8 octaves below half the rate, the lowest first; minimum, maximum (raw). `samples`: the kept samples.
+    """
+
+    def __init__(self, rate_hz, band=(2000, 5000), n=None, nominal_hz=None, slowest_hz=10):
+        rate = int(rate_hz)
+        if not 1000 <= rate <= 100000:
+            raise ValueError("measurement: expected a rate from 1000 to 100000 Hz, found {}".format(rate_hz))
+        decimation = 16
+        while decimation > 2 and rate < _ENVELOPE_RATE * decimation:
+            decimation >>= 1
+        full = _ENVELOPE * decimation
+        self.n = n = n or full
+        if n & (n - 1) or n > full or n < full >> 5 or n < 2 * BLOCK:
+            raise ValueError(
+                "measurement: expected a power of two from {} to {} samples, found {}".format(
+                    max(full >> 5, 2 * BLOCK), full, n
+                )
+            )
+        low, high = band
+        high = min(high, 0.45 * rate)
+        if not 0.01 * rate <= low < high:
+            raise ValueError(
+                "measurement: expected an envelope band from {} to {} Hz, found {} to {}".format(
+                    int(0.01 * rate), int(0.45 * rate), band[0], band[1]
+                )
+            )
+        self.decimation = decimation
+        self.stretch = full // n  # bins that a line is wide because there are fewer samples
+        self.target = self.samples = array("h", bytes(2 * min(n, _KEPT)))
+        self.at = 0
+        self.left = n
+        arena = array("h", bytes(2 * 12 * 1024))
+        view = memoryview(arena)
+        self._arena = arena
+        self.powers = view[:_ENVELOPE]
+        self._scratch = view[_ENVELOPE : 2 * _ENVELOPE]
+        self._low = view[2 * _ENVELOPE : 2 * _ENVELOPE + _LOW]
+        self._upper = view[2 * _ENVELOPE + _LOW :]
+        self._spectrum = view[2 * _ENVELOPE :]  # the low band and what is above it, once both are used up
+        self._fft = RFFT(_HALF)
+        self._sums = array("i", bytes(4 * 12))
+        self._totals = array("i", bytes(4 * 13))
+        self._form = array("i", bytes(4 * 8))
+        self._best = array("i", bytes(4 * 2 * _PEAKS))
+        self._split = split = array("i", bytes(4 * 39))
+        split[0] = BLOCK
+        split[1] = SIGN32
+        split[8] = decimation >> 1
+        places = 0
+        while 1 << places < decimation:
+            places += 1
+        split[2] = 4 * (places - 1)
+        split[3] = 3 * places
+        split[4], split[5], split[6] = _second_order(int(low) * 4096 // rate, 1)
+        split[7], split[9], split[10] = _second_order(int(high) * 4096 // rate, -1)
+        self._low_address = kernels.address(self._low)
+        self._block_address = kernels.address(self._upper)
+        self._kept_address = kernels.address(self.samples)
+        self._gains = array("H", (int(4096 * droop(k / _LOW, decimation >> 1, 4) + 0.5) for k in range(0, 1857, 64)))
+        self.slowest_hz = slowest_hz
+        self.nominal_hz = nominal_hz
+        self.bands = [0.0] * _BANDS
+        self.peaks = []
+        self.minimum = self.maximum = 0
+        self.rms_g = self.peak_g = self.crest = self.kurtosis = self.skew = self.envelope_g = 0.0
+        self.velocity_mm_s = None
+        self.line_hz = self.line_g = 0.0
+        self.shaft_hz = None
+        self.shaft_confidence = 0.0
+        self.begin()
+
+    def begin(self):
+        """Forget the last measurement; the next sample is the first."""
+        for i in range(11, 39):
+            self._split[i] = 0
+        totals = self._totals
+        for i in range(10):
+            totals[i] = 0
+        totals[10] = 0x7FFF
+        totals[11] = -0x8000
+        totals[12] = SIGN32
+        self.target = self.samples
+        self.at = 0
+        self.left = BLOCK
+        self._done = 0
+
+    def take(self, count):
+        """`count` samples, at most `left`, were put into `target` from `at` on; returns how many are still wanted.
+
+        Allocates nothing. A full block is worked in at once: 5 ms on an RP2040.
+        """
+        self.at += count
+        self.left -= count
+        if self.left == 0:
+            self._block()
+        return self.n - self._done - (BLOCK - self.left if self.left else 0)
+
+    def _block(self):
+        split = self._split
+        if self._done == 0:
+            self._settle(self.samples[0])
+        kept = self._done < len(self.samples)
+        source = self._kept_address + 2 * self._done if kept else self._block_address
+        kernels.moments(source, BLOCK, self._sums)
+        streams.accumulate(self._sums, self._totals)
+        streams.split(source, self._low_address, self._scratch, split)
+        self._done += BLOCK
+        if self._done < len(self.samples):
+            self.at = self._done
+        else:
+            self.target = self._upper
+            self.at = 0
+        self.left = BLOCK if self._done < self.n else 0
+
+    def _settle(self, value):
+        """Bring the filters to where they stand when every sample so far was `value`: gravity is then no step."""
+        split = self._split
+        split[11] = split[12] = value
+        for i in range(_SETTLED):
+            self._upper[i] = value
+        split[0] = _SETTLED
+        streams.split(self._block_address, self._low_address, self._scratch, split)
+        split[0] = BLOCK
+        for i in range(33, 39):
+            split[i] = 0
+
+    def finish(self, ug_per_lsb, rate_hz):
+        """Work out everything but the lines, from n samples of ug_per_lsb micro-g at the measured rate_hz.
+
+        Leaves the envelope's powers for `dsp.lines`: 1,024 words, bin k at k * line_hz.
+        Raises ValueError when samples are missing.
+        """
+        if self._done < self.n:
+            raise ValueError("measurement: {} of {} samples".format(self._done, self.n))
+        self._statistics(ug_per_lsb)
+        self._envelope(ug_per_lsb, rate_hz)
+        self._velocity(ug_per_lsb, rate_hz)
+        self._raw(ug_per_lsb, rate_hz)
+
+    def stage(self):
+        """The whole numbers behind the sums, and the filters' and decimators' constants and last state, as a tuple."""
+        return tuple(self._totals[:12]) + tuple(self._split[2:])
+
+    def _statistics(self, ug_per_lsb):
+        n = self.n
+        t = self._totals
+        one = t[0]
+        two = t[1] + (t[2] << 15)
+        three = t[3] + (t[4] << 15) + (t[5] << 30)
+        four = t[6] + (t[7] << 15) + (t[8] << 30) + (t[9] << 45)
+        self.minimum = t[10]
+        self.maximum = t[11]
+        # Central moments without a division, as in features.py: n**2, n**3 and n**4 times the moment.
+        second = n * two - one * one
+        third = n * n * three - 3 * n * one * two + 2 * one * one * one
+        fourth = n * n * (n * four - 4 * one * three) + one * one * (6 * n * two - 3 * one * one)
+        root = math.sqrt(second)
+        peak = max(n * self.maximum - one, one - n * self.minimum)
+        g = ug_per_lsb * 1e-6 / n
+        self.rms_g = root * g
+        self.peak_g = peak * g
+        self.crest = self.kurtosis = self.skew = 0.0
+        if second:
+            self.crest = peak / root
+            self.kurtosis = ((fourth << _FRACTION) // (second * second)) / (1 << _FRACTION)
+            self.skew = ((third << _FRACTION) // second) / (1 << _FRACTION) / root
+
+    def _taper(self, source, out, count, stride, first):
+        """Window `count` values about the mean that _measure found into out, and fill it up to 2,048 with zeros."""
+        form = self._form
+        form[0] = count
+        form[4] = stride
+        form[5] = first
+        streams.taper(source, out, tables.SINE, form)
+        for i in range(count, _HALF):
+            out[i] = 0
+
+    def _center(self, mean, largest):
+        """Tell _taper the mean, and that no value lies farther from it than `largest`; returns the left shift.
+
+        The shift makes the values fill 16 bits; it is a right one for 17 bits, at one rail with the mean at the other.
+        """
+        left = 14
+        while left >= 0 and largest << left > 0x7FFF:
+            left -= 1
+        form = self._form
+        form[1] = mean
+        form[2] = 15 - left
+        form[3] = 1 << (14 - left)
+        return left
+
+    def _envelope(self, ug_per_lsb, rate_hz):
+        count = _ENVELOPE // self.stretch
+        envelope = self._scratch
+        s = self._split
+        self.envelope_g = math.sqrt((s[37] + s[38] * 32768.0) / count) * ug_per_lsb * 1e-6
+        mean = s[35] // count
+        left = self._center(mean, max(mean, s[36] - mean))
+        form = self._form
+        form[6] = 4096 // count
+        self._taper(envelope, envelope, count, 1, 0)
+        exponent = self._fft.run(envelope, self._upper) + left
+        form[0] = SIGN32
+        form[1] = shift = streams.span(self._upper, 1, _ENVELOPE >> 1, form) + 1
+        streams.powers(self._upper, _ENVELOPE >> 1, form)
+        self.powers[:] = self._upper[:_ENVELOPE]
+        self.line_hz = rate_hz / self.decimation / _ENVELOPE
+        # a line's amplitude is 4 * |X| / n under the Hann window (2 for the two sides, 2 for the window)
+        self.line_g = 4e-6 * ug_per_lsb / count * 2.0 ** (shift - exponent)
+
+    def _pair(self, values, count):
+        """The spectrum of 4,096 values about the mean of all samples; returns its exponent.
+
+        Neither the kept samples nor the low band reach beyond the extremes of all samples.
+        """
+        mean = (2 * self._totals[0] + self.n) // (2 * self.n)
+        left = self._center(mean, max(self.maximum - mean, mean - self.minimum))
+        form = self._form
+        form[6] = 2 * _HALF * 2 // count
+        half = count >> 1
+        self._taper(kernels.address(values) + 2, self._scratch, half, 2, form[6] >> 1)
+        odd = self._fft.run(self._scratch, self._upper)
+        self._taper(values, self._scratch, half, 2, 0)
+        even = self._fft.run(self._scratch, self._low)
+        exponent = min(even, odd)
+        form[0] = SIGN32
+        form[1] = even - exponent
+        form[2] = odd - exponent
+        streams.join(self._low, self._upper, tables.SINE, form)
+        return exponent + left
+
+    def _velocity(self, ug_per_lsb, rate_hz):
+        """RMS velocity from slowest_hz to 1,000 Hz: the acceleration's bins, each divided by its frequency.
+
+        Leaves the powers of velocity at the lowest 1,024 bins, from which the shaft's speed is read.
+        """
+        low_rate = rate_hz / (self.decimation >> 1)
+        width = low_rate / _LOW
+        count = _LOW // self.stretch
+        exponent = self._pair(self._low, count)
+        form = self._form
+        first = max(1, int(self.slowest_hz / width + 0.5))
+        last = int(min(1000.0, _TOP * low_rate) / width + 0.5) + 1
+        form[1] = shift = streams.span(self._spectrum, first, last, form)
+        form[2] = first
+        form[3] = last
+        streams.integrate(self._spectrum, self._gains, form)
+        form[1] = again = streams.span(self._spectrum, first, last, form)
+        streams.energy(self._spectrum, first, last, form)
+        square = (form[2] + form[3] * 32768.0) * _ENERGY
+        scale = 2.0 ** (shift + again - exponent - 12) / count * ug_per_lsb * 9.80665e-3 / (2 * math.pi * width)
+        self.velocity_mm_s = math.sqrt(square) * scale if count / low_rate >= _SHORTEST_S else None
+        form[1] = again + 1
+        streams.powers(self._spectrum, _LOW >> 2, form)
+        self.shaft_hz, self.shaft_confidence = shaft_speed(
+            self._spectrum, first, _LOW >> 2, width, self.stretch, self.nominal_hz
+        )
+
+    def _raw(self, ug_per_lsb, rate_hz):
+        """Bands and peaks of the kept samples."""
+        kept = len(self.samples)
+        exponent = self._pair(self.samples, kept)
+        form = self._form
+        spectrum = self._spectrum
+        kernels.strongest(spectrum, _LOW >> 1, form, self._best)
+        g = ug_per_lsb * 1e-6 / kept * 2.0**-exponent
+        self._lines(4 * g, rate_hz / _LOW)
+        last = _LOW >> 1
+        for i in range(_BANDS - 1, -1, -1):
+            form[1] = shift = streams.span(spectrum, last >> 1, last, form)
+            streams.energy(spectrum, last >> 1, last, form)
+            self.bands[i] = math.sqrt((form[2] + form[3] * 32768.0) * _ENERGY) * g * 2.0**shift
+            last >>= 1
+
+    def _lines(self, amplitude, width):
+        """Frequency and amplitude of the strongest bins; under the Hann window as features.py derives it.
+
+        A short measurement's line is `stretch` bins wide: its neighbours are looked at so far away.
+        """
+        best = self._best
+        far = _LOW // len(self.samples)
+        del self.peaks[:]
+        for i in range(_PEAKS):
+            if not best[i]:
+                break
+            k = best[_PEAKS + i]
+            here = self._magnitude(k)
+            below = self._magnitude(k - far)
+            above = self._magnitude(k + far)
+            ratio = max(below, above) / here
+            d = min(max((2 * ratio - 1) / (ratio + 1), 0.0), 0.5)
+            turn = math.pi * d
+            if d > 1e-3:
+                here *= turn * (1 - d * d) / math.sin(turn)
+            self.peaks.append((k + (d if above >= below else -d) * far) * width)
+            self.peaks.append(here * amplitude)
+
+    def _magnitude(self, k):
+        if not 0 < k < _LOW >> 1:
+            return 0.0
+        real = float(streams.word(self._spectrum, 2 * k, self._form))
+        imaginary = float(streams.word(self._spectrum, 2 * k + 1, self._form))
+        return math.sqrt(real * real + imaginary * imaginary)
+
+
+def _turn(step):
+    """(sin, cos) in Q16 of step/4096 of a turn, step up to half a turn; integers, the same on every board."""
+    table = tables.SINE
+    rest = step if step <= 1024 else 2048 - step
+    sine = table[2 * rest] | table[2 * rest + 1] << 8
+    rest = 1024 - rest
+    cosine = table[2 * rest] | table[2 * rest + 1] << 8
+    return sine, cosine if step <= 1024 else -cosine
+
+
+def _second_order(step, sign):
+    """(b, -a1, -a2) in Q13 of a Butterworth filter of second order with its edge at step/4096 of the rate.
+
+    sign 1 a high-pass, -1 a low-pass; the bilinear transform, Q = 1/sqrt(2).
+    """
+    sine, cosine = _turn(step)
+    alpha = sine * _ROOT_HALF >> 16
+    whole = 65536 + alpha
+    b = ((65536 + sign * cosine) * 4096 + whole // 2) // whole
+    return b, 2 * cosine * 8192 // whole, -(65536 - alpha) * 8192 // whole

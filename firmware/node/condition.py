@@ -1,0 +1,58 @@
+"""Keeps on flash what the diagnosis learned: the baseline, also when it is half learned, and the running hours.
+
+The file is written after each measurement that taught something, and once a running hour afterwards: some 24 small
+writes a day, which wear no flash out.
+"""
+
+import json
+
+from node import store
+
+_HOUR_S = 3600
+
+
+class Condition:
+    """diagnosis: of dsp.diagnosis, with its baseline."""
+
+    def __init__(self, diagnosis, path="/condition.json"):
+        self._diagnosis = diagnosis
+        self._path = path
+        self._saved_s = 0.0
+        self._learned = diagnosis.baseline.learned
+
+    def restore(self):
+        """Take back what an earlier run saved; returns what was wrong with the file, or None.
+
+        A file that is no good is left alone until there is something better: the node then learns anew.
+        """
+        diagnosis = self._diagnosis
+        try:
+            with open(self._path) as file:
+                state = json.load(file)
+            hours = state["hours"]
+            if type(hours) not in (int, float) or not 0 <= hours < 1e6:
+                raise ValueError
+            diagnosis.restore(state["baseline"])
+        except OSError:
+            return None
+        except (ValueError, KeyError, TypeError, MemoryError):
+            return "{}: not what a node saved: learning anew".format(self._path)
+        diagnosis.running_s = self._saved_s = hours * _HOUR_S
+        self._learned = diagnosis.baseline.learned
+        return None
+
+    def keep(self):
+        """Save if the last measurement taught something, or another hour has run; returns whether it did.
+
+        Raises OSError when flash can't be written.
+        """
+        diagnosis = self._diagnosis
+        if self._learned and diagnosis.running_s - self._saved_s < _HOUR_S:
+            return False
+        if not self._learned and diagnosis.running_s == self._saved_s:
+            return False
+        state = {"baseline": diagnosis.baseline.state(), "hours": diagnosis.running_s / _HOUR_S}
+        store.replace(self._path, json.dumps(state).encode())
+        self._saved_s = diagnosis.running_s
+        self._learned = diagnosis.baseline.learned
+        return True

@@ -1,0 +1,346 @@
+"""Runs the device's own analysis over recordings: on MicroPython's unix port, or on an emulated or real board.
+
+Nothing is computed here: a recording is cut into measurements, turned into the sensor's whole numbers, and handed to
+`firmware/dsp`; what comes back is what a node would have said after each.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quaver.errors import QuaverError
+from quaver.payload import payload
+from quaver.recordings import Recording
+
+UG_PER_LSB = 488  # of the IIS3DWB at +-16 g; a louder recording is given coarser steps instead of being clipped
+_FASTEST_HZ = 30000.0  # a recording sampled faster is brought to the sensor's rate
+_SENSOR_HZ = 26667.0
+_FULL = 32767
+FAULTS = ("outer race", "inner race", "ball", "cage")
+LEVELS = ("ok", "warning", "alarm")
+STATES = ("stopped", "learning", "watching")
+
+
+class AnalysisError(QuaverError):
+    """Settings or a recording that the device's analysis can't take."""
+
+    exit_code = 9
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a node would be configured with. rpm None: look for the speed. bearing: a name of the library, the four
+    ratios BPFO, BPFI, BSF, FTF, or its geometry as a mapping; None searches no lines. band: of the envelope, Hz.
+    learn: measurements that make the baseline; group and mounting: of ISO 20816-3, None for no absolute limits.
+    """
+
+    rpm: float | None = None
+    bearing: str | tuple[float, ...] | dict[str, float] | None = None
+    band: tuple[float, float] = (2000.0, 5000.0)
+    learn: int = 10
+    group: int | None = None
+    mounting: str = "rigid"
+    count: int = 2
+    of: int = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One measurement: its features with units as firmware/dsp/measurement.py gives them, and what was made of it."""
+
+    index: int
+    features: dict[str, Any]
+    state: str
+    level: str
+    causes: dict[str, int]
+    fault: str | None
+    line: str | None
+    margin_db: float
+    abstained: str
+    zone: str | None
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+
+# Runs on the device. `one` reads the samples of a measurement from a stream, block by block, as a node does.
+PROGRAM = """
+import json
+from dsp.baseline import Baseline
+from dsp.diagnosis import Diagnosis
+from dsp.lines import LINES, Lines
+from dsp.measurement import Measurement
+
+class Analysis:
+    def __init__(self, s):
+        from dsp import bearings, zones
+        self.nominal = s["rpm"] / 60 if s["rpm"] else None
+        self.measurement = Measurement(
+            s["rate"], s["band"], s["n"], self.nominal, 2 if s["rpm"] and s["rpm"] < 600 else 10
+        )
+        given = s["bearing"]
+        self.lines = Lines(bearings.ratios({"ratios": given} if isinstance(given, list) else given)) if given else None
+        self.baseline = Baseline(s["learn"])
+        if s["baseline"]:
+            self.baseline.restore(s["baseline"])
+        limits = zones.limits(s["group"], s["mounting"]) if s["group"] else None
+        self.zone = zones.zone
+        self.diagnosis = Diagnosis(self.baseline, limits, s["count"], s["of"])
+        self.rate = s["rate"]
+
+    def one(self, source, ug, clipped):
+        m = self.measurement
+        m.begin()
+        wanted = m.n
+        while wanted:
+            source.readinto(memoryview(m.target)[m.at : m.at + m.left])
+            wanted = m.take(m.left)
+        m.finish(ug, self.rate)
+        lines = self.lines if m.shaft_hz else None
+        if lines:
+            lines.run(m)
+        d = self.diagnosis
+        d.run(m, lines, m.n / self.rate, not clipped)
+        velocity = m.velocity_mm_s
+        answer = {
+            "features": {
+                "rms_g": m.rms_g, "peak_g": m.peak_g, "crest": m.crest, "kurtosis": m.kurtosis, "skew": m.skew,
+                "velocity_mm_s": velocity, "envelope_g": m.envelope_g, "peaks": m.peaks, "bands_g": m.bands,
+                "shaft_hz": m.shaft_hz, "shaft_confidence": m.shaft_confidence, "samples": m.n,
+                "clipped": clipped, "stuck": m.minimum == m.maximum,
+            },
+            "state": d.state, "level": d.level, "causes": d.causes, "fault": d.fault,
+            "line": None if d.line is None else LINES[d.line], "margin_db": d.margin_db, "abstained": d.abstained,
+            "zone": "ABCD"[self.zone(velocity, d.zones)] if d.zones and velocity is not None else None,
+            "lines": [],
+        }
+        for i in range(4) if lines else ():
+            answer["lines"].append({
+                "name": LINES[i], "hz": lines.hz[i], "g": lines.g[i], "score": lines.score[i],
+                "heights": lines.heights[3 * i : 3 * i + 3],
+            })
+        return json.dumps(answer)
+"""
+
+_SERVE = """
+import io, sys
+from binascii import a2b_base64
+try:
+    analysis = Analysis(json.loads(sys.stdin.readline()))
+except ValueError as error:
+    print("refused", error)
+    sys.exit()
+print(json.dumps(None))
+while True:
+    line = sys.stdin.readline()
+    if not line:
+        break
+    ug, clipped, data = line.split(" ")
+    if ug == "baseline":
+        print(json.dumps(analysis.baseline.state()))
+    else:
+        print(analysis.one(io.BytesIO(a2b_base64(data)), int(ug), clipped == "1"))
+"""
+
+
+class _Runner(Protocol):
+    def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any: ...
+
+    def baseline(self) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+class _Unix:
+    """The unix port in a process of its own."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._process = subprocess.Popen(
+            [Path(sys.executable).with_name("micropython"), "-X", "heapsize=2m", "-c", PROGRAM + _SERVE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "MICROPYPATH": f"{payload('firmware')}:.frozen"},
+        )
+        self._ask(json.dumps(settings))
+
+    def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any:
+        return self._ask(f"{ug} {int(clipped)} {base64.b64encode(samples.tobytes()).decode()}")
+
+    def baseline(self) -> Any:
+        return self._ask("baseline 0 -")
+
+    def _ask(self, line: str) -> Any:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        answer = self._process.stdout.readline()
+        if answer.startswith("refused "):
+            raise AnalysisError(answer.removeprefix("refused ").strip())
+        try:
+            return json.loads(answer)
+        except ValueError:
+            rest = (answer + self._process.stdout.read()).strip().splitlines() or ["it ended"]
+            raise AnalysisError(f"the device's code failed: {rest[-1]}: report it with the recording") from None
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class _OnBoard:
+    """Any board behind quaver.emulator.board: the samples travel as a file."""
+
+    _FILE = "/analyze.bin"
+
+    def __init__(self, where: str, settings: dict[str, Any]) -> None:
+        from quaver.build import firmware_files
+        from quaver.emulator.board import Setup, open_board
+
+        files = dict(firmware_files({"rp2040:": "pico_w"}.get(where, "unix")))
+        files.pop("main.py")  # the board is to analyse, not to be a node
+        self._board = open_board(where, Setup(files=files))
+        try:
+            self._board.exec(PROGRAM)
+            refused = self._board.exec(
+                f"try:\n analysis = Analysis(json.loads({json.dumps(settings)!r}))\n"
+                "except ValueError as error:\n print(error)\n"
+            )
+        except BaseException:
+            self._board.stop()
+            raise
+        if refused.strip():
+            self._board.stop()
+            raise AnalysisError(refused.strip())
+
+    def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any:
+        self._board.put(self._FILE, samples.tobytes())
+        code = f"with open({self._FILE!r}, 'rb') as source:\n print(analysis.one(source, {ug}, {clipped}))\n"
+        return json.loads(self._board.exec(code, timeout=300.0))
+
+    def baseline(self) -> Any:
+        return json.loads(self._board.exec("print(json.dumps(analysis.baseline.state()))"))
+
+    def close(self) -> None:
+        self._board.stop()
+
+
+class Analysis:
+    """A node's analysis that remembers, so several recordings in turn are one machine's life.
+
+    where: "unix:" (the quick one), "rp2040:". rate_hz: of all recordings it is given. samples: of one measurement.
+    baseline: what an earlier one's `baseline()` gave. Raises AnalysisError for settings the device refuses.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        rate_hz: float,
+        *,
+        samples: int | None = None,
+        baseline: dict[str, Any] | None = None,
+        where: str = "unix:",
+    ) -> None:
+        self.rate_hz = rate_hz
+        self.samples = full_length(rate_hz) if samples is None else samples
+        given = {**asdict(settings), "rate": rate_hz, "n": self.samples, "baseline": baseline}
+        self._runner: _Runner = _Unix(given) if where == "unix:" else _OnBoard(where, given)
+        self._index = 0
+
+    def run(self, acceleration: NDArray[np.floating[Any]]) -> Verdict:
+        """One measurement of `samples` values in g."""
+        steps = acceleration * 1e6
+        ug = max(UG_PER_LSB, int(np.ceil(np.abs(steps).max() / _FULL)))
+        whole = np.clip(np.round(steps / ug), -_FULL, _FULL).astype(np.int16)
+        answer = self._runner.one(whole, ug, clipped(acceleration))
+        answer["state"] = STATES[answer["state"]]
+        answer["level"] = LEVELS[answer["level"]]
+        answer["fault"] = None if answer["fault"] is None else FAULTS[answer["fault"]]
+        self._index += 1
+        return Verdict(index=self._index - 1, **answer)
+
+    def baseline(self) -> dict[str, Any]:
+        """What was learned so far, for another analysis."""
+        result: dict[str, Any] = self._runner.baseline()
+        return result
+
+    def close(self) -> None:
+        self._runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def full_length(rate_hz: float) -> int:
+    """Samples of a whole measurement at that rate, as firmware/dsp/measurement.py chooses them."""
+    decimation = 16
+    while decimation > 2 and int(rate_hz) < 1500 * decimation:
+        decimation //= 2
+    return 2048 * decimation
+
+
+def clipped(acceleration: NDArray[np.floating[Any]]) -> bool:
+    """Whether the recorder ran into its rails: its largest value stands there three times in a row or more."""
+    top = np.abs(acceleration) >= np.abs(acceleration).max()
+    runs = top[2:] & top[1:-1] & top[:-2]
+    return bool(runs.any() and np.ptp(acceleration) > 0)
+
+
+def prepare(recording: Recording) -> tuple[float, int, list[NDArray[np.float32]]]:
+    """(rate, samples of a measurement, the measurements in g) of a recording's first axis.
+
+    A file of records gives one measurement a record. One sampled at more than 30 kHz is brought to 26,667 Hz.
+    Raises AnalysisError if it is shorter than a 32nd of a measurement.
+    """
+    signal = recording.acceleration[:, 0]
+    rate = recording.rate_hz
+    each = recording.record_samples or len(signal)
+    pieces = [signal[i : i + each] for i in range(0, len(signal) - each + 1, each)]
+    if rate > _FASTEST_HZ:
+        from fractions import Fraction
+
+        from scipy.signal import resample_poly
+
+        ratio = Fraction(_SENSOR_HZ / rate).limit_denominator(400)
+        pieces = [resample_poly(piece, ratio.numerator, ratio.denominator).astype(np.float32) for piece in pieces]
+        rate = rate * ratio.numerator / ratio.denominator
+    full = full_length(rate)
+    count = full
+    while count > len(pieces[0]):
+        count //= 2
+    least = max(full // 32, 1024)
+    if count < least:
+        raise AnalysisError(f"{recording.name}: {len(pieces[0])} samples at {rate:g} Hz: expected at least {least}")
+    blocks = [piece[i : i + count] for piece in pieces for i in range(0, len(piece) - count + 1, count)]
+    return rate, count, blocks
+
+
+def analyze(recording: Recording, analysis: Analysis) -> Iterator[Verdict]:
+    """The verdict after each measurement of a recording. Raises AnalysisError if it does not suit the analysis."""
+    rate, _, _ = prepare(recording)
+    if abs(rate / analysis.rate_hz - 1) > 1e-3:
+        raise AnalysisError(f"{recording.name}: sampled at {rate:g} Hz, the others at {analysis.rate_hz:g} Hz")
+    _, count, blocks = prepare(recording)
+    if count != analysis.samples:
+        raise AnalysisError(f"{recording.name}: gives {count} samples a measurement, the others {analysis.samples}")
+    for block in blocks:
+        yield analysis.run(block)

@@ -1,0 +1,36 @@
+"""Measurements of signals that try to overflow the engine, and the whole numbers that it makes of them.
+
+Runs on any board that has `dsp`, beside dsp_hostile.py, whose signals it takes: a 32-bit chip must give the numbers of
+a 64-bit host.
+"""
+
+import dsp_hostile
+
+
+def stages(rate_hz, n):
+    """[name, stage, checksums of the envelope's powers, of the velocity's and of the spectrum] for each signal."""
+    from dsp import kernels
+    from dsp.measurement import Measurement
+
+    measurement = Measurement(rate_hz, (rate_hz // 10, rate_hz // 3), n)
+    result = []
+    for name, block in dsp_hostile.blocks(n):
+        samples = memoryview(block)
+        measurement.begin()
+        at = 0
+        wanted = n
+        while wanted:
+            count = measurement.left
+            measurement.target[measurement.at : measurement.at + count] = samples[at : at + count]
+            at += count
+            wanted = measurement.take(count)
+        sums = [x & 0xFFFFFFFF for x in measurement.stage()]  # integrators run round
+        measurement._statistics(488)
+        measurement._envelope(488, rate_hz)
+        envelope = kernels.checksum(measurement.powers, 1024)
+        measurement._velocity(488, rate_hz)
+        velocity = kernels.checksum(measurement._spectrum, 1024)
+        measurement._raw(488, rate_hz)
+        spectrum = kernels.checksum(measurement._spectrum, 4096)
+        result.append([name, sums, envelope, velocity, spectrum, list(measurement._best[8:])])
+    return result

@@ -1,0 +1,302 @@
+"""Bearings, zones, the baseline and the verdict, on the real MicroPython."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+RATIOS = """
+from dsp import bearings
+answers = []
+for given in argument:
+    try:
+        answers.append(bearings.ratios(given))
+    except ValueError as error:
+        answers.append(str(error))
+print(json.dumps(answers))
+"""
+
+
+def test_bearings_by_name_geometry_and_ratios(micropython: Run) -> None:
+    """The SKF 6205's ratios as Case Western Reserve University states them, PRONOSTIA's as FEMTO-ST does."""
+    skf = [3.5848, 5.4152, 2.3567, 0.39828]
+    by_name, by_geometry, by_ratios, pronostia = micropython(
+        RATIOS,
+        argument=["6205", {"balls": 9, "ball_mm": 7.94, "pitch_mm": 39.04}, {"ratios": skf}, "PRONOSTIA"],
+    )
+    assert by_name == pytest.approx(skf, rel=1e-3)
+    assert by_geometry == by_name
+    assert by_ratios == skf
+    assert pronostia == pytest.approx([5.61, 7.39, 3.59, 0.43], abs=0.005)
+
+
+def test_every_bearing_of_the_library_passes_the_check_of_ratios(micropython: Run) -> None:
+    got = micropython("""
+from dsp import bearings
+for geometry in bearings.LIBRARY.values():
+    bearings.check_ratios(*bearings.from_geometry(*geometry))
+print(len(bearings.LIBRARY))
+""")
+    assert got >= 10
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("6299", "bearing 6299: not in the library"),
+        (7, "bearing: expected a name"),
+        ({"balls": 9, "ball_mm": 39.04, "pitch_mm": 7.94}, "bearing: 9 balls of 39.04 mm do not fit"),
+        ({"balls": 30, "ball_mm": 7.94, "pitch_mm": 39.04}, "bearing: 30 balls of 7.94 mm do not fit"),
+        ({"balls": 9, "ball_mm": 7.94}, "bearing: expected four numbers"),
+        ({"balls": 9, "ball_mm": 7.94, "pitch_mm": 39.04, "angle": 3}, "bearing.angle: unknown key"),
+        ({"balls": 9.5, "ball_mm": 7.94, "pitch_mm": 39.04}, "bearing.balls: expected 3 to 60"),
+        ({"ratios": [5.4152, 3.5848, 2.3567, 0.39828]}, "bearing: BPFO 5.4152 and BPFI 3.5848"),
+        ({"ratios": [3.5848, 5.1152, 2.3567, 0.39828]}, "bearing: BPFO 3.5848 and BPFI 5.1152"),
+        ({"ratios": [3.5848, 5.4152, 4.7134, 0.39828]}, "bearing: BSF 4.7134: expected 2.357"),
+        ({"ratios": [3.5848, 5.4152, 2.3567, 0.4983]}, "bearing: FTF 0.4983: expected BPFO / balls, 0.3983"),
+        ({"ratios": [3.5848, 5.4152, 2.3567]}, "bearing.ratios: expected BPFO, BPFI, BSF and FTF"),
+        ({"ratios": [3.5848, 5.4152, 2.3567, "0.4"]}, "bearing: expected four numbers"),
+    ],
+)
+def test_a_mistake_in_a_bearing_is_told(micropython: Run, given: Any, said: str) -> None:
+    (answer,) = micropython(RATIOS, argument=[given])
+    assert isinstance(answer, str)
+    assert answer.startswith(said)
+
+
+def test_zones(micropython: Run) -> None:
+    got = micropython("""
+from dsp import zones
+answers = [zones.zone(v, zones.limits(2, "rigid")) for v in (0.0, 1.4, 1.41, 2.8, 4.5, 4.6)]
+answers += [zones.zone(7.2, zones.limits(group, mounting)) for group in (1, 2) for mounting in ("rigid", "flexible")]
+try:
+    zones.limits(3, "rigid")
+except ValueError as error:
+    answers.append(str(error))
+print(json.dumps(answers))
+""")
+    assert got[:6] == [0, 0, 1, 1, 2, 3]
+    assert got[6:10] == [3, 2, 3, 3]
+    assert got[10] == "machine: expected group 1 or 2, rigid or flexible, found 3 rigid"
+
+
+# A machine made of numbers: `measured` gives what measurement and lines would say.
+MACHINE = """
+from dsp.baseline import FEATURES, Baseline
+from dsp.diagnosis import Diagnosis
+class Measured:
+    crest, kurtosis, stretch, shaft_confidence = 4.0, 3.0, 1, 0.9
+    rms_g, envelope_g, velocity_mm_s = 0.3, 0.1, 1.0
+class Lines:
+    def __init__(self):
+        self.g, self.score = [0.001] * 4, [0.0] * 4
+def measured(**changes):
+    m = Measured()
+    for key, value in changes.items():
+        setattr(m, key, value)
+    return m
+def lines(**strength):
+    found = Lines()
+    for i, name in enumerate(("bpfo", "bpfi", "bsf2", "ftf")):
+        if name in strength:
+            found.score[i] = strength[name]
+            found.g[i] = 0.001 * strength[name]
+    return found
+def learned(**settings):
+    baseline = Baseline(5)
+    diagnosis = Diagnosis(baseline, **settings)
+    for wobble in (1.0, 1.02, 0.98, 1.01, 0.97):
+        diagnosis.run(measured(rms_g=0.3 * wobble, envelope_g=0.1 * wobble, velocity_mm_s=wobble), lines(), 60)
+    return diagnosis
+def told(d):
+    return [d.state, d.level, sorted(d.causes), d.fault, d.abstained]
+"""
+
+
+def test_learning_then_watching(micropython: Run) -> None:
+    got = micropython(
+        MACHINE
+        + """
+baseline = Baseline(3)
+d = Diagnosis(baseline)
+answers = []
+for rms in (0.30, 0.9, 0.29, 0.31, 0.9, 0.9, 0.31, 0.31):
+    d.run(measured(rms_g=rms), lines(), 60)
+    answers.append(told(d)[:3])
+print(json.dumps([answers, baseline.median[0], baseline.limits(0), d.running_s]))
+"""
+    )
+    states, median, (warning, alarm), running = got
+    # one odd measurement among the three that teach does not move the median
+    assert median == pytest.approx(0.30)
+    assert (warning, alarm) == (pytest.approx(0.48), pytest.approx(0.75))
+    assert [state for state, _, _ in states] == [1, 1, 1, 2, 2, 2, 2, 2]
+    assert [level for _, level, _ in states] == [0, 0, 0, 0, 0, 2, 2, 0]
+    assert states[5][2] == ["rms"]
+    assert running == 8 * 60
+
+
+def test_a_scattering_feature_gets_room(micropython: Run) -> None:
+    got = micropython(
+        MACHINE
+        + """
+baseline = Baseline(5)
+for value in (1.0, 2.0, 1.5, 0.5, 3.0):
+    baseline.learn([value, 0.1, 1.0, 0.001, 0.001, 0.001, 0.0])
+print(json.dumps([baseline.limits(0), baseline.limits(3), baseline.limits(6)]))
+"""
+    )
+    deviation = 1.4826 * 0.5
+    assert got[0] == pytest.approx([1.5 + 6 * deviation, 1.5 + 10 * deviation])
+    assert got[1] == pytest.approx([0.004, 0.008])
+    assert got[2] is None
+
+
+def test_a_machine_that_stands_still_is_not_judged(micropython: Run) -> None:
+    got = micropython(
+        MACHINE
+        + """
+d = learned()
+answers = [d.running_s]
+for _ in range(4):
+    d.run(measured(rms_g=0.001, envelope_g=9.0, kurtosis=40.0), lines(bpfo=90.0), 60)
+    answers.append(told(d))
+answers.append(d.running_s)
+print(json.dumps(answers))
+"""
+    )
+    assert got[0] == got[-1] == 300
+    assert got[1:-1] == [[0, 0, [], None, ""]] * 4
+
+
+@pytest.mark.parametrize(("line", "fault"), [("bpfo", 0), ("bpfi", 1), ("bsf2", 2), ("ftf", 3)])
+def test_a_clear_fault_is_named_when_it_lasts(micropython: Run, line: str, fault: int) -> None:
+    got = micropython(
+        MACHINE
+        + """
+d = learned()
+answers = []
+for _ in range(3):
+    d.run(measured(rms_g=1.2, envelope_g=0.9), lines(**{argument: 40.0}), 60)
+    answers.append(told(d))
+answers.append(d.margin_db)
+print(json.dumps(answers))
+""",
+        argument=line,
+    )
+    assert got[0] == [2, 0, [], None, ""]
+    assert got[1] == got[2] == [2, 2, sorted(["rms", "envelope", line]), fault, ""]
+    assert got[3] == pytest.approx(20)
+
+
+@pytest.mark.parametrize(
+    ("measured", "strength", "trusted", "said"),
+    [
+        ({}, {"bpfo": 12.0}, True, "bpfo is weak, 22 dB"),
+        ({}, {"bpfo": 40.0, "bpfi": 25.0}, True, "bpfo and bpfi are alike"),
+        ({"shaft_confidence": 0.3}, {"bpfo": 40.0}, True, "the speed is not certain"),
+        ({"stretch": 16}, {"bpfo": 40.0}, True, "too short to tell lines apart"),
+        ({}, {"bpfo": 40.0}, False, "the samples are clipped or incomplete"),
+        ({}, {}, True, "no line of the bearing is there"),
+        ({}, None, True, "no bearing or no speed"),
+    ],
+)
+def test_what_is_not_clear_is_not_named(
+    micropython: Run, measured: Any, strength: Any, trusted: bool, said: str
+) -> None:
+    got = micropython(
+        MACHINE
+        + """
+changes, strength, trusted = argument
+d = learned()
+for _ in range(4):
+    d.run(measured(rms_g=1.2, envelope_g=0.9, **changes), None if strength is None else lines(**strength), 60, trusted)
+print(json.dumps(told(d)))
+""",
+        argument=[measured, strength, trusted],
+    )
+    state, level, causes, fault, abstained = got
+    assert (state, level, fault, abstained) == (2, 2, None, said)
+    assert {"rms", "envelope"} <= set(causes)
+
+
+def test_a_line_that_was_always_there_is_not_named(micropython: Run) -> None:
+    got = micropython(
+        MACHINE
+        + """
+baseline = Baseline(5)
+d = Diagnosis(baseline)
+for _ in range(5):
+    d.run(measured(), lines(bpfi=30.0), 60)
+for _ in range(3):
+    d.run(measured(rms_g=1.2), lines(bpfi=50.0), 60)
+print(json.dumps(told(d)))
+"""
+    )
+    assert got == [2, 2, ["rms"], None, "bpfi was there before"]
+
+
+def test_shape_warns_and_zones_alarm_without_a_baseline(micropython: Run) -> None:
+    got = micropython(
+        MACHINE
+        + """
+d = Diagnosis(Baseline(100), (1.4, 2.8, 4.5))
+answers = []
+for changes in ({"kurtosis": 30.0}, {"kurtosis": 30.0}, {"velocity_mm_s": 5.0}, {"velocity_mm_s": 5.0}, {}, {}, {}):
+    d.run(measured(**changes), None, 60)
+    answers.append(told(d))
+print(json.dumps(answers))
+"""
+    )
+    assert [answer[1] for answer in got] == [0, 1, 1, 2, 2, 0, 0]
+    assert got[1][2] == ["kurtosis"]
+    assert "zone" in got[3][2]
+    assert all(answer[0] == 1 and answer[3] is None for answer in got)
+
+
+def test_what_can_not_be_trusted_teaches_nothing(micropython: Run) -> None:
+    got = micropython(
+        MACHINE
+        + """
+baseline = Baseline(2)
+d = Diagnosis(baseline)
+for trusted in (False, False, False, True):
+    d.run(measured(), lines(), 60, trusted)
+d.run(measured(rms_g=0.001), lines(), 60)
+print(json.dumps([baseline.learned, len(baseline.state()["rows"])]))
+"""
+    )
+    assert got == [False, 1]
+
+
+def test_a_baseline_survives_a_restart_at_any_point(micropython: Run) -> None:
+    got = micropython("""
+from dsp.baseline import Baseline
+rows = [[0.3 + 0.01 * i, 0.1, 1.0, 0.001, 0.002, 0.003, 0.004] for i in range(4)]
+answers = []
+for cut in range(5):
+    baseline = Baseline(4)
+    for row in rows[:cut]:
+        baseline.learn(row)
+    again = Baseline(4)
+    again.restore(json.loads(json.dumps(baseline.state())))
+    for row in rows[cut:]:
+        again.learn(row)
+    answers.append([again.learned, again.median, again.mad])
+bad = Baseline(4)
+refused = 0
+for state in ({}, {"rows": 3}, {"rows": [[1, 2]]}, {"median": [1] * 7}, {"median": [1] * 7, "mad": ["x"] * 7},
+              {"median": [1] * 7, "mad": [-1] * 7}):
+    try:
+        bad.restore(state)
+    except ValueError:
+        refused += 1
+print(json.dumps([answers, refused, bad.learned]))
+""")
+    answers, refused, learned = got
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0][0] is True
+    assert answers[0][1][0] == pytest.approx(0.315)
+    assert (refused, learned) == (6, False)

@@ -1,0 +1,269 @@
+"""Each kernel of dsp/streams.py beside its plain twin: the same bits, from the real MicroPython."""
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import dsp_streams_twins as twin
+import dsp_twins
+import numpy as np
+import pytest
+
+Run = Callable[..., Any]
+RAIL = 32768
+
+
+def signals(n: int) -> list[list[int]]:
+    rng = random.Random(n)
+    return [
+        [rng.randint(-RAIL, RAIL - 1) for _ in range(n)],
+        [rng.choice((-RAIL, RAIL - 1)) for _ in range(n)],
+        [-RAIL if i // 3 % 2 else RAIL - 1 for i in range(n)],
+        [-RAIL if i // 40 % 2 else RAIL - 1 for i in range(n)],
+        [-RAIL] * n,
+        [2048 + round(300 * math.sin(i / 3) * math.sin(i / 99) + rng.gauss(0, 5)) for i in range(n)],
+        [RAIL - 1 if i == n // 2 else 0 for i in range(n)],
+    ]
+
+
+def test_accumulate(micropython: Run) -> None:
+    """64 blocks at the rails reach the bounds of the docstring; the sums stay exact."""
+    blocks = [*signals(512), [RAIL - 1] * 512]
+    cases = [blocks, [[-RAIL] * 512] * 63 + [[RAIL - 1] * 512], [[5, -7] * 256] * 64]
+    got = micropython(
+        """
+from array import array
+from dsp import kernels, streams
+from dsp.fft import SIGN32
+sums = array("i", bytes(48))
+result = []
+for blocks in argument:
+    totals = array("i", [0] * 10 + [0x7FFF, -0x8000, SIGN32])
+    for block in blocks:
+        kernels.moments(array("h", block), len(block), sums)
+        streams.accumulate(sums, totals)
+    result.append(list(totals[:12]))
+print(json.dumps(result))
+""",
+        argument=cases,
+        heap="8m",
+    )
+    for case, t in zip(cases, got, strict=True):
+        flat = [x for block in case for x in block]
+        combined = [
+            t[0],
+            t[1] + (t[2] << 15),
+            t[3] + (t[4] << 15) + (t[5] << 30),
+            t[6] + (t[7] << 15) + (t[8] << 30) + (t[9] << 45),
+        ]
+        assert combined == dsp_twins.power_sums(flat)
+        assert t[10:] == [min(flat), max(flat)]
+
+
+SPLIT = """
+from array import array
+from dsp import kernels, streams
+from dsp.fft import SIGN32
+from dsp.measurement import _second_order
+result = []
+for block, r, low, high, size in argument:
+    state = array("i", bytes(4 * 39))
+    places = {1: 0, 2: 1, 4: 2, 8: 3}[r]
+    state[0], state[1], state[2], state[3], state[8] = size, SIGN32, 4 * places, 3 * places + 3, r
+    high_pass, low_pass = _second_order(low, 1), _second_order(high, -1)
+    state[4], state[5], state[6] = high_pass
+    state[7], state[9], state[10] = low_pass
+    state[11] = state[12] = block[0]
+    samples = array("h", block)
+    band, envelope = array("h", bytes(2 * len(block) // r)), array("h", bytes(len(block) // r))
+    for at in range(0, len(block), size):
+        streams.split(kernels.address(samples) + 2 * at, kernels.address(band), envelope, state)
+    result.append([list(band), list(envelope), high_pass, low_pass, list(state[35:])])
+print(json.dumps(result))
+"""
+
+
+@pytest.mark.parametrize("r", [1, 2, 4, 8])
+def test_split(micropython: Run, r: int) -> None:
+    """Blocks of 512 and of 64 give what one pass over all samples gives."""
+    cases = [
+        [block, r, *edges, size] for block in signals(2048) for edges, size in (((307, 768), 512), ((41, 1843), 64))
+    ]
+    for case, answer in zip(cases, micropython(SPLIT, argument=cases, heap="8m"), strict=True):
+        band, envelope, high, low, (total, largest, lower, upper) = answer
+        assert (band, envelope) == twin.split(case[0], r, tuple(high), tuple(low))
+        assert (total, largest) == (sum(envelope), max(envelope))
+        assert lower + (upper << 15) == sum(x * x for x in envelope)
+
+
+def test_the_filters_are_the_ones_of_scipy(micropython: Run) -> None:
+    from scipy.signal import butter
+
+    edges = [(41, 1843), (307, 768), (700, 1024), (150, 400)]
+    got = micropython(
+        """
+from dsp.measurement import _second_order
+print(json.dumps([[_second_order(low, 1), _second_order(high, -1)] for low, high in argument]))
+""",
+        argument=edges,
+    )
+    for (low, high), sections in zip(edges, got, strict=True):
+        for edge, kind, (b, n1, n2) in zip((low, high), ("high", "low"), sections, strict=True):
+            nominator, denominator = butter(2, edge / 2048, kind)
+            assert [b, -n1, -n2] == pytest.approx([x * 8192 for x in (nominator[0], *denominator[1:])], abs=1.5)
+
+
+def test_taper(micropython: Run) -> None:
+    rng = random.Random(5)
+    block = [rng.randint(-RAIL, RAIL - 1) for _ in range(4096)]
+    quiet = [rng.randint(-90, 90) + 7000 for _ in range(4096)]
+    # values, count, stride, first, step, mean, left
+    cases = [
+        (block, 2048, 1, 0, 2, 0, 0),
+        (block, 2048, 2, 0, 2, 0, 0),
+        (quiet, 2048, 2, 1, 2, 7001, 8),
+        (quiet, 128, 1, 0, 32, 7000, 7),
+        (block[:512], 256, 2, 8, 16, -1, -1),
+    ]
+    got = micropython(
+        """
+from array import array
+from dsp import kernels, streams, tables
+result = []
+for block, count, stride, first, step, mean, left in argument:
+    samples = array("h", block)
+    out = array("h", bytes(2 * count))
+    form = array("i", (count, mean, 15 - left, 1 << (14 - left), stride, first, step))
+    source = kernels.address(samples) + 2 * (1 if stride == 2 and first else 0)
+    streams.taper(source, out, tables.SINE, form)
+    result.append(list(out))
+print(json.dumps(result))
+""",
+        argument=cases,
+        heap="8m",
+    )
+    for (values, count, stride, first, step, mean, left), out in zip(cases, got, strict=True):
+        chosen = values[1 if stride == 2 and first else 0 :: stride][:count]
+        assert out == twin.taper(chosen, mean, left, [first + step * i for i in range(count)])
+
+
+JOIN = """
+from array import array
+from dsp import streams, tables
+from dsp.fft import RFFT, SIGN32
+fft = RFFT(2048)
+result = []
+for block in argument:
+    both = array("i", bytes(4 * 4096))
+    view = memoryview(both)
+    odd = fft.run(array("h", block[1::2]), view[2048:])
+    even = fft.run(array("h", block[::2]), view[:2048])
+    exponent = min(even, odd)
+    form = array("i", (SIGN32, even - exponent, odd - exponent))
+    streams.join(view[:2048], view[2048:], tables.SINE, form)
+    result.append([exponent, list(both)])
+print(json.dumps(result))
+"""
+
+
+def test_join(micropython: Run) -> None:
+    """Against numpy: hostile signals, and halves that fill their words differently.
+
+    A tone keeps 70 dB. Noise fills fewer bits of the transform's fixed growth, one impulse the fewest.
+    """
+    rng = random.Random(9)
+    tone = [round(30000 * math.sin(i * 0.7123)) for i in range(4096)]
+    uneven = [rng.randint(-30, 30) if i % 2 else rng.randint(-20000, 20000) for i in range(4096)]
+    alternating = [(-1) ** i * 32000 for i in range(4096)]
+    blocks = [*signals(4096), tone, uneven, [uneven[i ^ 1] for i in range(4096)], alternating]
+    least = [62, 62, 70, 70, 70, 62, 40, 70, 60, 60, 70]
+    for block, snr_db, (exponent, words) in zip(
+        blocks, least, micropython(JOIN, argument=blocks, heap="16m"), strict=True
+    ):
+        truth = np.fft.rfft(np.array(block, dtype=float))
+        pairs = np.array(words, dtype=float).reshape(-1, 2) / 2.0**exponent
+        got = np.append(pairs[:, 0] + 1j * pairs[:, 1], pairs[0, 1])
+        got[0] = pairs[0, 0]
+        error = np.sum(np.abs(got - truth) ** 2)
+        assert 10 * np.log10(np.sum(np.abs(truth) ** 2) / max(error, 1e-9)) > snr_db
+        assert max(map(abs, words)) <= 2**28
+
+
+def test_sums_over_spectra(micropython: Run) -> None:
+    rng = random.Random(11)
+    spectra = [
+        [rng.randint(-(2**27), 2**27) for _ in range(4096)],
+        [rng.randint(-40, 40) for _ in range(4096)],
+        [-(2**15)] * 4096,
+        [2**15 - 1] * 4096,
+        [0] * 4096,
+    ]
+    gains = [4096 + 60 * i * i for i in range(14)]
+    assert max(gains) < 16384
+    got = micropython(
+        """
+from array import array
+from dsp import streams
+from dsp.fft import SIGN32
+result = []
+form = array("i", (SIGN32, 0, 0, 0))
+gains = array("H", argument["gains"])
+for words in argument["spectra"]:
+    spectrum = array("i", words)
+    form[1] = shift = streams.span(spectrum, 12, 1800, form)
+    streams.energy(spectrum, 12, 1800, form)
+    total = form[2] + (form[3] << 15)
+    form[2], form[3] = 12, 800
+    streams.integrate(spectrum, gains, form)
+    integrated = list(spectrum)
+    spectrum = array("i", words)
+    form[1] = half = streams.span(spectrum, 0, 2048, form) + 1
+    streams.powers(spectrum, 2048, form)
+    result.append([shift, total, integrated, half, list(spectrum[:2048])])
+print(json.dumps(result))
+""",
+        argument={"spectra": spectra, "gains": gains},
+        heap="8m",
+    )
+    for words, (shift, total, integrated, half, power) in zip(spectra, got, strict=True):
+        assert shift == twin.span(words[24:3600])
+        assert total == twin.energy(words[24:3600], shift)
+        assert integrated == twin.integrate(words, gains, shift, 12, 800)
+        assert half == twin.span(words) + 1
+        assert power == twin.powers(words, half)
+        assert max(power) < 2**30
+
+
+def test_median_and_highest(micropython: Run) -> None:
+    rng = random.Random(13)
+    lists = [[rng.randrange(2**30) for _ in range(n)] for n in (1, 2, 3, 48, 49, 200)]
+    lists += [[0] * 9, [2**30 - 1] * 8, [5, 5, 5, 1, 1], [int(rng.expovariate(1e-3)) for _ in range(51)]]
+    got = micropython(
+        """
+from array import array
+from dsp import streams
+result = []
+for values in argument:
+    words = array("i", [9] + values + [1 << 29])
+    result.append([streams.median(words, 1, len(values) + 1), streams.highest(words, 1, len(values) + 1) - 1])
+print(json.dumps(result))
+""",
+        argument=lists,
+    )
+    assert got == [[twin.median(values), values.index(max(values))] for values in lists]
+
+
+def test_word(micropython: Run) -> None:
+    values = [0, 1, -1, 2**31 - 1, -(2**31)]
+    got = micropython(
+        """
+from array import array
+from dsp import streams
+from dsp.fft import SIGN32
+words = array("i", argument)
+print(json.dumps([streams.word(words, i, array("i", (SIGN32,))) for i in range(len(words))]))
+""",
+        argument=values,
+    )
+    assert got == values

@@ -1,0 +1,212 @@
+"""Writes docs/diagnosis.md: what the device's code says of recordings of real machines, hits, abstentions and misses.
+
+    python tools/diagnosis.py DIRECTORY [--mfpt] [-o docs/diagnosis.md]
+
+DIRECTORY holds recordings of Case Western Reserve University's rig (cwru_*.npz; the healthy ones cwru_normal_*) and of
+FEMTO-ST's PRONOSTIA (pronostia_*.npz). The truth is in the names: or, ir and b for outer race, inner race and ball.
+With --mfpt also the recordings of the Machinery Failure Prevention Technology Society (`quaver recordings fetch mfpt`).
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from quaver.analyze import Analysis, Settings, Verdict, analyze, prepare
+from quaver.recordings import load, mfpt_files, mfpt_path
+
+_TRUTH = {"or": "outer race", "ir": "inner race", "b": "ball", "normal": "healthy"}
+_LEARN_RIG = 10  # of the 14 measurements that the healthy recording gives; the rest is judged
+_LEARN_LIFE = 20  # records: a bearing's first minutes
+_LEARN_MFPT = 8  # of the 12 that the three healthy recordings give
+_MFPT_RPM = 1500.0  # 25 Hz, as the recordings say
+_SPEEDS = {"1": 1800.0, "2": 1650.0, "3": 1500.0}  # of PRONOSTIA's three conditions, 1/min
+_HEADING = """# What the device says of real machines
+
+Written by `tools/diagnosis.py` with the device's own code on MicroPython's unix port, whose whole numbers are those of
+the RP2040. Constants are those of `firmware/dsp`, the same for every recording; their reasons stand there.
+
+A **hit** names the right race. An **abstention** alarms and names none: the table says why. A **miss** is a fault
+without an alarm, a healthy machine with one, or the wrong race named.
+"""
+
+_RIG_HEAD = (
+    "| recording | truth | verdict | first alarm | alarmed by | named | line | score | margin | why not named |  |"
+)
+_RIG_RULE = "|---|---|---|---|---|---|---|---|---|---|---|"
+
+
+def truth(name: str) -> str:
+    kind = name.split("_")[1].rstrip("0123456789")
+    return _TRUTH[kind]
+
+
+def worst(verdicts: list[Verdict]) -> str:
+    return max((v.level for v in verdicts), key=("ok", "warning", "alarm").index)
+
+
+def judged(expected: str, verdicts: list[Verdict]) -> str:
+    """hit, abstention or miss."""
+    level = worst(verdicts)
+    named = {v.fault for v in verdicts if v.fault}
+    if expected == "healthy":
+        return "hit" if level == "ok" else f"**miss**: {level}"
+    if level != "alarm":
+        return f"**miss**: {level}"
+    if named - {expected}:
+        return f"**miss**: named {', '.join(sorted(named))}"
+    return "hit" if named else "abstention"
+
+
+def rig_table(directory: Path) -> list[str]:
+    """Case Western: learn on the healthy recording alone, then judge every recording."""
+    settings = Settings(bearing="6205", learn=_LEARN_RIG)
+    healthy = load(directory / "cwru_normal_0.npz")
+    rate, samples, _ = prepare(healthy)
+    settings = Settings(rpm=healthy.rpm, bearing="6205", learn=_LEARN_RIG)
+    with Analysis(settings, rate, samples=samples) as analysis:
+        own = list(analyze(healthy, analysis))
+        baseline = analysis.baseline()
+    lines = [
+        "## Case Western Reserve University, drive end, SKF 6205, 12 kHz",
+        "",
+        f"Learned on the first {_LEARN_RIG} measurements of `cwru_normal_0` and nothing else (1.37 s each). An alarm"
+        " needs 2 of 3 measurements, and so does a name. Line: the highest in the recording's median measurement;"
+        " score: how far its first two harmonics stand above the background; margin: its score over the next line's.",
+        "",
+        _RIG_HEAD,
+        _RIG_RULE,
+    ]
+    for path in sorted(directory.glob("cwru_*.npz")):
+        recording = load(path)
+        settings = Settings(rpm=recording.rpm or healthy.rpm, bearing="6205", learn=_LEARN_RIG)
+        if path.stem == "cwru_normal_0":
+            verdicts = own[_LEARN_RIG:]
+        else:
+            with Analysis(settings, rate, samples=samples, baseline=baseline) as analysis:
+                verdicts = list(analyze(recording, analysis))
+        lines.append(rig_row(path.stem, truth(path.stem), verdicts))
+    return lines
+
+
+def mfpt_table() -> list[str]:
+    """MFPT: learn on the first two healthy recordings, then judge the third and the damaged ones."""
+    names = {"outer": "outer race", "inner": "inner race", None: "healthy"}
+    settings = Settings(rpm=_MFPT_RPM, bearing="nice", learn=_LEARN_MFPT)
+    lines = [
+        "## Machinery Failure Prevention Technology Society, NICE bearing, brought to 26,667 Hz",
+        "",
+        f"Learned on the first {_LEARN_MFPT} measurements of `baseline_1` and `baseline_2` (1.23 s each). Looked at"
+        " once, after all constants stood but one rule: what counts as having seen the speed was settled here.",
+        "",
+        _RIG_HEAD,
+        _RIG_RULE,
+    ]
+    healthy = [file for file in mfpt_files() if file.fault is None]
+    rate, samples, _ = prepare(load(mfpt_path(healthy[0].name)))
+    with Analysis(settings, rate, samples=samples) as analysis:
+        own = [verdict for file in healthy for verdict in analyze(load(mfpt_path(file.name)), analysis)]
+        baseline = analysis.baseline()
+    lines.append(rig_row(healthy[-1].name, "healthy", own[_LEARN_MFPT:]))
+    for file in mfpt_files():
+        if file.fault is not None:
+            recording = load(mfpt_path(file.name))
+            with Analysis(settings, prepare(recording)[0], samples=samples, baseline=baseline) as analysis:
+                lines.append(rig_row(file.name, names[file.fault], list(analyze(recording, analysis))))
+    return lines
+
+
+def rig_row(name: str, expected: str, verdicts: list[Verdict]) -> str:
+    alarmed = [v for v in verdicts if v.level == "alarm"]
+    named = Counter(v.fault for v in verdicts if v.fault)
+    reasons = Counter(v.abstained for v in verdicts if v.abstained)
+    causes = sorted({cause for v in verdicts for cause, level in v.causes.items() if level == 2})
+    middle = sorted(verdicts, key=lambda v: max((line["score"] for line in v.lines), default=0.0))[len(verdicts) // 2]
+    line = max(middle.lines, key=lambda line: line["score"])
+    seen = line["score"] > 0
+    cells = [
+        name,
+        expected,
+        worst(verdicts),
+        f"{verdicts.index(alarmed[0]) + 1} of {len(verdicts)}" if alarmed else "-",
+        ", ".join(causes) or "-",
+        ", ".join(f"{fault} ({count})" for fault, count in named.items()) or "-",
+        f"{line['name']}, {line['hz']:.1f} Hz" if seen else "none",
+        f"{line['score']:.1f}" if seen else "-",
+        f"{middle.margin_db:.1f} dB" if seen else "-",
+        "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3)) or "-",
+        judged(expected, verdicts),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def life_table(directory: Path) -> list[str]:
+    """PRONOSTIA: each bearing learns on its own first records and is then followed to its end."""
+    lines = [
+        "## PRONOSTIA, run to failure",
+        "",
+        f"Learned on the bearing's own first {_LEARN_LIFE} records (0.1 s each; the first 2,048 samples are a"
+        " measurement). Records are too short to tell lines apart, so no race is named: levels alone.",
+        "",
+        "| recording | axis | records | first warning | first alarm | alarm at the end | by | early alarms |  |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for path in sorted(directory.glob("pronostia_*.npz")):
+        import numpy as np
+
+        with np.load(path) as file:
+            axes = [axis for axis in ("horizontal", "vertical") if axis in file.files]
+        for axis in axes:
+            recording = load(path, channel=axis)
+            rate, samples, blocks = prepare(recording)
+            speed = _SPEEDS[path.stem.split("_")[1]]
+            settings = Settings(rpm=speed, bearing="pronostia", learn=_LEARN_LIFE)
+            with Analysis(settings, rate, samples=samples) as analysis:
+                verdicts = list(analyze(recording, analysis))
+            lines.append(life_row(path.stem, axis, verdicts, len(blocks)))
+    return lines
+
+
+def life_row(name: str, axis: str, verdicts: list[Verdict], count: int) -> str:
+    def first(levels: tuple[str, ...]) -> int | None:
+        return next((v.index for v in verdicts if v.level in levels), None)
+
+    def place(index: int | None) -> str:
+        return "-" if index is None else f"{index} ({100 * index / count:.0f} %)"
+
+    early = sum(v.level == "alarm" for v in verdicts[: count // 2])
+    alarm = first(("alarm",))
+    last = verdicts[-1]
+    good = alarm is not None and not early
+    cells = [
+        name,
+        axis,
+        str(count),
+        place(first(("warning", "alarm"))),
+        place(alarm),
+        "yes" if last.level == "alarm" else "no",
+        ", ".join(sorted(cause for cause, level in last.causes.items() if level == 2)) or "-",
+        str(early),
+        "hit" if good else "**miss**",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).resolve().parents[1] / "docs/diagnosis.md")
+    parser.add_argument("--mfpt", action="store_true")
+    options = parser.parse_args()
+    rows = [*rig_table(options.directory), "", *life_table(options.directory)]
+    if options.mfpt:
+        rows += ["", *mfpt_table()]
+    results = Counter(row.rsplit("|", 2)[1].split(":")[0].strip(" *") for row in rows if row.startswith("| "))
+    summary = ", ".join(f"{results[kind]} {word}" for kind, word in _COUNTED)
+    options.output.write_text("\n".join([_HEADING, f"In all: {summary}.", "", *rows, ""]))
+    print(f"{options.output}: {summary}")
+
+
+_COUNTED = (("hit", "hits"), ("abstention", "abstentions"), ("miss", "misses"))
+
+if __name__ == "__main__":
+    main()
