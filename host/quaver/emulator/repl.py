@@ -182,11 +182,15 @@ _ACKNOWLEDGE = b"\x06"
 # Deaf to Ctrl-C from here on, with time for the acknowledgement to leave before USB goes down.
 _RESET = """
 import machine, micropython, time
+_going_down = True
 micropython.kbd_intr(-1)
 print(end='\\x06')
 time.sleep_ms(50)
 machine.reset()
 """
+_IS_FRESH = "print('_going_down' not in globals())"
+_GOING_DOWN_S = 0.25  # the wait in _RESET, and room for a slow line
+_RESET_TRIES = 3
 
 
 class Repl:
@@ -455,14 +459,19 @@ class SerialBoard(ConsoleBoard):
 
     def reset(self, run: bool = True) -> None:
         self._check()
-        self._reopening.clear()
-        with self._console.quiet():
-            self._repl.reset()
-            # A port of the chip's own USB vanishes with the reset; one behind a bridge or a pty stays.
-            self._reopening.wait(2.0 if "ACM" in self.where else 0.0)
-        if not run:
+        for _ in range(_RESET_TRIES):
+            self._reopening.clear()
             with self._console.quiet():
-                self._repl.interrupt()
+                self._repl.reset()
+            # A port of the chip's own USB vanishes with the reset; one behind a bridge or a pty stays.
+            self._reopening.wait(2.0 if "ACM" in self.where else _GOING_DOWN_S)
+            if run:
+                return
+            # Only a fresh memory proves a reset, and to look into it takes the prompt.
+            with self._console.quiet():
+                if self._repl.exec(_IS_FRESH).strip() == "True":
+                    return
+        raise BoardError(f"the board on {self.where} did not reset: press its reset button or replug it")
 
     def set_sensor(self, name: str, **changes: object) -> None:
         raise BoardError(f"{self.where} is a real board: its sensor {name} can't be changed from here")
