@@ -231,8 +231,10 @@ def test_after_stop_every_verb_says_so():
         board.exec("print(1)")
 
 
-def test_a_killed_host_leaves_no_guest():
+@pytest.mark.parametrize("hangup", ["SIG_DFL", "SIG_IGN"])  # ignored is what nohup hands down
+def test_a_killed_host_leaves_no_guest(hangup):
     script = (
+        f"import signal\nsignal.signal(signal.SIGHUP, signal.{hangup})\n"
         "from quaver.emulator.board import Setup, open_board\n"
         "board = open_board('unix:', Setup(files={'main.py': b'while True: pass'}))\n"
         "print(board._guest._process.pid, flush=True)\n"

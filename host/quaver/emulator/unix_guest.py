@@ -48,8 +48,9 @@ _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 _SHIM = Path(__file__).with_name("unix_shim")
 # The VM is a CPython extension. The child takes the pty as its controlling terminal, then becomes MicroPython.
 _CHILD = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup hands it down ignored, and it ends the guest with its host
 sys.path.insert(0, sys.argv[1])
 from micropython_run import run_main
 sys.exit(run_main(["micropython"] + sys.argv[2:]))
