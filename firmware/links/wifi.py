@@ -52,6 +52,3 @@ class Wifi:
                 raise LinkError("wifi not up within {} ms".format(limit_ms))
             await asyncio.sleep_ms(_POLL_MS)
         await asyncio.sleep_ms(_SETTLE_MS)
-
-    def down(self):
-        self._wlan.disconnect()

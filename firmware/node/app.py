@@ -88,7 +88,7 @@ def _thresholds(config):
 def build():
     """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
 
-    Nothing that lives on may hold a function of the modules in SCAFFOLD: main.py drops them, for 15 kB of heap.
+    Nothing that lives on may hold a function of the modules in SCAFFOLD: main.py drops them, for 8 kB of heap.
     """
     config, problems = configuration.load()
     print("node: quaver {} on {}, {}".format(VERSION, board.NAME, config["node"]))
