@@ -94,7 +94,6 @@ class Analysis:
         if s["baseline"]:
             self.baseline.restore(s["baseline"])
         limits = zones.limits(s["group"], s["mounting"]) if s["group"] else None
-        self.zone = zones.zone
         self.diagnosis = Diagnosis(self.baseline, limits, s["count"], s["of"])
         self.rate = s["rate"]
 
@@ -121,7 +120,7 @@ class Analysis:
             },
             "state": d.state, "level": d.level, "causes": d.causes, "fault": d.fault,
             "line": None if d.line is None else LINES[d.line], "margin_db": d.margin_db, "abstained": d.abstained,
-            "zone": "ABCD"[self.zone(velocity, d.zones)] if d.zones and velocity is not None else None,
+            "zone": None if d.zone is None else "ABCD"[d.zone],
             "lines": [],
         }
         for i in range(4) if lines else ():

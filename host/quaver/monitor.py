@@ -9,11 +9,11 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import cbor2
 import paho.mqtt.client as mqtt
@@ -22,7 +22,21 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from quaver.broker import BrokerUrl
 from quaver.errors import BrokerError
-from quaver_wire.fields import ENERGY, EVENTS, FIELDS, KINDS, LEVELS, QUALITY, STATES, VERSION
+from quaver_wire.fields import (
+    ENERGY,
+    EVENTS,
+    FAULTS,
+    FIELDS,
+    KINDS,
+    LEVELS,
+    LINE,
+    LINES,
+    MACHINE,
+    QUALITY,
+    STATES,
+    VERSION,
+    ZONES,
+)
 
 TOPICS = "#"
 _PLACE = ("site", "area", "line", "asset", "node")
@@ -166,8 +180,19 @@ def _short(value: float) -> float:
     return float(f"{value:.8g}")
 
 
+_NAMED: Final[Mapping[str, Sequence[str]]] = {
+    "level": LEVELS,
+    "event_level": LEVELS,
+    "state": STATES,
+    "code": EVENTS,
+    "machine": MACHINE,
+    "zone": ZONES,
+    "fault": FAULTS,
+}
+
+
 def _readable(values: dict[str, Any]) -> dict[str, Any]:
-    for name, names in (("level", LEVELS), ("event_level", LEVELS), ("state", STATES), ("code", EVENTS)):
+    for name, names in _NAMED.items():
         if name in values:
             code = values[name]
             # A later node may send a code that this host has no name for: its number still says something.
@@ -177,6 +202,14 @@ def _readable(values: dict[str, Any]) -> dict[str, Any]:
         values["quality"] = [name for bit, name in enumerate(QUALITY) if bits >> bit & 1]
         if bits >> len(QUALITY):
             values["quality"].append(f"bits {bits >> len(QUALITY) << len(QUALITY):#x}")
+    if "lines" in values:
+        flat = values["lines"]
+        if len(flat) != len(LINES) * len(LINE):
+            raise MessageError("field", f"lines has {len(flat)} numbers: expected {len(LINES) * len(LINE)}")
+        each = [flat[i : i + len(LINE)] for i in range(0, len(flat), len(LINE))]
+        values["lines"] = {
+            name: dict(zip(LINE, numbers, strict=True)) for name, numbers in zip(LINES, each, strict=True)
+        }
     if "peaks" in values:
         flat = values["peaks"]
         if len(flat) % 2:

@@ -28,6 +28,21 @@ FIELDS = (
     (16, "energy", "a"),
     (17, "level", "u"),
     (18, "heap_free", "u"),
+    (40, "jitter_us", "f"),
+    (41, "skew", "f"),
+    (42, "velocity_mm_s", "f"),
+    (43, "zone", "u"),
+    (44, "envelope_g", "f"),
+    (45, "bands", "a"),
+    (46, "lines", "a"),
+    (47, "shaft_hz", "f"),
+    (48, "shaft_confidence", "f"),
+    (49, "machine", "u"),
+    (50, "learned", "u"),
+    (51, "running_h", "f"),
+    (52, "fault", "u"),
+    (53, "margin_db", "f"),
+    (54, "abstained", "t"),
     # event
     (20, "code", "u"),
     (21, "event_level", "u"),
@@ -43,6 +58,12 @@ FIELDS = (
 )
 
 KINDS = ("telemetry", "event", "status")
+MACHINE = ("stopped", "learning", "watching")
+ZONES = "ABCD"
+FAULTS = ("outer race", "inner race", "ball", "cage")
+# The four lines in `lines`, and what each has: frequency, amplitude, signal to background, and that of two harmonics.
+LINES = ("bpfo", "bpfi", "bsf2", "ftf")
+LINE = ("hz", "g", "score", "second", "third")
 LEVELS = ("ok", "warning", "alarm")
 STATES = ("offline", "online")
 # The position is the event's code.
@@ -56,6 +77,9 @@ EVENTS = (
     "boot",
     "low_memory",
     "records_dropped",
+    "fault",
+    "baseline_learned",
+    "flash_failed",
 )
 # The position is the bit in `quality`.
 QUALITY = ("dropped", "clipped", "vibration_failed", "temperature_failed", "energy_failed", "stuck")
