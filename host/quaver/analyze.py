@@ -261,19 +261,22 @@ class _Rp2040:
     """The emulated Pico W. Its samples are put into its memory: over its console they would take minutes."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        from quaver.build import firmware_files
+        from quaver.boards import load_board
+        from quaver.build import compile_mpy, firmware_files
         from quaver.emulator.board import Setup
         from quaver.emulator.rp2040 import Rp2040Board
 
         files = dict(firmware_files("pico_w"))
         files.pop("main.py")  # the board is to analyse, not to be a node
+        # Compiled here: the chip would take seconds for it.
+        files["analysis.mpy"] = compile_mpy(PROGRAM.encode(), "analysis.py", load_board("pico_w").arch)
         self._board = Rp2040Board(Setup(files=files))
         try:
             # First of all: the one piece that long is to be found while the heap is empty.
             self._address = int(self._board.exec(_HELD.format(count=settings["n"])))
-            self._board.exec(PROGRAM)
             refused = self._board.exec(
-                f"try:\n analysis = Analysis(json.loads({json.dumps(settings)!r}))\n"
+                "import json\nfrom analysis import Analysis\ntry:\n"
+                f" analysis = Analysis(json.loads({json.dumps(settings)!r}))\n"
                 "except ValueError as error:\n print(error)\n"
             )
         except BaseException:
