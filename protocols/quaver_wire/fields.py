@@ -86,6 +86,7 @@ EVENT = (
     (27, "oldest_boot", "u"),
     (28, "lost_from", "l"),
     (29, "count", "u"),
+    (34, "generation", "u"),
 )
 
 STATUS = (
