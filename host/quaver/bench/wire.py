@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,15 +103,20 @@ def vector() -> dict[str, Any]:
     }
 
 
-def figures(where: str = "rp2040:", board_name: str = "pico_w") -> list[Figure]:
-    """Every figure of `quaver bench wire`: sizes at once, times from the board at `where`. Raises QuaverError."""
+def run_wire(board: str, step: Callable[[str], None] = lambda said: None) -> list[Figure]:
+    """Every figure of `quaver bench wire`, its times measured on "rp2040" or "unix".
+
+    step: told what is being measured. Raises BoardError and what a build raises.
+    """
+    step("a record's bytes")
     buffer = bytearray(512)
     plain = bytes(buffer[: encode(buffer, dict(RECORD), "telemetry")])
     sealed = Sealer(DEVICE_KEY, NODE, GENERATION, "uplink").seal("telemetry", BOOT, SEQ, plain)
-    files = dict(firmware_files(board_name))
+    step(f"its encoding and sealing on {board}")
+    files = dict(firmware_files({"rp2040": "pico_w"}.get(board, board)))
     files.pop("main.py")
-    with open_board(where, Setup(files=files)) as board:
-        (found,) = measure(board, [vector()])
+    with open_board(f"{board}:", Setup(files=files)) as opened:
+        (found,) = measure(opened, [vector()])
     return [
         Figure("record of 17 features", len(plain), "B", GOAL_PLAIN, note="CBOR"),
         Figure("the same sealed", len(sealed), "B", GOAL_SEALED, note="COSE_Encrypt0"),
@@ -119,7 +124,7 @@ def figures(where: str = "rp2040:", board_name: str = "pico_w") -> list[Figure]:
         Figure("the same as SenML JSON", len(json.dumps(_senml(), separators=(",", ":"))), "B", note="RFC 8428"),
         Figure("encode", found.encode_us / 1000, "ms"),
         Figure("seal", found.seal_us / 1000, "ms"),
-        Figure("encode and seal", (found.encode_us + found.seal_us) / 1000, "ms", GOAL_MS, note=where),
+        Figure("encode and seal", (found.encode_us + found.seal_us) / 1000, "ms", GOAL_MS, note=board),
     ]
 
 
