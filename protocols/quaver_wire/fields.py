@@ -135,6 +135,9 @@ EVENTS: "tuple[str, ...]" = _row(
     "boot",
     "low_memory",
     "records_dropped",
+    "fault",
+    "baseline_learned",
+    "flash_failed",
     "message_refused",
     "key_announced",
 )

@@ -124,7 +124,9 @@ def run_wire(board: str, step: Callable[[str], None] = lambda said: None) -> lis
         Figure("the same as SenML JSON", len(json.dumps(_senml(), separators=(",", ":"))), "B", note="RFC 8428"),
         Figure("encode", found.encode_us / 1000, "ms"),
         Figure("seal", found.seal_us / 1000, "ms"),
-        Figure("encode and seal", (found.encode_us + found.seal_us) / 1000, "ms", GOAL_MS, note=board),
+        Figure(
+            "encode and seal", (found.encode_us + found.seal_us) / 1000, "ms", GOAL_MS if board == "rp2040" else None
+        ),
     ]
 
 
