@@ -38,7 +38,7 @@ def _copy(out: ptr8, at: int, a: ptr8, count: int):
 def _counters(blocks: ptr8, nonce: ptr8, count: int):
     at = 0
     for block in range(count):
-        blocks[at] = 1  # _COUNTER_FLAGS
+        blocks[at] = _COUNTER_FLAGS
         for i in range(13):
             blocks[at + 1 + i] = nonce[i]
         blocks[at + 14] = block >> 8
@@ -61,7 +61,7 @@ class Ccm:
     def encrypt(self, nonce, additional, plain, length, out, at):
         """Write the ciphertext of `plain` and its tag to `out` at `at`; return the end."""
         end = at + length + _TAG
-        if length > self._longest or end > len(out):
+        if length > self._longest or length > len(plain) or end > len(out):  # viper would not notice
             raise WireError("record does not fit its buffer")
         self._keystream(nonce, length)
         tag = self._tag(nonce, additional, plain, length)
@@ -81,7 +81,7 @@ class Ccm:
         for i in range(_TAG):  # all of it, whatever the first byte says: the time tells nothing
             wrong |= self._data[tag + i] ^ self._stream[i] ^ data[at + length + i]
         if wrong:
-            _exclusive(out, 0, out, 0, out, 0, length)
+            _exclusive(out, 0, out, 0, out, 0, length)  # zeros
         return not wrong
 
     def _keystream(self, nonce, length):
