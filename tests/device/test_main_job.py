@@ -10,7 +10,8 @@ from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.pytest_plugin import Target
 from quaver.recordings.sources import Playlist
-from quaver_wire.fields import EVENTS, FAULTS
+from quaver_wire.fields import EVENTS
+from quaver_wire.names import FAULTS
 
 from .conftest import Client, signal
 
