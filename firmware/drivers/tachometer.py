@@ -11,14 +11,17 @@ _UNEVEN = 4  # a pulse that was missed or doubled makes an interval twice or hal
 
 
 class Tachometer:
-    """attach(handler): has handler(pin) called at each rising edge, None ends it; pulses: how many make a turn."""
+    """attach(handler): has handler(pin) called at each rising edge, returns the machine's interrupt object.
+
+    pulses: how many make a turn.
+    """
 
     def __init__(self, attach, pulses):
-        self._attach = attach
         self._pulses = pulses
-        self._handler = self._edge  # a bound method is an object of its own, each time it is asked for
         self._forget()
-        attach(None)  # a pin that the board does not have is found out now
+        self._interrupt = attach(self._edge)
+        self._rising = self._interrupt.trigger()
+        self._interrupt.trigger(0)
 
     def _forget(self):
         self._intervals = -1
@@ -50,7 +53,7 @@ class Tachometer:
     def begin(self):
         """Listen from now on; the edges so far are forgotten."""
         self._forget()
-        self._attach(self._handler)
+        self._interrupt.trigger(self._rising)
         self._began = time.ticks_us()  # to listen takes longer than a pulse of a fast wheel
 
     def turns_hz(self):
@@ -60,7 +63,7 @@ class Tachometer:
         that was torn off half-way, and a shaft that stopped, have no speed.
         """
         now = time.ticks_us()
-        self._attach(None)  # before all reads: an edge between two of them would be half counted
+        self._interrupt.trigger(0)  # before all reads: an edge between two of them would be half counted
         silence = max(
             self._longest,
             time.ticks_diff(self._first, self._began),

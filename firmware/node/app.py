@@ -100,7 +100,7 @@ def _tachometer(port, machine):
     from drivers.tachometer import Tachometer
 
     def attach(handler):
-        port.on_rising(machine["tachometer_pin"], handler)
+        return port.on_rising(machine["tachometer_pin"], handler)
 
     return Tachometer(attach, machine["tachometer_pulses"])
 

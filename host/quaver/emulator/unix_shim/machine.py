@@ -93,14 +93,31 @@ class Pin:
 
     def irq(self, handler=None, trigger=IRQ_FALLING | IRQ_RISING, *, hard=False):
         """Fires on a pin that a device drives; on any other it is taken, and never fires."""
-        if self._id in _inputs:
-            _link.watch(self._id, self, handler if trigger else None, trigger, hard)
+        return _Interrupt(self, handler, trigger, hard)
 
     def __int__(self):
         return self._id
 
     def __repr__(self):
         return "Pin(%d)" % self._id
+
+
+class _Interrupt:
+    def __init__(self, pin, handler, trigger, hard):
+        self._pin = pin
+        self._handler = handler
+        self._hard = hard
+        self._trigger = 0
+        self.trigger(trigger if handler else 0)
+
+    def trigger(self, trigger=None):
+        """Change the edges that it fires at; returns what they were."""
+        before = self._trigger
+        if trigger is not None:
+            self._trigger = trigger
+            if int(self._pin) in _inputs:
+                _link.watch(int(self._pin), self._pin, self._handler if trigger else None, trigger, self._hard)
+        return before
 
 
 class SPI:
