@@ -100,7 +100,7 @@ def _tachometer(port, machine):
     from drivers.tachometer import Tachometer
 
     def attach(handler):
-        port.on_rising(machine["tachometer_pin"], handler)
+        return port.on_rising(machine["tachometer_pin"], handler)
 
     return Tachometer(attach, machine["tachometer_pulses"])
 
@@ -175,9 +175,8 @@ def build():
     recorder.introduce(VERSION, board.NAME, config["interval_s"])
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
     recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
-    sensors = _sensors(
-        port, config, recorder, quiet, problems
-    )  # early, while the heap has room for buffers in one piece
+    # early, while the heap has room for buffers in one piece
+    sensors = _sensors(port, config, recorder, quiet, problems)
     for problem in problems:
         print("node: config:", problem)
         recorder.event("config_invalid", text=problem)
