@@ -36,7 +36,8 @@ def board(
     folder: Path, chip: str, *, name: str = "", size: int = 4 << 20, fault: str = "", at: int = 0
 ) -> Iterator[EspBoard]:
     """A board with an erased flash, or the one that it had. fault: "flip" (a block takes a bit wrongly), "vanish"
-    (unplugged), at the block with number `at` of a write; "mute" firmware says nothing; "old": a chip of the first revision.
+    (unplugged), at the block with number `at` of a write; "mute" firmware says
+    nothing; "old": a chip of the first revision.
     """
     flash = folder / f"{name or chip}.flash"
     if not flash.exists():
