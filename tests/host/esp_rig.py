@@ -27,6 +27,11 @@ class EspBoard:
     flash: Path
     process: subprocess.Popen[str]
 
+    def writes(self) -> int:
+        """How many blocks were ever written to its flash."""
+        count = self.flash.with_suffix(".writes")
+        return count.stat().st_size if count.exists() else 0
+
     def content(self, start: int, end: int | None = None) -> bytes:
         return self.flash.read_bytes()[start:end]
 
@@ -79,6 +84,8 @@ def _main(chip: str, path: str, fault: str, at: int) -> None:
 
         def write_defl_block(self, payload: bytes) -> None:
             self.blocks += 1
+            with Path(path).with_suffix(".writes").open("ab") as count:
+                count.write(b".")
             if fault == "vanish" and self.blocks == at:
                 os._exit(0)
             super().write_defl_block(payload)
@@ -100,6 +107,7 @@ def _main(chip: str, path: str, fault: str, at: int) -> None:
     print(listener.getsockname()[1], flush=True)
     while True:
         client, _ = listener.accept()
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a serial line waits for nothing either
         client.settimeout(_SILENCE_S)
         try:
             first = client.recv(1)

@@ -49,6 +49,8 @@ class EspSession:
                 self.chip = str(esp.CHIP_NAME).lower().replace("-", "")
                 self.unique_id = bytes(esp.read_mac()).hex()
                 self._esp: Any = cmds.run_stub(esp)
+                # By itself it would wait for a port that vanished; whoever flashes many wants to hear of it.
+                self._esp.WRITE_FLASH_ATTEMPTS = 1
                 if not device.startswith("socket://"):
                     self._esp.change_baud(_BAUD)
                 cmds.attach_flash(self._esp)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import errno
+import fcntl
 import os
 import re
+import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,13 +41,29 @@ def open_port(device: str) -> Any:
     import serial
 
     try:
-        port = serial.serial_for_url(device, baudrate=_BAUD, timeout=_READ_S, do_not_open=True)
-        if not device.startswith("socket://"):
-            port.exclusive = True
+        if device.startswith("socket://"):
+            return _socket_port(device)
+        port = serial.Serial(baudrate=_BAUD, timeout=_READ_S, exclusive=True)
+        port.port = device
         port.open()
     except (serial.SerialException, OSError, ValueError) as error:
         raise _why(device, error) from error
     return port
+
+
+def _socket_port(url: str) -> Any:
+    """pyserial's socket, but it says how much is waiting: else esptool reads it byte by byte."""
+    from serial.urlhandler import protocol_socket
+
+    class SocketPort(protocol_socket.Serial):  # type: ignore[misc]
+        @property
+        def in_waiting(self) -> int:
+            count = array.array("i", [0])
+            fcntl.ioctl(self.fileno(), termios.FIONREAD, count)
+            # What is readable and has no bytes has ended, which `read` tells.
+            return count[0] or int(super().in_waiting)
+
+    return SocketPort(url, baudrate=_BAUD, timeout=_READ_S)
 
 
 def _why(device: str, error: Exception) -> FlashError:
