@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import pickle
 import pty
 import random
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 import esp_rig
 import pytest
 import serial
+from nobody import as_nobody
 
 from quaver.artifacts import fetch_image
 from quaver.boards import load_board
@@ -54,28 +54,6 @@ def boards(tmp_path):
             return stack.enter_context(esp_rig.board(tmp_path, chip, **settings))
 
         yield start
-
-
-def _as_nobody(work):
-    """What `work()` returns or raises in a process without root's rights over files."""
-    receive, send = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            if os.getuid() == 0:
-                os.setuid(65534)
-            try:
-                result = work()
-            except Exception as error:
-                result = error
-            os.write(send, pickle.dumps((type(result).__name__, str(result))))
-        finally:
-            os._exit(0)
-    os.close(send)
-    with os.fdopen(receive, "rb") as file:
-        answer = pickle.loads(file.read())
-    os.waitpid(child, 0)
-    return answer
 
 
 def test_of_eight_boards_five_succeed_three_are_told_and_a_second_run_finishes(boards, small, tmp_path):
@@ -205,12 +183,12 @@ def test_a_port_that_may_not_be_opened_is_busy_or_gone_says_so():
     master, slave = pty.openpty()
     device = os.ttyname(slave)
     Path(device).chmod(0o600)
-    kind, line = _as_nobody(lambda: serials.open_port(device))
+    kind, line = as_nobody(lambda: serials.open_port(device))
     assert kind == "PortDeniedError"
     assert re.fullmatch(rf"{device}: you may not open it: add yourself to its group \(sudo usermod .*\) and .*", line)
     with serial.Serial(device, exclusive=True):
         Path(device).chmod(0o666)
-        assert _as_nobody(lambda: serials.open_port(device))[0] == "PortBusyError"
+        assert as_nobody(lambda: serials.open_port(device))[0] == "PortBusyError"
     os.close(slave)
     os.close(master)
     with pytest.raises(PortGoneError, match="can't be opened"):
@@ -266,7 +244,7 @@ def test_another_boards_drive_and_one_without_permission_are_refused(drive, tmp_
     for parent in (tmp_path.parent, tmp_path.parent.parent):
         parent.chmod(0o755)
     folder.chmod(0o555)
-    kind, line = _as_nobody(lambda: rp2.copy_uf2(drive, b"u", lambda _part: None))
+    kind, line = as_nobody(lambda: rp2.copy_uf2(drive, b"u", lambda _part: None))
     assert kind == PortDeniedError.__name__ and "you may not write to the drive" in line
     (folder / "INFO_UF2.TXT").write_bytes(b"Board-ID: SAMD21G18A-Feather-v0\r\n")
     with pytest.raises(BoardError, match="not an RP2040's drive"):
