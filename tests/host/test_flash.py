@@ -356,3 +356,18 @@ def test_esptool_itself_finds_what_was_flashed(boards, small):
     done = subprocess.run([esptool, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Verification successful" in done.stdout
+
+
+def test_the_bench_compares_with_esptool_alone(tmp_path, monkeypatch):
+    from quaver.bench import flash as bench
+
+    image = tmp_path / "image.bin"
+    image.write_bytes(fetch_image(load_board("esp32")).read_bytes()[: 1 << 18])
+    monkeypatch.setattr(bench, "fetch_image", lambda *_: image)
+    monkeypatch.setattr(bench, "_RUNS", 1)
+    said = []
+    figures = bench.run_flash(said.append)
+    assert [figure.unit for figure in figures] == ["s", "s", "s", "%"]
+    assert figures[0].reached
+    assert all(figure.value > 0 for figure in figures[:3])
+    assert said[-1] == "flashing 262,144 bytes, 1 of 1"
