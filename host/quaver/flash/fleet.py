@@ -20,7 +20,7 @@ from quaver.flash import rp2
 from quaver.flash.errors import FlashError, NoBoardError, NoReportError, WriteError, WrongChipError
 from quaver.flash.esp import EspSession
 from quaver.flash.ports import Port, find_ports, named_port
-from quaver.flash.serials import Report, wait_for_report
+from quaver.flash.serials import Report, open_port, wait_for_report
 
 _AT_ONCE = 16
 
@@ -170,6 +170,7 @@ class Fleet:
         outcome.image = _image_name(built)
         drive = port
         if port.kind != "rp2-bootsel":
+            open_port(port.device).close()  # its reasons are the better ones
             self._say(port, "comparing")
             outcome.unique_id, right = rp2.holds(port.device, built)
             if right:

@@ -25,6 +25,7 @@ _READ_S = 0.2
 _LISTEN_S = 6.0
 _RETURN_S = 0.1  # between two looks for a port that is away while its board restarts
 _SAYS = re.compile(rb"node: quaver (\S+) on ([^\s,]+),")
+_NUMBER = re.compile(r"\[Errno (\d+)\]|\((\d+), '")
 _RERUN = b"\r\x03\x03\x04"  # end what runs; then a soft reset, which runs main.py again
 
 
@@ -67,8 +68,9 @@ def _socket_port(url: str) -> Any:
 
 
 def _why(device: str, error: Exception) -> FlashError:
-    number = getattr(error, "errno", None)
     text = str(error)
+    inner = _NUMBER.search(text)  # pyserial puts the system's words into its own
+    number = getattr(error, "errno", None) or (int(inner[1] or inner[2]) if inner else None)
     if number in (errno.EACCES, errno.EPERM):
         return PortDeniedError(
             f"{device}: you may not open it: add yourself to its group (sudo usermod -aG {_group(device)} $USER) "
