@@ -24,9 +24,11 @@ _WRITE_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = {
     "analyze": "Run the device's own analysis over recordings and print features and verdicts.",
     "bench": "Measure what the parts of Quaver cost, and compare it with what they may.",
+    "build": "Build one file to flash: the official MicroPython image and the firmware.",
     "boards": "List the boards that Quaver knows.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
+    "flash": "Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.",
     "monitor": "Watch what nodes publish at a broker: features, levels, alarms.",
     "recordings": "Fetch and list recordings of real machines.",
 }
