@@ -19,6 +19,7 @@ from __future__ import annotations
 import ast
 import binascii
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -365,8 +366,9 @@ def _stage(run: Exec, files: Mapping[str, bytes], roots: Sequence[str], progress
             if progress is not None:
                 progress(done, total)
     except DeviceError as error:
-        if not error.traceback.strip().endswith("ENOSPC"):
+        if not re.search(r"OSError: (\[Errno )?28\b", error.traceback):  # ENOSPC
             raise
+        run("_f.close()", timeout=_TIMEOUT_S)
         _discard(run, [path for path in _survey(run, roots) if _is_new(path)])
         raise SyncError("the board's flash is full: remove files of your own from it (quaver files ls)") from None
 

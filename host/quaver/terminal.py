@@ -29,8 +29,8 @@ def talk(board: SerialBoard, keyboard: int, screen: int) -> None:
         try:
             tty.setraw(keyboard)
             while True:
-                ready, _, _ = select.select([keyboard, line], [], [], _LOOK_S)
-                if line in ready:
+                ready = select.select([keyboard, line.fileno()], [], [], _LOOK_S)[0]
+                if line.fileno() in ready:
                     said = line.recv(65536)
                     if not said:
                         raise BoardError(board.alive() or "the board's console was closed: open it again")
