@@ -70,7 +70,7 @@ def open_port(port: Port) -> SerialBoard:
             raise KnownFailure("port_busy", port=where, holder=_holder(where)) from None
         if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
             raise KnownFailure("no_port", port=where, connected=_listed(find_ports())) from None
-        if number == errno.ENOTTY:
+        if number == errno.ENOTTY or "configure port" in str(cause):  # pyserial's words; it leaves the number out
             raise KnownFailure("no_serial_port", port=where, connected=_listed(find_ports())) from None
         raise
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import ast
 import binascii
+import errno
 import hashlib
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from typing import Any
 
 from quaver.boards import BoardSpec, board_names, load_board
 from quaver.build.tree import LISTING
-from quaver.emulator.repl import ConsoleBoard, DeviceError, Exec
+from quaver.emulator.repl import ConsoleBoard, DeviceError, Exec, failed_with
 from quaver.errors import QuaverError
 
 PLAN = "/sync.plan"  # as in firmware/boot.py
@@ -366,7 +366,7 @@ def _stage(run: Exec, files: Mapping[str, bytes], roots: Sequence[str], progress
             if progress is not None:
                 progress(done, total)
     except DeviceError as error:
-        if not re.search(r"OSError: (\[Errno )?28\b", error.traceback):  # ENOSPC
+        if failed_with(error) != errno.ENOSPC:
             raise
         run("_f.close()", timeout=_TIMEOUT_S)
         _discard(run, [path for path in _survey(run, roots) if _is_new(path)])

@@ -17,8 +17,8 @@ LEAVE = b"\x1d"
 _LOOK_S = 0.25  # how often the board is asked whether it is still there: its port gives no event for its end
 
 
-def talk(board: SerialBoard, keyboard: int, screen: int) -> None:
-    """Until `LEAVE` is typed: what is typed goes to the board, what it prints to the screen.
+def talk(board: SerialBoard, keyboard: int, screen: int, greeting: str) -> None:
+    """Until `LEAVE` is typed: what is typed goes to the board, what it prints to the screen, below the greeting.
 
     keyboard, screen: file descriptors; the keyboard is a terminal, and gets its modes back. Raises BoardError when the
     board is gone for good; a restart is waited for.
@@ -27,7 +27,8 @@ def talk(board: SerialBoard, keyboard: int, screen: int) -> None:
     modes = termios.tcgetattr(keyboard)
     with socket.create_connection((host, int(port)), timeout=5) as line:
         try:
-            tty.setraw(keyboard)
+            tty.setraw(keyboard, termios.TCSADRAIN)
+            _write(screen, f"{greeting}\r\n".encode())
             while True:
                 ready = select.select([keyboard, line.fileno()], [], [], _LOOK_S)[0]
                 if line.fileno() in ready:

@@ -22,5 +22,5 @@ def command(port: str | None) -> None:
     if not sys.stdin.isatty():
         raise QuaverError("the console needs a terminal to type at: run it in one, or use quaver files, mpremote exec")
     with attached(port) as board:
-        click.echo(f"{board.where.removeprefix('serial:')}: Ctrl-] leaves", err=True)
-        talk(board, sys.stdin.fileno(), sys.stdout.fileno())
+        greeting = f"{board.where.removeprefix('serial:')}: Ctrl-] leaves"
+        talk(board, sys.stdin.fileno(), sys.stdout.fileno(), greeting)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from quaver.cli.port import attached, port_option, say_stopped
+
+if TYPE_CHECKING:
+    from quaver.errors import BoardError
 
 
 @click.group("files")
@@ -24,14 +28,24 @@ def command() -> None:
 @contextlib.contextmanager
 def _transport(port: str | None, path: str) -> Iterator[Any]:
     """mpremote's transport to the board; a failure of its file system names the path."""
+    from quaver.emulator.repl import DeviceError, failed_with
     from quaver.errors import BoardError
 
-    with attached(port) as board, board.transport() as transport:
-        try:
-            yield transport
-        except OSError as error:
-            raise BoardError(f"{path} on the board: {error.strerror or error}; see quaver files ls") from None
-    say_stopped()
+    try:
+        with attached(port) as board, board.transport() as transport:
+            try:
+                yield transport
+            except OSError as error:
+                raise _failed(path, error.errno) from None
+    except DeviceError as error:  # one that mpremote does not know by its number
+        number = failed_with(error)
+        raise (_failed(path, number) if number else BoardError(f"{path} on the board: {error}")) from None
+
+
+def _failed(path: str, number: int | None) -> BoardError:
+    from quaver.errors import BoardError
+
+    return BoardError(f"{path} on the board: {os.strerror(number or 0)}; see quaver files ls")
 
 
 @command.command("ls")
@@ -43,6 +57,7 @@ def ls(path: str, port: str | None) -> None:
         entries = transport.fs_listdir(path)
     for entry in sorted(entries):
         click.echo(f"{entry.st_size:10} {entry.name}{'/' if entry.st_mode & 0x4000 else ''}")
+    say_stopped()
 
 
 @command.command("cat")
@@ -54,6 +69,7 @@ def cat(path: str, port: str | None) -> None:
         data = transport.fs_readfile(path, chunk_size=2048)
     sys.stdout.buffer.write(data)
     sys.stdout.flush()
+    say_stopped()
 
 
 @command.command("get")
@@ -61,7 +77,10 @@ def cat(path: str, port: str | None) -> None:
 @click.argument("local", required=False, type=click.Path(path_type=Path))
 @port_option
 def get(path: str, local: Path | None, port: str | None) -> None:
-    """Copy a file of the board to LOCAL, a file or a folder; here under its own name by default."""
+    """Copy a file of the board to this machine.
+
+    LOCAL is a file or a folder; without it the file keeps its name, here.
+    """
     from quaver.artifacts import write_atomically
     from quaver.errors import QuaverError
 
@@ -74,6 +93,7 @@ def get(path: str, local: Path | None, port: str | None) -> None:
     except OSError as error:
         raise QuaverError(f"{target}: can't be written ({error.strerror}); choose another place") from None
     click.echo(f"{target}: {len(data)} bytes")
+    say_stopped()
 
 
 @command.command("put")
@@ -81,7 +101,10 @@ def get(path: str, local: Path | None, port: str | None) -> None:
 @click.argument("path", required=False)
 @port_option
 def put(local: Path, path: str | None, port: str | None) -> None:
-    """Copy the file LOCAL to the board, to / under its own name by default. Its folders are made."""
+    """Copy a file of this machine to the board.
+
+    PATH is where, its folders are made; without it the file keeps its name, in /.
+    """
     from quaver.errors import QuaverError
 
     try:
@@ -105,3 +128,4 @@ def rm(path: str, port: str | None) -> None:
             transport.fs_rmdir(path)
         else:
             transport.fs_rmfile(path)
+    say_stopped()

@@ -8,6 +8,8 @@ behind TCP.
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import socket
 import threading
 import time
@@ -39,6 +41,12 @@ class DeviceError(BoardError):
         self.output = output
         self.traceback = traceback
         self.add_note(traceback)
+
+
+def failed_with(error: DeviceError) -> int | None:
+    """The errno of an OSError that the board's code raised; None for another exception."""
+    found = re.search(r"OSError: (?:\[Errno )?(\d+)\b[^\n]*$", error.traceback.strip())
+    return int(found[1]) if found else None
 
 
 class _Line:
@@ -191,6 +199,7 @@ machine.reset()
 _IS_FRESH = "print('_going_down' not in globals())"
 _GOING_DOWN_S = 0.25  # the wait in _RESET, and room for a slow line
 _RESET_TRIES = 3
+_RETURN_S = 10.0  # a port of the chip's own USB is back within seconds of a reset
 
 
 class Exec(Protocol):
@@ -276,8 +285,7 @@ class Repl:
                     transport.exec("f.close()")
                     transport.fs_rmfile(aside)
                 raise BoardError(
-                    f"{path} can't be written on the board ({error.strerror or error}): make room there, or choose "
-                    "another path"
+                    f"{path} can't be written on the board ({_reason(error)}): make room there, or choose another path"
                 ) from None
 
     def get(self, path: str) -> bytes:
@@ -286,9 +294,7 @@ class Repl:
             try:
                 return bytes(transport.fs_readfile(_absolute(path), chunk_size=_CHUNK))
             except OSError as error:
-                raise BoardError(
-                    f"{path} can't be read from the board ({error.strerror or error}): check the path"
-                ) from None
+                raise BoardError(f"{path} can't be read from the board ({_reason(error)}): check the path") from None
 
     def interrupt(self) -> None:
         """Ctrl-C, and wait for the friendly prompt."""
@@ -324,6 +330,11 @@ def _exec(transport: Any, code: str, timeout: float) -> str:
 
 def _text(data: bytes) -> str:
     return data.decode(errors="replace").replace("\r\n", "\n")
+
+
+def _reason(error: OSError) -> str:
+    """mpremote puts the path where the reason should be."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _absolute(path: str) -> str:
@@ -490,9 +501,9 @@ class SerialBoard(ConsoleBoard):
                     return
 
     def _reopen(self) -> bool:
-        """A port that vanishes comes back within seconds when the board was reset."""
+        """Wait for a port that vanished; it comes back when the board was reset."""
         self._port.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + _RETURN_S
         while not self._stopping and time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 self._port.open()
