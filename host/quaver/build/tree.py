@@ -39,7 +39,7 @@ def firmware_files(board: str, config: Mapping[str, object] | None = None) -> di
     files[LISTING] = "".join(f"{path}\n" for path in sorted(files)).encode()
     if config is not None:
         files["config.json"] = json.dumps(config, separators=(",", ":")).encode()
-    _check_budget(spec, files)
+    check_budget(spec, files)
     return files
 
 
@@ -85,7 +85,7 @@ def _umqtt() -> Iterator[tuple[str, bytes]]:
                 yield f"lib/{inside}", found.read()
 
 
-def _check_budget(spec: BoardSpec, files: Mapping[str, bytes]) -> None:
+def check_budget(spec: BoardSpec, files: Mapping[str, bytes]) -> None:
     """Refuse firmware that leaves too little of the file system to the node's own data."""
     block = spec.flash.block_size
     folders = {path.rpartition("/")[0] for path in files}

@@ -23,11 +23,13 @@ _WRITE_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 # Name -> its line in the help. Here, so that the help imports no command; a test compares both.
 COMMANDS = {
     "analyze": "Run the device's own analysis over recordings and print features and verdicts.",
+    "build": "Build one file to flash: the official MicroPython image and the firmware.",
     "boards": "List the boards that Quaver knows.",
     "console": "Talk to a board: what it prints, and its prompt after Ctrl-C. Ctrl-] leaves.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
     "files": "List, read and write files on a board.",
+    "flash": "Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.",
     "monitor": "Watch what nodes publish at a broker: features, levels, alarms.",
     "recordings": "Fetch and list recordings of real machines.",
     "reset": "Restart a board and the firmware on it.",
