@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.boards import BoardSpec, board_names, load_board
-from quaver.build.tree import LISTING
+from quaver.build.libraries import device_libraries
+from quaver.build.tree import LISTING, firmware_files
 from quaver.emulator.repl import ConsoleBoard, DeviceError, Exec, failed_with
 from quaver.errors import QuaverError
 
@@ -67,8 +68,9 @@ def _walk(path, deep=True):
         print("entry", (path, _hash(path)))
 """
 _ABOUT = """
-print("machine", (sys.platform, getattr(sys.implementation, "_machine", ""), sys.implementation[0]))
-print("mpy", getattr(sys.implementation, "_mpy", 0))
+_is = sys.implementation
+print("machine", (sys.platform, getattr(_is, "_machine", ""), _is[0], _is[1][:3]))
+print("mpy", getattr(_is, "_mpy", 0))
 try:
     import network
     print("wifi", hasattr(network, "WLAN"))
@@ -107,7 +109,8 @@ class SyncError(QuaverError):
 class About:
     """What a board at its prompt says of itself.
 
-    platform, machine, interpreter: of MicroPython's sys ("rp2", "Raspberry Pi Pico W with RP2040", "micropython"); mpy:
+    platform, machine, interpreter, version: of MicroPython's sys ("rp2", "Raspberry Pi Pico W with RP2040",
+    "micropython", (1, 27, 0)); mpy:
     sys.implementation._mpy, 0 for none. board: (name, chip, version) of the firmware that is on it. completes:
     whether its boot.py completes a plan. listed: the paths of that firmware's files. room: (block size, free blocks),
     None without a file system.
@@ -116,6 +119,7 @@ class About:
     platform: str
     machine: str
     interpreter: str
+    version: tuple[int, ...]
     mpy: int
     wifi: bool
     board: tuple[str, str, str] | None
@@ -140,16 +144,25 @@ Progress = Callable[[int, int], None]
 """Called with the bytes that have been written and those that there are."""
 
 
+def current_firmware(board: str) -> dict[str, bytes]:
+    """The files that belong on a board of that name now, path -> bytes: the firmware and its libraries.
+
+    Raises what `firmware_files` raises.
+    """
+    return firmware_files(board) | dict(device_libraries(load_board(board)).files)
+
+
 def ask(run: Exec) -> About:
     """What the board says of itself. Raises DeviceError, BoardError."""
-    found = _said(run(_SURVEY + _ABOUT.replace("{plan}", PLAN).replace("{listing}", LISTING), timeout=_TIMEOUT_S))
+    found = said(run(_SURVEY + _ABOUT.replace("{plan}", PLAN).replace("{listing}", LISTING), timeout=_TIMEOUT_S))
     if "lacks" in found:
         raise SyncError("the board's MicroPython has no hashlib or binascii: flash its official image (quaver flash)")
-    platform, machine, interpreter = found["machine"][0]
+    platform, machine, interpreter, version = found["machine"][0]
     return About(
         platform,
         machine,
         interpreter,
+        version,
         found["mpy"][0],
         found["wifi"][0],
         found["board"][0],
@@ -253,7 +266,7 @@ def differences(run: Exec, files: Mapping[str, bytes], about: About) -> tuple[li
     return wrong + _stale(there, {"/" + path: "" for path in files}), PLAN in there
 
 
-def _said(output: str) -> dict[str, list[Any]]:
+def said(output: str) -> dict[str, list[Any]]:
     """Lines of "key value" as the values by key."""
     said: dict[str, list[Any]] = {}
     for line in output.splitlines():
@@ -283,7 +296,7 @@ def _roots(files: Iterable[str]) -> list[str]:
 def _survey(run: Exec, roots: Iterable[str]) -> dict[str, str]:
     """Path -> sha256 of every file below the roots; a folder ends with a slash and has "". Of /lib itself, no more."""
     code = f"for _path in {tuple(roots)!r}:\n  _walk(_path, _path != '/lib')"
-    return dict(_said(run(code, timeout=_TIMEOUT_S)).get("entry", []))
+    return dict(said(run(code, timeout=_TIMEOUT_S)).get("entry", []))
 
 
 def _is_new(path: str) -> bool:

@@ -98,10 +98,10 @@ def test_sync_says_what_it_did_and_then_that_there_is_nothing_to_do(board: UnixB
 @pytest.mark.parametrize(
     ("port", "code", "words"),
     [
-        ("/dev/nope", 32, "/dev/nope is not there: plug the board in or check the name; connected: "),
-        ("/etc/passwd", 33, "/etc/passwd is no serial port"),
-        ("/dev/null", 33, "/dev/null is no serial port"),
-        ("socket://127.0.0.1:1", 37, "refuses connections (Connection refused)"),
+        ("/dev/nope", 82, "/dev/nope is not there: plug the board in or check the name; connected: "),
+        ("/etc/passwd", 83, "/etc/passwd is no serial port"),
+        ("/dev/null", 83, "/dev/null is no serial port"),
+        ("socket://127.0.0.1:1", 87, "refuses connections (Connection refused)"),
         ("socket://nonsense", 6, "expected socket://host:port"),
     ],
 )

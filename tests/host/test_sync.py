@@ -244,7 +244,9 @@ def test_what_is_damaged_on_the_way_is_not_installed(board: UnixBoard, monkeypat
     assert restart(board) == RUNS["new"]
 
 
-PICO_W = About("rp2", "Raspberry Pi Pico W with RP2040", "micropython", 0x1106, True, None, True, (), (4096, 100))
+PICO_W = About(
+    "rp2", "Raspberry Pi Pico W with RP2040", "micropython", (1, 27, 0), 0x1106, True, None, True, (), (4096, 100)
+)
 
 
 def test_the_board_is_known_by_its_chip_and_its_firmware() -> None:

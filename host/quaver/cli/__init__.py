@@ -27,6 +27,7 @@ COMMANDS = {
     "boards": "List the boards that Quaver knows.",
     "console": "Talk to a board: what it prints, and its prompt after Ctrl-C. Ctrl-] leaves.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
+    "doctor": "Walk from the cable to the broker and name the first thing that is wrong with a board.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
     "files": "List, read and write files on a board.",
     "flash": "Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.",

@@ -19,8 +19,7 @@ def command(port: str | None) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from quaver.build import firmware_files
-    from quaver.sync import sync
+    from quaver.sync import current_firmware, sync
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with (
@@ -30,7 +29,7 @@ def command(port: str | None) -> None:
         task = bars.add_task("comparing", total=None)
         outcome = sync(
             board,
-            firmware_files,
+            current_firmware,
             lambda done, total: bars.update(task, description="writing", completed=done, total=total),
         )
     if not outcome.changed and not outcome.removed:

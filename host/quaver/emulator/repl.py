@@ -296,9 +296,9 @@ class Repl:
             except OSError as error:
                 raise BoardError(f"{path} can't be read from the board ({_reason(error)}): check the path") from None
 
-    def interrupt(self) -> None:
-        """Ctrl-C, and wait for the friendly prompt."""
-        with self.session():
+    def interrupt(self, timeout: float = 10.0) -> None:
+        """Ctrl-C, and wait for the friendly prompt; timeout: seconds."""
+        with self.session(timeout):
             pass
 
     def reset(self) -> None:
@@ -423,6 +423,11 @@ class ConsoleBoard(ABC):
     def exec(self, code: str, timeout: float = 30.0) -> str:
         with self._using_repl() as repl:
             return repl.exec(code, timeout)
+
+    def interrupt(self, timeout: float = 10.0) -> None:
+        """As `Repl.interrupt`."""
+        with self._using_repl() as repl:
+            repl.interrupt(timeout)
 
     @contextlib.contextmanager
     def transport(self) -> Iterator[Any]:
