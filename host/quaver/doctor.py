@@ -6,7 +6,6 @@ the board runs there, with the firmware's own drivers and links, so what it says
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,7 @@ from quaver.emulator.repl import Exec, SerialBoard
 from quaver.errors import BoardError
 from quaver.failures import STEPS, KnownFailure
 from quaver.flash.ports import Port
-from quaver.sync import About, SyncError, ask, board_of, chip_of, current_firmware, differences, said
+from quaver.sync import About, ask, board_of, current_firmware, device_reason, differences, said
 
 _PROMPT_S = 6.0  # for a board to give its prompt, whatever it was doing
 _TIMEOUT_S = 30.0  # one step on the board without a word: joining a network takes up to 20
@@ -36,7 +35,7 @@ def _read(path):
                 while file.readinto(_room):
                     pass
     except OSError as error:
-        print("unreadable", (path or "/", error.errno))
+        print("unreadable", (path or "/", error.errno or 5))
 _room = bytearray(1024)
 _read("")
 try:
@@ -75,11 +74,13 @@ async def _sensor(name, part):
 for _name in ("vibration", "temperature", "energy"):
     if _settings[_name] is None:
         continue
-    try:
-        asyncio.run(_sensor(_name, getattr(_app, "_" + _name)(_port, _settings[_name])))
-        _why = ""
-    except Exception as _error:
-        _why = "no answer" if isinstance(_error, OSError) else str(_error)
+    for _ in range(2):  # the first may meet the rest of an exchange that the interrupted node had begun
+        try:
+            asyncio.run(_sensor(_name, getattr(_app, "_" + _name)(_port, _settings[_name])))
+            _why = ""
+            break
+        except Exception as _error:
+            _why = "no answer" if isinstance(_error, OSError) else str(_error)
     print("sensor", (_name, "{driver} on {bus}".format(**_settings[_name]), _why))
 """
 _RADIO = """
@@ -163,7 +164,7 @@ def _examine_board(
     found["bootloader"] = "not in it: MicroPython's prompt answers"
     try:
         with board.execs() as run:
-            about = _ask(run)
+            about = ask(run)
             checks: tuple[tuple[str, Callable[[], str]], ...] = (
                 ("image", lambda: _image(about)),
                 ("chip", lambda: _chip(about)),
@@ -208,13 +209,6 @@ def _boot_loader(device: str) -> str | None:
         return None
 
 
-def _ask(run: Exec) -> About:
-    try:
-        return ask(run)
-    except SyncError:
-        raise KnownFailure("lacking_image", module="hashlib or binascii") from None
-
-
 def _image(about: About) -> str:
     if about.interpreter != "micropython":
         raise KnownFailure("other_interpreter", interpreter=about.interpreter)
@@ -230,17 +224,13 @@ def _image(about: About) -> str:
 def _candidates(about: About) -> list[BoardSpec]:
     try:
         return [board_of(about)]
-    except SyncError:
+    except KnownFailure:
         return []
 
 
 def _chip(about: About) -> str:
-    machine = about.machine or about.platform
-    if about.board is not None and about.board[1] != chip_of(about):
-        raise KnownFailure("wrong_chip", firmware=about.board[1], machine=machine)
-    if not _candidates(about):
-        raise KnownFailure("unknown_chip", machine=machine)
-    return machine
+    board_of(about)
+    return about.machine or about.platform
 
 
 def _file_system(run: Exec, about: About) -> str:
@@ -249,11 +239,13 @@ def _file_system(run: Exec, about: About) -> str:
     block, free = about.room
     seen = said(run(_FILE_SYSTEM, timeout=_TIMEOUT_S))
     for path, number in seen.get("unreadable", []):
-        raise KnownFailure("damaged_file_system", path=path, reason=_reason(number))
+        raise KnownFailure("damaged_file_system", path=path, reason=device_reason(number))
+    if not block:
+        raise KnownFailure("damaged_file_system", path="/", reason=device_reason(free))
     if free < _LEAST_BLOCKS:
         raise KnownFailure("full_file_system", free=free * block // 1024)
     for number in seen.get("unwritable", []):
-        raise KnownFailure("no_write", reason=_reason(number))
+        raise KnownFailure("no_write", reason=device_reason(number))
     if seen.get("kept") != [True]:
         raise KnownFailure("no_write", reason="it reads back otherwise")
     return f"{free * block // 1024} KiB free"
@@ -316,7 +308,3 @@ def _broker(run: Exec) -> str:
     if why:
         raise KnownFailure("no_broker", broker=f"{host}:{port}", reason=why)
     return f"{host}:{port} takes the node"
-
-
-def _reason(number: int) -> str:
-    return os.strerror(abs(number)) if number else "no reason given"

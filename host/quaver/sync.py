@@ -20,6 +20,7 @@ import ast
 import binascii
 import errno
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,9 +31,11 @@ from quaver.build.libraries import device_libraries
 from quaver.build.tree import LISTING, firmware_files
 from quaver.emulator.repl import ConsoleBoard, DeviceError, Exec, failed_with
 from quaver.errors import QuaverError
+from quaver.failures import KnownFailure
 
 PLAN = "/sync.plan"  # as in firmware/boot.py
 _NEW = ".new"
+_LFS_ERR_CORRUPT = 84  # littlefs's own, in lfs.h; to this system it is another error
 
 _CHUNK = 1536  # bytes of a file in one piece of code: 2 KiB of base64, which the smallest heap compiles
 _TIMEOUT_S = 15.0  # for one exec: a flash that erases, or the hash of a whole tree on a slow chip
@@ -92,10 +95,10 @@ try:
 except OSError:
     pass
 try:
-    room = os.statvfs("/")
-    print("room", (room[0], room[3]))
-except OSError:
-    print("room", None)
+    _room = os.statvfs("/")
+    print("room", (_room[0], _room[3]) if _room[2] else None)
+except OSError as _error:
+    print("room", (0, _error.errno))
 """
 
 
@@ -113,7 +116,7 @@ class About:
     "micropython", (1, 27, 0)); mpy:
     sys.implementation._mpy, 0 for none. board: (name, chip, version) of the firmware that is on it. completes:
     whether its boot.py completes a plan. listed: the paths of that firmware's files. room: (block size, free blocks),
-    None without a file system.
+    (0, errno) where the file system does not say, None without one.
     """
 
     platform: str
@@ -153,10 +156,10 @@ def current_firmware(board: str) -> dict[str, bytes]:
 
 
 def ask(run: Exec) -> About:
-    """What the board says of itself. Raises DeviceError, BoardError."""
+    """What the board says of itself. Raises KnownFailure, DeviceError, BoardError."""
     found = said(run(_SURVEY + _ABOUT.replace("{plan}", PLAN).replace("{listing}", LISTING), timeout=_TIMEOUT_S))
     if "lacks" in found:
-        raise SyncError("the board's MicroPython has no hashlib or binascii: flash its official image (quaver flash)")
+        raise KnownFailure("lacking_image", module="hashlib or binascii")
     platform, machine, interpreter, version = found["machine"][0]
     return About(
         platform,
@@ -172,6 +175,11 @@ def ask(run: Exec) -> About:
     )
 
 
+def device_reason(number: int) -> str:
+    """An errno of the board in words."""
+    return "corrupt" if number == _LFS_ERR_CORRUPT else os.strerror(number)
+
+
 def chip_of(about: About) -> str:
     """The chip as the board files call it ("rp2040", "esp32c3", "unix"); "" when it can't be told."""
     if about.platform == "linux":
@@ -180,22 +188,22 @@ def chip_of(about: About) -> str:
 
 
 def board_of(about: About) -> BoardSpec:
-    """The board file of a board, by its chip and by what its firmware says. Raises SyncError for one that has none."""
+    """The board file of a board, by its chip and by what its firmware says. Raises KnownFailure."""
     chip = chip_of(about)
     named = about.machine or about.platform
     specs = [spec for spec in map(load_board, board_names()) if spec.chip == chip]
     if about.interpreter != "micropython":
-        raise SyncError(f"the board runs {about.interpreter}, not MicroPython: flash it first (quaver flash)")
-    if not specs:
-        raise SyncError(f"the board is a {named}: Quaver has no firmware for it (see quaver boards)")
+        raise KnownFailure("other_interpreter", interpreter=about.interpreter)
     if about.board is not None:
         name, its_chip, _ = about.board
         if its_chip != chip:
-            raise SyncError(f"the firmware on the board is for a {its_chip}, its chip is a {named}: flash it anew")
+            raise KnownFailure("wrong_chip", firmware=its_chip, machine=named)
         specs = [spec for spec in specs if spec.name == name] or specs
+    if not specs:
+        raise KnownFailure("unknown_chip", machine=named)
     spec = specs[0]
     if "wifi" in spec.radios and not about.wifi:
-        raise SyncError(f"the board is a {named}, without the Wi-Fi of a {spec.title}: no firmware for it")
+        raise KnownFailure("unknown_chip", machine=f"{named}, and has no Wi-Fi as a {spec.title} has")
     return spec
 
 
@@ -206,8 +214,8 @@ def sync(
 ) -> Outcome:
     """Bring the files on `board` to what `build(board name)` gives, path -> bytes, and restart it.
 
-    Raises SyncError (a wrong board, no room, damage on the way), BoardError, and what `build` raises. A board that
-    ran is left at its prompt by a failure, with its old firmware whole.
+    Raises KnownFailure (a wrong board), SyncError (no room, damage on the way), BoardError, and what `build` raises. A
+    board that ran is left at its prompt by a failure, with its old firmware whole.
     """
     began = time.monotonic()
     with board.execs() as run:
@@ -344,8 +352,10 @@ def _folders(files: Iterable[str]) -> list[str]:
 
 def _check_room(about: About, files: Mapping[str, bytes]) -> None:
     if about.room is None:
-        raise SyncError("the board has no file system: flash it anew (quaver flash)")
+        raise KnownFailure("no_file_system")
     block, free = about.room
+    if not block:
+        raise KnownFailure("damaged_file_system", path="/", reason=device_reason(free))
     # A folder takes a pair of blocks; what is renamed or removed needs a pair to write it down in.
     need = sum(-(-len(data) // block) for data in files.values()) + 2 * len(_folders(files)) + 2
     if need > free:

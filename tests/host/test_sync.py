@@ -13,6 +13,7 @@ from quaver.build.tree import LISTING
 from quaver.emulator.board import Setup
 from quaver.emulator.repl import DeviceError
 from quaver.emulator.unix import UnixBoard
+from quaver.failures import KnownFailure
 from quaver.payload import payload
 from quaver.sync import About, SyncError, ask, board_of, put_files, sync
 
@@ -256,11 +257,24 @@ def test_the_board_is_known_by_its_chip_and_its_firmware() -> None:
     assert of() == of(board=("pico_w", "rp2040", "0.1.0")) == "pico_w"
     assert of(machine="Generic ESP32C3 module with ESP32C3") == "esp32_c3"
     assert of(machine="Generic ESP32S3 module with ESP32-S3") == "esp32_s3"
-    for facts, words in (
-        ({"machine": "Raspberry Pi Pico with RP2040", "wifi": False}, "without the Wi-Fi of a Raspberry Pi Pico W"),
-        ({"machine": "Raspberry Pi Pico 2 W with RP2350"}, "is a Raspberry Pi Pico 2 W with RP2350: Quaver has no"),
-        ({"board": ("esp32", "esp32", "0.1.0")}, "the firmware on the board is for a esp32"),
-        ({"interpreter": "circuitpython"}, "runs circuitpython, not MicroPython"),
+    for facts, name, words in (
+        (
+            {"machine": "Raspberry Pi Pico with RP2040", "wifi": False},
+            "unknown_chip",
+            "no Wi-Fi as a Raspberry",
+        ),
+        (
+            {"machine": "Raspberry Pi Pico 2 W with RP2350"},
+            "unknown_chip",
+            "Pico 2 W with RP2350: use",
+        ),
+        (
+            {"board": ("esp32", "esp32", "0.1.0")},
+            "wrong_chip",
+            "is for esp32, but it is a Rasp",
+        ),
+        ({"interpreter": "circuitpython"}, "other_interpreter", "runs circuitpython, not MicroPython"),
     ):
-        with pytest.raises(SyncError, match=words):
+        with pytest.raises(KnownFailure, match=words) as failure:
             of(**facts)
+        assert failure.value.known.name == name
