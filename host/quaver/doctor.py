@@ -80,7 +80,7 @@ for _name in ("vibration", "temperature", "energy"):
             _why = ""
             break
         except Exception as _error:
-            _why = "no answer" if isinstance(_error, OSError) else str(_error)
+            _why = "no answer (errno %s)" % _error.args[0] if isinstance(_error, OSError) else str(_error)
     print("sensor", (_name, "{driver} on {bus}".format(**_settings[_name]), _why))
 """
 _RADIO = """
