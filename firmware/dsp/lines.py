@@ -8,6 +8,7 @@ one bin of 20,000 (2 ** -16).
 import math
 from array import array
 
+import micropython
 from micropython import const
 
 from . import streams
@@ -20,21 +21,23 @@ _HARMONICS = const(3)
 _CREEP = 0.01  # rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
 _SLIP = 0.05  # an induction motor's speed lies up to 5 % off its nominal one, from no load to overload
 _SHAFT_HZ = (5.0, 100.0)  # where a speed is looked for that nobody configured: 300 ... 6,000 1/min
-_SEEN = 4.0  # height of a line that is there: see above
+_SEEN = 4.0  # height of a line that is there: see above; streams.standing knows it too
 
-_form = array("i", (SIGN32,))
+_form = array("i", (SIGN32, 0, 0))
 
 
+@micropython.native  # a frame of bytecode would be taken from the heap at each call
 def height(powers, k, bins, reach):
     """Amplitude of bin k over the median of those around it, leaving out none: a line of 3 bins does not move it."""
     background = streams.median(powers, max(1, k - reach), min(bins, k + reach + 1))
     return math.sqrt(streams.word(powers, k, _form) / max(background, 1))
 
 
+@micropython.native  # a frame of bytecode would be taken from the heap at each call
 def _place(powers, k):
     """(place, scale): where the line in bin k lies between the bins, and by how much it is higher than the bin.
 
-    Under the Hann window; features.py derives it.
+    Under the Hann window; Measurement._lines derives it.
     """
     here = math.sqrt(max(1, streams.word(powers, k, _form)))
     below = math.sqrt(streams.word(powers, k - 1, _form))
@@ -46,6 +49,7 @@ def _place(powers, k):
     return k + (d if above >= below else -d), scale
 
 
+@micropython.native  # a frame of bytecode would be taken from the heap at each call
 def _tallest(powers, place, reach, bins, around):
     """(bin, height) of the highest bin within `reach` of place; height 0 where the spectrum does not go."""
     first = max(2, math.ceil(place - reach))
@@ -83,13 +87,16 @@ def shaft_speed(powers, first, bins, width, stretch, nominal_hz):
     if nominal_hz:
         return seen_speed(powers, first, bins, width, stretch, nominal_hz)
     best, second, found = 0.0, 0.0, 0.0
-    low = max(first + 1, int(_SHAFT_HZ[0] / width))
-    for k in range(low, min(bins - 1, int(_SHAFT_HZ[1] / width))):
-        here = streams.word(powers, k, _form)
-        if here <= streams.word(powers, k - 1, _form) or here < streams.word(powers, k + 1, _form):
-            continue
+    _form[1] = around
+    _form[2] = bins
+    last = min(bins - 1, int(_SHAFT_HZ[1] / width))
+    k = max(first, int(_SHAFT_HZ[0] / width) - 1)
+    while True:
+        k = streams.standing(powers, k + 1, last, _form)
+        if k >= last:
+            break
         tall = height(powers, k, bins, around)
-        if tall <= _SEEN:
+        if tall <= _SEEN:  # next to nothing over nothing
             continue
         at, _ = _place(powers, k)
         score = math.log(tall / _SEEN)
