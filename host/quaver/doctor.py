@@ -70,17 +70,16 @@ async def _sensor(name, part):
     if name == "temperature":
         part.read_milli()
     elif name == "energy":
+        await asyncio.sleep_ms(400)  # the answer to what the interrupted node had asked is through by then
         await part.read()
 for _name in ("vibration", "temperature", "energy"):
     if _settings[_name] is None:
         continue
-    for _ in range(2):  # the first may meet the rest of an exchange that the interrupted node had begun
-        try:
-            asyncio.run(_sensor(_name, getattr(_app, "_" + _name)(_port, _settings[_name])))
-            _why = ""
-            break
-        except Exception as _error:
-            _why = "no answer (errno %s)" % _error.args[0] if isinstance(_error, OSError) else str(_error)
+    try:
+        asyncio.run(_sensor(_name, getattr(_app, "_" + _name)(_port, _settings[_name])))
+        _why = ""
+    except Exception as _error:
+        _why = "no answer (errno %s)" % _error.args[0] if isinstance(_error, OSError) else str(_error)
     print("sensor", (_name, "{driver} on {bus}".format(**_settings[_name]), _why))
 """
 _RADIO = """

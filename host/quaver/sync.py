@@ -59,17 +59,22 @@ try:
     _buffer = memoryview(bytearray(1024))
 except ImportError:
     print("lacks")
-def _walk(path, deep=True):
-    try:
-        folder = os.stat(path)[0] & 0x4000
-    except OSError:
-        return
-    if folder:
+def _walk(path, kind, deep=True):
+    if kind & 0x4000:
         print("entry", (path + "/", ""))
-        for name in sorted(entry[0] for entry in os.ilistdir(path)) if deep else ():
-            _walk(path + "/" + name)
+        for entry in sorted(entry[:2] for entry in os.ilistdir(path)) if deep else ():
+            _walk(path + "/" + entry[0], entry[1])
     else:
         print("entry", (path, _hash(path)))
+def _survey(roots):
+    there = [entry[0] for entry in os.ilistdir("/")]
+    for root in roots:
+        if root.split("/")[1] in there:
+            try:
+                kind = os.stat(root)[0]
+            except OSError:
+                continue
+            _walk(root, kind, root != "/lib")
 """
 _ABOUT = """
 _is = sys.implementation
@@ -314,8 +319,7 @@ def _roots(files: Iterable[str]) -> list[str]:
 
 def _survey(run: Exec, roots: Iterable[str]) -> dict[str, str]:
     """Path -> sha256 of every file below the roots; a folder ends with a slash and has "". Of /lib itself, no more."""
-    code = f"for _path in {tuple(roots)!r}:\n  _walk(_path, _path != '/lib')"
-    return dict(said(run(code, timeout=_TIMEOUT_S)).get("entry", []))
+    return dict(said(run(f"_survey({tuple(roots)!r})", timeout=_TIMEOUT_S)).get("entry", []))
 
 
 def _is_new(path: str) -> bool:

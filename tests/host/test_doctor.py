@@ -218,7 +218,7 @@ def test_configurations_that_are_not(start: Callable[..., UnixBoard]) -> None:
 def test_a_sensor_that_does_not_answer(start: Callable[..., UnixBoard]) -> None:
     board = start()
     for name, words in (
-        ("tmp117", "the temperature sensor (tmp117 on i2c0) fails: no answer (errno 19): check its wiring"),
+        ("tmp117", "the temperature sensor (tmp117 on i2c0) fails: no answer (errno 5): check its wiring"),
         ("iis3dwb", "the vibration sensor (iis3dwb on spi0) fails: no answer (errno 19): check its wiring"),
     ):
         board.set_sensor(name, fault="absent")
