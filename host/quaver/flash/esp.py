@@ -6,6 +6,7 @@ as a progress bar goes to that session's caller.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import threading
@@ -119,6 +120,24 @@ class EspSession:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._port.close()
+
+
+def answering_chip(device: str) -> str:
+    """The name of the chip whose boot loader answers at a port already, without a reset that would bring it there.
+
+    Raises FlashError when none answers.
+    """
+    import serial
+
+    _take_logger()
+    with contextlib.closing(open_port(device)) as port:
+        from esptool import cmds
+        from esptool.util import FatalError
+
+        try:
+            return str(cmds.detect_chip(port, connect_mode="no-reset", connect_attempts=1).CHIP_NAME)
+        except (FatalError, serial.SerialException, OSError) as error:
+            raise NoBootLoaderError(f"{device}: {_plain(str(error))}: {_REMEDY[NoBootLoaderError]}") from error
 
 
 _REMEDY: dict[type[FlashError], str] = {
