@@ -67,7 +67,7 @@ def _mock(spec: BoardSpec) -> Iterator[str]:
     try:
         from esp32_mock_bootloader import mock_bootloader
     except ImportError as error:
-        raise BoardError("esp32-mock-bootloader is missing: pip install 'quaver[dev]'") from error
+        raise BoardError("esp32-mock-bootloader is missing: pip install 'quaver[bench]'") from error
     with mock_bootloader(spec.chip) as mock:
         yield mock.url()
 
