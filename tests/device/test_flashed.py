@@ -85,9 +85,13 @@ class Drive:
 
 
 @pytest.fixture
-def pico(board_target: Target, tmp_path: Path, mosquitto: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drive]:
+def pico(
+    board_target: Target, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Drive]:
     if board_target.where != "rp2040:":
         pytest.skip("needs the emulated Pico W")
+    # Not before the skip: a Mosquitto that is ended as soon as it runs may miss the signal.
+    mosquitto = request.getfixturevalue("mosquitto")
     built = tmp_path / "built.uf2"
     assert main(["build", "pico_w", "--config", str(_config(tmp_path, "10.0.0.1")), "-o", str(built)]) == 0
     drive = Drive(tmp_path, built.stat().st_size, mosquitto.port)
