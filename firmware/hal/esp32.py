@@ -10,4 +10,4 @@ class Port(Hal):
     TIMER = 0
 
     def on_rising(self, pin, handler):
-        machine.Pin(pin, machine.Pin.IN).irq(handler, machine.Pin.IRQ_RISING)  # this port knows no hard interrupts
+        return machine.Pin(pin, machine.Pin.IN).irq(handler, machine.Pin.IRQ_RISING)  # this port knows no hard ones

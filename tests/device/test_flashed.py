@@ -112,7 +112,6 @@ def test_the_uf2_that_was_built_goes_to_the_drive_boots_and_raises_the_alarm(
         "writing",
         "starting",
         "verifying",
-        "resetting",
         "waiting for its word",
         "flashed",
     ]

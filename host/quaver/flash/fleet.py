@@ -19,6 +19,7 @@ from quaver.errors import BuildError, QuaverError
 from quaver.flash import rp2
 from quaver.flash.errors import FlashError, NoBoardError, NoReportError, WriteError, WrongChipError
 from quaver.flash.esp import EspSession
+from quaver.flash.picoboot import PicobootSession, find_device
 from quaver.flash.ports import Port, find_ports, named_port
 from quaver.flash.serials import Report, open_port, wait_for_report
 
@@ -146,7 +147,7 @@ class Fleet:
         _check_report(port, report, spec)
         outcome.outcome = "flashed" if regions else "already right"
 
-    def _wrong_regions(self, session: EspSession, built: Flashable) -> list[tuple[int, bytes]]:
+    def _wrong_regions(self, session: EspSession | PicobootSession, built: Flashable) -> list[tuple[int, bytes]]:
         """What has to be written. A file system that holds our firmware stays, with all else that is in it."""
         runs = built.runs()
         regions = runs if any(session.differs(*run) for run in runs) else []
@@ -182,16 +183,31 @@ class Fleet:
             self._say(port, "calling the boot loader")
             drive = rp2.call_boot_loader(port, self._alive)
         known = {found.device for found in find_ports()}
-        rp2.copy_uf2(drive, built.file(), lambda part: self._say(port, "writing", part))
+        by_drive = not drive.device.startswith("usb:")
+        if not by_drive:
+            self._picoboot(port, drive, built, outcome)
+        else:
+            rp2.copy_uf2(drive, built.file(), lambda part: self._say(port, "writing", part))
+            outcome.outcome = "flashed"
         self._say(port, "starting", 1.0)
         running = rp2.wait_for_start(drive, known, self._alive)
-        self._say(port, "verifying", 1.0)
-        outcome.unique_id, right = rp2.holds(running.device, built)
-        if not right:
-            raise WriteError(f"{port.device}: the flash does not hold what was written: try again, with another cable")
-        self._say(port, "resetting", 1.0)
+        outcome.unique_id = running.unique_id or outcome.unique_id
+        if by_drive:
+            self._say(port, "verifying", 1.0)
+            outcome.unique_id, right = rp2.holds(running.device, built)
+            if not right:
+                raise WriteError(f"{port.device}: the flash does not hold what was written: try another cable")
         _check_report(port, self._wait(port, lambda: running.device, rerun=True), spec)
-        outcome.outcome = "flashed"
+
+    def _picoboot(self, port: Port, drive: Port, built: Flashable, outcome: Outcome) -> None:
+        """Through the boot ROM's own interface, which reads the flash back too."""
+        self._say(port, "comparing")
+        with PicobootSession(drive.device, find_device(drive.location or "")) as session:
+            regions = self._wrong_regions(session, built)
+            if regions:
+                session.write(regions, lambda part: self._say(port, "writing", part))
+            session.reset()
+        outcome.outcome = "flashed" if regions else "already right"
 
     def _wait(self, port: Port, find: Callable[[], str | None], rerun: bool = False) -> Report:
         self._say(port, "waiting for its word", 1.0)

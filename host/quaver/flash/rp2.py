@@ -29,7 +29,8 @@ Progress = Callable[[float], None]
 
 _UF2_NAME = "QUAVER.UF2"  # the boot loader takes any; a short one needs no FAT name entry more
 _CHUNK = 1 << 15
-_DRIVE_S = 15.0  # from a call of the boot loader to its drive, mounted by whoever mounts drives there
+_MOUNT_S = 6.0  # from a call of the boot loader to its drive, where something mounts drives
+_DRIVE_S = 10.0  # and to the boot loader itself
 _START_S = 20.0  # from the last block to the board's own USB port
 _LOOK_S = 0.1
 _HASH_S = 120.0
@@ -87,7 +88,7 @@ def _files_hold(board: SerialBoard, files: Mapping[str, bytes]) -> bool:
 
 
 def call_boot_loader(port: Port, alive: Callable[[], None]) -> Port:
-    """Have MicroPython on `port` restart into the boot loader; returns its drive. Raises FlashError, BoardError."""
+    """Have MicroPython on `port` restart into the boot loader; returns where that is. Raises FlashError, BoardError."""
     before = {found.device for found in find_ports() if found.kind == "rp2-bootsel"}
     where = port.device if port.device.startswith("socket://") else f"serial:{port.device}"
     board = SerialBoard(where)
@@ -99,15 +100,16 @@ def call_boot_loader(port: Port, alive: Callable[[], None]) -> Port:
         board.stop()
 
     def is_it(found: Port) -> bool:
-        if found.kind != "rp2-bootsel" or found.device.startswith("usb:"):
+        if found.kind != "rp2-bootsel":
             return False
         return found.location == port.location if port.location else found.device not in before
 
-    drive = _wait(is_it, _DRIVE_S, alive)
+    # With a drive anybody may write; the ROM's own interface takes permissions that a system may not give.
+    drive = _wait(lambda found: is_it(found) and not found.device.startswith("usb:"), _MOUNT_S, alive)
+    drive = drive or _wait(is_it, _DRIVE_S, alive)
     if drive is None:
         raise NoBootLoaderError(
-            f"{port.device}: no drive RPI-RP2 within {_DRIVE_S:.0f} s: hold BOOTSEL while you plug it in, mount "
-            "the drive if nothing does that for you, and try again"
+            f"{port.device}: no boot loader within {_DRIVE_S:.0f} s: hold BOOTSEL while you plug it in, and try again"
         )
     return drive
 
@@ -118,11 +120,6 @@ def copy_uf2(drive: Port, data: bytes, progress: Progress) -> None:
     Nothing half-written stays behind. Raises FlashError.
     """
     folder = Path(drive.device)
-    if drive.device.startswith("usb:"):
-        raise NoBootLoaderError(
-            f"{drive.device}: an RP2040 in its boot loader whose drive is not mounted: mount RPI-RP2 "
-            "(udisksctl mount -b /dev/disk/by-label/RPI-RP2) and try again"
-        )
     info = drive_info(folder)
     if not info:
         raise PortGoneError(f"{folder}: the drive is gone: hold BOOTSEL while you plug the board in")

@@ -103,7 +103,7 @@ def wait_for_report(
     silence. alive: called often; what it raises ends the waiting. Raises NoReportError, PortDeniedError.
     """
     deadline = time.monotonic() + within_s
-    ask_at = time.monotonic() + (0 if rerun else min(_LISTEN_S, within_s / 2))
+    listen_s = 0.0 if rerun else min(_LISTEN_S, within_s / 2)
     heard, last = b"", ""
     while time.monotonic() < deadline:
         alive()
@@ -119,6 +119,8 @@ def wait_for_report(
         except FlashError:
             time.sleep(_RETURN_S)
             continue
+        ask_at = time.monotonic() + listen_s
+        listen_s = _LISTEN_S  # if the port goes away under it: a restart says the version by itself
         with contextlib.closing(port), contextlib.suppress(OSError):
             while time.monotonic() < deadline:
                 alive()
