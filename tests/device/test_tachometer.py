@@ -87,5 +87,7 @@ def test_a_wrong_speed_in_the_configuration_does_not_matter_with_a_tachometer(
     board.set_sensor("tachometer", fault="absent")
     alone = client.wait(lambda c: [r for r in c.of("telemetry") if r["shaft_confidence"] < 1], "a record without")[-1]
     assert alone["shaft_confidence"] < 0.5
-    last = client.wait(lambda c: [r for r in c.of("telemetry") if "fault" not in r and r["seq"] > alone["seq"]], "doubt")
+    last = client.wait(
+        lambda c: [r for r in c.of("telemetry") if "fault" not in r and r["seq"] > alone["seq"]], "doubt"
+    )
     assert last[0]["abstained"]
