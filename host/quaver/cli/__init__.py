@@ -26,7 +26,9 @@ COMMANDS = {
     "boards": "List the boards that Quaver knows.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
+    "ingest": "Open, verify, date and store what nodes publish at a broker.",
     "keys": "Create and list the device keys that seal what nodes send.",
+    "ledger": "Show, node by node, that no record is missing, or which are.",
     "monitor": "Watch what nodes publish at a broker: features, levels, alarms.",
     "recordings": "Fetch and list recordings of real machines.",
 }
