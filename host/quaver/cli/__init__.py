@@ -23,6 +23,7 @@ _WRITE_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 # Name -> its line in the help. Here, so that the help imports no command; a test compares both.
 COMMANDS = {
     "analyze": "Run the device's own analysis over recordings and print features and verdicts.",
+    "bench": "Measure Quaver's own numbers on this machine.",
     "boards": "List the boards that Quaver knows.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
     keys = None if allow_plain and not known.path.exists() else known
     if keys:
         keys.refresh()  # a store that can't be read is told before the broker's session begins
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=not sys.stderr.isatty())
     tally, began = Tally(), time.monotonic()
 
     def say(line: str) -> None:

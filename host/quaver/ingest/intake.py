@@ -116,6 +116,7 @@ class Intake:
         self._clocks: dict[tuple[int, int], Clock] = {}
         self._dirty_clocks: dict[tuple[int, int], Clock] = {}
         self._rows: list[Row] = []
+        self._again: set[tuple[int, int, int]] = set()  # rows that the broker itself says it sends again
         self._explained: list[tuple[int, int, int, int | None, str]] = []
         self._refused: dict[tuple[str, str], Told] = {}
         self._alarmed: set[tuple[str, str]] = set()
@@ -143,7 +144,7 @@ class Intake:
             for copy in copies:
                 node = numbers[copy.row.node]
                 node.received -= 1
-                if copy.resent:
+                if copy.resent or (copy.same and copy.row[:3] in self._again):
                     node.duplicates += 1
                     self.tally.duplicates += 1
                 elif copy.same:
@@ -163,7 +164,7 @@ class Intake:
         for (name, reason), told in self._refused.items():
             self.tally.refused[reason] += told.count
             self._tell(name, reason, told)
-        for batch in (self._dirty, self._dirty_clocks, self._rows, self._explained, self._refused):
+        for batch in (self._dirty, self._dirty_clocks, self._rows, self._again, self._explained, self._refused):
             batch.clear()
 
     def _tell(self, name: str, reason: str, told: Told) -> None:
@@ -201,6 +202,8 @@ class Intake:
         except (ValueError, TypeError) as error:
             raise Refusal("malformed", f"{place}/{leaf}: {error}", node_id.hex()) from error
         tag = hashlib.sha256(payload).digest()[:8] if plain else payload[-8:]
+        if message.again:
+            self._again.add((node.number, boot, seq))
         row = Row(node.number, boot, seq, leaf, node.arrivals + 1, tag, now_ms, uptime, None, None, body)
         self._judge(node, row, opened.generation)
         if leaf != "telemetry":

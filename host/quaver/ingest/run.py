@@ -48,6 +48,7 @@ def ingest(
         except LinkLost as lost:
             raise BrokerError(f"broker {url}: {lost}") from lost
         say(f"storing what comes from {url} in {store.path}")
+        yield intake.tally
         while True:
             try:
                 for _ in batches(session, intake):

@@ -27,7 +27,8 @@ _APPLICATION = 0x51767231  # "Qvr1": says that a SQLite file is one of ours
 _VERSION = 1
 _BUSY_S = 10.0
 # A copy that comes within this many records of its node is a resend: a node whose acknowledgement was lost, or whose
-# power went before it could note one, sends what it has not noted. A copy that comes later is a replay.
+# power went before it could note one, sends what it has not noted. A copy that comes later is a replay, unless it is
+# the broker that says so: what this store did not acknowledge before it was killed comes again, marked.
 RESEND_WINDOW = 256
 EVENTS_MAX = 1000  # rows; foreign key ids are free to invent, and beyond this they share one row
 

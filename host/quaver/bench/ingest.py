@@ -1,0 +1,223 @@
+"""How fast records go from a broker into the store: sealed ones, and the same as JSON that nobody sealed.
+
+The broker is a real Mosquitto that holds the whole load for ingest's session before the clock starts, so what is
+measured is ingest alone: read, open, verify, decode, date, commit with a flush to the disk, acknowledge. It is kept
+on one core. The JSON load goes the same way through the same session and store; only the opening differs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from quaver.broker import BrokerUrl
+from quaver.errors import BrokerError
+from quaver.ingest.intake import Intake, Reader
+from quaver.ingest.ledger import ledger
+from quaver.ingest.run import TOPICS, batches, names
+from quaver.ingest.session import LinkLost, Session
+from quaver.ingest.store import Store
+from quaver.keys import KeyStore
+from quaver.sealing import Malformed, Opened, Opener, Sealer
+from quaver_wire import cbor
+from quaver_wire.fields import VERSION
+
+NODES = 16
+_INFLIGHT = 1000  # as docs/mosquitto.md has it
+_WINDOW = 500  # messages that the load's publisher has under way
+_START_S = 10.0
+_RECORD = {  # 17 features and the node's marks, as a measurement has them
+    "uptime_ms": 86_400_000,
+    "time_ms": 0,
+    "level": 0,
+    "quality": 0,
+    "rms_g": 0.1234,
+    "peak_g": 0.52115,
+    "crest": 4.22,
+    "kurtosis": 3.06,
+    "skew": 0.04,
+    "velocity_mm_s": 1.27,
+    "zone": 1,
+    "envelope_g": 0.0211,
+    "temperature_c": 41.125,
+    "shaft_hz": 29.93,
+    "shaft_confidence": 0.94,
+    "energy": [230.1, 2.03, 414.2, 460.1, 0.9, 50.01, 12.5],
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One load's outcome: seconds from the first read to the last acknowledgement, by wall clock and by the core."""
+
+    name: str
+    records: int
+    message_bytes: int
+    seconds: float
+    core_seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.records / self.seconds
+
+    def as_json(self) -> dict[str, Any]:
+        return {**vars(self), "rate": self.rate}
+
+
+def run(records: int) -> list[Result]:
+    """Both loads of `records` records. Raises BrokerError where there is no Mosquitto; StoreError; KeyStoreError."""
+    with tempfile.TemporaryDirectory(prefix="quaver-bench-") as folder, _mosquitto(Path(folder)) as url:
+        keys = KeyStore(Path(folder) / "keys")
+        sealed = [_seal(keys, number) for number in range(NODES)]
+        plain = [_json(number) for number in range(NODES)]
+        return [
+            _measure("sealed", url, keys, Opener(keys), sealed, records, Path(folder)),
+            _measure("JSON, not sealed", url, keys, _Json(), plain, records, Path(folder)),
+        ]
+
+
+def _measure(
+    name: str,
+    url: BrokerUrl,
+    keys: KeyStore,
+    reader: Reader,
+    makers: Sequence[Iterator[tuple[str, bytes]]],
+    records: int,
+    folder: Path,
+) -> Result:
+    with Store(folder / f"{name[:4]}.sqlite") as store, Session(url, store.client_id, TOPICS) as session:
+        session.connect()
+        session.close()  # the broker keeps the session, and for it all that comes now
+        size = _publish(url, makers, records)
+        intake = Intake(store, reader, names(keys), lambda line: None)
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {max(before)})
+        try:
+            began, core = time.perf_counter(), time.process_time()
+            session.connect()
+            for _ in batches(session, intake):
+                if intake.tally.received >= records:
+                    break
+            seconds, core = time.perf_counter() - began, time.process_time() - core
+        except LinkLost as lost:
+            raise BrokerError(f"broker {url}: {lost}") from lost
+        finally:
+            os.sched_setaffinity(0, before)
+        accounts, _ = ledger(store)
+        missing = sum(account.unexplained for account in accounts)
+        if missing or intake.tally.refused or intake.tally.duplicates:
+            raise BrokerError(
+                f"broker {url}: {missing} records missing, {intake.tally}; the figures would mean nothing"
+            )
+    return Result(name, records, size, seconds, core)
+
+
+def _topic(number: int) -> str:
+    return f"plant/hall/line-2/pump/node-{number}/telemetry"
+
+
+def _seal(keys: KeyStore, number: int) -> Iterator[tuple[str, bytes]]:
+    """The messages of one node, without end."""
+    node_id = number.to_bytes(8, "big")
+    sealer = Sealer(keys.create(node_id, f"node-{number}").keys[1], node_id, 1, "uplink")
+    buffer, seq = bytearray(400), 0
+    while True:
+        end = cbor.encode(buffer, {"version": VERSION, **_values(seq)}, "telemetry")
+        yield _topic(number), sealer.seal("telemetry", 3, seq, bytes(buffer[:end]))
+        seq += 1
+
+
+def _json(number: int) -> Iterator[tuple[str, bytes]]:
+    seq = 0
+    while True:
+        record = {"node": f"node-{number}", "boot": 3, "seq": seq, **_values(seq)}
+        yield _topic(number), json.dumps(record, separators=(",", ":")).encode()
+        seq += 1
+
+
+def _values(seq: int) -> dict[str, Any]:
+    """The fields of a record; they change from one to the next."""
+    return _RECORD | {
+        "uptime_ms": 60_000 * seq,
+        "time_ms": time.time_ns() // 1_000_000,
+        "rms_g": 0.1 + seq % 1000 / 20_000,
+        "temperature_c": 41 + seq % 128 / 128,
+    }
+
+
+class _Json:
+    """Reads the plain load: the numbers by name, and nothing that could vouch for them."""
+
+    def open(self, leaf: str, message: bytes) -> Opened:
+        try:
+            record = json.loads(message)
+            node = int(record.pop("node").rpartition("-")[2]).to_bytes(8, "big")
+            return Opened(node, 0, record.pop("boot"), record.pop("seq"), record)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Malformed(f"no record: {error}") from error
+
+
+def _publish(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], records: int) -> int:
+    """Publish `records` messages at QoS 1, acknowledged all; the length of one."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+    client.max_inflight_messages_set(_WINDOW)
+    client.connect(url.host, url.port)
+    client.loop_start()
+    try:
+        waiting, size = [], 0
+        for number in range(records):
+            topic, payload = next(makers[number % len(makers)])
+            size = len(payload)
+            waiting.append(client.publish(topic, payload, qos=1))
+            if len(waiting) >= _WINDOW:
+                waiting.pop(0).wait_for_publish(_START_S)
+        for one in waiting:
+            one.wait_for_publish(_START_S)
+            if not one.is_published():
+                raise BrokerError(f"broker {url}: does not take the load; see what else this machine does")
+        return size
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+@contextmanager
+def _mosquitto(folder: Path) -> Iterator[BrokerUrl]:
+    """A Mosquitto of our own on loopback that queues without a limit."""
+    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise BrokerError("mosquitto is not installed, and this bench measures against it; apt-get install mosquitto")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    config = folder / "mosquitto.conf"
+    config.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages {_INFLIGHT}\n"
+    )
+    process = subprocess.Popen([program, "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1.0).close()
+                break
+            except OSError as error:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise BrokerError(f"mosquitto does not start on 127.0.0.1:{port}; try it again") from error
+                time.sleep(0.02)
+        yield BrokerUrl("127.0.0.1", port)
+    finally:
+        process.terminate()
+        process.wait()
