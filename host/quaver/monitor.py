@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import math
 import queue
 import threading
 import time
@@ -15,19 +13,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import cbor2
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from quaver.broker import CONNECT_S, BrokerUrl, tls_context, unreachable
 from quaver.errors import BrokerError
-from quaver_wire.fields import ENERGY, EVENTS, FIELDS, KINDS, LEVELS, QUALITY, STATES, VERSION
+from quaver_wire import decoder as wire
+from quaver_wire.cose import START as SEALED
+from quaver_wire.fields import EVENTS, KINDS, LEVELS, QUALITY, WireError
+from quaver_wire.names import ENERGY, FAULTS, LINE, LINES, MACHINES, STATES, ZONES
 
 TOPICS = "#"
 _PLACE = ("site", "area", "line", "asset", "node")
 _RETRY_S = (1, 8)  # seconds between reconnects: the first, and the most
-_NAMES = {key: (name, kind) for key, name, kind in FIELDS}
+_LEAVES = KINDS[:3]  # what a node sends by itself; commands and answers are between it and who commands it
+# the fields whose number has a name
+_CODES: Mapping[str, tuple[str, ...]] = {
+    "level": LEVELS,
+    "event_level": LEVELS,
+    "state": STATES,
+    "code": EVENTS,
+    "zone": ZONES,
+    "machine": MACHINES,
+    "fault": FAULTS,
+}
 _LINE_MAX = 160  # characters of a broken message's own text in a line
 
 
@@ -99,23 +109,10 @@ def decode(topic: str, payload: bytes, received: float | None = None) -> Record:
     Raises MessageError.
     """
     parts = topic.split("/")
-    if len(parts) != 6 or not all(parts) or parts[5] not in KINDS:
-        raise MessageError("topic", f"not a node's topic: expected site/area/line/asset/node/{{{','.join(KINDS)}}}")
-    given = _payload_map(payload)
-    version = given.get(0)
-    if not _is_uint(version):
-        raise MessageError("field", "no version: expected key 0 to hold an unsigned integer")
-    if version != VERSION:
-        raise MessageError("version", f"version {version}: this quaver reads version {VERSION}; update it")
-    values: dict[str, Any] = {}
-    for key, value in given.items():
-        # bool is an int in Python, but not on the wire.
-        if isinstance(key, int) and not isinstance(key, bool) and key in _NAMES:
-            name, kind = _NAMES[key]
-            values[name] = _checked(name, kind, value)
-    kind_code = values.pop("kind", None)
-    if kind_code is None or kind_code >= len(KINDS) or KINDS[kind_code] != parts[5]:
-        raise MessageError("field", f"kind is {kind_code}: expected {KINDS.index(parts[5])} on {parts[5]}")
+    if len(parts) != 6 or not all(parts) or parts[5] not in _LEAVES:
+        raise MessageError("topic", f"not a node's topic: expected site/area/line/asset/node/{{{','.join(_LEAVES)}}}")
+    values = _decoded(parts[5], payload)
+    values.pop("kind", None)
     if values.get("node") != parts[4]:
         raise MessageError(
             "node", f"names node {_shown(values.get('node'))}: expected {_shown(parts[4])} as in its topic"
@@ -124,69 +121,63 @@ def decode(topic: str, payload: bytes, received: float | None = None) -> Record:
     return Record(topic, parts[5], _readable(values), time.time() if received is None else received)
 
 
-def _payload_map(payload: bytes) -> dict[Any, Any]:
+def _decoded(leaf: str, payload: bytes) -> dict[str, Any]:
     if not payload:
         raise MessageError("cbor", "empty payload: expected a CBOR map")
-    stream = io.BytesIO(payload)
+    if payload.startswith(SEALED):
+        raise MessageError("sealed", "sealed: quaver ingest opens it with its node's key")
     try:
-        given = cbor2.CBORDecoder(stream, allow_duplicate_keys=False).decode()
-    except Exception as error:  # whatever foreign bytes do to the decoder, the next message must be read
-        raise MessageError("cbor", f"broken CBOR ({len(payload)} bytes): {_one_line(error)}") from error
-    if stream.tell() != len(payload):
-        raise MessageError("cbor", f"{len(payload) - stream.tell()} bytes after the CBOR map")
-    if not isinstance(given, dict):
-        raise MessageError("cbor", f"a CBOR {type(given).__name__}: expected a map")
-    return given
-
-
-def _is_uint(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _checked(name: str, kind: str, value: Any) -> Any:
-    if kind == "u" and _is_uint(value):
-        return value
-    if kind == "f" and _is_number(value):
-        return _short(value)
-    if kind == "t" and isinstance(value, str):
-        return value
-    if kind == "a" and isinstance(value, (list, tuple)) and all(map(_is_number, value)):
-        return [_short(v) for v in value]
-    wanted = {"u": "an unsigned integer", "f": "a number", "t": "text", "a": "an array of numbers"}[kind]
-    raise MessageError("field", f"{name} is {_shown(value)}: expected {wanted}")
+        return wire.decode(payload, leaf)
+    except wire.VersionError as error:
+        raise MessageError("version", f"{error}; update it") from error
+    except wire.FieldError as error:
+        raise MessageError("field", _one_line(error)) from error
+    except WireError as error:
+        raise MessageError("cbor", f"broken CBOR ({len(payload)} bytes): {error}") from error
 
 
 def _short(value: float) -> float:
     """A binary32's value as the shortest decimal of 8 digits: 0.1, not 0.10000000149011612."""
+    if isinstance(value, int):
+        return value
     return float(f"{value:.8g}")
 
 
 def _readable(values: dict[str, Any]) -> dict[str, Any]:
-    for name, names in (("level", LEVELS), ("event_level", LEVELS), ("state", STATES), ("code", EVENTS)):
+    for name, value in values.items():
+        if isinstance(value, float):
+            values[name] = _short(value)
+        elif isinstance(value, list):
+            values[name] = [None if v is None else _short(v) for v in value]
+    for name, names in _CODES.items():
         if name in values:
             code = values[name]
             # A later node may send a code that this host has no name for: its number still says something.
-            values[name] = names[code] if code < len(names) and names[code] else str(code)
+            values[name] = names[code] if 0 <= code < len(names) and names[code] else str(code)
     if "quality" in values:
         bits = values["quality"]
         values["quality"] = [name for bit, name in enumerate(QUALITY) if bits >> bit & 1]
         if bits >> len(QUALITY):
             values["quality"].append(f"bits {bits >> len(QUALITY) << len(QUALITY):#x}")
     if "peaks" in values:
-        flat = values["peaks"]
-        if len(flat) % 2:
-            raise MessageError("field", f"peaks has {len(flat)} numbers: expected pairs of Hz and g")
-        values["peaks"] = [[flat[i], flat[i + 1]] for i in range(0, len(flat), 2)]
+        values["peaks"] = _rows("peaks", values["peaks"], 2)
+    if "lines" in values:
+        rows = _rows("lines", values["lines"], len(LINE))
+        if len(rows) > len(LINES):
+            raise MessageError("field", f"lines has {len(rows)} rows: expected {len(LINES)}")
+        values["lines"] = {line: dict(zip(LINE, row, strict=True)) for line, row in zip(LINES, rows, strict=False)}
     if "energy" in values:
         flat = values["energy"]
         if len(flat) != len(ENERGY):
             raise MessageError("field", f"energy has {len(flat)} numbers: expected {len(ENERGY)}")
-        values["energy"] = dict(zip(ENERGY, flat, strict=True))
+        values["energy"] = {name: v for name, v in zip(ENERGY, flat, strict=True) if v is not None}
     return values
+
+
+def _rows(name: str, flat: list[Any], width: int) -> list[list[Any]]:
+    if len(flat) % width:
+        raise MessageError("field", f"{name} has {len(flat)} numbers: expected a multiple of {width}")
+    return [flat[i : i + width] for i in range(0, len(flat), width)]
 
 
 def _shown(value: object) -> str:

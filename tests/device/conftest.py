@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import cbor2
 import paho.mqtt.client as paho
 import pytest
 
@@ -17,16 +16,16 @@ from quaver.pytest_plugin import Target
 from quaver.recordings import RecordingSource, load
 from quaver.recordings.machine import Machine
 from quaver.recordings.sources import Source
-from quaver_wire.fields import EVENTS, FIELDS, LEVELS
+from quaver_wire.decoder import decode
+from quaver_wire.fields import EVENTS, LEVELS
 
 # Recordings of real machines that a developer may have beside the checkout; the model stands in without them.
 RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "data"
-NAMES = {key: name for key, name, _ in FIELDS}
 PATIENCE_S = 90.0  # for a test to be sure that something is not coming; nothing waits this long when all is well
 
 
 class Client:
-    """An MQTT client of its own making (paho and cbor2): what it saw, in order, by kind."""
+    """An MQTT client of its own making (paho): what it saw, in order, by kind."""
 
     def __init__(self, port: int) -> None:
         self._changed = threading.Condition()
@@ -40,7 +39,7 @@ class Client:
         self._paho.loop_start()
 
     def _take(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
-        payload = {NAMES[key]: value for key, value in cbor2.loads(message.payload).items()}
+        payload = decode(message.payload, message.topic.rpartition("/")[2])
         with self._changed:
             self.messages.append((message.topic, payload))
             self._changed.notify_all()

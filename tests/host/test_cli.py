@@ -10,10 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-import cbor2
 import paho.mqtt.publish as publish
 import pytest
-from test_monitor import EVENT, ROOT, STATUS, TELEMETRY
+from test_monitor import EVENT, ROOT, STATUS, TELEMETRY, dumps
 
 from quaver import __version__
 from quaver.broker import EmbeddedBroker
@@ -214,10 +213,10 @@ def test_recordings_list() -> None:
 
 def publish_records(port: int) -> None:
     messages = [
-        (f"{ROOT}/status", cbor2.dumps(STATUS), 1, True),
+        (f"{ROOT}/status", dumps(STATUS), 1, True),
         (f"{ROOT}/telemetry", b"\xff\xff", 1, True),
-        (f"{ROOT}/event", cbor2.dumps(EVENT), 1, True),
-        (f"{ROOT}/telemetry/", cbor2.dumps(TELEMETRY), 1, True),
+        (f"{ROOT}/event", dumps(EVENT), 1, True),
+        (f"{ROOT}/telemetry/", dumps(TELEMETRY), 1, True),
     ]
     publish.multiple(messages, port=port)
 
@@ -226,7 +225,7 @@ def test_monitor_json_keeps_records_and_tells_the_rest() -> None:
     """Retained, so that the command may start when it likes; a broker hands retained ones out in any order."""
     with EmbeddedBroker() as broker:
         publish_records(broker.port)
-        publish.single(f"{ROOT.replace('node-1', 'node-2')}/status", cbor2.dumps(STATUS | {2: "node-2"}), qos=1,
+        publish.single(f"{ROOT.replace('node-1', 'node-2')}/status", dumps(STATUS | {2: "node-2"}), qos=1,
                        retain=True, port=broker.port)  # fmt: skip
         result = quaver("monitor", "--broker", broker.url, "--json", "--count", 3)
     assert result.returncode == 0
@@ -253,7 +252,7 @@ def test_monitor_lines_for_a_pipe() -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signals_end_it_cleanly(number: int, code: int) -> None:
     with EmbeddedBroker() as broker:
-        publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, retain=True, port=broker.port)
+        publish.single(f"{ROOT}/status", dumps(STATUS), qos=1, retain=True, port=broker.port)
         process = subprocess.Popen(
             [QUAVER, "monitor", "--broker", str(broker.url), "--json"],
             stdout=subprocess.PIPE,
@@ -270,7 +269,7 @@ def test_signals_end_it_cleanly(number: int, code: int) -> None:
 
 def test_a_reader_that_has_enough() -> None:
     with EmbeddedBroker() as broker:
-        publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, retain=True, port=broker.port)
+        publish.single(f"{ROOT}/status", dumps(STATUS), qos=1, retain=True, port=broker.port)
         process = subprocess.Popen(
             [QUAVER, "monitor", "--broker", str(broker.url), "--json"],
             stdout=subprocess.PIPE,
@@ -280,7 +279,7 @@ def test_a_reader_that_has_enough() -> None:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, port=broker.port)
+        publish.single(f"{ROOT}/status", dumps(STATUS), qos=1, port=broker.port)
         assert process.wait(WAIT_S) == 1
         assert process.stderr.read() == ""
         process.stderr.close()

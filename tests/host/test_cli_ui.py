@@ -10,22 +10,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cbor2
 import paho.mqtt.publish as publish
 import pytest
 from rich.console import Console
-from test_monitor import EVENT, ROOT, STATUS, TELEMETRY
+from test_monitor import EVENT, ROOT, STATUS, TELEMETRY, dumps
 
 from quaver.broker import EmbeddedBroker
 from quaver.cli.ui import Display, counted, event_words, fleet_table, print_note, print_record, record_line
 from quaver.monitor import Fleet, Link, Problem, Record, decode
 
 WAIT_S = 20.0
-BARE = {0: 1, 1: 1, 2: "node-1"}
+BARE = {0: 2, 1: 1, 2: "node-1"}
 
 
 def record(leaf: str, fields: dict[int, object]) -> Record:
-    return decode(f"{ROOT}/{leaf}", cbor2.dumps(fields), received=100.0)
+    return decode(f"{ROOT}/{leaf}", dumps(fields), received=100.0)
 
 
 def shown(fleet: Fleet, now: float = 103.0, width: int = 160) -> str:
@@ -53,7 +52,7 @@ def test_table_on_a_narrow_terminal() -> None:
     fleet = Fleet()
     long = ROOT.replace("pump-7", "a-rather-long-name-7")
     for leaf, fields in (("status", STATUS), ("telemetry", TELEMETRY)):
-        fleet.update(decode(f"{long}/{leaf}", cbor2.dumps(fields), received=100.0))
+        fleet.update(decode(f"{long}/{leaf}", dumps(fields), received=100.0))
     lines = shown(fleet, width=80).splitlines()
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
@@ -63,14 +62,14 @@ def test_table_on_a_narrow_terminal() -> None:
 
 
 def test_a_record_with_little_in_it() -> None:
-    poor = {0: 1, 1: 0, 2: "node-1", 6: 4}
+    poor = {0: 2, 1: 0, 2: "node-1", 8: 4}
     fleet = Fleet()
     fleet.update(record("telemetry", poor))
     assert "vibration_failed" in shown(fleet)
     assert record_line(record("telemetry", poor)) == (
-        f"{ROOT}: -, no vibration, no temperature, quality: vibration_failed"
+        f"{ROOT}: ok, no vibration, no temperature, quality: vibration_failed"
     )
-    failed = {key: value for key, value in TELEMETRY.items() if not 10 <= key <= 14} | {6: 4, 17: 0}
+    failed = {key: value for key, value in TELEMETRY.items() if key < 10} | {7: 0, 8: 4, 9: [None] * 8 + [2752]}
     assert record_line(record("telemetry", failed)) == f"{ROOT}: ok, no vibration, 21.5 °C, quality: vibration_failed"
 
 
@@ -80,7 +79,7 @@ def test_a_record_with_little_in_it() -> None:
 )
 def test_a_level_is_green_only_when_every_sensor_spoke(quality: int, level: int, style: str) -> None:
     fleet = Fleet()
-    fleet.update(record("telemetry", TELEMETRY | {6: quality, 17: level}))
+    fleet.update(record("telemetry", TELEMETRY | {8: quality, 7: level}))
     console = Console(width=160, force_terminal=True, color_system="standard", theme=None)
     segments = [segment for line in console.render_lines(fleet_table(fleet, 103.0, 160)) for segment in line]
     word = next(segment for segment in segments if segment.text.strip() in ("ok", "alarm"))
@@ -188,7 +187,7 @@ def test_live_table_on_a_terminal() -> None:
         os.close(theirs)
         read_until(ours, f"watching {broker.url}", "no node has published yet")
         for leaf, fields in (("status", STATUS), ("telemetry", TELEMETRY), ("event", EVENT)):
-            publish.single(f"{ROOT}/{leaf}", cbor2.dumps(fields), qos=1, port=broker.port)
+            publish.single(f"{ROOT}/{leaf}", dumps(fields), qos=1, port=broker.port)
         read_until(ours, ROOT, "online", "alarm", "100 Hz", "limit 4.5")
         os.write(ours, b"\x03")
         last = read_until(ours, "quaver: interrupted")

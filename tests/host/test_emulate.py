@@ -17,14 +17,14 @@ from quaver.errors import BoardError, BrokerError, BuildError, QuaverError
 from quaver.monitor import Link, Notice, Problem, Record
 
 PLACE = Place("plant", "hall", "line", "pump", "n7")
-STATUS = {0: 1, 1: 2, 2: "n7", 30: 1}
-TELEMETRY = {0: 1, 1: 0, 2: "n7", 3: 1, 10: 0.5}
-ALARM = {0: 1, 1: 1, 2: "n7", 20: 1, 21: 2, 22: "rms", 23: 9.0, 24: 4.0}
+STATUS = {0: 2, 1: 2, 2: "n7", 30: 1}
+TELEMETRY = {0: 2, 1: 0, 2: "n7", 3: 1, 9: [10000]}
+ALARM = {0: 2, 1: 1, 2: "n7", 20: 1, 21: 2, 22: "rms", 23: 9.0, 24: 4.0}
 Message = tuple[str, bytes]
 
 
 def message(leaf: str, fields: dict[int, object], place: Place = PLACE) -> Message:
-    return f"{place}/{leaf}", cbor2.dumps(fields)
+    return f"{place}/{leaf}", cbor2.dumps(fields, canonical=True)
 
 
 @dataclass
@@ -164,7 +164,9 @@ def test_a_node_that_is_not_heard_is_a_line_long_before_it_is_a_failure(
     """As when a broker takes what the node publishes and hands it to nobody; an older record is not this node's."""
     monkeypatch.setattr("quaver.emulate._WONDER_S", wonder)
     with EmbeddedBroker() as broker:
-        publish.single(f"{PLACE}/status", cbor2.dumps(STATUS | {30: 0}), 1, retain=True, port=broker.port)
+        publish.single(
+            f"{PLACE}/status", cbor2.dumps(STATUS | {30: 0}, canonical=True), 1, retain=True, port=broker.port
+        )
         board, emulation = run(broker=broker.url)
         board.said = said
 

@@ -15,21 +15,34 @@ from quaver.monitor import Fleet, Item, Link, MessageError, Monitor, Problem, Re
 
 ROOT = "plant/hall/line-2/pump-7/node-1"
 WAIT_S = 10.0
+# group 9: rms, peak, crest, kurtosis, skew, velocity, zone, envelope, temperature, shaft's speed
 TELEMETRY = {
-    0: 1, 1: 0, 2: "node-1", 3: 4, 4: 77, 5: 123456,
-    6: 0b100001, 7: 26667.0, 8: 4096, 9: 12, 10: 0.1, 11: 0.5, 12: 5.0, 13: 3.1,
-    14: [100.0, 0.25, 200.5, 0.125], 15: 21.5, 16: [230.0, 2.0, 414.0, 460.0, 0.9, 50.0, 12.5], 17: 2,
+    0: 2, 1: 0, 2: "node-1", 3: 4, 4: 77, 5: b"\x01\xe2\x40", 7: 2, 8: 0b100001,
+    9: [2000, 10000, 250, 155, None, None, None, None, 2752], 10: [23000, 2000, 4140, 4600, 90, 5000, 1250],
+    11: [266670, None, 4096, 12], 12: [1000, 5000, 2005, 2500],
 }  # fmt: skip
-EVENT = {0: 1, 1: 1, 2: "node-1", 3: 4, 4: 78, 5: 123457, 20: 1, 21: 2, 22: "kurtosis", 23: 9.5, 24: 4.5}
-STATUS = {0: 1, 1: 2, 2: "node-1", 30: 1, 31: "0.1.0", 32: "pico_w", 33: 60}
+EVENT = {0: 2, 1: 1, 2: "node-1", 3: 4, 4: 78, 5: b"\x01\xe2\x41", 20: 1, 21: 2, 22: "kurtosis", 23: 9.5, 24: 4.5}
+STATUS = {0: 2, 1: 2, 2: "node-1", 30: 1, 31: "0.1.0", 32: "pico_w", 33: 60}
+
+
+def dumps(message: object) -> bytes:
+    return cbor2.dumps(message, canonical=True)
 
 
 def bare(message: dict[int, object], **changes: object) -> bytes:
-    return cbor2.dumps(message | {int(key[1:]): value for key, value in changes.items()})
+    return dumps(message | {int(key[1:]): value for key, value in changes.items()})
+
+
+def group(**changes: object) -> bytes:
+    """TELEMETRY with other values at places of its group 9."""
+    values = list(TELEMETRY[9])
+    for place, value in changes.items():
+        values[int(place[1:])] = value
+    return bare(TELEMETRY, _9=values)
 
 
 def test_telemetry() -> None:
-    record = decode(f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY), received=0.5)
+    record = decode(f"{ROOT}/telemetry", dumps(TELEMETRY), received=0.5)
     assert record.node == ROOT
     assert record.as_json() == {
         "time": "1970-01-01T00:00:00.500+00:00",
@@ -40,7 +53,7 @@ def test_telemetry() -> None:
         "line": "line-2",
         "asset": "pump-7",
         "node": "node-1",
-        "version": 1,
+        "version": 2,
         "boot": 4,
         "seq": 77,
         "uptime_ms": 123456,
@@ -67,15 +80,33 @@ def test_telemetry() -> None:
     }
 
 
+def test_the_analysis() -> None:
+    line = [10436, 1234, 1820, 940, 310]
+    values = decode(
+        f"{ROOT}/telemetry",
+        bare(TELEMETRY, _9=[2000, 10000, 250, 155, -7, 245, 2, 400, None, 2995, 85], _13=[20, 40],
+             _14=line + [None] * 5, _15=[2, 64, 1234, 0, 87], _16="no speed"),
+    ).values  # fmt: skip
+    assert (values["skew"], values["velocity_mm_s"], values["zone"], values["envelope_g"]) == (-0.07, 2.45, "C", 0.02)
+    assert (values["shaft_hz"], values["shaft_confidence"], values["bands"]) == (29.95, 0.85, [0.001, 0.002])
+    assert "temperature_c" not in values
+    assert values["lines"]["bpfo"] == {
+        "frequency_hz": 104.36, "amplitude_g": 0.01234, "score": 18.2, "harmonic2": 9.4, "harmonic3": 3.1
+    }  # fmt: skip
+    assert set(values["lines"]["bpfi"].values()) == {None}
+    assert (values["machine"], values["learned"], values["running_h"]) == ("watching", 64, 123.4)
+    assert (values["fault"], values["margin_db"], values["abstained"]) == ("outer race", 8.7, "no speed")
+
+
 def test_single_precision_reads_short() -> None:
-    payload = cbor2.dumps(TELEMETRY | {10: 0.1}, canonical=False).replace(cbor2.dumps(0.1), b"\xfa\x3d\xcc\xcc\xcd")
-    assert decode(f"{ROOT}/telemetry", payload).values["rms_g"] == 0.1
+    payload = dumps(EVENT | {23: 0.5}).replace(dumps(0.5), b"\xfa\x3d\xcc\xcc\xcd")
+    assert decode(f"{ROOT}/event", payload).values["value"] == 0.1
 
 
 def test_event_and_status() -> None:
-    event = decode(f"{ROOT}/event", cbor2.dumps(EVENT)).values
+    event = decode(f"{ROOT}/event", dumps(EVENT)).values
     assert (event["code"], event["event_level"], event["subject"]) == ("level", "alarm", "kurtosis")
-    status = decode(f"{ROOT}/status", cbor2.dumps(STATUS)).values
+    status = decode(f"{ROOT}/status", dumps(STATUS)).values
     assert (status["state"], status["board"], status["interval_s"]) == ("online", "pico_w", 60)
 
 
@@ -84,34 +115,40 @@ def test_later_nodes_are_readable() -> None:
     values = decode(f"{ROOT}/event", bare(EVENT, _20=200, _999=[1, {2: 3}])).values
     assert values["code"] == "200"
     assert values["value"] == 9.5
-    assert decode(f"{ROOT}/telemetry", bare(TELEMETRY, _6=1 << 40)).values["quality"] == ["bits 0x10000000000"]
+    assert decode(f"{ROOT}/telemetry", bare(TELEMETRY, _8=1 << 40)).values["quality"] == ["bits 0x10000000000"]
 
 
 @pytest.mark.parametrize(
     ("topic", "payload", "kind", "line"),
     [
         ("hello", b"world", "topic", "not a node's topic"),
-        (f"{ROOT}/telemetry/x", cbor2.dumps(TELEMETRY), "topic", "not a node's topic"),
-        (f"{ROOT}/config", cbor2.dumps(TELEMETRY), "topic", "expected site/area/line/asset/node/"),
-        ("a//c/d/node-1/telemetry", cbor2.dumps(TELEMETRY), "topic", "not a node's topic"),
+        (f"{ROOT}/telemetry/x", dumps(TELEMETRY), "topic", "not a node's topic"),
+        (f"{ROOT}/config", dumps(TELEMETRY), "topic", "expected site/area/line/asset/node/"),
+        ("a//c/d/node-1/telemetry", dumps(TELEMETRY), "topic", "not a node's topic"),
         (f"{ROOT}/telemetry", b"", "cbor", "empty payload"),
-        (f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY)[:-3], "cbor", r"broken CBOR \(\d+ bytes\): premature end"),
-        (f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY) + b"xy", "cbor", "2 bytes after the CBOR map"),
+        (f"{ROOT}/telemetry", dumps(TELEMETRY)[:-3], "cbor", r"broken CBOR \(\d+ bytes\): ends too early"),
+        (f"{ROOT}/telemetry", dumps(TELEMETRY) + b"xy", "cbor", "2 bytes after the message"),
         (f"{ROOT}/telemetry", b"\x81" * 5000, "cbor", "broken CBOR"),
         (f"{ROOT}/telemetry", b"\xa2\x00\x01\x00\x01", "cbor", "broken CBOR"),
-        (f"{ROOT}/telemetry", b'{"rms": 1}', "cbor", "broken CBOR|expected a map|bytes after"),
-        (f"{ROOT}/telemetry", cbor2.dumps([1, 2]), "cbor", "a CBOR list: expected a map"),
-        (f"{ROOT}/telemetry", cbor2.dumps({}), "field", "no version"),
-        (f"{ROOT}/telemetry", bare(TELEMETRY, _0=2), "version", "version 2: this quaver reads version 1"),
-        (f"{ROOT}/telemetry", cbor2.dumps(EVENT), "field", "kind is 1: expected 0 on telemetry"),
+        (f"{ROOT}/telemetry", b'{"rms": 1}', "cbor", "broken CBOR"),
+        (f"{ROOT}/telemetry", dumps([1, 2]), "cbor", "broken CBOR .*: not a map"),
+        (f"{ROOT}/telemetry", dumps({}), "field", "no version"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _0=1), "version", "version 1: this quaver reads version 2; update it"),
+        (f"{ROOT}/telemetry", dumps(EVENT), "field", "kind is 1: expected 0"),
         (f"{ROOT}/telemetry", bare(TELEMETRY, _2="other"), "node", "names node 'other': expected 'node-1'"),
         (f"{ROOT}/telemetry", bare(TELEMETRY, _2="\x1b[2J"), "node", r"'\\x1b\[2J'"),
         (f"{ROOT}/telemetry", bare(TELEMETRY, _4=-1), "field", "seq is -1: expected an unsigned integer"),
-        (f"{ROOT}/telemetry", bare(TELEMETRY, _8=True), "field", "samples is True"),
-        (f"{ROOT}/telemetry", bare(TELEMETRY, _10="x"), "field", "rms_g is 'x': expected a number"),
-        (f"{ROOT}/telemetry", bare(TELEMETRY, _10=float("nan")), "field", "rms_g is nan"),
-        (f"{ROOT}/telemetry", bare(TELEMETRY, _14=[1.0, 2.0, 3.0]), "field", "peaks has 3 numbers"),
-        (f"{ROOT}/telemetry", bare(TELEMETRY, _16=[1.0]), "field", "energy has 1 numbers: expected 7"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _8=True), "field", "quality is True"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _5=12), "field", "uptime_ms is 12: expected milliseconds"),
+        (f"{ROOT}/telemetry", group(_0="x"), "field", "rms_g is 'x': expected a number"),
+        (f"{ROOT}/telemetry", group(_0=1.5), "field", "rms_g is 1.5"),
+        (f"{ROOT}/event", bare(EVENT, _23=float("nan")), "field", "value is nan: expected a finite number"),
+        (f"{ROOT}/event", bare(EVENT, _26=[1, -2]), "field", r"drops is \[1, -2\]: expected an array of unsigned"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _12=[10, 20, 30]), "field", "peaks has 3 numbers"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _10=[1]), "field", "energy has 1 numbers: expected 7"),
+        (f"{ROOT}/telemetry", bare(TELEMETRY, _14=[1] * 25), "field", "lines has 5 rows: expected 4"),
+        (f"{ROOT}/telemetry", b"\xa2\x00\x02\x01\x18\x00", "cbor", "shorter form"),
+        (f"{ROOT}/telemetry", b"\x83\x43\xa1\x01\x0a\xa2\x04\x49", "sealed", "quaver ingest opens it"),
     ],
 )  # fmt: skip
 def test_what_is_no_record(topic: str, payload: bytes, kind: str, line: str) -> None:
@@ -133,7 +170,7 @@ def take(monitor: Monitor, count: int) -> list[Item]:
 def test_nothing_else_is_lost(mosquitto) -> None:
     """Between every kind of nonsense, each good record arrives; each nonsense is a line and is counted."""
     nonsense = [("hello", b"x"), (f"{ROOT}/telemetry", b"\xff"), (f"{ROOT}/event", bare(EVENT, _0=9))]
-    messages = [(f"{ROOT}/status", cbor2.dumps(STATUS), 1, False)]
+    messages = [(f"{ROOT}/status", dumps(STATUS), 1, False)]
     for seq in range(6):
         messages.append((*nonsense[seq % 3], 1, False))
         messages.append((f"{ROOT}/telemetry", bare(TELEMETRY, _4=seq), 1, False))
@@ -150,23 +187,23 @@ def test_nothing_else_is_lost(mosquitto) -> None:
 def test_unknown_node_is_told_once_and_shown() -> None:
     with EmbeddedBroker() as broker, Monitor(broker.url) as monitor:
         for _ in range(2):
-            publish.single(f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY), qos=1, port=broker.port)
+            publish.single(f"{ROOT}/telemetry", dumps(TELEMETRY), qos=1, port=broker.port)
         items = take(monitor, 3)
     assert [type(item) for item in items] == [Problem, Record, Record]
     assert isinstance(items[0], Problem) and "unknown node" in items[0].line and ROOT in items[0].line
 
 
 def test_announced_before_the_monitor_came(mosquitto) -> None:
-    publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, retain=True, port=mosquitto.port)
+    publish.single(f"{ROOT}/status", dumps(STATUS), qos=1, retain=True, port=mosquitto.port)
     with Monitor(BrokerUrl("127.0.0.1", mosquitto.port)) as monitor:
         assert take(monitor, 1)[0].kind == "status"
-        publish.single(f"{ROOT}/telemetry", cbor2.dumps(TELEMETRY), qos=1, port=mosquitto.port)
+        publish.single(f"{ROOT}/telemetry", dumps(TELEMETRY), qos=1, port=mosquitto.port)
         assert take(monitor, 1)[0].kind == "telemetry"
     assert not monitor.problems
 
 
 def test_broker_restart(mosquitto) -> None:
-    publish.single(f"{ROOT}/status", cbor2.dumps(STATUS), qos=1, retain=True, port=mosquitto.port)
+    publish.single(f"{ROOT}/status", dumps(STATUS), qos=1, retain=True, port=mosquitto.port)
     with Monitor(BrokerUrl("127.0.0.1", mosquitto.port)) as monitor:
         assert take(monitor, 1)[0].kind == "status"
         mosquitto.stop()
@@ -174,7 +211,7 @@ def test_broker_restart(mosquitto) -> None:
         mosquitto.start()
         back = take(monitor, 1)[0]
         assert take(monitor, 1)[0].kind == "status"
-        publish.single(f"{ROOT}/event", cbor2.dumps(EVENT), qos=1, port=mosquitto.port)
+        publish.single(f"{ROOT}/event", dumps(EVENT), qos=1, port=mosquitto.port)
         assert take(monitor, 1)[0].kind == "event"
     assert isinstance(lost, Link) and not lost.up and "reconnecting" in lost.line
     assert isinstance(back, Link) and back.up
@@ -240,12 +277,12 @@ def test_not_a_broker() -> None:
 def records(*messages: tuple[str, dict[int, object]]) -> Fleet:
     fleet = Fleet()
     for leaf, message in messages:
-        fleet.update(decode(f"{ROOT}/{leaf}", cbor2.dumps(message), received=1.0))
+        fleet.update(decode(f"{ROOT}/{leaf}", dumps(message), received=1.0))
     return fleet
 
 
 def test_fleet_keeps_the_worst_level_that_stands() -> None:
-    quiet = TELEMETRY | {17: 0}
+    quiet = TELEMETRY | {7: 0}
     raised = records(("status", STATUS), ("telemetry", quiet), ("event", EVENT)).nodes[ROOT]
     assert (raised.state, raised.board, raised.captures, raised.level) == ("online", "pico_w", 1, "alarm")
     cleared = records(("telemetry", quiet), ("event", EVENT), ("event", EVENT | {21: 0})).nodes[ROOT]

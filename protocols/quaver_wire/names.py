@@ -1,0 +1,9 @@
+"""What the numbers of a message are called; for readers on the host alone, so that no node spends memory on it."""
+
+STATES = ("offline", "online")
+ENERGY = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
+ZONES = ("A", "B", "C", "D")
+MACHINES = ("stopped", "learning", "watching")
+FAULTS = ("outer race", "inner race", "ball", "cage")
+LINES = ("bpfo", "bpfi", "bsf2", "ftf")
+LINE = ("frequency_hz", "amplitude_g", "score", "harmonic2", "harmonic3")
