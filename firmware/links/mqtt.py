@@ -33,9 +33,13 @@ def _reason(error):
 
 
 class Mqtt:
-    """host, port, user, password: the broker; will_topic, will: published, retained, when the node is gone."""
+    """host, port, user, password: the broker; will_topic, will: published, retained, when the node is gone.
 
-    def __init__(self, config, client_id, will_topic, will):
+    tls: what wraps the socket (links.tls.Tls), or None for a plain one.
+    """
+
+    def __init__(self, config, client_id, will_topic, will, tls=None):
+        self._tls = tls
         self._keepalive_ms = config["keepalive_s"] * 1000
         self._client = MQTTClient(
             client_id,
@@ -44,6 +48,7 @@ class Mqtt:
             config["user"] or None,
             config["password"] or None,
             keepalive=config["keepalive_s"],
+            ssl=tls is not None,
             socket_timeout=_SOCKET_TIMEOUT_S,
         )
         self._client.set_last_will(will_topic, will, retain=True, qos=1)
@@ -59,8 +64,13 @@ class Mqtt:
 
     def up(self):
         """Connect; blocks for at most two socket time-outs. Raises LinkError."""
+        if self._tls:
+            self._tls.offer()
         try:
             self._client.connect()
+        except LinkError:
+            self._client.sock_raw.close()  # TLS did not come about, and umqtt does not know of a socket yet
+            raise
         except (OSError, MQTTException) as error:
             self.down()
             raise LinkError(_reason(error))
