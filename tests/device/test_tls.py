@@ -1,4 +1,4 @@
-"""TLS on the chip: a session with the broker of docs/mosquitto.md, in the memory that the link says it takes."""
+"""TLS on the chip: a session with the broker of docs/mosquitto.md, and a plain word where memory does not reach."""
 
 import sys
 from collections.abc import Callable
@@ -31,25 +31,27 @@ config = {{"host": {host!r}, "port": 1883, "user": "pump-7", "password": "secret
 link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls("/ca.pem", {host!r}))
 held = []
 gc.collect()
+before = gc.mem_free()
 while gc.mem_free() > 30000:
     held.append(bytearray(1000))
 try:
     link.up()
 except LinkError as error:
     print(error)
-while gc.mem_free() < 40000:
-    held.pop()
-    gc.collect()
+held = None
+gc.collect()
 began = time.ticks_ms()
 link.up()
 asyncio.run(link.publish("s/a/l/x/pump-7/event", b"sealed", 5000))
 print("up")
 print(time.ticks_diff(time.ticks_ms(), began))
+gc.collect()
+print(before - gc.mem_free())
 link.down()
 """
 
 
-def test_a_session_fits_the_memory_that_it_asks_for(
+def test_a_session_comes_about_or_says_that_memory_is_short(
     start_board: Callable[..., Board], board_target: Target, start_mosquitto: Callable[[str], Any], tmp_path: Path
 ) -> None:
     host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
@@ -58,7 +60,8 @@ def test_a_session_fits_the_memory_that_it_asks_for(
     files = {path: data for path, data in firmware_files(board_target.board).items() if path != "main.py"}
     files["ca.pem"] = (tmp_path / "etc" / "ca.crt").read_bytes()
     board = start_board(files=files, broker_port=broker.port)
-    refused, up, took_ms = board.exec(SESSION.format(host=host), timeout=120).strip().splitlines()
+    refused, up, took_ms, taken = board.exec(SESSION.format(host=host), timeout=120).strip().splitlines()
     assert refused.startswith("TLS does not fit memory: ")
     assert up == "up"
     assert int(took_ms) < 6000  # of the watchdog's 8.3 s
+    assert int(taken) < 30000

@@ -74,7 +74,7 @@ def test_which_numbers_of_which_boot_are_missing(bench: Bench, pump: Node) -> No
 def test_exact_drops_explain_and_no_more(bench: Bench, pump: Node) -> None:
     bench.take(pump.says())
     lose(pump, 9)  # 1 to 9
-    bench.take(pump.says("event", code=DROPPED, drops=[1, 2, 4, 1, 6, 8]))
+    bench.take(pump.says("event", code=DROPPED, drops=[1, 2, 4, 1, 6, 8]), pump.says())
     found = account(bench)
     assert (found.dropped, found.gaps) == (6, [Gap(1, 1, 1), Gap(1, 5, 5), Gap(1, 9, 9)])
     bench.take(pump.says("event", code=DROPPED, drops=[1, 1, 5]))  # overlapping with what was told
@@ -95,23 +95,49 @@ def test_power_explains_from_its_number_on_and_bounds_the_boot(bench: Bench, pum
     lose(pump, 2)
     bench.take(pump.says())  # 6
     bench.take(pump.boots(lost_from=[1, 5]))
+    bench.take(pump.says())
     found = account(bench)
     assert (found.lost_in_ram, found.gaps) == (1, [Gap(1, 1, 2), Gap(1, 4, 4)])
-    bench.take(pump.boots(lost_from=[2, 5]))  # four numbers of boot 2 were on flash, and must come
-    assert account(bench).gaps[2:] == [Gap(2, 1, 4)]
+    bench.take(pump.boots(lost_from=[2, 5]), pump.says())  # three numbers of boot 2 were on flash, and must come
+    assert account(bench).gaps[2:] == [Gap(2, 2, 4)]
+
+
+def test_power_explains_the_boots_that_never_came_to_write(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says())
+    pump.boot = 4
+    bench.take(pump.boots(lost_from=[1, 1]), pump.says())
+    assert (account(bench).unexplained, account(bench).boots) == (0, (1, 5))
+
+
+def test_what_may_still_be_at_the_node_is_waiting(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says())
+    journal = [pump.says() for _ in range(3)]
+    bench.take(pump.boots(lost_from=[1, 4], oldest_boot=1))  # an event goes before the telemetry of the outage
+    assert (account(bench).waiting, account(bench).unexplained) == (3, 0)
+    bench.take(journal[0], journal[2])
+    assert (account(bench).waiting, account(bench).gaps) == (0, [Gap(1, 2, 2)])
+
+
+def test_a_last_will_that_was_not_needed_is_no_gap(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says())
+    lose(pump, 2)  # a record, and a will
+    bench.take(pump.says("status", state=1), pump.says())
+    lose(pump, 1)
+    bench.take(pump.says("status", state=1), pump.says())
+    assert (account(bench).wills, account(bench).gaps) == (2, [Gap(1, 1, 1)])
 
 
 def test_a_drop_ahead_of_all_that_came_is_explained(bench: Bench, pump: Node) -> None:
     bench.take(pump.says())
     lose(pump, 5)
-    bench.take(pump.boots(), pump.says("event", code=DROPPED, drops=[1, 1, 5]))
+    bench.take(pump.boots(), pump.says("event", code=DROPPED, drops=[1, 1, 5]), pump.says())
     assert (account(bench).dropped, account(bench).unexplained) == (5, 0)
 
 
 def test_a_boot_that_never_spoke_is_explained_by_the_next(bench: Bench, pump: Node) -> None:
     bench.take(pump.says())
     pump.boot = 2
-    bench.take(pump.boots(lost_from=[2, 0]))
+    bench.take(pump.boots(lost_from=[2, 0]), pump.says())
     assert account(bench).unexplained == 0
 
 

@@ -53,14 +53,14 @@ def _print(accounts: Sequence[Account], strangers: Sequence[Stranger]) -> None:
     table = Table(pad_edge=False)
     table.add_column("node", overflow="fold")
     table.add_column("boots", no_wrap=True)
-    for heading in ("received", "duplicate", "refused", "dropped", "lost in RAM", "unexplained"):
+    for heading in ("received", "duplicate", "refused", "dropped", "lost in RAM", "waiting", "unexplained"):
         table.add_column(heading, justify="right")
     for account in accounts:
         boots = "-" if account.boots is None else f"{account.boots[0]} to {account.boots[1]}"
         numbers = (account.received, account.duplicates, sum(account.refused.values()), account.dropped)
         style = "bold red" if account.unexplained else "green"
         lost = f"[{style}]{account.unexplained}[/]"
-        table.add_row(account.topic, boots, *map(str, numbers), str(account.lost_in_ram), lost)
+        table.add_row(account.topic, boots, *map(str, (*numbers, account.lost_in_ram, account.waiting)), lost)
     if accounts:
         console.print(table)
     for account in accounts:

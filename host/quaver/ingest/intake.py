@@ -117,7 +117,7 @@ class Intake:
         self._dirty_clocks: dict[tuple[int, int], Clock] = {}
         self._rows: list[Row] = []
         self._again: set[tuple[int, int, int]] = set()  # rows that the broker itself says it sends again
-        self._explained: list[tuple[int, int, int, int | None, str]] = []
+        self._explained: list[tuple[int, int, int, int, int]] = []
         self._refused: dict[tuple[str, str], Told] = {}
         self._alarmed: set[tuple[str, str]] = set()
         self._leaves: dict[bytes, tuple[str, str, str]] = {}
@@ -259,16 +259,17 @@ class Intake:
         drops = values.get("drops") or ()
         if len(drops) % 3 or len(drops) > 3 * _RUNS_MAX:
             raise Refusal("malformed", f"{said}: drops of {len(drops)} numbers", node.id.hex())
-        runs: list[tuple[int, int, int, int | None, str]] = []
+        runs: list[tuple[int, int, int, int, int]] = []
         for i in range(0, len(drops), 3):
             boot, first, last = drops[i : i + 3]
             if boot > row.boot or not first <= last <= _SEQ_MAX:
                 raise Refusal("malformed", f"{said}: drops of boot {boot}, {first} to {last}", node.id.hex())
-            runs.append((node.number, boot, first, last, "dropped"))
-        lost = values.get("lost_from") or ()
-        if len(lost) % 2 or len(lost) > 2 * _RUNS_MAX or any(boot >= row.boot for boot in lost[::2]):
-            raise Refusal("malformed", f"{said}: lost_from {list(lost)[:8]}", node.id.hex())
-        runs += [(node.number, lost[i], lost[i + 1], None, "power") for i in range(0, len(lost), 2)]
+            runs.append((node.number, boot, first, last, 0))
+        lost = values.get("lost_from")
+        if lost is not None:
+            if len(lost) != 2 or lost[0] >= row.boot or lost[1] > _SEQ_MAX + 1:
+                raise Refusal("malformed", f"{said}: lost_from {list(lost)[:8]}", node.id.hex())
+            runs.append((node.number, lost[0], lost[1], -1, row.boot))
         oldest = values.get("oldest_boot", 0)
         if oldest > row.boot:
             raise Refusal("malformed", f"{said}: oldest boot {oldest}", node.id.hex())

@@ -1,9 +1,16 @@
 """The ledger: node by node, what came, what was refused, what is missing, and which of that the node has explained.
 
-Every message of a boot has the next number, from 0. A number below the highest that is known of its boot and not in
-the store is missing. It is explained when the node said so: by a run of drops, or, of what it held in RAM when its
-power went, from a number on that its next boot tells. That same number bounds a boot from above: everything before
-it must have come. A boot number that was skipped is a gap too. All else is unexplained.
+Every message of a boot has the next number, from 0. A number that is known to have been given and is not in the store
+is missing. It is explained when
+
+    dropped       a run of drops that the node told holds it
+    lost in RAM   it lies in the stretch that RAM alone may have held when the power went, as a later boot tells;
+                  everything before that stretch must have come
+    will          it is the number before a status "online": the last will, which the broker publishes or not
+
+and still waiting when it lies behind the newest telemetry that came: a node sends telemetry in order, events before,
+so until the next one comes, what lies behind may be in its journal. All else is unexplained, boots that were skipped
+too.
 
 The account of a node begins with the lowest number of the first boot that the store has of it: what was sent before
 this store listened is in no account.
@@ -25,6 +32,9 @@ SELECT boot, min(seq), max(seq) FROM (
     SELECT boot, seq, seq - row_number() OVER (PARTITION BY boot ORDER BY seq) AS run FROM record WHERE node = ?
 ) GROUP BY boot, run ORDER BY boot, min(seq)
 """
+# The statuses "online", each with a will in front of it; and the newest telemetry.
+_ONLINE = "SELECT boot, seq FROM record WHERE node = ? AND class = 'status' AND json_extract(body, '$.state') = 1"
+_SETTLED = "SELECT boot, seq FROM record WHERE node = ? AND class = 'telemetry' ORDER BY boot DESC, seq DESC LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Account:
     boots: tuple[int, int] | None
     dropped: int = 0
     lost_in_ram: int = 0
+    wills: int = 0
+    waiting: int = 0
     unexplained: int = 0
     gaps: list[Gap] = field(default_factory=list)
 
@@ -99,68 +111,78 @@ def _balance(account: Account, store: Store, number: int) -> None:
         boots.setdefault(boot, []).append((first, last))
     if not boots:
         return
-    explained: dict[int, list[tuple[int, int]]] = {}
-    power: dict[int, int] = {}  # boot -> the first number that may have been in RAM alone
-    for boot, first, end, reason in store.query(
-        "SELECT boot, first, last, reason FROM explained WHERE node = ?", (number,)
+    drops: dict[int, list[tuple[int, int]]] = {}
+    power: list[tuple[int, int, int]] = []  # boot, first: the stretch's begin; the boot that it ends before
+    for boot, first, last, until in store.query(
+        "SELECT boot, first, last, until FROM explained WHERE node = ? ORDER BY boot, first", (number,)
     ):
-        if reason == "power":
-            power[boot] = min(first, power.get(boot, first))
+        if last < 0:
+            power.append((boot, first, until))
         else:
-            explained.setdefault(boot, []).append((first, end))
+            drops.setdefault(boot, []).append((first, last))
+    online = set(store.query(_ONLINE, (number,)))
+    newest = store.query(_SETTLED, (number,))
+    settled: tuple[int, int] = newest[0] if newest else (0, 0)
     begin = min(boots)
     account.since = (begin, boots[begin][0][0])
     account.boots = (begin, max(boots))
     for boot in range(begin, max(boots) + 1):
         start = account.since[1] if boot == begin else 0
-        for gap, reason in _gaps(boot, start, boots.get(boot, []), sorted(explained.get(boot, [])), power.get(boot)):
-            if reason == "dropped":
-                account.dropped += gap.count
-            elif reason == "power":
-                account.lost_in_ram += gap.count
-            else:
-                account.unexplained += gap.count
-                if len(account.gaps) < _GAPS_MAX:
-                    account.gaps.append(gap)
+        ram = min([first if boot == b else 0 for b, first, until in power if b <= boot < until], default=None)
+        for gap, reason in _gaps(boot, start, boots.get(boot, []), drops.get(boot, []), ram):
+            _enter(account, gap, reason, online, settled)
+
+
+def _enter(account: Account, gap: Gap, reason: str, online: set[tuple[int, int]], settled: tuple[int, int]) -> None:
+    if reason == "dropped":
+        account.dropped += gap.count
+    elif reason == "power":
+        account.lost_in_ram += gap.count
+    elif gap.last is not None and (gap.boot, gap.last + 1) in online:
+        account.wills += 1
+        if gap.last > gap.first:
+            _enter(account, Gap(gap.boot, gap.first, gap.last - 1), reason, online, settled)
+    elif (gap.boot, gap.first) > settled:
+        account.waiting += gap.count
+    else:
+        account.unexplained += gap.count
+        if len(account.gaps) < _GAPS_MAX:
+            account.gaps.append(gap)
 
 
 def _gaps(
-    boot: int, start: int, runs: list[tuple[int, int]], dropped: list[tuple[int, int]], power: int | None
+    boot: int, start: int, runs: list[tuple[int, int]], dropped: list[tuple[int, int]], ram: int | None
 ) -> Iterator[tuple[Gap, str]]:
-    """The missing numbers of a boot from `start`, cut where their explanation changes."""
+    """The missing numbers of a boot from `start`, cut where their explanation changes; ram: lost in RAM from there."""
     end = max([last for _, last in (*runs, *dropped)], default=-1)
-    if power is not None:
-        end = max(end, power - 1)
-    elif not runs and not dropped:
+    if ram is not None:
+        end = max(end, ram - 1)
+    elif end < 0:
         yield Gap(boot, 0, None), "unexplained"
         return
     at = start
     for first, last in (*runs, (end + 1, end + 1)):
         if at < first:
-            yield from _explained(boot, at, min(first - 1, end), dropped, power)
+            yield from _explained(boot, at, first - 1, dropped, ram)
         at = max(at, last + 1)
 
 
 def _explained(
-    boot: int, at: int, end: int, dropped: list[tuple[int, int]], power: int | None
+    boot: int, at: int, end: int, dropped: list[tuple[int, int]], ram: int | None
 ) -> Iterator[tuple[Gap, str]]:
+    """The missing numbers `at` to `end`, cut at the edges of what was dropped, and at `ram`."""
     for first, last in (*dropped, (end + 1, end + 1)):
         if last < at:
             continue
-        first = min(first, end + 1)
-        if at < first:
-            yield from _powered(boot, at, first - 1, power)
+        before = min(first, end + 1)
+        if at < before:
+            cut = before if ram is None else min(max(ram, at), before)
+            if at < cut:
+                yield Gap(boot, at, cut - 1), "unexplained"
+            if cut < before:
+                yield Gap(boot, cut, before - 1), "power"
         if first <= end:
             yield Gap(boot, max(at, first), min(last, end)), "dropped"
         at = max(at, last + 1)
         if at > end:
             return
-
-
-def _powered(boot: int, first: int, last: int, power: int | None) -> Iterator[tuple[Gap, str]]:
-    if power is None or last < power:
-        yield Gap(boot, first, last), "unexplained"
-        return
-    if first < power:
-        yield Gap(boot, first, power - 1), "unexplained"
-    yield Gap(boot, max(first, power), last), "power"

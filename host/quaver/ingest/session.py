@@ -38,7 +38,8 @@ _SUBSCRIPTION_FAILED = 0x80
 class Message(NamedTuple):
     """One message: packet is what `acknowledge` takes, 0 for one that wants none (QoS 0).
 
-    payload: None where the packet was longer than PACKET_MAX. again: the broker has sent it before.
+    payload: None where the packet was longer than PACKET_MAX. again: the broker says that it is not new: it has sent
+    it before, or kept it for whoever subscribes.
     """
 
     topic: bytes
@@ -225,7 +226,7 @@ class Session:
                     break
                 packet = data[after] << 8 | data[after + 1] if wants else 0
                 payload = data[start:end] if length <= PACKET_MAX else None
-                found.append(Message(data[body + 2 : after], payload, packet, bool(first & 0x08)))
+                found.append(Message(data[body + 2 : after], payload, packet, bool(first & 0x09)))
             elif length > PACKET_MAX:
                 raise LinkLost("the broker sent a packet that is no message, and too long")
             elif kind == _SUBACK:

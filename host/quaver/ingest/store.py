@@ -69,14 +69,14 @@ CREATE TABLE record (
     body TEXT NOT NULL              -- the fields, JSON
 );
 CREATE UNIQUE INDEX record_once ON record (node, boot, seq);
-CREATE TABLE explained (            -- seqs that a node says it lost; last NULL: and all after
+CREATE TABLE explained (            -- what a node says it lost
     node INTEGER NOT NULL,
     boot INTEGER NOT NULL,
     first INTEGER NOT NULL,
-    last INTEGER,
-    reason TEXT NOT NULL,           -- dropped, or power (held in RAM when the power went)
-    UNIQUE (node, boot, first, last, reason)
-);
+    last INTEGER NOT NULL,          -- of the run that was dropped; -1: RAM lost its content when the power went,
+    until INTEGER NOT NULL,         -- and any from (boot, first) to the begin of boot `until` may have been in it
+    PRIMARY KEY (node, boot, first, last, until)
+) WITHOUT ROWID;
 CREATE TABLE security_event (       -- counted; all but `clock` are messages that were refused
     node TEXT NOT NULL,             -- the id that the message bore, in hexadecimal; '' for all that found no room
     reason TEXT NOT NULL,
@@ -292,12 +292,9 @@ class Store:
             "INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?, ?)", [tuple(vars(clock).values()) for clock in clocks]
         )
 
-    def put_explained(self, runs: Iterable[tuple[int, int, int, int | None, str]]) -> None:
-        """runs: (node, boot, first seq, last seq or None for all after, reason)."""
-        for run in runs:
-            known = "SELECT 1 FROM explained WHERE node = ? AND boot = ? AND first = ? AND last IS ? AND reason = ?"
-            if not self._db.execute(known, run).fetchone():
-                self._db.execute("INSERT INTO explained VALUES (?, ?, ?, ?, ?)", run)
+    def put_explained(self, runs: Iterable[tuple[int, int, int, int, int]]) -> None:
+        """runs: (node, boot, first, last, until) as the table has them."""
+        self._db.executemany("INSERT OR IGNORE INTO explained VALUES (?, ?, ?, ?, ?)", runs)
 
     def put_security_event(self, node: str, reason: str, count: int, now_ms: int, detail: str) -> None:
         """Count `count` more of `reason` for a node; the rows are bounded."""
