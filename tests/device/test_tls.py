@@ -32,8 +32,9 @@ link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls("/ca.pem",
 held = []
 gc.collect()
 before = gc.mem_free()
-while gc.mem_free() > 30000:
-    held.append(bytearray(1000))
+for size in (32000, 8000, 2000):
+    while gc.mem_free() > 28000 + size:
+        held.append(bytearray(size))
 try:
     link.up()
 except LinkError as error:

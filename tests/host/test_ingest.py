@@ -224,6 +224,18 @@ def test_what_was_recorded_before_the_clock_was_set_is_dated_later(bench: Bench,
     ]
 
 
+def test_a_crystal_that_drifts_moves_no_date_of_long_ago(bench: Bench, pump: Node) -> None:
+    """After a month the node's uptime is a minute behind the time; what it measured in the first week is not moved."""
+    began, day = NOW - 30 * 24 * HOUR_MS, 24 * HOUR_MS
+    bench.take(pump.says(uptime_ms=0, time_ms=began), pump.says(uptime_ms=HOUR_MS), now=began + HOUR_MS)
+    bench.take(pump.says(uptime_ms=29 * day, time_ms=began + 29 * day + 60_000), now=began + 29 * day + 60_000)
+    bench.take(pump.says(uptime_ms=29 * day + HOUR_MS), now=NOW)
+    assert [(time, by) for _, time, by, _ in dates(bench)][1::2] == [
+        (began + HOUR_MS, "offset"),
+        (began + 29 * day + HOUR_MS + 60_000, "offset"),
+    ]
+
+
 def test_a_boot_without_a_clock_is_dated_by_its_receipt_with_a_bound(bench: Bench, pump: Node) -> None:
     bench.take(pump.says(uptime_ms=0, time_ms=NOW - HOUR_MS), now=NOW - HOUR_MS)
     pump.boot, pump.seq = 2, 0

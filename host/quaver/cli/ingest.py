@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -43,7 +44,6 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
     from rich.console import Console
 
     from quaver.broker import parse_broker_url
-    from quaver.ingest.intake import Tally
     from quaver.ingest.run import ingest
     from quaver.ingest.store import Store
 
@@ -52,20 +52,22 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
     keys = None if allow_plain and not known.path.exists() else known
     if keys:
         keys.refresh()  # a store that can't be read is told before the broker's session begins
-    console = Console(stderr=True, quiet=not sys.stderr.isatty())
-    tally, began = Tally(), time.monotonic()
+    began = time.monotonic()
+    tally: Tally | None = None
 
     def say(line: str) -> None:
         click.echo(f"quaver: {line}", err=True)
 
+    status = Console(stderr=True).status("waiting for records") if sys.stderr.isatty() else None
     try:
-        with Store(path) as store, console.status("waiting for records") as status:
+        with Store(path) as store, status or contextlib.nullcontext():
             for tally in ingest(broker, store, keys, ca=ca, plain=allow_plain, say=say):
-                status.update(_told(tally, time.monotonic() - began))
+                if status:
+                    status.update(_told(tally, time.monotonic() - began))
                 if count is not None and tally.received >= count:
                     return
     finally:
-        if tally.commits:
+        if tally is not None:
             say(_told(tally, time.monotonic() - began))
 
 

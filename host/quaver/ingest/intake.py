@@ -39,6 +39,7 @@ _TOPIC_PARTS = 6
 _RUNS_MAX = 16  # runs of lost records that one event may tell
 _AHEAD_MS = 3600_000  # a clock further ahead of the receipt is not believed,
 _BEHIND_MS = 366 * 86_400_000  # nor one further behind: no journal holds a year
+_DRIFT_MS = 500  # a clock that moved less against the uptime was not set anew
 _SEQ_MAX = 0xFFFFFF
 _DETAIL_MAX = 200
 PLAIN = b"unsealed:"  # begins the id of a node that seals nothing; longer than any chip's
@@ -117,6 +118,7 @@ class Intake:
         self._dirty_clocks: dict[tuple[int, int], Clock] = {}
         self._rows: list[Row] = []
         self._again: set[tuple[int, int, int]] = set()  # rows that the broker itself says it sends again
+        self._clock_sets: list[tuple[int, int, int, int]] = []
         self._explained: list[tuple[int, int, int, int, int]] = []
         self._refused: dict[tuple[str, str], Told] = {}
         self._alarmed: set[tuple[str, str]] = set()
@@ -156,6 +158,7 @@ class Intake:
                     self._refuse(node.id.hex(), "conflict", said)
             self.store.put_nodes(self._dirty.values())
             self.store.put_clocks(self._dirty_clocks.values())
+            self.store.put_clock_sets(self._clock_sets)
             self.store.put_explained(self._explained)
             for (name, reason), told in self._refused.items():
                 self.store.put_security_event(name, reason, told.count, now_ms, told.detail)
@@ -164,7 +167,15 @@ class Intake:
         for (name, reason), told in self._refused.items():
             self.tally.refused[reason] += told.count
             self._tell(name, reason, told)
-        for batch in (self._dirty, self._dirty_clocks, self._rows, self._again, self._explained, self._refused):
+        for batch in (
+            self._dirty,
+            self._dirty_clocks,
+            self._rows,
+            self._again,
+            self._clock_sets,
+            self._explained,
+            self._refused,
+        ):
             batch.clear()
 
     def _tell(self, name: str, reason: str, told: Told) -> None:
@@ -290,7 +301,8 @@ class Intake:
             self._refuse(node.id.hex(), "clock", f"{node.topic}: its clock is {apart:+.1f} days off; dated by receipt")
             return row._replace(claimed_ms=min(time_ms, (1 << 63) - 1))
         offset = time_ms - row.uptime_ms
-        if offset != clock.offset_ms:
+        if clock.offset_ms is None or abs(offset - clock.offset_ms) > _DRIFT_MS:
+            self._clock_sets.append((node.number, row.boot, row.uptime_ms, offset))
             clock.offset_ms = offset
             self._dirty_clocks[key] = clock
         if node.last_time_ms is None or time_ms > node.last_time_ms:

@@ -50,10 +50,17 @@ CREATE TABLE node (
 CREATE TABLE clock (                -- of one boot
     node INTEGER NOT NULL,
     boot INTEGER NOT NULL,
-    offset_ms INTEGER,              -- time - uptime, by the node's clock; NULL until it was set
+    offset_ms INTEGER,              -- time - uptime, by the node's clock when it was set last; NULL: never
     receipt_offset_ms INTEGER NOT NULL,  -- the same at most: by when its records came
     not_before_ms INTEGER,          -- the same at least: what an earlier boot was dated; NULL: nothing is known
     PRIMARY KEY (node, boot)
+) WITHOUT ROWID;
+CREATE TABLE clock_set (            -- the same, each time that it moved; a crystal drifts minutes in a year
+    node INTEGER NOT NULL,
+    boot INTEGER NOT NULL,
+    uptime_ms INTEGER NOT NULL,
+    offset_ms INTEGER NOT NULL,
+    PRIMARY KEY (node, boot, uptime_ms)
 ) WITHOUT ROWID;
 CREATE TABLE record (
     node INTEGER NOT NULL,
@@ -88,7 +95,11 @@ CREATE TABLE security_event (       -- counted; all but `clock` are messages tha
 ) WITHOUT ROWID;
 CREATE VIEW dated AS
 SELECT lower(hex(n.id)) AS node, n.topic, r.boot, r.seq, r.class,
-    coalesce(r.time_ms, r.uptime_ms + coalesce(c.offset_ms, c.receipt_offset_ms)) AS time_ms,
+    coalesce(r.time_ms, r.uptime_ms + coalesce(
+        (SELECT offset_ms FROM clock_set s WHERE s.node = r.node AND s.boot = r.boot AND s.uptime_ms <= r.uptime_ms
+            ORDER BY s.uptime_ms DESC LIMIT 1),
+        (SELECT offset_ms FROM clock_set s WHERE s.node = r.node AND s.boot = r.boot ORDER BY s.uptime_ms LIMIT 1),
+        c.receipt_offset_ms)) AS time_ms,
     CASE WHEN r.time_ms IS NOT NULL THEN 'node' WHEN c.offset_ms IS NOT NULL THEN 'offset' ELSE 'receipt' END
         AS dated_by,
     CASE WHEN r.time_ms IS NOT NULL OR c.offset_ms IS NOT NULL THEN 0
@@ -291,6 +302,10 @@ class Store:
         self._db.executemany(
             "INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?, ?)", [tuple(vars(clock).values()) for clock in clocks]
         )
+
+    def put_clock_sets(self, sets: Iterable[tuple[int, int, int, int]]) -> None:
+        """sets: (node, boot, uptime, offset), each in ms."""
+        self._db.executemany("INSERT OR REPLACE INTO clock_set VALUES (?, ?, ?, ?)", sets)
 
     def put_explained(self, runs: Iterable[tuple[int, int, int, int, int]]) -> None:
         """runs: (node, boot, first, last, until) as the table has them."""
