@@ -4,6 +4,7 @@ Datasheet DS12569, register mapping and FIFO. The FIFO holds 512 words of 7 byte
 and Z as little-endian int16. It is full 19 ms after it was last empty.
 """
 
+import micropython
 from micropython import const
 
 _FIFO_CTRL1 = const(0x07)
@@ -106,6 +107,7 @@ class IIS3DWB:
             self.overrun = True
         return status[0] | (high & 3) << 8
 
+    @micropython.native  # bytecode with so many locals takes its frame from the heap, at each call
     def read(self, n):
         """Move the oldest n words (at most READ_MAX, and no more than wait) to the start of `raw`, in one burst.
 

@@ -54,6 +54,10 @@ class Baseline:
                 self.learned = True
         return self.learned
 
+    def count(self):
+        """How many measurements it has learned from."""
+        return self.wanted if self.learned else len(self._rows)
+
     def limits(self, index):
         """(warning, alarm) of a feature in its unit; None where nothing was learned about it."""
         middle = self.median[index]

@@ -42,11 +42,17 @@ _NEVER = 1e9
 _SHAPES = (("crest", 8.0), ("kurtosis", 4.5))
 
 
+def zone(velocity_mm_s, boundaries):
+    """0 ... 3 for A ... D of dsp.zones; a boundary itself is of the lower zone."""
+    return sum(velocity_mm_s > boundary for boundary in boundaries)
+
+
 class Diagnosis:
     """baseline: learns or has learned; zones: boundaries in mm/s of ISO 20816-3 or None; count of `of` measurements
     must agree; running_g: RMS below which the machine stands still; clipped measurements teach nothing.
 
-    After `run`: state (index of STATES), level 0 ok, 1 warning, 2 alarm; causes: {feature: level} above 0; fault:
+    After `run`: state (index of STATES), level 0 ok, 1 warning, 2 alarm; zone: 0 ... 3 for A ... D, or None; causes:
+    {feature: level} above 0; thresholds and, while the machine runs, values by feature; fault:
     index of FAULTS or None; line: the best line's index or None; margin_db: of its score over the next best (or over a
     line that just is there); abstained: why no fault is named, "" where one is or nothing rose.
     """
@@ -57,15 +63,17 @@ class Diagnosis:
         self.running_g = running_g
         self.running_s = 0.0
         self._rule = (hysteresis, count, of)
-        self._thresholds = {}
+        self.thresholds = {}
         self._named = [Threshold(1, 1, 0, count, of) for _ in FAULTS]
         for feature, warning in _SHAPES:
-            self._thresholds[feature] = Threshold(warning, _NEVER, *self._rule)
+            self.thresholds[feature] = Threshold(warning, _NEVER, *self._rule)
         if zones:
-            self._thresholds["zone"] = Threshold(zones[1], zones[2], *self._rule)
+            self.thresholds["zone"] = Threshold(zones[1], zones[2], *self._rule)
         self._relative()
         self.state = 0
         self.level = 0
+        self.zone = None
+        self.values = {}
         self.causes = {}
         self.fault = None
         self.line = None
@@ -77,7 +85,7 @@ class Diagnosis:
             for index, feature in enumerate(FEATURES):
                 limits = self.baseline.limits(index)
                 if limits:
-                    self._thresholds[feature] = Threshold(*limits, *self._rule)
+                    self.thresholds[feature] = Threshold(*limits, *self._rule)
 
     def restore(self, state):
         """Take back the baseline's `state`, whole or half learned. Raises ValueError if it is none."""
@@ -92,6 +100,9 @@ class Diagnosis:
         nothing. Returns the level.
         """
         m = measurement
+        self.zone = None
+        if self.zones and m.velocity_mm_s is not None:
+            self.zone = zone(m.velocity_mm_s, self.zones)
         self.abstained = ""
         self.fault = self.line = None
         self.margin_db = 0.0
@@ -101,7 +112,7 @@ class Diagnosis:
             self.causes = {}
             return 0
         self.running_s += since_s
-        values = {"crest": m.crest, "kurtosis": m.kurtosis, "rms": m.rms_g, "envelope": m.envelope_g}
+        self.values = values = {"crest": m.crest, "kurtosis": m.kurtosis, "rms": m.rms_g, "envelope": m.envelope_g}
         values["velocity"] = values["zone"] = m.velocity_mm_s
         for i, line in enumerate(LINES):
             # in the baseline what noise puts there, later only what is a line
@@ -113,7 +124,7 @@ class Diagnosis:
             if trusted and self.baseline.learn([values[feature] or 0.0 for feature in FEATURES]):
                 self._relative()
         self.causes = {}
-        for feature, threshold in self._thresholds.items():
+        for feature, threshold in self.thresholds.items():
             value = values[feature]
             if value is not None and (self.state == 2 or feature not in FEATURES):
                 threshold.update(value)

@@ -20,9 +20,9 @@ _HARMONICS = const(3)
 _CREEP = 0.01  # rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
 _SLIP = 0.05  # an induction motor's speed lies up to 5 % off its nominal one, from no load to overload
 _SHAFT_HZ = (5.0, 100.0)  # where a speed is looked for that nobody configured: 300 ... 6,000 1/min
-_SEEN = 4.0  # height of a line that is there: see above
+_SEEN = 4.0  # height of a line that is there: see above; streams.standing knows it too
 
-_form = array("i", (SIGN32,))
+_form = array("i", (SIGN32, 0, 0))
 
 
 def height(powers, k, bins, reach):
@@ -34,7 +34,7 @@ def height(powers, k, bins, reach):
 def _place(powers, k):
     """(place, scale): where the line in bin k lies between the bins, and by how much it is higher than the bin.
 
-    Under the Hann window; features.py derives it.
+    Under the Hann window; Measurement._lines derives it.
     """
     here = math.sqrt(max(1, streams.word(powers, k, _form)))
     below = math.sqrt(streams.word(powers, k - 1, _form))
@@ -83,13 +83,16 @@ def shaft_speed(powers, first, bins, width, stretch, nominal_hz):
     if nominal_hz:
         return seen_speed(powers, first, bins, width, stretch, nominal_hz)
     best, second, found = 0.0, 0.0, 0.0
-    low = max(first + 1, int(_SHAFT_HZ[0] / width))
-    for k in range(low, min(bins - 1, int(_SHAFT_HZ[1] / width))):
-        here = streams.word(powers, k, _form)
-        if here <= streams.word(powers, k - 1, _form) or here < streams.word(powers, k + 1, _form):
-            continue
+    _form[1] = around
+    _form[2] = bins
+    last = min(bins - 1, int(_SHAFT_HZ[1] / width))
+    k = max(first, int(_SHAFT_HZ[0] / width) - 1)
+    while True:
+        k = streams.standing(powers, k + 1, last, _form)
+        if k >= last:
+            break
         tall = height(powers, k, bins, around)
-        if tall <= _SEEN:
+        if tall <= _SEEN:  # next to nothing over nothing
             continue
         at, _ = _place(powers, k)
         score = math.log(tall / _SEEN)

@@ -21,6 +21,7 @@ at 26,667 Hz give lines 0.8 Hz apart in both.
 import math
 from array import array
 
+import micropython
 from micropython import const
 
 from . import kernels, streams, tables
@@ -49,7 +50,8 @@ class Measurement:
 
     n: a power of two; None for as many as the spectra hold, 4,096 ... 32,768 after the rate. Fewer, down to a 32nd,
     give the same features at a coarser resolution; velocity is None under half a second.
-    band: the envelope's band-pass, Hz; its upper end is moved down to 0.45 of the rate.
+    band: the envelope's band-pass, Hz; its upper end is moved down to 0.45 of the rate. None: 2,000 to 5,000 Hz, where
+    most bearings ring, or the upper part of what a slower sensor sees.
     nominal_hz: the shaft's speed as configured, turns a second; None to look for it.
     slowest_hz: where velocity begins: 10, or 2 for a machine below 600 1/min (ISO 20816-3, 4.2.2).
     Raises ValueError.
@@ -60,7 +62,7 @@ class Measurement:
     the 8 octaves below half the rate, the lowest first; minimum, maximum (raw). `samples`: the kept samples.
     """
 
-    def __init__(self, rate_hz, band=(2000, 5000), n=None, nominal_hz=None, slowest_hz=10):
+    def __init__(self, rate_hz, band=None, n=None, nominal_hz=None, slowest_hz=10):
         rate = int(rate_hz)
         if not 1000 <= rate <= 100000:
             raise ValueError("measurement: expected a rate from 1000 to 100000 Hz, found {}".format(rate_hz))
@@ -75,6 +77,8 @@ class Measurement:
                     max(full >> 5, 2 * BLOCK), full, n
                 )
             )
+        if not band:
+            band = (2000, 5000) if rate > 10000 else (rate // 5, rate // 2)
         low, high = band
         high = min(high, 0.45 * rate)
         if not 0.01 * rate <= low < high:
@@ -154,6 +158,7 @@ class Measurement:
             self._block()
         return self.n - self._done - (BLOCK - self.left if self.left else 0)
 
+    @micropython.native  # bytecode with so many locals takes its frame from the heap, at each call
     def _block(self):
         split = self._split
         if self._done == 0:
@@ -209,7 +214,7 @@ class Measurement:
         four = t[6] + (t[7] << 15) + (t[8] << 30) + (t[9] << 45)
         self.minimum = t[10]
         self.maximum = t[11]
-        # Central moments without a division, as in features.py: n**2, n**3 and n**4 times the moment.
+        # Central moments without a division: n**2, n**3 and n**4 times the moment.
         second = n * two - one * one
         third = n * n * three - 3 * n * one * two + 2 * one * one * one
         fourth = n * n * (n * four - 4 * one * three) + one * one * (6 * n * two - 3 * one * one)
@@ -231,8 +236,7 @@ class Measurement:
         form[4] = stride
         form[5] = first
         streams.taper(source, out, tables.SINE, form)
-        for i in range(count, _HALF):
-            out[i] = 0
+        streams.clear(out, count, _HALF)
 
     def _center(self, mean, largest):
         """Tell _taper the mean, and that no value lies farther from it than `largest`; returns the left shift.
@@ -332,34 +336,36 @@ class Measurement:
             last >>= 1
 
     def _lines(self, amplitude, width):
-        """Frequency and amplitude of the strongest bins; under the Hann window as features.py derives it.
+        """Frequency and amplitude of the strongest bins, from each and the larger of its neighbours.
+
+        Under the Hann window a line d bins from the middle of bin k, towards k+1, gives there
+        A * sinc(d) / (1 - d**2), and |X[k+1]| / |X[k]| = (1 + d) / (2 - d): solve for d, then for A.
 
         A short measurement's line is `stretch` bins wide: its neighbours are looked at so far away.
         """
         best = self._best
         far = _LOW // len(self.samples)
-        del self.peaks[:]
+        form = self._form
+        peaks = self.peaks
+        del peaks[:]
         for i in range(_PEAKS):
             if not best[i]:
                 break
             k = best[_PEAKS + i]
-            here = self._magnitude(k)
-            below = self._magnitude(k - far)
-            above = self._magnitude(k + far)
-            ratio = max(below, above) / here
-            d = min(max((2 * ratio - 1) / (ratio + 1), 0.0), 0.5)
-            turn = math.pi * d
+            streams.neighbours(self._spectrum, k, far, form)
+            here = math.sqrt(form[3])
+            ratio = math.sqrt(max(form[2], form[4])) / here
+            d = (2 * ratio - 1) / (ratio + 1)
             if d > 1e-3:
+                d = min(d, 0.5)
+                turn = math.pi * d
                 here *= turn * (1 - d * d) / math.sin(turn)
-            self.peaks.append((k + (d if above >= below else -d) * far) * width)
-            self.peaks.append(here * amplitude)
-
-    def _magnitude(self, k):
-        if not 0 < k < _LOW >> 1:
-            return 0.0
-        real = float(streams.word(self._spectrum, 2 * k, self._form))
-        imaginary = float(streams.word(self._spectrum, 2 * k + 1, self._form))
-        return math.sqrt(real * real + imaginary * imaginary)
+                if form[2] > form[4]:
+                    d = -d
+            else:
+                d = 0.0
+            peaks.append((k + d * far) * width)
+            peaks.append(here * amplitude * (1 << form[1]))
 
 
 def _turn(step):

@@ -178,8 +178,9 @@ def split(x: int, y: int, envelope: ptr16, s: ptr32):
 def taper(samples: ptr16, out: ptr16, sine: ptr16, form: ptr32):
     """out[i] = ((samples[stride*i] - mean) * w + half) >> shift, w the Hann window in Q15 at `first` + `step`*i.
 
-    form = count, mean, shift, half, stride, first, step; first and step are in 1/4096 of the window, and the last
-    place must lie below 4096. |sample - mean| < 2**16 - 2**4, as for kernels.hann. out may be samples.
+    form = count, mean, shift, half, stride, first, step; first and step are in 1/4096 of the window, count * step is
+    4096, and first 0 or step / 2: the window is the same from both ends, and is worked out once for two samples.
+    |sample - mean| < 2**16 - 2**4, as for windows.hann. out may be samples.
     """
     x = 0
     y = int(samples)
@@ -189,21 +190,86 @@ def taper(samples: ptr16, out: ptr16, sine: ptr16, form: ptr32):
     stride = form[4] << 1
     a = form[5]
     step = form[6]
-    end = int(out) + (form[0] << 1)
-    while int(out) < end:
-        x = a
-        if x > 2048:
-            x = 4096 - x
-        if x > 1024:
-            w = 0x8000 - ((0x10002 - sine[x - 1024]) >> 2)
+    low = int(out)
+    high = low + (form[0] << 1) - 2
+    top = y + stride * (form[0] - 1)
+    if a == 0:  # the window's own first value, 0, has no partner
+        ptr16(low)[0] = 0
+        low += 2
+        y += stride
+        a = step
+    while low <= high:
+        if a > 1024:
+            w = 0x8000 - ((0x10002 - sine[a - 1024]) >> 2)
         else:
-            w = (0x10002 - sine[1024 - x]) >> 2
+            w = (0x10002 - sine[1024 - a]) >> 2
+        x = ptr16(top)[0] ^ 0x8000
+        x -= zero
+        x = (x * w + half) >> shift
+        if low < high:
+            ptr16(high)[0] = x
         x = ptr16(y)[0] ^ 0x8000
         x -= zero
-        out[0] = (x * w + half) >> shift
-        out = ptr16(int(out) + 2)
+        ptr16(low)[0] = (x * w + half) >> shift
+        low += 2
+        high -= 2
         y += stride
+        top -= stride
         a += step
+
+
+@micropython.viper
+def clear(out: ptr16, first: int, last: int):
+    """Zero out[first] ... out[last - 1]."""
+    x = first
+    while x < last:
+        out[x] = 0
+        x += 1
+
+
+@micropython.viper
+def neighbours(spectrum: ptr32, k: int, far: int, form: ptr32):
+    """The powers of bins k - far, k and k + far to form[2], [3] and [4], each below 2**30.
+
+    form = sign32; form[1] becomes the places by which the parts were shifted right, so that those of bin k fit 14 bits
+    and a sign. Parts of its neighbours are held to 23,169, above it: then they are higher than bin k, and of another
+    line. Bins below 1 and above 2,047 count as 0.
+    """
+    x = 0
+    y = 0
+    sign = form[0]
+    p = ptr32(int(spectrum) + (k << 3))
+    x = (p[0] << sign) >> sign
+    if x < 0:
+        x = 0 - x
+    y = (p[1] << sign) >> sign
+    if y < 0:
+        y = 0 - y
+    x |= y
+    shift = 0
+    while x > 0x3FFF:
+        x >>= 1
+        shift += 1
+    form[1] = shift
+    shift += sign
+    i = 2
+    k -= far
+    while i < 5:
+        form[i] = 0
+        if k > 0:
+            if k < 2048:
+                p = ptr32(int(spectrum) + (k << 3))
+                j = 0
+                while j < 2:
+                    x = (p[j] << sign) >> shift
+                    if x < 0:
+                        x = 0 - x
+                    if x > 23169:
+                        x = 23169
+                    form[i] += x * x
+                    j += 1
+        k += far
+        i += 1
 
 
 @micropython.viper
@@ -391,6 +457,39 @@ def median(words: ptr32, first: int, last: int) -> int:
             value = x
         bit >>= 1
     return value
+
+
+@micropython.viper
+def standing(words: ptr32, k: int, last: int, form: ptr32) -> int:
+    """The first of bins k ... last - 1 above its neighbours and above 16 times the `median` of those around, else last.
+
+    form[1]: bins of background on each side, form[2]: bins that there are. k > 1. One count of the smaller words tells
+    whether the median is below a limit, and costs a thirtieth of the median.
+    """
+    x = 0
+    y = 0
+    around = form[1]
+    bins = form[2]
+    while k < last:
+        x = words[k]
+        if x > words[k - 1]:
+            if x >= words[k + 1]:
+                j = k - around
+                if j < 1:
+                    j = 1
+                end = k + around + 1
+                if end > bins:
+                    end = bins
+                rank = (end - j + 1) >> 1
+                y = (x + 15) >> 4
+                while j < end:
+                    if words[j] < y:
+                        rank -= 1
+                    j += 1
+                if rank <= 0:
+                    return k
+        k += 1
+    return last
 
 
 @micropython.viper

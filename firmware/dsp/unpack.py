@@ -1,8 +1,11 @@
 """From a sensor's burst of words to samples: the step between a FIFO and everything else in `dsp`."""
 
+import micropython
+
 from . import kernels
 
 
+@micropython.native  # bytecode with so many locals takes its frame from the heap, at each call
 def gather(raw, count, stride, offset, out, at):
     """Copy a 16-bit little-endian value from each of `count` words in `raw` into out[at...]; return at + count.
 

@@ -23,8 +23,3 @@ def limits(group, mounting):
     if (group, mounting) not in _LIMITS:
         raise ValueError("machine: expected group 1 or 2, rigid or flexible, found {} {}".format(group, mounting))
     return _LIMITS[group, mounting]
-
-
-def zone(velocity_mm_s, boundaries):
-    """0 ... 3 for A ... D; a boundary itself is of the lower zone."""
-    return sum(velocity_mm_s > boundary for boundary in boundaries)

@@ -48,6 +48,10 @@ class Hal:
         """A GPIO as an output, at `value` from the start (a chip select must not glitch low)."""
         return machine.Pin(pin, machine.Pin.OUT, value=value)
 
+    def on_rising(self, pin, handler):
+        """Have handler(pin) called at each rising edge of a GPIO, at once."""
+        machine.Pin(pin, machine.Pin.IN).irq(handler, machine.Pin.IRQ_RISING, hard=True)
+
     def radio(self):
         """The Wi-Fi station interface."""
         return network.WLAN(network.WLAN.IF_STA)

@@ -1,8 +1,13 @@
 """ESP32 family: the common hardware, with the limits of its watchdog and its hardware timers."""
 
+import machine
+
 from hal.common import Hal
 
 
 class Port(Hal):
     WATCHDOG_MAX_MS = 60000  # the task watchdog takes any time; a minute outlasts every bounded wait of ours
     TIMER = 0
+
+    def on_rising(self, pin, handler):
+        machine.Pin(pin, machine.Pin.IN).irq(handler, machine.Pin.IRQ_RISING)  # this port knows no hard interrupts

@@ -8,7 +8,7 @@ from micropython import const
 from links.errors import LinkError
 
 _POLL_MS = const(100)
-_SETTLE_MS = const(150)  # 40 ms after joining, the Pico W's driver keeps the processor for 73
+_SETTLE_MS = const(1250)  # 40 ms after joining, the Pico W's driver keeps the processor for 73, and after 1,130 for 36
 # network.STAT_* of the cyw43 and, in the 200s, of the ESP32
 _REASONS = {
     -3: "wrong password",

@@ -7,22 +7,32 @@ import board
 
 import hal
 from dsp.alarm import Threshold
-from dsp.features import Features
+from dsp.baseline import Baseline
+from dsp.diagnosis import Diagnosis
+from dsp.lines import Lines
+from dsp.measurement import Measurement
 from links.mqtt import Mqtt
 from links.wifi import Wifi
 from node import config as configuration
 from node import measure, store
 from node.capture import Capture
 from node.clock import Uptime
+from node.condition import Condition
 from node.outbox import Outbox
 from node.publish import Publish
 from node.record import Recorder
 from node.supervisor import Supervisor
+from node.vibration import Vibration
 
 VERSION = "0.1.0"
 
 # What is needed to build a node and not to run it
-SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "node.config", "node.app")
+SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix") + (
+    "dsp.bearings",
+    "dsp.zones",
+    "node.config",
+    "node.app",
+)
 
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
@@ -59,19 +69,82 @@ def _energy(port, config):
     raise ValueError("no driver " + config["driver"])
 
 
-def _sensors(port, config, quiet, problems):
+def _lines(machine, problems):
+    """The bearing's lines; a bearing with a mistake is a problem, and none is looked for."""
+    if machine["bearing"] is None:
+        return None
+    from dsp import bearings
+
+    try:
+        return Lines(bearings.ratios(machine["bearing"]))
+    except ValueError as error:
+        problems.append("machine.{}".format(error))
+        return None
+
+
+def _zones(machine, problems):
+    if not machine["group"]:
+        return None
+    from dsp import zones
+
+    try:
+        return zones.limits(machine["group"], machine["mounting"])
+    except ValueError as error:
+        problems.append(str(error))
+        return None
+
+
+def _tachometer(port, machine):
+    if machine["tachometer_pin"] < 0:
+        return None
+    from drivers.tachometer import Tachometer
+
+    def attach(handler):
+        port.on_rising(machine["tachometer_pin"], handler)
+
+    return Tachometer(attach, machine["tachometer_pulses"])
+
+
+def _measuring(port, config, recorder, quiet, problems):
+    """All that one measurement of vibration needs, from the sensor to the verdict."""
+    machine = config["machine"]
+    given = config["vibration"]
+    sensor = _vibration(port, given)
+    band = (given["band_low_hz"], given["band_high_hz"]) if given["band_high_hz"] else None
+    rpm = machine["rpm"]
+    measurement = Measurement(
+        sensor.ODR_HZ, band, given["samples"] or None, rpm / 60 or None, 2 if 0 < rpm < 600 else 10
+    )
+    rule = config["alarm"]
+    diagnosis = Diagnosis(
+        Baseline(machine["learn"]),
+        _zones(machine, problems),
+        rule["count"],
+        rule["of"],
+        rule["hysteresis"],
+        machine["running_g"],
+    )
+    condition = Condition(diagnosis)
+    problem = condition.restore()
+    if problem:
+        problems.append(problem)
+    tachometer = _tachometer(port, machine)
+    lines = _lines(machine, problems)
+    return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, recorder, quiet, tachometer)
+
+
+def _sensors(port, config, recorder, quiet, problems):
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
     sensors = []
     for name, build in (("vibration", _vibration), ("temperature", _temperature), ("energy", _energy)):
         if config[name] is None:
             continue
         try:
-            part = build(port, config[name])
             if name == "vibration":
-                samples = config[name]["samples"]
-                sensors.append(measure.vibration(Capture(part, samples), Features(samples), quiet))
+                part = _measuring(port, config, recorder, quiet, problems)
             else:
-                sensors.append(getattr(measure, name)(part))
+                part = build(port, config[name])
+            sensors.append(getattr(measure, name)(part))
         except (ValueError, OSError) as error:
             problems.append("{}: {}".format(name, error))
     return sensors
@@ -98,7 +171,9 @@ def build():
     recorder = Recorder(config["node"], store.next_boot(), Uptime(), outbox)
     recorder.introduce(VERSION, board.NAME, config["interval_s"])
     recorder.event("boot", text=port.reset_cause())
-    sensors = _sensors(port, config, quiet, problems)  # early, while the heap has room for buffers in one piece
+    sensors = _sensors(
+        port, config, recorder, quiet, problems
+    )  # early, while the heap has room for buffers in one piece
     for problem in problems:
         print("node: config:", problem)
         recorder.event("config_invalid", text=problem)

@@ -22,7 +22,16 @@ _FIELDS = (
     ("vibration.cs", int, 17, 0, 64),
     ("vibration.address", int, 0x53, 1, 127),
     ("vibration.range_g", int, 16, 2, 16),
-    ("vibration.samples", int, 4096, 256, 4096),
+    ("vibration.samples", int, 0, 0, 32768),  # 0: as many as the part's rate is worth
+    ("vibration.band_low_hz", float, 0.0, 0.0, 40000.0),  # 0: by the part's rate
+    ("vibration.band_high_hz", float, 0.0, 0.0, 40000.0),
+    ("machine.rpm", float, 0.0, 0.0, 60000.0),  # 0: unknown
+    ("machine.group", int, 0, 0, 2),  # of ISO 20816-3; 0: no zones
+    ("machine.mounting", str, "rigid", 5, 8),
+    ("machine.learn", int, 10, 2, 100),
+    ("machine.running_g", float, 0.02, 0.0, 16.0),
+    ("machine.tachometer_pin", int, -1, -1, 64),
+    ("machine.tachometer_pulses", int, 1, 1, 1000),
     ("temperature.driver", str, "tmp117", 1, 16),
     ("temperature.bus", str, "i2c0", 1, 8),
     ("temperature.address", int, 0x48, 1, 127),
@@ -35,14 +44,12 @@ _FIELDS = (
     ("outbox.length", int, 64, 4, 512),
     ("watchdog_s", int, 120, 0, 3600),
 )
-_SECTIONS = ("wifi", "broker", "vibration", "temperature", "energy", "alarm", "outbox")
+_SECTIONS = ("wifi", "broker", "machine", "vibration", "temperature", "energy", "alarm", "outbox")
 _SENSORS = ("vibration", "temperature", "energy")
-_POWERS_OF_TWO = (256, 512, 1024, 2048, 4096)
 
-# Limits that hold for any machine: a healthy signal is near Gaussian (kurtosis 3, crest 3 to 4.5); a bearing
-# that knocks is not. Limits on RMS depend on the machine, so there is none until one is set.
-_LIMITS = {"kurtosis": (4.0, 4.5), "crest": (6.0, 8.0)}
-FEATURES = ("rms", "peak", "crest", "kurtosis", "temperature")
+# What a limit can be set on. None has one by itself: the diagnosis has those that hold for any machine, and learns
+# the others.
+FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")
 
 
 def _typed(value, kind):
@@ -59,13 +66,12 @@ def _set(config, path, value):
 
 
 def _limits(given, problems):
-    limits = dict(_LIMITS)
+    limits = {}
     if not isinstance(given, dict):
         problems.append("limits: expected {feature: [warning, alarm]}")
         return limits
     for feature, pair in given.items():
         if pair is None:
-            limits.pop(feature, None)
             continue
         try:
             warning, alarm = (_typed(v, float) for v in pair)
@@ -118,12 +124,15 @@ def parse(given):
                 problems.append("{}: unknown key".format(str(key)[:24]))
         elif isinstance(value, dict):
             for inner in value:
-                if key + "." + inner not in known:
+                if key + "." + inner not in known and (key, inner) != ("machine", "bearing"):
                     problems.append("{}.{}: unknown key".format(key, str(inner)[:24]))
     vibration = config["vibration"]
-    if vibration and vibration["samples"] not in _POWERS_OF_TWO:
-        vibration["samples"] = 4096
+    if vibration and vibration["samples"] & (vibration["samples"] - 1):
+        vibration["samples"] = 0
         problems.append("vibration.samples: expected a power of two")
+    machine = given.get("machine")
+    # a name, a geometry or four ratios: dsp.bearings checks it
+    config["machine"]["bearing"] = machine.get("bearing") if isinstance(machine, dict) else None
     if config["alarm"]["count"] > config["alarm"]["of"]:
         config["alarm"]["of"] = config["alarm"]["count"]
         problems.append("alarm.of: expected at least alarm.count")

@@ -52,40 +52,9 @@ def _text(error):
     return str(error) or type(error).__name__
 
 
-def vibration(capture, features, quiet):
-    """The vibration sensor: one block, its features, and how far they can be trusted.
-
-    quiet: a lock that is held while nothing may take the processor for longer than the FIFO lasts.
-    """
-    sensor = capture.sensor
-
-    async def read(values):
-        async with quiet:
-            capture.run()
-            if capture.dropped:
-                # The radio's driver may take the processor for longer than the FIFO lasts; rarely twice running.
-                capture.run()
-        samples = capture.samples
-        features.run(samples, len(samples), sensor.UG_PER_LSB, capture.rate_hz)
-        values["rate_hz"] = capture.rate_hz
-        values["samples"] = len(samples)
-        values["dropped"] = capture.dropped
-        marks = []
-        if capture.dropped:
-            marks.append("dropped")
-        if features.minimum == features.maximum:
-            # A machine at rest still shows the noise of the part; the same number every time is a dead one.
-            raise ValueError("stuck at {}".format(features.maximum))
-        if features.maximum >= sensor.CLIP_LSB or features.minimum <= -sensor.CLIP_LSB:
-            marks.append("clipped")
-        values["rms_g"] = features.rms_g
-        values["peak_g"] = features.peak_g
-        values["crest"] = features.crest
-        values["kurtosis"] = features.kurtosis
-        values["peaks"] = features.peaks
-        return marks
-
-    return Sensor("vibration", sensor.probe, read)
+def vibration(measuring):
+    """The vibration sensor: measuring is of node.vibration."""
+    return Sensor("vibration", measuring.probe, measuring.read)
 
 
 def temperature(sensor):
@@ -111,8 +80,16 @@ def energy(meter):
     return Sensor("energy", meter.probe, read)
 
 
+def tell_level(recorder, feature, threshold, before, value):
+    """An event, and a line on the console: the level of `feature` was `before`, and now is threshold.level."""
+    level = threshold.level
+    limit = threshold.alarm if max(level, before) == 2 else threshold.warning
+    recorder.event("level", feature, level=level, value=value, limit=limit)
+    print("node: {} {} ({:.3f}, limit {:.3f})".format(feature, LEVELS[level], value, limit))
+
+
 class Judge:
-    """Runs each limited feature through its threshold and tells each change of level as an event."""
+    """Runs each feature that the configuration limits through its threshold; tells each change of level."""
 
     # the record's field for each feature that the configuration can limit
     _FIELDS = {
@@ -120,6 +97,8 @@ class Judge:
         "peak": "peak_g",
         "crest": "crest",
         "kurtosis": "kurtosis",
+        "velocity": "velocity_mm_s",
+        "envelope": "envelope_g",
         "temperature": "temperature_c",
     }
 
@@ -133,12 +112,9 @@ class Judge:
         for feature, threshold in self._thresholds.items():
             value = values.get(self._FIELDS[feature])
             before = threshold.level
-            level = threshold.level if value is None else threshold.update(value)
-            if level != before:
-                limit = threshold.alarm if max(level, before) == 2 else threshold.warning
-                self._recorder.event("level", feature, level=level, value=value, limit=limit)
-                print("node: {} {} ({:.3f}, limit {:.3f})".format(feature, LEVELS[level], value, limit))
-            highest = max(highest, level)
+            if value is not None and threshold.update(value) != before:
+                tell_level(self._recorder, feature, threshold, before, value)
+            highest = max(highest, threshold.level)
         return highest
 
 
@@ -162,7 +138,7 @@ class Measure:
                 quality |= 1 << QUALITY.index(mark)
             self._progress("measure")
         values["quality"] = quality
-        values["level"] = self._judge.run(values)
+        values["level"] = max(values.get("level", 0), self._judge.run(values))
         self._recorder.telemetry(values)
 
     async def run(self):

@@ -5,7 +5,7 @@ import sys
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, KINDS, VERSION
 
-_BUFFER = 400  # the longest telemetry, all fields present, takes 204 bytes; an event with two long texts 260
+_BUFFER = 640  # the longest telemetry, all fields present, takes 520 bytes; an event with two long texts 260
 
 
 class Recorder:

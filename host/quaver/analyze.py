@@ -73,6 +73,20 @@ class Verdict:
     lines: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Spectra:
+    """What a measurement's features were read from, as the device left it; scaled here, not computed.
+
+    spectrum_g: amplitudes of the first 4,096 samples, a value every spectrum_hz; envelope_g: of the envelope, a value
+    every envelope_hz. A sine of 1 g shows 1 g.
+    """
+
+    spectrum_hz: float
+    spectrum_g: NDArray[np.float64]
+    envelope_hz: float
+    envelope_g: NDArray[np.float64]
+
+
 # Runs on the device. `one` reads the samples of a measurement from a stream, block by block, as a node does.
 PROGRAM = """
 import json
@@ -94,7 +108,6 @@ class Analysis:
         if s["baseline"]:
             self.baseline.restore(s["baseline"])
         limits = zones.limits(s["group"], s["mounting"]) if s["group"] else None
-        self.zone = zones.zone
         self.diagnosis = Diagnosis(self.baseline, limits, s["count"], s["of"])
         self.rate = s["rate"]
 
@@ -121,7 +134,7 @@ class Analysis:
             },
             "state": d.state, "level": d.level, "causes": d.causes, "fault": d.fault,
             "line": None if d.line is None else LINES[d.line], "margin_db": d.margin_db, "abstained": d.abstained,
-            "zone": "ABCD"[self.zone(velocity, d.zones)] if d.zones and velocity is not None else None,
+            "zone": None if d.zone is None else "ABCD"[d.zone],
             "lines": [],
         }
         for i in range(4) if lines else ():
@@ -130,6 +143,18 @@ class Analysis:
                 "heights": lines.heights[3 * i : 3 * i + 3],
             })
         return json.dumps(answer)
+
+    def spectra(self):
+        from binascii import b2a_base64
+        from dsp.lines import droop
+        m = self.measurement
+        droops = [droop(min(0.45, i / 64), m.decimation, 3) for i in range(33)]
+        print(json.dumps({"envelope_hz": m.line_hz, "line_g": m.line_g, "droops": droops}), end="|")
+        for words in (m.powers, m._spectrum):
+            for at in range(0, len(words), 384):  # in threes of bytes, so that the pieces make one whole
+                print(b2a_base64(words[at : at + 384]).decode().strip(), end="")
+            print(end="|")
+        print()
 """
 
 _SERVE = """
@@ -146,7 +171,9 @@ while True:
     if not line:
         break
     ug, clipped, data = line.split(" ")
-    if ug == "baseline":
+    if ug == "spectra":
+        analysis.spectra()
+    elif ug == "baseline":
         print(json.dumps(analysis.baseline.state()))
     else:
         print(analysis.one(io.BytesIO(a2b_base64(data)), int(ug), clipped == "1"))
@@ -157,6 +184,8 @@ class _Runner(Protocol):
     def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any: ...
 
     def baseline(self) -> Any: ...
+
+    def spectra(self) -> str: ...
 
     def close(self) -> None: ...
 
@@ -181,7 +210,19 @@ class _Unix:
     def baseline(self) -> Any:
         return self._ask("baseline 0 -")
 
+    def spectra(self) -> str:
+        return self._line("spectra 0 -")
+
     def _ask(self, line: str) -> Any:
+        answer = self._line(line)
+        try:
+            return json.loads(answer)
+        except ValueError:
+            assert self._process.stdout is not None
+            rest = (answer + self._process.stdout.read()).strip().splitlines() or ["it ended"]
+            raise AnalysisError(f"the device's code failed: {rest[-1]}: report it with the recording") from None
+
+    def _line(self, line: str) -> str:
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             self._process.stdin.write(line + "\n")
@@ -191,33 +232,50 @@ class _Unix:
         answer = self._process.stdout.readline()
         if answer.startswith("refused "):
             raise AnalysisError(answer.removeprefix("refused ").strip())
-        try:
-            return json.loads(answer)
-        except ValueError:
-            rest = (answer + self._process.stdout.read()).strip().splitlines() or ["it ended"]
-            raise AnalysisError(f"the device's code failed: {rest[-1]}: report it with the recording") from None
+        return answer
 
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
 
 
-class _OnBoard:
-    """Any board behind quaver.emulator.board: the samples travel as a file."""
+# The samples of a measurement lie in an array from which `one` reads them.
+_HELD = """
+import gc, uctypes
+from array import array
+class Held:
+    def __init__(self, count):
+        self.samples = array("h", bytes(2 * count))
+        self.address = uctypes.addressof(self.samples)
+    def readinto(self, view):
+        view[:] = memoryview(self.samples)[self.at : self.at + len(view)]
+        self.at += len(view)
+held = Held({count})
+gc.collect()
+print(held.address)
+"""
 
-    _FILE = "/analyze.bin"
 
-    def __init__(self, where: str, settings: dict[str, Any]) -> None:
-        from quaver.build import firmware_files
-        from quaver.emulator.board import Setup, open_board
+class _Rp2040:
+    """The emulated Pico W. Its samples are put into its memory: over its console they would take minutes."""
 
-        files = dict(firmware_files({"rp2040:": "pico_w"}.get(where, "unix")))
+    def __init__(self, settings: dict[str, Any]) -> None:
+        from quaver.boards import load_board
+        from quaver.build import compile_mpy, firmware_files
+        from quaver.emulator.board import Setup
+        from quaver.emulator.rp2040 import Rp2040Board
+
+        files = dict(firmware_files("pico_w"))
         files.pop("main.py")  # the board is to analyse, not to be a node
-        self._board = open_board(where, Setup(files=files))
+        # Compiled here: the chip would take seconds for it.
+        files["analysis.mpy"] = compile_mpy(PROGRAM.encode(), "analysis.py", load_board("pico_w").arch)
+        self._board = Rp2040Board(Setup(files=files))
         try:
-            self._board.exec(PROGRAM)
+            # First of all: the one piece that long is to be found while the heap is empty.
+            self._address = int(self._board.exec(_HELD.format(count=settings["n"])))
             refused = self._board.exec(
-                f"try:\n analysis = Analysis(json.loads({json.dumps(settings)!r}))\n"
+                "import json\nfrom analysis import Analysis\ntry:\n"
+                f" analysis = Analysis(json.loads({json.dumps(settings)!r}))\n"
                 "except ValueError as error:\n print(error)\n"
             )
         except BaseException:
@@ -228,12 +286,14 @@ class _OnBoard:
             raise AnalysisError(refused.strip())
 
     def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any:
-        self._board.put(self._FILE, samples.tobytes())
-        code = f"with open({self._FILE!r}, 'rb') as source:\n print(analysis.one(source, {ug}, {clipped}))\n"
-        return json.loads(self._board.exec(code, timeout=300.0))
+        self._board.write_memory(self._address, samples.astype("<i2").tobytes())
+        return json.loads(self._board.exec(f"held.at = 0\nprint(analysis.one(held, {ug}, {clipped}))", timeout=300.0))
 
     def baseline(self) -> Any:
         return json.loads(self._board.exec("print(json.dumps(analysis.baseline.state()))"))
+
+    def spectra(self) -> str:
+        return self._board.exec("analysis.spectra()")
 
     def close(self) -> None:
         self._board.stop()
@@ -258,8 +318,9 @@ class Analysis:
         self.rate_hz = rate_hz
         self.samples = full_length(rate_hz) if samples is None else samples
         given = {**asdict(settings), "rate": rate_hz, "n": self.samples, "baseline": baseline}
-        self._runner: _Runner = _Unix(given) if where == "unix:" else _OnBoard(where, given)
+        self._runner: _Runner = _Unix(given) if where == "unix:" else _Rp2040(given)
         self._index = 0
+        self._bands_g: list[float] = []
 
     def run(self, acceleration: NDArray[np.floating[Any]]) -> Verdict:
         """One measurement of `samples` values in g."""
@@ -271,7 +332,33 @@ class Analysis:
         answer["level"] = LEVELS[answer["level"]]
         answer["fault"] = None if answer["fault"] is None else FAULTS[answer["fault"]]
         self._index += 1
+        self._bands_g = answer["features"]["bands_g"]
         return Verdict(index=self._index - 1, **answer)
+
+    def spectra(self) -> Spectra:
+        """What the last measurement's features were read from."""
+        head, powers, words, _ = self._runner.spectra().split("|")
+        scale = json.loads(head)
+        squares = np.frombuffer(base64.b64decode(powers), "<i4").astype(np.float64)
+        places = np.linspace(0, 0.5, len(scale["droops"]))
+        droops = np.interp(np.arange(len(squares)) / (2 * len(squares)), places, scale["droops"])
+        parts = np.frombuffer(base64.b64decode(words), "<i4").astype(np.float64).reshape(-1, 2)
+        parts[0] = 0.0  # the mean, which is gravity
+        magnitudes = np.hypot(parts[:, 0], parts[:, 1])
+        return Spectra(
+            self.rate_hz / (2 * len(magnitudes)),
+            magnitudes * self._scale(magnitudes),
+            scale["envelope_hz"],
+            np.sqrt(squares) * scale["line_g"] * droops,
+        )
+
+    def _scale(self, magnitudes: NDArray[np.float64]) -> float:
+        """g a unit: an octave's RMS, which the device told, is the sum of its bins' squares times 4**2 / 3 / 4**2."""
+        bands = self._bands_g
+        best = int(np.argmax(bands))
+        last = len(magnitudes) >> (len(bands) - 1 - best)
+        square = float(np.sum(magnitudes[last >> 1 : last] ** 2))
+        return 4 * bands[best] / float(np.sqrt(square * 16 / 3)) if square else 0.0
 
     def baseline(self) -> dict[str, Any]:
         """What was learned so far, for another analysis."""
@@ -344,3 +431,14 @@ def analyze(recording: Recording, analysis: Analysis) -> Iterator[Verdict]:
         raise AnalysisError(f"{recording.name}: gives {count} samples a measurement, the others {analysis.samples}")
     for block in blocks:
         yield analysis.run(block)
+
+
+def learned_from(recording: Recording, analysis: Analysis, wanted: int) -> dict[str, Any]:
+    """The baseline that a healthy recording gave. Raises AnalysisError if it has not the measurements for one."""
+    learned = analysis.baseline()
+    if "rows" in learned:
+        raise AnalysisError(
+            f"{recording.name}: {len(learned['rows'])} of {wanted} measurements teach what is healthy, in the others "
+            "the machine stands still or the samples are clipped: give a recording of it running, or a smaller --learn"
+        )
+    return learned

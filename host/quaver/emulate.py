@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 from quaver.broker import MQTT_PORT, BrokerUrl, EmbeddedBroker
 from quaver.emulator.board import Board, Setup, open_board
@@ -79,8 +79,9 @@ class Plan:
     """One emulated node.
 
     board: the board file's name, one of EMULATED. source: what its vibration sensor measures. interval_s:
-    seconds of the node's own time between measurements. limits: feature -> (warning, alarm), beside the
-    firmware's own. real_time: pace the node's clock to the wall clock instead of as fast as it can.
+    seconds of the node's own time between measurements. limits: feature -> (warning, alarm), beside what the
+    node learns. real_time: pace the node's clock to the wall clock instead of as fast as it can. machine: the
+    configuration's section of that name. samples: of one measurement; 0 for a whole one.
     """
 
     board: str
@@ -89,6 +90,8 @@ class Plan:
     interval_s: float = 1.0
     limits: Limits = field(default_factory=dict)
     real_time: bool = False
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    samples: int = 0
 
 
 def node_config(plan: Plan, broker: BrokerUrl) -> dict[str, Any]:
@@ -104,7 +107,8 @@ def node_config(plan: Plan, broker: BrokerUrl) -> dict[str, Any]:
         "node": plan.place.node,
         "wifi": {"ssid": "quaver", "password": "emulated"},
         "broker": {"host": host, "port": port, "user": broker.user, "password": broker.password},
-        "vibration": {"driver": "iis3dwb", "bus": "spi0", "cs": 17, "range_g": 16, "samples": 4096},
+        "vibration": {"driver": "iis3dwb", "bus": "spi0", "cs": 17, "range_g": 16, "samples": plan.samples},
+        "machine": dict(plan.machine),
         "temperature": {"driver": "tmp117", "bus": "i2c0", "address": 72},
         "energy": {"driver": "sdm120", "bus": "uart1", "address": 1},
         "interval_s": plan.interval_s,
@@ -202,6 +206,10 @@ class Emulation:
     def own(self, item: Item | None) -> bool:
         """Whether it is a record of this plan's node; others may be at the same broker."""
         return isinstance(item, Record) and item.node == str(self.plan.place)
+
+    def measured(self, item: Item | None) -> TypeGuard[Record]:
+        """Whether it is a measurement of this plan's node."""
+        return isinstance(item, Record) and self.own(item) and item.kind == "telemetry"
 
     def alarm(self, item: Item | None) -> Record | None:
         """The item, if it is this node's event that a feature reached its alarm level; else None."""

@@ -22,7 +22,7 @@ from quaver.errors import BrokerError
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
 from quaver_wire.fields import EVENTS, KINDS, LEVELS, QUALITY, WireError
-from quaver_wire.names import ENERGY, FAULTS, LINE, LINES, MACHINES, STATES, ZONES
+from quaver_wire.names import ENERGY, FAULTS, LINE, LINES, MACHINE, STATES, ZONES
 
 TOPICS = "#"
 _PLACE = ("site", "area", "line", "asset", "node")
@@ -35,7 +35,7 @@ _CODES: Mapping[str, tuple[str, ...]] = {
     "state": STATES,
     "code": EVENTS,
     "zone": ZONES,
-    "machine": MACHINES,
+    "machine": MACHINE,
     "fault": FAULTS,
 }
 _LINE_MAX = 160  # characters of a broken message's own text in a line
@@ -162,10 +162,10 @@ def _readable(values: dict[str, Any]) -> dict[str, Any]:
     if "peaks" in values:
         values["peaks"] = _rows("peaks", values["peaks"], 2)
     if "lines" in values:
+        if len(values["lines"]) != len(LINES) * len(LINE):
+            raise MessageError("field", f"lines has {len(values['lines'])} numbers: expected {len(LINES) * len(LINE)}")
         rows = _rows("lines", values["lines"], len(LINE))
-        if len(rows) > len(LINES):
-            raise MessageError("field", f"lines has {len(rows)} rows: expected {len(LINES)}")
-        values["lines"] = {line: dict(zip(LINE, row, strict=True)) for line, row in zip(LINES, rows, strict=False)}
+        values["lines"] = {line: dict(zip(LINE, row, strict=True)) for line, row in zip(LINES, rows, strict=True)}
     if "energy" in values:
         flat = values["energy"]
         if len(flat) != len(ENERGY):

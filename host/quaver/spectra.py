@@ -123,9 +123,13 @@ def draw(
         axis.margins(x=0)
     for axis in axes[0]:  # one scale a column: the first row's holds for both; the room above is for the labels
         axis.set_ylim(0, axis.get_ylim()[1] * 1.1)
-    path = Path(path)
+    return save(figure, Path(path), "png")
+
+
+def save(figure: Any, path: Path, form: str | None = None) -> Path:
+    """Write a matplotlib figure; form: "png", or None for what the name says. Raises QuaverError."""
     try:
-        figure.savefig(path, format="png")
+        figure.savefig(path, format=form)
     except OSError as error:
         raise _unsaved(path, error) from error
     return path

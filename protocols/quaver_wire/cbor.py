@@ -62,6 +62,11 @@ def put_number(buf: bytearray, at: int, value: "float | None", scale: int) -> in
     except (OverflowError, ValueError):
         buf[at] = _NULL
         return at + 1
+    if 255 < number < 1 << 16:  # most are: put_head's own branch, without the call
+        buf[at] = _UINT16
+        buf[at + 1] = number >> 8
+        buf[at + 2] = number & 0xFF
+        return at + 3
     if number < 0:
         return put_head(buf, at, 1, -1 - number)
     return put_head(buf, at, 0, number)
@@ -125,23 +130,34 @@ def put_milliseconds(buf: bytearray, at: int, value: int) -> int:
     return put_bytes(buf, at, _BYTES, value.to_bytes(count, "big"))
 
 
-def _put_group(buf: bytearray, at: int, members: "Any", record: "dict[str, Any]") -> int:
-    """Write the positional array of `members`, without the nulls at its end; return `at` if none is there."""
+def _put_group(buf: bytearray, at: int, members: "Any", record: "dict[str, Any]") -> "tuple[int, int]":
+    """Write the positional array of `members`, without the nulls at its end, or nothing if none is there.
+
+    Returns the end, and how many of the members `record` has.
+    """
+    get = record.get
+    known = 0
     count = 0
     last = 0
     head = at
     end = at = at + 1
     for name, scale in members:
         count += 1
-        before = at
-        at = put_number(buf, at, record.get(name), scale)
-        if buf[before] != _NULL:
-            last = count
-            end = at
+        value = get(name)
+        if value is None:
+            buf[at] = _NULL
+            at += 1
+        else:
+            known += 1
+            before = at
+            at = put_number(buf, at, value, scale)
+            if buf[before] != _NULL:
+                last = count
+                end = at
     if not last:
-        return head
+        return head, known
     buf[head] = _ARRAY << 5 | last
-    return end
+    return end, known
 
 
 def _put_array(buf: bytearray, at: int, scales: "Any", values: "Any") -> int:
@@ -186,13 +202,14 @@ def encode(buf: bytearray, record: "dict[str, Any]", leaf: "str | None" = None) 
     """
     try:
         table = TABLES[KINDS.index(leaf) if leaf is not None else record["kind"]]
+        get = record.get
         present = 0
         known = 0
         at = 1
         for fields in (COMMON, table):
             for key, name, form in fields:
                 if name:
-                    value: "Any" = record.get(name)
+                    value: "Any" = get(name)
                     if value is None:
                         continue
                     known += 1
@@ -204,10 +221,8 @@ def encode(buf: bytearray, record: "dict[str, Any]", leaf: "str | None" = None) 
                     at = put_head(buf, at, _UINT, key)
                 value_at = at
                 if not name:
-                    at = _put_group(buf, at, form, record)
-                    for member, _ in form:
-                        if record.get(member) is not None:
-                            known += 1
+                    at, more = _put_group(buf, at, form, record)
+                    known += more
                 elif isinstance(form, str):
                     at = _put_value(buf, at, form, value)
                 else:

@@ -3,7 +3,8 @@
 STATES = ("offline", "online")
 ENERGY = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
 ZONES = ("A", "B", "C", "D")
-MACHINES = ("stopped", "learning", "watching")
+MACHINE = ("stopped", "learning", "watching")
 FAULTS = ("outer race", "inner race", "ball", "cage")
 LINES = ("bpfo", "bpfi", "bsf2", "ftf")
-LINE = ("frequency_hz", "amplitude_g", "score", "harmonic2", "harmonic3")
+# of each line: frequency, amplitude, signal to background, and that of two harmonics
+LINE = ("hz", "g", "score", "second", "third")

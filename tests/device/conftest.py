@@ -8,6 +8,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
+from pycddl import Schema, ValidationError
 
 from quaver.build import firmware_files
 from quaver.emulator.board import Board
@@ -17,8 +18,9 @@ from quaver.recordings import RecordingSource, load
 from quaver.recordings.machine import Machine
 from quaver.recordings.sources import Source
 from quaver_wire.decoder import decode
-from quaver_wire.fields import EVENTS, LEVELS
+from quaver_wire.fields import EVENTS, LEVELS, WireError
 
+CDDL = (Path(__file__).resolve().parents[2] / "protocols" / "quaver.cddl").read_text()
 # Recordings of real machines that a developer may have beside the checkout; the model stands in without them.
 RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "data"
 PATIENCE_S = 90.0  # for a test to be sure that something is not coming; nothing waits this long when all is well
@@ -30,6 +32,7 @@ class Client:
     def __init__(self, port: int) -> None:
         self._changed = threading.Condition()
         self.messages: list[tuple[str, dict[str, Any]]] = []
+        self.broken: list[str] = []
         # A session with a name: what arrives while this client is not yet back after a restart is kept for it.
         self._paho = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="observer", clean_session=False)
         self._paho.on_connect = lambda client, *_: client.subscribe("#", qos=1)
@@ -39,7 +42,13 @@ class Client:
         self._paho.loop_start()
 
     def _take(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
-        payload = decode(message.payload, message.topic.rpartition("/")[2])
+        leaf = message.topic.rpartition("/")[2]
+        try:
+            Schema(f"start = {leaf}\n{CDDL}").validate_cbor(message.payload)
+            payload = decode(message.payload, leaf)
+        except (ValidationError, WireError) as error:  # in paho's thread: kept for the test's end
+            self.broken.append(f"{message.topic}: {error}")
+            return
         with self._changed:
             self.messages.append((message.topic, payload))
             self._changed.notify_all()
@@ -54,7 +63,7 @@ class Client:
         """Block until `wanted(self)` is true; fails the test when it does not come true."""
         with self._changed:
             if not self._changed.wait_for(lambda: wanted(self), PATIENCE_S):
-                seen = [f"{topic} {payload}" for topic, payload in self.messages[-5:]]
+                seen = [f"{topic} {payload}" for topic, payload in self.messages[-5:]] + self.broken
                 pytest.fail(f"waited for {what}; the last messages were: {seen}", pytrace=False)
             return wanted(self)
 
@@ -87,6 +96,7 @@ def client(mosquitto: Any) -> Iterator[Client]:
         client = Client(mosquitto.port)
         stack.callback(client.stop)
         yield client
+        assert not client.broken  # everything that a node says is of the schema
 
 
 @pytest.fixture
@@ -107,6 +117,7 @@ def start_node(
             "broker": {"host": host, "port": 1883},
             "temperature": None,
             "energy": None,
+            "vibration": {"samples": 4096},  # brief ones, for an emulated Pico W's sake
             **config,
         }
         return start_board(files=firmware_files(board_target.board, whole), rig=rig, broker_port=mosquitto.port)

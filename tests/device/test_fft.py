@@ -54,7 +54,7 @@ def test_the_chip_uses_its_assembly_and_keeps_the_portable_passes_out_of_its_hea
     thumb_board.reset(run=False)  # forget what other tests imported
     code = """
 import sys
-import dsp.features
+import dsp.measurement
 print(sorted(name for name in sys.modules if "passes" in name or "leaves" in name))
 """
     assert ast.literal_eval(thumb_board.exec(code).strip()) == ["dsp.leaves_thumb", "dsp.passes_thumb"]

@@ -22,11 +22,14 @@ sensor = adxl345.ADXL345(adxl345.I2cAccess(port.bus("i2c0")), rate_hz=1600)
 """
 
 CAPTURE = """
+from dsp.measurement import Measurement
 from node.capture import Capture
 sensor.probe()
-capture = Capture(sensor, 512)
+m = Measurement(sensor.ODR_HZ, n=1024)
+capture = Capture(sensor, m)
 capture.run()
-print((capture.rate_hz, capture.dropped, min(capture.samples), max(capture.samples)))
+m.finish(sensor.UG_PER_LSB, capture.rate_hz)
+print((capture.rate_hz, capture.dropped, m.minimum, m.maximum))
 """
 
 TMP117 = """

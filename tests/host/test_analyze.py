@@ -141,6 +141,67 @@ def test_settings_that_the_device_refuses(settings: dict[str, Any], said: str) -
         pass
 
 
+def test_dropped_samples_name_no_other_race(baseline: dict[str, Any]) -> None:
+    """Runs of samples that are missing without a word: the lines smear, and no other one may stand for them."""
+    whole = machine(8.0, 3.5848, seed=6)
+    rng = np.random.default_rng(7)
+    for lost in (0.002, 0.02, 0.1):
+        keep = np.ones(len(whole), bool)
+        for start in rng.integers(0, len(whole), int(lost * len(whole) / 40)):
+            keep[start : start + 40] = False
+        verdicts = judge(whole[keep], baseline)
+        assert verdicts[-1].level == "alarm"
+        assert {verdict.fault for verdict in verdicts} <= {None, "outer race"}
+
+
+@pytest.mark.parametrize("error", [0.96, 1.04])
+def test_a_wrong_rate_names_no_other_race(baseline: dict[str, Any], error: float) -> None:
+    """As far off as an ADXL345's clock may be, with nobody to measure it."""
+    for line, fault in ((3.5848, "outer race"), (5.4152, "inner race")):
+        samples = machine(5.0, line, seed=8)
+        with Analysis(Settings(SHAFT * 60, SKF_6205, learn=4), RATE * error, baseline=baseline) as analysis:
+            verdicts = [analysis.run(samples[i : i + 16384]) for i in range(0, 3 * 16384, 16384)]
+        assert {verdict.fault for verdict in verdicts} <= {None, fault}
+
+
+def test_the_spectra_are_those_that_the_features_were_read_from(baseline: dict[str, Any]) -> None:
+    given = Settings(SHAFT * 60, SKF_6205, learn=4)
+    samples = machine(2.0, 3.5848, seed=2)
+    with Analysis(given, RATE, baseline=baseline) as analysis:
+        verdict = analysis.run(samples[:16384])
+        spectra = analysis.spectra()
+    (hz, g, *_) = verdict.features["peaks"]
+    assert len(spectra.spectrum_g) == 2048 and spectra.spectrum_hz == pytest.approx(RATE / 4096)
+    assert np.argmax(spectra.spectrum_g) == pytest.approx(hz / spectra.spectrum_hz, abs=0.5)
+    assert 0.84 * g <= spectra.spectrum_g.max() <= 1.001 * g  # between bins a Hann line is up to 1.42 dB lower
+    turns = np.arange(4096)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * turns / 4096)
+    host = np.abs(np.fft.rfft((samples[:4096] - samples[:16384].mean()) * window))[:2048] * 4 / 4096
+    assert np.abs(spectra.spectrum_g - host)[1:].max() < 0.002 * host.max()
+    (bpfo, *_) = verdict.lines
+    near = round(bpfo["hz"] / spectra.envelope_hz)
+    assert len(spectra.envelope_g) == 1024
+    assert 0.84 * bpfo["g"] <= spectra.envelope_g[near] <= 1.001 * bpfo["g"]
+
+
+def test_the_emulated_chip_says_what_the_quick_board_says() -> None:
+    """4,096 samples, put into its memory; single against double precision at the end."""
+    short = Recording("short", machine(0.35, 3.5848, seed=2)[:, np.newaxis], RATE, SHAFT * 60, record_samples=4096)
+    answers = []
+    for where in ("unix:", "rp2040:"):
+        given = Settings(SHAFT * 60, {"balls": 9, "ball_mm": 7.94, "pitch_mm": 39.04}, learn=2)
+        with Analysis(given, RATE, samples=4096, where=where) as analysis:
+            (verdict,) = analyze(short, analysis)
+            answers.append((verdict, analysis.spectra()))
+    (one, quick_spectra), (other, chip_spectra) = answers
+    assert other.state == "learning"
+    assert other.features["rms_g"] == pytest.approx(one.features["rms_g"], rel=1e-5)
+    assert other.features["peaks"] == pytest.approx(one.features["peaks"], rel=1e-4)
+    assert [line["hz"] for line in other.lines] == pytest.approx([line["hz"] for line in one.lines], rel=1e-4)
+    assert np.allclose(chip_spectra.spectrum_g, quick_spectra.spectrum_g, rtol=1e-4, atol=1e-6)
+    assert np.allclose(chip_spectra.envelope_g, quick_spectra.envelope_g, rtol=1e-4, atol=1e-6)
+
+
 def save(path: Path, samples: NDArray[np.float32]) -> str:
     np.savez(path, x=samples, fs=RATE, rpm=SHAFT * 60)
     return str(path)
@@ -165,6 +226,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["--bearing", "6299"], 9, "quaver: bearing 6299: not in the library"),
         (["--bearing", "1,2,3"], 2, "--bearing 1,2,3: expected 4 numbers"),
         (["--band", "x"], 2, "--band x: expected 2 numbers"),
+        (["--bearing", "nan,5.4,2.3,0.39"], 2, "--bearing nan,5.4,2.3,0.39: expected 4 numbers"),
+        (["--rpm", "nan"], 2, "--rpm nan: expected a number"),
     ],
 )
 def test_the_command_s_failures_are_one_line(
@@ -172,3 +235,103 @@ def test_the_command_s_failures_are_one_line(
 ) -> None:
     assert main(["analyze", save(tmp_path / "a.npz", machine(3.0)), *arguments]) == code
     assert said in capsys.readouterr().err
+
+
+def test_a_bearing_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its geometry, under a table or not, and its ratios, all of the same bearing: the same lines."""
+    broken = save(tmp_path / "broken.npz", machine(1.5, 3.5848, seed=2))
+    files = {
+        "a.toml": "[bearing]\nballs = 9\nball_mm = 7.94\npitch_mm = 39.04\nangle_deg = 0\n",
+        "b.json": '{"balls": 9, "ball_mm": 7.94, "pitch_mm": 39.04}',
+        "c.toml": "ratios = [3.5848, 5.4152, 2.3567, 0.39828]\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        assert main(["analyze", broken, "--bearing", str(tmp_path / name), "--json"]) == 0
+        (first, *_) = map(json.loads, capsys.readouterr().out.splitlines())
+        assert first["lines"][0]["hz"] == pytest.approx(3.5848 * SHAFT, rel=0.01)
+        assert first["lines"][0]["heights"][0] > 16
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.toml", None, "can't be read (No such file or directory): name another file"),
+        ("a.toml", "balls = ", "is not readable TOML: "),
+        ("a.json", "{", "is not readable JSON: "),
+        ("a.json", "[9]", "describes no bearing: expected balls"),
+        ("a.json", "{}", "describes no bearing: expected balls"),
+        ("a.toml", "x = '" + 5000 * "x" + "'", "is longer than 4096 bytes"),
+        ("a.toml", "ball = 9\nball_mm = 7.94\npitch_mm = 39.04", "bearing.ball: unknown key"),
+        ("a.toml", "balls = 9\nball_mm = 7.94", "bearing: expected four numbers"),
+        ("a.toml", "balls = 9\nball_mm = 39.04\npitch_mm = 7.94", "bearing: 9 balls of 39.04 mm do not fit a pitch"),
+        ("a.toml", "balls = 14\nball_mm = 7.94\npitch_mm = 25", "bearing: 14 balls of 7.94 mm do not fit a pitch"),
+        ("a.toml", "balls = 9.5\nball_mm = 7.94\npitch_mm = 39.04", "bearing.balls: expected 3 to 60"),
+        ("a.toml", "ratios = [5.4152, 3.5848, 2.3567, 0.39828]", "bearing: BPFO 5.4152 and BPFI 3.5848"),
+        ("a.toml", "ratios = [3.5848, 5.4152, 2.3567]", "bearing.ratios: expected BPFO, BPFI, BSF and FTF"),
+        ("a.json", '{"balls": "9", "ball_mm": 7.94, "pitch_mm": 39.04}', "bearing: expected four numbers"),
+        (
+            "a.json",
+            '{"balls": NaN, "ball_mm": 7.94, "pitch_mm": 39.04}',
+            "holds a date, a NaN or an infinity: expected numbers",
+        ),
+        ("a.toml", "balls = 2026-11-23\nball_mm = 7.94", "holds a date, a NaN or an infinity: expected numbers"),
+    ],
+)
+def test_a_bearing_file_with_a_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str | None, said: str
+) -> None:
+    file = tmp_path / name
+    if text is not None:
+        file.write_text(text)
+    assert main(["analyze", save(tmp_path / "x.npz", machine(1.5)), "--bearing", str(file)]) == 9
+    out, err = capsys.readouterr()
+    assert not out and len(err.splitlines()) == 1
+    assert err.startswith(f"quaver: {file}: {said}")
+
+
+def test_a_baseline_that_teaches_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dead = save(tmp_path / "dead.npz", np.zeros(4 * 16384, np.float32))
+    loud = save(tmp_path / "loud.npz", np.clip(machine(8.0), -0.05, 0.05))
+    for bad in (dead, loud):
+        assert main(["analyze", save(tmp_path / "x.npz", machine(3.0)), "--baseline", bad]) == 9
+        out, err = capsys.readouterr()
+        assert f"quaver: {Path(bad).stem}: 0 of " in err and "teach what is healthy" in err
+        assert "quality: " + ("stuck" if bad == dead else "clipped") in out
+
+
+def test_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = save(tmp_path / "broken.npz", machine(3.0, 3.5848, seed=2))
+    for name, head in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF")):
+        file = tmp_path / name
+        assert main(["analyze", broken, "--bearing", "6205", "--picture", str(file)]) == 0
+        assert file.read_bytes().startswith(head)
+    drawn = (tmp_path / "a.svg").read_text()
+    assert all(f"<!-- {label}" in drawn for label in ("BPFO", "2 x BPFO", "3 x BPFO", "BPFI", "2xBSF", "FTF"))
+    assert "amplitude (mg)" in drawn and "frequency (Hz)" in drawn and "broken, measurement 2: learning" in drawn
+    assert main(["analyze", broken, "--picture", str(tmp_path / "plain.png")]) == 0  # no bearing: no lines to mark
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        ("nowhere/a.png", "can't save the picture: No such file or directory; name another file"),
+        ("a.jpg", "can't save the picture: expected a name that ends in .pdf, .png, .svg"),
+        ("a", "can't save the picture: expected a name that ends in"),
+        ("x.png", "can't save the picture: it is a folder; name a file"),
+    ],
+)
+def test_a_picture_that_can_t_be_is_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], picture: str, said: str
+) -> None:
+    (tmp_path / "x.png").mkdir()
+    assert main(["analyze", save(tmp_path / "a.npz", machine(3.0)), "--picture", str(tmp_path / picture)]) == 1
+    out, err = capsys.readouterr()
+    assert not out and len(err.splitlines()) == 1
+    assert err.startswith(f"quaver: {tmp_path / picture}: {said}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "x.png"]
+
+
+def test_too_short_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", save(tmp_path / "a.npz", machine(0.075))]) == 9
+    assert capsys.readouterr().err == "quaver: a: 900 samples at 12000 Hz: expected at least 1024\n"

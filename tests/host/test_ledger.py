@@ -107,6 +107,9 @@ def test_power_explains_the_boots_that_never_came_to_write(bench: Bench, pump: N
     pump.boot = 4
     bench.take(pump.boots(lost_from=[1, 1]), pump.says())
     assert (account(bench).unexplained, account(bench).boots) == (0, (1, 5))
+    pump.boot = 7
+    bench.take(pump.boots(lost_from=[5, 2, 7, 3]), pump.says())  # boot 7 had three numbers on flash, 6 was leapt over
+    assert account(bench).gaps == [Gap(7, 0, 2)]
 
 
 def test_what_may_still_be_at_the_node_is_waiting(bench: Bench, pump: Node) -> None:

@@ -148,6 +148,15 @@ def test_files_of_the_setup_are_there(board: Rp2040Board) -> None:
     assert board.get("kept.txt") == b"from the host"
 
 
+def test_memory_is_written_from_outside(board: Rp2040Board) -> None:
+    address = int(board.exec("import uctypes\nheld = bytearray(6)\nprint(uctypes.addressof(held))"))
+    board.write_memory(address + 1, b"quav")
+    assert board.exec("print(held)") == "bytearray(b'\\x00quav\\x00')\n"
+    for wrong in (0x10000000, 0x20042000 - 3):
+        with pytest.raises(BoardError, match="are not in the RAM"):
+            board.write_memory(wrong, b"quav")
+
+
 def test_the_devices_error_reaches_the_host(board: Rp2040Board) -> None:
     with pytest.raises(BoardError, match="ZeroDivisionError"):
         board.exec("1/0")

@@ -58,15 +58,3 @@ def checksums(n):
         exponent = fft.run(block, out)
         result.append([name, exponent, kernels.checksum(out, n)])
     return result
-
-
-def stages(n):
-    """[name, stage] of the features of each block, on this board."""
-    from dsp.features import Features
-
-    features = Features(n)
-    result = []
-    for name, block in blocks(n):
-        features.run(block, n, 488, 26667.0)
-        result.append([name, features.stage()])
-    return result

@@ -69,8 +69,9 @@ def test_a_mistake_in_a_bearing_is_told(micropython: Run, given: Any, said: str)
 def test_zones(micropython: Run) -> None:
     got = micropython("""
 from dsp import zones
-answers = [zones.zone(v, zones.limits(2, "rigid")) for v in (0.0, 1.4, 1.41, 2.8, 4.5, 4.6)]
-answers += [zones.zone(7.2, zones.limits(group, mounting)) for group in (1, 2) for mounting in ("rigid", "flexible")]
+from dsp.diagnosis import zone
+answers = [zone(v, zones.limits(2, "rigid")) for v in (0.0, 1.4, 1.41, 2.8, 4.5, 4.6)]
+answers += [zone(7.2, zones.limits(group, mounting)) for group in (1, 2) for mounting in ("rigid", "flexible")]
 try:
     zones.limits(3, "rigid")
 except ValueError as error:

@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dsp_hostile
@@ -104,14 +105,14 @@ def test_windows(micropython: Run, n: int, window: str) -> None:
     got = micropython(
         """
 from array import array
-from dsp import kernels, tables
+from dsp import tables, windows
 window, cases = argument
 result = []
 for block, mean, left in cases:
     n = len(block)
     out = array("h", bytes(2 * n))
     form = array("i", (n, mean, 15 - left, 1 << (14 - left), 4096 // n))
-    getattr(kernels, window)(array("h", block), out, tables.SINE, form)
+    getattr(windows, window)(array("h", block), out, tables.SINE, form)
     result.append(list(out))
 print(json.dumps(result))
 """,
@@ -237,11 +238,29 @@ print(json.dumps(result))
     assert got == [[list(peak) for peak in twin.strongest(spectrum)] for spectrum in spectra]
 
 
+@pytest.fixture(scope="module")
+def accuracy() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fft_accuracy", ROOT / "tools" / "fft_accuracy.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("n", [64, 256, 512, 1024, 2048, 4096])
+def test_the_transform_agrees_with_numpy(accuracy: ModuleType, n: int) -> None:
+    for name, snr_db in accuracy.table(n).items():
+        # Tones keep 70 dB at every length and level. Noise fills fewer bits of the fixed growth of the passes, a
+        # single impulse the fewest: it is equally weak in every bin.
+        least = 70 if name.startswith(("tone", "square")) else 62 if name.startswith("noise") else 40
+        assert snr_db >= least, name
+
+
 def test_the_hot_path_allocates_nothing(micropython: Run) -> None:
     got = micropython("""
 import micropython
 from array import array
-from dsp import kernels, tables
+from dsp import kernels, tables, windows
 from dsp.fft import RFFT
 from dsp.unpack import gather
 n = 4096
@@ -252,8 +271,8 @@ windowed = array("h", bytes(2 * n))
 micropython.heap_lock()
 gather(raw, 128, 7, 5, samples, 0)
 kernels.moments(samples, n, sums)
-kernels.hann(samples, windowed, tables.SINE, form)
-kernels.flat_top(samples, windowed, tables.SINE, form)
+windows.hann(samples, windowed, tables.SINE, form)
+windows.flat_top(samples, windowed, tables.SINE, form)
 fft.run(windowed, out)
 micropython.heap_unlock()
 print("true")

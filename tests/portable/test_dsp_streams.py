@@ -254,6 +254,78 @@ print(json.dumps(result))
     assert got == [[twin.median(values), values.index(max(values))] for values in lists]
 
 
+def test_standing(micropython: Run) -> None:
+    rng = random.Random(14)
+    noise = [int(rng.expovariate(1e-3)) for _ in range(300)]
+    lines = [value * 400 if i % 37 == 5 else value for i, value in enumerate(noise)]
+    lists = [noise, lines, [0] * 300, [2**30 - 1 if i == 150 else 3 for i in range(300)]]
+    got = micropython(
+        """
+from array import array
+from dsp import streams
+form = array("i", (0, 24, 300))
+result = []
+for values in argument:
+    words = array("i", values)
+    found = []
+    k = 1
+    while True:
+        k = streams.standing(words, k + 1, 280, form)
+        if k == 280:
+            break
+        found.append(k)
+    result.append(found)
+print(json.dumps(result))
+""",
+        argument=lists,
+    )
+    expected = [
+        [
+            k
+            for k in range(2, 280)
+            if values[k] > values[k - 1]
+            and values[k] >= values[k + 1]
+            and values[k] > 16 * twin.median(values[max(1, k - 24) : min(300, k + 25)])
+        ]
+        for values in lists
+    ]
+    assert got == expected
+    assert [len(found) for found in got][1:] == [7, 0, 1]
+
+
+def test_neighbours(micropython: Run) -> None:
+    rng = random.Random(3)
+    words = [rng.randint(-(2**20), 2**20) for _ in range(4096)]
+    words[20:22] = [2**28, -(2**28)]  # bin 10, far above its neighbours
+    words[24:26] = [5, -9]  # bin 12, far below bins 10 and 14
+    words[28:30] = [-(2**28), 7]
+    cases = [(10, 1), (10, 4), (12, 2), (2, 4), (2047, 1), (100, 1), (101, 4)]
+    got = micropython(
+        """
+from array import array
+from dsp import streams
+from dsp.fft import SIGN32
+spectrum = array("i", argument[0])
+form = array("i", [SIGN32] + [0] * 4)
+result = []
+for k, far in argument[1]:
+    streams.neighbours(spectrum, k, far, form)
+    result.append(list(form)[1:])
+print(json.dumps(result))
+""",
+        argument=[words, cases],
+    )
+    for (k, far), (shift, *powers) in zip(cases, got, strict=True):
+        parts = max(abs(words[2 * k]), abs(words[2 * k + 1]))
+        assert parts >> shift <= 0x3FFF and (shift == 0 or (parts >> shift - 1) + 1 > 0x3FFF)
+        expected = []
+        for at in (k - far, k, k + far):
+            pair = words[2 * at : 2 * at + 2] if 0 < at < 2048 else [0, 0]
+            expected.append(sum(min(abs(part >> shift), 23169) ** 2 for part in pair))
+        assert powers == expected
+        assert max(powers) < 2**30 + 2**16
+
+
 def test_word(micropython: Run) -> None:
     values = [0, 1, -1, 2**31 - 1, -(2**31)]
     got = micropython(

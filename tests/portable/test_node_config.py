@@ -28,8 +28,18 @@ trees = st.recursive(
 def test_an_empty_file_is_all_defaults() -> None:
     given, problems = config.parse({})
     assert problems == []
-    assert given["vibration"]["samples"] == 4096
-    assert given["limits"]["kurtosis"] == (4.0, 4.5)
+    assert given["vibration"]["samples"] == 0
+    assert given["machine"] == {
+        "rpm": 0.0,
+        "group": 0,
+        "mounting": "rigid",
+        "learn": 10,
+        "running_g": 0.02,
+        "tachometer_pin": -1,
+        "tachometer_pulses": 1,
+        "bearing": None,
+    }
+    assert given["limits"] == {}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +71,7 @@ def test_a_sensor_is_switched_off_by_null_and_a_limit_too() -> None:
     result, problems = config.parse({"energy": None, "limits": {"crest": None, "rms": [0.2, 0.4]}})
     assert problems == []
     assert result["energy"] is None
-    assert result["limits"] == {"kurtosis": (4.0, 4.5), "rms": (0.2, 0.4)}
+    assert result["limits"] == {"rms": (0.2, 0.4)}
 
 
 @given(trees)

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from quaver.bench import Figure
 from quaver.broker import BrokerUrl
 from quaver.errors import BrokerError
 from quaver.ingest.intake import Intake, Reader
@@ -35,7 +36,8 @@ from quaver.sealing import Malformed, Opened, Opener, Sealer
 from quaver_wire import cbor
 from quaver_wire.fields import VERSION
 
-NODES = 16
+_NODES = 16
+_GOAL = 8000  # records/s
 _INFLIGHT = 1000  # as docs/mosquitto.md has it
 _WINDOW = 500  # messages that the load's publisher has under way
 _START_S = 10.0
@@ -63,42 +65,48 @@ _RECORD = {  # 17 features and the node's marks, as a measurement has them
 class Result:
     """One load's outcome: seconds from the first read to the last acknowledgement, by wall clock and by the core."""
 
-    name: str
     records: int
     message_bytes: int
     seconds: float
     core_seconds: float
 
-    @property
-    def rate(self) -> float:
-        return self.records / self.seconds
-
-    def as_json(self) -> dict[str, Any]:
-        return {**vars(self), "rate": self.rate}
-
-
-def run(records: int) -> list[Result]:
-    """Both loads of `records` records. Raises BrokerError where there is no Mosquitto; StoreError; KeyStoreError."""
-    with tempfile.TemporaryDirectory(prefix="quaver-bench-") as folder, _mosquitto(Path(folder)) as url:
-        keys = KeyStore(Path(folder) / "keys")
-        sealed = [_seal(keys, number) for number in range(NODES)]
-        plain = [_json(number) for number in range(NODES)]
+    def figures(self, name: str, goal: float | None = None) -> list[Figure]:
+        rate = round(self.records / self.seconds)
         return [
-            _measure("sealed", url, keys, Opener(keys), sealed, records, Path(folder)),
-            _measure("JSON, not sealed", url, keys, _Json(), plain, records, Path(folder)),
+            Figure(name, rate, "records/s", goal, at_least=True),
+            Figure("  of which the core works", round(1e6 * self.core_seconds / self.records), "us a record"),
+            Figure("  on the wire", self.message_bytes, "bytes a record"),
         ]
 
 
+def run_ingest(records: int, step: Callable[[str], None]) -> list[Figure]:
+    """Both loads of `records` records; step(words) is told what is being done.
+
+    Raises BrokerError where there is no Mosquitto, or where records went missing; StoreError; KeyStoreError.
+    """
+    with tempfile.TemporaryDirectory(prefix="quaver-bench-") as folder, _mosquitto(Path(folder)) as url:
+        keys = KeyStore(Path(folder) / "keys")
+        sealed = [_seal(keys, number) for number in range(_NODES)]
+        plain = [_json(number) for number in range(_NODES)]
+        step("sealed records")
+        figures = _measure(url, keys, Opener(keys), sealed, records, Path(folder) / "sealed").figures(
+            "sealed: opened, verified, stored", _GOAL
+        )
+        step("the same as JSON")
+        return figures + _measure(url, keys, _Json(), plain, records, Path(folder) / "plain").figures(
+            "JSON that nobody sealed"
+        )
+
+
 def _measure(
-    name: str,
     url: BrokerUrl,
     keys: KeyStore,
     reader: Reader,
     makers: Sequence[Iterator[tuple[str, bytes]]],
     records: int,
-    folder: Path,
+    path: Path,
 ) -> Result:
-    with Store(folder / f"{name[:4]}.sqlite") as store, Session(url, store.client_id, TOPICS) as session:
+    with Store(path) as store, Session(url, store.client_id, TOPICS) as session:
         session.connect()
         session.close()  # the broker keeps the session, and for it all that comes now
         size = _publish(url, makers, records)
@@ -122,7 +130,7 @@ def _measure(
             raise BrokerError(
                 f"broker {url}: {missing} records missing, {intake.tally}; the figures would mean nothing"
             )
-    return Result(name, records, size, seconds, core)
+    return Result(records, size, seconds, core)
 
 
 def _topic(number: int) -> str:

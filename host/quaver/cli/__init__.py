@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from quaver import __version__
+from quaver.cli.lazy import LazyGroup
 from quaver.errors import QuaverError
 
 _INTERRUPTED = 128 + signal.SIGINT  # what a shell expects of a command that Ctrl-C ended
@@ -23,7 +23,7 @@ _WRITE_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 # Name -> its line in the help. Here, so that the help imports no command; a test compares both.
 COMMANDS = {
     "analyze": "Run the device's own analysis over recordings and print features and verdicts.",
-    "bench": "Measure Quaver's own numbers on this machine.",
+    "bench": "Measure what the parts of Quaver cost, and compare it with what they may.",
     "boards": "List the boards that Quaver knows.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
@@ -35,24 +35,12 @@ COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    """A group whose commands live in modules of their own, imported when one is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"quaver.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(COMMANDS.items()))
-
-
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    package=__name__,
+    lines=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the trace of a failure (anywhere in the line).")
 @click.version_option(__version__, prog_name="quaver", message="%(prog)s %(version)s")
 def root() -> None:

@@ -9,6 +9,8 @@ import click
 if TYPE_CHECKING:
     from quaver.recordings import Recording, Source
 
+# What firmware/node/config.py takes a limit on
+_LIMITED = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")
 _MODELS = ("healthy", "outer", "inner", "ball")
 
 
@@ -16,7 +18,7 @@ _MODELS = ("healthy", "outer", "inner", "ball")
 @click.argument("board", metavar="BOARD")
 @click.option("--recording", metavar="FILE", help="What the sensor measures: .npz, .mat, .csv, .wav, or mfpt:NAME.")
 @click.option("--model", type=click.Choice(_MODELS), help="A modelled machine in place of a recording.")
-@click.option("--baseline", metavar="FILE", help="A recording of the healthy machine, measured first.")
+@click.option("--baseline", metavar="FILE", help="A recording of the healthy machine, learned from first.")
 @click.option(
     "--baseline-captures", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="For how long."
 )
@@ -33,13 +35,18 @@ _MODELS = ("healthy", "outer", "inner", "ball")
 @click.option(
     "--interval", type=click.FloatRange(0, 86400), default=1.0, show_default=True, metavar="S", help="Between captures."
 )
+@click.option(
+    "--samples", type=click.IntRange(0, 32768), default=0, metavar="N", help="Of one capture; else 1.23 s, 32,768."
+)
+@click.option("--rpm", type=click.FloatRange(1, 60000), help="The shaft's speed; else the node looks for it.")
+@click.option("--bearing", metavar="NAME", help='A bearing of the library ("6205"), whose lines the node looks for.')
 @click.option("--real-time", is_flag=True, help="Let the node's clock run no faster than the wall's.")
 @click.option(
     "--limit",
     "limits",
     multiple=True,
     metavar="FEATURE=WARNING,ALARM",
-    help="A limit on rms, peak, crest, kurtosis or temperature; repeatable.",
+    help="A limit on rms, peak, crest, kurtosis, velocity, envelope or temperature; repeatable.",
 )
 def command(
     board: str,
@@ -56,6 +63,9 @@ def command(
     as_json: bool,
     node: str,
     interval: float,
+    samples: int,
+    rpm: float | None,
+    bearing: str | None,
     real_time: bool,
     limits: tuple[str, ...],
 ) -> None:
@@ -63,7 +73,8 @@ def command(
 
     BOARD is pico_w (the official MicroPython image in an RP2040 emulator) or unix (the quick one). Without
     --broker an embedded one serves on a free port of this machine; its URL is shown, for `quaver monitor`,
-    and so is the address of the board's console, for `mpremote connect`.
+    and so is the address of the board's console, for `mpremote connect`. The node learns what is healthy from the
+    --baseline's captures, or else from its first ten, and warns and alarms on what leaves it.
     """
     from quaver.broker import parse_broker_url
     from quaver.cli.ui import Display
@@ -85,7 +96,9 @@ def command(
     if baseline is not None:
         healthy = _source(baseline, baseline_channel, baseline_rate, "baseline-")
         source = Playlist([(healthy, baseline_captures), (source, None)])
-    plan = Plan(name, source, place, interval, warned, real_time)
+    machine: dict[str, object] = {"learn": max(2, baseline_captures)} if baseline is not None else {}
+    machine |= {key: value for key, value in (("rpm", rpm), ("bearing", bearing)) if value is not None}
+    plan = Plan(name, source, place, interval, warned, real_time, machine, samples)
     title = f"{name}: {recording or f'{model} model'}"
     broker = parse_broker_url(url) if url else None
     with (
@@ -144,11 +157,11 @@ def _limits(given: tuple[str, ...]) -> dict[str, tuple[float, float]]:
         feature, _, pair = text.partition("=")
         try:
             warning, alarm = (float(value) for value in pair.split(","))
-            if feature not in ("rms", "peak", "crest", "kurtosis", "temperature") or not 0 < warning <= alarm < 1e9:
+            if feature not in _LIMITED or not 0 < warning <= alarm < 1e9:
                 raise ValueError
         except ValueError:
             raise click.BadParameter(
-                f"{text!r}: expected rms|peak|crest|kurtosis|temperature=WARNING,ALARM with 0 < WARNING <= ALARM",
+                f"{text!r}: expected {'|'.join(_LIMITED)}=WARNING,ALARM with 0 < WARNING <= ALARM",
                 param_hint="--limit",
             ) from None
         limits[feature] = (warning, alarm)

@@ -149,7 +149,7 @@ def record_line(record: Record) -> str:
     if record.kind == "status":
         words = [str(values.get("state", "?")), *(str(values[k]) for k in ("board", "firmware") if k in values)]
         return _clean(f"{record.node}: {' '.join(words)}")
-    parts = [str(values.get("level", "-")), _vibration(values)]
+    parts = [str(values.get("level", "-")), _vibration(values), *_verdict(values)]
     parts.append(f"{values['temperature_c']:.1f} °C" if "temperature_c" in values else "no temperature")
     if values.get("quality"):
         parts.append(f"quality: {', '.join(values['quality'])}")
@@ -164,6 +164,19 @@ def _vibration(values: Mapping[str, Any]) -> str:
         f"crest {_number(values, 'crest', '.1f')}, kurtosis {_number(values, 'kurtosis', '.1f')}, "
         f"top peak {_peak(values)}"
     )
+
+
+def _verdict(values: Mapping[str, Any]) -> list[str]:
+    """What the node made of it, as far as it says."""
+    words = []
+    if "velocity_mm_s" in values:
+        zone = f", zone {values['zone']}" if "zone" in values else ""
+        words.append(f"velocity {values['velocity_mm_s']:.1f} mm/s{zone}")
+    if values.get("machine") in ("stopped", "learning"):
+        words.append(str(values["machine"]))
+    if "fault" in values:
+        words.append(f"fault: {values['fault']}")
+    return words
 
 
 def _clean(text: str) -> str:

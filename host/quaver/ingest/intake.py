@@ -276,11 +276,17 @@ class Intake:
             if boot > row.boot or not first <= last <= _SEQ_MAX:
                 raise Refusal("malformed", f"{said}: drops of boot {boot}, {first} to {last}", node.id.hex())
             runs.append((node.number, boot, first, last, 0))
-        lost = values.get("lost_from")
-        if lost is not None:
-            if len(lost) != 2 or lost[0] >= row.boot or lost[1] > _SEQ_MAX + 1:
-                raise Refusal("malformed", f"{said}: lost_from {list(lost)[:8]}", node.id.hex())
-            runs.append((node.number, lost[0], lost[1], -1, row.boot))
+        lost = values.get("lost_from") or ()
+        pairs = list(zip(lost[::2], lost[1::2], strict=False))
+        ends = [*(boot for boot, _ in pairs[1:]), row.boot][: len(pairs)]
+        if (
+            len(lost) % 2
+            or len(pairs) > _RUNS_MAX
+            or any(seq > _SEQ_MAX + 1 or boot >= end for (boot, seq), end in zip(pairs, ends, strict=True))
+        ):
+            raise Refusal("malformed", f"{said}: lost_from {list(lost)[:8]}", node.id.hex())
+        # What has no pair of its own, a number that the boot counter leapt over, lies in the stretch before.
+        runs += [(node.number, boot, seq, -1, end) for (boot, seq), end in zip(pairs, ends, strict=True)]
         oldest = values.get("oldest_boot", 0)
         if oldest > row.boot:
             raise Refusal("malformed", f"{said}: oldest boot {oldest}", node.id.hex())

@@ -23,6 +23,7 @@ from quaver.emulator.rp2040.start import Start
 from quaver.errors import BoardError
 
 _PARENT_POLL_S = 0.5
+_RAM = 0x20000000  # RP2040 datasheet, 2.2
 
 
 class Child:
@@ -102,6 +103,13 @@ class Child:
     def _do_reset(self) -> None:
         self._carry()
         self.machine.reset()
+
+    def _do_write(self, address: int, data: bytes) -> None:
+        memory: memoryview = self.machine.mcu.sram
+        at = address - _RAM
+        if at < 0 or at + len(data) > len(memory):
+            raise BoardError(f"{len(data)} bytes at {address:#x} are not in the RAM: take an address of the guest's")
+        memory[at : at + len(data)] = data
 
     def _do_sensor(self, name: str, changes: dict[str, object]) -> None:
         model = self.machine.rig.get(name)

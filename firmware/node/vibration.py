@@ -1,0 +1,133 @@
+"""One measurement of vibration: the capture, its features, the verdict, and what the record and the events say."""
+
+import time
+
+from dsp.diagnosis import FAULTS
+from node.measure import tell_level
+
+
+class Vibration:
+    """capture: of node.capture, with its dsp.measurement; lines: of dsp.lines, or None without a bearing.
+
+    diagnosis: of dsp.diagnosis; condition: keeps on flash what it learns.
+    quiet: a lock that is held while nothing may take the processor for longer than the FIFO lasts.
+    tachometer: anything with begin() and turns_hz(), or None.
+    """
+
+    def __init__(self, capture, lines, diagnosis, condition, recorder, quiet, tachometer=None):
+        self._capture = capture
+        self._measurement = capture.sink
+        self._lines = lines
+        self._diagnosis = diagnosis
+        self._condition = condition
+        self._recorder = recorder
+        self._quiet = quiet
+        self._tachometer = tachometer
+        self._measured = None
+        self._told = {}  # levels by feature, as the last events had them
+        self._fault = None
+        self._unkept = False
+
+    def probe(self):
+        self._capture.sensor.probe()
+
+    async def read(self, values):
+        """Fill a record's fields; return the names of quality bits. Raises OSError, ValueError."""
+        capture = self._capture
+        m = self._measurement
+        tachometer = self._tachometer
+        async with self._quiet:
+            for _ in range(2):
+                if tachometer:
+                    tachometer.begin()
+                capture.run()
+                speed_hz = tachometer.turns_hz() if tachometer else None
+                if not capture.dropped:
+                    break  # else once more: the radio's driver may have held the processor; rarely twice running
+        sensor = capture.sensor
+        m.finish(sensor.UG_PER_LSB, capture.rate_hz)
+        if m.minimum == m.maximum:
+            # A machine at rest still shows the noise of the part; the same number every time is a dead one.
+            raise ValueError("stuck at {}".format(m.maximum))
+        marks = []
+        if capture.dropped:
+            marks.append("dropped")
+        if m.maximum >= sensor.CLIP_LSB or m.minimum <= -sensor.CLIP_LSB:
+            marks.append("clipped")
+        if speed_hz:
+            m.shaft_hz = speed_hz
+            m.shaft_confidence = 1.0
+        lines = self._lines if m.shaft_hz else None
+        if lines:
+            lines.run(m)
+        values["rate_hz"] = capture.rate_hz
+        values["jitter_us"] = capture.jitter_us
+        values["samples"] = m.n
+        values["dropped"] = capture.dropped
+        self._features(values, lines)
+        self._judge(values, lines, not marks)
+        return marks
+
+    def _features(self, values, lines):
+        m = self._measurement
+        for name in ("rms_g", "peak_g", "crest", "kurtosis", "skew", "velocity_mm_s", "envelope_g"):
+            values[name] = getattr(m, name)
+        values["peaks"] = m.peaks
+        values["bands"] = m.bands
+        values["shaft_hz"] = m.shaft_hz
+        values["shaft_confidence"] = m.shaft_confidence
+        if lines:
+            found = []
+            for i in range(4):
+                found += (lines.hz[i], lines.g[i], lines.score[i])
+                found += lines.heights[3 * i + 1 : 3 * i + 3]
+            values["lines"] = found
+
+    def _judge(self, values, lines, trusted):
+        d = self._diagnosis
+        now = time.ticks_ms()
+        since_s = self._measurement.n / self._capture.rate_hz
+        if self._measured is not None:
+            since_s = time.ticks_diff(now, self._measured) / 1000
+        self._measured = now
+        learned = d.baseline.learned
+        values["level"] = d.run(self._measurement, lines, since_s, trusted)
+        values["machine"] = d.state
+        values["zone"] = d.zone
+        values["learned"] = d.baseline.count()
+        values["running_h"] = d.running_s / 3600
+        values["fault"] = d.fault
+        if d.line is not None:
+            values["margin_db"] = d.margin_db
+        values["abstained"] = d.abstained or None
+        if d.state:  # a machine that stands is not judged: what was told of it holds
+            self._tell(learned)
+        self._keep()
+
+    def _tell(self, learned):
+        """An event for each feature whose level is another than before, for a fault that is named, for the baseline."""
+        d = self._diagnosis
+        told = self._told
+        for feature, threshold in d.thresholds.items():
+            before = told.get(feature, 0)
+            if threshold.level != before:
+                told[feature] = threshold.level
+                tell_level(self._recorder, feature, threshold, before, d.values[feature])
+        if d.fault is not None and d.fault != self._fault:
+            self._recorder.event("fault", FAULTS[d.fault], level=d.level, value=d.margin_db)
+            print("node: {} ({:.1f} dB)".format(FAULTS[d.fault], d.margin_db))
+        if d.fault is not None or not d.level:
+            self._fault = d.fault
+        if d.baseline.learned and not learned:
+            self._recorder.event("baseline_learned", value=float(d.baseline.count()))
+            print("node: baseline learned")
+
+    def _keep(self):
+        """Save what was learned; flash that can't be written is told once."""
+        try:
+            self._condition.keep()
+            self._unkept = False
+        except OSError as error:
+            if not self._unkept:
+                self._unkept = True
+                self._recorder.event("flash_failed", "condition", text=str(error))

@@ -1,0 +1,61 @@
+"""`quaver bench`: what the parts of Quaver cost, one sub-command a file; and how all of them show their figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from quaver.cli.lazy import LazyGroup
+
+if TYPE_CHECKING:
+    from quaver.bench import Figure
+
+# Name -> its line in the help, as in quaver.cli.COMMANDS.
+COMMANDS = {
+    "dsp": "Print the times and the memory of the vibration engine, each beside its goal.",
+    "ingest": "Print how fast records go from a broker into the store, sealed and as plain JSON.",
+    "wire": "Print a sealed record's bytes and the time that a board takes for it, each beside its goal.",
+}
+
+
+@click.group("bench", cls=LazyGroup, package=__name__, lines=COMMANDS)
+def command() -> None:
+    """Measure what the parts of Quaver cost, and compare it with what they may."""
+
+
+def show(title: str, figures: Sequence[Figure], as_json: bool) -> None:
+    """Print figures as a table, or one a line as JSON with `reached` (true, false, or null without a goal)."""
+    if as_json:
+        for figure in figures:
+            click.echo(json.dumps({**asdict(figure), "name": figure.name.strip(), "reached": figure.reached}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    table.add_column("measured", justify="right", no_wrap=True)
+    table.add_column("goal", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    notes: list[str] = []
+    for figure in figures:
+        mark = ""
+        if figure.note:
+            if figure.note not in notes:
+                notes.append(figure.note)
+            mark = f" ({notes.index(figure.note) + 1})"
+        goal = "" if figure.goal is None else f"{'>=' if figure.at_least else '<='} {_number(figure.goal, figure.unit)}"
+        verdict = {None: "", True: "reached", False: "[bold red]missed"}[figure.reached]
+        table.add_row(figure.name + mark, _number(figure.value, figure.unit), goal, verdict)
+    screen = Console()
+    screen.print(table)
+    for number, note in enumerate(notes, 1):
+        screen.print(f"({number}) {note}", highlight=False)
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:,} {unit}"

@@ -1,0 +1,30 @@
+"""`quaver bench dsp`: the vibration engine's times and memory on a board, each beside its goal."""
+
+from __future__ import annotations
+
+import click
+
+from quaver.cli.bench import show
+
+
+@click.command("dsp")
+@click.option(
+    "--board", type=click.Choice(["rp2040", "unix"]), default="rp2040", show_default=True, help="Where the code runs."
+)
+@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+def command(board: str, as_json: bool) -> None:
+    """Print the times and the memory of the vibration engine, each beside its goal.
+
+    On rp2040 the times are virtual microseconds of the emulated Pico W, and emlearn's C float FFT runs beside ours
+    where the compiler is there (pip install quaver[bench]). On unix they are this machine's, without goals.
+    """
+    from quaver.bench.dsp import run_dsp
+    from quaver.cli.ui import download
+
+    def step(said: str) -> None:
+        if not as_json:
+            click.echo(f"{said} ...", err=True)
+
+    with download() as progress:
+        figures = run_dsp(board, step, progress)
+    show(f"the vibration engine on {board}", figures, as_json)

@@ -1,0 +1,27 @@
+"""`quaver bench wire`: a record's bytes, plain and sealed, and the time that a board takes for it."""
+
+from __future__ import annotations
+
+import click
+
+from quaver.cli.bench import show
+
+
+@click.command("wire")
+@click.option(
+    "--board", type=click.Choice(["rp2040", "unix"]), default="rp2040", show_default=True, help="Where the code runs."
+)
+@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+def command(board: str, as_json: bool) -> None:
+    """Print a sealed record's bytes and the time that a board takes for it, each beside its goal.
+
+    The record is that of a measurement: 17 features, dated. On rp2040 the times are virtual microseconds of the
+    emulated Pico W; on unix they are this machine's.
+    """
+    from quaver.bench.wire import run_wire
+
+    def step(said: str) -> None:
+        if not as_json:
+            click.echo(f"{said} ...", err=True)
+
+    show(f"a record on {board}", run_wire(board, step), as_json)

@@ -1,0 +1,128 @@
+"""Everything that the firmware emits is of protocols/quaver.cddl, and the vectors are what they say."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pycddl import Schema, ValidationError
+from test_wire import encode
+
+from quaver.sealing import Opener, Sealer
+from quaver_wire.decoder import decode
+from quaver_wire.fields import EVENTS
+
+PROTOCOLS = Path(__file__).resolve().parents[2] / "protocols"
+CDDL = (PROTOCOLS / "quaver.cddl").read_text()
+VECTORS = json.loads((PROTOCOLS / "vectors" / "records.json").read_text())
+FEATURES = (
+    "rms_g", "peak_g", "crest", "kurtosis", "skew", "velocity_mm_s", "envelope_g", "temperature_c", "shaft_hz",
+    "shaft_confidence",
+)  # fmt: skip
+
+
+def schema(rule: str) -> Schema:
+    """The schema whose first rule, which is the one that counts, is `rule`."""
+    return Schema(f"start = {rule}\n{CDDL}")
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["what"] for vector in VECTORS])
+def test_a_record_of_17_features_is_small(vector: dict[str, Any]) -> None:
+    record, plain, sealed = vector["record"], bytes.fromhex(vector["plain"]), bytes.fromhex(vector["sealed"])
+    assert sum(name in record for name in FEATURES) + len(record["energy"]) == 17
+    assert len(plain) <= 64
+    assert len(sealed) <= 96
+    assert encode(record, vector["leaf"]) == plain
+    sealer = Sealer(bytes.fromhex(vector["device_key"]), bytes.fromhex(vector["node_id"]), 1, "uplink")
+    assert sealer.seal(vector["leaf"], vector["boot"], vector["seq"], plain) == sealed
+    schema("telemetry").validate_cbor(plain)
+    schema("sealed").validate_cbor(sealed)
+
+    class Keys:
+        def device_keys(self, node_id: bytes) -> dict[int, bytes]:
+            return {vector["generation"]: bytes.fromhex(vector["device_key"])}
+
+    opened = Opener(Keys()).open(vector["leaf"], sealed)
+    assert opened.record == record == decode(plain, vector["leaf"])  # to the last digit: the steps lose nothing here
+
+
+MEASURED = {
+    "heap_free": 100000, "rate_hz": 26667.2, "jitter_us": 1.5, "samples": 32768, "dropped": 0, "rms_g": 0.1,
+    "peak_g": 1.0, "crest": 10.0, "kurtosis": 3.0, "skew": -0.1, "velocity_mm_s": 1.0, "zone": 3, "envelope_g": 0.1,
+    "peaks": [100.0, 0.5] * 8, "bands": [0.001] * 8, "lines": [104.4, 0.0012, 18.2, 9.0, 3.0] * 4, "shaft_hz": 29.9,
+    "shaft_confidence": 0.5, "machine": 2, "learned": 64, "running_h": 1234.5, "fault": 1, "margin_db": -1.5,
+    "abstained": "no speed", "temperature_c": -5.0, "energy": [230.0, None, -5.0, 5.0, 0.5, 50.0, 1.0],
+}  # fmt: skip
+
+RECORDER = """
+import binascii
+from quaver_wire.fields import EVENTS
+from node.record import Recorder
+class Outbox:
+    def put(self, *entry):
+        said.append([entry[0], binascii.hexlify(entry[-1]).decode()])
+class Uptime:
+    def ms(self):
+        return 123456
+said = []
+recorder = Recorder("n1", 7, Uptime(), Outbox())
+recorder.introduce("0.1.0", "pico_w", 60)
+recorder.telemetry({"heap_free": 1, "quality": 0, "level": 0})
+recorder.telemetry(argument)
+for name in EVENTS[1:]:
+    recorder.event(name, "rms", level=2, value=1.25, limit=float("nan"), text="why")
+recorder.event("boot", text="PWRON_RESET")
+recorder.death("publish", ValueError("x" * 200))
+for state in (0, 1):
+    said.append(["status", binascii.hexlify(recorder.status(state)).decode()])
+print(json.dumps(said))
+"""
+
+
+def test_what_the_firmware_emits_is_of_the_schema(micropython: Callable[..., Any]) -> None:
+    said = micropython(RECORDER, argument={**MEASURED, "quality": 3, "level": 2})
+    assert len(said) == 2 + len(EVENTS) - 1 + 2 + 2
+    for leaf, message in said:
+        schema(leaf).validate_cbor(bytes.fromhex(message))
+        assert decode(bytes.fromhex(message), leaf)["boot"] == 7
+    whole = decode(bytes.fromhex(said[1][1]), "telemetry")
+    assert {name: whole[name] for name in MEASURED} == MEASURED
+
+
+def test_commands_and_answers_are_of_the_schema() -> None:
+    command = {"version": 2, "id": 5, "name": "rotate", "args": {"generation": 2, "key": bytes(32)}, "expiry": 10**12}
+    schema("command").validate_cbor(encode(command, "command"))
+    for answer in ({"result": {"done": True}}, {"error": "unknown command"}):
+        schema("answer").validate_cbor(encode({"version": 2, "id": 5, **answer}, "answer"))
+    told = {
+        "version": 2, "code": EVENTS.index("records_dropped"), "drops": [7, 1, 5, 8, 0, 0], "oldest_boot": 6,
+        "lost_from": [6, 90], "count": 3, "generation": 2,
+    }  # fmt: skip
+    schema("event").validate_cbor(encode(told, "event"))
+
+
+@pytest.mark.parametrize(
+    ("leaf", "record"),
+    [
+        ("telemetry", {"version": 3}),
+        ("telemetry", {"version": 2, "level": 3}),
+        ("telemetry", {"version": 2, "peaks": [1.0] * 18}),
+        ("telemetry", {"version": 2, "energy": [1.0]}),
+        ("telemetry", {"version": 2, "bands": [0.5] * 9}),
+        ("telemetry", {"uptime_ms": 1}),
+        ("event", {"version": 2}),
+        ("event", {"version": 2, "code": 6, "lost_from": [1]}),
+        ("event", {"version": 2, "code": 8, "drops": [1, 2]}),
+        ("status", {"version": 2}),
+        ("command", {"version": 2, "name": "x"}),
+    ],
+)
+def test_the_schema_can_say_no(leaf: str, record: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        schema(leaf).validate_cbor(encode(record, leaf))
+
+
+def test_a_later_field_is_of_the_schema() -> None:
+    schema("status").validate_cbor(b"\xa3\x00\x02\x18\x1e\x01\x19\x01\x00\xf5")
+    schema("telemetry").validate_cbor(b"\xa2\x00\x02\x0b\x87\x01\x02\x03\x04\x05\x06\x07")
