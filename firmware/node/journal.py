@@ -35,6 +35,7 @@ _STATE_MAX = const(512)
 _STATE_HEAD = const(40)
 _STATE_MARK = const(0x514A)
 _RUNS_MAX = const(16)
+_RUNS_SPARE = const(4)  # room for them is kept beside what is staged
 _TORN = const(32768)  # beside the number of runs
 _AHEAD = const(1024)  # a file whose number is farther off is none of ours
 
@@ -75,6 +76,7 @@ class Log:
         self.ram = []
         self.staged = 0
         self.gaps = []
+        self.told = 0  # how many numbers of gaps are being told: they stay as they are
         self.damaged = 0
         self.count = 0
         self.floor = (0, 0)
@@ -141,11 +143,7 @@ class Log:
         self.torn = runs > _RUNS_MAX
         runs &= _TORN - 1
         at = _STATE_HEAD + 12 * runs
-        if (
-            mark != _STATE_MARK
-            or at + 4 > end
-            or crc32(memoryview(buffer)[:at]) != unpack_from("<I", buffer, at)[0]
-        ):
+        if mark != _STATE_MARK or at + 4 > end or crc32(memoryview(buffer)[:at]) != unpack_from("<I", buffer, at)[0]:
             self._spoiled(end)
             return False
         numbers = unpack_from("<9I", buffer, 4)
@@ -269,7 +267,7 @@ class Log:
     def first(self):
         """The oldest entry, or None."""
         while self._head is None and (self._read, self._at) != (self._write, self._size):
-            end = self._end = self._length(self._read)
+            end = self._length(self._read)
             try:
                 with open(self._path + str(self._read), "rb") as file:
                     self._head, self._after = self._next(file, self._at, end)
@@ -306,7 +304,7 @@ class Log:
         self._head = None
         self.count -= 1
         self._at = self._after
-        if self._at >= self._end:
+        if self._at >= (self._size if self._read == self._write else self._length(self._read)):
             self._leave()
         self._save(self.staged, floor)
         self._sweep()
@@ -315,7 +313,7 @@ class Log:
 
     def keep(self, floor):
         """See to it that all of ram is on flash. When flash is full nothing has changed."""
-        room = _STATE_MAX - _STATE_HEAD - 4 - 4 * min(len(self.gaps), 3 * _RUNS_MAX)
+        room = _STATE_MAX - _STATE_HEAD - 4 - 4 * max(len(self.gaps), 3 * _RUNS_SPARE)
         if sum(len(entry.payload) + _EXTRA for entry in self.ram) > room:
             self._append()
         self._save(len(self.ram), floor)
@@ -359,7 +357,7 @@ class Log:
         gaps = self.gaps
         if first > last:
             return
-        if gaps and gaps[-3] == boot and gaps[-1] + 1 == first:
+        if len(gaps) > self.told and gaps[-3] == boot and gaps[-1] + 1 == first:
             gaps[-1] = last
         else:
             gaps += (boot, first, last)

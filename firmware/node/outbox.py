@@ -148,12 +148,14 @@ class Outbox:
 
     def _tell(self, log):
         """Make the gaps of `log` events."""
-        if not log.gaps or not self.report or self._telling:
+        if not self.report or self._telling:
             return
         self._telling = True
         while log.gaps:
-            self.report("records_dropped", drops=log.gaps[: 3 * _RUNS])
-            del log.gaps[: 3 * _RUNS]
+            log.told = min(len(log.gaps), 3 * _RUNS)
+            self.report("records_dropped", drops=log.gaps[: log.told])
+            del log.gaps[: log.told]
+            log.told = 0
         self._telling = False
         try:
             log.stamp(self._floor())
