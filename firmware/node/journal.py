@@ -106,12 +106,17 @@ class Log:
 
     def _recover(self):
         numbers = self._numbers()
-        if not self._load():
+        if self._load():
+            last = self._write
+            while last + 1 in numbers and self._length(last + 1):
+                last += 1
+        else:
             self._read = self._write = numbers[0] if numbers else 0
-        while numbers and numbers[0] < self._read:
-            self._remove(numbers.pop(0))
+            last = max([self._read] + [number for number in numbers if number - self._read < _AHEAD])
+        for number in numbers:
+            if not self._read <= number <= last:
+                self._remove(number)  # done with before a cut, or none of ours
         self._oldest = self._read
-        last = max([self._write] + [n for n in numbers if n - self._write < _AHEAD])
         if last > self._write or self._length(self._write) > self._size:
             self.ram.clear()  # an append came after that state: what it staged is in the segment
             self.staged = 0

@@ -63,7 +63,7 @@ class Outbox:
         self._newest = max(self._newest, seq)
         if log is self._events or self._always or not self._up or len(log.ram) > self._length:
             self._keep(log)
-        while len(self._events.ram) + len(self._telemetry.ram) > 2 * self._length:  # flash does not take them
+        while self._held() > 2 * self._length:  # flash does not take them
             (self._telemetry if self._telemetry.ram else self._events).forget()
         self.filled.set()
 
@@ -76,7 +76,7 @@ class Outbox:
             if log.damaged and self.report:
                 size, log.damaged = log.damaged, 0
                 self.report("journal_damaged", subject=log.name, value=float(size))
-            if log.gaps and self._up:
+            if log.gaps and self._up and self._held() < 2 * self._length:  # else to tell of one would cost another
                 self._tell(log)
         entry = self._events.first() or self._telemetry.first()
         if not entry:
@@ -105,6 +105,9 @@ class Outbox:
 
     def __len__(self):
         return sum(log.count + len(log.ram) for log in self._logs)
+
+    def _held(self):
+        return len(self._events.ram) + len(self._telemetry.ram)
 
     def _floor(self, keeping=None):
         """(boot, seq) of the first record that is in RAM alone, once `keeping` has been written."""
@@ -135,7 +138,7 @@ class Outbox:
             return False
         self._dropping = True
         victim.give_up()
-        if len(victim.gaps) > 3 * _RUNS:
+        while len(victim.gaps) > 3 * _RUNS and self.report and not self._telling:
             self._tell(victim)  # more than its state holds: an event on flash before what it tells of is gone
         try:
             victim.drop(self._floor())
@@ -147,15 +150,14 @@ class Outbox:
             self._dropping = False
 
     def _tell(self, log):
-        """Make the gaps of `log` events."""
+        """Make the oldest gaps of `log` an event."""
         if not self.report or self._telling:
             return
         self._telling = True
-        while log.gaps:
-            log.told = min(len(log.gaps), 3 * _RUNS)
-            self.report("records_dropped", drops=log.gaps[: log.told])
-            del log.gaps[: log.told]
-            log.told = 0
+        log.told = min(len(log.gaps), 3 * _RUNS)
+        self.report("records_dropped", drops=log.gaps[: log.told])
+        del log.gaps[: log.told]
+        log.told = 0
         self._telling = False
         try:
             log.stamp(self._floor())

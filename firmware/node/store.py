@@ -30,18 +30,20 @@ def next_boot(path="/boot"):
     the count leaps over what it may have said. 0: flash can't be written, or both are spoiled, and nothing may be
     sealed.
     """
-    counts = [_count(path + ".0"), _count(path + ".1")]
-    known = [count for count in counts if count is not None]
+    paths = (path + ".0", path + ".1")
+    counts = [_count(paths[0]), _count(paths[1])]
     try:
-        if not known:
+        if counts == [None, None]:
             folder, _, name = path.rpartition("/")
             if any(file in (name + ".0", name + ".1") for file in os.listdir(folder or "/")):
                 return 0
-            replace(path + ".0", b"0 %d" % crc32(b"0"))
-            known = [0, 0]
-        count = max(known) + 3 - len(known)
+            replace(paths[0], b"0 %d" % crc32(b"0"))
+            counts = [0, 0]
+        leap = 1 + (None in counts)
+        counts = [-1 if count is None else count for count in counts]
+        count = max(counts) + leap
         digits = str(count).encode()
-        replace(path + "." + "01"[count & 1], b"%s %d" % (digits, crc32(digits)))
+        replace(paths[1 - counts.index(max(counts))], b"%s %d" % (digits, crc32(digits)))
     except OSError:
         return 0
     return count
