@@ -13,7 +13,7 @@ from quaver.errors import BoardError
 from quaver.payload import payload
 
 _GUEST = Path(__file__).with_name("guest")
-_CODE = "import json, sys; __import__(sys.argv[-2]).main(json.loads(sys.argv[-1]))"
+_CODE = "import json, sys; __import__(sys.argv[-1]).main(json.load(sys.stdin))"
 # The VM is a CPython extension, as in quaver.emulator.unix_guest.
 _CHILD = "import sys; from micropython_run import run_main; sys.exit(run_main(['micropython'] + sys.argv[1:]))"
 
@@ -27,7 +27,8 @@ def run_guest(program: str, argument: dict[str, Any], *, heap: str = "64m", limi
     command = [sys.executable, "-c", _CHILD, "-X", f"heapsize={heap}", "-c", _CODE]
     try:
         done = subprocess.run(
-            [*command, program, json.dumps(argument)],
+            [*command, program],
+            input=json.dumps(argument),  # an argument of MicroPython's is at most 255 bytes long
             capture_output=True,
             text=True,
             timeout=limit_s,
