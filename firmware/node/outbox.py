@@ -15,17 +15,17 @@ from node.journal import BUFFER, SEGMENT, Entry, Log
 _NO_SPACE = const(28)
 _STAMP = const(64)  # records between two notes of how far RAM was emptied
 _RUNS = const(16)  # in one event
-_PAYLOAD_MAX = const(512)
+_PAYLOAD_MAX = const(640)
 
 
 class Outbox:
     """boot: this boot's number; path: the journal's folder; length: records held in RAM; limit: bytes on flash.
 
     always: telemetry goes to flash at once, link or not. oldest_boot: the lowest boot of which something is left.
-    lost_from: (boot, seq): what came before it was acknowledged, given up and told, or is on flash; of what came after
-    it, but before this boot, something may have been in RAM alone. None at the first boot. The first record of a boot
-    is the event that tells both. report(name, subject=, value=, drops=) makes an event; set it before the first
-    record. failed: how often flash could not be written.
+    lost_from: boot, seq, boot, seq …: for each earlier boot whose losses are not yet told, the first record that may
+    have been in RAM alone; what came before it was acknowledged, given up and told, or is on flash. The first record
+    of this boot must be the event that tells oldest_boot and lost_from. report(name, subject=, value=, drops=) makes
+    an event; set it before the first record. failed: how often flash could not be written.
     """
 
     def __init__(self, boot, path="/journal", length=16, limit=262144, always=False):
@@ -50,12 +50,14 @@ class Outbox:
         self._telemetry = Log(path + "/telemetry", buffer)
         self._logs = (self._events, self._telemetry)
         self._begun = max(self._events.floor, self._telemetry.floor, (1, 0))
-        self.lost_from = self._begun if boot > 1 else None
+        self.lost_from = []
+        for before in range(max(self._begun[0], boot - _RUNS), boot):
+            self.lost_from += (before, self._begun[1] if before == self._begun[0] else 0)
         boots = [entry.boot for entry in (log.first() for log in self._logs) if entry]
         self.oldest_boot = min(boots) if boots else boot
 
     def put(self, leaf, seq, payload):
-        """Queue `payload` (at most 512 bytes, sealed) for the topic that ends in `leaf`; never raises for flash."""
+        """Queue `payload` (at most 640 bytes) for the topic that ends in `leaf`; never raises for flash."""
         if len(payload) > _PAYLOAD_MAX:
             raise ValueError("a payload of {} bytes: at most {}".format(len(payload), _PAYLOAD_MAX))
         log = self._telemetry if leaf == "telemetry" else self._events
@@ -75,7 +77,7 @@ class Outbox:
                 log.bridge(self._boot, self._newest + 1)
             if log.damaged and self.report:
                 size, log.damaged = log.damaged, 0
-                self.report("journal_damaged", subject=log.name, value=float(size))
+                self.report("flash_failed", subject=log.name, value=float(size))
             if log.gaps and self._up and self._held() < 2 * self._length:  # else to tell of one would cost another
                 self._tell(log)
         entry = self._events.first() or self._telemetry.first()

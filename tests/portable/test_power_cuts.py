@@ -17,7 +17,7 @@ GUEST = Path(power_cuts.__file__).with_name("guest")
 
 @pytest.mark.parametrize("trial", power_cuts.TRIALS, ids=lambda trial: trial.name)
 def test_no_cut_breaks_a_promise(trial: power_cuts.Trial) -> None:
-    cycles = 20 if trial.full else 12
+    cycles = 20 if trial.full else 8
     tried = power_cuts.cut_everywhere(dataclasses.replace(trial, inner_every=trial.inner_every and 60), cycles)
     assert tried.violations == ()
     assert tried.cuts == 2 * tried.operations + 1

@@ -49,12 +49,13 @@ class Report:
     def figures(self) -> list[Figure]:
         """The same as the bench command prints it."""
         figures = []
+        note = f"one record a minute; {self.free_blocks} free blocks worn evenly, 100,000 erases each"
         for wear in self.wears:
-            figures.append(Figure(f"{wear.policy}: erases", wear.erases, "per 1,000 records"))
-            figures.append(Figure(f"{wear.policy}: programs", wear.programs, "per 1,000 records"))
-            figures.append(Figure(f"{wear.policy}: written", wear.bytes / 1000, "kB per 1,000 records"))
-            note = f"one record a minute, {self.free_blocks} free blocks worn evenly, 100,000 erases each"
-            figures.append(Figure(f"{wear.policy}: flash lasts", wear.years, "years", note=note))
+            figures.append(Figure(wear.policy, round(wear.erases, 1), "erases/1,000 records"))
+            figures.append(Figure("  flash writes", round(wear.programs), "programs"))
+            figures.append(Figure("  of", round(wear.bytes / 1000, 1), "kB"))
+            figures.append(Figure("  most for one sector, in all", wear.worst_block, "erases"))
+            figures.append(Figure("  flash lasts", round(wear.years), "years", note=note))
         return figures
 
 

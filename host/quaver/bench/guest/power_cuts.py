@@ -198,7 +198,7 @@ def _told(boots, payloads):
         if name == "records_dropped":
             runs += [tuple(drops[i : i + 3]) for i in range(0, len(drops), 3)]
         elif name == "boot" and value:
-            ranges.append((tuple(value), (boot, 0)))
+            ranges.append((tuple(value[:2]), (boot, 0)))
     return runs, ranges
 
 
@@ -246,7 +246,7 @@ def _records(node, promises):
     events = [entry for entry in everything if entry.leaf == "event"]
     events += [fact for fact in promises.facts.values() if fact.leaf == "event" and fact.leaving != _NEVER]
     payloads = [event.payload for event in events]
-    if any(json.loads(payload)[0] == "journal_damaged" for payload in payloads):
+    if any(json.loads(payload)[0] == "flash_failed" for payload in payloads):
         wrong.append("a cut was taken for damage")
     runs, ranges = _told([event.boot for event in events], payloads)
     for key, entry in found.items():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Name -> its line in the help, as in quaver.cli.COMMANDS.
 COMMANDS = {
     "dsp": "Print the times and the memory of the vibration engine, each beside its goal.",
+    "journal": "Print what the journal writes to flash, and the years that flash lasts.",
 }
 
 
