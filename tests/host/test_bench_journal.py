@@ -23,6 +23,6 @@ def test_policies_cost_what_they_promise() -> None:
 
 
 def test_the_command_prints_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "journal", "--records", "100", "--json"]) == 0
+    assert main(["bench", "journal", "--records", "1000", "--json"]) == 0
     figures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [figure["unit"] for figure in figures].count("years") == 3

@@ -55,7 +55,8 @@ class Report:
             figures.append(Figure("  flash writes", round(wear.programs), "programs"))
             figures.append(Figure("  of", round(wear.bytes / 1000, 1), "kB"))
             figures.append(Figure("  most for one sector, in all", wear.worst_block, "erases"))
-            figures.append(Figure("  flash lasts", round(wear.years), "years", note=note))
+            if wear.erases:  # a short run may have none
+                figures.append(Figure("  flash lasts", round(wear.years), "years", note=note))
         return figures
 
 
