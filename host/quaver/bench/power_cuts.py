@@ -67,5 +67,5 @@ def cut_everywhere(trial: Trial, cycles: int) -> Tried:
         "drain_every": 16 if trial.full else 8,
         "settings": settings,
     }
-    report = run_guest("power_cuts", argument)
+    report = run_guest("power_cuts", argument, heap="12m")
     return Tried(**{**report, "violations": tuple(report["violations"])})

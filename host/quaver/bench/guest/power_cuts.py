@@ -6,7 +6,6 @@ clean or torn, are then those operations replayed so far. On each a node starts 
 against the promises. Now and then that start is itself recorded, and cut at each of its own operations.
 """
 
-import gc
 import json
 
 import vfs
@@ -309,7 +308,6 @@ class Trial:
                     self._cut_the_start(operations[now] if torn else None, now, known)
             if now < len(operations):
                 change(image, *operations[now])
-            gc.collect()
         return report
 
     def _look(self, image, torn, known, what, now):
