@@ -167,8 +167,11 @@ def build():
     print("node: quaver {} on {}, {}".format(VERSION, board.NAME, config["node"]))
     port = hal.port(board)
     quiet = asyncio.Lock()
-    outbox = Outbox(config["outbox"]["length"])
-    recorder = Recorder(config["node"], store.next_boot(), Uptime(), outbox)
+    boot = store.next_boot()
+    kept = config["outbox"]
+    outbox = Outbox(boot, "/journal", kept["length"], kept["flash_kb"] * 1024, kept["durable"])
+    recorder = Recorder(config["node"], boot, Uptime(), outbox)
+    outbox.report = recorder.event
     recorder.introduce(VERSION, board.NAME, config["interval_s"])
     recorder.event("boot", text=port.reset_cause())
     sensors = _sensors(

@@ -19,6 +19,7 @@ COMMANDS = {
     "dsp": "Print the times and the memory of the vibration engine, each beside its goal.",
     "ingest": "Print how fast records go from a broker into the store, sealed and as plain JSON.",
     "wire": "Print a sealed record's bytes and the time that a board takes for it, each beside its goal.",
+    "journal": "Print what the journal writes to flash, and the years that flash lasts.",
 }
 
 

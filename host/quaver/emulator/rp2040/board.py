@@ -77,6 +77,13 @@ class Rp2040Board(ConsoleBoard):
             with self._using_repl() as repl:
                 repl.interrupt()
 
+    def cut_power(self, operation: int, torn: bool) -> None:
+        """Let the power fail at the operation-th flash operation from now, 1 for the next, and come back at once.
+
+        An operation is a page programmed or a sector erased. torn: half of it is done; else nothing of it.
+        """
+        self._call("cut", operation, torn)
+
     def set_sensor(self, name: str, **changes: object) -> None:
         self._call("sensor", name, changes)
 

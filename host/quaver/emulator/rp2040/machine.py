@@ -22,7 +22,7 @@ from quaver.boards import load_board
 from quaver.emulator.bus import Attached, I2cModel, SpiModel, UartModel
 from quaver.emulator.rp2040.dispatch import FastRP2040, SilentLogger, pin_lookups
 from quaver.emulator.rp2040.dma import Dma
-from quaver.emulator.rp2040.flash import give_unique_id
+from quaver.emulator.rp2040.flash import PowerCut, give_unique_id
 from quaver.emulator.rp2040.gspi import word_taker
 from quaver.emulator.rp2040.i2c import I2cBus
 from quaver.emulator.rp2040.network import Network
@@ -71,6 +71,7 @@ class Machine:
         self.network = Network(mcu, self._radio, broker_port)
         pin_lookups(mcu)
         give_unique_id(mcu)
+        self.power = PowerCut(mcu, self.reset)
         self._dma = Dma(mcu)
         self._dma.add(word_taker(self._dma, mcu, self._radio))
         # Both UARTs, whatever hangs on them: without the mends MicroPython's driver stands still.
