@@ -10,7 +10,8 @@ import pytest
 from fleet import Node
 from test_ingest import NOW, PUMP, Bench
 
-from quaver.ingest.ledger import Account, Gap, ledger
+from quaver.ingest.ledger import ASIDE, Account, Gap, ledger
+from quaver.ingest.session import Message
 from quaver.ingest.store import Store
 from quaver.keys import KeyStore
 from quaver_wire.fields import EVENTS
@@ -121,13 +122,12 @@ def test_what_may_still_be_at_the_node_is_waiting(bench: Bench, pump: Node) -> N
     assert (account(bench).waiting, account(bench).gaps) == (0, [Gap(1, 2, 2)])
 
 
-def test_a_last_will_that_was_not_needed_is_no_gap(bench: Bench, pump: Node) -> None:
+def test_statuses_are_in_no_account(bench: Bench, pump: Node) -> None:
     bench.take(pump.says())
-    lose(pump, 2)  # a record, and a will
-    bench.take(pump.says("status", state=1), pump.says())
-    lose(pump, 1)
-    bench.take(pump.says("status", state=1), pump.says())
-    assert (account(bench).wills, account(bench).gaps) == (2, [Gap(1, 1, 1)])
+    topic = pump.topic("status").encode()
+    bench.take(Message(topic, pump.seal("status", at=(1, ASIDE + 1), state=1), 1, False))  # the will is ASIDE + 0
+    bench.take(pump.says())
+    assert (account(bench).unexplained, account(bench).received, account(bench).boots) == (0, 3, (1, 1))
 
 
 def test_a_drop_ahead_of_all_that_came_is_explained(bench: Bench, pump: Node) -> None:

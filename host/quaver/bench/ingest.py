@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +20,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from quaver.bench import Figure
+from quaver.bench.mosquitto import Mosquitto
 from quaver.broker import BrokerUrl
 from quaver.errors import BrokerError
 from quaver.ingest.intake import Intake, Reader
@@ -38,7 +35,6 @@ from quaver_wire.fields import VERSION
 
 _NODES = 16
 _GOAL = 8000  # records/s
-_INFLIGHT = 1000  # as docs/mosquitto.md has it
 _WINDOW = 500  # messages that the load's publisher has under way
 _START_S = 10.0
 _RECORD = {  # 17 features and the node's marks, as a measurement has them
@@ -84,7 +80,8 @@ def run_ingest(records: int, step: Callable[[str], None]) -> list[Figure]:
 
     Raises BrokerError where there is no Mosquitto, or where records went missing; StoreError; KeyStoreError.
     """
-    with tempfile.TemporaryDirectory(prefix="quaver-bench-") as folder, _mosquitto(Path(folder)) as url:
+    with tempfile.TemporaryDirectory(prefix="quaver-bench-") as folder, Mosquitto(Path(folder)) as broker:
+        url = broker.url
         keys = KeyStore(Path(folder) / "keys")
         sealed = [_seal(keys, number) for number in range(_NODES)]
         plain = [_json(number) for number in range(_NODES)]
@@ -200,32 +197,3 @@ def _publish(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], reco
     finally:
         client.disconnect()
         client.loop_stop()
-
-
-@contextmanager
-def _mosquitto(folder: Path) -> Iterator[BrokerUrl]:
-    """A Mosquitto of our own on loopback that queues without a limit."""
-    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if program is None:
-        raise BrokerError("mosquitto is not installed, and this bench measures against it; apt-get install mosquitto")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    config = folder / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages {_INFLIGHT}\n"
-    )
-    process = subprocess.Popen([program, "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + _START_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1.0).close()
-                break
-            except OSError as error:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise BrokerError(f"mosquitto does not start on 127.0.0.1:{port}; try it again") from error
-                time.sleep(0.02)
-        yield BrokerUrl("127.0.0.1", port)
-    finally:
-        process.terminate()
-        process.wait()

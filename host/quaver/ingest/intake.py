@@ -146,7 +146,8 @@ class Intake:
             for copy in copies:
                 node = numbers[copy.row.node]
                 node.received -= 1
-                if copy.resent or (copy.same and copy.row[:3] in self._again):
+                # A last will is published once for each connection that is cut, the same bytes.
+                if copy.resent or (copy.same and (copy.row.leaf == "status" or copy.row[:3] in self._again)):
                     node.duplicates += 1
                     self.tally.duplicates += 1
                 elif copy.same:

@@ -6,11 +6,13 @@ is missing. It is explained when
     dropped       a run of drops that the node told holds it
     lost in RAM   it lies in the stretch that RAM alone may have held when the power went, as a later boot tells;
                   everything before that stretch must have come
-    will          it is the number before a status "online": the last will, which the broker publishes or not
 
 and still waiting when it lies behind the newest telemetry that came: a node sends telemetry in order, events before,
 so until the next one comes, what lies behind may be in its journal. All else is unexplained, boots that were skipped
 too.
+
+A boot's numbers from ASIDE on are in no account: its statuses bear them, which go past the journal, and of which the
+broker publishes the last will or not.
 
 The account of a node begins with the lowest number of the first boot that the store has of it: what was sent before
 this store listened is in no account.
@@ -24,16 +26,17 @@ from typing import Any
 
 from quaver.ingest.store import Store
 
+ASIDE = 1 << 23
 _GAPS_MAX = 1000  # listed of one node; the rest is counted
 
 # The numbers of each boot as runs without a gap: (boot, first, last).
-_RUNS = """
+_RUNS = f"""
 SELECT boot, min(seq), max(seq) FROM (
-    SELECT boot, seq, seq - row_number() OVER (PARTITION BY boot ORDER BY seq) AS run FROM record WHERE node = ?
+    SELECT boot, seq, seq - row_number() OVER (PARTITION BY boot ORDER BY seq) AS run FROM record
+    WHERE node = ? AND seq < {ASIDE}
 ) GROUP BY boot, run ORDER BY boot, min(seq)
 """
-# The statuses "online", each with a will in front of it; and the newest telemetry.
-_ONLINE = "SELECT boot, seq FROM record WHERE node = ? AND class = 'status' AND json_extract(body, '$.state') = 1"
+# The newest telemetry.
 _SETTLED = "SELECT boot, seq FROM record WHERE node = ? AND class = 'telemetry' ORDER BY boot DESC, seq DESC LIMIT 1"
 
 
@@ -69,7 +72,6 @@ class Account:
     boots: tuple[int, int] | None
     dropped: int = 0
     lost_in_ram: int = 0
-    wills: int = 0
     waiting: int = 0
     unexplained: int = 0
     gaps: list[Gap] = field(default_factory=list)
@@ -120,7 +122,6 @@ def _balance(account: Account, store: Store, number: int) -> None:
             power.append((boot, first, until))
         else:
             drops.setdefault(boot, []).append((first, last))
-    online = set(store.query(_ONLINE, (number,)))
     newest = store.query(_SETTLED, (number,))
     settled: tuple[int, int] = newest[0] if newest else (0, 0)
     begin = min(boots)
@@ -130,18 +131,14 @@ def _balance(account: Account, store: Store, number: int) -> None:
         start = account.since[1] if boot == begin else 0
         ram = min([first if boot == b else 0 for b, first, until in power if b <= boot < until], default=None)
         for gap, reason in _gaps(boot, start, boots.get(boot, []), drops.get(boot, []), ram):
-            _enter(account, gap, reason, online, settled)
+            _enter(account, gap, reason, settled)
 
 
-def _enter(account: Account, gap: Gap, reason: str, online: set[tuple[int, int]], settled: tuple[int, int]) -> None:
+def _enter(account: Account, gap: Gap, reason: str, settled: tuple[int, int]) -> None:
     if reason == "dropped":
         account.dropped += gap.count
     elif reason == "power":
         account.lost_in_ram += gap.count
-    elif gap.last is not None and (gap.boot, gap.last + 1) in online:
-        account.wills += 1
-        if gap.last > gap.first:
-            _enter(account, Gap(gap.boot, gap.first, gap.last - 1), reason, online, settled)
     elif (gap.boot, gap.first) > settled:
         account.waiting += gap.count
     else:
