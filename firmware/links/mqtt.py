@@ -11,6 +11,8 @@ from links.errors import LinkError
 # umqtt waits for the socket inside its calls; two such waits must stay below the shortest watchdog (8.3 s).
 _SOCKET_TIMEOUT_S = const(3)
 _POLL_MS = const(5)
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
 _DELIVERED = const(1)
 # MQTTException numbers of umqtt.simple2 that a person can act on
 _REASONS = {
@@ -74,6 +76,11 @@ class Mqtt:
         except (OSError, MQTTException) as error:
             self.down()
             raise LinkError(_reason(error))
+        try:
+            # umqtt writes a message in four parts; the second would wait for the first's acknowledgement, 40 ms.
+            self._client.sock_raw.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        except (OSError, ValueError):
+            pass  # a port that does not know it is slower
         self._heard = self._asked = time.ticks_ms()
         self.is_up = True
 

@@ -30,10 +30,10 @@ ASIDE = 1 << 23
 _GAPS_MAX = 1000  # listed of one node; the rest is counted
 
 # The numbers of each boot as runs without a gap: (boot, first, last).
-_RUNS = f"""
+_RUNS = """
 SELECT boot, min(seq), max(seq) FROM (
     SELECT boot, seq, seq - row_number() OVER (PARTITION BY boot ORDER BY seq) AS run FROM record
-    WHERE node = ? AND seq < {ASIDE}
+    WHERE node = ? AND seq < ?
 ) GROUP BY boot, run ORDER BY boot, min(seq)
 """
 # The newest telemetry.
@@ -109,7 +109,7 @@ def _shown(node_id: bytes) -> str:
 
 def _balance(account: Account, store: Store, number: int) -> None:
     boots: dict[int, list[tuple[int, int]]] = {}
-    for boot, first, last in store.query(_RUNS, (number,)):
+    for boot, first, last in store.query(_RUNS, (number, ASIDE)):
         boots.setdefault(boot, []).append((first, last))
     if not boots:
         return
