@@ -1,4 +1,4 @@
-"""A share of tools/outage.py: the firmware's journal and link on a unix board, a broker that goes, a power that fails."""
+"""A share of tools/outage.py: the firmware on a unix board, a broker that goes, and a power that fails."""
 
 import re
 import subprocess
