@@ -41,3 +41,15 @@ class BuildError(QuaverError):
     """Firmware that can't be compiled or does not fit the board."""
 
     exit_code = 8
+
+
+class KeyStoreError(QuaverError):
+    """A key store that is missing, open to others, corrupt or can't be written; or a key that can't be given."""
+
+    exit_code = 12
+
+
+class StoreError(QuaverError):
+    """A store of records that can't be opened, is in use, or can't be written; nothing of it is half-written."""
+
+    exit_code = 13
