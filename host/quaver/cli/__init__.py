@@ -27,7 +27,9 @@ COMMANDS = {
     "boards": "List the boards that Quaver knows.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
+    "inventory": "Show, export and import the nodes that are enrolled.",
     "keys": "Create and list the device keys that seal what nodes send.",
+    "label": "Make labels: a QR code that `quaver provision` takes, and the id and code in letters.",
     "monitor": "Watch what nodes publish at a broker: features, levels, alarms.",
     "recordings": "Fetch and list recordings of real machines.",
 }
