@@ -31,6 +31,7 @@ COMMANDS = {
     "keys": "Create and list the device keys that seal what nodes send.",
     "label": "Make labels: a QR code that `quaver provision` takes, and the id and code in letters.",
     "monitor": "Watch what nodes publish at a broker: features, levels, alarms.",
+    "provision": "Bring nodes into service: keys, network, place and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
 }
 
