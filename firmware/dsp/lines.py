@@ -8,6 +8,7 @@ one bin of 20,000 (2 ** -16).
 import math
 from array import array
 
+import micropython
 from micropython import const
 
 from . import streams
@@ -25,12 +26,14 @@ _SEEN = 4.0  # height of a line that is there: see above; streams.standing knows
 _form = array("i", (SIGN32, 0, 0))
 
 
+@micropython.native  # a frame of bytecode would be taken from the heap at each call
 def height(powers, k, bins, reach):
     """Amplitude of bin k over the median of those around it, leaving out none: a line of 3 bins does not move it."""
     background = streams.median(powers, max(1, k - reach), min(bins, k + reach + 1))
     return math.sqrt(streams.word(powers, k, _form) / max(background, 1))
 
 
+@micropython.native  # a frame of bytecode would be taken from the heap at each call
 def _place(powers, k):
     """(place, scale): where the line in bin k lies between the bins, and by how much it is higher than the bin.
 
@@ -46,6 +49,7 @@ def _place(powers, k):
     return k + (d if above >= below else -d), scale
 
 
+@micropython.native  # a frame of bytecode would be taken from the heap at each call
 def _tallest(powers, place, reach, bins, around):
     """(bin, height) of the highest bin within `reach` of place; height 0 where the spectrum does not go."""
     first = max(2, math.ceil(place - reach))

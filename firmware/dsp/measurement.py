@@ -20,6 +20,7 @@ at 26,667 Hz give lines 0.8 Hz apart in both.
 
 import math
 from array import array
+from sys import platform
 
 import micropython
 from micropython import const
@@ -27,6 +28,11 @@ from micropython import const
 from . import kernels, streams, tables
 from .fft import RFFT, SIGN32
 from .lines import droop, shaft_speed
+
+if platform == "rp2":
+    from .taper_thumb import taper
+else:
+    from .taper import taper
 
 BLOCK = const(512)
 
@@ -235,7 +241,7 @@ class Measurement:
         form[0] = count
         form[4] = stride
         form[5] = first
-        streams.taper(source, out, tables.SINE, form)
+        taper(source, out, tables.SINE, form)
         streams.clear(out, count, _HALF)
 
     def _center(self, mean, largest):

@@ -1,6 +1,6 @@
 """Windows over a block of samples, in viper: Hann for lines that lie close, flat top for amplitudes that must be right.
 
-The rules of kernels.py hold here. A measurement has the Hann window built into streams.taper.
+The rules of kernels.py hold here. A measurement has the Hann window built into taper.taper.
 """
 
 import micropython

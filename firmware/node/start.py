@@ -22,6 +22,8 @@ def drop(modules):
 
 
 def run(supervisor, watchdog):
+    # What working out a measurement leaves behind; it begins with a clean heap, and no collection is to delay it.
+    gc.threshold(16384)
     try:
         asyncio.run(supervisor.run())
     finally:

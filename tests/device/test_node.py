@@ -82,10 +82,10 @@ def test_a_stuck_sensor_is_no_healthy_machine(start_node: Callable[..., Board], 
 def test_a_mistake_in_the_configuration_is_told_and_the_node_runs(
     start_node: Callable[..., Board], client: Client
 ) -> None:
-    start_node(rig(), {"interval_s": 1, "vibration": {"samples": 5000}, "energy": {"bus": "uart9"}})
+    start_node(rig(), {"interval_s": 1, "vibration": {"samples": 4096, "band_low_hz": -1}, "energy": {"bus": "uart9"}})
     client.wait(lambda c: c.of("telemetry"), "a record")
     texts = {event["text"] for event in events(client, "config_invalid")}
-    assert "vibration.samples: expected a power of two" in texts
+    assert "vibration.band_low_hz: expected float from 0.0 to 40000.0" in texts
     assert any(text.startswith("energy: board") for text in texts)
 
 
