@@ -32,6 +32,7 @@ _PATIENCE_S = 60
     "--from", "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A plan, one node a row."
 )
 @click.option("--broker", envvar="QUAVER_BROKER", show_envvar=True, metavar="URL", help="Where the nodes publish.")
+@click.option("--listen", metavar="URL", help="The same broker as this machine reaches it, where that differs.")
 @click.option("--wifi", type=click.Path(dir_okay=False, path_type=Path), help="Wi-Fi profiles (TOML, mode 0600).")
 @click.option(
     "--keys", "folder", type=click.Path(file_okay=False, path_type=Path), envvar="QUAVER_KEYS", help="The key store."
@@ -46,6 +47,7 @@ def command(
     ports: tuple[str, ...],
     plan: Path | None,
     broker: str | None,
+    listen: str | None,
     wifi: Path | None,
     folder: Path | None,
     inventory: Path | None,
@@ -73,7 +75,7 @@ def command(
 
     def hands(where: Iterable[str], store: Inventory, progress: Callable[[int], None] | None = None) -> Hands:
         return Hands(
-            lambda: where, SerialTransport, KeyStore(keys_folder), codes, store, _listen, limit, progress, lock
+            lambda: where, SerialTransport, KeyStore(keys_folder), codes, store, _Ear, listen, limit, progress, lock
         )
 
     path = inventory or default_path()
@@ -273,18 +275,28 @@ def _sentence(result: Mapping[str, Any]) -> str:
     return f"{result['place']} is in service after {result['seconds']:.0f} s{rms}{'; ' + peaks if peaks else ''}"
 
 
-def _listen(broker: str, place: str, kind: str, timeout: float) -> Mapping[str, Any] | None:
-    """The first record of that kind that arrives from the place; of status, one that says online."""
-    from quaver.broker import parse_broker_url
-    from quaver.monitor import Monitor, Record
+class _Ear:
+    """A subscription to all that comes from one place."""
 
-    end = time.monotonic() + timeout
-    with Monitor(parse_broker_url(broker), f"{place}/{kind}") as monitor:
-        while (left := end - time.monotonic()) > 0:
-            item = monitor.get(min(left, 0.5))
-            if isinstance(item, Record) and item.kind == kind and item.values.get("state", "online") == "online":
-                return item.values
-    return None
+    def __init__(self, broker: str, place: str) -> None:
+        from quaver.broker import parse_broker_url
+        from quaver.monitor import Monitor
+
+        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#").start()
+        self._heard: dict[str, Mapping[str, Any]] = {}
+
+    def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:
+        from quaver.monitor import Record
+
+        end = time.monotonic() + timeout
+        while kind not in self._heard and (left := end - time.monotonic()) > 0:
+            item = self._monitor.get(min(left, 0.5))
+            if isinstance(item, Record) and item.values.get("state", "online") == "online":
+                self._heard.setdefault(item.kind, item.values)
+        return self._heard.get(kind)
+
+    def close(self) -> None:
+        self._monitor.stop()
 
 
 def _serial_ports() -> list[str]:

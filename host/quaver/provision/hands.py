@@ -22,14 +22,22 @@ class ClosableTransport(Transport, Protocol):
     def close(self) -> None: ...
 
 
-class Listener(Protocol):
-    """Hears what a node publishes: the fields of the first record of `kind` from `place`, or None after `timeout` s."""
+class Ear(Protocol):
+    """Hears what one node publishes, from when it was made on."""
 
-    def __call__(self, broker: str, place: str, kind: str, timeout: float) -> Mapping[str, Any] | None: ...
+    def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:
+        """The fields of its first record of `kind` (of status: that says online), or None after `timeout` seconds."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Hands:
-    """ports: where nodes may be; connect: opens one. lock: shared by those who work at once with the same files.
+    """ports: where nodes may be; connect: opens one. listen: makes an Ear of a broker and a place.
+
+    lock: shared by those who work at once with the same files.
+
+    broker: the nodes' broker as this machine reaches it, where that is another address than theirs.
 
     Each verb takes the answers and returns the step's result; it raises QuaverError with one line.
     """
@@ -41,7 +49,8 @@ class Hands:
         keys: KeyStore,
         codes: Codes,
         inventory: Inventory,
-        listen: Listener,
+        listen: Callable[[str, str], Ear],
+        broker: str | None = None,
         online_s: float = 90.0,
         progress: Callable[[int], None] | None = None,
         lock: threading.Lock | None = None,
@@ -52,11 +61,13 @@ class Hands:
         self._codes = codes
         self._inventory = inventory
         self._listen = listen
+        self._broker = broker
         self._online_s = online_s
         self._progress = progress
         self._lock = lock or threading.Lock()
         self._transport: ClosableTransport | None = None
         self._session: Session | None = None
+        self._ear: Ear | None = None
 
     def do(self, name: str, answers: Answers) -> Any:
         verbs: dict[str, Callable[[Answers], Any]] = {
@@ -74,13 +85,25 @@ class Hands:
         return verbs[name](answers)
 
     def close(self) -> None:
+        self._hang_up()
+        if self._ear is not None:
+            self._ear.close()
+        self._ear = None
+
+    def _hang_up(self) -> None:
         if self._transport is not None:
             self._transport.close()
         self._transport = self._session = None
 
+    def _hears(self, answers: Answers) -> Ear:
+        """From before the node can say anything, so that nothing of it is missed."""
+        if self._ear is None:
+            self._ear = self._listen(self._broker or answers["broker"], answers["place"])
+        return self._ear
+
     def _find(self, answers: Answers) -> dict[str, str]:
         """Where each node is -> what is shown of it. A run that goes on looks for the node that it was about."""
-        self.close()
+        self._hang_up()
         found, reasons = {}, []
         for where in self._ports():
             try:
@@ -108,7 +131,7 @@ class Hands:
         return found
 
     def _show(self, answers: Answers) -> bool:
-        self.close()
+        self._hang_up()
         self._transport = self._connect(answers["node"])
         answer = who(self._transport, show=True)
         if answer is None:
@@ -166,11 +189,12 @@ class Hands:
         node = bytes.fromhex(answers["id"])
         generation, key = self._key(node, answers["name"])
         check = hmac(key, b"quaver key check")[:8].hex()
+        self._hears(answers)
         given = {"config": config(answers), "key": key.hex(), "generation": generation}
         if self._request("stage", given) != check:
             raise SessionError("the node holds another key than it was sent: try again")
         self._request("commit", {"check": check})
-        self.close()
+        self._hang_up()
         with self._lock:
             self._codes.put(node, answers["code"])
             self._inventory.put(self._entry(answers, generation, "enrolled"))
@@ -200,7 +224,7 @@ class Hands:
         )
 
     def _check(self, answers: Answers) -> bool:
-        status = self._listen(answers["broker"], answers["place"], "status", self._online_s)
+        status = self._hears(answers).wait("status", self._online_s)
         if status is None:
             raise SessionError(
                 f"{answers['place']} has not reached {_shown(answers['broker'])} within {self._online_s:.0f} s; "
@@ -209,7 +233,7 @@ class Hands:
         return True
 
     def _spectrum(self, answers: Answers) -> dict[str, Any]:
-        record = self._listen(answers["broker"], answers["place"], "telemetry", self._online_s)
+        record = self._hears(answers).wait("telemetry", self._online_s)
         if record is None:
             raise SessionError(f"{answers['place']} is online and sends no measurement; look at its sensor, try again")
         return {name: record[name] for name in ("rms_g", "peak_g", "peaks", "temperature_c") if name in record}
