@@ -123,6 +123,9 @@ class Enrolment:
         await self._join(ssid, password)
 
     async def _stage(self, config, key, generation):
+        if not isinstance(config, dict):
+            raise ValueError("config: expected an object")
+        config = dict(self._flashed(), **config)
         problems = self._check(config)
         if problems:
             raise ValueError("config: " + "; ".join(problems))
@@ -131,6 +134,15 @@ class Enrolment:
             raise ValueError("key: expected 32 bytes and a generation from 1 to 255")
         self._staged = json.dumps(config).encode(), key, generation
         return key_check(key)
+
+    def _flashed(self):
+        """The configuration that is there, by sections: what sensors the board has may stand in it since flashing."""
+        try:
+            with open(self._root + CONFIG) as file:
+                found = json.load(file)
+            return found if isinstance(found, dict) else {}
+        except (OSError, ValueError):
+            return {}
 
     async def _commit(self, check):
         if self._staged is None:

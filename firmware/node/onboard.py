@@ -34,10 +34,10 @@ def _check(config):
 
 
 def _improv_wanted():
-    """Improv is off unless the configuration that the node was flashed with has "improv": true."""
+    """Improv is off unless the configuration that the node was flashed with has "improv": 1."""
     try:
         with open(CONFIG) as file:
-            return json.load(file).get("improv") is True
+            return json.load(file).get("improv") == 1
     except (OSError, ValueError, AttributeError):
         return False
 

@@ -372,3 +372,11 @@ def test_a_giant_message_is_refused(node: Node) -> None:
     assert answer == wire.refused("malformed")
     with pytest.raises(SessionError, match="shorten it"):
         host.request("stage", {"config": {"node": "x" * 3000}, "key": "", "generation": 1})
+
+
+def test_what_was_flashed_stays_where_the_enrolment_does_not_say_otherwise(node: Node) -> None:
+    (node.root / "config.json").write_text('{"energy":null,"site":"desk","vibration":{"range_g":4}}')
+    enrol(node, {"node": "pump-7", "site": "north"})
+    assert json.loads((node.root / "config.json").read_text()) == {
+        "energy": None, "site": "north", "vibration": {"range_g": 4}, "node": "pump-7"
+    }  # fmt: skip

@@ -311,8 +311,7 @@ def config(answers: Mapping[str, Any]) -> dict[str, Any]:
     if bearing is not None:
         machine["bearing"] = {"ratios": bearing} if isinstance(bearing, list) else bearing
     found["machine"] = machine
-    if answers["limits"]:
-        found["limits"] = answers["limits"]
+    found["limits"] = answers["limits"]
     return found
 
 
