@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 
+from links.improv import Improv
 from node.clock import Uptime
 from node.console import Console
 from node.enrol import CODE, KEY, Enrolment, load_code, load_key
@@ -44,6 +45,16 @@ enrolment = Enrolment(about, check, join, scan, identify, tries, root=root)
 held = load_key(root + KEY) is not None
 identity = bytes.fromhex(settings["id"])
 session = Session(identity, load_code(root + CODE), lambda key: Ccm(key, PLAIN_MAX), tries, held, identify)
+console = Console(session, enrolment)
+if settings.get("improv"):
+
+    async def keep(ssid, password):
+        await join(ssid, password)
+        print("node: keeps", ssid)
+        return []
+
+    console.improv = Improv(console.emit, ("Quaver", "0.1.0", "unix", "n"), keep, scan, identify, Uptime(), serial=True)
+    console.improv.open(60)
 print("node: ready")
-asyncio.run(Console(session, enrolment).run())
+asyncio.run(console.run())
 print("node: enrolled")

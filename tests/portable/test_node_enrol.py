@@ -2,16 +2,19 @@
 
 import json
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import serial
 
+from links.improv import ERROR, RESULT, STATE
 from node.enrol import key_check, load_key
 from quaver.errors import SessionError
 from quaver.provision.serial import SerialTransport
 from quaver.provision.session import Refused, Session, WrongCode, who
-from quaver_wire.frames import session_frame
+from quaver_wire.frames import Frames, improv_frame, session_frame
 from tests.session_rig import CODE, ID, Node
 
 KEY = bytes(range(32))
@@ -30,7 +33,7 @@ def stage(session: Session) -> str:
 
 
 def test_from_blank_to_enrolled(node: Node) -> None:
-    where = node.start(join_ms=1200)
+    where = node.start(join_ms=700)
     percents: list[int] = []
     with SerialTransport(where) as wire:
         assert who(wire, show=True) == (ID, False, True)
@@ -40,7 +43,7 @@ def test_from_blank_to_enrolled(node: Node) -> None:
         with pytest.raises(Refused, match="wifi wrong password"):
             session.request("join", {"ssid": "plant", "password": "x"})
         # it takes longer than a request without an answer is waited for: the node says meanwhile that it lives
-        session.request("join", {"ssid": "plant", "password": "correct horse"}, timeout=0.8)
+        session.request("join", {"ssid": "plant", "password": "correct horse"}, timeout=0.6)
         assert node.state() == "blank"
         session.request("commit", {"check": stage(session)})
     assert node.ended() == 0
@@ -92,6 +95,33 @@ def test_noise_on_the_line_and_false_codes_change_nothing(node: Node) -> None:
         assert session.request("about")["wrong_codes"] == 1
         session.request("commit", {"check": stage(session)})
     assert node.state() == "enrolled"
+
+
+def test_improv_and_a_session_share_the_console(node: Node) -> None:
+    """Improv's command packets hold byte 3, which a console takes for a Ctrl-C; the session's frames stand beside."""
+    with serial.serial_for_url(node.start(improv=True), timeout=0.2) as port:
+        frames, found = Frames(), []
+
+        def until(kind: int) -> bytes:
+            end = time.monotonic() + 10
+            while not any(item[0] == kind for item in found):
+                assert time.monotonic() < end, found
+                found.extend(frames.feed(port.read(max(1, port.in_waiting))))
+            at = next(n for n, item in enumerate(found) if item[0] == kind)
+            message = found[at][1]
+            del found[: at + 1]
+            return message
+
+        assert until(STATE) == b"\x02"
+        port.write(improv_frame(3, b"\x01\x06\x05plant\x00"))
+        assert until(ERROR) == b"\x01"  # longer than it says
+        port.write(session_frame(bytes((8, 0))) + improv_frame(3, b"\x01\x0a\x05plant\x03bad"))
+        assert until(0)[1:9] == ID
+        assert [until(STATE), until(STATE), until(ERROR)] == [b"\x03", b"\x02", b"\x03"]
+        port.write(improv_frame(3, b"\x01\x14\x05plant\x0dcorrect horse"))
+        assert [until(STATE), until(STATE), until(RESULT)] == [b"\x03", b"\x04", b"\x01\x00"]
+        port.write(b"\x03")
+        assert node.ended() != 0
 
 
 def test_a_node_that_is_gone_is_one_line(node: Node) -> None:
