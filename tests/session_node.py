@@ -56,5 +56,5 @@ if settings.get("improv"):
     console.improv = Improv(console.emit, ("Quaver", "0.1.0", "unix", "n"), keep, scan, identify, Uptime(), serial=True)
     console.improv.open(60)
 print("node: ready")
-asyncio.run(console.run())
-print("node: enrolled")
+asyncio.run(console.run(settings.get("window_s")))
+print("node: served" if console.served else "node: nobody came")

@@ -14,6 +14,7 @@ _POLL_MS = const(20)
 _SILENCE_MS = const(200)  # a frame that rests for so long has broken off
 _LINGER_MS = const(500)  # after the enrolment: the last answer has yet to leave, or to be asked for again
 _READ_MAX = const(512)
+_OPEN_S = const(120)
 _CTRL_C = const(3)
 _COMMAND = const(3)  # Improv's packet type
 
@@ -29,6 +30,7 @@ class Console:
         self._session = session
         self._enrolment = enrolment
         self.improv = improv
+        self.served = False  # a session was opened
         self._frames = Frames()
         self._poller = select.poll()
         self._poller.register(sys.stdin, select.POLLIN)
@@ -54,12 +56,16 @@ class Console:
             data += one
         return data
 
-    async def run(self):
-        """Serve until the enrolment is done; Ctrl-C raises KeyboardInterrupt."""
+    async def run(self, window_s=None):
+        """Serve until the enrolment is done; Ctrl-C raises KeyboardInterrupt.
+
+        window_s: also end when no frame came for so long; while a session is open, for two minutes.
+        """
         if self.improv:
             micropython.kbd_intr(-1)
         try:
             silence = 0
+            idle = 0
             left = _LINGER_MS
             while left > 0:
                 data = self._read()
@@ -71,9 +77,12 @@ class Console:
                     silence += _POLL_MS
                     if silence == _SILENCE_MS:
                         found = self._frames.idle()
+                if found:
+                    idle = 0
                 for kind, content in found:
                     if kind == SESSION:
                         await serve(self._session, self._enrolment, content, self._send)
+                        self.served = self.served or self._session.is_open
                     elif kind == _COMMAND and self.improv:
                         await self.improv.command(content)
                 if self._frames.interrupted:
@@ -82,8 +91,11 @@ class Console:
                     self.improv.tick()
                 if not data:
                     await asyncio.sleep_ms(_POLL_MS)
+                    idle += _POLL_MS
                     if self._enrolment.done:
                         left -= _POLL_MS
+                    elif window_s is not None and idle >= 1000 * (_OPEN_S if self._session.is_open else window_s):
+                        break
         finally:
             if self.improv:
                 micropython.kbd_intr(_CTRL_C)

@@ -14,7 +14,7 @@ import hal
 from links.wifi import Wifi
 from node.clock import Uptime
 from node.console import Console
-from node.enrol import CONFIG, Enrolment, load_code
+from node.enrol import CONFIG, Enrolment, load_code, load_key
 from node.seal import Ccm
 from node.session import Session, Tries
 from quaver_wire.cose import node_id
@@ -97,13 +97,15 @@ class Ways:
 
 
 def build():
-    """The console of a blank node, and what starts the board anew: (console, restart)."""
+    """The console and what starts the board anew: (console, restart)."""
     port = hal.port(board)
     ways = Ways(port)
     tries = Tries(Uptime())
     enrolment = Enrolment(ways.about, _check, ways.join, ways.scan, ways.identify, tries)
     identity = node_id(bytes.fromhex(port.unique_id()))
-    session = Session(identity, load_code(), lambda key: Ccm(key, PLAIN_MAX), tries, False, ways.identify)
+    session = Session(
+        identity, load_code(), lambda key: Ccm(key, PLAIN_MAX), tries, load_key() is not None, ways.identify
+    )
     console = Console(session, enrolment)
     if _improv_wanted():
         from links.improv import Improv
@@ -114,14 +116,22 @@ def build():
     return console, port.reset
 
 
-def run():
-    """Serve until the node is enrolled, then reset the board."""
-    print("node: quaver {} on {}, blank".format(board.VERSION, board.NAME))
+def run(window_s=None):
+    """Serve until the node is enrolled, then reset the board.
+
+    window_s: of an enrolled node, after power-on: return when nobody asks for it within so many seconds. Before the
+    node is built, its whole heap is free for a session; whoever had one finds the node started anew.
+    """
+    if window_s is None:
+        print("node: quaver {} on {}, blank".format(board.VERSION, board.NAME))
     # Nothing here needs the heap in one piece, and X25519 makes a megabyte of numbers: seldom collected, it takes 1 s
+    before = gc.threshold()
     gc.threshold(-1)
     console, restart = build()
     try:
-        asyncio.run(console.run())
+        asyncio.run(console.run(window_s))
     finally:
         asyncio.new_event_loop()
-    restart()
+        gc.threshold(before)
+    if window_s is None or console.served:
+        restart()

@@ -124,6 +124,18 @@ def test_improv_and_a_session_share_the_console(node: Node) -> None:
         assert node.ended() != 0
 
 
+def test_a_window_ends_when_nobody_comes_and_stays_for_whoever_does(node: Node) -> None:
+    where = node.start(window_s=0.3)
+    with serial.serial_for_url(where, timeout=5) as port:
+        assert b"nobody came" in port.read_until(b"came")
+    assert node.ended() == 0
+    with SerialTransport(node.start(window_s=0.3)) as wire:
+        session = Session(wire, CODE, ID)
+        assert wire.receive(0.6) is None  # longer than the window
+        session.request("commit", {"check": stage(session)})
+    assert node.ended() == 0 and node.state() == "enrolled"
+
+
 def test_a_node_that_is_gone_is_one_line(node: Node) -> None:
     where = node.start()
     with SerialTransport(where) as wire:
