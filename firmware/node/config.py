@@ -41,7 +41,9 @@ _FIELDS = (
     ("alarm.hysteresis", float, 0.1, 0.0, 0.9),
     ("alarm.count", int, 2, 1, 15),
     ("alarm.of", int, 3, 1, 15),
-    ("outbox.length", int, 64, 4, 512),
+    ("outbox.length", int, 16, 4, 64),
+    ("outbox.flash_kb", int, 256, 32, 1024),
+    ("outbox.durable", bool, False, False, True),
     ("watchdog_s", int, 120, 0, 3600),
 )
 _SECTIONS = ("wifi", "broker", "machine", "vibration", "temperature", "energy", "alarm", "outbox")

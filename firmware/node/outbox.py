@@ -1,40 +1,167 @@
-"""What waits for the link: events before telemetry, oldest first, bounded; an entry leaves when it is acknowledged."""
+"""What waits for the link: RAM in front of the journal, events before telemetry, oldest first, bounded.
+
+Events are on flash before anybody can send them. Telemetry is held in RAM while the link is up, and on flash while it
+is down, when RAM is full, or always. When flash is full the oldest telemetry goes first, events last. An entry leaves
+when it is acknowledged, and every record that was given up is told in a `records_dropped` event.
+"""
 
 import asyncio
+import os
+
+from micropython import const
+
+from node.journal import BUFFER, SEGMENT, Entry, Log
+
+_NO_SPACE = const(28)
+_STAMP = const(64)  # records between two notes of how far RAM was emptied
+_RUNS = const(16)  # in one event
+_PAYLOAD_MAX = const(640)
 
 
 class Outbox:
-    """Holds at most `length` payloads. When full the oldest telemetry goes first, events last; `dropped` counts."""
+    """boot: this boot's number; path: the journal's folder; length: records held in RAM; limit: bytes on flash.
 
-    def __init__(self, length):
+    always: telemetry goes to flash at once, link or not. oldest_boot: the lowest boot of which something is left.
+    lost_from: boot, seq, boot, seq …: for each earlier boot whose losses are not yet told, the first record that may
+    have been in RAM alone; what came before it was acknowledged, given up and told, or is on flash. The first record
+    of this boot must be the event that tells oldest_boot and lost_from. report(name, subject=, value=, drops=) makes
+    an event; set it before the first record. failed: how often flash could not be written.
+    """
+
+    def __init__(self, boot, path="/journal", length=16, limit=262144, always=False):
+        self._boot = boot
         self._length = length
-        self._events = []
-        self._telemetry = []
-        self.dropped = 0
+        self._most = max(limit // SEGMENT, 4)
+        self._always = always
+        self._up = False
+        self._newest = -1
+        self._acknowledged = 0
+        self._telling = False
+        self._dropping = False
+        self.report = None
+        self.failed = 0
         self.filled = asyncio.Event()
+        try:
+            os.mkdir(path)
+        except OSError:
+            pass  # it is there; if it can't be made, the first write says so
+        buffer = bytearray(BUFFER)
+        self._events = Log(path + "/event", buffer)
+        self._telemetry = Log(path + "/telemetry", buffer)
+        self._logs = (self._events, self._telemetry)
+        self._begun = max(self._events.floor, self._telemetry.floor, (1, 0))
+        self.lost_from = []
+        for before in range(max(self._begun[0], boot - _RUNS), boot):
+            self.lost_from += (before, self._begun[1] if before == self._begun[0] else 0)
+        boots = [entry.boot for entry in (log.first() for log in self._logs) if entry]
+        self.oldest_boot = min(boots) if boots else boot
 
-    def put(self, leaf, payload):
-        """Queue `payload` (bytes) for the topic that ends in `leaf` ("telemetry" or "event")."""
-        if len(self._events) + len(self._telemetry) >= self._length:
-            (self._telemetry or self._events).pop(0)
-            self.dropped += 1
-        (self._events if leaf == "event" else self._telemetry).append((leaf, payload))
+    def put(self, leaf, seq, payload):
+        """Queue `payload` (at most 640 bytes) for the topic that ends in `leaf`; never raises for flash."""
+        if len(payload) > _PAYLOAD_MAX:
+            raise ValueError("a payload of {} bytes: at most {}".format(len(payload), _PAYLOAD_MAX))
+        log = self._telemetry if leaf == "telemetry" else self._events
+        log.ram.append(Entry(leaf, self._boot, seq, payload))
+        self._newest = max(self._newest, seq)
+        if log is self._events or self._always or not self._up or len(log.ram) > self._length:
+            self._keep(log)
+        while self._held() > 2 * self._length:  # flash does not take them
+            (self._telemetry if self._telemetry.ram else self._events).forget()
         self.filled.set()
 
     def first(self):
-        """The entry to send next, (leaf, payload), or None. It stays until `done`."""
-        if self._events:
-            return self._events[0]
-        if self._telemetry:
-            return self._telemetry[0]
-        self.filled.clear()
-        return None
+        """The entry to send next (entry.leaf, entry.payload), or None. It stays until `done`."""
+        for log in self._logs:
+            entry = log.first()
+            if log.torn and not entry:
+                log.bridge(self._boot, self._newest + 1)
+            if log.damaged and self.report:
+                size, log.damaged = log.damaged, 0
+                self.report("flash_failed", subject=log.name, value=float(size))
+            if log.gaps and self._up and self._held() < 2 * self._length:  # else to tell of one would cost another
+                self._tell(log)
+        entry = self._events.first() or self._telemetry.first()
+        if not entry:
+            self.filled.clear()
+        return entry
 
     def done(self, entry):
-        """Take `entry` out; it may have been dropped meanwhile."""
-        for queue in (self._events, self._telemetry):
-            if queue and queue[0] is entry:
-                queue.pop(0)
+        """Take `entry` out for good; it may have been given up meanwhile."""
+        log = self._telemetry if entry.leaf == "telemetry" else self._events
+        first = log.first()
+        if not first or first[1:3] != entry[1:3]:
+            return
+        try:
+            log.done(self._floor())
+            self._acknowledged += 1
+            if self._acknowledged % _STAMP == 0 and log is self._telemetry:
+                log.stamp(self._floor())
+        except OSError:
+            self.failed += 1
+
+    def link(self, up):
+        """Say whether the other side is there."""
+        self._up = up
+        if not up and len(self._telemetry.ram) > self._telemetry.staged:
+            self._keep(self._telemetry)
 
     def __len__(self):
-        return len(self._events) + len(self._telemetry)
+        return sum(log.count + len(log.ram) for log in self._logs)
+
+    def _held(self):
+        return len(self._events.ram) + len(self._telemetry.ram)
+
+    def _floor(self, keeping=None):
+        """(boot, seq) of the first record that is in RAM alone, once `keeping` has been written."""
+        events, telemetry = self._logs
+        if self._newest < 0 or (events is not keeping and len(events.ram) > events.staged):
+            return self._begun  # nothing has yet told, on flash, of what the boots before this one lost
+        if telemetry is not keeping and len(telemetry.ram) > telemetry.staged:
+            return self._boot, telemetry.ram[telemetry.staged].seq
+        return self._boot, self._newest + 1
+
+    def _keep(self, log):
+        """Put what `log` has in RAM on flash, and make room where there is none."""
+        while True:
+            try:
+                log.keep(self._floor(log))
+                break
+            except OSError as error:
+                self.failed += 1
+                if error.args[0] != _NO_SPACE or not self._drop(log):
+                    return
+        while self._events.segments() + self._telemetry.segments() > self._most and self._drop(log):
+            pass
+
+    def _drop(self, log):
+        """Give up the oldest segment: of telemetry, or if there is none of `log`. False when there is none."""
+        victim = self._telemetry if self._telemetry.segments() else log
+        if self._dropping or not victim.segments():
+            return False
+        self._dropping = True
+        victim.give_up()
+        while len(victim.gaps) > 3 * _RUNS and self.report and not self._telling:
+            self._tell(victim)  # more than its state holds: an event on flash before what it tells of is gone
+        try:
+            victim.drop(self._floor())
+            return True
+        except OSError:
+            self.failed += 1
+            return False
+        finally:
+            self._dropping = False
+
+    def _tell(self, log):
+        """Make the oldest gaps of `log` an event."""
+        if not self.report or self._telling:
+            return
+        self._telling = True
+        log.told = min(len(log.gaps), 3 * _RUNS)
+        self.report("records_dropped", drops=log.gaps[: log.told])
+        del log.gaps[: log.told]
+        log.told = 0
+        self._telling = False
+        try:
+            log.stamp(self._floor())
+        except OSError:
+            self.failed += 1

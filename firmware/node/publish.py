@@ -40,10 +40,12 @@ class Publish:
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
             self._progress("publish")
             print("node: online")
+            self._outbox.link(True)
             while True:
                 await self._send()
                 self._progress("publish")
         finally:
+            self._outbox.link(False)
             self._mqtt.down()
 
     async def _send(self):
@@ -57,6 +59,5 @@ class Publish:
                 pass
             self._mqtt.idle()
             return
-        leaf, payload = entry
-        await self._mqtt.publish(self._root + leaf, payload, _ACK_LIMIT_MS)
+        await self._mqtt.publish(self._root + entry.leaf, entry.payload, _ACK_LIMIT_MS)
         outbox.done(entry)

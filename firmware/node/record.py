@@ -26,8 +26,8 @@ class Recorder:
         values["boot"] = self._boot
         values["seq"] = self._seq
         values["uptime_ms"] = self._uptime.ms()
-        self._seq += 1
         end = cbor.encode(self._buffer, values)
+        self._seq += 1  # not before: a number that no record has is a gap that nothing explains
         return bytes(memoryview(self._buffer)[:end])
 
     def introduce(self, firmware, board, interval_s):
@@ -41,24 +41,19 @@ class Recorder:
         return self.encode("status", values)
 
     def telemetry(self, values):
-        self._outbox.put("telemetry", self.encode("telemetry", values))
+        seq = self._seq
+        self._outbox.put("telemetry", seq, self.encode("telemetry", values))
 
-    def event(self, name, subject="", level=None, value=None, limit=None, text=None):
-        """Queue the event that quaver_wire.fields.EVENTS calls `name`."""
-        self._outbox.put(
-            "event",
-            self.encode(
-                "event",
-                {
-                    "code": EVENTS.index(name),
-                    "event_level": level,
-                    "subject": subject,
-                    "value": value,
-                    "limit": limit,
-                    "text": text,
-                },
-            ),
-        )
+    def event(self, name, subject="", **values):
+        """Queue the event that quaver_wire.fields.EVENTS calls `name`.
+
+        values: level (of "level"), value, limit, text, drops, oldest_boot, lost_from.
+        """
+        seq = self._seq
+        values["code"] = EVENTS.index(name)
+        values["subject"] = subject
+        values["event_level"] = values.pop("level", None)
+        self._outbox.put("event", seq, self.encode("event", values))
 
     def death(self, task, error):
         """Tell of a task that the supervisor is about to restart.

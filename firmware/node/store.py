@@ -1,6 +1,7 @@
 """Small values that must survive a power cut: written aside, then renamed over the old one."""
 
 import os
+from binascii import crc32
 
 
 def replace(path, data):
@@ -11,15 +12,38 @@ def replace(path, data):
     os.rename(aside, path)
 
 
-def next_boot(path="/boot.count"):
-    """Count this boot on flash and return its number, 1 for the first; 0 when flash can't be written."""
+def _count(path):
     try:
-        with open(path) as file:
-            count = int(file.read(12))
+        with open(path, "rb") as file:
+            count, _, check = file.read(24).partition(b" ")
+        if crc32(count) == int(check):
+            return int(count)
     except (OSError, ValueError):
-        count = 0
+        pass
+    return None
+
+
+def next_boot(path="/boot"):
+    """Count this boot on flash and return its number, 1 for the first.
+
+    The number is part of every nonce: none may come twice. So it stands in two files in turn; where one is spoiled
+    the count leaps over what it may have said. 0: flash can't be written, or both are spoiled, and nothing may be
+    sealed.
+    """
+    paths = (path + ".0", path + ".1")
+    counts = [_count(paths[0]), _count(paths[1])]
     try:
-        replace(path, str(count + 1).encode())
+        if counts == [None, None]:
+            folder, _, name = path.rpartition("/")
+            if any(file in (name + ".0", name + ".1") for file in os.listdir(folder or "/")):
+                return 0
+            replace(paths[0], b"0 %d" % crc32(b"0"))
+            counts = [0, 0]
+        leap = 1 + (None in counts)
+        counts = [-1 if count is None else count for count in counts]
+        count = max(counts) + leap
+        digits = str(count).encode()
+        replace(paths[1 - counts.index(max(counts))], b"%s %d" % (digits, crc32(digits)))
     except OSError:
         return 0
-    return count + 1
+    return count

@@ -1,6 +1,7 @@
 """Measuring and publishing with parts that fail, on the real MicroPython in virtual time."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from quaver_wire.fields import EVENTS, QUALITY
@@ -153,7 +154,7 @@ class Recorder:
     def status(self, state):
         return b"on"
 
-outbox = Outbox(16)
+outbox = Outbox(1, argument)
 def run(broker, seconds):
     deaths = []
     publishing = Publish(Wifi(), broker, outbox, "s/a/l/m/n/", Recorder(), asyncio.Lock(), lambda name: None)
@@ -168,16 +169,18 @@ def run(broker, seconds):
 """
 
 
-def test_what_a_broken_session_did_not_acknowledge_is_sent_in_the_next(micropython: Callable[..., Any]) -> None:
+def test_what_a_broken_session_did_not_acknowledge_is_sent_in_the_next(
+    micropython: Callable[..., Any], tmp_path: Path
+) -> None:
     code = """
 for n in range(3):
-    outbox.put("telemetry", b"t%d" % n)
-outbox.put("event", b"alarm")
+    outbox.put("telemetry", n, b"t%d" % n)
+outbox.put("event", 3, b"alarm")
 broker = Broker({2, 5})     # the alarm's first try, and one telemetry
 deaths = run(broker, 20)
 print(json.dumps([broker.got, broker.sessions, deaths]))
 """
-    got, sessions, deaths = micropython(PUBLISH + code, virtual_time=True)
+    got, sessions, deaths = micropython(PUBLISH + code, argument=str(tmp_path / "journal"), virtual_time=True)
     status = ["s/a/l/m/n/status", "on", True]
     assert got == [
         status,

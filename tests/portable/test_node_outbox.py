@@ -1,53 +1,65 @@
-"""The outbox: bounded, events first, and an entry leaves only when it was acknowledged."""
+"""The outbox: events first, each entry until it is acknowledged, RAM bounded; over a folder of this machine."""
+
+from pathlib import Path
+
+import pytest
 
 from node.outbox import Outbox
 
 
-def drain(outbox: Outbox) -> list[bytes]:
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    outbox = Outbox(1, str(tmp_path / "journal"))
+    outbox.link(True)
+    return outbox
+
+
+def drain(outbox: Outbox) -> list[tuple[str, int]]:
     sent = []
     while entry := outbox.first():
-        sent.append(entry[1])
+        sent.append((entry.leaf, entry.seq))
         outbox.done(entry)
     return sent
 
 
-def test_events_go_before_telemetry_and_each_in_order() -> None:
-    outbox = Outbox(8)
-    for leaf, payload in (("telemetry", b"t1"), ("event", b"e1"), ("telemetry", b"t2"), ("event", b"e2")):
-        outbox.put(leaf, payload)
-    assert drain(outbox) == [b"e1", b"e2", b"t1", b"t2"]
+def test_events_go_before_telemetry_and_each_in_order(outbox: Outbox) -> None:
+    for seq, leaf in enumerate(("telemetry", "event", "telemetry", "answer", "event")):
+        outbox.put(leaf, seq, b"sealed")
+    assert len(outbox) == 5
+    assert drain(outbox) == [("event", 1), ("answer", 3), ("event", 4), ("telemetry", 0), ("telemetry", 2)]
+    assert len(outbox) == 0
 
 
-def test_what_was_not_acknowledged_is_sent_again() -> None:
-    outbox = Outbox(8)
-    outbox.put("event", b"e1")
-    assert outbox.first() is outbox.first()
-    assert len(outbox) == 1
+def test_what_was_not_acknowledged_is_sent_again_with_the_same_bytes(outbox: Outbox) -> None:
+    outbox.put("event", 0, b"sealed")
+    first = outbox.first()
+    assert first is not None
+    assert (first.leaf, first.payload) == ("event", b"sealed")
+    assert outbox.first() == first
 
 
-def test_when_full_the_oldest_telemetry_goes_and_events_stay() -> None:
-    outbox = Outbox(4)
-    outbox.put("event", b"e1")
-    for n in range(5):
-        outbox.put("telemetry", b"t%d" % n)
-    outbox.put("event", b"e2")
-    assert outbox.dropped == 3
-    assert drain(outbox) == [b"e1", b"e2", b"t3", b"t4"]
-
-
-def test_events_alone_are_bounded_too() -> None:
-    outbox = Outbox(4)
-    for n in range(6):
-        outbox.put("event", b"e%d" % n)
-    assert drain(outbox) == [b"e2", b"e3", b"e4", b"e5"]
-
-
-def test_an_entry_that_was_dropped_while_it_was_sent_is_not_taken_twice() -> None:
-    outbox = Outbox(4)
-    for n in range(4):
-        outbox.put("telemetry", b"t%d" % n)
+def test_an_entry_is_done_even_when_it_moved_to_flash_while_it_was_sent(outbox: Outbox) -> None:
+    outbox.put("telemetry", 0, b"t0")
     sending = outbox.first()
-    outbox.put("telemetry", b"t4")
+    for seq in range(1, 40):
+        outbox.put("telemetry", seq, b"t")
     assert sending is not None
     outbox.done(sending)
-    assert drain(outbox) == [b"t1", b"t2", b"t3", b"t4"]
+    assert drain(outbox) == [("telemetry", seq) for seq in range(1, 40)]
+
+
+def test_an_entry_that_an_alarm_overtook_is_done_and_the_alarm_stays(outbox: Outbox) -> None:
+    outbox.put("telemetry", 0, b"t0")
+    sending = outbox.first()
+    outbox.put("event", 1, b"alarm")
+    assert sending is not None
+    outbox.done(sending)
+    outbox.done(sending)
+    assert drain(outbox) == [("event", 1)]
+
+
+def test_whoever_waits_is_woken_by_the_next_entry(outbox: Outbox) -> None:
+    assert outbox.first() is None
+    assert not outbox.filled.is_set()
+    outbox.put("telemetry", 0, b"t0")
+    assert outbox.filled.is_set()

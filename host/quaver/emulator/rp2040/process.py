@@ -111,6 +111,9 @@ class Child:
             raise BoardError(f"{len(data)} bytes at {address:#x} are not in the RAM: take an address of the guest's")
         memory[at : at + len(data)] = data
 
+    def _do_cut(self, operation: int, torn: bool) -> None:
+        self.machine.power.arm(operation, torn)
+
     def _do_sensor(self, name: str, changes: dict[str, object]) -> None:
         model = self.machine.rig.get(name)
         if model is None:

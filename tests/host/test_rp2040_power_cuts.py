@@ -1,0 +1,91 @@
+"""An emulated Pico W loses its power at flash operations, clean and torn: its journal keeps every promise it gave."""
+
+import time
+
+from quaver.build import firmware_files
+from quaver.emulator.board import Setup
+from quaver.emulator.rp2040 import Rp2040Board
+
+# A node's writes, told on the console before and after each; a sleep takes a line out of the chip before the next one.
+MAIN = b"""
+import time
+from node import store
+from node.outbox import Outbox
+
+def say(*words):
+    print("J", *words)
+    time.sleep_ms(3)
+
+def payload(boot, seq):
+    return b"%d %d " % (boot, seq) + bytes([seq & 255]) * (50 + 30 * (seq % 4))
+
+def send(most):
+    while most:
+        most -= 1
+        entry = outbox.first()
+        if not entry:
+            return
+        say("sending", entry.boot, entry.seq, int(entry.payload == payload(entry.boot, entry.seq)))
+        outbox.done(entry)
+        say("done", entry.boot, entry.seq)
+
+time.sleep(2)
+boot = store.next_boot()
+outbox = Outbox(boot)
+say("boot", boot)
+time.sleep(1)
+seq = 0
+for cycle in range(3):
+    for n in range(4):
+        outbox.put("event" if n == 2 else "telemetry", seq, payload(boot, seq))
+        say("kept", boot, seq)
+        seq += 1
+    send(3)
+send(1000)
+say("end", boot)
+"""
+CUTS = ((1, True), (4, False), (13, True), (26, True))
+
+
+def _lines(board: Rp2040Board, seen: int) -> list[list[str]]:
+    """What the guest has said, whole lines, once there is more than `seen`."""
+    deadline = time.monotonic() + 60
+    while True:
+        text = board.console().decode(errors="replace").replace("\r", "")
+        lines = [line.split()[1:] for line in text.split("\n")[:-1] if line.startswith("J ")]
+        if len(lines) > seen:
+            return lines
+        assert time.monotonic() < deadline, text[-1000:]
+        assert board.alive() is None
+        time.sleep(0.01)  # a poll, bounded by the deadline; the console has no event to wait for
+
+
+def test_cuts_at_flash_operations_break_no_promise() -> None:
+    files = {**firmware_files("pico_w"), "main.py": MAIN}
+    with Rp2040Board(Setup(files=files)) as board:
+        cuts = list(CUTS)
+        boots = 0
+        lines: list[list[str]] = []
+        while not lines or lines[-1][0] != "end":
+            lines = _lines(board, len(lines))
+            started = sum(line[0] == "boot" for line in lines)
+            if started > boots:
+                boots = started
+                if cuts:
+                    board.cut_power(*cuts.pop(0))
+    kept, sent, done = set(), set(), set()
+    numbers = [int(line[1]) for line in lines if line[0] == "boot"]
+    assert len(numbers) == len(CUTS) + 1
+    assert numbers == sorted(set(numbers))
+    for word, *rest in lines:
+        key = tuple(map(int, rest[:2]))
+        if word == "kept":
+            kept.add(key)
+        elif word == "sending":
+            assert rest[2] == "1", f"{key} is altered"
+            assert key not in done, f"{key} came back"
+            sent.add(key)
+        elif word == "done":
+            done.add(key)
+    assert kept <= sent
+    assert len(kept) > 20
