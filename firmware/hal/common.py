@@ -75,6 +75,10 @@ class Hal:
         """The chip's own id as hexadecimal text."""
         return "".join("{:02x}".format(b) for b in machine.unique_id())
 
+    def reset(self):
+        """Start the chip anew; does not return."""
+        machine.reset()
+
     def reset_cause(self):
         """Why the chip started, as the name of machine's constant."""
         cause = machine.reset_cause()

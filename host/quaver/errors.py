@@ -53,3 +53,15 @@ class StoreError(QuaverError):
     """A store of records that can't be opened, is in use, or can't be written; nothing of it is half-written."""
 
     exit_code = 13
+
+
+class SessionError(QuaverError):
+    """A provisioning session that can't be had or broke: no answer, a wrong code, a request that was refused."""
+
+    exit_code = 14
+
+
+class InventoryError(QuaverError):
+    """An inventory or a list of nodes that can't be read, written or believed: names the file, the row, the column."""
+
+    exit_code = 15
