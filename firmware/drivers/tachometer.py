@@ -1,6 +1,7 @@
 """A tachometer: a sensor that gives one or more pulses a turn, on a pin that interrupts.
 
-The handler runs as a hard interrupt, also while the capture owns the processor: it allocates nothing.
+The handler runs as a hard interrupt, also while the capture owns the processor: it allocates nothing. Between
+measurements the pin is not listened to: a wheel of a hundred teeth would take the processor for nothing.
 """
 
 import time
@@ -10,39 +11,66 @@ _UNEVEN = 4  # a pulse that was missed or doubled makes an interval twice or hal
 
 
 class Tachometer:
-    """attach(handler): has handler(pin) called at each rising edge; pulses: how many make a turn."""
+    """attach(handler): has handler(pin) called at each rising edge, returns the machine's interrupt object.
+
+    pulses: how many make a turn.
+    """
 
     def __init__(self, attach, pulses):
         self._pulses = pulses
+        self._forget()
+        self._interrupt = attach(self._edge)
+        self._rising = self._interrupt.trigger()
+        self._interrupt.trigger(0)
+
+    def _forget(self):
         self._intervals = -1
-        self._first = 0
-        self._last = 0
-        self._shortest = 0
+        self._marks = 0  # left to the end of this turn
+        self._began = self._first = self._last = self._turned = time.ticks_us()
+        self._turns = 0
+        self._shortest = 0x3FFFFFFF
         self._longest = 0
-        attach(self._edge)
 
     def _edge(self, pin):
         now = time.ticks_us()
         if self._intervals < 0:
             self._first = now
+            self._marks = self._pulses
         else:
             interval = time.ticks_diff(now, self._last)
             if interval < self._shortest:
                 self._shortest = interval
             if interval > self._longest:
                 self._longest = interval
+            self._marks -= 1
+            if self._marks == 0:
+                self._marks = self._pulses
+                self._turns += 1
+                self._turned = now
         self._last = now
         self._intervals += 1
 
     def begin(self):
-        """Forget the edges so far."""
-        self._shortest = 0x3FFFFFFF
-        self._longest = 0
-        self._intervals = -1
+        """Listen from now on; the edges so far are forgotten."""
+        self._forget()
+        self._interrupt.trigger(self._rising)
+        self._began = time.ticks_us()  # to listen takes longer than a pulse of a fast wheel
 
     def turns_hz(self):
-        """Turns a second since begin(), or None: too few edges, or too uneven ones to be a shaft's."""
-        intervals = self._intervals
-        if intervals < _FEWEST or self._longest * _UNEVEN > self._shortest * (_UNEVEN + 2):
+        """Turns a second since begin(), or None: too few edges, or too uneven ones to be a shaft's. Stops listening.
+
+        The silence before the first edge and after the last one counts as an interval that is not over: a pickup
+        that was torn off half-way, and a shaft that stopped, have no speed.
+        """
+        now = time.ticks_us()
+        self._interrupt.trigger(0)  # before all reads: an edge between two of them would be half counted
+        silence = max(
+            self._longest,
+            time.ticks_diff(self._first, self._began),
+            time.ticks_diff(now, self._last),
+        )
+        if self._intervals < _FEWEST or silence * _UNEVEN > self._shortest * (_UNEVEN + 2):
             return None
-        return intervals * 1e6 / self._pulses / time.ticks_diff(self._last, self._first)
+        if self._turns:  # whole ones: how even the marks stand on the shaft is then of no matter
+            return self._turns * 1e6 / time.ticks_diff(self._turned, self._first)
+        return self._intervals * 1e6 / self._pulses / time.ticks_diff(self._last, self._first)

@@ -11,7 +11,7 @@ def taper(r0, r1, r2, r3):
     """taper.taper, in two rounds of as many pairs: up to a quarter of the window, and on to its middle.
 
     r0, r8: the two samples. r1, r9: their places in out. r2: the sine. r3: the window. r10: mean. r11: half.
-    r12: shift. r14: bytes between samples. On the stack: the table, bytes to the first value in it, bytes between values.
+    r12: shift. r14: bytes between samples. On the stack: the table, bytes to its first value, and from one to the next.
     """
     mov(r4, r8)
     mov(r5, r9)

@@ -49,8 +49,11 @@ class Hal:
         return machine.Pin(pin, machine.Pin.OUT, value=value)
 
     def on_rising(self, pin, handler):
-        """Have handler(pin) called at each rising edge of a GPIO, at once."""
-        machine.Pin(pin, machine.Pin.IN).irq(handler, machine.Pin.IRQ_RISING, hard=True)
+        """Have handler(pin) called at each rising edge of a GPIO, at once; returns the pin's interrupt.
+
+        Pulled up: most pickups can only pull down, and on a broken wire there must be no mains hum to count.
+        """
+        return machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP).irq(handler, machine.Pin.IRQ_RISING, hard=True)
 
     def radio(self):
         """The Wi-Fi station interface."""

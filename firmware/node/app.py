@@ -100,7 +100,7 @@ def _tachometer(port, machine):
     from drivers.tachometer import Tachometer
 
     def attach(handler):
-        port.on_rising(machine["tachometer_pin"], handler)
+        return port.on_rising(machine["tachometer_pin"], handler)
 
     return Tachometer(attach, machine["tachometer_pulses"])
 
@@ -173,10 +173,10 @@ def build():
     recorder = Recorder(config["node"], boot, Uptime(), outbox)
     outbox.report = recorder.event
     recorder.introduce(VERSION, board.NAME, config["interval_s"])
-    recorder.event("boot", text=port.reset_cause())
-    sensors = _sensors(
-        port, config, recorder, quiet, problems
-    )  # early, while the heap has room for buffers in one piece
+    told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
+    recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
+    # early, while the heap has room for buffers in one piece
+    sensors = _sensors(port, config, recorder, quiet, problems)
     for problem in problems:
         print("node: config:", problem)
         recorder.event("config_invalid", text=problem)

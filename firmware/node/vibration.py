@@ -40,8 +40,10 @@ class Vibration:
             for _ in range(2):
                 if tachometer:
                     tachometer.begin()
-                capture.run()
-                speed_hz = tachometer.turns_hz() if tachometer else None
+                try:
+                    capture.run()
+                finally:
+                    speed_hz = tachometer.turns_hz() if tachometer else None
                 if not capture.dropped:
                     break  # else once more: the radio's driver may have held the processor; rarely twice running
         sensor = capture.sensor

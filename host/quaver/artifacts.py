@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -125,12 +126,17 @@ def is_cached(artifact: Artifact) -> bool:
         return False
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path` so that a reader, or a cut, never sees half of it. Raises OSError."""
+def write_atomically(path: Path, data: bytes, private: bool = False) -> None:
+    """Put `data` at `path` so that a reader, or a cut, never sees half of it; private: for its owner's eyes alone.
+
+    Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        part.write_bytes(data)
+        part.unlink(missing_ok=True)  # of a process that was killed here with the same numbers
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666), "wb") as file:
+            file.write(data)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

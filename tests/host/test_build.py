@@ -160,7 +160,8 @@ def test_scripts_stay_source_and_the_config_is_json(sources):
     assert files["config.json"] == b'{"site":"W\\u00fcrzburg","interval_s":1}'
     assert "config.json" not in firmware_files("unix")
     compiled = {path for path in files if path.endswith(".mpy")}
-    assert set(files) - compiled == {"boot.py", "main.py", "config.json"}
+    assert set(files) - compiled == {"boot.py", "main.py", "config.json", "firmware.txt"}
+    assert files["firmware.txt"].decode().split() == sorted(compiled | {"boot.py", "main.py"})
     assert {"board.mpy", "dsp/fft.mpy", "quaver_wire/__init__.mpy", "lib/umqtt/simple2.mpy"} <= compiled
 
 

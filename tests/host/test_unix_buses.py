@@ -1,5 +1,6 @@
 """The unix board's hardware: buses, pins and network as the firmware meets them."""
 
+import ast
 import itertools
 import socket
 import threading
@@ -402,3 +403,97 @@ def test_a_message_from_outside_ends_a_long_wait_in_real_time():
             "  w.close()\nasyncio.run(main())"
         )
     assert text == "b'now\\n'\nTrue\n"
+
+
+COUNTING = """
+import machine, time
+pin = machine.Pin(15, machine.Pin.IN)
+times = []
+pin.irq(lambda p: times.append(time.ticks_us()), machine.Pin.IRQ_RISING)
+"""
+
+
+@pytest.fixture
+def tachometer():
+    from quaver.emulator.sensors.tachometer import Tachometer
+
+    return Tachometer(6000)  # an edge every 10 ms
+
+
+@pytest.fixture
+def pin_board(tachometer):
+    with open_board("unix:", Setup(rig=(Attached("tachometer", "gpio", 15, tachometer),))) as board:
+        yield board
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "time.sleep_ms(100)",
+        "for _ in range(1000): time.sleep_us(100)",
+        "end = time.ticks_add(time.ticks_us(), 100_000)\nwhile time.ticks_diff(end, time.ticks_us()) > 0: pass",
+        "import asyncio\nasync def doze(): await asyncio.sleep_ms(100)\nasyncio.run(doze())",
+        "import machine\nspi = machine.SPI(0, 8_000, sck=machine.Pin(18))\nspi.write(bytes(100))",
+    ],
+    ids=["sleeps", "sleeps briefly", "polls the time", "awaits", "transfers"],
+)
+def test_a_pin_interrupts_at_the_time_of_its_edge_whatever_the_board_does(pin_board, wait):
+    text = pin_board.exec(f"{COUNTING}{wait}\npin.irq(None)\ntime.sleep_ms(30)\nprint(times)")
+    times = ast.literal_eval(text)
+    assert len(times) == 10
+    assert all(abs(b - a - 10_000) <= 2 for a, b in itertools.pairwise(times))
+
+
+def test_time_does_not_run_back_for_an_interrupt(pin_board):
+    text = pin_board.exec(
+        "import machine, time\nseen = []\n"
+        "machine.Pin(15).irq(lambda p: seen.append(time.ticks_us()), machine.Pin.IRQ_RISING)\n"
+        "for _ in range(20):\n    seen.append(time.ticks_us()); time.sleep_ms(7); seen.append(time.ticks_us())\n"
+        "print(seen)"
+    )
+    seen = ast.literal_eval(text)
+    assert len(seen) == 54 and seen == sorted(seen)
+
+
+def test_in_real_time_a_pin_interrupts_too(tachometer):
+    parts = (Attached("tachometer", "gpio", 15, tachometer),)
+    with open_board("unix:", Setup(rig=parts, real_time=True)) as board:
+        times = ast.literal_eval(board.exec(f"{COUNTING}time.sleep_ms(100)\npin.irq(None)\nprint(times)"))
+    assert len(times) in (9, 10, 11)
+    assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(10_000, rel=0.05)
+
+
+def test_falling_edges_and_the_level(pin_board):
+    text = pin_board.exec(
+        "import machine, time\npin = machine.Pin(15, machine.Pin.IN)\nlevels = []\n"
+        "def note(p): levels.append((time.ticks_us(), p()))\n"
+        "pin.irq(note, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING)\ntime.sleep_ms(52)\nprint(levels)"
+    )
+    levels = ast.literal_eval(text)
+    assert len(levels) in (10, 11)
+    assert all(a[1] != b[1] and abs(b[0] - a[0] - 5_000) <= 2 for a, b in itertools.pairwise(levels))
+
+
+def test_a_hard_handler_that_allocates_is_told_and_ends(pin_board):
+    text = pin_board.exec(
+        "import machine, time\nkept = []\n"
+        "machine.Pin(15).irq(lambda p: kept.append(bytearray(99)), machine.Pin.IRQ_RISING, hard=True)\n"
+        "time.sleep_ms(50)\nprint(len(kept))"
+    )
+    assert text.count("MemoryError") == 1
+    assert text.split()[-1] == "0"
+
+
+def test_a_change_of_the_model_shows_within_a_moment(pin_board, tachometer):
+    pin_board.exec(COUNTING + "time.sleep_ms(50)")
+    pin_board.set_sensor("tachometer", fault="absent")
+    pin_board.exec("time.sleep_ms(100); times.clear(); time.sleep_ms(200)")
+    assert pin_board.exec("print(len(times))").strip() == "0"
+    pin_board.set_sensor("tachometer", fault=None, rpm=12000)
+    pin_board.exec("time.sleep_ms(100); times.clear(); time.sleep_ms(200)")
+    assert int(pin_board.exec("print(len(times))")) == 40
+
+
+def test_what_does_not_drive_a_pin_is_refused():
+    with pytest.raises(BoardError, match="can't be put on gpio"):
+        open_board("unix:", Setup(rig=(Attached("echo", "gpio", 15, Echo()),)))

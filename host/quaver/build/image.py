@@ -5,7 +5,8 @@ The same files give the same bytes: names are sorted, and no times are stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from quaver.boards import BoardSpec
@@ -62,29 +63,53 @@ def board_image(board: BoardSpec, files: Mapping[str, bytes]) -> bytes:
 
 def read_littlefs(image: bytes, block_size: int = 4096) -> dict[str, bytes]:
     """All files of a littlefs image, path -> bytes. Raises BuildError when it holds no file system."""
+    return read_littlefs_blocks(
+        lambda block: image[block * block_size : (block + 1) * block_size], len(image) // block_size, block_size
+    )
+
+
+def read_littlefs_blocks(read: Callable[[int], bytes], count: int, block_size: int = 4096) -> dict[str, bytes]:
+    """All files of a littlefs of `count` blocks, of which `read` gives the one asked for; each is asked for once.
+
+    Raises BuildError when it holds no file system, and what `read` raises.
+    """
     from littlefs import LittleFS, LittleFSError, UserContext
 
+    kept = functools.cache(read)
+    failures: list[Exception] = []
+
+    class Context(UserContext):
+        def read(self, _config: object, block: int, offset: int, size: int) -> bytearray:
+            try:
+                return bytearray(kept(block)[offset : offset + size])
+            except Exception as error:  # which can't pass through the C library
+                failures.append(error)
+                return bytearray(size)
+
+    files: dict[str, bytes] = {}
     try:
-        context = UserContext(buffsize=len(image))
-        context.buffer = bytearray(image)
         system = LittleFS(
-            context=context,
+            context=Context(0),
             mount=False,
             block_size=block_size,
-            block_count=len(image) // block_size,
+            block_count=count,
             read_size=_PROGRAM_SIZE,
             prog_size=_PROGRAM_SIZE,
             cache_size=_PROGRAM_SIZE,
         )
         system.mount()
-        files: dict[str, bytes] = {}
         for folder, _, names in system.walk("/"):
             for name in names:
                 path = str(PurePosixPath(folder, name))
                 with system.open(path, "rb") as file:
                     files[path.lstrip("/")] = file.read()
+                if failures:
+                    break
     except LittleFSError as error:
-        raise BuildError(f"{len(image)} bytes are no littlefs image ({error})") from error
+        if not failures:
+            raise BuildError(f"{count * block_size} bytes are no littlefs image ({error})") from error
+    if failures:
+        raise failures[0]
     return files
 
 

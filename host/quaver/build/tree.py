@@ -18,12 +18,15 @@ _SCRIPTS = ("boot.py", "main.py")
 _HAL = {"rp2040": "rp2", "esp32": "esp32", "esp32s3": "esp32", "esp32c3": "esp32", "unix": "unix"}
 _THUMB = ("_asm.py", "_thumb.py")
 
+LISTING = "firmware.txt"
+"""On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""
+
 
 def firmware_files(board: str, config: Mapping[str, object] | None = None) -> dict[str, bytes]:
     """The files of a node's flash, path -> bytes: what `littlefs_image` and `Setup.files` take.
 
     boot.py and main.py stay source; all of firmware/, quaver_wire, umqtt (under lib/) and the rendered board are
-    .mpy for the board's architecture. config becomes config.json; None leaves it out.
+    .mpy for the board's architecture; LISTING names them. config becomes config.json; None leaves it out.
     Raises BoardFileError, BuildError (a mistake in a source, too big for the board), ArtifactError.
     """
     spec = load_board(board)
@@ -33,9 +36,10 @@ def firmware_files(board: str, config: Mapping[str, object] | None = None) -> di
             files[path] = source
         else:
             files[path.removesuffix(".py") + ".mpy"] = _compile(source, path, spec.arch)
+    files[LISTING] = "".join(f"{path}\n" for path in sorted(files)).encode()
     if config is not None:
         files["config.json"] = json.dumps(config, separators=(",", ":")).encode()
-    _check_budget(spec, files)
+    check_budget(spec, files)
     return files
 
 
@@ -81,7 +85,7 @@ def _umqtt() -> Iterator[tuple[str, bytes]]:
                 yield f"lib/{inside}", found.read()
 
 
-def _check_budget(spec: BoardSpec, files: Mapping[str, bytes]) -> None:
+def check_budget(spec: BoardSpec, files: Mapping[str, bytes]) -> None:
     """Refuse firmware that leaves too little of the file system to the node's own data."""
     block = spec.flash.block_size
     folders = {path.rpartition("/")[0] for path in files}

@@ -24,14 +24,21 @@ _WRITE_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 COMMANDS = {
     "analyze": "Run the device's own analysis over recordings and print features and verdicts.",
     "bench": "Measure what the parts of Quaver cost, and compare it with what they may.",
+    "build": "Build one file to flash: the official MicroPython image and the firmware.",
     "boards": "List the boards that Quaver knows.",
+    "console": "Talk to a board: what it prints, and its prompt after Ctrl-C. Ctrl-] leaves.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
+    "doctor": "Walk from the cable to the broker and name the first thing that is wrong with a board.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
     "ingest": "Open, verify, date and store what nodes publish at a broker.",
     "keys": "Create and list the device keys that seal what nodes send.",
     "ledger": "Show, node by node, that no record is missing, or which are.",
+    "files": "List, read and write files on a board.",
+    "flash": "Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.",
     "monitor": "Watch what nodes publish at a broker: features, levels, alarms.",
     "recordings": "Fetch and list recordings of real machines.",
+    "reset": "Restart a board and the firmware on it.",
+    "sync": "Bring the firmware on a board that runs MicroPython up to date.",
 }
 
 

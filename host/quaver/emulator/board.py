@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -21,6 +22,7 @@ class Setup:
     """What an emulated board is started with.
 
     files: its flash file system, path -> bytes ("main.py", "dsp/fft.mpy"); empty is a blank file system.
+    image: rp2040 alone: the UF2 that its flash holds, as `quaver build` makes it, in place of official image and files.
     rig: the sensors on its buses.
     broker_port: the TCP port on the host's loopback that the board reaches as (`Board.host_address`, 1883).
     real_time: pace virtual time to the wall clock; otherwise as fast as it can.
@@ -28,6 +30,7 @@ class Setup:
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     rig: tuple[Attached, ...] = ()
+    image: Path | None = None
     broker_port: int | None = None
     real_time: bool = False
 

@@ -52,15 +52,28 @@ class UartModel(Protocol):
         ...
 
 
-Model = SpiModel | I2cModel | UartModel
+@runtime_checkable
+class GpioModel(Protocol):
+    """A device that drives one GPIO of the board."""
+
+    def gpio_level(self, now: int) -> bool:
+        """The line's level."""
+        ...
+
+    def gpio_next(self, now: int) -> int:
+        """When to look at the level next, after `now`: it is the same until then, and may be so afterwards."""
+        ...
+
+
+Model = SpiModel | I2cModel | UartModel | GpioModel
 
 
 @dataclass
 class Attached:
     """One model on one place of one bus.
 
-    bus: "spi0", "i2c0", "uart1" as the board file names them; select: the chip-select GPIO of an SPI device,
-    the 7-bit address of an I2C one, 0 on a UART.
+    bus: "spi0", "i2c0", "uart1" as the board file names them, or "gpio"; select: the chip-select GPIO of an SPI
+    device, the 7-bit address of an I2C one, 0 on a UART, the GPIO that a device on "gpio" drives.
     """
 
     name: str

@@ -8,13 +8,15 @@ behind TCP.
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import socket
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
@@ -39,6 +41,12 @@ class DeviceError(BoardError):
         self.output = output
         self.traceback = traceback
         self.add_note(traceback)
+
+
+def failed_with(error: DeviceError) -> int | None:
+    """The errno of an OSError that the board's code raised; None for another exception."""
+    found = re.search(r"OSError: (?:\[Errno )?(\d+)\b[^\n]*$", error.traceback.strip())
+    return int(found[1]) if found else None
 
 
 class _Line:
@@ -191,6 +199,13 @@ machine.reset()
 _IS_FRESH = "print('_going_down' not in globals())"
 _GOING_DOWN_S = 0.25  # the wait in _RESET, and room for a slow line
 _RESET_TRIES = 3
+_RETURN_S = 10.0  # a port of the chip's own USB is back within seconds of a reset
+
+
+class Exec(Protocol):
+    """Runs code on a board; see `Repl.exec`."""
+
+    def __call__(self, code: str, timeout: float = 30.0) -> str: ...
 
 
 class Repl:
@@ -239,34 +254,39 @@ class Repl:
                 "check that it runs and that nobody else uses its console"
             ) from None
 
+    @contextlib.contextmanager
+    def execs(self) -> Iterator[Exec]:
+        """Within it, a function that runs code as `exec` does, without leaving the raw REPL in between."""
+        with self.session() as transport:
+            yield lambda code, timeout=30.0: _exec(transport, code, timeout)
+
     def exec(self, code: str, timeout: float = 30.0) -> str:
         """Run `code`; returns what it printed, with plain newlines. Raises DeviceError, BoardError.
 
         timeout: seconds without a byte of output.
         """
-        with self.session() as transport:
-            try:
-                output, failure = transport.exec_raw(code, timeout=timeout)
-            except TransportError as error:
-                with contextlib.suppress(TransportError, OSError):
-                    transport.enter_raw_repl(timeout_overall=5)
-                raise BoardError(
-                    f"the board printed nothing for {timeout:g} s ({error}): the code was interrupted; "
-                    "give it more time or let it print"
-                ) from None
-            if failure:
-                raise DeviceError(_text(output), _text(failure))
-            return _text(output)
+        with self.execs() as run:
+            return run(code, timeout)
 
     def put(self, path: str, data: bytes) -> None:
-        """Write a file, making its folders."""
+        """Write a file, making its folders; it is written aside first, so a cut leaves the old one or the new."""
         folders = path.strip("/").split("/")[:-1]
         with self.session() as transport:
-            for depth in range(len(folders)):
-                folder = "/" + "/".join(folders[: depth + 1])
-                if not transport.fs_exists(folder):
-                    transport.fs_mkdir(folder)
-            transport.fs_writefile(_absolute(path), data, chunk_size=_CHUNK)
+            aside = _absolute(path) + ".new"
+            try:
+                for depth in range(len(folders)):
+                    folder = "/" + "/".join(folders[: depth + 1])
+                    if not transport.fs_exists(folder):
+                        transport.fs_mkdir(folder)
+                transport.fs_writefile(aside, data, chunk_size=_CHUNK)
+                transport.exec(f"import os\nos.rename({aside!r}, {_absolute(path)!r})")
+            except OSError as error:
+                with contextlib.suppress(TransportError, OSError):
+                    transport.exec("f.close()")
+                    transport.fs_rmfile(aside)
+                raise BoardError(
+                    f"{path} can't be written on the board ({_reason(error)}): make room there, or choose another path"
+                ) from None
 
     def get(self, path: str) -> bytes:
         """Read a file. Raises BoardError when it isn't there."""
@@ -274,13 +294,11 @@ class Repl:
             try:
                 return bytes(transport.fs_readfile(_absolute(path), chunk_size=_CHUNK))
             except OSError as error:
-                raise BoardError(
-                    f"{path} can't be read from the board ({error.strerror or error}): check the path"
-                ) from None
+                raise BoardError(f"{path} can't be read from the board ({_reason(error)}): check the path") from None
 
-    def interrupt(self) -> None:
-        """Ctrl-C, and wait for the friendly prompt."""
-        with self.session():
+    def interrupt(self, timeout: float = 10.0) -> None:
+        """Ctrl-C, and wait for the friendly prompt; timeout: seconds."""
+        with self.session(timeout):
             pass
 
     def reset(self) -> None:
@@ -295,8 +313,28 @@ class Repl:
                 transport.close()
 
 
+def _exec(transport: Any, code: str, timeout: float) -> str:
+    try:
+        output, failure = transport.exec_raw(code, timeout=timeout)
+    except TransportError as error:
+        with contextlib.suppress(TransportError, OSError):
+            transport.enter_raw_repl(timeout_overall=5)
+        raise BoardError(
+            f"the board printed nothing for {timeout:g} s ({error}): the code was interrupted; "
+            "give it more time or let it print"
+        ) from None
+    if failure:
+        raise DeviceError(_text(output), _text(failure))
+    return _text(output)
+
+
 def _text(data: bytes) -> str:
     return data.decode(errors="replace").replace("\r\n", "\n")
+
+
+def _reason(error: OSError) -> str:
+    """mpremote puts the path where the reason should be."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _absolute(path: str) -> str:
@@ -320,7 +358,9 @@ class _Port:
         else:
             import serial
 
-            self._port = serial.Serial(self._where.removeprefix("serial:"), _BAUDRATE, timeout=0.2)
+            # Exclusive: with two readers, each would get half of what the board says.
+            path = self._where.removeprefix("serial:")
+            self._port = serial.Serial(path, _BAUDRATE, timeout=0.2, exclusive=True)
 
     def read(self) -> bytes:
         """What is there, waiting 0.2 s for it at most. Raises OSError when the board is gone."""
@@ -360,6 +400,9 @@ class ConsoleBoard(ABC):
     def alive(self) -> str | None: ...
 
     @abstractmethod
+    def reset(self, run: bool = True) -> None: ...
+
+    @abstractmethod
     def stop(self) -> None: ...
 
     def _check(self) -> None:
@@ -380,6 +423,23 @@ class ConsoleBoard(ABC):
     def exec(self, code: str, timeout: float = 30.0) -> str:
         with self._using_repl() as repl:
             return repl.exec(code, timeout)
+
+    def interrupt(self, timeout: float = 10.0) -> None:
+        """As `Repl.interrupt`."""
+        with self._using_repl() as repl:
+            repl.interrupt(timeout)
+
+    @contextlib.contextmanager
+    def transport(self) -> Iterator[Any]:
+        """mpremote's SerialTransport in the raw REPL, as `Repl.session` gives it."""
+        with self._using_repl() as repl, repl.session() as transport:
+            yield transport
+
+    @contextlib.contextmanager
+    def execs(self) -> Iterator[Exec]:
+        """As `Repl.execs`."""
+        with self._using_repl() as repl, repl.execs() as run:
+            yield run
 
     def put(self, path: str, data: bytes) -> None:
         with self._using_repl() as repl:
@@ -427,7 +487,7 @@ class SerialBoard(ConsoleBoard):
             reason = getattr(error, "strerror", None) or error
             raise BoardError(
                 f"{where} can't be opened ({reason}): check the name, the cable and the permissions"
-            ) from None
+            ) from error
         super().__init__(self._typed)
         self._thread = threading.Thread(target=self._listen, name=f"board {where}", daemon=True)
         self._thread.start()
@@ -446,9 +506,9 @@ class SerialBoard(ConsoleBoard):
                     return
 
     def _reopen(self) -> bool:
-        """A port that vanishes comes back within seconds when the board was reset."""
+        """Wait for a port that vanished; it comes back when the board was reset."""
         self._port.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + _RETURN_S
         while not self._stopping and time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 self._port.open()

@@ -33,6 +33,8 @@ class UnixBoard(ConsoleBoard):
     host_address = "127.0.0.1"
 
     def __init__(self, setup: Setup, *, clock: Clock | None = None, identity: bytes | None = None) -> None:
+        if setup.image is not None:
+            raise BoardError(f"{setup.image}: a unix board has no flash for it: give its files, or use rp2040:")
         spec = load_board(self.board)
         self._rig = {part.name: part.model for part in setup.rig}
         wires = Wires(spec, setup.rig)

@@ -38,7 +38,7 @@ from quaver.emulator.unix_wires import SPI_WRITE, Wires
 from quaver.errors import BoardError
 
 _HELLO, _READY, _WAIT, _CANCEL, _RESYNC, _RESET, _WATCHDOG = range(1, 8)
-_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI = range(8, 15)
+_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE = range(8, 17)
 _REQUEST = struct.Struct("=8q")
 _REPLY = struct.Struct("=6q")
 _INTERRUPT, _HAS_WIFI, _ALONE = 1, 2, 4  # a reply's flags
@@ -60,7 +60,7 @@ _HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl
 _HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed behind it follows
 _HANG_S = 2.0  # fast mode: real time in a computation, at least, before a watchdog bites
 _POLL_S = 0.001  # how often the pty's mode is looked at while something waits for the prompt
-_SHIM_HEAP = 56_000  # bytes of heap that our own modules take: the firmware gets what the board file says
+_SHIM_HEAP = 58_000  # bytes of heap that our own modules take: the firmware gets what the board file says
 _LATE_NS = 1_000_000  # real time: a transfer shorter than this is not worth a sleep
 # Asks for raw paste. While code from a raw paste runs, this port keeps its pty as at the prompt, so a Ctrl-C would
 # not be seen as one: the board answers that it has no raw paste, and clients use the plain raw REPL.
@@ -494,6 +494,11 @@ class Guest:
             self._answer(len(incoming), incoming)
         elif op == _UART_WRITE:
             self._answer(wires.uart_write(f"uart{a}", b, c, data, now))
+        elif op == _EDGE:
+            at, kind = wires.edge(a, b, c)
+            self._answer(at, more=kind)
+        elif op == _LEVEL:
+            self._answer(wires.level(a, now))
         elif op == _WIFI:
             self._answer()  # its flags tell
         elif op == _WATCHDOG:
@@ -530,5 +535,6 @@ class Guest:
                 "broker_port": self._broker_port,
                 "buses": pins,
                 "selects": self._wires.selects,
+                "inputs": self._wires.inputs,
             }
         ).encode()

@@ -12,14 +12,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from quaver.boards import BoardSpec
-from quaver.emulator.bus import Attached, I2cModel, SpiModel, UartModel
+from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
 from quaver.emulator.clock import FOREVER
 from quaver.errors import BoardError
 
 SPI_WRITE, SPI_READ, SPI_BOTH = 0, 1, 2
 I2C_STOP, I2C_MEMORY, I2C_WRITES = 1, 2, 4
+FALLING, RISING = 4, 8  # machine.Pin.IRQ_FALLING and IRQ_RISING
 
-_MODELS = {"spi": SpiModel, "i2c": I2cModel, "uart": UartModel}
+_MODELS = {"spi": SpiModel, "i2c": I2cModel, "uart": UartModel, "gpio": GpioModel}
+_AHEAD_NS = 50_000_000  # how far edges are foretold: what a test changes in a model shows that soon
 
 
 @dataclass
@@ -43,12 +45,13 @@ class Wires:
         self._spi: dict[int, _SpiDevice] = {}
         self._i2c: dict[tuple[str, int], I2cModel] = {}
         self._uart = {name: _Uart() for name in spec.buses if name.startswith("uart")}
+        self._gpio: dict[int, GpioModel] = {}
         for part in rig:
             kind = _MODELS.get(part.bus.rstrip("0123456789"))
-            if part.bus not in spec.buses or kind is None:
+            if (part.bus not in spec.buses and part.bus != "gpio") or kind is None:
                 raise BoardError(
                     f"sensor {part.name}: board {spec.name} has no bus {part.bus}: "
-                    f"use one of {', '.join(sorted(spec.buses))}"
+                    f"use one of {', '.join(sorted(spec.buses))}, gpio"
                 )
             if not isinstance(part.model, kind):
                 raise BoardError(
@@ -59,6 +62,8 @@ class Wires:
                 self._spi[part.select] = _SpiDevice(part.model, part.bus)
             elif isinstance(part.model, I2cModel) and part.bus.startswith("i2c"):
                 self._i2c[part.bus, part.select] = part.model
+            elif isinstance(part.model, GpioModel) and part.bus == "gpio":
+                self._gpio[part.select] = part.model
             elif isinstance(part.model, UartModel):
                 self._uart[part.bus].model = part.model
 
@@ -66,6 +71,27 @@ class Wires:
     def selects(self) -> list[int]:
         """GPIOs that are some SPI device's chip select."""
         return sorted(self._spi)
+
+    @property
+    def inputs(self) -> list[int]:
+        """GPIOs that some device drives."""
+        return sorted(self._gpio)
+
+    def level(self, number: int, now: int) -> int:
+        """Of a GPIO that a device drives."""
+        return int(self._gpio[number].gpio_level(now))
+
+    def edge(self, number: int, trigger: int, after: int) -> tuple[int, int]:
+        """(when, FALLING or RISING) of the next edge among `trigger`; (when, 0) to ask again then."""
+        model = self._gpio[number]
+        at = after
+        level = model.gpio_level(at)
+        while at < after + _AHEAD_NS:
+            at = model.gpio_next(at)
+            before, level = level, model.gpio_level(at)
+            if level != before and (kind := RISING if level else FALLING) & trigger:
+                return at, kind
+        return at, 0
 
     def release(self, now: int) -> None:
         """The guest was reset: its pins float, chip selects go high."""

@@ -13,11 +13,13 @@ import subprocess
 import sys
 import threading
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from quaver.artifacts import Progress, fetch_image
 from quaver.boards import load_board
 from quaver.build import board_image
+from quaver.build.uf2 import read_uf2
 from quaver.emulator.board import Setup
 from quaver.emulator.repl import ConsoleBoard
 from quaver.emulator.rp2040.start import Start
@@ -41,7 +43,11 @@ class Rp2040Board(ConsoleBoard):
     def __init__(self, setup: Setup | None = None, progress: Progress | None = None) -> None:
         setup = setup or Setup()
         spec = load_board(self.board)
-        image = fetch_image(spec, progress)
+        if setup.image is not None and setup.files:
+            raise BoardError(f"{setup.image} is a whole flash: leave the files out, it has its own")
+        image = setup.image or fetch_image(spec, progress)
+        if setup.image is not None:
+            _check_image(image)
         start = Start(
             sys_path=list(sys.path),
             image=str(image),
@@ -172,6 +178,13 @@ class Rp2040Board(ConsoleBoard):
         self._console.close()  # so that nobody waits for a word of a board that is gone
         for reply in list(self._replies.values()):
             reply.put(None)
+
+
+def _check_image(image: Path) -> None:
+    try:
+        read_uf2(image.read_bytes())
+    except OSError as error:
+        raise BoardError(f"{image}: cannot be read ({error.strerror}): check the name") from error
 
 
 _ENDED = "the emulator has ended: open the board again"

@@ -19,10 +19,11 @@ from rp2040py.peripherals.vreg_and_chip_reset import HAD_RUN
 
 from quaver.boards import I2cBus as I2cWiring
 from quaver.boards import load_board
-from quaver.emulator.bus import Attached, I2cModel, SpiModel, UartModel
+from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
 from quaver.emulator.rp2040.dispatch import FastRP2040, SilentLogger, pin_lookups
 from quaver.emulator.rp2040.dma import Dma
 from quaver.emulator.rp2040.flash import PowerCut, give_unique_id
+from quaver.emulator.rp2040.gpio import GpioInput
 from quaver.emulator.rp2040.gspi import word_taker
 from quaver.emulator.rp2040.i2c import I2cBus
 from quaver.emulator.rp2040.network import Network
@@ -33,6 +34,7 @@ from quaver.errors import BoardError
 
 _RADIO_POWER = 23  # WL_ON, active high; Pico W datasheet, chapter 2
 _WATCHDOG_CTRL = 0x00
+_GPIOS = 29  # GPIO 29 is the radio's clock
 _BUS_NAME = re.compile(r"(spi|i2c|uart)([01])")
 
 
@@ -106,10 +108,14 @@ class Machine:
             self._radio.power_off()
 
     def _attach(self, attached: Attached) -> None:
+        if attached.bus == "gpio":
+            self._attach_to_pin(attached)
+            return
         match = _BUS_NAME.fullmatch(attached.bus)
         if match is None:
             raise BoardError(
-                f"sensor {attached.name}: the Pico W has no bus {attached.bus}: use spi0-1, i2c0-1 or uart0-1"
+                f"sensor {attached.name}: the Pico W has no bus {attached.bus}: "
+                "use spi0-1, i2c0-1, uart0-1, or gpio for what drives a pin"
             )
         kind, index, model = match[1], int(match[2]), attached.model
         bus = self._buses.get(attached.bus)
@@ -132,6 +138,16 @@ class Machine:
                     f"sensor {attached.name}: a {type(model).__name__} does not speak {kind.upper()}: "
                     f"put it on another bus than {attached.bus}"
                 )
+
+    def _attach_to_pin(self, attached: Attached) -> None:
+        if not isinstance(attached.model, GpioModel):
+            raise BoardError(
+                f"sensor {attached.name}: a {type(attached.model).__name__} does not drive a pin: "
+                "put it on another bus than gpio"
+            )
+        if not 0 <= attached.select < _GPIOS:
+            raise BoardError(f"sensor {attached.name}: the Pico W has no GPIO {attached.select}: use 0 to {_GPIOS - 1}")
+        GpioInput(self.mcu, attached.select, attached.model)
 
 
 def _i2c_pins(bus: str) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ SOFT_RESET = const(5)
 
 _about = {}  # what the host said of this boot, set by quaver_boot
 _selects = ()  # pins that are some SPI device's chip select
+_inputs = ()  # pins that some device drives
 
 _WRITE = const(0)
 _READ = const(1)
@@ -67,6 +68,8 @@ class Pin:
 
     def value(self, level=None):
         if level is None:
+            if self._id in _inputs:
+                return _link.call(_link.LEVEL, self._id, 0, 0, 0, None, 0, 0, None)
             return self._levels[self._id]
         level = 1 if level else 0
         self._levels[self._id] = level
@@ -88,14 +91,33 @@ class Pin:
     def toggle(self):
         self.value(not self._levels[self._id])
 
-    def irq(self, handler=None, trigger=0, *, hard=False):
-        """Taken, and never fired: the models have no interrupt lines."""
+    def irq(self, handler=None, trigger=IRQ_FALLING | IRQ_RISING, *, hard=False):
+        """Fires on a pin that a device drives; on any other it is taken, and never fires."""
+        return _Interrupt(self, handler, trigger, hard)
 
     def __int__(self):
         return self._id
 
     def __repr__(self):
         return "Pin(%d)" % self._id
+
+
+class _Interrupt:
+    def __init__(self, pin, handler, trigger, hard):
+        self._pin = pin
+        self._handler = handler
+        self._hard = hard
+        self._trigger = 0
+        self.trigger(trigger if handler else 0)
+
+    def trigger(self, trigger=None):
+        """Change the edges that it fires at; returns what they were."""
+        before = self._trigger
+        if trigger is not None:
+            self._trigger = trigger
+            if int(self._pin) in _inputs:
+                _link.watch(int(self._pin), self._pin, self._handler if trigger else None, trigger, self._hard)
+        return before
 
 
 class SPI:

@@ -69,6 +69,7 @@ def start(link_fd, flash_fd, scope):
     about = json.loads(_link.open_link(link_fd))
     _machine._about = about
     _machine._selects = tuple(about["selects"])
+    _machine._inputs = tuple(about["inputs"])
     _socket.broker_port = about["broker_port"]
     flash = Flash(open(flash_fd, "r+b"), about["block_size"], about["block_count"])
     vfs.umount("/")

@@ -7,6 +7,7 @@ Not for threads.
 """
 
 import array
+import sys
 
 import micropython
 import uctypes
@@ -28,6 +29,8 @@ UART_WRITE = const(11)
 UART_READ = const(12)
 UART_LEVEL = const(13)
 WIFI = const(14)
+LEVEL = const(15)
+EDGE = const(16)
 
 # Short cuts of fast mode: a board that is alone on its clock leaps by itself, and reports every so often.
 _LEAPS = const(16)
@@ -58,6 +61,8 @@ _boot = 0  # when this boot began; the device's own counters start there
 _now = 0
 _leaps = 0
 _bite_at = FOREVER  # when the watchdog bites, as far as we know
+_edge_at = FOREVER  # when the level of a watched pin changes next
+_watched = []  # of each watched pin: [when its next edge comes, number, Pin, handler, trigger, hard, the edge's kind]
 
 
 @micropython.viper
@@ -82,8 +87,13 @@ def now():
     """The board's virtual time, ns. In fast mode each look at it costs 1 us, so that polling gets somewhere."""
     global _now
     if _real_time:
-        return utime.ticks_us() * 1000 + _base
+        real = utime.ticks_us() * 1000 + _base
+        if real >= _edge_at:
+            _interrupts(real)
+        return real
     _now += 1000
+    if _now >= _edge_at:
+        _interrupts(_now)
     return _now
 
 
@@ -99,6 +109,8 @@ def pass_time(ns):
         utime.sleep_us(ns // 1000)
     else:
         _now += ns
+        if _now >= _edge_at:
+            _interrupts(_now)
 
 
 def fast():
@@ -127,6 +139,11 @@ def wait(until, poller):
     Returns True when a stream ended the wait.
     """
     global _busy, _leaps, _now
+    while _edge_at < until:
+        if wait(_edge_at, poller):
+            return True
+        if _now >= _edge_at:
+            _interrupts(_now)
     if poller is None and _leaps and until < _bite_at and until - _now < _LONGEST_LEAP:
         _leaps -= 1
         if until > _now:
@@ -192,7 +209,89 @@ def _receive(target):
         raise _interrupt
     if _reply[0]:
         raise OSError(_reply[0])
-    return _reply[1]
+    if _now < _edge_at:
+        return _reply[1]
+    value = _reply[1]
+    second = _reply[5]
+    _interrupts(_now)
+    _reply[5] = second
+    return value
+
+
+# Interrupts of pins. The host foretells each edge; whatever makes the board's time pass looks whether it passed one.
+
+
+def watch(number, pin, handler, trigger, hard):
+    """Call handler(pin) at the edges of GPIO `number` that are among `trigger`; None ends it."""
+    for watched in _watched:
+        if watched[1] == number:
+            _watched.remove(watched)
+            watched[3] = None
+            break
+    if handler is not None:
+        _watched.append([now(), number, pin, handler, trigger, hard, 0])
+        _foretell(_watched[-1])
+    _soonest()
+
+
+def _foretell(watched):
+    watched[0] = call(EDGE, watched[1], watched[4], watched[0], 0, None, 0, 0, None)
+    watched[6] = _reply[5]
+
+
+def _soonest():
+    global _edge_at
+    _edge_at = FOREVER
+    for watched in _watched:
+        if watched[0] < _edge_at:
+            _edge_at = watched[0]
+
+
+def _interrupts(passed):
+    """Time has come to `passed`: call the handlers of all edges up to then, at the moment of each.
+
+    None of them interrupts another. Allocates nothing, and a hard one can't either, as on the device.
+    """
+    global _now, _base, _edge_at
+    try:
+        while _edge_at <= passed:
+            at = _edge_at
+            _edge_at = FOREVER
+            for watched in _watched:
+                if watched[0] == at:
+                    if watched[6]:
+                        # The handler sees the time of its edge.
+                        late = passed - at
+                        _base -= late
+                        _now = at
+                        try:
+                            _handle(watched)
+                        finally:
+                            _base += late
+                    if watched[3] is not None:
+                        _foretell(watched)
+            _soonest()
+    finally:
+        if _now < passed:
+            _now = passed
+        if _edge_at == FOREVER:
+            _soonest()
+
+
+def _handle(watched):
+    try:
+        if watched[5]:
+            micropython.heap_lock()
+        try:
+            watched[3](watched[2])
+        finally:
+            if watched[5]:
+                micropython.heap_unlock()
+    except Exception as error:
+        _watched.remove(watched)
+        watched[3] = None
+        print("Uncaught exception in IRQ callback handler")
+        sys.print_exception(error)
 
 
 def _resync():

@@ -1,0 +1,61 @@
+"""The build room's configuration: a node's config.json, judged by the device's own rules before it is shipped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from quaver.errors import BuildError
+from quaver.payload import payload
+
+_LARGEST = 1 << 16
+_TIMEOUT_S = 30.0
+# The file comes by stdin: a configuration holds passwords, and a process's arguments are anybody's to read.
+_CHECK = "import json, sys\nfrom node import config\nprint(json.dumps(config.parse(json.loads(sys.stdin.read()))[1]))\n"
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration in a JSON file, if firmware/node/config.py takes it as it stands.
+
+    That module runs on MicroPython's unix port, and whatever it would replace by a default is a mistake here. Raises
+    BuildError with file, key and what was expected.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise BuildError(f"{path}: cannot be read ({error.strerror}): check the name and its permissions") from error
+    if len(text) > _LARGEST:
+        raise BuildError(f"{path}: is larger than {_LARGEST} bytes: it is no node's configuration")
+    try:
+        config = json.loads(text)
+    except ValueError as error:  # of a mistake in UTF-8 too; its message has no part of the file
+        where = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else "not UTF-8"
+        raise BuildError(f"{path}: is not JSON ({where}): correct it") from error
+    problems = _problems(text, path)
+    if problems:
+        raise BuildError(f"{path}: {'; '.join(problems)}")
+    assert isinstance(config, dict)
+    return config
+
+
+def _problems(text: bytes, path: Path) -> list[str]:
+    micropython = Path(sys.executable).with_name("micropython")
+    result = subprocess.run(
+        [micropython, "-c", _CHECK],
+        input=text,
+        capture_output=True,
+        env={**os.environ, "MICROPYPATH": f"{payload('firmware')}:.frozen"},
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    try:
+        problems: list[str] = json.loads(result.stdout)
+    except ValueError:
+        last = (result.stdout + result.stderr).decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
+        raise BuildError(f"{path}: the device's own check failed on it: {last[0]}") from None
+    return problems

@@ -1,0 +1,144 @@
+"""The build room's last step: official image and firmware become what is written into a board's flash.
+
+The same input gives the same bytes on any machine: files are sorted, no times are stored, and the parts that come from
+elsewhere are pinned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from quaver import __version__
+from quaver.artifacts import Progress, fetch_image, write_atomically
+from quaver.boards import BoardSpec, load_board
+from quaver.build.image import littlefs_image
+from quaver.build.libraries import device_libraries
+from quaver.build.partitions import IMAGE_OFFSET, read_partitions, vfs_partition
+from quaver.build.tree import check_budget, firmware_files
+from quaver.build.uf2 import FLASH_START, PAGE, make_uf2, read_uf2
+from quaver.errors import BuildError
+
+_ERASED = 0xFF
+
+
+@dataclass(frozen=True)
+class Flashable:
+    """What a board's flash gets.
+
+    image: the official one, as flash content from image_offset on. filesystem: a whole littlefs, from
+    filesystem_offset on. files: what it holds, path -> bytes. missing: a line for each library that is not in it.
+    """
+
+    board: BoardSpec
+    image_offset: int
+    image: bytes
+    filesystem_offset: int
+    filesystem: bytes
+    files: Mapping[str, bytes]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How the file is called where nobody says: "quaver-0.1.0-pico_w.uf2"."""
+        return f"quaver-{__version__}-{self.board.name}.{'uf2' if self.board.chip == 'rp2040' else 'bin'}"
+
+    def runs(self) -> list[tuple[int, bytes]]:
+        """The blocks of the file system that are not erased, (flash address, bytes), neighbours in one piece.
+
+        The rest may hold anything: littlefs erases a block before it writes there.
+        """
+        block = self.board.flash.block_size
+        runs: list[tuple[int, bytearray]] = []
+        for at in range(0, len(self.filesystem), block):
+            piece = self.filesystem[at : at + block]
+            if piece.count(_ERASED) == block:
+                continue
+            address = self.filesystem_offset + at
+            if runs and runs[-1][0] + len(runs[-1][1]) == address:
+                runs[-1][1].extend(piece)
+            else:
+                runs.append((address, bytearray(piece)))
+        return [(address, bytes(data)) for address, data in runs]
+
+    def file(self) -> bytes:
+        """One file to flash: a UF2 for the RP2040; for the ESP32 family what belongs at image_offset and after."""
+        if self.board.chip == "rp2040":
+            pages: dict[int, bytes] = {}
+            for start, data in [(self.image_offset, self.image), *self.runs()]:
+                for at in range(0, len(data), PAGE):
+                    pages[FLASH_START + start + at] = data[at : at + PAGE]
+            return make_uf2(pages)
+        gap = self.filesystem_offset - self.image_offset - len(self.image)
+        last, data = self.runs()[-1]
+        end = last + len(data) - self.filesystem_offset
+        return self.image + bytes([_ERASED]) * gap + self.filesystem[:end]
+
+
+def build(
+    board: str,
+    config: Mapping[str, object] | None = None,
+    flash_size: int | None = None,
+    progress: Progress | None = None,
+) -> Flashable:
+    """Official image, firmware and libraries of a board, put together.
+
+    flash_size: of the chip in bytes, where it is not the board file's; an ESP32's file system takes what is left.
+    Raises BoardFileError, ArtifactError, BuildError.
+    """
+    spec = load_board(board)
+    if spec.image is None:
+        raise BuildError(
+            f"{board}: nothing to flash: it is the MicroPython unix port; run it with quaver emulate {board}"
+        )
+    libraries = device_libraries(spec, progress)
+    files = {**firmware_files(board, config), **libraries.files}
+    check_budget(spec, files)
+    path = fetch_image(spec, progress)
+    try:
+        image = path.read_bytes()
+    except OSError as error:
+        raise BuildError(f"{path}: cannot be read ({error.strerror}): check the cache's permissions") from error
+    return compose(spec, image, files, flash_size or spec.flash.size, libraries.missing)
+
+
+def compose(
+    spec: BoardSpec, image: bytes, files: Mapping[str, bytes], flash_size: int, missing: tuple[str, ...] = ()
+) -> Flashable:
+    """The Flashable of an official image, as its publisher's file has it, and files. Raises BuildError."""
+    if spec.chip == "rp2040":
+        pages = read_uf2(image)
+        start, end = min(pages), max(pages) + PAGE
+        content = b"".join(pages.get(at, b"\xff" * PAGE) for at in range(start, end, PAGE))
+        image_offset, offset, size = start - FLASH_START, spec.flash.filesystem_offset, spec.flash.filesystem_size
+    else:
+        image_offset, content = IMAGE_OFFSET[spec.chip], image
+        place = vfs_partition(read_partitions(image, image_offset), flash_size)
+        offset, size = place.offset, place.size
+        if offset != spec.flash.filesystem_offset:
+            raise BuildError(
+                f"boards/{spec.name}.toml: flash.filesystem_offset: expected 0x{offset:x}, where the image's own "
+                f"partition table puts it, found 0x{spec.flash.filesystem_offset:x}"
+            )
+    if image_offset + len(content) > offset:
+        raise BuildError(f"{spec.name}: the image reaches into the file system at 0x{offset:x}: check the board file")
+    filesystem = littlefs_image(files, size, spec.flash.block_size)
+    return Flashable(spec, image_offset, content, offset, filesystem, files, missing)
+
+
+def write_flashable(path: Path, data: bytes, private: bool) -> str:
+    """Put a built file at `path`, whole or not at all, and return its sha256.
+
+    private: nobody but its owner may read it, from its first byte on. Raises BuildError.
+    """
+    if path.is_dir():
+        raise BuildError(f"{path}: is a folder: name a file")
+    if not path.parent.is_dir():
+        raise BuildError(f"{path}: there is no folder {path.parent}: make it, or name another place")
+    try:
+        write_atomically(path, data, private)
+    except OSError as error:
+        raise BuildError(f"{path}: cannot be written ({error.strerror}): make room, or name another place") from error
+    return hashlib.sha256(data).hexdigest()

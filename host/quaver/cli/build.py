@@ -1,0 +1,46 @@
+"""`quaver build`: one file to flash, of the official image and the firmware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("build")
+@click.argument("board", metavar="BOARD")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), metavar="F", help="The node's config.json; checked."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Else quaver-VERSION-BOARD.uf2 or .bin here.",
+)
+def command(board: str, config_file: Path | None, output: Path | None) -> None:
+    """Build one file to flash: the official MicroPython image and the firmware.
+
+    BOARD is a name that `quaver boards` lists. A Pico W gets a UF2, for its drive; a board of the ESP32 family a .bin,
+    with the address for esptool. The same input gives the same bytes on any machine. With --config only you may read
+    the file: it holds what the node's config.json holds, passwords included.
+    """
+    from quaver.build import build, read_config, write_flashable
+    from quaver.cli.ui import download
+
+    config = read_config(config_file) if config_file else None
+    with download() as progress:
+        built = build(board, config, progress=progress)
+    path = output or Path(built.name)
+    data = built.file()
+    sha256 = write_flashable(path, data, private=config is not None)
+    assert built.board.image is not None
+    for line in built.missing:
+        click.echo(f"quaver: {board}: {line}", err=True)
+    click.echo(f"{path}: {len(data)} bytes, MicroPython {built.board.image.version} and {len(built.files)} files")
+    click.echo(f"sha256 {sha256}")
+    if built.board.chip == "rp2040":
+        click.echo("to flash by hand: hold BOOTSEL, plug the board in, copy the file to the drive RPI-RP2")
+    else:
+        click.echo(f"to flash by hand: esptool --chip {built.board.chip} write-flash 0x{built.image_offset:x} {path}")

@@ -1,0 +1,131 @@
+"""`quaver files`: lists, reads and writes files on a board."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quaver.cli.port import attached, port_option, say_stopped
+
+if TYPE_CHECKING:
+    from quaver.errors import BoardError
+
+
+@click.group("files")
+def command() -> None:
+    """List, read and write files on a board.
+
+    This stops the firmware on it; quaver reset starts it again.
+    """
+
+
+@contextlib.contextmanager
+def _transport(port: str | None, path: str) -> Iterator[Any]:
+    """mpremote's transport to the board; a failure of its file system names the path."""
+    from quaver.emulator.repl import DeviceError, failed_with
+    from quaver.errors import BoardError
+
+    try:
+        with attached(port) as board, board.transport() as transport:
+            try:
+                yield transport
+            except OSError as error:
+                raise _failed(path, error.errno) from None
+    except DeviceError as error:  # one that mpremote does not know by its number
+        number = failed_with(error)
+        raise (_failed(path, number) if number else BoardError(f"{path} on the board: {error}")) from None
+
+
+def _failed(path: str, number: int | None) -> BoardError:
+    from quaver.errors import BoardError
+
+    return BoardError(f"{path} on the board: {os.strerror(number or 0)}; see quaver files ls")
+
+
+@command.command("ls")
+@click.argument("path", default="/")
+@port_option
+def ls(path: str, port: str | None) -> None:
+    """List a folder on the board, / by default: size and name."""
+    with _transport(port, path) as transport:
+        entries = transport.fs_listdir(path)
+    for entry in sorted(entries):
+        click.echo(f"{entry.st_size:10} {entry.name}{'/' if entry.st_mode & 0x4000 else ''}")
+    say_stopped()
+
+
+@command.command("cat")
+@click.argument("path")
+@port_option
+def cat(path: str, port: str | None) -> None:
+    """Print a file of the board."""
+    with _transport(port, path) as transport:
+        data = transport.fs_readfile(path, chunk_size=2048)
+    sys.stdout.buffer.write(data)
+    sys.stdout.flush()
+    say_stopped()
+
+
+@command.command("get")
+@click.argument("path")
+@click.argument("local", required=False, type=click.Path(path_type=Path))
+@port_option
+def get(path: str, local: Path | None, port: str | None) -> None:
+    """Copy a file of the board to this machine.
+
+    LOCAL is a file or a folder; without it the file keeps its name, here.
+    """
+    from quaver.artifacts import write_atomically
+    from quaver.errors import QuaverError
+
+    name = PurePosixPath(path).name
+    target = Path(name) if local is None else local / name if local.is_dir() else local
+    with _transport(port, path) as transport:
+        data = bytes(transport.fs_readfile(path, chunk_size=2048))
+    try:
+        write_atomically(target, data)
+    except OSError as error:
+        raise QuaverError(f"{target}: can't be written ({error.strerror}); choose another place") from None
+    click.echo(f"{target}: {len(data)} bytes")
+    say_stopped()
+
+
+@command.command("put")
+@click.argument("local", type=click.Path(path_type=Path))
+@click.argument("path", required=False)
+@port_option
+def put(local: Path, path: str | None, port: str | None) -> None:
+    """Copy a file of this machine to the board.
+
+    PATH is where, its folders are made; without it the file keeps its name, in /.
+    """
+    from quaver.errors import QuaverError
+
+    try:
+        data = local.read_bytes()
+    except OSError as error:
+        raise QuaverError(f"{local}: can't be read ({error.strerror}); check the name") from None
+    target = "/" + local.name if path is None else path + local.name if path.endswith("/") else path
+    with attached(port) as board:
+        board.put(target, data)
+    click.echo(f"{target}: {len(data)} bytes")
+    say_stopped()
+
+
+@command.command("rm")
+@click.argument("path")
+@port_option
+def rm(path: str, port: str | None) -> None:
+    """Remove a file, or an empty folder, from the board."""
+    with _transport(port, path) as transport:
+        if transport.fs_isdir(path):
+            transport.fs_rmdir(path)
+        else:
+            transport.fs_rmfile(path)
+    say_stopped()

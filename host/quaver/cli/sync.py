@@ -1,0 +1,45 @@
+"""`quaver sync`: brings the firmware on a board up to date."""
+
+from __future__ import annotations
+
+import click
+
+from quaver.cli.port import attached, port_option
+
+
+@click.command("sync")
+@port_option
+def command(port: str | None) -> None:
+    """Bring the firmware on a board that runs MicroPython up to date.
+
+    Only the files that differ are sent. Until all of them have arrived and are verified the board keeps its old
+    firmware, then it gets the new one as a whole, also when the power goes in between. Its configuration and its data
+    stay. It restarts in the end.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from quaver.sync import current_firmware, sync
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with (
+        attached(port) as board,
+        Progress(*columns, console=Console(stderr=True), transient=True) as bars,
+    ):
+        task = bars.add_task("comparing", total=None)
+        outcome = sync(
+            board,
+            current_firmware,
+            lambda done, total: bars.update(task, description="writing", completed=done, total=total),
+        )
+    if not outcome.changed and not outcome.removed:
+        click.echo(f"{outcome.board}: up to date, {outcome.files} files compared in {outcome.seconds:.1f} s")
+        return
+    for path in outcome.changed:
+        click.echo(f"  written  {path}")
+    for path in outcome.removed:
+        click.echo(f"  removed  {path}")
+    click.echo(
+        f"{outcome.board}: {len(outcome.changed)} of {outcome.files} files written ({outcome.bytes} bytes), "
+        f"{len(outcome.removed)} removed in {outcome.seconds:.1f} s; the board restarts"
+    )

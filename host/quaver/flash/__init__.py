@@ -1,0 +1,1 @@
+"""The flash room: finds boards, writes images into them, and sees that they run."""

@@ -1,0 +1,280 @@
+"""`quaver sync` against emulated boards: what it sends, what it refuses, and a cut at every operation of the flash."""
+
+import binascii
+import dataclasses
+import re
+import time
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from quaver.build import firmware_files
+from quaver.build.tree import LISTING
+from quaver.emulator.board import Setup
+from quaver.emulator.repl import DeviceError
+from quaver.emulator.unix import UnixBoard
+from quaver.failures import KnownFailure
+from quaver.payload import payload
+from quaver.sync import About, SyncError, ask, board_of, put_files, sync
+
+BOOT = payload("firmware", "boot.py").read_bytes()
+BOARD = b'NAME = "unix"\nCHIP = "unix"\nVERSION = "0"\n'
+# Says which set runs, by a word out of each module.
+MAIN = b"""
+words = []
+for name in ("room.first", "old.third", "new.third", "plain"):
+    try:
+        module = __import__(name)
+        for part in name.split(".")[1:]:
+            module = getattr(module, part)
+        words.append(name + "=" + module.SET)
+    except ImportError:
+        pass
+print("runs", " ".join(words))
+"""
+
+
+def tree(name: str, *modules: str) -> dict[str, bytes]:
+    """A small firmware of the set `name`; its modules are longer than a littlefs block's inline limit."""
+    files = {module: f"SET = {name!r}\n{'# ' + name * 100}\n".encode() for module in modules}
+    files |= {"boot.py": BOOT, "main.py": MAIN, "board.py": BOARD}
+    files[LISTING] = "".join(f"{path}\n" for path in sorted(files)).encode()
+    return files
+
+
+OLD = tree("old", "room/first.py", "old/third.py", "plain.py")
+NEW = tree("new", "room/first.py", "new/third.py", "plain.py")
+RUNS = {
+    "old": "runs room.first=old old.third=old plain=old",
+    "new": "runs room.first=new new.third=new plain=new",
+}
+OWN = {"config.json": b'{"node": "n1"}', "journal/1": b"records", "notes.py": b"# a person's own", "boot.count": b"7"}
+
+
+def on_flash(board: UnixBoard) -> dict[str, bytes]:
+    """Every file of the board, by way of its own file system."""
+    code = (
+        "import os\ndef walk(path):\n"
+        " for entry in os.ilistdir(path or '/'):\n"
+        "  inner = path + '/' + entry[0]\n"
+        "  if entry[1] & 0x4000: walk(inner)\n"
+        "  else: print((inner, open(inner, 'rb').read()))\n"
+        "walk('')"
+    )
+    return dict(eval(line) for line in board.exec(code).splitlines())
+
+
+def rooted(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"/{path}": data for path, data in files.items()}
+
+
+@pytest.fixture
+def board() -> Iterator[UnixBoard]:
+    with UnixBoard(Setup(files={**OLD, **OWN})) as board:
+        yield board
+
+
+def sent(board: UnixBoard, files: Mapping[str, bytes]) -> set[str]:
+    return set(sync(board, lambda name: files).changed)
+
+
+def test_only_what_differs_is_sent_and_what_is_no_part_any_more_goes(board: UnixBoard) -> None:
+    outcome = sync(board, lambda name: NEW)
+    assert set(outcome.changed) == {
+        "/room/first.py",
+        "/new/third.py",
+        "/plain.py",
+        "/firmware.txt",
+    }
+    assert outcome.removed == ["/old/third.py", "/old"]
+    assert on_flash(board) == rooted({**NEW, **OWN})
+    assert "old" not in board.exec("import os; print(os.listdir('/'))")
+    again = sync(board, lambda name: NEW)
+    assert (again.changed, again.removed, again.bytes) == ([], [], 0)
+
+
+def test_a_module_that_hides_another_is_removed(board: UnixBoard) -> None:
+    files = {**OLD, "room/first.mpy": b"compiled"}
+    del files["room/first.py"]
+    assert sync(board, lambda name: files).removed == ["/room/first.py"]
+
+
+def test_the_real_firmware_comes_to_a_board_that_has_none_and_runs() -> None:
+    files = firmware_files("unix")
+    with UnixBoard(Setup(files={})) as bare:
+        outcome = sync(bare, firmware_files)
+        assert outcome.board == "unix" and len(outcome.changed) == len(files)
+        assert on_flash(bare).items() >= rooted(files).items()
+        assert sync(bare, firmware_files).changed == []
+
+
+# Mounts the flash anew, such that the board dies at the n-th write or erase from then on, with a part of it done. Its
+# last word ends the exec, as no real cut would, so that nobody waits for an answer.
+CUT = """
+import machine, os, quaver_boot, vfs
+_size = machine._about["block_size"], machine._about["block_count"]
+_kept = [vfs.mount()]  # what the collector takes it closes, and with it the number that others have too
+def _flash():
+    for fd in range(3, 20):
+        try:
+            _kept.append(open(fd, "r+b"))
+            if _kept[-1].seek(0, 2) == _size[0] * _size[1]:
+                return _kept[-1]
+        except OSError:
+            pass
+class Mortal(quaver_boot.Flash):
+    left = {n}
+    def writeblocks(self, block, buffer, offset=0):
+        if self.left == 0:
+            super().writeblocks(block, memoryview(buffer)[: len(buffer) * ({n} % 3) // 3], offset)
+            print(end="\\x04cut\\x04>")
+            machine.reset()
+        self.left -= 1
+        super().writeblocks(block, buffer, offset)
+vfs.umount("/")
+vfs.mount(vfs.VfsLfs2(Mortal(_flash(), *_size), mtime=False), "/")
+"""
+
+
+def restart(board: UnixBoard) -> str:
+    """The power comes back: which set then runs."""
+    before = board.console().count(b"runs ")
+    board.reset()
+    deadline = time.monotonic() + 10
+    while (said := board.console()).count(b"runs ") == before or not said.endswith(b">>> "):
+        assert time.monotonic() < deadline, said[-2000:]
+        time.sleep(0.002)  # a poll, bounded by the deadline; the console has no event to wait for
+    return re.findall(r"runs [^\r\n]*", said.decode())[-1]
+
+
+def cut(board: UnixBoard, n: int, files: Mapping[str, bytes]) -> bool:
+    """A sync that ends at the n-th operation of the flash; False when it was through before."""
+    board.exec(CUT.format(n=n))
+    try:
+        sync(board, lambda name: files)
+    except DeviceError as error:
+        assert error.traceback == "cut"
+        return True
+    return False
+
+
+def test_a_cut_at_every_operation_of_the_flash_leaves_the_old_set_or_the_new() -> None:
+    left = []
+    for n in range(1000):
+        with UnixBoard(Setup(files={**OLD, **OWN})) as board:
+            if not cut(board, n, NEW):
+                break
+            left.append(restart(board))
+            assert left[-1] in RUNS.values(), f"after a cut at operation {n}"
+            sync(board, lambda name: NEW)
+            assert on_flash(board) == rooted({**NEW, **OWN}), f"after a cut at operation {n}"
+    # Old for as long as files arrive, new from one operation on; and the cuts reached both.
+    switched = left.index(RUNS["new"])
+    assert set(left[:switched]) == {RUNS["old"]} and set(left[switched:]) == {RUNS["new"]}
+    assert switched > 15 and len(left) - switched > 5
+
+
+def test_a_cut_while_the_board_completes_a_change_is_completed_by_its_next_start() -> None:
+    plan = "rename\t/room.new\t/other\nrename\t/plain.py.new\t/plain.py\nremove\t/old/third.py\nrmdir\t/old"
+    files = {**OLD, "room.new/x.py": b"", "plain.py.new": b"SET = 'new'", "sync.plan": plan.encode()}
+    for n in range(1000):
+        with UnixBoard(Setup(files={path: data for path, data in files.items() if path != "boot.py"})) as board:
+            board.exec(CUT.format(n=n))
+            try:
+                board.exec(BOOT.decode())
+                break
+            except DeviceError as error:
+                assert error.traceback == "cut"
+            board.exec(BOOT.decode())
+            there = on_flash(board)
+            assert there["/plain.py"] == b"SET = 'new'" and "/other/x.py" in there, n
+            assert not {"/old/third.py", "/sync.plan", "/plain.py.new"} & set(there), n
+    assert n > 3
+
+
+def test_the_next_sync_keeps_what_arrived_before_a_cut(board: UnixBoard) -> None:
+    big = {**NEW, "room/first.py": b"#" * 20_000, "plain.py": b"#" * 20_001}
+    assert cut(board, 200, big)
+    outcome = sync(board, lambda name: big)
+    assert len(outcome.changed) == 4
+    assert 0 < outcome.bytes < 30_000
+    assert on_flash(board) == rooted({**big, **OWN})
+
+
+def test_a_board_whose_boot_completes_nothing_gets_the_one_that_does_first() -> None:
+    before = b"import gc\ngc.threshold(8192)\n"
+    for n in range(0, 100, 7):
+        with UnixBoard(Setup(files={**OLD, "boot.py": before})) as board:
+            through = not cut(board, n, NEW)
+            assert restart(board) in RUNS.values(), n
+            if through:
+                assert on_flash(board)["/boot.py"] == BOOT
+                return
+    pytest.fail("no sync came through")
+
+
+def test_a_full_flash_is_one_line_and_nothing_stays_behind(board: UnixBoard) -> None:
+    big = {**NEW, "room/first.py": bytes(200_000)}
+    board.exec("f = open('/filler', 'wb')\nfor _ in range(700): f.write(bytes(1000))\nf.close()")
+    names = "import os; print(sorted(os.listdir('/')), sorted(os.listdir('/room')))"
+    before = board.exec(names)
+    with pytest.raises(SyncError, match=r"the change needs \d+ KiB of the board's flash, \d+ are free: remove files"):
+        sync(board, lambda name: big)
+    # The count was wrong: it is the flash itself that says so.
+    with board.execs() as run:
+        about = dataclasses.replace(ask(run), room=(4096, 1000))
+        with pytest.raises(SyncError, match="the board's flash is full: remove files"):
+            put_files(run, big, about)
+    assert board.exec(names) == before
+    assert restart(board) == RUNS["old"]
+
+
+def test_what_is_damaged_on_the_way_is_not_installed(board: UnixBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = binascii.b2a_base64
+
+    def flip(data: bytes, newline: bool = True) -> bytes:
+        return plain(data.replace(b"newnew", b"newnwe", 1), newline=newline)
+
+    monkeypatch.setattr("quaver.sync.binascii.b2a_base64", flip)
+    with pytest.raises(SyncError, match=r"\d of 4 files did not arrive as they were sent \(/.*\): check the cable"):
+        sync(board, lambda name: NEW)
+    monkeypatch.undo()
+    assert restart(board) == RUNS["old"]
+    again = sync(board, lambda name: NEW)
+    assert 0 < again.bytes < sum(len(NEW[path[1:]]) for path in again.changed)  # only what was damaged goes again
+    assert restart(board) == RUNS["new"]
+
+
+PICO_W = About(
+    "rp2", "Raspberry Pi Pico W with RP2040", "micropython", (1, 27, 0), 0x1106, True, None, True, (), (4096, 100)
+)
+
+
+def test_the_board_is_known_by_its_chip_and_its_firmware() -> None:
+    def of(**facts: object) -> str:
+        return board_of(dataclasses.replace(PICO_W, **facts)).name  # type: ignore[arg-type]
+
+    assert of() == of(board=("pico_w", "rp2040", "0.1.0")) == "pico_w"
+    assert of(machine="Generic ESP32C3 module with ESP32C3") == "esp32_c3"
+    assert of(machine="Generic ESP32S3 module with ESP32-S3") == "esp32_s3"
+    for facts, name, words in (
+        (
+            {"machine": "Raspberry Pi Pico with RP2040", "wifi": False},
+            "unknown_chip",
+            "no Wi-Fi as a Raspberry",
+        ),
+        (
+            {"machine": "Raspberry Pi Pico 2 W with RP2350"},
+            "unknown_chip",
+            "Pico 2 W with RP2350: use",
+        ),
+        (
+            {"board": ("esp32", "esp32", "0.1.0")},
+            "wrong_chip",
+            "is for esp32, but it is a Rasp",
+        ),
+        ({"interpreter": "circuitpython"}, "other_interpreter", "runs circuitpython, not MicroPython"),
+    ):
+        with pytest.raises(KnownFailure, match=words) as failure:
+            of(**facts)
+        assert failure.value.known.name == name
