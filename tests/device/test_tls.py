@@ -32,9 +32,12 @@ link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls("/ca.pem",
 held = []
 gc.collect()
 before = gc.mem_free()
-for size in (32000, 8000, 2000):
-    while gc.mem_free() > 28000 + size:
-        held.append(bytearray(size))
+for size in (32000, 8000, 1000):
+    try:
+        while gc.mem_free() > 28000 + size:
+            held.append(bytearray(size))
+    except MemoryError:
+        pass  # no room of this size in one piece
 try:
     link.up()
 except LinkError as error:
