@@ -10,4 +10,5 @@ class Port(Hal):
     TIMER = 0
 
     def on_rising(self, pin, handler):
-        return machine.Pin(pin, machine.Pin.IN).irq(handler, machine.Pin.IRQ_RISING)  # this port knows no hard ones
+        pulled_up = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)  # GPIO 34 to 39 have none and stay free
+        return pulled_up.irq(handler, machine.Pin.IRQ_RISING)  # this port knows no hard ones

@@ -41,3 +41,27 @@ class BuildError(QuaverError):
     """Firmware that can't be compiled or does not fit the board."""
 
     exit_code = 8
+
+
+class KeyStoreError(QuaverError):
+    """A key store that is missing, open to others, corrupt or can't be written; or a key that can't be given."""
+
+    exit_code = 12
+
+
+class StoreError(QuaverError):
+    """A store of records that can't be opened, is in use, or can't be written; nothing of it is half-written."""
+
+    exit_code = 13
+
+
+class SessionError(QuaverError):
+    """A provisioning session that can't be had or broke: no answer, a wrong code, a request that was refused."""
+
+    exit_code = 14
+
+
+class InventoryError(QuaverError):
+    """An inventory or a list of nodes that can't be read, written or believed: names the file, the row, the column."""
+
+    exit_code = 15

@@ -148,11 +148,11 @@ def test_what_esptool_wrote_is_our_firmware_and_raises_the_alarm(
     ours = firmware_files(name)
     assert {path: files.get(path) for path in ours} == ours
     assert all(path.startswith("lib/aioble/") for path in files.keys() - ours.keys())
-    # Bytecode runs on any chip. What holds machine code (viper functions) and what names the chip (the rendered board
-    # and its hal) can't run here: of those the unix board gets its own build, from the same sources.
+    # Bytecode runs on any chip. What holds machine code (the signal path and the seal) and what names the chip (the
+    # rendered board and its hal) can't run here: of those the unix board gets its own build, from the same sources.
     own = firmware_files("unix", read_config(_config(tmp_path, "127.0.0.1")))
     foreign = {path for path, data in files.items() if path.endswith(".mpy") and data[2] >> 2 & 0x0F}
-    assert "dsp/kernels.mpy" in foreign
+    assert {"dsp/fft.mpy", "drivers/iis3dwb.mpy"} < foreign and {"node/app.mpy", "node/measure.mpy"}.isdisjoint(foreign)
     taken = {path: data for path, data in files.items() if path not in foreign | {"board.mpy", "hal/esp32.mpy"}}
     assert len(taken) > 2 * len(foreign)
     assert own.keys() - taken.keys() == foreign | {"board.mpy", "hal/unix.mpy", "config.json"}

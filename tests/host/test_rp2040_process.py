@@ -84,7 +84,12 @@ def test_a_mistake_in_a_model_is_one_line_with_a_trace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bus", "message"), [("spi7", "the Pico W has no bus spi7"), ("spi0", "a Broken does not speak SPI")]
+    ("bus", "message"),
+    [
+        ("spi7", "the Pico W has no bus spi7"),
+        ("spi0", "a Broken does not speak SPI"),
+        ("gpio", "a Broken does not drive a pin"),
+    ],
 )
 def test_a_wrong_place_for_a_sensor_is_one_line(bus: str, message: str) -> None:
     with pytest.raises(BoardError, match=message) as caught:

@@ -1,4 +1,4 @@
-"""The tachometer's driver, its edges given by hand; and its handler on the real MicroPython, as an interrupt runs it."""
+"""The tachometer's driver with edges given by hand, and its handler on the real MicroPython with the heap locked."""
 
 import time
 from collections.abc import Callable, Iterable

@@ -60,7 +60,7 @@ _HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl
 _HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed behind it follows
 _HANG_S = 2.0  # fast mode: real time in a computation, at least, before a watchdog bites
 _POLL_S = 0.001  # how often the pty's mode is looked at while something waits for the prompt
-_SHIM_HEAP = 57_500  # bytes of heap that our own modules take: the firmware gets what the board file says
+_SHIM_HEAP = 58_000  # bytes of heap that our own modules take: the firmware gets what the board file says
 _LATE_NS = 1_000_000  # real time: a transfer shorter than this is not worth a sleep
 # Asks for raw paste. While code from a raw paste runs, this port keeps its pty as at the prompt, so a Ctrl-C would
 # not be seen as one: the board answers that it has no raw paste, and clients use the plain raw REPL.

@@ -108,15 +108,14 @@ class Machine:
             self._radio.power_off()
 
     def _attach(self, attached: Attached) -> None:
-        if attached.bus == "gpio" and isinstance(attached.model, GpioModel):
-            if not 0 <= attached.select < _GPIOS:
-                raise BoardError(f"sensor {attached.name}: the Pico W has no GPIO {attached.select}: use 0 to 28")
-            GpioInput(self.mcu, attached.select, attached.model)
+        if attached.bus == "gpio":
+            self._attach_to_pin(attached)
             return
         match = _BUS_NAME.fullmatch(attached.bus)
         if match is None:
             raise BoardError(
-                f"sensor {attached.name}: the Pico W has no bus {attached.bus}: use spi0-1, i2c0-1, uart0-1, or gpio for what drives a pin"
+                f"sensor {attached.name}: the Pico W has no bus {attached.bus}: "
+                "use spi0-1, i2c0-1, uart0-1, or gpio for what drives a pin"
             )
         kind, index, model = match[1], int(match[2]), attached.model
         bus = self._buses.get(attached.bus)
@@ -139,6 +138,16 @@ class Machine:
                     f"sensor {attached.name}: a {type(model).__name__} does not speak {kind.upper()}: "
                     f"put it on another bus than {attached.bus}"
                 )
+
+    def _attach_to_pin(self, attached: Attached) -> None:
+        if not isinstance(attached.model, GpioModel):
+            raise BoardError(
+                f"sensor {attached.name}: a {type(attached.model).__name__} does not drive a pin: "
+                "put it on another bus than gpio"
+            )
+        if not 0 <= attached.select < _GPIOS:
+            raise BoardError(f"sensor {attached.name}: the Pico W has no GPIO {attached.select}: use 0 to {_GPIOS - 1}")
+        GpioInput(self.mcu, attached.select, attached.model)
 
 
 def _i2c_pins(bus: str) -> tuple[int, int] | None:

@@ -16,8 +16,8 @@ class Tachometer:
 
     rpm: turns a minute, 0 at rest; pulses: a turn; duty: part of a pulse's period that the line is high.
     jitter: RMS of the pulses' displacement, as a part of their period; clipped before two pulses meet.
-    fault: None; "absent" (a broken wire at a pull-down: low for ever), "stuck" (high for ever), "range" (too far
-    from the mark: a tenth of the pulses is missing, a tenth bounces). seed: of jitter and of "range".
+    fault: None; "absent" (no edges, the line is low), "stuck" (no edges, it is high), "range" (too far from the
+    mark: a tenth of the pulses is missing, a tenth bounces). seed: of jitter and of "range".
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Tachometer:
         high = self.duty * period
         if not self.jitter and self.fault is None:
             return [(round(rise), True), (round(rise + high), False)]
-        chance = random.Random(self.seed * 1_000_003 + number)
+        chance = random.Random(self.seed * 1_000_003 + number)  # noqa: S311 - a fault is no secret
         rise += max(-0.9 * room, min(0.9 * room, chance.gauss(0, self.jitter))) * period
         changes = [(round(rise), True), (round(rise + high), False)]
         if self.fault == "range":

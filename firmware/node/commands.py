@@ -1,0 +1,132 @@
+"""The table of commands: whatever link a command came by, it is in time and well formed, and done once, or it is not.
+
+That a message is new is the downlink's to say (node.downlink, node.replay); what its window knows is on flash before
+the work begins. A command also has an id: who got no answer sends it again in a new message with the same id, and it
+is answered again and not done again. So a command is done at most once; a power cut in the middle shows as no answer,
+and asking again then says that it was begun.
+"""
+
+import asyncio
+
+from micropython import const
+
+from node import store
+
+_KEPT = const(4)  # answers for commands that come again
+_IDS = const(8)  # ids of commands that were begun, on flash
+_FILE_MAX = const(200)
+_LIMIT_S = const(60)
+_NO_CLOCK = "clock not set"
+
+# name -> (noted on flash before it is done, ((argument, type, lowest, highest), …)); lowest and highest: of text and
+# bytes the length, of an object the number of keys. What only reads a part is not noted: a waveform has 18 of them.
+TABLE = {
+    "config_get": (False, (("at", int, 0, 65535),)),
+    "config_set": (True, (("changes", dict, 1, 16),)),
+    "config_validate": (True, (("changes", dict, 1, 16),)),
+    "config_rollback": (True, ()),
+    "identify": (True, ()),
+    "measure": (True, ()),
+    "waveform": (True, ()),
+    "waveform_part": (False, (("at", int, 0, 1 << 20), ("crc", int, 0, 0xFFFFFFFF))),
+    "relearn": (True, ()),
+    "log": (False, (("at", int, 0, 65535),)),
+    "reboot": (True, ()),
+    "rotate": (True, (("key", bytes, 32, 32), ("generation", int, 1, 255))),
+    "retire": (True, (("confirm", str, 1, 24),)),
+}
+
+
+def check(name, arguments):
+    """Raise ValueError with a reason unless the command is in the table and its arguments are just those."""
+    if name not in TABLE:
+        raise ValueError("unknown command")
+    wanted = TABLE[name][1]
+    if not isinstance(arguments, dict) or len(arguments) != len(wanted):
+        raise ValueError("expected {} arguments".format(len(wanted)))
+    for key, kind, low, high in wanted:
+        if key not in arguments:
+            raise ValueError("{}: missing".format(key))
+        value = arguments[key]
+        if type(value) is not kind or not low <= (value if kind is int else len(value)) <= high:
+            raise ValueError("{}: expected {} from {} to {}".format(key, kind.__name__, low, high))
+
+
+def load(path="/commands.taken"):
+    """(state of the downlink's window or None, ids that were begun), as the last run left them.
+
+    Raises ValueError for a file that is no longer whole: it may hide a replay, so no command is to be taken.
+    """
+    try:
+        with open(path) as file:
+            words = file.read(_FILE_MAX).split()
+    except OSError:
+        return None, []
+    if not words or len(words) > 1 + _IDS:
+        raise ValueError("{}: not what a node saved".format(path))
+    return bytes.fromhex(words[0]), [int(word) for word in words[1:]]
+
+
+class Commands:
+    """handlers: name -> coroutine function that takes the arguments by name and returns a dict of results or None.
+
+    now_ms(): milliseconds since 1970, or None while the clock is not set. window: the downlink's, of node.replay.
+    ids: of `load`.
+    """
+
+    def __init__(self, handlers, now_ms, window, ids, path="/commands.taken"):
+        self._handlers = handlers
+        self._now_ms = now_ms
+        self._window = window
+        self._ids = ids
+        self._path = path
+        self._answers = []
+        self._busy = asyncio.Lock()
+
+    async def run(self, command):
+        """Carry out a command, fields by name: "id", "name", "args", "expiry". Returns the fields of its answer:
+        "id", and "result" or "error"."""
+        async with self._busy:
+            identity = command.get("id")
+            for answer in self._answers:
+                if answer["id"] == identity:
+                    return answer
+            answer = {"id": identity}
+            try:
+                answer["result"] = await self._carry_out(identity, command) or {}
+            except asyncio.TimeoutError:
+                answer["error"] = "took too long"
+            except (ValueError, OSError) as error:
+                answer["error"] = str(error)[:90] or type(error).__name__
+                if answer["error"] == _NO_CLOCK:
+                    return answer  # sent again later it may well be done
+            self._answers.append(answer)
+            if len(self._answers) > _KEPT:
+                self._answers.pop(0)
+            return answer
+
+    def _note(self, identity):
+        """Have on flash that this command, and the message that it came in, were taken. Raises OSError."""
+        self._ids = self._ids[1 - _IDS :] + [identity]
+        words = [self._window.state().hex()] + [str(known) for known in self._ids]
+        store.replace(self._path, " ".join(words).encode())
+
+    async def _carry_out(self, identity, command):
+        expiry = command.get("expiry")
+        now = self._now_ms()
+        if identity is None or expiry is None:
+            raise ValueError("no id or no expiry")
+        if now is None:
+            raise ValueError(_NO_CLOCK)
+        if now > expiry:
+            raise ValueError("expired")
+        if identity in self._ids:
+            raise ValueError("was begun before the last restart")
+        name = command.get("name")
+        arguments = command.get("args") or {}
+        check(name, arguments)
+        if name not in self._handlers:
+            raise ValueError("not on this node")
+        if TABLE[name][0]:
+            self._note(identity)
+        return await asyncio.wait_for(self._handlers[name](**arguments), _LIMIT_S)

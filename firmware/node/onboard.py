@@ -1,0 +1,137 @@
+"""The composition root of a blank node: it offers its ways in, sends nothing, and starts anew once it is enrolled.
+
+Blank is a node that was flashed with a code and holds no device key: main.py looks for the two files. One that has
+neither is a board at a desk, and runs.
+"""
+
+import asyncio
+import gc
+import json
+
+import board
+
+import hal
+from links.wifi import Wifi
+from node.clock import Uptime
+from node.console import Console
+from node.enrol import CONFIG, Enrolment, load_code, load_key
+from node.seal import Ccm
+from node.session import Session, Tries
+from quaver_wire.cose import node_id
+from quaver_wire.session import PLAIN_MAX
+
+_JOIN_LIMIT_MS = 20_000
+_BLINKS = 20
+_BLINK_MS = 125
+_WINDOW_S = 300  # after power-on, in which Improv takes a network
+
+
+def _check(config):
+    """What is wrong with a configuration; the module is read for it alone."""
+    from node import config as configuration
+
+    return configuration.parse(config)[1]
+
+
+def _improv_wanted():
+    """Improv is off unless the configuration that the node was flashed with has "improv": 1."""
+    try:
+        with open(CONFIG) as file:
+            return json.load(file).get("improv") == 1
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+class Ways:
+    """What a session and Improv have done by the hardware. port: of hal."""
+
+    def __init__(self, port):
+        self._port = port
+        self._radio = None
+        self._blinking = None
+        self.network = None  # the last that was joined: (ssid, password)
+        self.about = {"id": port.unique_id(), "board": board.NAME, "firmware": board.VERSION}
+
+    def _wlan(self):
+        if self._radio is None:
+            self._radio = self._port.radio()
+            self._radio.active(True)
+        return self._radio
+
+    async def join(self, ssid, password):
+        wlan = self._wlan()
+        if wlan.isconnected():
+            wlan.disconnect()
+        await Wifi(wlan, ssid, password).up(_JOIN_LIMIT_MS)
+        self.network = (ssid, password)
+
+    async def scan(self):
+        """The radio's own scan takes the processor for some two seconds."""
+        return [(found[0].decode(), found[3], found[4] != 0) for found in self._wlan().scan()]
+
+    def identify(self):
+        """Blink for five seconds; again while it does changes nothing."""
+        print("node: identify")
+        if board.LED is not None and (self._blinking is None or self._blinking.done()):
+            self._blinking = asyncio.create_task(self._blink())
+
+    async def _blink(self):
+        led = self._port.output(board.LED, 0)
+        for count in range(2 * _BLINKS):
+            led.value(1 - count % 2)
+            await asyncio.sleep_ms(_BLINK_MS)
+
+    async def keep(self, ssid, password):
+        """Join for Improv: the network is kept for the enrolment, where no other is named. Returns no URL."""
+        from node import store
+
+        await self.join(ssid, password)
+        try:
+            with open(CONFIG) as file:
+                given = json.load(file)
+        except OSError:
+            given = {}
+        given["wifi"] = {"ssid": ssid, "password": password}
+        store.replace(CONFIG, json.dumps(given).encode())
+        return []
+
+
+def build():
+    """The console and what starts the board anew: (console, restart)."""
+    port = hal.port(board)
+    ways = Ways(port)
+    tries = Tries(Uptime())
+    enrolment = Enrolment(ways.about, _check, ways.join, ways.scan, ways.identify, tries)
+    identity = node_id(bytes.fromhex(port.unique_id()))
+    session = Session(
+        identity, load_code(), lambda key: Ccm(key, PLAIN_MAX), tries, load_key() is not None, ways.identify
+    )
+    console = Console(session, enrolment)
+    if _improv_wanted():
+        from links.improv import Improv
+
+        about = ("Quaver", board.VERSION, board.CHIP, identity.hex())
+        console.improv = Improv(console.emit, about, ways.keep, ways.scan, ways.identify, Uptime(), serial=True)
+        console.improv.open(_WINDOW_S)
+    return console, port.reset
+
+
+def run(window_s=None):
+    """Serve until the node is enrolled, then reset the board.
+
+    window_s: of an enrolled node, after power-on: return when nobody asks for it within so many seconds. Before the
+    node is built, its whole heap is free for a session; whoever had one finds the node started anew.
+    """
+    if window_s is None:
+        print("node: quaver {} on {}, blank".format(board.VERSION, board.NAME))
+    # Nothing here needs the heap in one piece, and X25519 makes a megabyte of numbers: seldom collected, it takes 1 s
+    before = gc.threshold()
+    gc.threshold(-1)
+    console, restart = build()
+    try:
+        asyncio.run(console.run(window_s))
+    finally:
+        asyncio.new_event_loop()
+        gc.threshold(before)
+    if window_s is None or console.served:
+        restart()

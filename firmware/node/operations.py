@@ -1,0 +1,154 @@
+"""What each command of the table does on a node; imported when the first one comes."""
+
+import json
+from binascii import crc32
+
+from micropython import const
+
+from node import store
+from node.enrol import KEY, load_key
+
+_TEXT = const(400)  # characters of a long text in one answer
+_PART = const(480)  # bytes of a waveform in one answer
+_SECRETS = ("password",)
+_BEFORE_RESTART_MS = const(3000)  # for the answer to leave
+
+
+def merged(config, changes):
+    """The configuration with `changes`, {"broker.host": value}, made. Raises ValueError.
+
+    None gives a value its default back ("broker.port"), and switches a whole section off ("energy").
+    """
+    for path, value in changes.items():
+        section, _, key = path.rpartition(".")
+        target = config
+        if section:
+            target = config.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise ValueError("{}: is switched off".format(section))
+        if value is None and section:
+            target.pop(key, None)
+        else:
+            target[key] = value
+    return config
+
+
+def _masked(value):
+    if isinstance(value, dict):
+        return {key: "*" if key in _SECRETS and inner else _masked(inner) for key, inner in value.items()}
+    return value
+
+
+class Operations:
+    """The handlers of node.commands.Commands.
+
+    config: the path of the file in force. check(config) -> problems. trial: of node.trial. verbs: what only the node's
+    root can give, name -> function: "identify", "measure" (a coroutine that returns a dict), "waveform" (a coroutine:
+    (samples as bytes, rate in Hz, g a count)), "relearn", "log" (lines), "restart" (delay in ms), "erase".
+    name: the node's, which `retire` must be told. root: the folder of its files, for tests.
+    """
+
+    def __init__(self, config, check, trial, verbs, name, root=""):
+        self._config = config
+        self._check = check
+        self._trial = trial
+        self._verbs = verbs
+        self._name = name
+        self._root = root
+        self._wave = None
+
+    def handlers(self):
+        """name -> coroutine function, for Commands."""
+        found = {name: getattr(self, name) for name in ("config_get", "config_set", "config_validate", "rotate")}
+        for name in ("config_rollback", "identify", "measure", "waveform", "waveform_part", "relearn", "log"):
+            found[name] = getattr(self, name)
+        for name in ("reboot", "retire"):
+            found[name] = getattr(self, name)
+        return found
+
+    def _load(self):
+        try:
+            with open(self._config) as file:
+                config = json.load(file)
+        except OSError:
+            return {}
+        if not isinstance(config, dict):
+            raise ValueError("config.json: expected an object")
+        return config
+
+    async def config_get(self, at):
+        text = json.dumps(_masked(self._load()))
+        return {"text": text[at : at + _TEXT], "size": len(text)}
+
+    def _checked(self, changes):
+        config = merged(self._load(), changes)
+        problems = self._check(config)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return config
+
+    async def config_validate(self, changes):
+        self._checked(changes)
+
+    async def config_set(self, changes):
+        self._trial.propose(json.dumps(self._checked(changes)).encode())
+        self._verbs["restart"](_BEFORE_RESTART_MS)
+        return {"state": "trial"}
+
+    async def config_rollback(self):
+        self._trial.back()
+        self._verbs["restart"](_BEFORE_RESTART_MS)
+        return {"state": "trial"}
+
+    async def identify(self):
+        self._verbs["identify"]()
+
+    async def measure(self):
+        return await self._verbs["measure"]()
+
+    async def waveform(self):
+        """Take a block and hold it until the next; its parts are asked for one by one, in any order, also twice."""
+        data, rate_hz, scale_g = await self._verbs["waveform"]()
+        self._wave = data
+        return {"size": len(data), "crc": crc32(data), "rate_hz": rate_hz, "scale_g": scale_g, "part": _PART}
+
+    async def waveform_part(self, at, crc):
+        if self._wave is None or crc32(self._wave) != crc:
+            raise ValueError("that waveform is gone")
+        return {"at": at, "data": bytes(memoryview(self._wave)[at : at + _PART])}
+
+    async def relearn(self):
+        self._verbs["relearn"]()
+
+    async def log(self, at):
+        lines = self._verbs["log"]()
+        found = []
+        size = 0
+        for line in lines[at:]:
+            size += len(line) + 3
+            if size > _TEXT:
+                break
+            found.append(line)
+        return {"lines": found, "next": at + len(found), "size": len(lines)}
+
+    async def reboot(self):
+        self._verbs["restart"](_BEFORE_RESTART_MS)
+
+    async def rotate(self, key, generation):
+        """Take a new device key beside the one in force; after the restart the node seals with it, and opens with both
+        until it has opened a message under the new one."""
+        held = load_key(self._root + KEY)
+        if held is None:
+            raise ValueError("not enrolled")
+        if generation != held[0] + 1:
+            raise ValueError("generation: expected {}".format(held[0] + 1))
+        given = {"generation": generation, "key": key.hex(), "before": held[1].hex()}
+        store.replace(self._root + KEY, json.dumps(given).encode())
+        self._verbs["restart"](_BEFORE_RESTART_MS)
+        return {"generation": generation}
+
+    async def retire(self, confirm):
+        """Erase keys, configuration and records, once the answer has had its time to leave."""
+        if confirm != self._name:
+            raise ValueError("confirm: expected the node's name")
+        self._verbs["erase"](_BEFORE_RESTART_MS)

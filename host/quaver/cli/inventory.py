@@ -1,0 +1,133 @@
+"""`quaver inventory`: what is where, with which firmware, key generation, and when it was last heard of."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from quaver.inventory import Entry, Inventory
+
+_file = click.option(
+    "--inventory",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="QUAVER_INVENTORY",
+    show_envvar=True,
+    metavar="FILE",
+    help="The SQLite file; by default in your data folder.",
+)
+
+
+def _open(path: Path | None) -> Inventory:
+    from quaver.inventory import Inventory, default_path
+
+    return Inventory(path or default_path())
+
+
+@click.group("inventory")
+def command() -> None:
+    """Show, export and import the nodes that are enrolled."""
+
+
+@command.command("list")
+@_file
+@click.option("--json", "as_json", is_flag=True, help="One node a line, every field.")
+def list_(path: Path | None, as_json: bool) -> None:
+    """List all nodes by place."""
+    with _open(path) as inventory:
+        entries = inventory.entries()
+    if as_json:
+        for entry in entries:
+            click.echo(json.dumps(entry.as_json()))
+    else:
+        _table(entries)
+
+
+@command.command("show")
+@click.argument("node")
+@_file
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def show(node: str, path: Path | None, as_json: bool) -> None:
+    """Show one node, by its name, place or id."""
+    with _open(path) as inventory:
+        entry = inventory.named(node)
+    if as_json:
+        click.echo(json.dumps(entry.as_json()))
+        return
+    for name, value in entry.as_json().items():
+        if name in ("enrolled", "seen"):
+            value = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value)) if value else "-"
+        click.echo(f"{name:14}{'-' if value is None else value}")
+
+
+@command.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@_file
+def export(file: Path | None, path: Path | None) -> None:
+    """Write all nodes as CSV to FILE, or to the terminal. It holds no secrets."""
+    from quaver.errors import InventoryError
+
+    with _open(path) as inventory:
+        text = inventory.export()
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with file.open("x", encoding="utf-8", newline="") as out:
+            out.write(text)
+    except FileExistsError as error:
+        raise InventoryError(f"{file}: exists; name a new file") from error
+    except OSError as error:
+        raise InventoryError(f"{file}: can't be written ({error.strerror}); name another place") from error
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_file
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+def import_(file: Path, path: Path | None, as_json: bool) -> int:
+    """Take nodes from a CSV file with the columns that `export` writes.
+
+    Each mistake is told by row and column; the other rows are taken.
+    """
+    from quaver.errors import InventoryError
+
+    with _open(path) as inventory:
+        count, mistakes = inventory.import_csv(file)
+    if as_json:
+        listed = [{"row": m.row, "column": m.column, "reason": m.reason} for m in mistakes]
+        click.echo(json.dumps({"taken": count, "mistakes": listed}))
+    else:
+        for mistake in mistakes:
+            click.echo(f"quaver: {file}: {mistake}", err=True)
+        click.echo(f"{count} node{'s' if count != 1 else ''} taken, {len(mistakes)} mistakes")
+    return InventoryError.exit_code if mistakes else 0
+
+
+def _table(entries: list[Entry]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not entries:
+        print("no node is in the inventory; quaver provision brings one in", file=sys.stderr)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("place", overflow="fold")
+    for heading in ("state", "board", "firmware"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("key", justify="right")
+    table.add_column("seen", justify="right", no_wrap=True)
+    table.add_column("id", no_wrap=True)
+    for entry in entries:
+        seen = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.seen)) if entry.seen else "-"
+        cells = (entry.state, entry.board or "-", entry.firmware or "-", str(entry.generation), seen, entry.id.hex())
+        table.add_row(entry.place, *cells)
+    console.print(table)

@@ -1,0 +1,147 @@
+"""`quaver keys`: the device keys of nodes, in a store of their own; no command prints a key."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from quaver.keys import KeyStore
+
+keys_option = click.option(
+    "--keys",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="QUAVER_KEYS",
+    show_envvar=True,
+    metavar="FOLDER",
+    help="The key store; by default a folder of the user's data.",
+)
+
+
+def open_store(folder: Path | None) -> KeyStore:
+    """The key store that a command was given, or the user's own."""
+    from quaver.keys import KeyStore, default_folder
+
+    return KeyStore(folder or default_folder())
+
+
+@click.group("keys")
+def command() -> None:
+    """Create and list the device keys that seal what nodes send.
+
+    NODE_ID is the chip's id in hexadecimal: what machine.unique_id() gives on the node.
+    """
+
+
+@command.command("create", short_help="Enrol a node with a fresh key.")
+@click.argument("node_id")
+@click.option("--name", default="", metavar="NAME", help="The node's name in its topics; by default NODE_ID.")
+@click.option("--from", "source", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Take the key from FILE, 32 bytes as `export` writes them.")  # fmt: skip
+@keys_option
+def create(node_id: str, name: str, source: Path | None, folder: Path | None) -> None:
+    """Enrol a node with a fresh random key, or with one that another store exported."""
+    from quaver.errors import KeyStoreError
+    from quaver.keys import KEY_BYTES, parse_node_id
+
+    key = None
+    if source is not None:
+        try:
+            with source.open("rb") as file:
+                key = file.read(KEY_BYTES + 1)
+        except OSError as error:
+            raise KeyStoreError(f"{source}: can't be read ({error.strerror}); name an exported key") from error
+    store = open_store(folder)
+    node = store.create(parse_node_id(node_id), name, key)
+    click.echo(f"{node.node_id.hex()}  {node.name}  generation {node.generation}  in {store.path}")
+
+
+@command.command("list", short_help="List the nodes that have a key.")
+@click.option("--json", "as_json", is_flag=True, help="One node a line.")
+@keys_option
+def list_(as_json: bool, folder: Path | None) -> None:
+    """List the nodes that have a key: id, name, generations. The keys themselves are not shown."""
+    nodes = open_store(folder).nodes()
+    if as_json:
+        for node in nodes:
+            known = {"id": node.node_id.hex(), "name": node.name, "generations": sorted(node.keys)}
+            click.echo(json.dumps(known | {"created": node.created}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(pad_edge=False)
+    for heading in ("id", "name", "generations", "enrolled"):
+        table.add_column(heading, overflow="fold")
+    for node in nodes:
+        generations = ", ".join(map(str, sorted(node.keys)))
+        table.add_row(node.node_id.hex(), node.name, generations, time.strftime("%Y-%m-%d", time.gmtime(node.created)))
+    Console().print(table if nodes else "no node has a key; enrol one with: quaver keys create NODE_ID")
+
+
+@command.command("rotate", short_help="Give a node a new key beside the old one.")
+@click.argument("node_id")
+@keys_option
+def rotate(node_id: str, folder: Path | None) -> None:
+    """Give a node a new key of the next generation.
+
+    The old ones stay: the node's messages open with them until its first under the new key is seen.
+    """
+    from quaver.keys import parse_node_id
+
+    node = open_store(folder).rotate(parse_node_id(node_id))
+    click.echo(f"{node.name}: generation {node.generation}; until the node has it, both are taken")
+
+
+@command.command("rename", short_help="Change the name that a node's topics carry.")
+@click.argument("node_id")
+@click.argument("name")
+@keys_option
+def rename(node_id: str, name: str, folder: Path | None) -> None:
+    """Change the name that a node's topics carry: what comes on another node's topics is refused."""
+    from quaver.keys import parse_node_id
+
+    node = open_store(folder).rename(parse_node_id(node_id), name)
+    click.echo(f"{node.node_id.hex()}  {node.name}")
+
+
+@command.command("forget", short_help="Drop a node's old keys, keep the newest.")
+@click.argument("node_id")
+@keys_option
+def forget(node_id: str, folder: Path | None) -> None:
+    """Drop every key of a node but the newest: what it sealed with the others opens no more."""
+    from quaver.keys import parse_node_id
+
+    gone = open_store(folder).forget(parse_node_id(node_id))
+    click.echo(f"forgotten: generation {', '.join(map(str, gone))}" if gone else "there is one key, and it stays")
+
+
+@command.command("remove", short_help="Drop a node and all its keys.")
+@click.argument("node_id")
+@click.confirmation_option(
+    "--yes", prompt="What the node sent and nobody opened can't be opened afterwards. Remove it?", help="Don't ask."
+)
+@keys_option
+def remove(node_id: str, folder: Path | None) -> None:
+    """Drop a node and all its keys. What it sends from then on is refused."""
+    from quaver.keys import parse_node_id
+
+    node = open_store(folder).remove(parse_node_id(node_id))
+    click.echo(f"removed: {node.node_id.hex()}  {node.name}")
+
+
+@command.command("export", short_help="Write a node's key to a new file.")
+@click.argument("node_id")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@keys_option
+def export(node_id: str, file: Path, folder: Path | None) -> None:
+    """Write a node's newest key, 32 bytes, to FILE, a new file that its owner alone can read."""
+    from quaver.keys import parse_node_id
+
+    node = open_store(folder).export(parse_node_id(node_id), file)
+    click.echo(f"{node.name}: the key of generation {node.generation} is in {file}; delete it when it is on the node")

@@ -1,0 +1,55 @@
+"""`quaver label`: labels for nodes that were flashed here, with their id and code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("label")
+@click.argument("nodes", nargs=-1, metavar="[NODE]…")
+@click.option("--pdf", type=click.Path(dir_okay=False, path_type=Path), help="A sheet (A4, 3 by 8) into this new file.")
+@click.option("--png", type=click.Path(file_okay=False, path_type=Path), help="One picture a label into this folder.")
+@click.option(
+    "--keys",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="QUAVER_KEYS",
+    show_envvar=True,
+    metavar="FOLDER",
+    help="The key store, where the codes are too; by default in your data folder.",
+)
+def command(nodes: tuple[str, ...], pdf: Path | None, png: Path | None, folder: Path | None) -> None:
+    """Make labels: a QR code that `quaver provision` takes, and the id and code in letters.
+
+    NODE is an id, or its end; without one every node that was flashed here gets a label. Whoever reads a label can
+    take over its node, so the files are yours alone (mode 0600), and nothing of a code is ever shown here.
+    """
+    from quaver.errors import SessionError
+    from quaver.keys import default_folder
+    from quaver.private import write_private
+    from quaver.provision.identity import Codes
+    from quaver.provision.labels import Label, picture, sheet
+
+    if (pdf is None) == (png is None):
+        raise click.UsageError("say where to: --pdf FILE or --png FOLDER.")
+    codes = Codes(folder or default_folder())
+    labels = [Label(node, code) for node, code in codes]
+    if nodes:
+        wanted = [node.lower().replace(":", "") for node in nodes]
+        for text, given in zip(wanted, nodes, strict=True):
+            count = sum(label.node_id.hex().endswith(text) for label in labels)
+            if count != 1:
+                raise SessionError(f"{given}: is the id of {count} nodes that were flashed here; give more of its end")
+        labels = [label for label in labels if any(label.node_id.hex().endswith(text) for text in wanted)]
+    if not labels:
+        raise SessionError(f"{codes.path}: no code is there; quaver flash makes one for each node")
+    if pdf is not None:
+        write_private(pdf, sheet(labels), SessionError, fresh=True)
+        click.echo(f"{pdf}: {len(labels)} label{'s' if len(labels) != 1 else ''}")
+    elif png is not None:
+        for label in labels:
+            file = png / f"{label.node_id.hex()}.png"
+            write_private(file, picture(label), SessionError, fresh=True)
+            click.echo(str(file))

@@ -1,0 +1,329 @@
+"""`quaver provision`: from a flashed, blank node to one in service, in a dialogue or from a plan."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from quaver.inventory import Inventory
+    from quaver.provision.flow import Answers, Ask, Flow
+    from quaver.provision.hands import Hands
+
+_AT_ONCE = 16
+_SCAN_MAX = 400
+_PATIENCE_S = 60
+
+
+@click.command("provision")
+@click.option("--port", "ports", multiple=True, metavar="P", help="A serial device or socket://host:port; repeatable.")
+@click.option(
+    "--from", "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A plan, one node a row."
+)
+@click.option("--broker", envvar="QUAVER_BROKER", show_envvar=True, metavar="URL", help="Where the nodes publish.")
+@click.option("--listen", metavar="URL", help="The same broker as this machine reaches it, where that differs.")
+@click.option("--wifi", type=click.Path(dir_okay=False, path_type=Path), help="Wi-Fi profiles (TOML, mode 0600).")
+@click.option(
+    "--keys", "folder", type=click.Path(file_okay=False, path_type=Path), envvar="QUAVER_KEYS", help="The key store."
+)
+@click.option(
+    "--inventory", type=click.Path(dir_okay=False, path_type=Path), envvar="QUAVER_INVENTORY", help="The inventory."
+)
+@click.option("--limit", default=90.0, show_default=True, metavar="S", help="Seconds until a node must be online.")
+@click.option("--new", is_flag=True, help="Forget a run that broke off.")
+@click.option("--json", "as_json", is_flag=True, help="One result a line; asks nothing.")
+def command(
+    ports: tuple[str, ...],
+    plan: Path | None,
+    broker: str | None,
+    listen: str | None,
+    wifi: Path | None,
+    folder: Path | None,
+    inventory: Path | None,
+    limit: float,
+    new: bool,
+    as_json: bool,
+) -> int:
+    """Bring nodes into service: keys, network, place and machine, in a dialogue or from a CSV plan.
+
+    The dialogue asks what it can't find out, and goes on where it stopped when it was broken off. A plan has the
+    columns id, name, asset, and any of site, area, line, code, wifi, broker, group, mounting, bearing, rpm, limits.
+    """
+    from quaver.inventory import Inventory, default_path
+    from quaver.keys import KeyStore, default_folder
+    from quaver.provision.hands import Hands
+    from quaver.provision.identity import Codes
+    from quaver.provision.plan import read_profiles
+    from quaver.provision.serial import SerialTransport
+
+    keys_folder = folder or default_folder()
+    lock = threading.Lock()
+    codes = Codes(keys_folder)
+    profiles = read_profiles(wifi or keys_folder / "wifi.toml")
+    given = tuple(ports) or tuple(_serial_ports())
+
+    def hands(where: Iterable[str], store: Inventory, progress: Callable[[int], None] | None = None) -> Hands:
+        return Hands(
+            lambda: where, SerialTransport, KeyStore(keys_folder), codes, store, _Ear, listen, limit, progress, lock
+        )
+
+    path = inventory or default_path()
+    with Inventory(path) as store:
+        if plan is not None:
+            return _plan(plan, profiles, codes, store, path, broker, given, hands, as_json)
+        return _dialogue(keys_folder, profiles, broker, store, given, hands, new, as_json)
+
+
+def _dialogue(
+    folder: Path,
+    profiles: Mapping[str, Any],
+    broker: str | None,
+    store: Inventory,
+    ports: tuple[str, ...],
+    hands: Callable[..., Hands],
+    new: bool,
+    as_json: bool,
+) -> int:
+    from quaver.provision.flow import Flow, Saved
+
+    saved = Saved(folder / "provision.json")
+    if new:
+        saved.remove()
+    before = saved.load()
+    if before and not as_json:
+        click.echo(f"going on with node {before.get('id', '?')} (to begin anew: --new)", err=True)
+    flow = Flow({**({"broker": broker} if broker else {}), **before, "profiles": dict(profiles)})
+    began = time.monotonic()
+    with _progress() as show:
+        worker = hands(ports, store, show)
+        try:
+            _walk(flow, worker, lambda: saved.save(flow.answers), None if as_json else _ask, show)
+        finally:
+            worker.close()
+    saved.remove()
+    result = _result(flow.answers, time.monotonic() - began)
+    click.echo(json.dumps(result) if as_json else _sentence(result))
+    return 0
+
+
+def _walk(
+    flow: Flow,
+    worker: Hands,
+    save: Callable[[], None],
+    ask: Callable[[Ask], str] | None,
+    show: Callable[[int], None] | None,
+) -> None:
+    """All steps to the end. Without `ask`, or when nothing can be asked anew, a failure is raised."""
+    from quaver.errors import QuaverError, SessionError
+    from quaver.provision.flow import Ask
+    from quaver.provision.session import MustWait
+
+    while (step := flow.next()) is not None:
+        if isinstance(step, Ask):
+            if ask is None:
+                raise SessionError(f"{step.name} is not known, and nobody can be asked: run it in a terminal")
+            try:
+                flow.answer(ask(step))
+            except ValueError as error:
+                click.echo(f"  {error}", err=True)
+                continue
+        else:
+            if ask is not None:
+                click.echo(f"· {step.words}", err=True)
+            try:
+                flow.done(worker.do(step.name, flow.answers))
+            except MustWait as error:
+                if error.seconds > _PATIENCE_S:
+                    raise
+                click.echo(f"  {error}", err=True)
+                time.sleep(error.seconds)
+            except QuaverError as error:
+                forgotten = flow.failed()
+                if ask is None or not forgotten or (step.name in ("connect", "check") and _is_final(error)):
+                    save()
+                    raise
+                click.echo(f"  {error}", err=True)
+        if "id" in flow.answers:
+            save()
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether another answer can't help: only a wrong code, or another broker, is worth asking for."""
+    from quaver.provision.session import WrongCode
+
+    return not isinstance(error, WrongCode)
+
+
+def _ask(question: Ask) -> str:
+    from quaver.provision.flow import choices_shown
+
+    if question.listed:
+        for line in choices_shown(question.choices):
+            click.echo(line, err=True)
+    elif question.choices:
+        question = type(question)(**{**vars(question), "words": f"{question.words} ({'/'.join(question.choices)})"})
+    answer: str = click.prompt(
+        question.words,
+        default=question.default if question.default is not None else "",
+        show_default=bool(question.default),
+        hide_input=question.secret,
+        err=True,
+    )
+    return answer[:_SCAN_MAX]
+
+
+def _plan(
+    file: Path,
+    profiles: Mapping[str, Mapping[str, str]],
+    codes: Any,
+    store: Inventory,
+    path: Path,
+    broker: str | None,
+    ports: tuple[str, ...],
+    hands: Callable[..., Hands],
+    as_json: bool,
+) -> int:
+    from quaver.errors import InventoryError, QuaverError, SessionError
+    from quaver.inventory import Inventory
+    from quaver.provision.flow import Flow
+    from quaver.provision.plan import read_plan
+
+    good, mistakes = read_plan(file, profiles, codes, store, broker)
+    where = _whereabouts(ports)
+
+    def one(item: tuple[int, Answers]) -> dict[str, Any]:
+        row, answers = item
+        began = time.monotonic()
+        port = where.get(answers["id"])
+        try:
+            if port is None:
+                raise SessionError(f"node {answers['id']} is not there; connect and power it")
+            with Inventory(path) as own:
+                worker = hands((port,), own)
+                flow = Flow({**answers, "node": port, "found": {port: port}, "networks": []})
+                try:
+                    _walk(flow, worker, lambda: None, None, None)
+                finally:
+                    worker.close()
+            return {"row": row, **_result(flow.answers, time.monotonic() - began)}
+        except QuaverError as error:
+            return {"row": row, "id": answers["id"], "failed": str(error)}
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        results = list(pool.map(one, good))
+    results += [{"row": m.row, "column": m.column, "failed": m.reason} for m in mistakes]
+    failed = [result for result in results if "failed" in result]
+    for result in sorted(results, key=lambda result: int(result["row"])):
+        if as_json:
+            click.echo(json.dumps(result))
+        elif "failed" in result:
+            column = f", {result['column']}" if result.get("column") else ""
+            click.echo(f"row {result['row']}{column}: {result['failed']}")
+        else:
+            click.echo(f"row {result['row']}: {_sentence(result)}")
+    if not as_json:
+        rows = {result["row"] for result in failed}
+        times = sorted(result["seconds"] for result in results if "seconds" in result)
+        median = f", median {times[len(times) // 2]:.1f} s" if times else ""
+        click.echo(f"{len(times)} in service{median}; {len(rows)} rows failed")
+    return InventoryError.exit_code if failed else 0
+
+
+def _whereabouts(ports: Iterable[str]) -> dict[str, str]:
+    """Node id -> port, of all nodes that answer."""
+    from quaver.errors import SessionError
+    from quaver.provision.serial import SerialTransport
+    from quaver.provision.session import who
+
+    def look(port: str) -> tuple[str, str] | None:
+        try:
+            with SerialTransport(port) as transport:
+                answer = who(transport, timeout=3.0)
+        except SessionError:
+            return None
+        return (answer[0].hex(), port) if answer else None
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return dict(found for found in pool.map(look, ports) if found)
+
+
+def _result(answers: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    return {
+        "id": answers["id"],
+        "place": answers["place"],
+        "generation": answers["sent"]["generation"],
+        "seconds": round(seconds, 1),
+        "first": answers["spectrum"],
+    }
+
+
+def _sentence(result: Mapping[str, Any]) -> str:
+    first = result["first"]
+    peaks = ", ".join(f"{frequency:.0f} Hz {height:.3f} g" for frequency, height in (first.get("peaks") or [])[:3])
+    rms = f": {first['rms_g']:.3f} g RMS" if "rms_g" in first else ""
+    return f"{result['place']} is in service after {result['seconds']:.0f} s{rms}{'; ' + peaks if peaks else ''}"
+
+
+class _Ear:
+    """A subscription to all that comes from one place."""
+
+    def __init__(self, broker: str, place: str) -> None:
+        from quaver.broker import parse_broker_url
+        from quaver.monitor import Monitor
+
+        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#").start()
+        self._heard: dict[str, Mapping[str, Any]] = {}
+
+    def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:
+        from quaver.monitor import Record
+
+        end = time.monotonic() + timeout
+        while kind not in self._heard and (left := end - time.monotonic()) > 0:
+            item = self._monitor.get(min(left, 0.5))
+            if isinstance(item, Record) and item.values.get("state", "online") == "online":
+                self._heard.setdefault(item.kind, item.values)
+        return self._heard.get(kind)
+
+    def close(self) -> None:
+        self._monitor.stop()
+
+
+def _serial_ports() -> list[str]:
+    from serial.tools.list_ports import comports
+
+    return [port.device for port in comports() if port.vid is not None]
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """A bar for the handshake, which takes a small chip a second."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    bars = Progress(TextColumn("  key agreement"), BarColumn(), console=Console(stderr=True), transient=True)
+    task = bars.add_task("", total=100)
+
+    def show(percent: int) -> None:
+        if not sys.stderr.isatty():
+            return
+        if percent < 95:
+            bars.start()
+        bars.update(task, completed=percent)
+        if percent >= 95:
+            bars.stop()
+
+    try:
+        yield show
+    finally:
+        bars.stop()

@@ -1,0 +1,54 @@
+"""Files that hold secrets: of mode 0600 from their first byte, refused when others may read them, replaced whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from quaver.errors import QuaverError
+
+
+def read_private(path: Path, most: int, failure: type[QuaverError]) -> bytes | None:
+    """The content of a file of ours that nobody else may read; None when it does not exist. Raises `failure`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise failure(f"{path}: can't be read ({error.strerror}); check what it is and who owns it") from error
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            raise failure(f"{path}: is not a plain file of yours; name another")
+        if found.st_mode & 0o077:
+            raise failure(
+                f"{path}: others may read it (mode {stat.S_IMODE(found.st_mode):04o}), and it holds secrets; "
+                f"if nobody did, close it with: chmod 600 {path}"
+            )
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise failure(f"{path}: is longer than {most} bytes; it is not what quaver wrote there")
+    return data
+
+
+def write_private(path: Path, data: bytes, failure: type[QuaverError], fresh: bool = False) -> None:
+    """Make `path` hold `data`, mode 0600: the old content or the new, at any moment. Raises `failure`.
+
+    fresh: refuse to replace a file that exists.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if fresh and os.path.lexists(path):
+            raise failure(f"{path}: exists; name a new file")
+        aside.unlink(missing_ok=True)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise failure(f"{path}: can't be written ({error.strerror}); make room or name another place") from error

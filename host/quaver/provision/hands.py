@@ -1,0 +1,248 @@
+"""The provisioning room's hands: does the work that the dialogue asks for, with real ports, keys and an inventory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from quaver.errors import InventoryError, SessionError
+from quaver.inventory import Entry, Inventory
+from quaver.keys import KeyStore
+from quaver.provision.flow import Answers, config
+from quaver.provision.identity import Codes
+from quaver.provision.session import Session, Transport, who
+from quaver_wire.hkdf import hmac
+
+_JOIN_S = 45.0
+
+
+class ClosableTransport(Transport, Protocol):
+    def close(self) -> None: ...
+
+
+class Ear(Protocol):
+    """Hears what one node publishes, from when it was made on."""
+
+    def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:
+        """The fields of its first record of `kind` (of status: that says online), or None after `timeout` seconds."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Hands:
+    """ports: where nodes may be; connect: opens one. listen: makes an Ear of a broker and a place.
+
+    lock: shared by those who work at once with the same files.
+
+    broker: the nodes' broker as this machine reaches it, where that is another address than theirs.
+
+    Each verb takes the answers and returns the step's result; it raises QuaverError with one line.
+    """
+
+    def __init__(
+        self,
+        ports: Callable[[], Iterable[str]],
+        connect: Callable[[str], ClosableTransport],
+        keys: KeyStore,
+        codes: Codes,
+        inventory: Inventory,
+        listen: Callable[[str, str], Ear],
+        broker: str | None = None,
+        online_s: float = 90.0,
+        progress: Callable[[int], None] | None = None,
+        lock: threading.Lock | None = None,
+    ) -> None:
+        self._ports = ports
+        self._connect = connect
+        self._keys = keys
+        self._codes = codes
+        self._inventory = inventory
+        self._listen = listen
+        self._broker = broker
+        self._online_s = online_s
+        self._progress = progress
+        self._lock = lock or threading.Lock()
+        self._transport: ClosableTransport | None = None
+        self._session: Session | None = None
+        self._ear: Ear | None = None
+
+    def do(self, name: str, answers: Answers) -> Any:
+        verbs: dict[str, Callable[[Answers], Any]] = {
+            "find": self._find,
+            "show": self._show,
+            "connect": self._open,
+            "scan": self._scan,
+            "join": self._join,
+            "place": self._place,
+            "send": self._send,
+            "check": self._check,
+            "spectrum": self._spectrum,
+            "list": self._list,
+        }
+        return verbs[name](answers)
+
+    def close(self) -> None:
+        self._hang_up()
+        if self._ear is not None:
+            self._ear.close()
+        self._ear = None
+
+    def _hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        self._transport = self._session = None
+
+    def _hears(self, answers: Answers) -> Ear:
+        """From before the node can say anything, so that nothing of it is missed."""
+        if self._ear is None:
+            self._ear = self._listen(self._broker or answers["broker"], answers["place"])
+        return self._ear
+
+    def _find(self, answers: Answers) -> dict[str, str]:
+        """Where each node is -> what is shown of it. A run that goes on looks for the node that it was about."""
+        self._hang_up()
+        found, reasons = {}, []
+        for where in self._ports():
+            try:
+                transport = self._connect(where)
+            except SessionError as error:
+                reasons.append(str(error))
+                continue
+            try:
+                answer = who(transport)
+            except SessionError as error:
+                reasons.append(str(error))
+                continue
+            finally:
+                transport.close()
+            if answer and answers.get("id") in (None, answer[0].hex()):
+                found[where] = f"{answer[0].hex()} at {where}{' (enrolled)' if answer[1] else ''}"
+        if not found:
+            wanted = f"node {answers['id']}" if "id" in answers else "no node"
+            why = f" ({reasons[0]})" if reasons else ""
+            raise SessionError(
+                f"{wanted} {'is not there' if 'id' in answers else 'answers'}{why}; connect and power it"
+            )
+        if len(found) == 1:
+            answers["node"] = next(iter(found))
+        return found
+
+    def _show(self, answers: Answers) -> bool:
+        self._hang_up()
+        self._transport = self._connect(answers["node"])
+        answer = who(self._transport, show=True)
+        if answer is None:
+            raise SessionError(f"{answers['node']}: the node no longer answers; connect it again")
+        answers["id"] = answer[0].hex()
+        code = self._codes.get(answer[0])
+        if code and "code" not in answers:
+            answers["code"] = code
+        return True
+
+    def _open(self, answers: Answers) -> dict[str, Any]:
+        assert self._transport is not None
+        self._session = Session(self._transport, answers["code"], bytes.fromhex(answers["id"]), self._progress)
+        about = self._session.request("about")
+        if not isinstance(about, dict):
+            raise SessionError("the node's account of itself can't be read: update one of the two")
+        return about
+
+    def _request(self, do: str, arguments: Mapping[str, Any] | None = None, timeout: float = 10.0) -> Any:
+        if self._session is None:
+            raise SessionError("there is no session with the node; connect it again")
+        return self._session.request(do, arguments, timeout)
+
+    def _scan(self, answers: Answers) -> Sequence[Any]:
+        networks = self._request("scan", timeout=_JOIN_S)
+        return networks if isinstance(networks, list) else []
+
+    def _join(self, answers: Answers) -> bool:
+        self._request("join", {"ssid": answers["ssid"], "password": answers["password"]}, _JOIN_S)
+        return True
+
+    def _place(self, answers: Answers) -> str:
+        place = "/".join(str(answers[key]) for key in ("site", "area", "line", "asset", "name"))
+        with self._lock:
+            for entry in self._inventory.entries():
+                if entry.place == place and entry.state != "retired" and entry.id.hex() != answers.get("id"):
+                    raise InventoryError(f"place {place}: node {entry.id.hex()} has it; give another name")
+        return place
+
+    def _key(self, node: bytes, name: str) -> tuple[int, bytes]:
+        """The device key to send: a fresh one, or that of a try that came to nothing."""
+        with self._lock:
+            known = self._keys.get(node) if self._keys.path.exists() else None
+            if known is None:
+                known = self._keys.create(node, name)
+            else:
+                entry = self._inventory.get(node)
+                if entry is not None and entry.generation >= known.generation:
+                    known = self._keys.rotate(node)
+                if known.name != name:
+                    known = self._keys.rename(node, name)
+        return known.generation, known.keys[known.generation]
+
+    def _send(self, answers: Answers) -> dict[str, Any]:
+        node = bytes.fromhex(answers["id"])
+        generation, key = self._key(node, answers["name"])
+        check = hmac(key, b"quaver key check")[:8].hex()
+        self._hears(answers)
+        given = {"config": config(answers), "key": key.hex(), "generation": generation}
+        if self._request("stage", given) != check:
+            raise SessionError("the node holds another key than it was sent: try again")
+        self._request("commit", {"check": check})
+        self._hang_up()
+        with self._lock:
+            self._codes.put(node, answers["code"])
+            self._inventory.put(self._entry(answers, generation, "enrolled"))
+        return {"generation": generation, "at": time.time()}
+
+    def _entry(self, answers: Answers, generation: int, state: str) -> Entry:
+        about = answers.get("about") or {}
+        node = bytes.fromhex(answers["id"])
+        before = self._inventory.get(node) or Entry(node, answers["name"])
+        return Entry(
+            node,
+            answers["name"],
+            site=answers["site"],
+            area=answers["area"],
+            line=answers["line"],
+            asset=answers["asset"],
+            state=state,
+            board=about.get("board") or before.board,
+            firmware=about.get("firmware") or before.firmware,
+            generation=generation,
+            machine_group=answers["group"] or None,
+            mounting=answers.get("mounting"),
+            bearing=answers["bearing"],
+            rpm=answers["rpm"] or None,
+            enrolled=int(time.time()),
+            note=before.note,
+        )
+
+    def _check(self, answers: Answers) -> bool:
+        status = self._hears(answers).wait("status", self._online_s)
+        if status is None:
+            raise SessionError(
+                f"{answers['place']} has not reached {_shown(answers['broker'])} within {self._online_s:.0f} s; "
+                "check the broker's address, then restart the node to try again"
+            )
+        return True
+
+    def _spectrum(self, answers: Answers) -> dict[str, Any]:
+        record = self._hears(answers).wait("telemetry", self._online_s)
+        if record is None:
+            raise SessionError(f"{answers['place']} is online and sends no measurement; look at its sensor, try again")
+        return {name: record[name] for name in ("rms_g", "peak_g", "peaks", "temperature_c") if name in record}
+
+    def _list(self, answers: Answers) -> str:
+        with self._lock:
+            entry = self._inventory.update(bytes.fromhex(answers["id"]), state="in service", seen=int(time.time()))
+        return entry.place
+
+
+def _shown(broker: str) -> str:
+    return broker.rpartition("@")[2]

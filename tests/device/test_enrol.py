@@ -1,0 +1,65 @@
+"""A blank node on a board: one command brings it into service, and its first record arrives."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quaver.build import firmware_files
+from quaver.cli import main
+from quaver.emulator.board import Board
+from quaver.inventory import Inventory
+from quaver.provision.identity import new_code
+from quaver.provision.serial import SerialTransport
+from quaver.provision.session import who
+from quaver.pytest_plugin import Target
+
+from .conftest import PATIENCE_S, Client
+from .test_node import rig
+
+pytestmark = pytest.mark.needs_radio
+
+
+def test_from_blank_to_the_first_record_in_one_command(
+    board_target: Target,
+    start_board: Callable[..., Board],
+    mosquitto: Any,
+    client: Client,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    code = new_code()
+    # what sensors a board has is known when it is flashed; a brief measurement is for an emulated Pico W's sake
+    sensors = {"vibration": {"samples": 1024}, "temperature": None, "energy": None}
+    files = {**firmware_files(board_target.board, sensors), "session.code": code.encode()}
+    board = start_board(files=files, rig=rig(), broker_port=mosquitto.port)
+    began, found = time.monotonic(), None
+    with SerialTransport(board.address) as transport:
+        while found is None:
+            assert time.monotonic() - began < PATIENCE_S and board.alive() is None, board.console()
+            found = who(transport)
+    identity, enrolled, has_code = found
+    assert (enrolled, has_code) == (False, True)
+    assert client.messages == []  # a blank node sends nothing
+
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    (keys / "wifi.toml").write_text('[hall]\nssid = "quaver"\npassword = "emulated"\n')
+    (keys / "wifi.toml").chmod(0o600)
+    plan = tmp_path / "plan.csv"
+    plan.write_text(f"id,name,asset,code,bearing,rpm\n{identity.hex()},n1,motor1,{code},6205,1797\n")
+    arguments = [f"--from={plan}", f"--port={board.address}", f"--broker=mqtt://{board.host_address}:1883"]
+    arguments += [f"--listen=mqtt://127.0.0.1:{mosquitto.port}", f"--keys={keys}", f"--inventory={tmp_path / 'base'}"]
+    assert main(["provision", *arguments, "--json"]) == 0, (capfd.readouterr(), board.console()[-1500:])
+    result = json.loads(capfd.readouterr().out)
+    with capfd.disabled():
+        print(f"\n{board_target}: from blank to the first record in {result['seconds']} s of real time")
+    assert result["place"] == "site/area/line/motor1/n1"
+    assert result["first"]["rms_g"] > 0
+    client.wait(lambda c: c.of("telemetry"), "the first record")
+    (entry,) = Inventory(tmp_path / "base").entries()
+    assert (entry.id, entry.state, entry.board) == (identity, "in service", board_target.board)
+    assert code.encode() not in board.console()

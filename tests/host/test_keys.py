@@ -1,0 +1,190 @@
+"""The key store: its owner's alone, whole or refused, and silent about keys."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quaver.errors import KeyStoreError
+from quaver.keys import KeyStore, parse_node_id
+
+NODE = bytes.fromhex("e6614c311b7e6f25")
+OTHER = bytes.fromhex("0000aabbccddeeff")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> KeyStore:
+    return KeyStore(tmp_path / "keys")
+
+
+def quaver(*arguments: object, folder: Path, give: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "QUAVER_KEYS": str(folder)}
+    command = [sys.executable, "-m", "quaver.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment, input=give)
+
+
+def test_a_node_id_as_people_write_it() -> None:
+    assert parse_node_id("E6614C311B7E6F25") == NODE
+    assert parse_node_id("aa:bb:cc:dd:ee:ff") == OTHER  # an ESP32's id has six bytes
+    for wrong in ("", "xyz", "e6614c311b7e6f2500", "0x12"):
+        with pytest.raises(KeyStoreError, match="expected up to 16 hexadecimal digits"):
+            parse_node_id(wrong)
+
+
+def test_what_was_created_is_read_by_another(store: KeyStore) -> None:
+    made = store.create(NODE, "pump-7")
+    again = KeyStore(store.folder)
+    assert again.device_keys(NODE) == made.keys == {1: made.keys[1]}
+    assert len(made.keys[1]) == 32 and made.keys[1] != store.create(OTHER).keys[1]
+    assert again.refresh() and {n.name for n in again.nodes()} == {"pump-7", OTHER.hex()}
+    assert not again.refresh()
+    assert again.device_keys(bytes(8)) == {}
+
+
+def test_the_file_is_its_owners_alone_whatever_the_umask(store: KeyStore) -> None:
+    before = os.umask(0)
+    try:
+        store.create(NODE)
+        store.export(NODE, store.folder / "out")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((store.folder / "out").stat().st_mode) == 0o600
+
+
+def test_an_open_store_is_refused_for_reading_and_writing(store: KeyStore) -> None:
+    store.create(NODE)
+    for path, mode, closed in ((store.path, 0o640, 0o600), (store.folder, 0o755, 0o700)):
+        path.chmod(mode)
+        for act in (lambda: KeyStore(store.folder).nodes(), lambda: KeyStore(store.folder).rotate(NODE)):
+            with pytest.raises(KeyStoreError, match=rf"others may reach it .*chmod {closed:o}"):
+                act()
+        path.chmod(closed)
+    assert KeyStore(store.folder).device_keys(NODE).keys() == {1}
+
+
+def test_no_way_around_through_a_link(store: KeyStore, tmp_path: Path) -> None:
+    store.create(NODE)
+    link = tmp_path / "link"
+    link.symlink_to(store.folder)
+    with pytest.raises(KeyStoreError, match="not a plain folder"):
+        KeyStore(link).nodes()
+    real = tmp_path / "elsewhere"
+    store.path.rename(real)
+    store.path.symlink_to(real)
+    with pytest.raises(KeyStoreError):
+        KeyStore(store.folder).nodes()
+
+
+@pytest.mark.parametrize("damage", ["cut", "digit", "empty", "nonsense", "nested", "entry", "later"])
+def test_a_corrupt_store_is_refused_and_left_as_it_is(store: KeyStore, damage: str) -> None:
+    key = store.create(NODE).keys[1].hex()
+    text = store.path.read_text()
+    other = "0" if key[9] != "0" else "1"
+    damaged = {
+        "cut": text[: len(text) // 2],
+        "digit": text.replace(key, key[:9] + other + key[10:]),
+        "empty": "",
+        "nonsense": '{"version": 1, "nodes": 5}',
+        "nested": "[" * 200_000,
+        "entry": text.replace('"name"', '"nom"'),
+        "later": text.replace('"version": 1', '"version": 2'),
+    }[damage]
+    store.path.write_text(damaged)
+    for act in (lambda s: s.nodes(), lambda s: s.create(OTHER), lambda s: s.remove(NODE)):
+        with pytest.raises(KeyStoreError, match=r"corrupt, and left as it is|of version 2") as caught:
+            act(KeyStore(store.folder))
+        assert key not in str(caught.value)
+    assert store.path.read_text() == damaged
+
+
+def test_a_write_that_fails_changes_nothing(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.create(NODE)
+    before = store.path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KeyStoreError, match=r"No space left on device.*nothing has changed"):
+        store.rotate(NODE)
+    monkeypatch.undo()
+    assert store.path.read_bytes() == before
+    assert [path.name for path in store.folder.iterdir()] == [store.path.name]
+
+
+def test_rotation_keeps_the_old_key_until_it_is_forgotten(store: KeyStore) -> None:
+    first = store.create(NODE).keys[1]
+    rotated = store.rotate(NODE)
+    assert rotated.generation == 2 and rotated.keys[1] == first != rotated.keys[2]
+    assert store.forget(NODE) == [1] and store.forget(NODE) == []
+    assert KeyStore(store.folder).device_keys(NODE) == {2: rotated.keys[2]}
+
+
+def test_names_and_ids_are_given_once(store: KeyStore) -> None:
+    store.create(NODE, "pump-7")
+    with pytest.raises(KeyStoreError, match="enrolled already, as pump-7"):
+        store.create(NODE)
+    with pytest.raises(KeyStoreError, match=f"node {NODE.hex()} has it"):
+        store.create(OTHER, "pump-7")
+    for name in ("a/b", "#", "x" * 25, "a\nb"):
+        with pytest.raises(KeyStoreError, match="expected 1 to 24 printable characters"):
+            store.rename(NODE, name)
+    for act in (store.rotate, store.remove, store.forget):
+        with pytest.raises(KeyStoreError, match="is not enrolled"):
+            act(OTHER)
+
+
+def test_no_command_prints_a_key(store: KeyStore, tmp_path: Path) -> None:
+    out = tmp_path / "pump.key"
+    said = ""
+    for arguments in (
+        ("create", NODE.hex(), "--name", "pump-7"),
+        ("list",),
+        ("list", "--json"),
+        ("rotate", NODE.hex()),
+        ("export", NODE.hex(), out),
+        ("rename", NODE.hex(), "pump-8"),
+        ("forget", NODE.hex()),
+        ("--debug", "create", NODE.hex()),
+    ):
+        result = quaver("keys", *arguments, folder=store.folder)
+        assert result.returncode == (12 if "--debug" in arguments else 0), result.stderr
+        said += result.stdout + result.stderr
+    assert out.read_bytes() == KeyStore(store.folder).device_keys(NODE)[2]
+    for key in (out.read_bytes(),):
+        assert key.hex() not in said and repr(key)[2:10] not in said
+    listed = json.loads(quaver("keys", "list", "--json", folder=store.folder).stdout)
+    assert listed == {"id": NODE.hex(), "name": "pump-8", "generations": [2], "created": listed["created"]}
+
+
+def test_a_key_moves_to_another_store_by_a_file(store: KeyStore, tmp_path: Path) -> None:
+    store.create(NODE)
+    out, there = tmp_path / "key", tmp_path / "there"
+    store.export(NODE, out)
+    with pytest.raises(KeyStoreError, match="exists; name a new file"):
+        store.export(NODE, out)
+    assert quaver("keys", "create", NODE.hex(), "--from", out, folder=there).returncode == 0
+    assert KeyStore(there).device_keys(NODE) == store.device_keys(NODE)
+    out.write_bytes(b"short")
+    result = quaver("keys", "create", OTHER.hex(), "--from", out, folder=there)
+    assert result.returncode == 12 and "a device key has 32 bytes, not 5" in result.stderr
+
+
+def test_removing_asks_first(store: KeyStore) -> None:
+    store.create(NODE)
+    assert quaver("keys", "remove", NODE.hex(), folder=store.folder, give="n\n").returncode != 0
+    assert KeyStore(store.folder).get(NODE) is not None
+    assert quaver("keys", "remove", NODE.hex(), "--yes", folder=store.folder).returncode == 0
+    assert KeyStore(store.folder).get(NODE) is None
+
+
+def test_a_store_that_is_not_there_is_told(store: KeyStore) -> None:
+    result = quaver("keys", "list", folder=store.folder)
+    assert result.returncode == 12 and "there is no key store; make one with: quaver keys create" in result.stderr
+    assert not store.folder.exists()

@@ -1,0 +1,373 @@
+"""Bringing nodes into service: the dialogue as a person types it, what breaks off, and a plan with mistakes."""
+
+import json
+import os
+import pty
+import re
+import select
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.publish as publish
+import pytest
+from test_monitor import STATUS, TELEMETRY, dumps
+
+from quaver.broker import EmbeddedBroker
+from quaver.cli import main
+from quaver.errors import InventoryError, SessionError
+from quaver.inventory import Entry, Inventory
+from quaver.keys import KeyStore
+from quaver.provision.flow import Ask, Do, Flow, Saved, config
+from quaver.provision.identity import Codes, label_text, new_code, shown
+from quaver.provision.plan import read_plan, read_profiles
+from tests.session_rig import CODE, ID, Node
+
+PROFILES = {"hall": {"ssid": "plant", "password": "correct horse"}}
+
+
+class Plant:
+    """Restarts nodes that were enrolled: each says at the broker that it is there, and what it measured first."""
+
+    def __init__(self, broker: EmbeddedBroker) -> None:
+        self._broker = broker
+        self._threads: list[threading.Thread] = []
+
+    def add(self, node: Node) -> str:
+        where = node.start()
+        thread = threading.Thread(target=self._serve, args=(node,), daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return where
+
+    def _serve(self, node: Node) -> None:
+        node.wait()
+        if node.state() != "enrolled":
+            return
+        given = json.loads((node.root / "config.json").read_text())
+        place = "/".join(given[key] for key in ("site", "area", "line", "asset", "node"))
+        for leaf, message in (("status", STATUS), ("telemetry", TELEMETRY)):
+            payload = dumps(message | {2: given["node"]})
+            publish.single(f"{place}/{leaf}", payload, 1, True, "127.0.0.1", given["broker"]["port"])
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    (tmp_path / "flash").mkdir()
+    node = Node(tmp_path / "flash")
+    yield node
+    node.cut()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("QUAVER_KEYS", str(tmp_path / "keys"))
+    monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
+    monkeypatch.delenv("QUAVER_BROKER", raising=False)
+    return tmp_path
+
+
+class Person:
+    """Somebody at a terminal of their own: reads until a question stands there, types, presses Enter."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.seen = ""
+        self._unread = ""
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            os.environ |= {"TERM": "xterm", "COLUMNS": "120"}
+            os.execv(sys.executable, [sys.executable, "-m", "quaver.cli", *arguments])
+
+    def _read(self, timeout: float) -> bool:
+        if not select.select([self._fd], [], [], timeout)[0]:
+            return True
+        try:
+            data = os.read(self._fd, 4096).decode(errors="replace")
+        except OSError:
+            return False
+        text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", data)
+        self.seen += text
+        self._unread += text
+        return bool(data)
+
+    def until(self, words: str, timeout: float = 30) -> None:
+        end = time.monotonic() + timeout
+        while words not in self._unread:
+            assert time.monotonic() < end and self._read(0.5), f"{words!r} never came:\n{self.seen}"
+        self._unread = self._unread.partition(words)[2]
+
+    def types(self, question: str, answer: str) -> None:
+        self.until(question)
+        self.until(": ")
+        if question.startswith(("Code", "Password")):
+            # A hidden prompt throws away what was typed before it turned the echo off.
+            while termios.tcgetattr(self._fd)[3] & termios.ECHO:
+                assert self._read(0.02), self.seen
+        os.write(self._fd, answer.encode() + b"\r")
+
+    def ends(self, timeout: float = 30) -> int:
+        end = time.monotonic() + timeout
+        while self._read(0.5):
+            assert time.monotonic() < end, self.seen
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def breaks_off(self) -> None:
+        end = time.monotonic() + 30
+        while self._read(0.5):  # pressed before the prompt reads, it waits for the next key: so press again
+            assert time.monotonic() < end, self.seen
+            os.write(self._fd, b"\x03")
+        os.waitpid(self.pid, 0)
+
+
+def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedBroker, home: Path) -> None:
+    person = Person("provision", "--port", Plant(broker).add(node), "--limit", "20")
+    person.types("Code on its label", CODE[:4] + CODE[5] + CODE[4] + CODE[6:])
+    person.until("a symbol is mistyped")
+    person.types("Code on its label", new_code())
+    person.until("the node has another code")
+    person.types("Code on its label", label_text(ID, CODE))
+    person.until("too many wrong codes: wait 2 s")
+    person.until("  1  plant")
+    person.types("Wi-Fi network", "1")
+    person.types("Password of plant", "wrong horse")
+    person.until("wifi wrong password")
+    person.types("Wi-Fi network", "plant")
+    person.types("Password of plant", "correct horse")
+    person.types("MQTT broker", str(broker.url))
+    for question, answer in (("Site", "north"), ("Area", ""), ("Line", ""), ("Machine (asset)", "")):
+        person.types(question, answer)
+    person.until("expected an answer")
+    person.types("Machine (asset)", "pump-7")
+    person.types("Name of the node", "drive/end")
+    person.until("without / + #")
+    person.types("Name of the node", "drive-end")
+    person.types("Machine group", "2")
+    person.types("Mounting", "")
+    person.types("Bearing", "62")
+    person.until("the library has 6203, 6204, 6205, 6206, 6207: which one?")
+    person.types("Bearing", "6205")
+    person.types("Speed", "fast")
+    person.types("Speed", "1480")
+    person.types("Thresholds", "velocity 2.8 4.5; temperature 70 85")
+    person.until("north/area/line/pump-7/drive-end is in service after", 60)
+    person.until("0.100 g RMS; 100 Hz")
+    assert person.ends() == 0
+
+    assert json.loads((node.root / "config.json").read_text()) == {
+        "site": "north",
+        "area": "area",
+        "line": "line",
+        "asset": "pump-7",
+        "node": "drive-end",
+        "wifi": {"ssid": "plant", "password": "correct horse"},
+        "broker": {"host": "127.0.0.1", "port": broker.port},
+        "machine": {"rpm": 1480.0, "group": 2, "mounting": "rigid", "bearing": "6205"},
+        "limits": {"velocity": [2.8, 4.5], "temperature": [70.0, 85.0]},
+    }
+    entry = Inventory(home / "inventory.sqlite").named("drive-end")
+    assert (entry.id, entry.state, entry.board, entry.bearing, entry.generation) == (
+        ID, "in service", "unix", "6205", 1
+    )  # fmt: skip
+    key = KeyStore(home / "keys").device_keys(ID)[1]
+    assert json.loads((node.root / "device.key").read_text()) == {"generation": 1, "key": key.hex()}
+    assert Codes(home / "keys").get(ID) == CODE
+    assert not (home / "keys" / "provision.json").exists()
+    for secret in (CODE, shown(CODE), key.hex(), "correct horse", "wrong horse"):
+        assert secret not in person.seen
+
+
+def test_a_run_that_breaks_off_goes_on_where_it_stopped(node: Node, broker: EmbeddedBroker, home: Path) -> None:
+    plant = Plant(broker)
+    person = Person("provision", "--port", plant.add(node), "--broker", str(broker.url))
+    person.types("Code on its label", CODE)
+    person.types("Wi-Fi network", "plant")
+    person.types("Password of plant", "correct horse")
+    person.types("Site", "north")
+    person.until("Area")
+    person.breaks_off()
+    state = home / "keys" / "provision.json"
+    assert state.stat().st_mode & 0o777 == 0o600
+    node.cut()
+    person = Person("provision", "--port", plant.add(node), "--broker", str(broker.url), "--limit", "20")
+    person.until("going on with node")
+    for question in ("Area", "Line"):  # neither code nor password nor site a second time
+        person.types(question, "")
+    person.types("Machine (asset)", "pump-7")
+    person.types("Name of the node", "n-1")
+    for question in ("Machine group", "Mounting", "Bearing", "Speed", "Thresholds"):
+        person.types(question, "")
+    person.until("is in service")
+    assert person.ends() == 0
+    assert "Code" not in person.seen and "Password" not in person.seen and "Site" not in person.seen
+    assert not state.exists()
+
+
+def test_the_questions_without_a_terminal() -> None:
+    """Several nodes: the first that blinks is the wrong one."""
+    flow = Flow({"profiles": PROFILES})
+    work: list[str] = []
+    results: dict[str, Any] = {
+        "find": {"/dev/a": "00aa at /dev/a", "/dev/b": "00bb at /dev/b"},
+        "scan": [["plant", -50, True]],
+        "send": {"generation": 1},
+    }
+    typed = {
+        "node": ["2", "/dev/a"],
+        "right": ["n", "y"],
+        "code": ["QUAVER1:" + "0" * 16 + ":" + CODE, CODE],
+        "ssid": [""],
+        "broker": ["mqtt://x:1"],
+        "asset": ["pump"],
+        "name": ["n-1"],
+        "group": ["3", "0"],
+        "bearing": ["3.58/5.42/2.36/0.398"],
+        "limits": ["velocity 5 4", "hum 1 2", ""],
+    }
+    reasons = []
+    while (step := flow.next()) is not None:
+        if isinstance(step, Do):
+            work.append(step.name)
+            if step.name == "show":
+                flow.answers["id"] = "00" * 8 if work.count("show") == 1 else "e6" * 8
+            flow.done(results.get(step.name, True))
+            continue
+        try:
+            flow.answer(typed[step.name].pop(0) if typed.get(step.name) else "")
+        except ValueError as error:
+            reasons.append(str(error))
+    assert work == ["find", "show", "show", "connect", "scan", "join", "place", "send", "check", "spectrum", "list"]
+    assert reasons == [
+        "that label is of another node",
+        "expected 1 (large), 2 (medium) or 0 (not in the standard)",
+        *["expected FEATURE WARNING ALARM, as in velocity 2.8 4.5; features: "
+          "rms, peak, crest, kurtosis, velocity, envelope, temperature"] * 2,
+    ]  # fmt: skip
+    assert flow.answers["node"] == "/dev/a" and "mounting" not in flow.answers
+    made = config(flow.answers)
+    assert made["wifi"] == {"ssid": "plant", "password": "correct horse"}
+    assert made["machine"] == {"rpm": 0.0, "group": 0, "bearing": {"ratios": [3.58, 5.42, 2.36, 0.398]}}
+
+
+def test_work_that_fails_asks_again_for_what_it_was_about() -> None:
+    flow = Flow({"found": {"a": "a"}, "node": "a", "shown": True, "code": CODE})
+    step = flow.next()
+    assert isinstance(step, Do) and step.name == "connect"
+    assert flow.failed() == ("code",)
+    step = flow.next()
+    assert isinstance(step, Ask) and step.name == "code" and step.secret
+
+
+def test_a_state_that_can_not_be_believed_is_not_used(tmp_path: Path) -> None:
+    saved = Saved(tmp_path / "provision.json")
+    assert saved.load() == {}
+    saved.save({"id": "00", "found": {"a": "b"}, "about": {}})
+    assert saved.load() == {"id": "00"}
+    saved.path.write_text("[")
+    with pytest.raises(SessionError, match="remove it to begin anew"):
+        saved.load()
+    saved.path.chmod(0o644)
+    with pytest.raises(SessionError, match="chmod 600"):
+        saved.load()
+
+
+def test_profiles_are_for_their_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "wifi.toml"
+    assert read_profiles(path) == {}
+    path.write_text('[hall]\nssid = "plant"\npassword = "correct horse"\n')
+    with pytest.raises(SessionError, match="chmod 600"):
+        read_profiles(path)
+    path.chmod(0o600)
+    assert read_profiles(path) == PROFILES
+    for wrong in ("x", "[a]\nssid=1", "a=1", '[a]\nssid="x"'):
+        path.write_text(wrong)
+        with pytest.raises(SessionError):
+            read_profiles(path)
+
+
+def test_a_plan_names_each_mistake_by_row_and_spares_the_rest(tmp_path: Path) -> None:
+    inventory = Inventory(tmp_path / "inventory.sqlite")
+    inventory.put(Entry(bytes(7) + b"\xff", "taken", asset="p"))
+    codes = Codes(tmp_path / "keys")
+    codes.put(bytes(7) + b"\x01", CODE)
+    other = new_code()
+    lines = [
+        "id,name,asset,code,wifi,bearing,rpm,limits",
+        "0000000000000001,n-1,p,,hall,6205,1480,velocity 2.8 4.5",
+        f"0000000000000002,n-2,p,{shown(other).lower()},hall,,,",
+        f"0000000000000003,n-3,p,{other},hall,6299,,",
+        f"0000000000000004,n-2,p,{other},hall,,,",
+        f"0000000000000005,taken,p,{other},hall,,,",
+        f"0000000000000006,n-6,p,{other[:-1]}U,hall,,,",
+        "0000000000000007,n-7,p,,hall,,,",
+        f"0000000000000008,n-8,p,{other},shed,,,",
+        f"0000000000000001,n-9,p,{CODE},hall,,,",
+        f"000000000000000a,n-10,p,{other},hall,,-5,",
+        f"000000000000000b,n-11,p,{other},hall,,,hum 1 2",
+        f"000000000000000c,,p,{other},hall,,,",
+        f"000000000000000d,n-13,p,{other},,6204,960,",
+    ]
+    (tmp_path / "plan.csv").write_text("\n".join(lines) + "\n")
+    good, mistakes = read_plan(tmp_path / "plan.csv", PROFILES, codes, inventory, "mqtt://x")
+    assert [row for row, _ in good] == [2, 3, 14]
+    assert [(m.row, m.column) for m in mistakes] == [
+        (4, "bearing"), (5, "name"), (6, "name"), (7, "code"), (8, "code"), (9, "wifi"), (10, "id"), (11, "rpm"),
+        (12, "limits"), (13, "name"),
+    ]  # fmt: skip
+    assert all(other not in str(mistake) for mistake in mistakes)
+    assert "place site/area/line/p/n-2 is in row 3 too" in str(mistakes[1])
+    _, mistakes = read_plan(tmp_path / "plan.csv", {}, codes, inventory)
+    assert {"profile 'hall' is unknown: there are none", "is missing; name one for all with --broker"} <= {
+        mistake.reason for mistake in mistakes
+    }
+    with pytest.raises(InventoryError, match="can't be read"):
+        read_plan(tmp_path / "none.csv", {}, codes, inventory)
+
+
+def test_a_plan_is_carried_out(
+    tmp_path: Path, broker: EmbeddedBroker, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Six nodes of which one has another code, one is not there, and one row is wrong: the others are in service."""
+    plant, nodes, ports = Plant(broker), [], []
+    lines = ["id,name,asset,code,bearing"]
+    for n in range(1, 7):
+        root = tmp_path / f"flash-{n}"
+        root.mkdir()
+        node = Node(root, bytes(7) + bytes((n,)), new_code())
+        nodes.append(node)
+        if n != 4:
+            ports += ["--port", plant.add(node)]
+        given = new_code() if n == 3 else node.code
+        lines.append(f"{node.identity.hex()},n-{n},pump-{n},{given},{'62O5' if n == 5 else '6205'}")
+    (home / "keys").mkdir(mode=0o700)
+    profile = home / "keys" / "wifi.toml"
+    profile.write_text('[hall]\nssid = "plant"\npassword = "correct horse"\n')
+    profile.chmod(0o600)
+    (tmp_path / "plan.csv").write_text("\n".join(lines) + "\n")
+    arguments = ["provision", "--from", str(tmp_path / "plan.csv"), "--broker", str(broker.url), "--json", *ports]
+    try:
+        assert main([*arguments, "--limit", "20"]) == 15
+    finally:
+        for node in nodes:
+            node.cut()
+    out = capfd.readouterr().out
+    results = {result["row"]: result for result in map(json.loads, out.splitlines())}
+    assert {row for row, result in results.items() if "failed" not in result} == {2, 3, 7}
+    assert results[2]["place"] == "site/area/line/pump-1/n-1" and results[2]["first"]["peaks"]
+    assert "the node has another code" in results[4]["failed"]
+    assert "is not there" in results[5]["failed"]
+    assert results[6]["column"] == "bearing"
+    states = {n: node.state() for n, node in enumerate(nodes, 1)}
+    assert states == {1: "enrolled", 2: "enrolled", 3: "blank", 4: "blank", 5: "blank", 6: "enrolled"}
+    entries = Inventory(home / "inventory.sqlite").entries()
+    assert [entry.state for entry in entries] == ["in service"] * 3
+    assert not any(node.code in out for node in nodes)

@@ -1,0 +1,232 @@
+"""Commands: each is done once, in time and well formed, or not at all, and every one that was meant gets its answer."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node import config as configuration
+from node.commands import TABLE, Commands, load
+from node.enrol import load_key
+from node.operations import Operations
+from node.replay import Window
+from node.trial import Trial
+
+NOW = 1_790_000_000_000
+
+
+class Node:
+    """A node's operations over a folder, with verbs that leave a trace."""
+
+    def __init__(self, root: Path, now: int | None = NOW) -> None:
+        self.root = root
+        self.now = now
+        self.did: list[str] = []
+        self.start()
+
+    def start(self) -> None:
+        self.trial = Trial(str(self.root))
+        self.config = self.trial.begin()
+        verbs = {
+            "identify": lambda: self.did.append("identify"),
+            "measure": self.measure,
+            "waveform": self.waveform,
+            "relearn": lambda: self.did.append("relearn"),
+            "log": lambda: [f"line {n} of the log, forty characters long" for n in range(20)],
+            "restart": lambda ms: self.did.append(f"restart in {ms}"),
+            "erase": lambda ms: self.did.append("erase"),
+        }
+        check = lambda config: configuration.parse(config)[1]  # noqa: E731
+        operations = Operations(self.config, check, self.trial, verbs, "pump-7", str(self.root))
+        path = str(self.root / "commands.taken")
+        state, ids = load(path)
+        self.window = Window(state)
+        self.commands = Commands(operations.handlers(), lambda: self.now, self.window, ids, path)
+
+    async def measure(self) -> dict[str, Any]:
+        self.did.append("measure")
+        return {"rms_g": 0.5}
+
+    async def waveform(self) -> tuple[bytes, float, float]:
+        return bytes(range(256)) * 8, 26667.0, 0.000488
+
+    def send(self, identity: Any, name: Any, args: Any = None, expiry: Any = NOW + 1000) -> Any:
+        self.window.take(1, self.window._seq + 1)
+        return asyncio.run(self.commands.run({"id": identity, "name": name, "args": args, "expiry": expiry}))
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    wifi = {"ssid": "plant", "password": "correct horse"}
+    (tmp_path / "config.json").write_text(json.dumps({"node": "pump-7", "wifi": wifi}))
+    return Node(tmp_path)
+
+
+def test_a_command_is_done_and_answered(node: Node) -> None:
+    assert node.send(1, "identify") == {"id": 1, "result": {}}
+    assert node.send(2, "measure") == {"id": 2, "result": {"rms_g": 0.5}}
+    assert node.send(3, "relearn") == {"id": 3, "result": {}}
+    assert node.did == ["identify", "measure", "relearn"]
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "expiry", "reason"),
+    [
+        ("format", None, NOW, "unknown command"),
+        (None, None, NOW, "unknown command"),
+        ("identify", {"x": 1}, NOW, "expected 0 arguments"),
+        ("config_get", None, NOW, "expected 1 arguments"),
+        ("config_get", {"to": 0}, NOW, "at: missing"),
+        ("config_get", {"at": "0"}, NOW, "at: expected int from 0 to 65535"),
+        ("config_get", {"at": -1}, NOW, "at: expected int from 0 to 65535"),
+        ("config_get", {"at": True}, NOW, "at: expected int from 0 to 65535"),
+        ("config_set", {"changes": {}}, NOW, "changes: expected dict from 1 to 16"),
+        ("rotate", {"key": b"short", "generation": 2}, NOW, "key: expected bytes from 32 to 32"),
+        ("retire", {"confirm": "pump-8"}, NOW, "confirm: expected the node's name"),
+        ("identify", None, NOW - 1, "expired"),
+        ("identify", None, None, "no id or no expiry"),
+        ("config_set", {"changes": {"interval_s": "often"}}, NOW, "interval_s: expected float from 0.0 to 86400.0"),
+        ("config_set", {"changes": {"brokre.host": "x"}}, NOW, "brokre: unknown key"),
+        ("config_set", {"changes": {"node.x": "x"}}, NOW, "node: is switched off"),
+        ("config_rollback", None, NOW, "nothing to roll back to"),
+        ("rotate", {"key": bytes(32), "generation": 2}, NOW, "not enrolled"),
+        ("waveform_part", {"at": 0, "crc": 1}, NOW, "that waveform is gone"),
+    ],
+)
+def test_a_command_that_can_not_be_done_says_why(node: Node, name: Any, args: Any, expiry: Any, reason: str) -> None:
+    assert node.send(1, name, args, expiry=expiry) == {"id": 1, "error": reason}
+    assert node.did == [] and not (node.root / "config.next").exists()
+
+
+def test_a_command_is_done_once_however_often_it_is_sent(node: Node) -> None:
+    first = node.send(77, "relearn")
+    assert node.send(77, "relearn") == first
+    for identity in range(10):
+        node.send(identity, "identify")
+    node.start()
+    assert node.send(9, "relearn") == {"id": 9, "error": "was begun before the last restart"}
+    assert node.did == ["relearn"] + 10 * ["identify"]
+
+
+def test_the_window_is_on_flash_before_the_work_begins(node: Node) -> None:
+    node.send(1, "identify")
+    node.send(2, "reboot")
+    state, ids = load(str(node.root / "commands.taken"))
+    assert state == node.window.state() and ids == [1, 2]
+    node.send(3, "config_get", {"at": 0})
+    assert load(str(node.root / "commands.taken"))[1] == [1, 2]
+
+
+def test_without_a_clock_a_command_waits(node: Node) -> None:
+    node.now = None
+    assert node.send(1, "relearn") == {"id": 1, "error": "clock not set"}
+    node.now = NOW
+    assert node.send(1, "relearn") == {"id": 1, "result": {}}
+
+
+@pytest.mark.parametrize("content", ["", "7 x", "zz", "00" * 11 + " 1" * 9])
+def test_a_file_that_is_not_whole_takes_nothing(node: Node, content: str) -> None:
+    (node.root / "commands.taken").write_text(content)
+    with pytest.raises(ValueError):
+        node.start()
+
+
+def test_flash_that_can_not_be_written_stops_what_would_change_something(node: Node) -> None:
+    (node.root / "commands.taken.new").mkdir()
+    assert "error" in node.send(1, "relearn")
+    assert "result" in node.send(2, "config_get", {"at": 0})
+    assert node.did == []
+
+
+def test_the_configuration_is_read_in_parts_without_its_secrets(node: Node) -> None:
+    first = node.send(1, "config_get", {"at": 0})["result"]
+    rest = node.send(2, "config_get", {"at": 10})["result"]
+    text = first["text"][:10] + rest["text"]
+    assert first["size"] == rest["size"] == len(text)
+    assert json.loads(text) == {"node": "pump-7", "wifi": {"ssid": "plant", "password": "*"}}
+
+
+def test_a_change_is_tried_and_kept_or_not(node: Node) -> None:
+    assert node.send(1, "config_validate", {"changes": {"interval_s": 30}}) == {"id": 1, "result": {}}
+    assert not (node.root / "config.next").exists()
+    changes = {"interval_s": 30, "broker.host": "mqtt.plant", "wifi.ssid": None, "energy": None}
+    assert node.send(2, "config_set", {"changes": changes})["result"] == {"state": "trial"}
+    assert node.did == ["restart in 3000"]
+    node.start()
+    assert json.loads(Path(node.config).read_text()) == {
+        "node": "pump-7", "interval_s": 30, "broker": {"host": "mqtt.plant"}, "wifi": {"password": "correct horse"},
+        "energy": None,
+    }  # fmt: skip
+    node.trial.keep()
+    assert node.send(3, "config_rollback")["result"] == {"state": "trial"}
+    node.start()
+    assert "interval_s" not in json.loads(Path(node.config).read_text())
+
+
+def test_a_waveform_comes_in_parts_in_any_order(node: Node) -> None:
+    about = node.send(1, "waveform")["result"]
+    parts = {}
+    for number, at in enumerate(reversed(range(0, about["size"], about["part"])), 2):
+        parts[at] = node.send(number, "waveform_part", {"at": at, "crc": about["crc"]})["result"]["data"]
+    assert b"".join(parts[at] for at in sorted(parts)) == bytes(range(256)) * 8
+    assert max(map(len, parts.values())) <= 480
+
+
+def test_the_log_comes_in_parts(node: Node) -> None:
+    lines: list[str] = []
+    for number in range(1, 9):
+        answer = node.send(number, "log", {"at": len(lines)})["result"]
+        lines += answer["lines"]
+        if answer["next"] == answer["size"]:
+            break
+    assert len(lines) == 20 and lines[19].startswith("line 19")
+
+
+def test_a_new_key_stands_beside_the_old(node: Node) -> None:
+    path = str(node.root / "device.key")
+    Path(path).write_text(json.dumps({"generation": 1, "key": "11" * 32}))
+    rotate = {"key": b"2" * 32, "generation": 3}
+    assert node.send(1, "rotate", rotate)["error"] == "generation: expected 2"
+    assert load_key(path) == (1, b"\x11" * 32)
+    assert node.send(2, "rotate", {**rotate, "generation": 2})["result"] == {"generation": 2}
+    assert load_key(path) == (2, b"2" * 32)
+    assert json.loads(Path(path).read_text())["before"] == "11" * 32
+    assert node.did == ["restart in 3000"]
+
+
+def test_every_command_has_a_handler_and_no_other(node: Node) -> None:
+    operations = Operations("", None, None, {}, "", "")
+    assert set(operations.handlers()) == set(TABLE)
+
+
+def test_on_micropython_a_command_that_hangs_is_given_up(tmp_path: Path, micropython: Callable[..., Any]) -> None:
+    assert micropython(
+        """
+import asyncio
+from node.commands import Commands
+from node.replay import Window
+async def identify():
+    await asyncio.sleep(1000)
+async def measure():
+    return {"rms_g": 0.25}
+async def main():
+    commands = Commands({"identify": identify, "measure": measure}, lambda: 5, Window(), [], "x.taken")
+    answers = []
+    for identity, name, args in ((10, "identify", None), (11, "measure", {}), (11, "measure", {}), (12, "relearn", None)):
+        answers.append(await commands.run({"id": identity, "name": name, "args": args, "expiry": 6}))
+    print(json.dumps(answers))
+import os
+os.chdir(argument)
+asyncio.run(main())
+""",  # noqa: E501
+        argument=str(tmp_path),
+        virtual_time=True,
+    ) == [
+        {"id": 10, "error": "took too long"},
+        {"id": 11, "result": {"rms_g": 0.25}},
+        {"id": 11, "result": {"rms_g": 0.25}},
+        {"id": 12, "error": "not on this node"},
+    ]
