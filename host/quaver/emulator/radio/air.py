@@ -96,6 +96,8 @@ class Air:
         self.link = RadioLink(seed, path or Path())
         self._names: set[str] = set()
         self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="air", daemon=True)
         self._thread.start()
 
@@ -120,27 +122,39 @@ class Air:
 
         return self.run(call())
 
-    def run(self, coroutine: Coroutine[Any, Any, _T], timeout: float | None = 60.0) -> _T:
-        """Run a coroutine in the air and return its result; `timeout` is in real seconds. Raises RadioError."""
+    def start(self, coroutine: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
+        """Run a coroutine in the air; the future takes its result or its exception. Raises RadioError."""
         result: concurrent.futures.Future[_T] = concurrent.futures.Future()
 
         async def main() -> None:
             try:
                 result.set_result(await coroutine)
             except asyncio.CancelledError:
-                result.set_exception(RadioError("the air was closed: open it again"))
+                # Bumble cancels what waits on a connection that ends.
+                closed = "the air was closed: open it again"
+                lost = "a connection was lost in the middle of a request: ask again"
+                result.set_exception(RadioError(closed if self._closing else lost))
                 raise
             except BaseException as error:
                 result.set_exception(error)
 
-        if not self.loop.post(lambda: setattr(result, "task", self.loop.create_task(main()))):
+        def begin() -> None:
+            task = self.loop.create_task(main())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        if not self.loop.post(begin):
             coroutine.close()
             raise RadioError("the air was closed: open it again")
+        return result
+
+    def run(self, coroutine: Coroutine[Any, Any, _T], timeout: float | None = 60.0) -> _T:
+        """Run a coroutine in the air and return its result; `timeout` is in real seconds. Raises RadioError."""
+        result = self.start(coroutine)
         try:
             return result.result(timeout)
         except concurrent.futures.TimeoutError:
-            self.loop.post(lambda: result.task.cancel())  # type: ignore[attr-defined]
-            raise RadioError(f"nothing came of it within {timeout:g} s of real time: see what the boards print") from None
+            raise RadioError(f"nothing came of it within {timeout} s of real time: see what the boards print") from None
 
     def station(self, name: str, address: bytes, to_host: Callable[[bytes], None]) -> Station:
         """A controller for a host that speaks HCI: a board's firmware, another emulator.
@@ -207,6 +221,7 @@ class Air:
 
     def close(self) -> None:
         """All stations fall silent, and boards that are still in the air are no longer held up by it."""
+        self._closing = True
         if self._thread.is_alive():
             self.loop.post(self.loop.stop)
             self._thread.join(_CLOSE_S)

@@ -28,6 +28,7 @@ _IFS_S = 150e-6
 _EMPTY_S = _OVERHEAD * 8 * _BIT_S
 _CONTROL = 12  # bytes of a link-layer control PDU's payload; they differ a little
 _ESTABLISH = 6  # connection intervals in which the first packet must have come (4.5.2)
+_TICK_S = 1e-6  # timers are this late at most
 _ADV_CHANNELS = 3
 _LISTEN_S = _IFS_S + 352e-6  # after each advertisement: time for a CONNECT_IND to begin and to be taken
 _Packet = hci.HCI_AclDataPacket | ll.ControlPdu
@@ -157,7 +158,6 @@ class Lane:
         self._supervision: asyncio.TimerHandle | None = None
         self._ends: list[RadioConnection | None] = [None, None]
         self._accounted = self._loop.time()
-        self._idle_since = self._accounted
 
     def open(self, central: RadioConnection, peripheral: RadioConnection | None) -> None:
         self._ends = [central, peripheral]
@@ -185,7 +185,7 @@ class Lane:
         now = self._loop.time()
         _, packet = self._queue[0]
         air = self._exchange_s(packet)
-        start = self._free_at if self._free_at > now else self._next_anchor(now)
+        start = self._free_at if self._free_at > now - _TICK_S else self._next_anchor(now)
         if start + air > self._next_anchor(start + 1e-9):  # an event ends before the next one begins
             start = self._next_anchor(start + 1e-9)
         self._free_at = start + air
@@ -208,6 +208,8 @@ class Lane:
             self._link.tally(name).radio_s += air
         if side < 0 or self._link._gets_through(sender, receiver):
             self._queue.popleft()
+            if not self._queue:
+                self._free_at = 0.0  # nobody has more data: the event closes, and an answer waits for the next
             if side >= 0:
                 self._deliver(end, packet, side)
         else:
