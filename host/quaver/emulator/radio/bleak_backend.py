@@ -154,14 +154,13 @@ class _Client(BaseBleakClient):
             raise BleakDeviceNotFoundError(self.address, str(error)) from error
         connection.on(Connection.EVENT_DISCONNECTION, self._gone)
         try:
-            peer = Peer(connection)
-            await peer.request_mtu(_MTU)
-            await self._discover(peer)
-        except (BaseError, TimeoutError) as error:
+            await self._ask(self._discover(Peer(connection)))
+        except BaseException:
             await self.disconnect()
-            raise BleakError(f"could not connect: {error}") from error
+            raise
 
     async def _discover(self, peer: Peer) -> None:
+        await peer.request_mtu(_MTU)
         found = BleakGATTServiceCollection()
         for service in await peer.discover_services():
             uuid = _text(service.uuid)
