@@ -15,6 +15,7 @@ from links.errors import LinkError
 
 _SCAN_US = const(30_000)  # interval and window: the receiver is always open
 _STEP_MS = const(4000)  # of each step of setting up
+_CANCEL_MS = const(100)
 _SILENCE_MS = const(5000)  # between two messages
 _QUEUE = const(64)  # chunks that may wait: the longest message has 28 at the smallest MTU
 
@@ -57,6 +58,9 @@ class Central:
         try:
             connection = await device.connect(timeout_ms=_STEP_MS)
         except (OSError, asyncio.TimeoutError):
+            # The stack goes on trying, and takes no other connection meanwhile, until it is told to stop.
+            aioble.core.ble.gap_connect(None)
+            await asyncio.sleep_ms(_CANCEL_MS)
             raise LinkError("no connection")
         try:
             return await self._collect(connection, unix_ms, commands, store)

@@ -2,6 +2,9 @@
 
 import ast
 import asyncio
+import contextlib
+import socket
+import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,8 +64,24 @@ class Radio:
 def radio(board_target: Target, board_files: Mapping[str, bytes]) -> Iterator[Radio]:
     if not board_target.emulated:
         pytest.skip(f"{board_target}: a real board's radio is not in the virtual air")
-    with Air(seed=11, path=Path(rssi=-57)) as air, open_board(board_target.where, Setup(air=air, name="n1")) as board:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        Air(seed=11, path=Path(rssi=-57)) as air,
+        open_board(
+            board_target.where, Setup(air=air, name="n1", broker_port=listener.getsockname()[1])
+        ) as board,
+    ):
+        threading.Thread(target=_echo, args=(listener,), daemon=True).start()
         yield Radio(air, board, air.device("peer", bytes.fromhex("280102030405")))
+
+
+def _echo(listener: socket.socket) -> None:
+    """Send back what the first guest sends."""
+    with contextlib.suppress(OSError):
+        connection, _ = listener.accept()
+        with connection:
+            while data := connection.recv(4096):
+                connection.sendall(data)
 
 
 async def find(radio: Radio) -> Any:
@@ -288,7 +307,7 @@ asyncio.run(main())
     assert written == [bytes(range(180)), b"now"]
 
 
-def test_a_scan_ends_and_a_peer_that_is_not_there_is_a_timeout(radio: Radio) -> None:
+def test_a_scan_ends_and_a_connect_that_timed_out_goes_on_until_it_is_cancelled(radio: Radio) -> None:
     program = """
 async def main():
     count = 0
@@ -296,7 +315,66 @@ async def main():
         async for result in scanner:
             count += 1
     device = aioble.Device(aioble.ADDR_PUBLIC, "28:01:02:03:04:99")
-    print((count, str(device), await error(device.connect(timeout_ms=300))))
+    other = aioble.Device(aioble.ADDR_PUBLIC, "28:01:02:03:04:98")
+    said = [count, str(device), await error(device.connect(timeout_ms=300)), await error(other.connect(timeout_ms=300))]
+    aioble.core.ble.gap_connect(None)
+    await asyncio.sleep_ms(100)
+    other = aioble.Device(aioble.ADDR_PUBLIC, "28:01:02:03:04:97")
+    said.append(await error(other.connect(timeout_ms=300)))
+    aioble.core.ble.gap_connect(None)
+    await asyncio.sleep_ms(100)
+    print(said)
 asyncio.run(main())
 """
-    assert radio.run(program) == (0, "Device(ADDR_PUBLIC, 28:01:02:03:04:99)", "TimeoutError")
+    said = [0, "Device(ADDR_PUBLIC, 28:01:02:03:04:99)", "TimeoutError", "OSError", "TimeoutError"]
+    assert radio.run(program) == said
+
+
+def test_bluetooth_and_wifi_work_at_the_same_time(radio: Radio) -> None:
+    program = (
+        SERVE
+        + f"""
+import network, time
+async def main():
+    connection = await aioble.advertise(50_000, name="n1", timeout_ms=20_000)
+    await inbox.written(timeout_ms=5000)
+    wlan = network.WLAN(network.WLAN.IF_STA)
+    wlan.active(True)
+    wlan.connect("quaver", "emulated")
+    while not wlan.isconnected():
+        await asyncio.sleep_ms(50)
+    reader, writer = await asyncio.open_connection("{radio.board.host_address}", 1883)
+    echoed = 0
+    for i in range(5):
+        writer.write(bytes([i]) * 500)
+        await writer.drain()
+        data = await reader.readexactly(500)
+        echoed += len(data)
+        value.notify(connection, data[:20])
+    writer.close()
+    await connection.disconnected(timeout_ms=10_000)
+    wlan.active(False)
+    print((echoed, wlan.isconnected()))
+asyncio.run(main())
+"""
+    )
+
+    async def other() -> list[bytes]:
+        connection, value, inbox = await visit(radio)
+        got: list[bytes] = []
+        full = asyncio.Event()
+
+        def take(data: bytes) -> None:
+            got.append(data)
+            if len(got) == 5:
+                full.set()
+
+        await value.subscribe(take)
+        await inbox.write_value(b"go", with_response=True)
+        await full.wait()
+        await connection.disconnect()
+        return got
+
+    said, got = radio.meet(program, other)
+    assert said == (2500, False)
+    assert got == [bytes([n]) * 20 for n in range(5)]

@@ -8,6 +8,7 @@ a connection's real parameters, flow control by what the air has carried, LE Enc
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ class RadioController(bumble_controller.Controller):
                 return
         try:
             super().on_packet(packet)
-        except (ValueError, IndexError, hci.InvalidPacketError) as error:
+        except (ValueError, IndexError, struct.error, hci.InvalidPacketError) as error:
             bumble_controller.logger.warning("%s: not an HCI packet (%s)", self.name, error)
 
     def on_hci_command(self, command: hci.HCI_Command) -> Any:

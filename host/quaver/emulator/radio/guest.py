@@ -39,7 +39,8 @@ from quaver.emulator.radio.air import Air
     _READ,
     _WRITE,
     _EXCHANGE_MTU,
-) = range(1, 18)
+    _CANCEL_CONNECT,
+) = range(1, 19)
 _CENTRAL_CONNECT, _CENTRAL_DISCONNECT, _GATTS_WRITE = 1, 2, 3
 _SCAN_RESULT, _SCAN_DONE, _PERIPHERAL_CONNECT, _PERIPHERAL_DISCONNECT = 5, 6, 7, 8
 _SERVICE_RESULT, _SERVICE_DONE, _CHARACTERISTIC_RESULT, _CHARACTERISTIC_DONE = 9, 10, 11, 12
@@ -144,7 +145,12 @@ class GuestRadio:
         elif verb == _SCAN:
             await self._scan(device, b, c, d)
         elif verb == _CONNECT:
-            self._start(self._connect(device, b, c, d, data))
+            if device.is_le_connecting:
+                return 114, 0, 0, b""  # EALREADY: as BTstack, which tries until it is told to stop
+            self._start(self._connect(device, b, d, data))
+        elif verb == _CANCEL_CONNECT:
+            if device.is_le_connecting:
+                await device.send_command(hci.HCI_LE_Create_Connection_Cancel_Command())
         else:
             connection = device.connections.get(b)
             if connection is None:
@@ -299,7 +305,7 @@ class GuestRadio:
             bytes(report.address)[::-1] + bytes(report.data),
         )
 
-    async def _connect(self, device: Device, kind: int, timeout_ms: int, interval: int, address: bytes) -> None:
+    async def _connect(self, device: Device, kind: int, interval: int, address: bytes) -> None:
         peer = hci.Address(address[::-1], hci.AddressType(kind))
         low, high = interval & 0xFFFFFFFF, interval >> 32
         wanted = ConnectionParametersPreferences(
@@ -311,7 +317,6 @@ class GuestRadio:
                 peer,
                 connection_parameters_preferences={hci.Phy.LE_1M: wanted},
                 own_address_type=hci.OwnAddressType.PUBLIC,
-                timeout=timeout_ms / 1000,
             )
         except (BaseError, BumbleTimeout, TimeoutError):
             self._tell(_PERIPHERAL_DISCONNECT, _NO_CONNECTION, 0, kind, address)

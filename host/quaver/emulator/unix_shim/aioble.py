@@ -38,6 +38,7 @@ _DESCRIPTORS = const(14)
 _READ = const(15)
 _WRITE = const(16)
 _EXCHANGE_MTU = const(17)
+_CANCEL_CONNECT = const(18)
 
 _FLAG_READ = const(0x02)
 _FLAG_WRITE_NO_RESPONSE = const(0x04)
@@ -200,6 +201,19 @@ def _happened(kind, number, handle, more, data):
             found._on_notify_indicate(found._notify_queue, found._notify_event, data)
 
 
+class _Ble:
+    """What is left to do with `aioble.core.ble`: a connect that ran into its time-out goes on until it is cancelled."""
+
+    def gap_connect(self, nothing):
+        if nothing is not None:
+            raise ValueError("connect with Device.connect()")
+        _call(_CANCEL_CONNECT)
+
+
+class core:
+    ble = _Ble()
+
+
 class _Timeout:
     """`with` it, what is awaited ends with TimeoutError, or DeviceDisconnectedError when the connection goes."""
 
@@ -265,7 +279,7 @@ class Device:
         interval = (min_conn_interval_us or 0) | (max_conn_interval_us or 0) << 32
         try:
             with _Timeout(None, timeout_ms):
-                _call(_CONNECT, self.addr_type, scan_duration_ms or timeout_ms or 2000, interval, self.addr)
+                _call(_CONNECT, self.addr_type, 0, interval, self.addr)
                 await connection._event.wait()
         except BaseException:
             self._connection = None
