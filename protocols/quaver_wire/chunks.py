@@ -12,6 +12,7 @@ except ImportError:  # on a host
     def const(value: int) -> int:
         return value
 
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
     from collections.abc import Iterator

@@ -23,6 +23,7 @@ except ImportError:  # on a host
     def const(value: int) -> int:
         return value
 
+
 SERVICE = "2d2d0001-bbd6-4cd0-b14f-e0c40a69431c"
 UPLINK = "2d2d0002-bbd6-4cd0-b14f-e0c40a69431c"
 DOWNLINK = "2d2d0003-bbd6-4cd0-b14f-e0c40a69431c"

@@ -67,9 +67,7 @@ def radio(board_target: Target, board_files: Mapping[str, bytes]) -> Iterator[Ra
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         Air(seed=11, path=Path(rssi=-57)) as air,
-        open_board(
-            board_target.where, Setup(air=air, name="n1", broker_port=listener.getsockname()[1])
-        ) as board,
+        open_board(board_target.where, Setup(air=air, name="n1", broker_port=listener.getsockname()[1])) as board,
     ):
         threading.Thread(target=_echo, args=(listener,), daemon=True).start()
         yield Radio(air, board, air.device("peer", bytes.fromhex("280102030405")))

@@ -113,7 +113,9 @@ assembler = chunks.Assembler()
 whole = [assembler.feed(c) for c in cut][-1]
 advertisement = bytearray(31)
 gatt.put_advertisement(advertisement, b"12345678", 3, 300)
-print(json.dumps([[c.hex() for c in cut], whole == message, advertisement.hex(), gatt.parse_advertisement(advertisement) == (b"12345678", 3, 255), gatt.time_message(1700000000000).hex()]))
+parsed = gatt.parse_advertisement(advertisement) == (b"12345678", 3, 255)
+made = gatt.time_message(1700000000000).hex()
+print(json.dumps([[c.hex() for c in cut], whole == message, advertisement.hex(), parsed, made]))
 """
     buffer = bytearray(gatt.ADVERTISEMENT)
     gatt.put_advertisement(buffer, b"12345678", 3, 300)

@@ -176,7 +176,7 @@ class Air:
 
         controller = self._controller(name, address, None)
         own = Address(address[::-1], Address.PUBLIC_DEVICE_ADDRESS)
-        device = Device(name, address=own, host=Host(controller, controller))  # type: ignore[arg-type]
+        device = Device(name, address=own, host=Host(controller, controller))
         await device.power_on()
         return device
 

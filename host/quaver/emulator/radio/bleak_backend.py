@@ -14,6 +14,7 @@ import contextlib
 from typing import Any, ClassVar
 from uuid import UUID as PlainUUID
 
+from bleak.args import SizedBuffer
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.descriptor import BleakGATTDescriptor
@@ -212,10 +213,10 @@ class _Client(BaseBleakClient):
     ) -> bytearray:
         return bytearray(await self._ask(descriptor.obj.read_value()))
 
-    async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: bytes | bytearray | memoryview, response: bool) -> None:
+    async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: SizedBuffer, response: bool) -> None:
         await self._ask(characteristic.obj.write_value(bytes(data), with_response=response))
 
-    async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: bytes | bytearray | memoryview) -> None:
+    async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: SizedBuffer) -> None:
         await self._ask(descriptor.obj.write_value(bytes(data), with_response=True))
 
     async def start_notify(self, characteristic: BleakGATTCharacteristic, callback: Any, **_settings: Any) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bumble import controller as bumble_controller
 from bumble import hci, ll
-from bumble.core import PhysicalTransport
+from bumble.core import InvalidPacketError, PhysicalTransport
 
 if TYPE_CHECKING:
     from quaver.emulator.radio.link import Lane, RadioLink
@@ -102,7 +102,7 @@ class RadioController(bumble_controller.Controller):
                 return
         try:
             super().on_packet(packet)
-        except (ValueError, IndexError, struct.error, hci.InvalidPacketError) as error:
+        except (ValueError, IndexError, struct.error, InvalidPacketError) as error:
             bumble_controller.logger.warning("%s: not an HCI packet (%s)", self.name, error)
 
     def on_hci_command(self, command: hci.HCI_Command) -> Any:
@@ -131,7 +131,9 @@ class RadioController(bumble_controller.Controller):
         pending, self.pending_le_connection = self.pending_le_connection, None
         if pending is None:
             return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
-        self._connected(None, hci.Role.CENTRAL, pending.peer_address, hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR)
+        self._connected(
+            None, hci.Role.CENTRAL, pending.peer_address, hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR
+        )
         return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
 
     def on_hci_le_create_connection_command(self, command: Any) -> None:
@@ -255,9 +257,7 @@ class RadioController(bumble_controller.Controller):
     def carried(self, connection: RadioConnection) -> None:
         """The peer has acknowledged an ACL packet of the host: its buffer is free again."""
         self.send_hci_packet(
-            hci.HCI_Number_Of_Completed_Packets_Event(
-                connection_handles=[connection.handle], num_completed_packets=[1]
-            )
+            hci.HCI_Number_Of_Completed_Packets_Event(connection_handles=[connection.handle], num_completed_packets=[1])
         )
 
     def on_le_disconnected(self, connection: bumble_controller.Connection, reason: int) -> None:
@@ -278,5 +278,5 @@ def _encrypt(key: bytes, plain: bytes) -> bytes:
     """AES-128 as LE Encrypt has it: everything least significant byte first (Core 5.4, Vol 4, Part E, 7.8.22)."""
     from bumble import crypto
 
-    encrypt: Callable[[bytes, bytes], bytes] = crypto.e
+    encrypt: Callable[[bytes, bytes], bytes] = crypto.e  # type: ignore[attr-defined]
     return encrypt(key, plain)

@@ -2,7 +2,7 @@
 
 The guest asks over its link, one command at a time, and gets what happens as events, numbered as the interrupts of
 MicroPython's `bluetooth.BLE`. A command that takes time on the air returns at once, and an event tells its end.
-The numbers of the commands stand here and in unix_shim/aioble.py.
+The numbers of the commands stand here and in unix_shim/aioble/.
 """
 
 from __future__ import annotations
@@ -45,7 +45,15 @@ _CENTRAL_CONNECT, _CENTRAL_DISCONNECT, _GATTS_WRITE = 1, 2, 3
 _SCAN_RESULT, _SCAN_DONE, _PERIPHERAL_CONNECT, _PERIPHERAL_DISCONNECT = 5, 6, 7, 8
 _SERVICE_RESULT, _SERVICE_DONE, _CHARACTERISTIC_RESULT, _CHARACTERISTIC_DONE = 9, 10, 11, 12
 _DESCRIPTOR_RESULT, _DESCRIPTOR_DONE = 13, 14
-_READ_RESULT, _READ_DONE, _WRITE_DONE, _NOTIFIED, _INDICATED, _INDICATE_DONE, _MTU_EXCHANGED = 15, 16, 17, 18, 19, 20, 21
+_READ_RESULT, _READ_DONE, _WRITE_DONE, _NOTIFIED, _INDICATED, _INDICATE_DONE, _MTU_EXCHANGED = (
+    15,
+    16,
+    17,
+    18,
+    19,
+    20,
+    21,
+)
 
 _NO_CONNECTION = 0xFFFF
 _FAILED = 1
@@ -158,9 +166,7 @@ class GuestRadio:
             self._on_connection(device, connection, verb, c, d, data)
         return 0, value, 0, answer
 
-    def _on_connection(
-        self, device: Device, connection: Connection, verb: int, c: int, d: int, data: bytes
-    ) -> None:
+    def _on_connection(self, device: Device, connection: Connection, verb: int, c: int, d: int, data: bytes) -> None:
         client = connection.gatt_client
         number = connection.handle
         if verb == _NOTIFY:
@@ -221,7 +227,9 @@ class GuestRadio:
                 handles += struct.pack("<H", handle)
         return handles
 
-    async def _advertise(self, device: Device, interval_us: int, connectable: int, data: bytes, response: bytes) -> None:
+    async def _advertise(
+        self, device: Device, interval_us: int, connectable: int, data: bytes, response: bytes
+    ) -> None:
         await device.stop_advertising()
         if not interval_us:
             return
@@ -247,8 +255,10 @@ class GuestRadio:
 
         connection.on(Connection.EVENT_DISCONNECTION, gone)
         client = connection.gatt_client
-        client.on_att_handle_value_notification = lambda pdu: self._tell(  # type: ignore[method-assign]
-            _NOTIFIED, number, pdu.attribute_handle, 0, pdu.attribute_value
+        client.on_att_handle_value_notification = (  # type: ignore[method-assign]
+            lambda notification: self._tell(
+                _NOTIFIED, number, notification.attribute_handle, 0, notification.attribute_value
+            )
         )
         if not central:
             connection.on(
@@ -292,9 +302,7 @@ class GuestRadio:
         )
         if duration_ms:
             loop = asyncio.get_running_loop()
-            self._scan_end = loop.call_later(
-                duration_ms / 1000, lambda: self._start(self._scan(device, -1, 0, 0))
-            )
+            self._scan_end = loop.call_later(duration_ms / 1000, lambda: self._start(self._scan(device, -1, 0, 0)))
 
     def _on_report(self, report: Any) -> None:
         self._tell(
@@ -342,7 +350,7 @@ class GuestRadio:
             self._tell(_SERVICE_RESULT, number, 0, ends, service.uuid.uuid_bytes)
 
     async def _characteristics(self, number: int, client: gatt_client.Client, start: int, end: int) -> None:
-        service = gatt_client.ServiceProxy(client, start, end, UUID.from_16_bits(0x1800))
+        service = gatt_client.ServiceProxy(client, start, end, UUID.from_16_bits(0x1800))  # type: ignore[no-untyped-call]
         for found in await client.discover_characteristics((), service):
             about = found.end_group_handle | int(found.properties) << 16
             self._tell(_CHARACTERISTIC_RESULT, number, found.handle, about, found.uuid.uuid_bytes)

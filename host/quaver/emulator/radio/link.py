@@ -42,7 +42,7 @@ class RadioLink(LocalLink):
     """All stations of one air. Its methods run in the air's loop."""
 
     def __init__(self, seed: int, path: Path) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.random = random.Random(seed)  # noqa: S311 - a seeded simulation
         self._default = path
         self._paths: dict[frozenset[str], Path] = {}
@@ -164,7 +164,9 @@ class Lane:
         self._link.tally(self._names[0]).connections += 1
         if peripheral is None:
             self._supervision = self._loop.call_later(
-                _ESTABLISH * self.interval_s, self._drop_all, hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR
+                _ESTABLISH * self.interval_s,
+                self._drop_all,
+                hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR,
             )
         else:
             self._link.tally(self._names[1]).connections += 1

@@ -1,7 +1,7 @@
 """Joins the emulated radio's network to the host: the gateway is the host's loopback.
 
-The guest has an address of 10.0.0.0/24 and sees the host as 10.0.0.1, the gateway; port 1883 there is the broker that the
-setup names. Other addresses are reached as the host reaches them. The module also knows when an answer is
+The guest has an address of 10.0.0.0/24 and sees the host as 10.0.0.1, the gateway; port 1883 there is the broker
+that the setup names. Other addresses are reached as the host reaches them. The module also knows when an answer is
 under way, so that virtual time does not leap over it.
 """
 
