@@ -1,6 +1,7 @@
 """The Bluetooth link between node and gateway, each end on the board of the target and the other one elsewhere."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from quaver.build import firmware_files
 from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
-from quaver.gateway.visit import Visit, visit
+from quaver.gateway.visit import Visit, VisitError, visit
 from quaver.pytest_plugin import Target
 from quaver_wire import gatt
 
@@ -59,7 +60,8 @@ class Gateway:
 
     def __init__(self, air: Air) -> None:
         self._air = air
-        self._scanner, self._client = backends(air.device("gateway", bytes.fromhex("280102030405")))
+        self.radio = air.device("gateway", bytes.fromhex("280102030405"))
+        self._scanner, self._client = backends(self.radio)
         self.took: list[tuple[str, int, int]] = []
 
     async def store(self, leaf: str, payload: bytes) -> bool:
@@ -78,12 +80,18 @@ class Gateway:
         async with BleakScanner(heard, backend=self._scanner):
             return await found  # type: ignore[no-any-return]
 
+    async def visit_once(self, device: Any) -> None:
+        """A visit that may fail on its way."""
+        with contextlib.suppress(BleakError, VisitError):
+            async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
+                await visit(client, self.store)
+
     async def visit(self, device: Any, commands: list[bytes]) -> Visit:
         while True:
             try:
                 async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
                     return await visit(client, self.store, commands, unix_ms=lambda: 1_700_000_000_123)
-            except BleakError:  # the very first packet may be the one that is lost
+            except (BleakError, VisitError):  # the very first packet may be the one that is lost
                 await asyncio.sleep(1)
 
     async def day(self) -> tuple[Any, ...]:
