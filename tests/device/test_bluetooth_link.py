@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
@@ -102,6 +103,16 @@ class Gateway:
         seen = self._air.loop.time()
         two = await self.visit(device, commands)
         return first, one, second, two, self._air.loop.time() - seen
+
+
+def test_from_power_on_to_the_first_advertisement_takes_seconds(board_target: Target, air: Air) -> None:
+    """Of real time: what tests and demonstrations with many boards live by."""
+    first = threading.Event()
+    air.watch(lambda name, data, at: first.set())
+    began = time.monotonic()
+    with open_board(board_target.where, Setup(files=node(board_target.board, records=1), air=air, name="n1")):
+        assert first.wait(12)
+    assert time.monotonic() - began < 12
 
 
 def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(board_target: Target, air: Air) -> None:

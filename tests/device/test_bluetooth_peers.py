@@ -69,7 +69,7 @@ def test_a_node_ends_a_bad_visit_and_keeps_its_records(
     air: Air, misbehave: Callable[[Callable[[bytes], Any]], Coroutine[Any, Any, None]]
 ) -> None:
     gateway = Gateway(air)
-    scanner, client = backends(air.device("stranger", STRANGER))
+    _, client = backends(air.device("stranger", STRANGER))
 
     async def main() -> float:
         device, _ = await gateway.seek(gatt.PENDING)
