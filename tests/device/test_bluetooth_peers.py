@@ -233,6 +233,38 @@ def test_what_a_lost_connection_interrupts_comes_again_and_nothing_is_missed(air
     assert numbers == sorted(numbers)
 
 
+def test_a_node_that_restarts_is_missed_and_found_again(air: Air) -> None:
+    gateway = Gateway(air)
+
+    async def connect() -> Connection:
+        device, _ = await gateway.seek(gatt.PENDING)
+        return await gateway.radio.connect(device.details[1], own_address_type=OwnAddressType.PUBLIC)
+
+    async def reason(connection: Connection) -> int:
+        gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        connection.on(Connection.EVENT_DISCONNECTION, gone.set_result)
+        return await gone
+
+    async def again() -> int:
+        device, _ = await gateway.seek(gatt.PENDING)
+        return (await gateway.visit(device, [])).records
+
+    with open_board("unix:", Setup(files=node("unix", records=2), air=air, name="n1")) as board:
+        connection = air.run(connect())
+        ended = air.start(reason(connection))
+        board.reset()
+        assert ended.result(30) in (0x08, 0x13)  # by supervision; or it hung up by itself before the reset came
+        assert air.run(again()) == 2
+
+
+def test_boards_outlive_their_air() -> None:
+    with Air(seed=1) as air:
+        board = open_board("unix:", Setup(files=node("unix", records=2), air=air, name="n1"))
+        says(board, b"")
+    board.stop()
+    assert board.alive() is not None
+
+
 def test_a_peer_without_the_service_is_told_apart(air: Air) -> None:
     """A plain Bumble device in the same air is nobody to a gateway."""
     other = air.device("plain", STRANGER)

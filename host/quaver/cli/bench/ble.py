@@ -11,14 +11,26 @@ from quaver.cli.bench import show
 @click.option(
     "--board", type=click.Choice(["rp2040", "unix"]), default="unix", show_default=True, help="Where the node runs."
 )
-@click.option("--interval-ms", default=500, show_default=True, help="Between two advertisements.")
-@click.option("--window-s", default=4, show_default=True, help="Of advertising.")
-@click.option("--rest-s", default=56, show_default=True, help="Between two windows.")
-@click.option("--measure-s", default=60, show_default=True, help="Between two records.")
-@click.option("--radio-ma", default=40.0, show_default=True, help="Current with the radio on, beside the next one.")
-@click.option("--awake-ma", default=25.0, show_default=True, help="Current of the processor awake.")
-@click.option("--sleep-ma", default=1.3, show_default=True, help="Current of all in rest.")
-@click.option("--battery-mah", default=3000.0, show_default=True, help="What the battery holds.")
+@click.option(
+    "--interval-ms", type=click.IntRange(20, 10240), default=500, show_default=True, help="Between two advertisements."
+)
+@click.option("--window-s", type=click.IntRange(1, 3600), default=4, show_default=True, help="Of advertising.")
+@click.option("--rest-s", type=click.IntRange(0, 86400), default=56, show_default=True, help="Between two windows.")
+@click.option("--measure-s", type=click.IntRange(1, 86400), default=60, show_default=True, help="Between two records.")
+@click.option(
+    "--radio-ma",
+    type=click.FloatRange(0),
+    default=40.0,
+    show_default=True,
+    help="Current with the radio on, beside the next one.",
+)
+@click.option(
+    "--awake-ma", type=click.FloatRange(0), default=25.0, show_default=True, help="Current of the processor awake."
+)
+@click.option("--sleep-ma", type=click.FloatRange(0), default=1.3, show_default=True, help="Current of all in rest.")
+@click.option(
+    "--battery-mah", type=click.FloatRange(1), default=3000.0, show_default=True, help="What the battery holds."
+)
 @click.option("--json", "as_json", is_flag=True, help="One figure a line.")
 def command(
     board: str,
@@ -32,7 +44,11 @@ def command(
     battery_mah: float,
     as_json: bool,
 ) -> None:
-    """Print the Bluetooth link's throughput, a node's radio time and bytes a day, and the battery life they give."""
+    """Print what the Bluetooth link carries, and the battery life it leaves a node.
+
+    Throughput at an MTU of 247, records one by one, then an hour of advertising, handing over and rest, taken for a
+    day: records, bytes, seconds of radio. The currents are yours to state.
+    """
     from quaver.bench.ble import Currents, Timing, run_ble
     from quaver.cli.ui import download
 

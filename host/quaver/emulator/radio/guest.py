@@ -8,6 +8,7 @@ The numbers of the commands stand here and in unix_shim/aioble/.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import struct
 from collections import deque
@@ -20,6 +21,7 @@ from bumble.core import TimeoutError as BumbleTimeout
 from bumble.device import AdvertisingType, Connection, ConnectionParametersPreferences, Device
 
 from quaver.emulator.radio.air import Air
+from quaver.errors import RadioError
 
 (
     _ACTIVE,
@@ -102,7 +104,8 @@ class GuestRadio:
         """The board was reset or stopped: its station leaves the air without a word."""
         self._events.clear()
         self._scan_results = 0
-        self._air._call(self._power_off)
+        with contextlib.suppress(RadioError):  # the air may be gone already
+            self._air._call(self._power_off)
 
     # In the air's thread.
 
