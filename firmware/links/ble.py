@@ -25,6 +25,8 @@ _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 class Ble:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name; node_id: 8 bytes.
 
+    outbox: with first() -> entry (leaf, payload) or None, done(entry), filled (an event), link(up), and a length.
+
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
     and visit_s (a visit's longest time). on_time(ms since 1970), on_command(bytes): what a gateway brings; both must
     return soon. progress(name): tells the supervisor that the task of that name lives.
@@ -68,7 +70,9 @@ class Ble:
                 try:
                     await self._visit(connection)
                 except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
-                    print("ble: visit ended: {}".format(error or type(error).__name__))
+                    print("ble: visit ended: {}".format(str(error) or type(error).__name__))
+                finally:
+                    self._outbox.link(False)
                 await self._leave(connection)
             await self._rest()
 
@@ -122,6 +126,7 @@ class Ble:
         kind, _ = await self._heed(connection, _HELLO_MS)
         if kind != gatt.TIME:
             raise ValueError("peer does not begin with the time")
+        outbox.link(True)
         number = 0
         ended = False
         while True:

@@ -17,7 +17,7 @@ _SCAN_US = const(30_000)  # interval and window: the receiver is always open
 _STEP_MS = const(4000)  # of each step of setting up
 _CANCEL_MS = const(100)
 _SILENCE_MS = const(5000)  # between two messages
-_QUEUE = const(64)  # chunks that may wait: the longest message has 28 at the smallest MTU
+_QUEUE = const(64)  # chunks that may wait: the longest message has 35 at the smallest MTU
 
 
 class Central:

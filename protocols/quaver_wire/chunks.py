@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotation
 
 SIZE_MIN = 20  # an ATT_MTU of 23, the least that Bluetooth allows, less ATT's three bytes
 SIZE_MAX = 244  # and of 247
-MESSAGE_MAX = 520
+MESSAGE_MAX = 656  # a record of 640 bytes, the most that a node's journal takes, and what gatt.py puts before it
 
 _FIRST = const(0x80)
 _LAST = const(0x40)

@@ -42,7 +42,7 @@ LEAVES = ("", "telemetry", "event", "status", "answer")
 TIME = 1
 ACK = 2
 COMMAND = 3
-DOWNLINK_MAX = 520
+DOWNLINK_MAX = 656
 
 # Advertisement: flags, then service data of 128 bits (Core Specification Supplement, part A, 1.11), 31 bytes in all:
 # state, the node's id, how many records wait (255: or more)

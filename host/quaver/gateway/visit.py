@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bleak import BleakClient
 
 _SILENCE_S = 5.0  # between two messages of the node
-_MAX_WAITING = 64  # chunks that may wait for us; the longest message has 28 at the smallest MTU
+_MAX_WAITING = 64  # chunks that may wait for us; the longest message has 35 at the smallest MTU
 
 Store = Callable[[str, bytes], Awaitable[bool]]
 """Takes (leaf, sealed record); true once it is where a power cut leaves it. False refuses it and ends the visit."""

@@ -36,6 +36,9 @@ class Outbox:
         self._entries.remove(entry)
         print("done", entry.leaf, entry.payload[0])
 
+    def link(self, up):
+        print("link", up)
+
     def __len__(self):
         return len(self._entries)
 
