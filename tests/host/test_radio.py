@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -230,6 +231,30 @@ def test_what_a_board_sends_happens_before_time_goes_on() -> None:
         clock.leave(board)
         done.result(10)
     assert events == [("board", 0.5), ("timer", 1.0)]
+
+
+def test_time_stands_still_for_everybody_while_the_real_world_is_awaited() -> None:
+    answer = threading.Event()
+    with Air() as air:
+
+        async def main() -> tuple[float, list[float], list[float]]:
+            fired: list[float] = []
+            air.loop.call_later(1, lambda: fired.append(air.loop.time()))
+            began = air.loop.time()
+            with air.loop.holding():
+                await air.loop.run_in_executor(None, answer.wait, 10)
+                held = list(fired)
+            stood = air.loop.time() - began
+            await asyncio.sleep(2)
+            return stood, held, fired
+
+        done = air.start(main())
+        board = air.clock.join("board")
+        air.clock.begin(board, 5_000_000_000)
+        assert air.clock.due(board) > 0
+        answer.set()
+        air.clock.leave(board)
+        assert done.result(10) == (0.0, [], [1.0])
 
 
 def test_another_emulator_joins_over_tcp() -> None:
