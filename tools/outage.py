@@ -20,15 +20,15 @@ from pathlib import Path
 
 from quaver.bench.mosquitto import Mosquitto
 from quaver.build import firmware_files
-from quaver.emulator.board import Setup
-from quaver.emulator.unix import UnixBoard
+from quaver.emulator.board import Setup, open_board
+from quaver.emulator.identity import Identity
 from quaver.errors import QuaverError
 from quaver.ingest.ledger import Account, ledger
 from quaver.ingest.store import Store
 from quaver.keys import KeyStore
 
-NODE = bytes.fromhex("e6614c311b7e6f25")
 NAME = "pump-7"
+NODE = Identity.of(NAME).unique_id
 _PATIENCE_S = 120.0  # real time without progress
 
 # The firmware whole, but its sensors: what a record says is made up, and every fiftieth has an event beside it.
@@ -92,7 +92,7 @@ class Outage:
         self.broker.start()
         self.start_ingest()
         files |= {"main.py": MAIN.encode(), "device.key": held.encode()}
-        self.board = UnixBoard(Setup(files=files), identity=NODE)
+        self.board = open_board("unix:", Setup(files=files, name=NAME))
 
     def start_ingest(self) -> None:
         command = [sys.executable, "-m", "quaver.cli", "ingest", "--broker", str(self.broker.url)]
