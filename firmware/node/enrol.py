@@ -20,18 +20,45 @@ CONFIG = "/config.json"
 CODE = "/session.code"
 
 
-def load_key(path=KEY):
-    """(generation, device key of 32 bytes), or None: the node is blank."""
+def load_keys(path=KEY):
+    """{generation: device key of 32 bytes}: the one in force, and the one before it while a rotation is not settled.
+
+    Empty when the node is blank.
+    """
     try:
         with open(path) as file:
             given = json.load(file)
-        key = bytes.fromhex(given["key"])
         generation = given["generation"]
-        if len(key) != 32 or type(generation) is not int or not 1 <= generation <= 255:
+        if type(generation) is not int or not 1 <= generation <= 255:
             raise ValueError
-        return generation, key
+        found = {generation: bytes.fromhex(given["key"])}
+        if "before" in given:
+            found[generation - 1] = bytes.fromhex(given["before"])
+        if any(len(key) != 32 for key in found.values()):
+            raise ValueError
+        return found
     except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def load_key(path=KEY):
+    """(generation, device key) in force, or None: the node is blank."""
+    keys = load_keys(path)
+    if not keys:
         return None
+    generation = max(keys)
+    return generation, keys[generation]
+
+
+def save_key(generation, key, before=None, path=KEY):
+    """Have this key in force from the next start on. before: the one that the host may still use.
+
+    Called again without `before` once a message under the new key was opened. Raises OSError.
+    """
+    given = {"generation": generation, "key": key.hex()}
+    if before is not None:
+        given["before"] = before.hex()
+    store.replace(path, json.dumps(given).encode())
 
 
 def load_code(path=CODE):
@@ -153,7 +180,7 @@ class Enrolment:
         if not _missing(self._root + KEY):
             os.remove(self._root + KEY)
         store.replace(self._root + CONFIG, config)
-        store.replace(self._root + KEY, json.dumps({"generation": generation, "key": key.hex()}).encode())
+        save_key(generation, key, path=self._root + KEY)
         self._staged = None
         self.done = True
 
