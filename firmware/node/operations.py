@@ -5,7 +5,7 @@ from binascii import crc32
 
 from micropython import const
 
-from node.enrol import KEY, load_key, save_key
+from node.keys import KEY, load_key, save_key
 
 _TEXT = const(400)  # characters of a long text in one answer
 _PART = const(480)  # bytes of a waveform in one answer

@@ -10,7 +10,7 @@ import pytest
 
 from node import config as configuration
 from node.commands import TABLE, Commands, load
-from node.enrol import load_key, load_keys, save_key
+from node.keys import load_key, load_keys, save_key
 from node.operations import Operations
 from node.replay import Window
 from node.trial import Trial

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.enrol import Enrolment, key_check, load_key
+from node.enrol import Enrolment
+from node.keys import key_check, load_key
 from node.session import Session, Tries
 from node.x25519 import BASE, ladder
 from quaver.errors import SessionError

@@ -117,9 +117,8 @@ def give_code(board: Board, codes: Codes) -> bytes:
 
     A code that is on the board already stays true: its label may be printed.
     """
-    identity = bytes.fromhex(board.exec("import machine\nprint(machine.unique_id().hex())").strip())[-8:].rjust(
-        8, b"\0"
-    )
+    unique = bytes.fromhex(board.exec("import machine\nprint(machine.unique_id().hex())").strip())
+    identity = unique.rjust(8, b"\0")
     try:
         code = normal(board.get(CODE_FILE).decode())
     except (BoardError, UnicodeDecodeError, CodeError):
