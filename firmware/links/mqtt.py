@@ -11,6 +11,8 @@ from links.errors import LinkError
 # umqtt waits for the socket inside its calls; two such waits must stay below the shortest watchdog (8.3 s).
 _SOCKET_TIMEOUT_S = const(3)
 _POLL_MS = const(5)
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
 _DELIVERED = const(1)
 # MQTTException numbers of umqtt.simple2 that a person can act on
 _REASONS = {
@@ -33,9 +35,13 @@ def _reason(error):
 
 
 class Mqtt:
-    """host, port, user, password: the broker; will_topic, will: published, retained, when the node is gone."""
+    """host, port, user, password: the broker; will_topic, will: published, retained, when the node is gone.
 
-    def __init__(self, config, client_id, will_topic, will):
+    tls: what wraps the socket (links.tls.Tls), or None for a plain one.
+    """
+
+    def __init__(self, config, client_id, will_topic, will, tls=None):
+        self._tls = tls
         self._keepalive_ms = config["keepalive_s"] * 1000
         self._client = MQTTClient(
             client_id,
@@ -44,6 +50,7 @@ class Mqtt:
             config["user"] or None,
             config["password"] or None,
             keepalive=config["keepalive_s"],
+            ssl=tls is not None,
             socket_timeout=_SOCKET_TIMEOUT_S,
         )
         self._client.set_last_will(will_topic, will, retain=True, qos=1)
@@ -59,11 +66,21 @@ class Mqtt:
 
     def up(self):
         """Connect; blocks for at most two socket time-outs. Raises LinkError."""
+        if self._tls:
+            self._tls.offer()
         try:
             self._client.connect()
+        except LinkError:
+            self._client.sock_raw.close()  # TLS did not come about, and umqtt does not know of a socket yet
+            raise
         except (OSError, MQTTException) as error:
             self.down()
             raise LinkError(_reason(error))
+        try:
+            # umqtt writes a message in four parts; the second would wait for the first's acknowledgement, 40 ms.
+            self._client.sock_raw.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        except (OSError, ValueError):
+            pass  # a port that does not know it is slower
         self._heard = self._asked = time.ticks_ms()
         self.is_up = True
 

@@ -27,11 +27,9 @@ from node.vibration import Vibration
 VERSION = "0.1.0"
 
 # What is needed to build a node and not to run it
-SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix") + (
-    "dsp.bearings",
-    "dsp.zones",
-    "node.config",
-    "node.app",
+SCAFFOLD = (
+    ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "dsp.bearings", "dsp.zones")
+    + ("quaver_wire.bearings", "quaver_wire.hkdf", "quaver_wire.session", "node.enrol", "node.config", "node.app")
 )
 
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
@@ -158,6 +156,35 @@ def _thresholds(config):
     }
 
 
+def _uplink(port):
+    """The channel that seals this node's records, or None on a board that was never enrolled."""
+    from node import enrol, seal
+    from quaver_wire.cose import node_id
+
+    held = enrol.load_key()
+    if held is None:
+        return None
+    generation, key = held
+    return seal.channel(key, node_id(bytes.fromhex(port.unique_id())), generation, "uplink", 600)
+
+
+def _tls(broker):
+    if not broker["ca"]:
+        return None
+    from links.tls import Tls
+
+    return Tls(broker["ca"], broker["host"])
+
+
+def _timekeeper(port, config, clock):
+    if not config["time_server"]:
+        return None
+    from links import ntp
+    from node.timekeeper import Timekeeper
+
+    return Timekeeper(ntp.ask, config["time_server"], clock, port.set_date)
+
+
 def build():
     """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
 
@@ -170,7 +197,8 @@ def build():
     boot = store.next_boot()
     kept = config["outbox"]
     outbox = Outbox(boot, "/journal", kept["length"], kept["flash_kb"] * 1024, kept["durable"])
-    recorder = Recorder(config["node"], boot, Uptime(), outbox)
+    uptime = Uptime()
+    recorder = Recorder(config["node"], boot, uptime, outbox, _uplink(port))
     outbox.report = recorder.event
     recorder.introduce(VERSION, board.NAME, config["interval_s"])
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
@@ -191,9 +219,14 @@ def build():
 
     root = "/".join(config[key] for key in ("site", "area", "line", "asset", "node")) + "/"
     client_id = config["node"] + "-" + port.unique_id()[-8:]
-    mqtt = Mqtt(config["broker"], client_id, root + "status", recorder.status(0))
+    broker = config["broker"]
+    if recorder.mute:
+        print("node: flash can't be written, so no boot is counted and nothing can be sealed: nothing is sent")
+        return supervisor, watchdog
+    mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), _tls(broker))
     wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
-    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress)
+    timekeeper = _timekeeper(port, config, uptime)
+    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper)
     supervisor.add("publish", publishing.run, limit_s)
     gc.collect()
     free = gc.mem_free()

@@ -10,12 +10,14 @@ _FIELDS = (
     ("asset", str, "asset", 1, 24),
     ("node", str, "node", 1, 24),
     ("interval_s", float, 60.0, 0.0, 86400.0),
+    ("time_server", str, "", 0, 64),  # "": the date stays unknown, and the reader's is taken
     ("wifi.ssid", str, "", 0, 32),
     ("wifi.password", str, "", 0, 63),
     ("broker.host", str, "", 0, 64),
     ("broker.port", int, 1883, 1, 65535),
     ("broker.user", str, "", 0, 64),
     ("broker.password", str, "", 0, 64),
+    ("broker.ca", str, "", 0, 32),  # the pinned CA's file on flash, and TLS with it; "": none
     ("broker.keepalive_s", int, 60, 5, 3600),
     ("vibration.driver", str, "iis3dwb", 1, 16),
     ("vibration.bus", str, "spi0", 1, 8),

@@ -17,10 +17,10 @@ _ONLINE = const(1)
 class Publish:
     """recorder: makes the retained record that says this node is online; root: the node's topic up to the leaf."""
 
-    def __init__(self, wifi, mqtt, outbox, root, recorder, quiet, progress):
+    def __init__(self, wifi, mqtt, outbox, root, recorder, quiet, progress, timekeeper=None):
         """quiet: the lock that keeps the radio's joining and a capture apart.
 
-        progress(name): tells the supervisor that the task of that name lives.
+        progress(name): tells the supervisor that the task of that name lives. timekeeper: of node.timekeeper.
         """
         self._wifi = wifi
         self._mqtt = mqtt
@@ -29,6 +29,7 @@ class Publish:
         self._recorder = recorder
         self._quiet = quiet
         self._progress = progress
+        self._timekeeper = timekeeper
 
     async def run(self):
         try:
@@ -36,6 +37,7 @@ class Publish:
             async with self._quiet:
                 await self._wifi.up(_WIFI_LIMIT_MS)
             self._progress("publish")
+            await self._tend()  # a certificate has dates
             self._mqtt.up()
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
             self._progress("publish")
@@ -58,6 +60,12 @@ class Publish:
             except asyncio.TimeoutError:
                 pass
             self._mqtt.idle()
+            await self._tend()
             return
         await self._mqtt.publish(self._root + entry.leaf, entry.payload, _ACK_LIMIT_MS)
         outbox.done(entry)
+
+    async def _tend(self):
+        if self._timekeeper:
+            await self._timekeeper.tend()
+            self._progress("publish")

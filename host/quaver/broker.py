@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
+import ssl
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -14,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 from quaver.errors import BrokerError
 
 MQTT_PORT = 1883  # IANA's port of plain MQTT
+MQTTS_PORT = 8883  # and of MQTT over TLS
+CONNECT_S = 10.0  # a broker that has not answered by then is not there
 _START_S = 10.0  # an embedded broker that isn't up by then never will be
 _STOP_S = 5.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -27,6 +32,7 @@ class BrokerUrl:
     port: int = MQTT_PORT
     user: str = ""
     password: str = field(default="", repr=False)
+    tls: bool = False
 
     @property
     def loopback(self) -> bool:
@@ -36,15 +42,15 @@ class BrokerUrl:
     def __str__(self) -> str:
         """The URL without its password, fit for a message."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"mqtt://{self.user + '@' if self.user else ''}{host}:{self.port}"
+        return f"mqtt{'s' if self.tls else ''}://{self.user + '@' if self.user else ''}{host}:{self.port}"
 
 
 def parse_broker_url(text: str) -> BrokerUrl:
-    """Read `mqtt://[user[:password]@]host[:port]`; the scheme may be left out, a password percent-encoded.
+    """Read `mqtt[s]://[user[:password]@]host[:port]`; the scheme may be left out, a password percent-encoded.
 
     Raises BrokerError for anything else.
     """
-    expected = "expected mqtt://[user:password@]host[:port]"
+    expected = "expected mqtt://[user:password@]host[:port], or mqtts:// for TLS"
     # A message never repeats the text as given: it may hold a password.
     shown = text.rpartition("@")[2]
     try:
@@ -52,11 +58,44 @@ def parse_broker_url(text: str) -> BrokerUrl:
         host, port = url.hostname, url.port
     except ValueError as error:
         raise BrokerError(f"broker URL {shown!r}: {error}; {expected}") from error
-    if url.scheme not in ("mqtt", "tcp"):
+    if url.scheme not in ("mqtt", "tcp", "mqtts"):
         raise BrokerError(f"broker URL {shown!r}: {url.scheme}:// is not supported; {expected}")
     if not host or port == 0 or url.path.strip("/") or url.query or url.fragment:
         raise BrokerError(f"broker URL {shown!r}: not a broker's address; {expected}")
-    return BrokerUrl(host, port or MQTT_PORT, unquote(url.username or ""), unquote(url.password or ""))
+    tls = url.scheme == "mqtts"
+    port = port or (MQTTS_PORT if tls else MQTT_PORT)
+    return BrokerUrl(host, port, unquote(url.username or ""), unquote(url.password or ""), tls)
+
+
+def tls_context(ca: Path | None) -> ssl.SSLContext:
+    """What a client of a broker needs for TLS: ca alone is trusted, PEM; None trusts whom this system does.
+
+    Raises BrokerError.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError as error:
+        raise BrokerError(
+            f"{ca}: holds no certificate; name the PEM file of the CA that signed the broker's"
+        ) from error
+    except OSError as error:
+        raise BrokerError(f"{ca}: can't be read ({error.strerror}); name the PEM file of the broker's CA") from error
+
+
+def unreachable(error: OSError | ValueError) -> str:
+    """Why there is no connection to a broker, and what to do about this reason."""
+    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}; name the CA that signed it with --ca"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS there: {error.reason or reason}; check that the port is the broker's for TLS"
+    if isinstance(error, ConnectionRefusedError):
+        return f"{reason}; start it, or name one that runs with --broker"
+    if isinstance(error, socket.gaierror):
+        return f"{reason}; check the host's name in its URL"
+    if isinstance(error, TimeoutError):
+        reason = f"no answer within {CONNECT_S:.0f} s"
+    return f"{reason}; check its address, and the network and firewalls on the way"
 
 
 class EmbeddedBroker:

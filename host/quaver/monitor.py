@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import queue
-import socket
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from quaver.broker import BrokerUrl
+from quaver.broker import CONNECT_S, BrokerUrl, tls_context, unreachable
 from quaver.errors import BrokerError
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
@@ -26,7 +26,6 @@ from quaver_wire.names import ENERGY, FAULTS, LINE, LINES, MACHINE, STATES, ZONE
 
 TOPICS = "#"
 _PLACE = ("site", "area", "line", "asset", "node")
-_CONNECT_S = 10.0
 _RETRY_S = (1, 8)  # seconds between reconnects: the first, and the most
 _LEAVES = KINDS[:3]  # what a node sends by itself; commands and answers are between it and who commands it
 # the fields whose number has a name
@@ -191,26 +190,15 @@ def _one_line(value: object) -> str:
     return text if len(text) <= _LINE_MAX else text[: _LINE_MAX - 1] + "…"
 
 
-def _unreachable(error: OSError | ValueError) -> str:
-    """Why there is no connection, and what to do about this reason."""
-    reason = getattr(error, "strerror", None) or str(error)
-    if isinstance(error, ConnectionRefusedError):
-        return f"{reason}; start it, or name one that runs with --broker"
-    if isinstance(error, socket.gaierror):
-        return f"{reason}; check the host's name in its URL"
-    if isinstance(error, TimeoutError):
-        reason = f"no answer within {_CONNECT_S:.0f} s"
-    return f"{reason}; check its address, and the network and firewalls on the way"
-
-
 class Monitor:
     """A subscription at a broker; a context manager. `get` and iteration hand out what arrived, in order.
 
     Connecting raises BrokerError at once when the broker is down or refuses; later interruptions are Link
-    items, and it reconnects by itself. `problems` counts what could not be taken, by kind.
+    items, and it reconnects by itself. `problems` counts what could not be taken, by kind. ca: who signed the
+    broker's certificate, PEM; None trusts whom this system does.
     """
 
-    def __init__(self, url: BrokerUrl, topics: str = TOPICS) -> None:
+    def __init__(self, url: BrokerUrl, topics: str = TOPICS, ca: Path | None = None) -> None:
         self.url = url
         self.problems: Counter[str] = Counter()
         self._topics = topics
@@ -222,10 +210,12 @@ class Monitor:
         self._was_up = False
         self._stopping = False
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
-        client.connect_timeout = _CONNECT_S
+        client.connect_timeout = CONNECT_S
         client.reconnect_delay_set(*_RETRY_S)
         if url.user:
             client.username_pw_set(url.user, url.password or None)
+        if url.tls:
+            client.tls_set_context(tls_context(ca))
         client.on_connect = self._connected
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._disconnected
@@ -236,10 +226,10 @@ class Monitor:
         try:
             self._client.connect(self.url.host, self.url.port, keepalive=30)
         except (OSError, ValueError) as error:
-            raise BrokerError(f"broker {self.url}: {_unreachable(error)}") from error
+            raise BrokerError(f"broker {self.url}: {unreachable(error)}") from error
         self._client.loop_start()
-        if not self._subscribed.wait(_CONNECT_S) or self._refusal is not None:
-            reason = self._refusal or f"no MQTT answer within {_CONNECT_S:.0f} s; check that the port is a broker's"
+        if not self._subscribed.wait(CONNECT_S) or self._refusal is not None:
+            reason = self._refusal or f"no MQTT answer within {CONNECT_S:.0f} s; check that the port is a broker's"
             self.stop()
             raise BrokerError(f"broker {self.url}: {reason}")
         return self

@@ -70,7 +70,7 @@ def test_url(text: str, expected: BrokerUrl) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "mqtt://", "http://host", "mqtts://host", "host:port", "host:0", "host:70000", "mqtt://host/path", "[::1"],
+    ["", "mqtt://", "http://host", "wss://host", "host:port", "host:0", "host:70000", "mqtt://host/path", "[::1"],
 )
 def test_url_refused(text: str) -> None:
     with pytest.raises(BrokerError, match="expected mqtt://") as caught:
@@ -137,3 +137,9 @@ def test_restarts_on_its_port() -> None:
     broker.stop()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
+
+
+def test_a_url_with_tls_has_its_own_port() -> None:
+    url = parse_broker_url("mqtts://me:secret@plant.example")
+    assert (url.host, url.port, url.tls) == ("plant.example", 8883, True)
+    assert str(url) == "mqtts://me@plant.example:8883"

@@ -162,7 +162,7 @@ def test_scripts_stay_source_and_the_config_is_json(sources):
     compiled = {path for path in files if path.endswith(".mpy")}
     assert set(files) - compiled == {"boot.py", "main.py", "config.json", "firmware.txt"}
     assert files["firmware.txt"].decode().split() == sorted(compiled | {"boot.py", "main.py"})
-    assert {"board.mpy", "dsp/fft.mpy", "quaver_wire/__init__.mpy", "lib/umqtt/simple2.mpy"} <= compiled
+    assert {"board.mpy", "dsp/fft.mpy", "quaver_wire/__init__.mpy", "umqtt/simple2.mpy"} <= compiled
 
 
 def test_firmware_that_leaves_no_room_for_data_is_refused(sources):

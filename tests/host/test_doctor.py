@@ -34,13 +34,16 @@ CONFIG: dict[str, Any] = {
 
 @pytest.fixture
 def start(mosquitto: Any) -> Iterator[Callable[..., UnixBoard]]:
-    """Starts a node that is well, but for what the arguments change."""
-    boards = []
+    """Starts a node that is well, but for what the arguments change; it waits at its prompt. One at a time runs."""
+    boards: list[UnixBoard] = []
 
     def start(config: dict[str, Any] | None = CONFIG, port: int = mosquitto.port, **files: bytes | None) -> UnixBoard:
         flash = firmware_files("unix", config) | {path.replace("__", "."): data for path, data in files.items()}
         kept = {path: data for path, data in flash.items() if data is not None}
+        for board in boards:
+            board.stop()
         boards.append(UnixBoard(Setup(files=kept, rig=default_rig(), broker_port=port)))
+        boards[-1].reset(run=False)
         return boards[-1]
 
     yield start
@@ -61,6 +64,7 @@ def failure(where: str, name: str) -> str:
 
 def test_a_node_that_is_well_is_told_so_and_goes_on(start: Callable[..., UnixBoard]) -> None:
     board = start()
+    board.reset()
     for where in (board.open_pty(), board.address):
         report = doctor.examine(where, build=firmware_files)
         assert report.failure is None

@@ -12,6 +12,7 @@ from quaver.build import firmware_files
 from quaver.build.tree import LISTING
 from quaver.emulator.board import Setup
 from quaver.emulator.repl import DeviceError
+from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.unix import UnixBoard
 from quaver.failures import KnownFailure
 from quaver.payload import payload
@@ -172,6 +173,40 @@ def test_a_cut_at_every_operation_of_the_flash_leaves_the_old_set_or_the_new() -
     switched = left.index(RUNS["new"])
     assert set(left[:switched]) == {RUNS["old"]} and set(left[switched:]) == {RUNS["new"]}
     assert switched > 15 and len(left) - switched > 5
+
+
+# The same for the Pico W's flash. USB gets time to carry the last word.
+CUT_PICO_W = """
+import machine, rp2, time, vfs
+class Mortal:
+    left = {n}
+    def __init__(self):
+        self.flash = rp2.Flash()
+        self.ioctl = self.flash.ioctl
+        self.readblocks = self.flash.readblocks
+    def writeblocks(self, *arguments):
+        if self.left == 0:
+            print(end="\\x04cut\\x04>")
+            time.sleep_ms(50)
+            machine.reset()
+        self.left -= 1
+        return self.flash.writeblocks(*arguments)
+vfs.umount("/")
+vfs.mount(vfs.VfsLfs2(Mortal(), progsize=256, mtime=False), "/")
+"""
+
+
+def test_a_cut_in_the_middle_of_a_change_on_the_pico_w() -> None:
+    itself = {"board.py": b'NAME, CHIP, VERSION = "pico_w", "rp2040", "0"\n'}
+    old, new = {**OLD, **itself}, {**NEW, **itself}
+    with Rp2040Board(Setup(files={**old, **OWN})) as board:
+        board.exec(CUT_PICO_W.format(n=16))  # 22 are all; the plan is there from the 12th on
+        with pytest.raises(DeviceError) as cut_short:
+            sync(board, lambda name: new)
+        assert cut_short.value.traceback == "cut"
+        board.reset(run=False)  # boot.py runs in any case
+        assert board.exec("exec(open('/main.py').read())").strip() == RUNS["new"]
+        assert sync(board, lambda name: new).changed == []
 
 
 def test_a_cut_while_the_board_completes_a_change_is_completed_by_its_next_start() -> None:

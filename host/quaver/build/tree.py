@@ -25,7 +25,7 @@ LISTING = "firmware.txt"
 def firmware_files(board: str, config: Mapping[str, object] | None = None) -> dict[str, bytes]:
     """The files of a node's flash, path -> bytes: what `littlefs_image` and `Setup.files` take.
 
-    boot.py and main.py stay source; all of firmware/, quaver_wire, umqtt (under lib/) and the rendered board are
+    boot.py and main.py stay source; all of firmware/, quaver_wire, umqtt and the rendered board are
     .mpy for the board's architecture; LISTING names them. config becomes config.json; None leaves it out.
     Raises BoardFileError, BuildError (a mistake in a source, too big for the board), ArtifactError.
     """
@@ -82,7 +82,8 @@ def _umqtt() -> Iterator[tuple[str, bytes]]:
             inside = entry.name.partition("/")[2]
             found = archive.extractfile(entry)
             if found and inside.startswith("umqtt/") and inside.endswith(".py"):
-                yield f"lib/{inside}", found.read()
+                # At the root, which comes before the ESP32 image's own umqtt: that one has no simple2.
+                yield inside, found.read()
 
 
 def check_budget(spec: BoardSpec, files: Mapping[str, bytes]) -> None:

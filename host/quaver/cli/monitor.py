@@ -1,10 +1,11 @@
 """`quaver monitor`: a live table of the nodes at a broker, or their records as lines."""
 
+from pathlib import Path
+
 import click
 
-
-@click.command("monitor")
-@click.option(
+# What every command takes that listens at a broker.
+broker_option = click.option(
     "--broker",
     "url",
     default="mqtt://127.0.0.1:1883",
@@ -12,11 +13,24 @@ import click
     show_default=True,
     show_envvar=True,
     metavar="URL",
-    help="An MQTT 3.1.1 broker: mqtt://[user:password@]host[:port].",
+    help="An MQTT 3.1.1 broker: mqtt://[user:password@]host[:port], or mqtts:// for TLS.",
 )
+ca_option = click.option(
+    "--ca",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="QUAVER_CA",
+    show_envvar=True,
+    metavar="FILE",
+    help="Trust what this CA signed alone (PEM), with mqtts://.",
+)
+
+
+@click.command("monitor")
+@broker_option
+@ca_option
 @click.option("--json", "as_json", is_flag=True, help="One decoded record a line.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; otherwise Ctrl-C ends it.")
-def command(url: str, as_json: bool, count: int | None) -> None:
+def command(url: str, ca: Path | None, as_json: bool, count: int | None) -> None:
     """Watch what nodes publish at a broker: features, levels, alarms.
 
     A message that can't be taken is a line on stderr and is counted; the records after it are not touched.
@@ -27,7 +41,7 @@ def command(url: str, as_json: bool, count: int | None) -> None:
 
     broker = parse_broker_url(url)
     seen = 0
-    with Monitor(broker) as monitor, Display(as_json, f"watching {broker}", monitor.problems) as display:
+    with Monitor(broker, ca=ca) as monitor, Display(as_json, f"watching {broker}", monitor.problems) as display:
         while count is None or seen < count:
             # A wait with an end lets the table's clock move on and Ctrl-C through.
             item = monitor.get(0.25)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 # Name -> its line in the help, as in quaver.cli.COMMANDS.
 COMMANDS = {
     "dsp": "Print the times and the memory of the vibration engine, each beside its goal.",
+    "flash": "Print the times of building and of flashing a mock, beside esptool alone and the goals.",
     "sync": "Print the time that a sync takes on an emulated Pico W, each beside its goal.",
     "wire": "Print a sealed record's bytes and the time that a board takes for it, each beside its goal.",
     "journal": "Print the flash writes and erases of 1,000 records, and the years that a Pico W's flash lasts.",
+    "ingest": "Print how fast records go from a broker into the store, sealed and as plain JSON.",
 }
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, SupportsIndex
 
-from rp2040py.external.cyw43.nat import GATEWAY_IP, NatBridge, TcpReflector
+from rp2040py.external.cyw43.nat import GATEWAY_IP, NatBridge, TcpReflector, UdpRelay
 
 HOST_ADDRESS = ".".join(str(byte) for byte in GATEWAY_IP)
 _BROKER_PORT = 1883
@@ -33,6 +33,7 @@ class Network:
         self._tcp = _Reflector(mcu, radio.queue_rx_ethernet_frame, connect_fn=self._connect)
         self._tcp.network = self
         self._bridge._tcp = self._tcp
+        self._bridge._udp = _Datagrams(mcu, radio.queue_rx_ethernet_frame)
         radio.nat_bridge = self._bridge
 
     def reset(self) -> None:
@@ -64,6 +65,15 @@ class Network:
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         transport, _ = await loop.create_connection(lambda: protocol, address, port)
         return reader, _Writer(transport, protocol, reader, loop)
+
+
+class _Datagrams(UdpRelay):  # type: ignore[misc, unused-ignore]
+    """Brings what the guest sends to its gateway to the host's loopback, as the connections are."""
+
+    async def _relay(self, *about: Any) -> None:
+        mac, guest, port, query, (address, upstream_port), *reply = about
+        upstream = ("127.0.0.1" if address == HOST_ADDRESS else address, upstream_port)
+        await super()._relay(mac, guest, port, query, upstream, *reply)
 
 
 class _Writer(asyncio.StreamWriter):

@@ -330,20 +330,20 @@ def received(real):
 def settle(poller, streams):
     """Fast mode, before time leaps: give the peers of the sockets in `poller` real time; True when one spoke.
 
-    streams: the ids in the poller; only their answers are waited for.
+    streams: the ids in the poller; only their answers are waited for. None: anyone's.
     """
     global active
     if not active:
         return False
     hold = _SETTLE_MS
     for known in expecting:
-        if known in streams:
+        if streams is None or known in streams:
             hold = _ANSWER_MS
     if poller.poll(hold):
         return True
     active = False
     for known in list(expecting):
-        if known in streams:
+        if streams is None or known in streams:
             del expecting[known]
     return False
 

@@ -19,6 +19,7 @@ class poll:
         self._poller = _real.poll()
         self._poller.register(_link.stream, POLLIN)
         self._owners = {}  # id of the real stream -> what the caller registered
+        self._wrapped = False  # whether there is a stream over a socket (TLS) that does not tell which
         self._timed = {}  # id -> (UART, events): streams that live on the board's side of the host
 
     def register(self, stream, events=POLLIN | POLLOUT):
@@ -26,6 +27,7 @@ class poll:
             self._timed[id(stream)] = (stream, events)
             return True
         real = getattr(stream, "real", stream)
+        self._wrapped = self._wrapped or type(stream).__name__ == "SSLSocket"
         known = id(real) in self._owners
         self._owners[id(real)] = stream
         self._poller.register(real, events)
@@ -68,7 +70,7 @@ class poll:
             return found
         until = _link.FOREVER if timeout is None or timeout < 0 else _link.now() + timeout * 1000000
         while True:
-            if self._owners and _link.fast() and _link.settle(self._poller, self._owners):
+            if self._owners and _link.fast() and _link.settle(self._poller, None if self._wrapped else self._owners):
                 return self._ready()
             moment = until
             if self._timed:

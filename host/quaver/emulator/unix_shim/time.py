@@ -13,7 +13,6 @@ _EPOCH_NS = const(1609459200 * 1000000000)
 
 _rtc = _EPOCH_NS  # the date at virtual time 0, ns since 1970
 
-gmtime = _real.gmtime
 mktime = _real.mktime  # the host starts the guest in UTC
 
 
@@ -70,8 +69,11 @@ def time():
     return time_ns() // 1000000000
 
 
-def localtime(seconds=None):
+def gmtime(seconds=None):
     return _real.gmtime(time() if seconds is None else seconds)
+
+
+localtime = gmtime
 
 
 def set_date(ns):

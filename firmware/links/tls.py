@@ -1,0 +1,87 @@
+"""TLS for umqtt: trusts what one pinned CA signed, for the name it connects to, and tells why it does not."""
+
+import gc
+import select
+import sys
+
+import tls
+from micropython import const
+
+from links.errors import LinkError
+
+_WAIT_MS = const(
+    3000
+)  # for the other side, each time; the arithmetic in all takes the RP2040 1.7 s, 3.7 on a full heap
+# Bytes of heap that a session takes while it begins; 27,000 of them stay taken. With less, some failures come out as a
+# certificate that can't be verified, so it is asked first.
+_WHOLE = const(34000)
+# Mbed TLS: no memory for a record, a certificate, a key, a number, a curve
+_MEMORY = (12, -0x7F00, -0x2880, -0x3F80, -0x10, -0x4D80)
+
+
+def _certificate(path):
+    """The CA's certificate as DER; a PEM file is decoded here, as the firmware's Mbed TLS may read DER alone."""
+    with open(path, "rb") as file:
+        data = file.read()
+    if data[:1] == b"\x30":
+        return data
+    from binascii import a2b_base64
+
+    begin = data.index(b"-----", data.index(b"-----BEGIN CERT") + 15) + 5
+    return a2b_base64(data[begin : data.index(b"-----END", begin)])
+
+
+def _no_room():
+    return "TLS does not fit memory: {} bytes free, it takes {}".format(gc.mem_free(), _WHOLE)
+
+
+def _reason(error):
+    number = error.args[0] if error.args else None
+    if isinstance(error, MemoryError) or number in _MEMORY:
+        return _no_room()
+    if number == 104 or number in (-0x7200, -0x7780, -0x7100, -0x7280):  # reset; no record of TLS, an alert, an end
+        return "no TLS at the broker's port"
+    if isinstance(number, int):
+        return ("broker unreachable (errno {})" if number > 0 else "TLS failed (error {})").format(number)
+    text = str(number)
+    if "future" in text:
+        return "broker's certificate not valid yet: is the clock set?"
+    if "expired" in text:
+        return "broker's certificate expired, or the clock is wrong"
+    if "Common Name" in text:
+        return "broker's certificate is for another name"
+    return "broker's certificate not trusted: " + text.replace("\n", " ")[:60].strip()
+
+
+class Tls:
+    """What umqtt takes for the module `ussl`. ca: the path of the CA's certificate, PEM or DER. Raises LinkError."""
+
+    def __init__(self, ca, name):
+        self._ca = ca
+        self._name = name
+
+    def offer(self):
+        """Be what umqtt imports; called before each connect, as another link may have offered itself."""
+        sys.modules["ussl"] = self
+
+    def wrap_socket(self, sock):
+        """The TLS stream over a socket that connects or is connected; blocks for a few waits. Raises LinkError."""
+        poller = select.poll()
+        poller.register(sock, select.POLLOUT)
+        if not poller.poll(_WAIT_MS):
+            raise LinkError("broker unreachable")
+        poller = None
+        gc.collect()
+        if gc.mem_free() < _WHOLE:
+            raise LinkError(_no_room())
+        context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+        context.verify_mode = tls.CERT_REQUIRED
+        try:
+            context.load_verify_locations(_certificate(self._ca))
+        except (OSError, ValueError):
+            raise LinkError("no CA certificate in " + self._ca)
+        sock.settimeout(_WAIT_MS / 1000)
+        try:
+            return context.wrap_socket(sock, server_hostname=self._name)
+        except (OSError, ValueError, MemoryError) as error:
+            raise LinkError(_reason(error))

@@ -1,0 +1,199 @@
+"""How fast records go from a broker into the store: sealed ones, and the same as JSON that nobody sealed.
+
+The broker is a real Mosquitto that holds the whole load for ingest's session before the clock starts, so what is
+measured is ingest alone: read, open, verify, decode, date, commit with a flush to the disk, acknowledge. It is kept
+on one core. The JSON load goes the same way through the same session and store; only the opening differs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from quaver.bench import Figure
+from quaver.bench.mosquitto import Mosquitto
+from quaver.broker import BrokerUrl
+from quaver.errors import BrokerError
+from quaver.ingest.intake import Intake, Reader
+from quaver.ingest.ledger import ledger
+from quaver.ingest.run import TOPICS, batches, names
+from quaver.ingest.session import LinkLost, Session
+from quaver.ingest.store import Store
+from quaver.keys import KeyStore
+from quaver.sealing import Malformed, Opened, Opener, Sealer
+from quaver_wire import cbor
+from quaver_wire.fields import VERSION
+
+_NODES = 16
+_GOAL = 8000  # records/s
+_WINDOW = 500  # messages that the load's publisher has under way
+_START_S = 10.0
+_RECORD = {  # 17 features and the node's marks, as a measurement has them
+    "uptime_ms": 86_400_000,
+    "time_ms": 0,
+    "level": 0,
+    "quality": 0,
+    "rms_g": 0.1234,
+    "peak_g": 0.52115,
+    "crest": 4.22,
+    "kurtosis": 3.06,
+    "skew": 0.04,
+    "velocity_mm_s": 1.27,
+    "zone": 1,
+    "envelope_g": 0.0211,
+    "temperature_c": 41.125,
+    "shaft_hz": 29.93,
+    "shaft_confidence": 0.94,
+    "energy": [230.1, 2.03, 414.2, 460.1, 0.9, 50.01, 12.5],
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One load's outcome: seconds from the first read to the last acknowledgement, by wall clock and by the core."""
+
+    records: int
+    message_bytes: int
+    seconds: float
+    core_seconds: float
+
+    def figures(self, name: str, goal: float | None = None) -> list[Figure]:
+        rate = round(self.records / self.seconds)
+        return [
+            Figure(name, rate, "records/s", goal, at_least=True),
+            Figure("  of which the core works", round(1e6 * self.core_seconds / self.records), "us a record"),
+            Figure("  on the wire", self.message_bytes, "bytes a record"),
+        ]
+
+
+def run_ingest(records: int, step: Callable[[str], None]) -> list[Figure]:
+    """Both loads of `records` records; step(words) is told what is being done.
+
+    Raises BrokerError where there is no Mosquitto, or where records went missing; StoreError; KeyStoreError.
+    """
+    with tempfile.TemporaryDirectory(prefix="quaver-bench-") as folder, Mosquitto(Path(folder)) as broker:
+        url = broker.url
+        keys = KeyStore(Path(folder) / "keys")
+        sealed = [_seal(keys, number) for number in range(_NODES)]
+        plain = [_json(number) for number in range(_NODES)]
+        step("sealed records")
+        figures = _measure(url, keys, Opener(keys), sealed, records, Path(folder) / "sealed").figures(
+            "sealed: opened, verified, stored", _GOAL
+        )
+        step("the same as JSON")
+        return figures + _measure(url, keys, _Json(), plain, records, Path(folder) / "plain").figures(
+            "JSON that nobody sealed"
+        )
+
+
+def _measure(
+    url: BrokerUrl,
+    keys: KeyStore,
+    reader: Reader,
+    makers: Sequence[Iterator[tuple[str, bytes]]],
+    records: int,
+    path: Path,
+) -> Result:
+    with Store(path) as store, Session(url, store.client_id, TOPICS) as session:
+        session.connect()
+        session.close()  # the broker keeps the session, and for it all that comes now
+        size = _publish(url, makers, records)
+        intake = Intake(store, reader, names(keys), lambda line: None)
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {max(before)})
+        try:
+            began, core = time.perf_counter(), time.process_time()
+            session.connect()
+            for _ in batches(session, intake):
+                if intake.tally.received >= records:
+                    break
+            seconds, core = time.perf_counter() - began, time.process_time() - core
+        except LinkLost as lost:
+            raise BrokerError(f"broker {url}: {lost}") from lost
+        finally:
+            os.sched_setaffinity(0, before)
+        accounts, _ = ledger(store)
+        missing = sum(account.unexplained for account in accounts)
+        if missing or intake.tally.refused or intake.tally.duplicates:
+            raise BrokerError(
+                f"broker {url}: {missing} records missing, {intake.tally}; the figures would mean nothing"
+            )
+    return Result(records, size, seconds, core)
+
+
+def _topic(number: int) -> str:
+    return f"plant/hall/line-2/pump/node-{number}/telemetry"
+
+
+def _seal(keys: KeyStore, number: int) -> Iterator[tuple[str, bytes]]:
+    """The messages of one node, without end."""
+    node_id = number.to_bytes(8, "big")
+    sealer = Sealer(keys.create(node_id, f"node-{number}").keys[1], node_id, 1, "uplink")
+    buffer, seq = bytearray(400), 0
+    while True:
+        end = cbor.encode(buffer, {"version": VERSION, **_values(seq)}, "telemetry")
+        yield _topic(number), sealer.seal("telemetry", 3, seq, bytes(buffer[:end]))
+        seq += 1
+
+
+def _json(number: int) -> Iterator[tuple[str, bytes]]:
+    seq = 0
+    while True:
+        record = {"node": f"node-{number}", "boot": 3, "seq": seq, **_values(seq)}
+        yield _topic(number), json.dumps(record, separators=(",", ":")).encode()
+        seq += 1
+
+
+def _values(seq: int) -> dict[str, Any]:
+    """The fields of a record; they change from one to the next."""
+    return _RECORD | {
+        "uptime_ms": 60_000 * seq,
+        "time_ms": time.time_ns() // 1_000_000,
+        "rms_g": 0.1 + seq % 1000 / 20_000,
+        "temperature_c": 41 + seq % 128 / 128,
+    }
+
+
+class _Json:
+    """Reads the plain load: the numbers by name, and nothing that could vouch for them."""
+
+    def open(self, leaf: str, message: bytes) -> Opened:
+        try:
+            record = json.loads(message)
+            node = int(record.pop("node").rpartition("-")[2]).to_bytes(8, "big")
+            return Opened(node, 0, record.pop("boot"), record.pop("seq"), record)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Malformed(f"no record: {error}") from error
+
+
+def _publish(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], records: int) -> int:
+    """Publish `records` messages at QoS 1, acknowledged all; the length of one."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+    client.max_inflight_messages_set(_WINDOW)
+    client.connect(url.host, url.port)
+    client.loop_start()
+    try:
+        waiting, size = [], 0
+        for number in range(records):
+            topic, payload = next(makers[number % len(makers)])
+            size = len(payload)
+            waiting.append(client.publish(topic, payload, qos=1))
+            if len(waiting) >= _WINDOW:
+                waiting.pop(0).wait_for_publish(_START_S)
+        for one in waiting:
+            one.wait_for_publish(_START_S)
+            if not one.is_published():
+                raise BrokerError(f"broker {url}: does not take the load; see what else this machine does")
+        return size
+    finally:
+        client.disconnect()
+        client.loop_stop()

@@ -1,0 +1,25 @@
+"""`quaver bench ingest`: records a second, from a broker into the store."""
+
+from __future__ import annotations
+
+import click
+
+from quaver.cli.bench import show
+
+
+@click.command("ingest")
+@click.option("--records", default=40_000, show_default=True, type=click.IntRange(100), help="How many, of each load.")
+@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+def command(records: int, as_json: bool) -> None:
+    """Print how fast records go from a broker into the store, sealed and as plain JSON.
+
+    The broker is a Mosquitto that holds the load before the clock starts; ingest has one core of this machine. Sealed
+    records are opened and verified, and beside them stands the same load as JSON that nobody sealed.
+    """
+    from quaver.bench.ingest import run_ingest
+
+    def step(said: str) -> None:
+        if not as_json:
+            click.echo(f"{said} ...", err=True)
+
+    show(f"ingest, {records:,} records a load", run_ingest(records, step), as_json)

@@ -1,0 +1,86 @@
+"""`quaver ledger`: the account of every node: what came, what is missing, and what of that nobody has explained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from quaver.cli.ingest import store_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from quaver.ingest.ledger import Account, Stranger
+
+_LISTED = 10  # gaps of a node on a terminal; --json has more
+
+
+@click.command("ledger")
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="One node a line, with every gap.")
+def command(path: Path, as_json: bool) -> int:
+    """Show, node by node, that no record is missing, or which are.
+
+    Ends with 1 when a gap is unexplained: numbers of a boot that are not in the store, and of which the node has not
+    said that it dropped them or that its power took them.
+    """
+    from quaver.ingest.ledger import ledger
+    from quaver.ingest.store import Store
+
+    with Store(path, write=False) as store:
+        accounts, strangers = ledger(store)
+    if as_json:
+        for account in accounts:
+            click.echo(json.dumps(account.as_json()))
+        for stranger in strangers:
+            click.echo(json.dumps({"id": stranger.id, "refused": stranger.refused}))
+    else:
+        _print(accounts, strangers)
+    return 1 if any(account.unexplained for account in accounts) else 0
+
+
+def _print(accounts: Sequence[Account], strangers: Sequence[Stranger]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not accounts and not strangers:
+        console.print("no record has come yet")
+        return
+    table = Table(pad_edge=False)
+    table.add_column("node", overflow="fold")
+    table.add_column("boots", no_wrap=True)
+    for heading in ("received", "duplicate", "refused", "dropped", "lost in RAM", "waiting", "unexplained"):
+        table.add_column(heading, justify="right")
+    for account in accounts:
+        boots = "-" if account.boots is None else f"{account.boots[0]} to {account.boots[1]}"
+        numbers = (account.received, account.duplicates, sum(account.refused.values()), account.dropped)
+        style = "bold red" if account.unexplained else "green"
+        lost = f"[{style}]{account.unexplained}[/]"
+        table.add_row(account.topic, boots, *map(str, (*numbers, account.lost_in_ram, account.waiting)), lost)
+    if accounts:
+        console.print(table)
+    for account in accounts:
+        _details(account)
+    for stranger in strangers:
+        click.echo(f"node {stranger.id or '(none named)'}, not in this store: refused {_counted(stranger.refused)}")
+
+
+def _details(account: Account) -> None:
+    if account.refused:
+        click.echo(f"{account.topic}: refused {_counted(account.refused)}")
+    if account.flagged:
+        click.echo(f"{account.topic}: {account.flagged} records with a clock that is off, dated by their receipt")
+    if account.since is not None and account.since[1]:
+        click.echo(f"{account.topic}: accounted for from boot {account.since[0]}, seq {account.since[1]} on")
+    for gap in account.gaps[:_LISTED]:
+        click.echo(f"{account.topic}: unexplained: {gap}")
+    if len(account.gaps) > _LISTED:
+        click.echo(f"{account.topic}: unexplained: {len(account.gaps) - _LISTED} more gaps; --json lists them")
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))

@@ -1,0 +1,333 @@
+"""The intake: one message after the other verified, judged against what is known of its node, and made a row.
+
+A message is a row, a copy of one, or refused. Refused means counted under its reason, told as a security event, and
+nothing of its content used. The reasons:
+
+    topic          not a node's topic, or not that of the node whose key sealed it
+    oversized      longer than any message of a node
+    malformed      sealed or encoded in no way that the wire format knows; or not sealed at all
+    wrong_version  of a version of the wire format that is not this one
+    unknown_node   its node has no key in the key store, or none of this generation
+    wrong_key      sealed under another key, altered, or moved from another class
+    old_key        sealed under an old key after the first message under the new one, and not before it
+    old_boot       of a boot that the node's journal no longer holds
+    replay         a copy that comes long after the record it copies
+    conflict       another message under a number that is taken: the node's boot counter was set back
+
+A clock that is years off is a security event too, `clock`, but the record is taken, and dated by its receipt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from quaver.ingest.session import Message
+from quaver.ingest.store import Clock, Node, Row, Store
+from quaver.sealing import Malformed, Opened, SealError
+from quaver_wire.cose import START
+from quaver_wire.decoder import decode
+from quaver_wire.fields import WireError
+
+LEAVES = ("telemetry", "event", "status", "answer")
+MESSAGE_MAX = 2048  # bytes; the longest event, all its drops told, takes 700
+_TOPIC_PARTS = 6
+_RUNS_MAX = 16  # runs of lost records that one event may tell
+_AHEAD_MS = 3600_000  # a clock further ahead of the receipt is not believed,
+_BEHIND_MS = 366 * 86_400_000  # nor one further behind: no journal holds a year
+_DRIFT_MS = 500  # a clock that moved less against the uptime was not set anew
+_SEQ_MAX = 0xFFFFFF
+_DETAIL_MAX = 200
+PLAIN = b"unsealed:"  # begins the id of a node that seals nothing; longer than any chip's
+
+
+class Reader(Protocol):
+    """Opens messages; raises quaver.sealing.SealError for what it does not take."""
+
+    def open(self, leaf: str, message: bytes) -> Opened: ...
+
+
+class PlainToo:
+    """A reader that also takes messages that nobody sealed; nothing vouches for them."""
+
+    def __init__(self, sealed: Reader) -> None:
+        self._sealed = sealed
+
+    def open(self, leaf: str, message: bytes) -> Opened:
+        if message[:1] < b"\xa0" or message[:1] > b"\xbf":  # no CBOR map
+            return self._sealed.open(leaf, message)
+        try:
+            record = decode(message, leaf)
+            node, boot, seq = record.pop("node"), record.pop("boot"), record.pop("seq")
+        except WireError as error:
+            raise Malformed(f"not sealed, and {error}; update its firmware") from error
+        except KeyError as error:
+            raise Malformed(f"not sealed, and without {error}; update its firmware") from error
+        return Opened(PLAIN + node.encode(), 0, boot, seq, record)
+
+
+class Refusal(Exception):
+    """A message that is not taken; `reason` is one of the module's list."""
+
+    def __init__(self, reason: str, detail: str, node: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.node = node
+
+
+@dataclass
+class Told:
+    """How often a reason was met for a node since the last commit, and what the last one was."""
+
+    count: int = 0
+    detail: str = ""
+
+
+@dataclass
+class Tally:
+    """What an intake has done since it was made; refused by reason."""
+
+    received: int = 0
+    duplicates: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    commits: int = 0
+
+
+class Intake:
+    """reader: opens messages. name_of(node id): the name that its topics must carry, None when any will do.
+
+    `take` judges a batch, `commit` puts it into the store; until then nothing of it is there. alarm(line) is called,
+    at a commit, for the first refusal of each kind and node that this intake meets.
+    """
+
+    def __init__(
+        self, store: Store, reader: Reader, name_of: Callable[[bytes], str | None], alarm: Callable[[str], None]
+    ) -> None:
+        self.store = store
+        self.reader = reader
+        self.tally = Tally()
+        self._name_of = name_of
+        self._alarm = alarm
+        self._nodes = {node.id: node for node in store.nodes()}
+        self._dirty: dict[int, Node] = {}
+        self._clocks: dict[tuple[int, int], Clock] = {}
+        self._dirty_clocks: dict[tuple[int, int], Clock] = {}
+        self._rows: list[Row] = []
+        self._again: set[tuple[int, int, int]] = set()  # rows that the broker itself says it sends again
+        self._clock_sets: list[tuple[int, int, int, int]] = []
+        self._explained: list[tuple[int, int, int, int, int]] = []
+        self._refused: dict[tuple[str, str], Told] = {}
+        self._alarmed: set[tuple[str, str]] = set()
+        self._leaves: dict[bytes, tuple[str, str, str]] = {}
+        self._encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+    def take(self, messages: Sequence[Message], now_ms: int) -> None:
+        """Judge messages that came at `now_ms`, milliseconds since the epoch."""
+        append = self._rows.append
+        for message in messages:
+            try:
+                append(self._row(message, now_ms))
+            except Refusal as refusal:
+                self._refuse(refusal.node, refusal.reason, str(refusal))
+
+    def commit(self, now_ms: int) -> None:
+        """Put all that was taken into the store. Raises StoreError: then the store is as it was."""
+        if not (self._rows or self._refused):
+            return
+        with self.store.transaction():
+            copies = self.store.add(self._rows)
+            numbers = {node.number: node for node in self._nodes.values()}
+            for row in self._rows:
+                numbers[row.node].received += 1
+            for copy in copies:
+                node = numbers[copy.row.node]
+                node.received -= 1
+                # A last will is published once for each connection that is cut, the same bytes.
+                if copy.resent or (copy.same and (copy.row.leaf == "status" or copy.row[:3] in self._again)):
+                    node.duplicates += 1
+                    self.tally.duplicates += 1
+                elif copy.same:
+                    self._refuse(
+                        node.id.hex(), "replay", f"{node.topic}: boot {copy.row.boot} seq {copy.row.seq} again"
+                    )
+                else:
+                    said = f"{node.topic}: boot {copy.row.boot} seq {copy.row.seq} with other content"
+                    self._refuse(node.id.hex(), "conflict", said)
+            self.store.put_nodes(self._dirty.values())
+            self.store.put_clocks(self._dirty_clocks.values())
+            self.store.put_clock_sets(self._clock_sets)
+            self.store.put_explained(self._explained)
+            for (name, reason), told in self._refused.items():
+                self.store.put_security_event(name, reason, told.count, now_ms, told.detail)
+        self.tally.received += len(self._rows) - len(copies)
+        self.tally.commits += 1
+        for (name, reason), told in self._refused.items():
+            self.tally.refused[reason] += told.count
+            self._tell(name, reason, told)
+        for batch in (
+            self._dirty,
+            self._dirty_clocks,
+            self._rows,
+            self._again,
+            self._clock_sets,
+            self._explained,
+            self._refused,
+        ):
+            batch.clear()
+
+    def _tell(self, name: str, reason: str, told: Told) -> None:
+        if (name, reason) not in self._alarmed and len(self._alarmed) < 1000:
+            self._alarmed.add((name, reason))
+            self._alarm(f"refused ({reason}): {told.detail}")
+
+    def _refuse(self, name: str, reason: str, detail: str) -> None:
+        told = self._refused.setdefault((name, reason), Told())
+        told.count += 1
+        told.detail = _printable(detail)
+
+    def _row(self, message: Message, now_ms: int) -> Row:
+        place, name, leaf = self._leaves.get(message.topic) or self._place(message.topic)
+        payload = message.payload
+        if payload is None or len(payload) > MESSAGE_MAX:
+            raise Refusal("oversized", f"{place}/{leaf}: longer than {MESSAGE_MAX} bytes")
+        try:
+            opened = self.reader.open(leaf, payload)
+        except SealError as error:
+            claimed = payload[8:16].hex() if payload.startswith(START) and len(payload) >= 16 else ""
+            raise Refusal(error.kind, f"{place}/{leaf}: {error}", claimed) from error
+        node_id = opened.node_id
+        plain = node_id.startswith(PLAIN)
+        wanted = node_id[len(PLAIN) :].decode() if plain else self._name_of(node_id)
+        if wanted is not None and wanted != name:
+            raise Refusal("topic", f"{place}/{leaf}: sealed by {wanted}, on the topics of {name}", node_id.hex())
+        boot, seq, values = opened.boot, opened.seq, opened.record
+        node = self._nodes.get(node_id) or self._new_node(node_id, place)
+        uptime = values.get("uptime_ms")
+        if type(uptime) is not int or not 0 <= uptime < 1 << 53:
+            raise Refusal("malformed", f"{place}/{leaf}: no uptime", node_id.hex())
+        try:
+            body = self._encode(values)
+        except (ValueError, TypeError) as error:
+            raise Refusal("malformed", f"{place}/{leaf}: {error}", node_id.hex()) from error
+        tag = hashlib.sha256(payload).digest()[:8] if plain else payload[-8:]
+        if message.again:
+            self._again.add((node.number, boot, seq))
+        row = Row(node.number, boot, seq, leaf, node.arrivals + 1, tag, now_ms, uptime, None, None, body)
+        self._judge(node, row, opened.generation)
+        if leaf != "telemetry":
+            self._learn(node, row, values)
+        node.arrivals += 1
+        node.topic = place
+        self._dirty[node.number] = node
+        return self._date(node, row, values.get("time_ms"))
+
+    def _place(self, topic: bytes) -> tuple[str, str, str]:
+        """A topic's (place up to the class, node's name, class); kept, for there are few."""
+        try:
+            parts = topic.decode().split("/")
+        except UnicodeDecodeError as error:
+            raise Refusal("topic", "a topic that is not UTF-8") from error
+        if len(parts) != _TOPIC_PARTS or not all(parts) or parts[-1] not in LEAVES:
+            raise Refusal("topic", f"{topic.decode()}: not a node's topic")
+        found = ("/".join(parts[:-1]), parts[-2], parts[-1])
+        if len(self._leaves) < 100_000:
+            self._leaves[topic] = found
+        return found
+
+    def _new_node(self, node_id: bytes, place: str) -> Node:
+        node = Node(max((n.number for n in self._nodes.values()), default=0) + 1, node_id, place)
+        self._nodes[node_id] = node
+        return node
+
+    def _judge(self, node: Node, row: Row, generation: int) -> None:
+        """Refuse what is too old: a boot before the journal's oldest, a key before the newest seen."""
+        at = (row.boot, row.seq)
+        if row.boot < node.oldest_boot and not self._is_copy(row):
+            raise Refusal("old_boot", f"{node.topic}: boot {row.boot}, its oldest is {node.oldest_boot}", node.id.hex())
+        first = (node.generation_boot, node.generation_seq)
+        if generation > node.generation:
+            node.generation, node.generation_boot, node.generation_seq = generation, *at
+        elif generation < node.generation:
+            # What waited in the journal when the key changed is sealed under the old one, and its number tells.
+            if at >= first and not self._is_copy(row):
+                said = (
+                    f"{node.topic}: key {generation}, it has had {node.generation} since boot {first[0]} seq {first[1]}"
+                )
+                raise Refusal("old_key", said, node.id.hex())
+        elif at < first:
+            node.generation_boot, node.generation_seq = at
+
+    def _is_copy(self, row: Row) -> bool:
+        copy = self.store.find(row)
+        return copy is not None and copy.same
+
+    def _learn(self, node: Node, row: Row, values: Mapping[str, Any]) -> None:
+        """What a node says of its journal: what it dropped, what its power took, its oldest boot."""
+        said = f"{node.topic}/{row.leaf}: boot {row.boot} seq {row.seq}"
+        drops = values.get("drops") or ()
+        if len(drops) % 3 or len(drops) > 3 * _RUNS_MAX:
+            raise Refusal("malformed", f"{said}: drops of {len(drops)} numbers", node.id.hex())
+        runs: list[tuple[int, int, int, int, int]] = []
+        for i in range(0, len(drops), 3):
+            boot, first, last = drops[i : i + 3]
+            if boot > row.boot or not first <= last <= _SEQ_MAX:
+                raise Refusal("malformed", f"{said}: drops of boot {boot}, {first} to {last}", node.id.hex())
+            runs.append((node.number, boot, first, last, 0))
+        lost = values.get("lost_from") or ()
+        pairs = list(zip(lost[::2], lost[1::2], strict=False))
+        ends = [*(boot for boot, _ in pairs[1:]), row.boot][: len(pairs)]
+        if (
+            len(lost) % 2
+            or len(pairs) > _RUNS_MAX
+            or any(seq > _SEQ_MAX + 1 or boot >= end for (boot, seq), end in zip(pairs, ends, strict=True))
+        ):
+            raise Refusal("malformed", f"{said}: lost_from {list(lost)[:8]}", node.id.hex())
+        # What has no pair of its own, a number that the boot counter leapt over, lies in the stretch before.
+        runs += [(node.number, boot, seq, -1, end) for (boot, seq), end in zip(pairs, ends, strict=True)]
+        oldest = values.get("oldest_boot", 0)
+        if oldest > row.boot:
+            raise Refusal("malformed", f"{said}: oldest boot {oldest}", node.id.hex())
+        node.oldest_boot = max(node.oldest_boot, oldest)
+        self._explained += runs
+
+    def _date(self, node: Node, row: Row, time_ms: int | None) -> Row:
+        """The row with its own time, when that can be believed; what it says of its boot's clock is kept."""
+        key = (row.node, row.boot)
+        clock = self._clocks.get(key) or self._clock(node, row)
+        if row.received_ms - row.uptime_ms < clock.receipt_offset_ms:
+            clock.receipt_offset_ms = row.received_ms - row.uptime_ms
+            self._dirty_clocks[key] = clock
+        if time_ms is None:
+            return row
+        if not row.received_ms - _BEHIND_MS <= time_ms <= row.received_ms + _AHEAD_MS:
+            apart = (time_ms - row.received_ms) / 86_400_000
+            self._refuse(node.id.hex(), "clock", f"{node.topic}: its clock is {apart:+.1f} days off; dated by receipt")
+            return row._replace(claimed_ms=min(time_ms, (1 << 63) - 1))
+        offset = time_ms - row.uptime_ms
+        if clock.offset_ms is None or abs(offset - clock.offset_ms) > _DRIFT_MS:
+            self._clock_sets.append((node.number, row.boot, row.uptime_ms, offset))
+            clock.offset_ms = offset
+            self._dirty_clocks[key] = clock
+        if node.last_time_ms is None or time_ms > node.last_time_ms:
+            node.last_time_ms = time_ms
+        return row._replace(time_ms=time_ms)
+
+    def _clock(self, node: Node, row: Row) -> Clock:
+        key = (row.node, row.boot)
+        clock = self._dirty_clocks.get(key) or self.store.clock(*key)
+        if clock is None:
+            clock = Clock(row.node, row.boot, None, row.received_ms - row.uptime_ms, node.last_time_ms)
+            self._dirty_clocks[key] = clock
+        if len(self._clocks) > 10_000:
+            self._clocks.clear()
+        self._clocks[key] = clock
+        return clock
+
+
+def _printable(text: str) -> str:
+    """Foreign text made safe for one line of a terminal: printable, and not long."""
+    return "".join(c if c.isprintable() else "?" for c in text[:_DETAIL_MAX])

@@ -1,0 +1,126 @@
+"""The date comes from a time server, within a limit; a server that lies by its own account is not believed."""
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from quaver.build import firmware_files
+from quaver.emulator.board import Board
+from quaver.pytest_plugin import Target
+
+pytestmark = pytest.mark.needs_radio
+NOW = 1_790_000_000_250  # ms since 1970
+NTP = 2_208_988_800
+
+READY = """
+import asyncio, network, time
+from links.errors import LinkError
+from links.ntp import ask
+from node.clock import Uptime
+from node.timekeeper import Timekeeper
+import board, hal
+wlan = network.WLAN(network.WLAN.IF_STA)
+wlan.active(True)
+wlan.connect("quaver", "emulated")
+while not wlan.isconnected():
+    time.sleep_ms(50)
+async def here(host, limit_ms):
+    return await ask(host, limit_ms, port)
+def say(limit_ms):
+    try:
+        print(asyncio.run(here(host, limit_ms)))
+    except LinkError as error:
+        print(error)
+"""
+
+
+class Server:
+    """An SNTP server on loopback; `answer` makes its reply to a request, None for silence."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[bytes], bytes | None] = good
+        self.asked = 0
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            request, peer = self._socket.recvfrom(100)
+            if not request:
+                return
+            self.asked += 1
+            reply = self.answer(request)
+            if reply is not None:
+                self._socket.sendto(reply, peer)
+
+    def stop(self) -> None:
+        self._socket.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join()
+        self._socket.close()
+
+
+def good(request: bytes, mode: int = 4, leap: int = 0, stratum: int = 2, time_ms: int = NOW) -> bytes:
+    seconds, fraction = divmod(time_ms, 1000)
+    moment = struct.pack(">II", (seconds + NTP) % (1 << 32), (fraction << 32) // 1000 + 1)
+    return bytes([leap << 6 | 4 << 3 | mode, stratum, 6, 0xEC]) + bytes(20) + request[40:48] + moment + moment
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def node(start_board: Callable[..., Board], board_target: Target, server: Server) -> Board:
+    files = {path: data for path, data in firmware_files(board_target.board).items() if path != "main.py"}
+    board = start_board(files=files)
+    board.exec(READY + f"host, port = {board.host_address!r}, {server.port}")
+    return board
+
+
+def test_what_a_time_server_says(node: Board, server: Server) -> None:
+    time_ms, uncertain = eval(node.exec("say(3000)"))
+    assert 0 <= time_ms - NOW <= uncertain <= 3000
+    answers: dict[str, Callable[[bytes], bytes | None]] = {
+        "no answer from the time server within 300 ms": lambda request: None,
+        "the time server does not know the time": lambda request: good(request, leap=3),
+    }
+    for words, answer in answers.items():
+        server.answer = answer
+        assert node.exec("say(300)").strip() == words
+    for forged in (
+        lambda request: good(bytes(48)),  # an answer to another question
+        lambda request: good(request)[:40],
+        lambda request: good(request, mode=5),
+    ):
+        server.answer = forged
+        assert node.exec("say(300)").startswith("no answer")
+    server.answer = lambda request: good(request, stratum=0)  # "kiss of death"
+    assert node.exec("say(300)").startswith("the time server does not know")
+    server.answer = lambda request: good(request, time_ms=2_100_000_000_000)  # after 2036
+    assert abs(eval(node.exec("say(3000)"))[0] - 2_100_000_000_000) <= 3000
+
+
+def test_the_date_is_kept(node: Board, server: Server) -> None:
+    said: Any = node.exec("""
+uptime = Uptime()
+keeper = Timekeeper(here, host, uptime, hal.port(board).set_date)
+print(uptime.time_ms(), uptime.news())
+asyncio.run(keeper.tend())
+asyncio.run(keeper.tend())
+print(uptime.time_ms() - uptime.ms(), uptime.news() is None, uptime.news(), time.gmtime()[:5])
+""").splitlines()
+    assert said[0] == "None None"
+    offset, told, again, *_ = said[1].split()
+    assert NOW - 60_000 < int(offset) <= NOW + 3000 and (told, again) == ("False", "None")
+    assert said[1].endswith("(2026, 9, 21, 14, 13)")
+    assert server.asked == 1  # the next time in an hour

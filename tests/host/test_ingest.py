@@ -1,0 +1,446 @@
+"""What comes is stored once, dated, or refused for a named reason; and nothing that was acknowledged is lost."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleet import HOUR_MS, PLACE, Node, encoded, publish
+
+from quaver.errors import StoreError
+from quaver.ingest.intake import Intake, PlainToo
+from quaver.ingest.ledger import ledger
+from quaver.ingest.run import names
+from quaver.ingest.session import Message
+from quaver.ingest.store import EVENTS_MAX, RESEND_WINDOW, Store
+from quaver.keys import KeyStore
+from quaver.sealing import Opener, Sealer
+from quaver_wire.fields import VERSION
+
+PUMP = bytes.fromhex("e6614c311b7e6f25")
+FAN = bytes.fromhex("0000aabbccddeeff")
+NOW = 1_790_000_000_000  # ms since the epoch
+WAIT_S = 20.0
+
+
+class Bench:
+    """An intake over a store in a folder, and what it said."""
+
+    def __init__(self, folder: Path, keys: KeyStore) -> None:
+        self.keys = keys
+        self.path = folder / "store.sqlite"
+        self.lines: list[str] = []
+        self.start()
+
+    def start(self) -> None:
+        self.store = Store(self.path)
+        self.intake = Intake(self.store, Opener(self.keys), names(self.keys), self.lines.append)
+
+    def restart(self) -> None:
+        self.store.close()
+        self.start()
+
+    def take(self, *messages: Message, now: int = NOW) -> None:
+        self.intake.take(messages, now)
+        self.intake.commit(now)
+
+    def numbers(self) -> list[tuple[int, int]]:
+        return self.store.query("SELECT boot, seq FROM record ORDER BY boot, seq")  # type: ignore[return-value]
+
+    def refused(self) -> dict[tuple[str, str], int]:
+        return {(n, r): c for n, r, c in self.store.query("SELECT node, reason, count FROM security_event")}
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> KeyStore:
+    return KeyStore(tmp_path / "keys")
+
+
+@pytest.fixture
+def bench(tmp_path: Path, keys: KeyStore) -> Iterator[Bench]:
+    bench = Bench(tmp_path, keys)
+    yield bench
+    bench.store.close()
+
+
+@pytest.fixture
+def pump(keys: KeyStore) -> Node:
+    return Node(keys, PUMP, "pump-7")
+
+
+def test_a_record_is_stored_once_with_what_it_says(bench: Bench, pump: Node) -> None:
+    message = pump.says(time_ms=NOW - 500, rms_g=0.25, energy=[230.0, 2.0, 414.0, 460.0, 0.9, 50.0, 12.5])
+    bench.take(message, message)
+    bench.take(message)
+    (row,) = bench.store.query("SELECT node, topic, boot, seq, class, time_ms, dated_by, body FROM dated")
+    assert row[:7] == (PUMP.hex(), f"{PLACE}/pump-7", 1, 0, "telemetry", NOW - 500, "node")
+    assert json.loads(row[7])["rms_g"] == 0.25 and json.loads(row[7])["energy"][0] == 230.0
+    assert (bench.intake.tally.received, bench.intake.tally.duplicates, bench.refused()) == (1, 2, {})
+
+
+def test_a_resend_is_a_duplicate_and_a_late_copy_a_replay(bench: Bench, pump: Node) -> None:
+    first = pump.says()
+    bench.take(first)
+    bench.take(*(pump.says() for _ in range(RESEND_WINDOW - 1)))
+    bench.take(first)
+    assert bench.intake.tally.duplicates == 1 and not bench.refused()
+    bench.take(pump.says())
+    bench.restart()  # the window is the store itself
+    bench.take(first)
+    assert bench.refused() == {(PUMP.hex(), "replay"): 1}
+    assert len(bench.numbers()) == RESEND_WINDOW + 1
+    bench.take(first._replace(again=True))  # by the broker, which was not told that it is stored
+    assert sum(bench.refused().values()) == 1
+    assert bench.store.nodes()[0].duplicates == 2
+
+
+def test_a_number_that_is_used_twice_is_no_copy(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says(rms_g=1.0))
+    bench.take(Message(pump.topic("telemetry").encode(), pump.seal(at=(1, 0), rms_g=2.0), 1, False))
+    assert bench.refused() == {(PUMP.hex(), "conflict"): 1}
+    assert json.loads(bench.store.query("SELECT body FROM record")[0][0])["rms_g"] == 1.0
+
+
+def hostile(pump: Node, fan: Node) -> dict[str, tuple[str, Message]]:
+    """Case -> (reason, message): everything that must not get in."""
+    good, topic = pump.seal(), pump.topic("telemetry").encode()
+    sealer = Sealer(pump.key[1], PUMP, 1, "uplink")
+
+    def sealed(plain: bytes, leaf: str = "telemetry") -> bytes:
+        return sealer.seal(leaf, 1, 77, plain)
+
+    stranger = Sealer(bytes(32), bytes(8), 1, "uplink").seal("telemetry", 1, 0, encoded("telemetry"))
+    forged = Sealer(bytes(32), PUMP, 1, "uplink").seal("telemetry", 1, 0, encoded("telemetry"))
+    downlink = Sealer(pump.key[1], PUMP, 1, "downlink").seal("telemetry", 1, 0, encoded("telemetry"))
+    generation = Sealer(pump.key[1], PUMP, 2, "uplink").seal("telemetry", 1, 0, encoded("telemetry"))
+    deep = b"\xa2\x00\x02\x18\xff" + b"\x81" * 60 + b"\x00"
+    cases: dict[str, tuple[str, Any]] = {
+        "unknown node": ("unknown_node", stranger),
+        "unknown generation": ("unknown_node", generation),
+        "wrong key": ("wrong_key", forged),
+        "downlink": ("wrong_key", downlink),
+        "another number": ("wrong_key", good[:21] + bytes([good[21] ^ 1]) + good[22:]),
+        "another class": ("wrong_key", pump.seal("event")),
+        "cut": ("malformed", good[:-3]),
+        "cut to nothing": ("malformed", b""),
+        "trailing": ("malformed", good + b"\x00"),
+        "text": ("malformed", b'{"rms_g": 1}'),
+        "plain": ("malformed", encoded("telemetry", node="pump-7", boot=1, seq=1)),
+        "oversized": ("oversized", good + bytes(4000)),
+        "far oversized": ("oversized", None),
+        "nested": ("malformed", sealed(deep)),
+        "wrong type": ("malformed", sealed(b"\xa2\x00\x02\x05\x61x")),
+        "no uptime": ("malformed", sealed(b"\xa1\x00\x02")),
+        "not a map": ("malformed", sealed(b"\x81\x02")),
+        "version": ("wrong_version", sealed(b"\xa1\x00\x18\x63")),
+        "another's topic": ("topic", Message(fan.topic("telemetry").encode(), good, 1, False)),
+        "no class": ("topic", Message(topic.replace(b"telemetry", b"secrets"), good, 1, False)),
+        "no place": ("topic", Message(b"telemetry", good, 1, False)),
+        "not UTF-8": ("topic", Message(b"\xff/b/c/d/e/telemetry", good, 1, False)),
+        "drops": ("malformed", pump.says("event", drops=[1, 5])),
+        "drops back": ("malformed", pump.says("event", drops=[1, 5, 4])),
+        "drops ahead": ("malformed", pump.says("event", drops=[9, 0, 4])),
+        "lost ahead": ("malformed", pump.says("event", lost_from=[1, 0])),
+        "oldest ahead": ("malformed", pump.says("event", oldest_boot=2)),
+    }  # fmt: skip
+    return {
+        name: (reason, one if isinstance(one, Message) else Message(topic, one, 1, False))
+        for name, (reason, one) in cases.items()
+    }
+
+
+def test_what_is_refused_for_which_reason(bench: Bench, pump: Node, keys: KeyStore) -> None:
+    cases = hostile(pump, Node(keys, FAN, "fan-1"))
+    found = {}
+    for name, (_, message) in cases.items():
+        before = dict(bench.intake.tally.refused)
+        bench.take(message)
+        found[name] = [reason for reason, count in bench.intake.tally.refused.items() if count > before.get(reason, 0)]
+    assert found == {name: [reason] for name, (reason, _) in cases.items()}
+    assert bench.numbers() == []
+    assert bench.refused()[PUMP.hex(), "wrong_key"] == 4 and bench.refused()[bytes(8).hex(), "unknown_node"] == 1
+    assert all(line.isprintable() and len(line) < 300 for line in bench.lines)
+    assert len(bench.lines) == len(bench.refused())  # the first of each kind and node is a line
+    bench.take(*(message for _, message in cases.values()), pump.says())
+    assert len(bench.numbers()) == 1, "a good record among them is not touched"
+
+
+def test_every_altered_bit_is_refused(bench: Bench, pump: Node) -> None:
+    good, topic = pump.seal(), pump.topic("telemetry").encode()
+    for bit in range(8 * len(good)):
+        altered = bytearray(good)
+        altered[bit // 8] ^= 1 << bit % 8
+        bench.intake.take([Message(topic, bytes(altered), 1, False)], NOW)
+    bench.intake.commit(NOW)
+    assert bench.numbers() == [] and sum(bench.refused().values()) == 8 * len(good)
+
+
+def test_an_old_boot_is_refused_once_the_journal_is_past_it(bench: Bench, pump: Node) -> None:
+    captured, stored = pump.says(), pump.says()
+    bench.take(stored, pump.boots(oldest_boot=1))
+    bench.take(pump.boots(oldest_boot=3))
+    bench.restart()
+    bench.take(captured)
+    assert bench.refused() == {(PUMP.hex(), "old_boot"): 1}
+    bench.take(stored)  # the broker's own resend of what is stored is no attack
+    assert bench.refused() == {(PUMP.hex(), "old_boot"): 1} and bench.intake.tally.duplicates == 1
+
+
+def test_a_new_key_takes_over_at_its_first_message(bench: Bench, pump: Node, keys: KeyStore) -> None:
+    held_back = [pump.says(), pump.says()]
+    pump.key = keys.rotate(PUMP).keys
+    bench.take(pump.says())  # the old key, until the node has the new one
+    pump.generation = 2
+    bench.take(pump.says())
+    bench.take(*held_back)  # from the journal: sealed before, and numbered so
+    pump.generation = 1
+    bench.take(pump.says())
+    assert bench.refused() == {(PUMP.hex(), "old_key"): 1}
+    assert bench.numbers() == [(1, 0), (1, 1), (1, 2), (1, 3)]
+
+
+def dates(bench: Bench) -> list[tuple[Any, ...]]:
+    return bench.store.query("SELECT seq, time_ms, dated_by, uncertain_ms FROM dated ORDER BY boot, seq")
+
+
+def test_what_was_recorded_before_the_clock_was_set_is_dated_later(bench: Bench, pump: Node) -> None:
+    began = NOW - HOUR_MS
+    bench.take(pump.says(uptime_ms=1_000), pump.says(uptime_ms=61_000))
+    assert [(by, sure) for _, _, by, sure in dates(bench)] == [("receipt", None)] * 2
+    bench.take(pump.says(uptime_ms=121_000, time_ms=began + 121_000))
+    bench.take(pump.says(uptime_ms=5_000))  # it waited in the journal
+    assert dates(bench) == [
+        (0, began + 1_000, "offset", 0),
+        (1, began + 61_000, "offset", 0),
+        (2, began + 121_000, "node", 0),
+        (3, began + 5_000, "offset", 0),
+    ]
+
+
+def test_a_crystal_that_drifts_moves_no_date_of_long_ago(bench: Bench, pump: Node) -> None:
+    """After a month the node's uptime is a minute behind the time; what it measured in the first week is not moved."""
+    began, day = NOW - 30 * 24 * HOUR_MS, 24 * HOUR_MS
+    bench.take(pump.says(uptime_ms=0, time_ms=began), pump.says(uptime_ms=HOUR_MS), now=began + HOUR_MS)
+    bench.take(pump.says(uptime_ms=29 * day, time_ms=began + 29 * day + 60_000), now=began + 29 * day + 60_000)
+    bench.take(pump.says(uptime_ms=29 * day + HOUR_MS), now=NOW)
+    assert [(time, by) for _, time, by, _ in dates(bench)][1::2] == [
+        (began + HOUR_MS, "offset"),
+        (began + 29 * day + HOUR_MS + 60_000, "offset"),
+    ]
+
+
+def test_a_boot_without_a_clock_is_dated_by_its_receipt_with_a_bound(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says(uptime_ms=0, time_ms=NOW - HOUR_MS), now=NOW - HOUR_MS)
+    pump.boot, pump.seq = 2, 0
+    bench.take(pump.says(uptime_ms=1_000), pump.says(uptime_ms=601_000), now=NOW)
+    # The last is at most as old as the receipt says; the first one is ten minutes older, by uptime.
+    assert dates(bench)[1:] == [
+        (0, NOW - 600_000, "receipt", HOUR_MS - 601_000),
+        (1, NOW, "receipt", HOUR_MS - 601_000),
+    ]
+
+
+@pytest.mark.parametrize("claimed", [0, 1_609_459_200_000, NOW + 5 * 365 * 24 * HOUR_MS, (1 << 64) - 1])
+def test_a_clock_that_is_years_off_is_flagged_and_not_believed(bench: Bench, pump: Node, claimed: int) -> None:
+    bench.take(pump.says(uptime_ms=1_000, time_ms=claimed))
+    assert dates(bench) == [(0, NOW, "receipt", None)]
+    assert bench.store.query("SELECT claimed_ms FROM record") == [(min(claimed, (1 << 63) - 1),)]
+    (account,), _ = ledger(bench.store)
+    assert (account.flagged, account.refused, account.received) == (1, {}, 1)
+    assert "days off; dated by receipt" in bench.lines[0]
+
+
+def test_security_events_are_bounded(bench: Bench, pump: Node) -> None:
+    topic = f"{PLACE}/x/telemetry".encode()
+    for number in range(EVENTS_MAX + 500):
+        seal = Sealer(bytes(32), number.to_bytes(8, "big"), 1, "uplink").seal("telemetry", 1, 0, b"\xa0")
+        bench.intake.take([Message(topic, seal, 1, False)], NOW)
+    bench.intake.commit(NOW)
+    events = bench.refused()
+    assert len(events) <= EVENTS_MAX + 1 and sum(events.values()) == EVENTS_MAX + 500
+    assert len(bench.lines) == 1000
+
+
+def test_plain_messages_need_leave(bench: Bench, keys: KeyStore) -> None:
+    Node(keys, PUMP, "pump-7")
+    message = Message(f"{PLACE}/n1/telemetry".encode(), encoded("telemetry", node="n1", boot=3, seq=9), 1, False)
+    bench.take(message)
+    assert bench.intake.tally.refused == {"malformed": 1}
+    bench.intake.reader = PlainToo(bench.intake.reader)
+    bench.take(message, message)
+    forged = Message(f"{PLACE}/n2/telemetry".encode(), encoded("telemetry", node="n1", boot=3, seq=10), 1, False)
+    bench.take(forged, Message(message.topic, b"\xa1\x00" + bytes([VERSION]), 1, False))
+    assert bench.numbers() == [(3, 9)] and bench.intake.tally.duplicates == 1
+    assert bench.intake.tally.refused == {"malformed": 2, "topic": 1}
+
+
+def test_a_full_disk_leaves_the_store_whole(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says())
+    pages = bench.store.query("PRAGMA page_count")[0][0]
+    bench.store.query(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(StoreError, match=r"the disk is full; make room"):
+        bench.take(*(pump.says() for _ in range(500)))
+    bench.restart()
+    assert bench.numbers() == [(1, 0)] and bench.store.nodes()[0].received == 1
+    pump.seq = 1
+    bench.take(*(pump.says() for _ in range(500)))
+    assert len(bench.numbers()) == 501
+
+
+def test_a_store_has_one_writer_and_any_readers(bench: Bench, pump: Node, tmp_path: Path) -> None:
+    bench.take(pump.says())
+    with pytest.raises(StoreError, match="another quaver ingest writes it"):
+        Store(bench.path)
+    with Store(bench.path, write=False) as reader:
+        assert ledger(reader)[0][0].received == 1
+    with pytest.raises(StoreError, match="there is no such store"):
+        Store(tmp_path / "none", write=False)
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 100, b"", "other"])
+def test_a_file_that_is_no_store_is_left_alone(tmp_path: Path, content: bytes | str) -> None:
+    path = tmp_path / "file"
+    if isinstance(content, str):
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE mine (a)")
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"no store of Quaver's|no SQLite file"):
+        Store(path, write=False)
+    if before:
+        with pytest.raises(StoreError, match=r"no store of Quaver's|no SQLite file"):
+            Store(path)
+        assert path.read_bytes() == before
+
+
+def start(port: int, bench_path: Path, keys: KeyStore, *more: object) -> subprocess.Popen[str]:
+    """`quaver ingest`, returned once it listens."""
+    command = [sys.executable, "-m", "quaver.cli", "ingest", "--broker", f"mqtt://127.0.0.1:{port}"]
+    command += ["--store", str(bench_path), "--keys", str(keys.folder), *map(str, more)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    return process
+
+
+def stored(path: Path, count: int) -> int:
+    """Wait until the store has `count` records; how many it has."""
+    deadline = time.monotonic() + WAIT_S
+    found = -1
+    while found < count and time.monotonic() < deadline:
+        try:
+            with sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True) as db:
+                found = db.execute("SELECT count(*) FROM record").fetchone()[0]
+        except sqlite3.OperationalError:
+            pass  # not made yet
+        time.sleep(0.01)  # a poll, bounded by the deadline: another process writes it
+    return found
+
+
+def test_a_kill_loses_nothing_and_stores_nothing_twice(
+    start_mosquitto: Callable[..., Any], tmp_path: Path, keys: KeyStore
+) -> None:
+    """20 messages at a time at this broker: each kill falls somewhere between taking, committing and acknowledging."""
+    mosquitto = start_mosquitto("allow_anonymous true\nmax_queued_messages 0")  # by default it drops after 1,000
+    pump, path = Node(keys, PUMP, "pump-7"), tmp_path / "s.sqlite"
+    process = start(mosquitto.port, path, keys, "--count", 1)
+    publish_when_listening(process, mosquitto.port, pump, 1)
+    assert process.wait(WAIT_S) == 0
+    total = 1
+    for _ in range(3):
+        publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(900)])
+        process = start(mosquitto.port, path, keys)
+        stored(path, total + 20)
+        process.kill()
+        process.communicate()
+        total += 900
+    process = start(mosquitto.port, path, keys)
+    assert process.stderr is not None and "storing what comes from" in process.stderr.readline()
+    assert stored(path, total) == total
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130 and "records stored" in said
+    with Store(path, write=False) as store:
+        (account,), _ = ledger(store)
+    assert (account.received, account.unexplained, account.refused) == (total, 0, {})
+
+
+def publish_when_listening(process: subprocess.Popen[str], port: int, node: Node, count: int) -> None:
+    assert process.stderr is not None
+    assert "storing what comes from" in process.stderr.readline()
+    publish(port, [(node.topic("telemetry"), node.seal()) for _ in range(count)])
+
+
+def test_a_broker_that_restarts_is_found_again(mosquitto: Any, tmp_path: Path, keys: KeyStore) -> None:
+    pump, path = Node(keys, PUMP, "pump-7"), tmp_path / "s.sqlite"
+    process = start(mosquitto.port, path, keys, "--count", 10)
+    publish_when_listening(process, mosquitto.port, pump, 5)
+    assert stored(path, 5) == 5
+    mosquitto.stop()
+    assert process.stderr is not None and "connection lost" in process.stderr.readline()
+    mosquitto.start()
+    publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(5)])  # before or after it is back
+    assert process.wait(WAIT_S) == 0
+    assert stored(path, 10) == 10
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "quaver.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, env=os.environ | environment)
+
+
+def test_failures_are_one_line(mosquitto: Any, tmp_path: Path, keys: KeyStore, closed_port: int) -> None:
+    keys.create(PUMP)
+    here, there = ("--keys", keys.folder), ("--broker", f"mqtt://127.0.0.1:{mosquitto.port}")
+    for arguments, code, words in (
+        (("--store", tmp_path / "s", *here, "--broker", f"127.0.0.1:{closed_port}"), 7, "Connection refused; start"),
+        (("--store", tmp_path / "s", *here, "--broker", "http://x"), 7, "http:// is not supported"),
+        (("--store", tmp_path / "s", "--keys", tmp_path / "none", *there), 12, "there is no key store"),
+        (("--store", tmp_path, *here, *there), 2, "is a directory"),
+        (("--store", tmp_path / "no" / "s", *here, *there), 13, "can't be opened"),
+        ((*here, *there), 2, "Missing option '--store'"),
+        (("--store", tmp_path / "s", *here, "--broker", "mqtts://x", "--ca", keys.path), 7, "holds no certificate"),
+    ):  # fmt: skip
+        result = run("ingest", *arguments)
+        assert (result.returncode, words in result.stderr) == (code, True), result.stderr
+    (tmp_path / "text").write_text("no database, however one looks at it" * 50)
+    assert run("ledger", "--store", tmp_path / "text").returncode == 13
+
+
+@pytest.fixture
+def closed_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_file_that_may_not_grow_ends_ingest_with_its_store_whole(
+    mosquitto: Any, tmp_path: Path, keys: KeyStore
+) -> None:
+    """The system's own limit on a file's size, instead of a disk to fill."""
+    pump, path = Node(keys, PUMP, "pump-7"), tmp_path / "s.sqlite"
+    Store(path).close()
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); "
+        "from quaver.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["--broker", f"mqtt://127.0.0.1:{mosquitto.port}", "--store", path, "--keys", keys.folder]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "ingest", *map(str, arguments)], stderr=subprocess.PIPE, text=True
+    )
+    publish_when_listening(process, mosquitto.port, pump, 800)
+    _, said = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 13 and ("make room" in said or "no more room" in said), said
+    process = start(mosquitto.port, path, keys)  # room was made: the broker still has the rest
+    assert stored(path, 800) == 800
+    process.kill()
+    process.communicate()
