@@ -1,12 +1,13 @@
 """Takes the broker away for a while and a node's power at random moments, and asks the ledger what became of it.
 
-The node is the firmware on a unix board: its journal on its flash, its seals, its link; what it measures is made up,
-ten records a second of its own time, which runs as fast as it can. First it has a broker, then none for --records
+The node is the firmware on a unix board, but its sensors: what it measures is made up, ten records a second of its own
+time, which runs as fast as it can. First it has a broker, then none for --records
 records, then one again. --kills times meanwhile its process is killed, wherever it is, and starts on what its flash
 holds. At the end `quaver ingest` has stored what came, and the ledger must show no gap that the node has not explained.
 """
 
 import argparse
+import json
 import random
 import re
 import sqlite3
@@ -19,7 +20,8 @@ from pathlib import Path
 
 from quaver.bench.mosquitto import Mosquitto
 from quaver.build import firmware_files
-from quaver.emulator.board import Setup, open_board
+from quaver.emulator.board import Setup
+from quaver.emulator.unix import UnixBoard
 from quaver.errors import QuaverError
 from quaver.ingest.ledger import Account, ledger
 from quaver.ingest.store import Store
@@ -29,101 +31,44 @@ NODE = bytes.fromhex("e6614c311b7e6f25")
 NAME = "pump-7"
 _PATIENCE_S = 120.0  # real time without progress
 
+# The firmware whole, but its sensors: what a record says is made up, and every fiftieth has an event beside it.
 MAIN = """
-import asyncio
-import network
-from links.errors import LinkError
-from links.mqtt import Mqtt
-from node import seal, store
-from node.clock import Uptime
-from node.outbox import Outbox
-from node.record import Recorder
-from quaver_wire import cbor
-from quaver_wire.fields import VERSION
+from node import app, measure, start
 
-ROOT = "plant/hall/line-2/pump/{name}/"
-ASIDE = 1 << 23
-
-class Sealed(Recorder):
-    def seal_with(self, channel):
-        self._channel = channel
-        self._aside = ASIDE
-        self._sealed = bytearray(640)
-
-    def encode(self, kind, values):
-        values["version"] = VERSION
-        values["uptime_ms"] = self._uptime.ms()
-        end = cbor.encode(self._buffer, values, kind)
-        seq = self._aside if kind == "status" else self._seq
-        end = self._channel.seal(self._sealed, kind, self._boot, seq, self._buffer, end)
-        if kind == "status":
-            self._aside += 1
-        else:
-            self._seq += 1
-        return bytes(self._sealed[:end])
-
-with open("/device.key", "rb") as file:
-    key = file.read()
-boot = store.next_boot()
-outbox = Outbox(boot, length=16, limit={limit})
-recorder = Sealed("{name}", boot, Uptime(), outbox)
-recorder.seal_with(seal.channel(key, bytes.fromhex("{node}"), 1, "uplink"))
-outbox.report = recorder.event
-recorder.introduce("0.1.0", "unix", 1)
-recorder.event("boot", text="HARD_RESET", oldest_boot=outbox.oldest_boot, lost_from=outbox.lost_from)
-config = dict(host="127.0.0.1", port={port}, user="", password="", keepalive_s=60)
-mqtt = Mqtt(config, "{name}-x", ROOT + "status", recorder.status(0))
-
-async def measure():
-    made = 0
-    while True:
-        recorder.telemetry(dict(level=0, quality=0, rms_g=0.1 + made % 100 / 1000, kurtosis=3.0, temperature_c=21.5))
-        made += 1
-        if made % 50 == 0:
-            recorder.event("level", "rms", level=made // 50 % 3, value=0.25, limit=0.2)
-        if made % 10 == 0:
-            print("boot", boot, "made", made)
-        await asyncio.sleep_ms(100)
-
-async def send():
-    pause = 1
-    while True:
-        try:
-            mqtt.up()
-            pause = 1
-            await mqtt.publish(ROOT + "status", recorder.status(1), 5000, retain=True)
-            outbox.link(True)
-            while True:
-                entry = outbox.first()
-                if entry is None:
-                    try:
-                        await asyncio.wait_for(outbox.filled.wait(), 1)
-                    except asyncio.TimeoutError:
-                        pass
-                    mqtt.idle()
-                    continue
-                await mqtt.publish(ROOT + entry.leaf, entry.payload, 5000)
-                outbox.done(entry)
-                if not len(outbox):
-                    print("empty")
-        except LinkError:
-            pass
-        finally:
-            outbox.link(False)
-            mqtt.down()
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, 60)
-
-async def run():
-    wlan = network.WLAN(network.WLAN.IF_STA)
-    wlan.active(True)
-    wlan.connect("quaver", "emulated")
-    while not wlan.isconnected():
-        await asyncio.sleep_ms(100)
-    await asyncio.gather(measure(), send())
-
-asyncio.run(run())
+once = measure.Measure.once
+made = 0
+async def made_up(self):
+    global made
+    recorder = self._recorder
+    await once(self)
+    made += 1
+    if made % 50 == 0:
+        recorder.event("level", "rms", level=made // 50 % 3, value=0.25, limit=0.2)
+    if made % 10 == 0:
+        print("boot", recorder._boot, "made", made)
+    if len(recorder._outbox) <= 1:  # the record of this moment
+        print("empty")
+measure.Measure.once = made_up
+supervisor, watchdog = app.build()
+scaffold = app.SCAFFOLD
+app = None
+start.drop(scaffold)
+start.run(supervisor, watchdog)
 """
+
+
+def config(port: int, flash_kb: int) -> dict[str, object]:
+    """The node's: ten records a second of its own time, from no sensor at all."""
+    return {
+        **dict(zip(("site", "area", "line", "asset", "node"), ("plant", "hall", "line-2", "pump", NAME), strict=True)),
+        "interval_s": 0.1,
+        "vibration": None,
+        "temperature": None,
+        "energy": None,
+        "wifi": {"ssid": "quaver", "password": "emulated"},
+        "broker": {"host": "127.0.0.1", "port": port},
+        "outbox": {"length": 16, "flash_kb": flash_kb},
+    }
 
 
 class OutageError(Exception):
@@ -142,12 +87,12 @@ class Outage:
         self._keys = KeyStore(folder / "keys")
         self._ingest: subprocess.Popen[bytes] | None = None
         key = self._keys.create(NODE, NAME).keys[1]
-        main = MAIN.format(name=NAME, node=NODE.hex(), port=self.broker.url.port, limit=flash_kb * 1024)
+        held = json.dumps({"generation": 1, "key": key.hex()})
+        files = firmware_files("unix", config(self.broker.url.port, flash_kb))
         self.broker.start()
         self.start_ingest()
-        self.board = open_board(
-            "unix:", Setup(files={**firmware_files("unix"), "main.py": main.encode(), "device.key": key})
-        )
+        files |= {"main.py": MAIN.encode(), "device.key": held.encode()}
+        self.board = UnixBoard(Setup(files=files), identity=NODE)
 
     def start_ingest(self) -> None:
         command = [sys.executable, "-m", "quaver.cli", "ingest", "--broker", str(self.broker.url)]
@@ -254,7 +199,7 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=10_000, help="made while the broker is gone (10,000)")
     parser.add_argument("--kills", type=int, default=20, help="how often the power is taken (20)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which it is taken")
-    parser.add_argument("--flash-kb", type=int, default=2048, help="the journal's bound; less than it takes drops")
+    parser.add_argument("--flash-kb", type=int, default=1024, help="the journal's bound; less than it takes drops")
     given = parser.parse_args()
     try:
         account = run(given.records, given.kills, given.seed, given.flash_kb, lambda line: print(line, flush=True))

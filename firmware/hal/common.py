@@ -59,6 +59,12 @@ class Hal:
         """The Wi-Fi station interface."""
         return network.WLAN(network.WLAN.IF_STA)
 
+    def uuid(self, value):
+        """A Bluetooth UUID: of a text of 128 bits, or of a 16-bit number."""
+        import bluetooth
+
+        return bluetooth.UUID(value)
+
     def watchdog(self):
         """A running hardware watchdog, with the longest time that the chip has; it can't be stopped again."""
         return Watchdog(self.WATCHDOG_MAX_MS, self.TIMER)

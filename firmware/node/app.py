@@ -27,9 +27,13 @@ from node.vibration import Vibration
 VERSION = "0.1.0"
 
 # What is needed to build a node and not to run it
-SCAFFOLD = (
-    ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "dsp.bearings", "dsp.zones")
-    + ("quaver_wire.bearings", "quaver_wire.hkdf", "quaver_wire.session", "node.enrol", "node.config", "node.app")
+SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "dsp.bearings", "dsp.zones") + (
+    "quaver_wire.bearings",
+    "quaver_wire.hkdf",
+    "quaver_wire.session",
+    "node.enrol",
+    "node.config",
+    "node.app",
 )
 
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
@@ -191,8 +195,8 @@ def build():
     Nothing that lives on may hold a function of the modules in SCAFFOLD: main.py drops them, for 8 kB of heap.
     """
     config, problems = configuration.load()
-    print("node: quaver {} on {}, {}".format(VERSION, board.NAME, config["node"]))
     port = hal.port(board)
+    print("node: quaver {} on {}, {}, chip {}".format(VERSION, board.NAME, config["node"], port.unique_id()))
     quiet = asyncio.Lock()
     boot = store.next_boot()
     kept = config["outbox"]

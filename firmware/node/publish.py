@@ -38,7 +38,8 @@ class Publish:
                 await self._wifi.up(_WIFI_LIMIT_MS)
             self._progress("publish")
             await self._tend()  # a certificate has dates
-            self._mqtt.up()
+            async with self._quiet:  # with TLS it takes the processor for 1.7 s
+                self._mqtt.up()
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
             self._progress("publish")
             print("node: online")

@@ -65,3 +65,9 @@ class InventoryError(QuaverError):
     """An inventory or a list of nodes that can't be read, written or believed: names the file, the row, the column."""
 
     exit_code = 15
+
+
+class RadioError(QuaverError):
+    """The emulated air, or a station in it, can't do what is asked of it."""
+
+    exit_code = 16

@@ -29,7 +29,8 @@ _CONFIG = """{
   "site": "plant", "area": "hall", "line": "line1", "asset": "motor1", "node": "n1", "interval_s": 1,
   "wifi": {"ssid": "quaver", "password": "emulated"}, "broker": {"host": "HOST", "port": 1883},
   "temperature": null, "energy": null,
-  "alarm": {"count": 1, "of": 1, "hysteresis": 0.1}, "limits": {"rms": [0.15, 0.25], "crest": null}
+  "alarm": {"count": 1, "of": 1, "hysteresis": 0.1}, "limits": {"rms": [0.15, 0.25]},
+  "vibration": {"samples": 4096}
 }"""
 
 
@@ -84,9 +85,13 @@ class Drive:
 
 
 @pytest.fixture
-def pico(board_target: Target, tmp_path: Path, mosquitto: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drive]:
+def pico(
+    board_target: Target, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Drive]:
     if board_target.where != "rp2040:":
         pytest.skip("needs the emulated Pico W")
+    # Not before the skip: a Mosquitto that is ended as soon as it runs may miss the signal.
+    mosquitto = request.getfixturevalue("mosquitto")
     built = tmp_path / "built.uf2"
     assert main(["build", "pico_w", "--config", str(_config(tmp_path, "10.0.0.1")), "-o", str(built)]) == 0
     drive = Drive(tmp_path, built.stat().st_size, mosquitto.port)
@@ -149,6 +154,7 @@ def test_what_esptool_wrote_is_our_firmware_and_raises_the_alarm(
     foreign = {path for path, data in files.items() if path.endswith(".mpy") and data[2] >> 2 & 0x0F}
     assert {"dsp/fft.mpy", "drivers/iis3dwb.mpy"} < foreign and {"node/app.mpy", "node/measure.mpy"}.isdisjoint(foreign)
     taken = {path: data for path, data in files.items() if path not in foreign | {"board.mpy", "hal/esp32.mpy"}}
+    assert len(taken) > 2 * len(foreign)
     assert own.keys() - taken.keys() == foreign | {"board.mpy", "hal/unix.mpy", "config.json"}
     start_board(files=own | taken, rig=_rig(), broker_port=mosquitto.port)
     assert client.wait(Client.alarms, "the alarm")[0]["subject"] in ("rms", "kurtosis")

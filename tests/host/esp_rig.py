@@ -115,19 +115,25 @@ def _main(chip: str, path: str, fault: str, at: int) -> None:
             if fault != "mute":
                 client.sendall(_says(chip, bytes(memory)))
             client.settimeout(None)
-            while client.recv(4096):
-                pass
-            client.close()
-            continue
+            first = _after_console(client)
         except OSError:
             continue
         if not first:
+            client.close()
             continue
         flash.blocks = 0
         line = Line(sock=client)
         line.first = first
         sys.stdout = sys.stderr
         server.handle_client(line, threading.Event(), chip, flash=flash)
+
+
+def _after_console(client: socket.socket) -> bytes:
+    """SLIP's END, once the client sends it: on a busy machine esptool takes its time, too. Nothing when it hangs up."""
+    while data := client.recv(1):
+        if data == b"\xc0":
+            return data
+    return b""
 
 
 def _says(chip: str, flash: bytes) -> bytes:

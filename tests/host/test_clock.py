@@ -89,3 +89,18 @@ def test_real_time_keeps_the_pace_of_the_wall():
     began = time.monotonic()
     clock.wait_until(board, clock.now + SECOND // 10)
     assert 0.1 <= time.monotonic() - began < 1
+
+
+def test_slack_lets_two_slow_boards_run_at_the_same_time_and_no_further_apart() -> None:
+    clock = Clock()
+    one, two = clock.join("one", slack=5), clock.join("two", slack=5)
+    clock.begin(one, 0)
+    clock.begin(two, 0)
+    assert clock.due(one) == 0 == clock.due(two)  # without slack, two would wait for one
+    clock.begin(two, 4)
+    assert clock.due(two) == 0
+    clock.begin(two, 6)
+    assert clock.due(two) > 0  # one has not moved
+    clock.begin(one, 5)
+    assert clock.due(one) == 0
+    assert clock.due(two) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import socket
 import subprocess
 import sys
@@ -13,7 +14,6 @@ import pytest
 from quaver.emulator.board import Setup
 from quaver.emulator.bus import Attached
 from quaver.emulator.rp2040 import Rp2040Board
-from quaver.emulator.rp2040.flash import UNIQUE_ID
 from quaver.errors import BoardError
 
 
@@ -140,7 +140,8 @@ def test_it_runs_the_official_image(board: Rp2040Board) -> None:
 
 
 def test_it_has_a_number_of_its_own(board: Rp2040Board) -> None:
-    assert board.exec("import machine; print(machine.unique_id())") == f"{UNIQUE_ID!r}\n"
+    own = ast.literal_eval(board.exec("import machine; print(machine.unique_id())"))
+    assert own == board.identity.unique_id
 
 
 def test_files_of_the_setup_are_there(board: Rp2040Board) -> None:
@@ -352,9 +353,9 @@ def test_wifi_reaches_the_broker_port(board: Rp2040Board, listener: socket.socke
         "while not w.isconnected(): time.sleep_ms(10)\n"
         f"s = socket.socket(); s.settimeout(5); s.connect(('{board.host_address}', 1883))\n"
         "s.send(b'hello ' * 300)\nn = 0\nwhile n < 1800: n += len(s.recv(600))\n"
-        "print(w.ifconfig()[0], n)\ns.close()"
+        "print(w.ifconfig()[0], w.config('mac').hex(), n)\ns.close()"
     )
-    assert board.exec(code, timeout=60) == "10.0.0.2 1800\n"
+    assert board.exec(code, timeout=60) == f"{board.identity.ip} {board.identity.wifi_mac.hex()} 1800\n"
     thread.join(30)
     assert not thread.is_alive()
 

@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from quaver.emulator.bus import Attached
+from quaver.emulator.identity import Identity
 from quaver.errors import BoardError
+
+if TYPE_CHECKING:
+    from quaver.emulator.radio import Air
 
 
 @dataclass
@@ -26,6 +30,9 @@ class Setup:
     rig: the sensors on its buses.
     broker_port: the TCP port on the host's loopback that the board reaches as (`Board.host_address`, 1883).
     real_time: pace virtual time to the wall clock; otherwise as fast as it can.
+    name: of the board: its station in the air, and what its identity is derived from. By default counted up.
+    identity: its unique id and addresses, where the derived ones won't do.
+    air: the radio it has; without one its Bluetooth reaches nobody. The board lives in the air's time then.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -33,6 +40,9 @@ class Setup:
     image: Path | None = None
     broker_port: int | None = None
     real_time: bool = False
+    name: str = ""
+    identity: Identity | None = None
+    air: Air | None = None
 
 
 class Board(Protocol):

@@ -24,10 +24,16 @@ class Participant:
     """One board's place in a clock. `now` is its own virtual time in ns; it never runs backwards."""
 
     def __init__(
-        self, name: str, order: int, wake: Callable[[], None] | None, parked: Callable[[], bool] | None
+        self,
+        name: str,
+        order: int,
+        wake: Callable[[], None] | None,
+        parked: Callable[[], bool] | None,
+        slack: int,
     ) -> None:
         self.name = name
         self.order = order
+        self.slack = slack
         self.now = 0
         self.until: int | None = None  # None while it runs
         self.parked = parked
@@ -72,14 +78,16 @@ class Clock:
         name: str,
         wake: Callable[[], None] | None = None,
         parked: Callable[[], bool] | None = None,
+        slack: int = 0,
     ) -> Participant:
         """Enter at the clock's present time, running.
 
         wake: called, from any thread, when `due` should be asked again. parked: whether the board is at its
-        prompt, asked only while it holds up another.
+        prompt, asked only while it holds up another. slack: by how many ns it may run ahead of others, so that
+        two slow boards compute at the same time; what happens between them is ordered to within as much.
         """
         with self._lock:
-            member = Participant(name, self._joined, wake, parked)
+            member = Participant(name, self._joined, wake, parked, slack)
             member.now = max([self.now, *(other.now for other in self._members)])
             self._joined += 1
             self._members.append(member)
@@ -146,7 +154,7 @@ class Clock:
         pause = 0.0
         for other in self._members:
             at = other.now if other.until is None else other.until
-            if other is member or (at, other.order) > (until, member.order):
+            if other is member or (at + member.slack, other.order) > (until, member.order):
                 continue
             if other.until is not None:
                 return math.inf  # its turn comes first, and its next wait wakes us

@@ -6,25 +6,21 @@ sensor models (unix_wires), the console that mpremote opens (console), and the c
 
 from __future__ import annotations
 
-import itertools
-
 from quaver.boards import load_board
 from quaver.build import littlefs_image
 from quaver.emulator.board import Setup
 from quaver.emulator.clock import Clock
+from quaver.emulator.identity import Identity, next_name
 from quaver.emulator.repl import ConsoleBoard
 from quaver.emulator.unix_guest import Guest
 from quaver.emulator.unix_wires import Wires
 from quaver.errors import BoardError
 
-_serial = itertools.count(1)
-
 
 class UnixBoard(ConsoleBoard):
     """A MicroPython unix port as a board; see `Board` for the verbs.
 
-    clock: shared by boards that belong to one world; by default one of its own, as `setup` wants it.
-    identity: the 8 bytes of machine.unique_id(); by default counted up in this process.
+    clock: shared by boards that belong to one world; by default its air's, or one of its own as `setup` wants it.
     Raises BoardError when it can't start.
     """
 
@@ -32,14 +28,16 @@ class UnixBoard(ConsoleBoard):
     board = "unix"
     host_address = "127.0.0.1"
 
-    def __init__(self, setup: Setup, *, clock: Clock | None = None, identity: bytes | None = None) -> None:
+    def __init__(self, setup: Setup, *, clock: Clock | None = None) -> None:
         if setup.image is not None:
             raise BoardError(f"{setup.image}: a unix board has no flash for it: give its files, or use rp2040:")
         spec = load_board(self.board)
         self._rig = {part.name: part.model for part in setup.rig}
         wires = Wires(spec, setup.rig)
         image = littlefs_image(setup.files, spec.flash.filesystem_size, spec.flash.block_size)
-        self.clock = clock or Clock(setup.real_time)
+        self.clock = clock or (setup.air.clock if setup.air is not None else Clock(setup.real_time))
+        self.name = setup.name or next_name("unix")
+        self.identity = setup.identity or Identity.of(self.name)
         super().__init__(self._typed)
         self._guest = Guest(
             spec,
@@ -48,7 +46,9 @@ class UnixBoard(ConsoleBoard):
             self._console,
             self.clock,
             setup.broker_port,
-            identity or b"unix" + next(_serial).to_bytes(4, "big"),
+            self.name,
+            self.identity,
+            setup.air,
         )
         self._guest.start()
         try:

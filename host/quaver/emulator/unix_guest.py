@@ -12,6 +12,7 @@ Requests and replies are those of unix_shim/quaver_link.py; the numbers of the o
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import json
 import math
@@ -30,18 +31,24 @@ import tty
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from quaver.boards import BoardSpec, I2cBus, SpiBus
 from quaver.emulator.clock import Clock
 from quaver.emulator.console import Console
+from quaver.emulator.identity import Identity
 from quaver.emulator.unix_wires import SPI_WRITE, Wires
 from quaver.errors import BoardError
 
+if TYPE_CHECKING:
+    from quaver.emulator.radio import Air
+    from quaver.emulator.radio.guest import GuestRadio
+
 _HELLO, _READY, _WAIT, _CANCEL, _RESYNC, _RESET, _WATCHDOG = range(1, 8)
-_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE = range(8, 17)
+_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE, _RADIO = range(8, 18)
 _REQUEST = struct.Struct("=8q")
 _REPLY = struct.Struct("=6q")
-_INTERRUPT, _HAS_WIFI, _ALONE = 1, 2, 4  # a reply's flags
+_INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT = 1, 2, 4, 8  # a reply's flags
 
 _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 
@@ -61,6 +68,7 @@ _HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed b
 _HANG_S = 2.0  # fast mode: real time in a computation, at least, before a watchdog bites
 _POLL_S = 0.001  # how often the pty's mode is looked at while something waits for the prompt
 _SHIM_HEAP = 58_000  # bytes of heap that our own modules take: the firmware gets what the board file says
+_RADIO_HEAP = 40_000  # and those of Bluetooth, which are in the image of other boards
 _LATE_NS = 1_000_000  # real time: a transfer shorter than this is not worth a sleep
 # Asks for raw paste. While code from a raw paste runs, this port keeps its pty as at the prompt, so a Ctrl-C would
 # not be seen as one: the board answers that it has no raw paste, and clients use the plain raw REPL.
@@ -78,7 +86,7 @@ class Wifi:
 class Guest:
     """Runs MicroPython as the board `spec` until `stop`; starts it again at each reset, its flash kept.
 
-    image: the flash file system. identity: the 8 bytes of machine.unique_id().
+    image: the flash file system. air: where its Bluetooth is, as the station `name`; None for a board without.
     """
 
     def __init__(
@@ -89,7 +97,9 @@ class Guest:
         console: Console,
         clock: Clock,
         broker_port: int | None,
-        identity: bytes,
+        name: str,
+        identity: Identity,
+        air: Air | None,
     ) -> None:
         self.wifi = Wifi()
         self.ended: str | None = None
@@ -109,7 +119,14 @@ class Guest:
         self._restart: tuple[str, int] | None = None  # (what to run, reset cause), asked for
         self._ready = threading.Event()
         self._master = -1
-        self._member = clock.join(f"unix {identity.hex()}", wake=self.wake, parked=self.at_prompt)
+        self._event_lock = threading.Lock()
+        self._listens = False  # it waits, and an event of the radio ends that
+        self._radio: GuestRadio | None = None
+        if air is not None:
+            from quaver.emulator.radio.guest import GuestRadio  # imports Bumble
+
+            self._radio = GuestRadio(air, name, identity.ble_address, self._on_radio_event)
+        self._member = clock.join(name, wake=self.wake, parked=self.at_prompt)
         self._thread = threading.Thread(target=self._run, name="unix board", daemon=True)
 
     # For other threads.
@@ -158,6 +175,14 @@ class Guest:
         with self._lock:
             if not self._closed:
                 os.eventfd_write(self._wake_fd, 1)
+
+    def _on_radio_event(self) -> None:
+        """In the air's thread, which holds up everybody's time: end the guest's wait at this moment."""
+        with self._event_lock:
+            if self._listens:
+                self._listens = False
+                self._clock.cancel(self._member)
+        self.wake()
 
     def at_prompt(self) -> bool:
         """Whether MicroPython waits for a line: only while it runs something is Ctrl-C a signal on its pty."""
@@ -237,7 +262,8 @@ class Guest:
         termios.tcsetattr(slave, termios.TCSANOW, modes)
         os.set_blocking(self._master, False)
         boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, globals())"
-        guest = ["-i", "-X", f"heapsize={self._spec.heap + _SHIM_HEAP}", "-c", boot]
+        heap = self._spec.heap + _SHIM_HEAP + (_RADIO_HEAP if self._radio is not None else 0)
+        guest = ["-i", "-X", f"heapsize={heap}", "-c", boot]
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _CHILD, str(Path(found.origin).parent), *guest],
             stdin=slave,
@@ -265,6 +291,8 @@ class Guest:
             pass
         self._clock.cancel(self._member)
         self._wires.release(self._member.now)
+        if self._radio is not None:
+            self._radio.power_off()
         self._link.close()
         master, self._master = self._master, -1
         os.close(master)
@@ -412,7 +440,13 @@ class Guest:
             if self._bite_at is not None and self._bite_at < a:
                 a = self._bite_at
                 self._then = self._bite
-            self._clock.begin(member, a)
+            with self._event_lock:
+                self._listens = bool(b) and self._radio is not None
+                if self._listens and self._radio is not None and self._radio.pending:
+                    self._listens = False
+                    self._then = self._answer
+                    a = member.now
+                self._clock.begin(member, a)
         elif self._clock.real_time or self._clock.alone:
             self._serve_request(op, a, b, c, d, data)
         else:
@@ -464,6 +498,8 @@ class Guest:
         self._then = None
         self._waits = False
         flags = _HAS_WIFI if self.wifi.present else 0
+        if self._radio is not None and self._radio.pending:
+            flags |= _HAS_EVENT
         if self._clock.alone and not self._clock.real_time:
             flags |= _ALONE
         if self._interrupt_at is not None and self._is_ready:
@@ -501,6 +537,12 @@ class Guest:
             self._answer(wires.level(a, now))
         elif op == _WIFI:
             self._answer()  # its flags tell
+        elif op == _RADIO:
+            if self._radio is None:
+                self._answer(error=errno.ENODEV)
+            else:
+                error, value, more, answer = self._radio.command(a, b, c, d, data)
+                self._answer(value, answer, error, more=more)
         elif op == _WATCHDOG:
             self._bite_ns = a
             self._bite_at = now + a
@@ -529,7 +571,9 @@ class Guest:
         return json.dumps(
             {
                 **self._boot,
-                "id": self._identity.hex(),
+                "id": self._identity.unique_id.hex(),
+                "radio": self._radio is not None,
+                "mac": self._identity.wifi_mac.hex(),
                 "block_size": flash.block_size,
                 "block_count": flash.filesystem_size // flash.block_size,
                 "broker_port": self._broker_port,

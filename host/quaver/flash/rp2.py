@@ -80,11 +80,10 @@ def holds(device: str, built: Flashable) -> tuple[str, bool]:
 
 
 def _files_hold(board: SerialBoard, files: Mapping[str, bytes]) -> bool:
-    for path, data in sorted(files.items()):
-        found = json.loads(board.exec(f"print(json.dumps(_file('/' + {path!r}, memoryview(bytearray(512)))))"))
-        if found != hashlib.sha256(data).hexdigest():
-            return False
-    return True
+    paths = sorted(files)
+    code = f"b = memoryview(bytearray(512))\nfor p in {paths!r}:\n    print(json.dumps(_file('/' + p, b)))\n"
+    found = [json.loads(line) for line in board.exec(code, timeout=_HASH_S).splitlines()]
+    return found == [hashlib.sha256(files[path]).hexdigest() for path in paths]
 
 
 def call_boot_loader(port: Port, alive: Callable[[], None]) -> Port:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Name -> its line in the help, as in quaver.cli.COMMANDS.
 COMMANDS = {
+    "ble": "Print what the Bluetooth link carries, and the battery life it leaves a node.",
     "dsp": "Print the times and the memory of the vibration engine, each beside its goal.",
     "flash": "Print the times of building and of flashing a mock, beside esptool alone and the goals.",
     "sync": "Print the time that a sync takes on an emulated Pico W, each beside its goal.",

@@ -12,22 +12,31 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quaver.artifacts import Progress, fetch_image
 from quaver.boards import load_board
 from quaver.build import board_image
 from quaver.build.uf2 import read_uf2
 from quaver.emulator.board import Setup
+from quaver.emulator.clock import Clock
+from quaver.emulator.identity import Identity, next_name
 from quaver.emulator.repl import ConsoleBoard
 from quaver.emulator.rp2040.start import Start
 from quaver.errors import BoardError
 
+if TYPE_CHECKING:
+    from quaver.emulator.radio.air import Station
+
 _BOOT_S = 30.0  # real time until the guest's USB port must have come up; it takes about half a second
 _CALL_S = 10.0
 _END_S = 2.0
+# How far the board may run ahead of others on its clock: also how late or early the radio finds it. Shorter than
+# the shortest connection interval (7.5 ms), long enough that asking for turns costs little.
+_TURN_NS = 2_500_000
 
 
 class Rp2040Board(ConsoleBoard):
@@ -48,6 +57,10 @@ class Rp2040Board(ConsoleBoard):
         image = setup.image or fetch_image(spec, progress)
         if setup.image is not None:
             _check_image(image)
+        self.name = setup.name or next_name("pico_w")
+        self.identity = setup.identity or Identity.of(self.name)
+        air = setup.air
+        real_time = setup.real_time or (air is not None and air.clock.real_time)
         start = Start(
             sys_path=list(sys.path),
             image=str(image),
@@ -55,7 +68,10 @@ class Rp2040Board(ConsoleBoard):
             filesystem_offset=spec.flash.filesystem_offset,
             rig=_pickled(setup),
             broker_port=setup.broker_port,
-            real_time=setup.real_time,
+            real_time=real_time,
+            identity=self.identity,
+            bluetooth=air is not None,
+            turns=air is not None and not real_time,
         )
         self._numbers = itertools.count()
         self._replies: dict[int, queue.SimpleQueue[Any]] = {}
@@ -65,12 +81,25 @@ class Rp2040Board(ConsoleBoard):
         self._trace = ""
         self._process, self._line, self._connection = _spawn()
         super().__init__(self._type)
+        self._station: Station | None = None
+        self._turns: _Turns | None = None
+        try:
+            if air is not None:
+                self._station = air.station(self.name, self.identity.ble_address, self._from_air)
+                self._turns = _Turns(air.clock, self.name, self._grant)
+        except BaseException:
+            self._line.close()
+            self._connection.close()
+            self._process.wait()
+            raise
         self._reader = threading.Thread(target=self._read, name="rp2040", daemon=True)
         self._reader.start()
         try:
             self._send(start)
-            if not self._up.wait(_BOOT_S):
-                self._down = f"the Pico W's image did not start within {_BOOT_S:.0f} s: check {image}"
+            while not self._up.wait(_BOOT_S):
+                if self._turns is None or not self._turns.moved():  # others on its clock may be what holds it up
+                    self._down = f"the Pico W's image did not start within {_BOOT_S:.0f} s: check {image}"
+                    break
             if self._down is not None:
                 raise BoardError(self._down)
         except BaseException:
@@ -112,6 +141,10 @@ class Rp2040Board(ConsoleBoard):
     def stop(self) -> None:
         """End the emulator; the board can't be used afterwards. May be called twice."""
         self._down = self._down or "the board was stopped: open it again"
+        if self._turns is not None:
+            self._turns.stop()
+        if self._station is not None:
+            self._station.close()
         with contextlib.suppress(OSError):
             self._line.shutdown(socket.SHUT_RDWR)  # a close alone is not seen while the reader waits on it
         try:
@@ -123,6 +156,14 @@ class Rp2040Board(ConsoleBoard):
         self._connection.close()
         self._line.close()
         self._console.close()
+
+    def _from_air(self, packet: bytes) -> None:
+        with contextlib.suppress(BoardError):
+            self._send(("hci", packet))
+
+    def _grant(self, turn_ns: int) -> None:
+        with contextlib.suppress(BoardError):
+            self._send(("turn", turn_ns))
 
     def _type(self, data: bytes) -> None:
         with contextlib.suppress(BoardError):  # who asks for an answer hears of it by `_check`
@@ -160,6 +201,15 @@ class Rp2040Board(ConsoleBoard):
                 message = self._connection.recv()
                 if message[0] == "out":
                     self._console.feed(message[1])
+                elif message[0] == "turn":
+                    if self._turns is not None:
+                        self._turns.ask(message[1])
+                elif message[0] == "hci":
+                    if self._station is not None:
+                        self._station.send(message[1])
+                elif message[0] == "quiet":
+                    if self._station is not None:
+                        self._station.quiet()
                 elif message[0] == "up":
                     self._up.set()
                 elif message[0] == "reply":
@@ -174,6 +224,8 @@ class Rp2040Board(ConsoleBoard):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_END_S)
             self._down = _ended(self._process.returncode)
+        if self._turns is not None:
+            self._turns.stop()  # or everybody else on its clock would wait for it
         self._up.set()
         self._console.close()  # so that nobody waits for a word of a board that is gone
         for reply in list(self._replies.values()):
@@ -185,6 +237,45 @@ def _check_image(image: Path) -> None:
         read_uf2(image.read_bytes())
     except OSError as error:
         raise BoardError(f"{image}: cannot be read ({error.strerror}): check the name") from error
+
+
+class _Turns:
+    """The board's place in a clock that it shares: a thread that waits there and hands out turns.
+
+    grant: called with the length of each turn, ns of virtual time.
+    """
+
+    def __init__(self, clock: Clock, name: str, grant: Callable[[int], None]) -> None:
+        self._clock = clock
+        self._grant = grant
+        self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._member = clock.join(name, slack=_TURN_NS)
+        self._began = self._member.now  # the board's own time starts at 0
+        self._seen = self._member.now
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=f"turns of {name}", daemon=True)
+        self._thread.start()
+
+    def ask(self, now: int) -> None:
+        """The board has come to `now` of its own time."""
+        self._asked.put(now)
+
+    def moved(self) -> bool:
+        """Whether the board got anywhere since the last call."""
+        seen, self._seen = self._seen, self._member.now
+        return self._member.now != seen
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._clock.leave(self._member)
+        self._clock.cancel(self._member)
+        self._member.wake()
+        self._asked.put(None)
+
+    def _run(self) -> None:
+        while (now := self._asked.get()) is not None and not self._stopped:
+            self._clock.wait_until(self._member, self._began + now)
+            self._grant(_TURN_NS)
 
 
 _ENDED = "the emulator has ended: open the board again"

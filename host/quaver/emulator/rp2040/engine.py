@@ -1,15 +1,16 @@
 """Runs the emulated chip: batches of instructions, and between them the host's events and the pace.
 
 Virtual time passes as the guest computes, about ten times slower than real time, and leaps while it sleeps.
-Two things hold the leaps back: an answer under way on the host's network (then sleep takes real time, so that
-a broker's answer arrives before the guest's patience ends) and, on request, real time as such.
+Three things hold the leaps back: an answer under way on the host's network (then sleep takes real time, so that
+a broker's answer arrives before the guest's patience ends), on request real time as such, and a clock that the
+board shares with others, which gives it one short turn after the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rp2040py.execute_batch import execute_batch
@@ -35,7 +36,8 @@ class Engine:
     """Runs one chip until `stop`.
 
     before_batch: called before each batch of at most 5 ms. after_batch: called after it, to carry output.
-    waiting: whether the guest awaits something of the host's, so that sleep is to take real time.
+    waiting: whether the guest awaits something of the host's, so that sleep is to take real time. turn: awaited
+    before each batch for the nanoseconds of virtual time that it may take; None for a board on its own.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class Engine:
         before_batch: Callable[[], None],
         after_batch: Callable[[], None],
         waiting: Callable[[], bool],
+        turn: Callable[[], Awaitable[int]] | None,
     ) -> None:
         self._clock = mcu.clock
         self._real_time = real_time
         self._before_batch = before_batch
         self._after_batch = after_batch
         self._waiting = waiting
+        self._turn = turn
         self._batch = _Batch(mcu)
         self._slice = mcu.clock.create_alarm(self.end_batch)
         self._stopped = False
@@ -68,10 +72,18 @@ class Engine:
         batch: Any = self._batch
         pace = _Pace(self._clock)
         breath = time.monotonic()
+        end: float | None = None
         while not self._stopped:
             waiting = self._waiting()
             speed = 1.0 if waiting or self._real_time else _IDLE_SPEED
-            self._slice.schedule(_PACED_SLICE_NS if speed == 1.0 else _SLICE_NS)
+            length = _PACED_SLICE_NS if speed == 1.0 else _SLICE_NS
+            if self._turn is not None:
+                if end is None or self._clock.nanos >= end:
+                    length = await self._turn()
+                    end = self._clock.nanos + length
+                else:  # the last batch ended before its time
+                    length = end - self._clock.nanos
+            self._slice.schedule(length)
             self._before_batch()
             batch.stopped = False
             execute_batch(batch, 1)

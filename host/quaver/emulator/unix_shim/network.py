@@ -20,6 +20,7 @@ STAT_CONNECT_FAIL = const(-1)
 _JOIN_NS = const(2000000000)
 _ADDRESSES = ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
 
+mac = b"\x02\x00\x00\x00\x00\x02"  # set at boot
 _name = "quaver"
 _country = "XX"
 _on = False
@@ -124,5 +125,5 @@ class WLAN:
     def config(self, *what, **settings):
         if not what:
             return
-        known = {"mac": b"\x02\x00\x00\x00\x00\x02", "ssid": _ssid, "essid": _ssid, "channel": 1, "pm": self.PM_NONE}
+        known = {"mac": mac, "ssid": _ssid, "essid": _ssid, "channel": 1, "pm": self.PM_NONE}
         return known[what[0]]

@@ -12,7 +12,7 @@ import sys
 import time  # noqa: F401  the board's own from here on: firmware and asyncio find it in sys.modules
 
 import machine as _machine
-import network  # noqa: F401
+import network as _network
 import quaver_link as _link
 import quaver_tasks
 import vfs
@@ -70,7 +70,10 @@ def start(link_fd, flash_fd, scope):
     _machine._about = about
     _machine._selects = tuple(about["selects"])
     _machine._inputs = tuple(about["inputs"])
+    _network.mac = bytes.fromhex(about["mac"])
     _socket.broker_port = about["broker_port"]
+    if about["radio"]:
+        import aioble  # noqa: F401  while the host's file system is in sight; other boards have it in their image
     flash = Flash(open(flash_fd, "r+b"), about["block_size"], about["block_count"])
     vfs.umount("/")
     vfs.mount(vfs.VfsLfs2(flash, mtime=False), "/")

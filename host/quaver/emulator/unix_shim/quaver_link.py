@@ -31,6 +31,7 @@ UART_LEVEL = const(13)
 WIFI = const(14)
 LEVEL = const(15)
 EDGE = const(16)
+RADIO = const(17)
 
 # Short cuts of fast mode: a board that is alone on its clock leaps by itself, and reports every so often.
 _LEAPS = const(16)
@@ -44,6 +45,7 @@ _REPLY = const(48)
 _INTERRUPT = const(1)
 _HAS_WIFI = const(2)
 _ALONE = const(4)
+_HAS_EVENT = const(8)
 
 _words = array.array("l", bytes(_REQUEST + MAX_PAYLOAD))  # 'l': reading a 'q' would allocate
 _out = uctypes.bytearray_at(uctypes.addressof(_words), _REQUEST + MAX_PAYLOAD)
@@ -133,17 +135,19 @@ def call(op, a, b, c, d, source, start, count, target):
     return _receive(target)
 
 
-def wait(until, poller):
+def wait(until, poller, listen=0):
     """Wait for the moment `until` (ns); with a poller (which holds `stream`), also for any of its streams.
 
-    Returns True when a stream ended the wait.
+    listen: 1 to end the wait when there is an event of the radio. Returns True when a stream ended it.
     """
     global _busy, _leaps, _now
     while _edge_at < until:
-        if wait(_edge_at, poller):
+        if wait(_edge_at, poller, listen):
             return True
         if _now >= _edge_at:
             _interrupts(_now)
+        elif listen and event():
+            return False
     if poller is None and _leaps and until < _bite_at and until - _now < _LONGEST_LEAP:
         _leaps -= 1
         if until > _now:
@@ -152,7 +156,7 @@ def wait(until, poller):
     if _busy:
         _resync()
     _busy = True
-    _send(WAIT, until, 0, 0, 0, 0)
+    _send(WAIT, until, listen, 0, 0, 0)
     early = False
     if poller is not None:
         early = True
@@ -177,6 +181,16 @@ def feed(timeout):
 def more():
     """The last reply's second value."""
     return _reply[5]
+
+
+def size():
+    """Bytes of payload that the last reply brought."""
+    return _reply[3]
+
+
+def event():
+    """Whether the radio has an event to fetch, as of the last reply."""
+    return bool(_reply[4] & _HAS_EVENT)
 
 
 def wifi():

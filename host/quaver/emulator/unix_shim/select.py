@@ -12,6 +12,7 @@ POLLERR = _real.POLLERR
 POLLHUP = _real.POLLHUP
 
 _NOTHING = ()
+on_radio = None  # set by `aioble`: takes the radio's events, as its interrupt does on a microcontroller
 
 
 class poll:
@@ -47,6 +48,8 @@ class poll:
 
     def _ready(self):
         """What is ready now; allocates only for what is."""
+        if on_radio is not None and _link.event():
+            on_radio()
         found = _NOTHING
         if self._owners:
             for real, events in self._poller.ipoll(0):
@@ -77,9 +80,10 @@ class poll:
                 for stream, wanted in self._timed.values():
                     if wanted & POLLIN:
                         moment = min(moment, stream.next_byte())
-            early = _link.wait(moment, self._poller if self._owners else None)
+            early = _link.wait(moment, self._poller if self._owners else None, 0 if on_radio is None else 1)
+            heard = on_radio is not None and _link.event()
             found = self._ready()
-            if found or (not early and moment == until):
+            if found or (not early and not heard and moment == until):
                 return found
 
     def poll(self, timeout=-1):

@@ -1,0 +1,182 @@
+"""The node's end of the Bluetooth link: it advertises, hands a gateway what waits, and rests.
+
+    rest --its time is over, or an event waits--> advertise --a gateway connects--> visit
+    advertise --its window is over--> rest, or with an event waiting advertise on
+    visit --all handed over, time over, connection gone, peer misbehaves--> rest
+
+What a visit says is quaver_wire/gatt.py's. A record leaves the outbox when the gateway has acknowledged it; whatever
+ends a visit earlier costs time and no record. The connection's other end may be anybody: each message that is not
+the next one of the protocol ends the visit, and so does silence.
+"""
+
+import asyncio
+import time
+
+import aioble
+from micropython import const
+
+_SLICE_MS = const(1000)  # how old what the advertisement says may be
+_HELLO_MS = const(5000)  # connected, and not a word
+_ACK_MS = const(10_000)  # a gateway's flash is slow, but not that slow
+_LINGER_MS = const(3000)  # after END, for commands
+_RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
+
+
+class Ble:
+    """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name; node_id: 8 bytes.
+
+    outbox: with first() -> entry (leaf, payload) or None, done(entry), filled (an event), link(up), and a length.
+
+    about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
+    and visit_s (a visit's longest time). on_time(ms since 1970), on_command(bytes): what a gateway brings; both must
+    return soon. progress(name): tells the supervisor that the task of that name lives.
+    """
+
+    def __init__(self, gatt, chunks, uuid, outbox, node_id, about, timing, on_time, on_command, progress):
+        self._gatt = gatt
+        self._chunks = chunks
+        self._outbox = outbox
+        self._node_id = node_id
+        self._timing = timing
+        self._on_time = on_time
+        self._on_command = on_command
+        self._progress = progress
+        self._advertisement = bytearray(gatt.ADVERTISEMENT)
+        self._chunk = bytearray(chunks.SIZE_MAX)
+        self._view = memoryview(self._chunk)
+        self._incoming = chunks.Assembler(gatt.DOWNLINK_MAX)
+        aioble.config(mtu=gatt.MTU)
+        service = aioble.Service(uuid(gatt.SERVICE))
+        self._up = aioble.Characteristic(service, uuid(gatt.UPLINK), notify=True)
+        self._down = aioble.BufferedCharacteristic(
+            service,
+            uuid(gatt.DOWNLINK),
+            write=True,
+            write_no_response=True,
+            capture=True,
+            max_len=chunks.SIZE_MAX,
+        )
+        information = aioble.Service(uuid(gatt.DEVICE_INFORMATION))
+        serial = "".join("{:02x}".format(b) for b in node_id)
+        for kind, text in ((gatt.MODEL, about[0]), (gatt.SERIAL, serial), (gatt.FIRMWARE, about[1])):
+            aioble.Characteristic(information, uuid(kind), read=True, initial=text.encode())
+        aioble.register_services(service, information)
+        self._visit_ends = 0
+
+    async def run(self):
+        while True:
+            connection = await self._advertise()
+            if connection is not None:
+                try:
+                    await self._visit(connection)
+                except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
+                    print("ble: visit ended: {}".format(str(error) or type(error).__name__))
+                finally:
+                    self._outbox.link(False)
+                await self._leave(connection)
+            await self._rest()
+
+    def _urgent(self):
+        entry = self._outbox.first()
+        return entry is not None and entry.leaf == "event"
+
+    async def _advertise(self):
+        """Advertise for the window, and on for as long as an event waits; returns a connection, or None."""
+        gatt = self._gatt
+        began = time.ticks_ms()
+        while True:
+            self._progress("ble")
+            waiting = len(self._outbox)
+            urgent = self._urgent()
+            state = (gatt.PENDING if waiting else 0) | (gatt.ALARM if urgent else 0)
+            gatt.put_advertisement(self._advertisement, self._node_id, state, waiting)
+            try:
+                return await aioble.advertise(
+                    self._timing["interval_ms"] * 1000, adv_data=self._advertisement, timeout_ms=_SLICE_MS
+                )
+            except asyncio.TimeoutError:
+                if not urgent and time.ticks_diff(time.ticks_ms(), began) >= self._timing["window_s"] * 1000:
+                    return None
+
+    async def _rest(self):
+        """Sleep until it is time, or an event comes."""
+        began = time.ticks_ms()
+        while not self._urgent():
+            self._progress("ble")
+            left = self._timing["rest_s"] * 1000 - time.ticks_diff(time.ticks_ms(), began)
+            if left <= 0:
+                return
+            self._outbox.filled.clear()
+            try:
+                await asyncio.wait_for_ms(self._outbox.filled.wait(), min(left, 30_000))
+            except asyncio.TimeoutError:
+                pass
+
+    async def _leave(self, connection):
+        try:
+            await connection.disconnect(timeout_ms=2000)
+        except (OSError, asyncio.TimeoutError):
+            pass  # the supervision timeout ends it
+
+    async def _visit(self, connection):
+        gatt = self._gatt
+        outbox = self._outbox
+        self._incoming.reset()
+        self._visit_ends = time.ticks_add(time.ticks_ms(), self._timing["visit_s"] * 1000)
+        kind, _ = await self._heed(connection, _HELLO_MS)
+        if kind != gatt.TIME:
+            raise ValueError("peer does not begin with the time")
+        outbox.link(True)
+        number = 0
+        ended = False
+        while True:
+            self._progress("ble")
+            entry = outbox.first()
+            if entry is not None:
+                number = number % 0xFFFF + 1
+                await self._send(connection, gatt.record(entry.leaf, number, entry.payload))
+                if await self._heed(connection, _ACK_MS) != (gatt.ACK, number):
+                    raise ValueError("peer acknowledges what was not sent")
+                outbox.done(entry)
+                ended = False
+                continue
+            if not ended:
+                await self._send(connection, bytes((gatt.END,)))
+                ended = True
+            kind, _ = await self._heed(connection, _LINGER_MS)
+            if kind == gatt.ACK:
+                raise ValueError("peer acknowledges what was not sent")
+            ended = False
+
+    async def _heed(self, connection, limit_ms):
+        """The next message of the gateway as (kind, number), done with already where it is the time or a command."""
+        gatt = self._gatt
+        while True:
+            left = min(limit_ms, time.ticks_diff(self._visit_ends, time.ticks_ms()))
+            if left <= 0:
+                raise asyncio.TimeoutError
+            with connection.timeout(left):
+                sender, chunk = await self._down.written()
+            if sender is not connection:
+                continue  # the last words of a connection that is gone
+            message = self._incoming.feed(chunk)
+            if message is None:
+                continue
+            kind, number, payload = gatt.parse_downlink(message)
+            if kind == gatt.TIME:
+                self._on_time(number)
+            elif kind == gatt.COMMAND:
+                self._on_command(payload)
+            return kind, number
+
+    async def _send(self, connection, message):
+        size = (connection.mtu or 23) - 3
+        for length in self._chunks.split(message, min(size, self._chunks.SIZE_MAX), self._chunk):
+            for attempt in range(_RETRIES):
+                try:
+                    self._up.notify(connection, self._view[:length])
+                    break
+                except OSError:
+                    if not connection.is_connected() or attempt == _RETRIES - 1:
+                        raise
+                    await asyncio.sleep_ms(20)

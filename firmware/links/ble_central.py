@@ -1,0 +1,132 @@
+"""A gateway's end of the Bluetooth link: it finds nodes and visits them, one at a time.
+
+What a visit says is quaver_wire/gatt.py's. Nothing is acknowledged that `store` has not taken. The node may be anybody:
+each step has a limit, each message is bounded, and the first one out of the protocol ends the visit as a LinkError.
+"""
+
+import asyncio
+import time
+from collections import deque
+
+import aioble
+from micropython import const
+
+from links.errors import LinkError
+
+_SCAN_US = const(30_000)  # interval and window: the receiver is always open
+_STEP_MS = const(4000)  # of each step of setting up
+_CANCEL_MS = const(100)
+_SILENCE_MS = const(5000)  # between two messages
+_QUEUE = const(64)  # chunks that may wait: the longest message has 35 at the smallest MTU
+
+
+class Central:
+    """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name.
+
+    visit_s: a visit's longest time; records: the most that one visit takes.
+    """
+
+    def __init__(self, gatt, chunks, uuid, visit_s, records):
+        self._gatt = gatt
+        self._chunks = chunks
+        self._service = uuid(gatt.SERVICE)
+        self._uplink = uuid(gatt.UPLINK)
+        self._downlink = uuid(gatt.DOWNLINK)
+        self._visit_ms = visit_s * 1000
+        self._records = records
+        self._chunk = bytearray(chunks.SIZE_MAX)
+        self._view = memoryview(self._chunk)
+        self._incoming = chunks.Assembler()
+        aioble.config(mtu=gatt.MTU)
+
+    async def scan(self, duration_ms, found):
+        """found(device, node_id, state, waiting, rssi) for each advertisement of a node; True from it ends the scan."""
+        async with aioble.scan(duration_ms, _SCAN_US, _SCAN_US) as scanner:
+            async for result in scanner:
+                if result.adv_data:
+                    node = self._gatt.parse_advertisement(result.adv_data)
+                    if node and found(result.device, node[0], node[1], node[2], result.rssi):
+                        return
+
+    async def visit(self, device, unix_ms, commands, store):
+        """Collect what waits at a node; returns how many records it gave.
+
+        unix_ms(): the time now, ms since 1970. commands: a list of bytes; each that was sent leaves it. store(leaf,
+        payload): awaited; True when the record is on flash, which acknowledges it. Raises LinkError: whatever was
+        acknowledged before stays so.
+        """
+        try:
+            connection = await device.connect(timeout_ms=_STEP_MS)
+        except (OSError, asyncio.TimeoutError):
+            # The stack goes on trying, and takes no other connection meanwhile, until it is told to stop.
+            aioble.core.ble.gap_connect(None)
+            await asyncio.sleep_ms(_CANCEL_MS)
+            raise LinkError("no connection")
+        try:
+            return await self._collect(connection, unix_ms, commands, store)
+        except asyncio.TimeoutError:
+            raise LinkError("node says nothing")
+        except aioble.DeviceDisconnectedError:
+            raise LinkError("connection lost")
+        except (aioble.GattError, ValueError) as error:
+            raise LinkError("not the protocol ({})".format(error))
+        finally:
+            try:
+                await connection.disconnect(timeout_ms=2000)
+            except (OSError, asyncio.TimeoutError):
+                pass  # the supervision timeout ends it
+
+    async def _collect(self, connection, unix_ms, commands, store):
+        gatt = self._gatt
+        ends = time.ticks_add(time.ticks_ms(), self._visit_ms)
+        mtu = await connection.exchange_mtu(gatt.MTU, timeout_ms=_STEP_MS)
+        with connection.timeout(_STEP_MS):
+            service = await connection.service(self._service)
+            if service is None:
+                raise ValueError("no service")
+            up = down = None
+            async for found in service.characteristics():
+                if found.uuid == self._uplink:
+                    up = found
+                elif found.uuid == self._downlink:
+                    down = found
+            if up is None or down is None:
+                raise ValueError("no characteristic")
+            # aioble keeps one notification and forgets the ones before it.
+            up._notify_queue = deque((), _QUEUE)
+            await up.subscribe(notify=True)
+        self._incoming.reset()
+        size = min((mtu or 23) - 3, self._chunks.SIZE_MAX)
+        await self._send(down, gatt.time_message(unix_ms()), size, True)
+        taken = 0
+        while True:
+            left = min(_SILENCE_MS, time.ticks_diff(ends, time.ticks_ms()))
+            if left <= 0:
+                raise asyncio.TimeoutError
+            kind, number, payload = gatt.parse_uplink(await self._message(connection, up, left))
+            if kind == gatt.END:
+                if not commands:
+                    return taken
+                await self._send(down, gatt.command(commands[0]), size, True)
+                commands.pop(0)
+                continue
+            if not await store(gatt.LEAVES[kind], payload):
+                raise LinkError("no room")
+            await self._send(down, gatt.ack(number), size, False)
+            taken += 1
+            if taken >= self._records:
+                return taken
+
+    async def _message(self, connection, up, limit_ms):
+        """The next message. Past aioble's own `notified`, which can wait for ever once its queue has held more."""
+        with connection.timeout(limit_ms):
+            while True:
+                while not up._notify_queue:
+                    await up._notify_event.wait()
+                message = self._incoming.feed(up._notify_queue.popleft())
+                if message is not None:
+                    return message
+
+    async def _send(self, down, message, size, response):
+        for length in self._chunks.split(message, size, self._chunk):
+            await down.write(self._view[:length], response=response, timeout_ms=_STEP_MS)

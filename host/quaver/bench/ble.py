@@ -1,0 +1,290 @@
+"""What the Bluetooth link carries and what it costs: throughput, time with the radio on, bytes a day, battery life.
+
+The node's link is the firmware's, on an emulated board; the gateway's is the host's, over bleak. Times are virtual, and
+the air is quaver.emulator.radio's: LE 1M, PDUs up to 251 bytes, no loss. On unix the node's own computing takes no
+time, on rp2040 it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quaver.artifacts import Progress
+from quaver.bench import Figure
+from quaver.build import firmware_files
+from quaver.emulator.board import Board, Setup, open_board
+from quaver_wire import chunks, gatt
+
+if TYPE_CHECKING:
+    from bleak import BleakClient
+
+    from quaver.emulator.radio import Air
+
+_GATEWAY = bytes.fromhex("280000000001")
+_RECORD = 120  # bytes of a sealed telemetry record with some features
+_RECORDS = 50
+_NOTIFICATIONS = 60
+_HOUR_S = 3600
+_DAY = 24
+
+_NODE = """
+import asyncio, json
+import aioble
+from links.ble import Ble
+from quaver_wire import chunks, gatt
+import board, hal
+with open("plan.json") as file:
+    plan = json.load(file)
+
+class Entry:
+    leaf = "telemetry"
+    payload = bytes(plan["size"])
+
+class Outbox:
+    def __init__(self):
+        self.count = 0
+        self.filled = asyncio.Event()
+    def put(self):
+        self.count += 1
+        self.filled.set()
+    def first(self):
+        return Entry if self.count else None
+    def done(self, entry):
+        self.count -= 1
+    def link(self, up):
+        pass
+    def __len__(self):
+        return self.count
+
+async def measure(outbox):
+    while True:
+        await asyncio.sleep_ms(plan["interval_s"] * 1000)
+        outbox.put()
+
+async def main():
+    outbox = Outbox()
+    for _ in range(plan["records"]):
+        outbox.put()
+    uuid = hal.port(board).uuid
+    link = Ble(gatt, chunks, uuid, outbox, bytes(8), ("bench", "0"), plan["timing"],
+               lambda unix_ms: None, lambda sealed: None, lambda name: None)
+    if plan["burst"]:
+        connection = await aioble.advertise(100_000, adv_data=b"\\x02\\x01\\x06", timeout_ms=60_000)
+        await link._down.written()
+        data = bytes(connection.mtu - 3)
+        for _ in range(plan["burst"]):
+            link._up.notify(connection, data)
+        await connection.disconnected()
+    if plan["interval_s"]:
+        asyncio.create_task(measure(outbox))
+    await link.run()
+
+asyncio.run(main())
+"""
+
+
+@dataclass(frozen=True)
+class Currents:
+    """Stated, not measured: mA with the radio on (beside awake), awake, and asleep; the battery in mAh.
+
+    The defaults are an RP2040 at 125 MHz with its radio, and two AA lithium cells through a regulator.
+    """
+
+    radio_ma: float = 40.0
+    awake_ma: float = 25.0
+    sleep_ma: float = 1.3
+    battery_mah: float = 3000.0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How a node uses its radio: as [ble] of its configuration has it. measure_s: a record every so often."""
+
+    interval_ms: int = 500
+    window_s: int = 4
+    rest_s: int = 56
+    measure_s: int = 60
+
+
+def run_ble(
+    board: str,
+    step: Callable[[str], None],
+    progress: Progress | None,
+    timing: Timing | None = None,
+    currents: Currents | None = None,
+) -> list[Figure]:
+    """All figures on "unix" or "rp2040". step: told what is measured now. Raises BoardError, RadioError."""
+    timing = timing or Timing()
+    step("the largest notifications, as fast as they go")
+    figures = [_burst(board, progress)]
+    step("records, one by one and acknowledged")
+    figures += _records(board, progress)
+    step("an hour of advertising, handing over and rest")
+    return figures + _hour(timing, currents or Currents())
+
+
+def _start(board: str, progress: Progress | None, air: Air, plan: dict[str, Any]) -> Board:
+    name = {"unix": "unix", "rp2040": "pico_w"}[board]
+    whole = {"records": 0, "size": _RECORD, "interval_s": 0, "burst": 0, **plan}
+    whole.setdefault("timing", {"interval_ms": 100, "window_s": 60, "rest_s": 1, "visit_s": 60})
+    files: Mapping[str, bytes] = {
+        **firmware_files(name),
+        "main.py": _NODE.encode(),
+        "plan.json": json.dumps(whole).encode(),
+    }
+    setup = Setup(files=files, air=air, name="node")
+    if board == "rp2040":
+        from quaver.emulator.rp2040 import Rp2040Board
+
+        return Rp2040Board(setup, progress)
+    return open_board("unix:", setup)
+
+
+class _Gateway:
+    """The host's end. take(leaf, payload) stores in memory, which takes no time."""
+
+    def __init__(self, air: Air) -> None:
+        from quaver.emulator.radio.bleak_backend import backends
+
+        self.air = air
+        self.device = air.device("gateway", _GATEWAY)
+        self.scanner, self.client = backends(self.device)
+
+    async def find(self, state: int) -> Any:
+        """The next node that advertises one of these bits; 0 for anybody."""
+        from bleak import BleakScanner
+
+        found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def heard(device: Any, advertisement: Any) -> None:
+            about = gatt.parse_service_data(advertisement.service_data.get(gatt.SERVICE, b""))
+            if not found.done() and (not state or (about is not None and about[1] & state)):
+                found.set_result(device)
+
+        async with BleakScanner(heard, backend=self.scanner):
+            return await found
+
+    def connect(self, device: Any) -> BleakClient:
+        from bleak import BleakClient
+
+        return BleakClient(device, backend=self.client, services=[gatt.SERVICE])
+
+    async def store(self, leaf: str, payload: bytes) -> bool:
+        return True
+
+
+def _run(
+    board: str, progress: Progress | None, plan: dict[str, Any], work: Callable[[_Gateway], Coroutine[Any, Any, Any]]
+) -> Any:
+    from quaver.emulator.radio import Air
+
+    with Air(seed=1) as air:
+        gateway = _Gateway(air)
+        done = air.start(work(gateway))
+        with _start(board, progress, air, plan):
+            return done.result(300)
+
+
+def _burst(board: str, progress: Progress | None) -> Figure:
+    async def work(gateway: _Gateway) -> float:
+        loop = gateway.air.loop
+        times: list[float] = []
+        full = asyncio.Event()
+
+        def heard(_characteristic: Any, _data: bytearray) -> None:
+            times.append(loop.time())
+            if len(times) == _NOTIFICATIONS:
+                full.set()
+
+        async with gateway.connect(await gateway.find(0)) as client:
+            up = client.services.get_characteristic(gatt.UPLINK)
+            down = client.services.get_characteristic(gatt.DOWNLINK)
+            assert up is not None and down is not None  # our own firmware
+            await client.start_notify(up, heard)
+            await client.write_gatt_char(down, b"go", response=False)
+            await full.wait()
+        return (_NOTIFICATIONS - 1) * chunks.SIZE_MAX / (times[-1] - times[0])
+
+    rate = _run(board, progress, {"burst": _NOTIFICATIONS}, work)
+    limit = "limit: the air, with 6 packets of 2.5 ms in each connection event of 15 ms"
+    if rate < 0.9 * 6 * chunks.SIZE_MAX / 0.015:
+        limit = "limit: the node's processor, which has not filled the 6 packets of a connection event of 15 ms"
+    return Figure("notifications of 244 bytes at an MTU of 247", round(rate), "byte/s", note=limit)
+
+
+def _records(board: str, progress: Progress | None) -> list[Figure]:
+    async def work(gateway: _Gateway) -> tuple[float, float, float]:
+        from quaver.gateway.visit import visit
+
+        loop = gateway.air.loop
+        device = await gateway.find(gatt.PENDING)
+        began = loop.time()
+        async with gateway.connect(device) as client:
+            ready = loop.time()
+            found = await visit(client, gateway.store)
+            over = loop.time()
+        assert found.records == _RECORDS
+        return ready - began, over - ready, loop.time() - over
+
+    before, during, after = _run(board, progress, {"records": _RECORDS}, work)
+    note = "limit: the acknowledgement; a record and its ACK take one connection event of 15 ms each"
+    return [
+        Figure(f"records of {_RECORD} bytes, each acknowledged", round(_RECORDS / during, 1), "record/s", note=note),
+        Figure("  the same", round(_RECORDS * _RECORD / during), "byte/s", note=note),
+        Figure("connecting and discovering", round(before, 2), "s"),
+        Figure(
+            "visits with one record, one after the other", round(60 / (before + 2 * during / _RECORDS + after)), "/min"
+        ),
+    ]
+
+
+def _hour(timing: Timing, currents: Currents) -> list[Figure]:
+    plan = {
+        "interval_s": timing.measure_s,
+        "timing": {
+            "interval_ms": timing.interval_ms,
+            "window_s": timing.window_s,
+            "rest_s": timing.rest_s,
+            "visit_s": 30,
+        },
+    }
+
+    async def work(gateway: _Gateway) -> tuple[Any, int]:
+        from quaver.gateway.visit import visit
+
+        loop = gateway.air.loop
+        records = 0
+        while loop.time() < _HOUR_S:
+            device = await gateway.find(gatt.PENDING)
+            async with gateway.connect(device) as client:
+                records += (await visit(client, gateway.store)).records
+        return gateway.air.link.settled("node"), records
+
+    tally, records = _run("unix", None, plan, work)
+    cycle = timing.window_s + timing.rest_s
+    # A visit ends a window early; the longest a node can be awake is counted.
+    awake = min(1.0, timing.window_s / cycle) * _HOUR_S + tally.connected_s
+    average = (
+        tally.radio_s * currents.radio_ma
+        + awake * currents.awake_ma
+        + (_HOUR_S - min(awake, _HOUR_S)) * currents.sleep_ma
+    ) / _HOUR_S
+    stated = (
+        f"with {currents.radio_ma:g} mA for the radio, {currents.awake_ma:g} mA awake, {currents.sleep_ma:g} mA asleep "
+        f"and {currents.battery_mah:g} mAh, all stated; what measuring takes is not in it"
+    )
+    habit = (
+        f"advertising every {timing.interval_ms} ms for {timing.window_s} s, then {timing.rest_s} s of rest; "
+        f"a record of {_RECORD} bytes every {timing.measure_s} s"
+    )
+    return [
+        Figure("records handed over a day", records * _DAY, "", note=habit),
+        Figure("bytes on connections a day, both ways", (tally.sent + tally.received) * _DAY, "byte", note=habit),
+        Figure("radio on a day", round(tally.radio_s * _DAY, 1), "s", note=habit),
+        Figure("average current", round(average, 2), "mA", note=stated),
+        Figure("battery life", round(currents.battery_mah / average / _DAY, 1), "days", note=stated),
+    ]

@@ -1,0 +1,62 @@
+"""`quaver bench ble`: what the Bluetooth link carries, and what it costs a battery."""
+
+from __future__ import annotations
+
+import click
+
+from quaver.cli.bench import show
+
+
+@click.command("ble")
+@click.option(
+    "--board", type=click.Choice(["rp2040", "unix"]), default="unix", show_default=True, help="Where the node runs."
+)
+@click.option(
+    "--interval-ms", type=click.IntRange(20, 10240), default=500, show_default=True, help="Between two advertisements."
+)
+@click.option("--window-s", type=click.IntRange(1, 3600), default=4, show_default=True, help="Of advertising.")
+@click.option("--rest-s", type=click.IntRange(0, 86400), default=56, show_default=True, help="Between two windows.")
+@click.option("--measure-s", type=click.IntRange(1, 86400), default=60, show_default=True, help="Between two records.")
+@click.option(
+    "--radio-ma",
+    type=click.FloatRange(0),
+    default=40.0,
+    show_default=True,
+    help="Current with the radio on, beside the next one.",
+)
+@click.option(
+    "--awake-ma", type=click.FloatRange(0), default=25.0, show_default=True, help="Current of the processor awake."
+)
+@click.option("--sleep-ma", type=click.FloatRange(0), default=1.3, show_default=True, help="Current of all in rest.")
+@click.option(
+    "--battery-mah", type=click.FloatRange(1), default=3000.0, show_default=True, help="What the battery holds."
+)
+@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+def command(
+    board: str,
+    interval_ms: int,
+    window_s: int,
+    rest_s: int,
+    measure_s: int,
+    radio_ma: float,
+    awake_ma: float,
+    sleep_ma: float,
+    battery_mah: float,
+    as_json: bool,
+) -> None:
+    """Print what the Bluetooth link carries, and the battery life it leaves a node.
+
+    Throughput at an MTU of 247, records one by one, then an hour of advertising, handing over and rest, taken for a
+    day: records, bytes, seconds of radio. The currents are yours to state.
+    """
+    from quaver.bench.ble import Currents, Timing, run_ble
+    from quaver.cli.ui import download
+
+    def step(said: str) -> None:
+        if not as_json:
+            click.echo(f"{said} ...", err=True)
+
+    timing = Timing(interval_ms, window_s, rest_s, measure_s)
+    with download() as progress:
+        figures = run_ble(board, step, progress, timing, Currents(radio_ma, awake_ma, sleep_ma, battery_mah))
+    show(f"the Bluetooth link, the node on {board}", figures, as_json)

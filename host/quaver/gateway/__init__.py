@@ -1,0 +1,1 @@
+"""The gateway that runs on a host: from nodes over Bluetooth to a broker."""

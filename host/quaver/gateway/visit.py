@@ -1,0 +1,115 @@
+"""One visit at a node over Bluetooth: take what waits there, acknowledge what was stored, bring time and commands.
+
+The protocol is quaver_wire/gatt.py's; the client is any bleak client. The node may be anybody: each step has a limit,
+each message is bounded, and the first one out of the protocol ends the visit. What was acknowledged before stays so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quaver.errors import RadioError
+from quaver_wire import chunks, gatt
+
+if TYPE_CHECKING:
+    from bleak import BleakClient
+
+_SILENCE_S = 5.0  # between two messages of the node
+_MAX_WAITING = 64  # chunks that may wait for us; the longest message has 35 at the smallest MTU
+
+Store = Callable[[str, bytes], Awaitable[bool]]
+"""Takes (leaf, sealed record); true once it is where a power cut leaves it. False refuses it and ends the visit."""
+
+
+class VisitError(RadioError):
+    """A visit that ended before its end: what the node did, or did not do."""
+
+
+@dataclass
+class Visit:
+    """What a visit brought: records taken, their bytes, commands that the node has got."""
+
+    records: int = 0
+    size: int = 0
+    commands: int = 0
+
+
+async def visit(
+    client: BleakClient,
+    store: Store,
+    commands: list[bytes] | None = None,
+    *,
+    unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    limit_s: float = 30.0,
+    records: int = 1000,
+) -> Visit:
+    """Visit the node that `client` is connected to; the caller connects before and disconnects after.
+
+    commands: sealed ones; each leaves the list when it was written. limit_s: for the whole visit; records: the most
+    that it takes. Both are a plain end, and the rest comes at the next visit. Raises VisitError.
+    """
+    from bleak.exc import BleakError
+
+    found = Visit()
+    inbox: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
+    flooded = False
+
+    def heard(_characteristic: object, data: bytearray) -> None:
+        nonlocal flooded
+        if inbox.full():
+            flooded = True
+        else:
+            inbox.put_nowait(bytes(data))
+
+    try:
+        async with asyncio.timeout(limit_s):
+            up = client.services.get_characteristic(gatt.UPLINK)
+            down = client.services.get_characteristic(gatt.DOWNLINK)
+            if up is None or down is None:
+                raise VisitError("the peer has no such service: it is no node")
+            size = min(max(down.max_write_without_response_size, chunks.SIZE_MIN), chunks.SIZE_MAX)
+            buffer = bytearray(chunks.SIZE_MAX)
+            assembler = chunks.Assembler()
+
+            async def send(message: bytes, response: bool) -> None:
+                for length in chunks.split(message, size, buffer):
+                    await client.write_gatt_char(down, bytes(buffer[:length]), response=response)
+
+            await client.start_notify(up, heard)
+            await send(gatt.time_message(unix_ms()), True)
+            while found.records < records:
+                message = None
+                while message is None:
+                    if flooded:
+                        raise VisitError("the node sends faster than it is listened to: it keeps to no protocol")
+                    try:
+                        async with asyncio.timeout(_SILENCE_S):
+                            chunk = await inbox.get()
+                    except TimeoutError:
+                        why = "says nothing" if client.is_connected else "is gone"
+                        raise VisitError(f"the node {why}: it is visited again at its next turn") from None
+                    message = assembler.feed(chunk)
+                kind, number, payload = gatt.parse_uplink(message)
+                if kind == gatt.END:
+                    if not commands:
+                        break
+                    await send(gatt.command(commands[0]), True)
+                    del commands[0]
+                    found.commands += 1
+                    continue
+                if not await store(gatt.LEAVES[kind], payload):
+                    break
+                await send(gatt.ack(number), False)
+                found.records += 1
+                found.size += len(payload)
+    except TimeoutError:
+        pass
+    except ValueError as error:
+        raise VisitError(f"the node does not keep to the protocol ({error})") from error
+    except BleakError as error:
+        raise VisitError(f"the connection was lost ({error})") from error
+    return found

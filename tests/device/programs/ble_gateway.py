@@ -1,0 +1,46 @@
+"""A gateway's Bluetooth side alone: it scans, visits whom it finds, and says on the console what it took."""
+
+import asyncio
+import json
+
+from links.ble_central import Central
+from links.errors import LinkError
+from quaver_wire import chunks, gatt
+
+import board
+import hal
+
+with open("plan.json") as file:
+    plan = json.load(file)
+commands = [bytes([7]) * plan["command"]] if plan["command"] else []
+found = []
+
+
+def heard(device, node_id, state, waiting, rssi):
+    if not state:
+        return False
+    found.append((device, node_id, state, waiting))
+    return True
+
+
+async def store(leaf, payload):
+    print("took", leaf, payload[0], len(payload))
+    return True
+
+
+async def main():
+    central = Central(gatt, chunks, hal.port(board).uuid, 20, 100)
+    for _ in range(plan["visits"]):
+        found.clear()
+        while not found:
+            await central.scan(5000, heard)
+        device, node_id, state, waiting = found[0]
+        print("found", bytes(node_id[6:]), state, waiting)
+        try:
+            print("visited", await central.visit(device, lambda: 1700000000000, commands, store))
+        except LinkError as error:
+            print("refused:", error)
+
+
+asyncio.run(main())
+print("over")

@@ -1,0 +1,65 @@
+"""A node as its Bluetooth link sees it: an outbox with its journal, and what a gateway brings on the console."""
+
+import asyncio
+import json
+
+from links.ble import Ble
+from node.outbox import Outbox
+from quaver_wire import chunks, gatt
+
+import board
+import hal
+
+
+class Told(Outbox):
+    """The node's own outbox and journal, which says what leaves it."""
+
+    def add(self, leaf, payload):
+        global seq
+        seq += 1
+        self.put(leaf, seq, payload)
+
+    def done(self, entry):
+        super().done(entry)
+        print("done", entry.leaf, entry.payload[0])
+
+
+async def raise_later(outbox, ms):
+    await asyncio.sleep_ms(ms)
+    print("raised")
+    outbox.add("event", bytes([200]) * 90)
+
+
+with open("plan.json") as file:
+    plan = json.load(file)
+seq = 0
+outbox = Told(1)
+for number in range(plan["records"]):
+    outbox.add("telemetry", bytes([number]) * plan["size"])
+
+
+def on_command(sealed):
+    print("command", sealed)
+    outbox.add("answer", b"\x64" + sealed)
+
+
+async def main():
+    port = hal.port(board)
+    link = Ble(
+        gatt,
+        chunks,
+        port.uuid,
+        outbox,
+        bytes(8 - len(plan["id"])) + plan["id"].encode(),
+        ("board", "0.1.0"),
+        plan["timing"],
+        lambda unix_ms: print("time", unix_ms),
+        on_command,
+        lambda name: None,
+    )
+    if plan["alarm_ms"]:
+        asyncio.create_task(raise_later(outbox, plan["alarm_ms"]))
+    await link.run()
+
+
+asyncio.run(main())

@@ -1,0 +1,378 @@
+"""aioble's contract: the same programs on the real aioble (Pico W) and on the unix board's, against a Bumble peer."""
+
+import ast
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from bumble import gatt
+from bumble.core import UUID, AdvertisingData
+from bumble.device import Connection, Device, Peer
+from bumble.hci import OwnAddressType
+
+from quaver.emulator.board import Board, Setup, open_board
+from quaver.emulator.radio import Air, Path
+from quaver.pytest_plugin import Target
+
+SERVICE = "5a1d0001-8f5b-4f4e-9a43-2f0c3b1f6a11"
+VALUE = "5a1d0002-8f5b-4f4e-9a43-2f0c3b1f6a11"
+INBOX = "5a1d0003-8f5b-4f4e-9a43-2f0c3b1f6a11"
+PRELUDE = f"""
+import asyncio, aioble, bluetooth
+SERVICE = bluetooth.UUID("{SERVICE}")
+VALUE = bluetooth.UUID("{VALUE}")
+INBOX = bluetooth.UUID("{INBOX}")
+async def error(awaitable):
+    try:
+        await awaitable
+    except Exception as e:
+        return type(e).__name__
+"""
+SERVE = """
+service = aioble.Service(SERVICE)
+value = aioble.Characteristic(service, VALUE, read=True, notify=True, initial=b"first")
+inbox = aioble.BufferedCharacteristic(service, INBOX, write=True, write_no_response=True, capture=True, max_len=244)
+aioble.register_services(service)
+"""
+
+
+@dataclass
+class Radio:
+    """A board of the target in an air of its own, and the peer that it meets there."""
+
+    air: Air
+    board: Board
+    peer: Device
+
+    def meet(self, program: str, other: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Any, Any]:
+        """Run `program` on the board while the peer does `other`; what the program printed last, what `other` made."""
+        done = self.air.start(other())
+        said = self.run(program)
+        return said, done.result(30)
+
+    def run(self, program: str) -> Any:
+        """What the program printed last, as a literal."""
+        return ast.literal_eval(self.board.exec(PRELUDE + program, timeout=30).splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def radio(board_target: Target, board_files: Mapping[str, bytes]) -> Iterator[Radio]:
+    if not board_target.emulated:
+        pytest.skip(f"{board_target}: a real board's radio is not in the virtual air")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        Air(seed=11, path=Path(rssi=-57)) as air,
+        open_board(board_target.where, Setup(air=air, name="n1", broker_port=listener.getsockname()[1])) as board,
+    ):
+        threading.Thread(target=_echo, args=(listener,), daemon=True).start()
+        yield Radio(air, board, air.device("peer", bytes.fromhex("280102030405")))
+
+
+def _echo(listener: socket.socket) -> None:
+    """Send back what the first guest sends."""
+    with contextlib.suppress(OSError):
+        connection, _ = listener.accept()
+        with connection:
+            while data := connection.recv(4096):
+                connection.sendall(data)
+
+
+async def find(radio: Radio) -> Any:
+    """The first advertisement with its scan response."""
+    seen: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def heard(found: Any) -> None:
+        if found.data.get(AdvertisingData.Type.COMPLETE_LOCAL_NAME) and not seen.done():
+            seen.set_result(found)
+
+    radio.peer.on(Device.EVENT_ADVERTISEMENT, heard)
+    await radio.peer.start_scanning(active=True, own_address_type=OwnAddressType.PUBLIC)
+    found = await seen
+    radio.peer.remove_listener(Device.EVENT_ADVERTISEMENT, heard)
+    await radio.peer.stop_scanning()
+    return found
+
+
+async def visit(radio: Radio) -> tuple[Connection, Any, Any]:
+    """Find the board, connect, discover; the connection and the two characteristics."""
+    found = await find(radio)
+    connection = await radio.peer.connect(found.address, own_address_type=OwnAddressType.PUBLIC)
+    peer = Peer(connection)
+    await peer.discover_services()
+    [service] = peer.get_services_by_uuid(UUID(SERVICE))
+    value, inbox = await service.discover_characteristics()
+    return connection, value, inbox
+
+
+def test_it_advertises_what_it_was_told(radio: Radio) -> None:
+    program = """
+async def main():
+    late = await error(aioble.advertise(
+        50_000, name="pump", services=[SERVICE], appearance=0x0540, manufacturer=(0x1234, b"xy"), timeout_ms=400))
+    print((late, aioble.config("mac")))
+asyncio.run(main())
+"""
+    (late, (kind, address)), found = radio.meet(program, lambda: find(radio))
+    assert late == "TimeoutError"
+    assert (kind, address) == (0, bytes(found.address)[::-1])
+    assert found.rssi == -57
+    assert found.is_connectable
+    fields = dict(found.data.ad_structures)
+    assert fields == {
+        0x01: b"\x06",
+        0x07: bytes(UUID(SERVICE).uuid_bytes),
+        0x09: b"pump",
+        0x19: b"\x40\x05",
+        0xFF: b"\x34\x12xy",
+    }
+
+
+def test_its_values_are_read_written_and_notified(radio: Radio) -> None:
+    program = (
+        SERVE
+        + """
+async def main():
+    connection = await aioble.advertise(50_000, name="n1", timeout_ms=20_000)
+    who, data = await inbox.written(timeout_ms=5000)
+    value.write(b"second")
+    pairs = []
+    for _ in range(3):
+        pairs.append(await inbox.written(timeout_ms=5000))
+    for i in range(12):
+        value.notify(connection, bytes([i]) * 300)
+    await connection.disconnected(timeout_ms=5000)
+    print((connection.device.addr, connection.device.addr_type, connection.mtu, who is connection, data,
+           [d for _, d in pairs], connection.is_connected(), value.read()))
+asyncio.run(main())
+"""
+    )
+
+    async def other() -> Any:
+        connection, value, inbox = await visit(radio)
+        before = await value.read_value()
+        mtu = await Peer(connection).request_mtu(120)
+        got: list[bytes] = []
+        full = asyncio.Event()
+
+        def take(data: bytes) -> None:
+            got.append(data)
+            if len(got) == 12:
+                full.set()
+
+        await value.subscribe(take)
+        await inbox.write_value(bytes(range(100)), with_response=True)
+        for number in range(3):
+            await inbox.write_value(bytes([number]) * 5, with_response=False)
+        await full.wait()
+        after = await value.read_value()
+        await connection.disconnect()
+        return before, mtu, got, after
+
+    (address, kind, mtu, same, data, more, still, own), (before, agreed, got, after) = radio.meet(program, other)
+    assert (address, kind) == (bytes.fromhex("280102030405"), 0)
+    assert mtu == agreed == 120
+    assert same
+    assert data == bytes(range(100))
+    assert more == [bytes([n]) * 5 for n in range(3)]
+    assert not still
+    assert (before, after, own) == (b"first", b"second", b"second")
+    assert got == [bytes([n]) * 117 for n in range(12)]  # in order, cut to what the MTU holds
+
+
+def test_a_connection_that_ends_is_told_to_whoever_waits_on_it(radio: Radio) -> None:
+    program = (
+        SERVE
+        + """
+async def wait(connection):
+    with connection.timeout(10_000):
+        await inbox.written()
+async def wait_short(connection):
+    with connection.timeout(100):
+        await inbox.written()
+async def main():
+    connection = await aioble.advertise(50_000, name="n1", timeout_ms=20_000)
+    first = await error(wait_short(connection))
+    print((first, await error(wait(connection)), await error(connection.disconnected()), connection.is_connected()))
+asyncio.run(main())
+"""
+    )
+
+    async def other() -> None:
+        connection, _, _ = await visit(radio)
+        await asyncio.sleep(0.3)
+        await connection.disconnect()
+
+    said, _ = radio.meet(program, other)
+    assert said == ("TimeoutError", "DeviceDisconnectedError", None, False)
+
+
+class PeerValues:
+    """What the peer serves, and what was written to it."""
+
+    def __init__(self, radio: Radio) -> None:
+        self.written: list[bytes] = []
+        properties = gatt.Characteristic.Properties
+        self.value = gatt.Characteristic(
+            UUID(VALUE), properties.READ | properties.NOTIFY, gatt.Characteristic.READABLE, b"of the peer"
+        )
+        inbox = gatt.Characteristic(
+            UUID(INBOX),
+            properties.WRITE | properties.WRITE_WITHOUT_RESPONSE,
+            gatt.Characteristic.WRITEABLE,
+            gatt.CharacteristicValue(write=lambda connection, data: self.written.append(bytes(data))),
+        )
+        refused = gatt.Characteristic(
+            UUID(SERVICE), properties.READ, gatt.Characteristic.READ_REQUIRES_ENCRYPTION, b"secret"
+        )
+        server = radio.peer.gatt_server
+        if not any(service.uuid == UUID(SERVICE) for service in server.services):
+            radio.peer.add_services([gatt.Service(UUID(SERVICE), [self.value, inbox, refused])])
+        self._peer = radio.peer
+
+    async def advertise(self) -> None:
+        await self._peer.start_advertising(
+            own_address_type=OwnAddressType.PUBLIC,
+            advertising_data=b"\x02\x01\x06" + bytes((17, 7)) + UUID(SERVICE).uuid_bytes,
+            scan_response_data=b"\x05\x09peer\x05\xff\x34\x12ab",
+            advertising_interval_min=50,
+            advertising_interval_max=50,
+        )
+
+
+def test_it_finds_connects_and_uses_a_peer(radio: Radio) -> None:
+    program = """
+async def main():
+    async with aioble.scan(20_000, 30_000, 30_000, active=True) as scanner:
+        async for result in scanner:
+            if result.name() == "peer" and result.connectable:
+                break
+    seen = (result.rssi, [bytes(u) for u in result.services()], list(result.manufacturer(0x1234)),
+            result.device.addr_type, result.device.addr)
+    connection = await result.device.connect(timeout_ms=5000)
+    async with connection:
+        mtu = await connection.exchange_mtu(185, timeout_ms=5000)
+        absent = await connection.service(VALUE, timeout_ms=5000)
+        service = await connection.service(SERVICE, timeout_ms=5000)
+        value = inbox = secret = None
+        async for found in service.characteristics(timeout_ms=5000):
+            if found.uuid == VALUE: value = found
+            elif found.uuid == INBOX: inbox = found
+            else: secret = found
+        data = await value.read(timeout_ms=5000)
+        refused = await error(secret.read(timeout_ms=5000))
+        no_notify = await error(inbox.notified(timeout_ms=5000))
+        await value.subscribe(notify=True)
+        await inbox.write(bytes(range(180)), response=True, timeout_ms=5000)
+        await inbox.write(b"now", response=False)
+        notified = []
+        for _ in range(3):
+            notified.append(await value.notified(timeout_ms=5000))
+        silence = await error(value.notified(timeout_ms=200))
+        up = connection.is_connected()
+    print((seen, mtu, absent, data, refused, no_notify, notified, silence, up, connection.is_connected()))
+asyncio.run(main())
+"""
+
+    async def other() -> list[bytes]:
+        values = PeerValues(radio)
+        gone: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(connection: Connection) -> None:
+            connection.on(Connection.EVENT_DISCONNECTION, gone.set_result)
+
+        radio.peer.once(Device.EVENT_CONNECTION, connected)
+        await values.advertise()
+        while b"now" not in values.written:
+            await asyncio.sleep(0.05)
+        for number in range(3):
+            await asyncio.sleep(0.2)
+            await radio.peer.notify_subscribers(values.value, bytes([number]) * 180)
+        await gone
+        return values.written
+
+    said, written = radio.meet(program, other)
+    seen, mtu, absent, data, refused, no_notify, notified, silence, up, after = said
+    assert seen == (-57, [UUID(SERVICE).uuid_bytes], [(0x1234, b"ab")], 0, bytes.fromhex("280102030405"))
+    assert (mtu, absent, data) == (185, None, b"of the peer")
+    assert (refused, no_notify, silence) == ("GattError", "ValueError", "TimeoutError")
+    assert notified == [bytes([n]) * 180 for n in range(3)]
+    assert (up, after) == (True, False)
+    assert written == [bytes(range(180)), b"now"]
+
+
+def test_a_scan_ends_and_a_connect_that_timed_out_goes_on_until_it_is_cancelled(radio: Radio) -> None:
+    program = """
+async def main():
+    count = 0
+    async with aioble.scan(300) as scanner:
+        async for result in scanner:
+            count += 1
+    device = aioble.Device(aioble.ADDR_PUBLIC, "28:01:02:03:04:99")
+    other = aioble.Device(aioble.ADDR_PUBLIC, "28:01:02:03:04:98")
+    said = [count, str(device), await error(device.connect(timeout_ms=300)), await error(other.connect(timeout_ms=300))]
+    aioble.core.ble.gap_connect(None)
+    await asyncio.sleep_ms(100)
+    other = aioble.Device(aioble.ADDR_PUBLIC, "28:01:02:03:04:97")
+    said.append(await error(other.connect(timeout_ms=300)))
+    aioble.core.ble.gap_connect(None)
+    await asyncio.sleep_ms(100)
+    print(said)
+asyncio.run(main())
+"""
+    said = [0, "Device(ADDR_PUBLIC, 28:01:02:03:04:99)", "TimeoutError", "OSError", "TimeoutError"]
+    assert radio.run(program) == said
+
+
+def test_bluetooth_and_wifi_work_at_the_same_time(radio: Radio) -> None:
+    program = (
+        SERVE
+        + f"""
+import network, time
+async def main():
+    connection = await aioble.advertise(50_000, name="n1", timeout_ms=20_000)
+    await inbox.written(timeout_ms=5000)
+    wlan = network.WLAN(network.WLAN.IF_STA)
+    wlan.active(True)
+    wlan.connect("quaver", "emulated")
+    while not wlan.isconnected():
+        await asyncio.sleep_ms(50)
+    reader, writer = await asyncio.open_connection("{radio.board.host_address}", 1883)
+    echoed = 0
+    for i in range(5):
+        writer.write(bytes([i]) * 500)
+        await writer.drain()
+        data = await reader.readexactly(500)
+        echoed += len(data)
+        value.notify(connection, data[:20])
+    writer.close()
+    await connection.disconnected(timeout_ms=10_000)
+    wlan.active(False)
+    print((echoed, wlan.isconnected()))
+asyncio.run(main())
+"""
+    )
+
+    async def other() -> list[bytes]:
+        connection, value, inbox = await visit(radio)
+        got: list[bytes] = []
+        full = asyncio.Event()
+
+        def take(data: bytes) -> None:
+            got.append(data)
+            if len(got) == 5:
+                full.set()
+
+        await value.subscribe(take)
+        await inbox.write_value(b"go", with_response=True)
+        await full.wait()
+        await connection.disconnect()
+        return got
+
+    said, got = radio.meet(program, other)
+    assert said == (2500, False)
+    assert got == [bytes([n]) * 20 for n in range(5)]

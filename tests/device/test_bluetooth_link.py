@@ -1,0 +1,160 @@
+"""The Bluetooth link between node and gateway, each end on the board of the target and the other one elsewhere."""
+
+import asyncio
+import contextlib
+import json
+import resource
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+import pytest
+from bleak import BleakClient, BleakScanner
+from bleak.exc import BleakError
+
+from quaver.build import firmware_files
+from quaver.emulator.board import Board, Setup, open_board
+from quaver.emulator.radio import Air, Path
+from quaver.emulator.radio.bleak_backend import backends
+from quaver.gateway.visit import Visit, VisitError, visit
+from quaver.pytest_plugin import Target
+from quaver_wire import gatt
+
+PROGRAMS = FilePath(__file__).with_name("programs")
+TIMING = {"interval_ms": 200, "window_s": 4, "rest_s": 60, "visit_s": 30}
+
+
+def firmware(board: str, program: str, **plan: Any) -> Mapping[str, bytes]:
+    """The firmware with a program of these tests for its main.py."""
+    return {
+        **firmware_files(board),
+        "main.py": (PROGRAMS / program).read_bytes(),
+        "plan.json": json.dumps(plan).encode(),
+    }
+
+
+def node(board: str, records: int, alarm_ms: int = 0) -> Mapping[str, bytes]:
+    return firmware(board, "ble_node.py", id="n1", records=records, size=120, timing=TIMING, alarm_ms=alarm_ms)
+
+
+@pytest.fixture
+def air(board_target: Target) -> Iterator[Air]:
+    if not board_target.emulated:
+        pytest.skip(f"{board_target}: a real board's radio is not in the virtual air")
+    with Air(seed=4, path=Path(loss=0.05)) as air:
+        yield air
+
+
+def says(board: Board, words: bytes) -> list[str]:
+    """The console's lines once it has shown `words`."""
+    deadline = time.monotonic() + 60
+    while words not in board.console():
+        assert time.monotonic() < deadline, board.console().decode()[-2000:]
+        assert board.alive() is None, board.console().decode()[-2000:]
+        time.sleep(0.01)  # a poll, bounded by the deadline; the console has no event to wait for
+    return board.console().decode().splitlines()
+
+
+class Gateway:
+    """A host gateway's way over bleak: it finds nodes and visits them."""
+
+    def __init__(self, air: Air) -> None:
+        self._air = air
+        self.radio = air.device("gateway", bytes.fromhex("280102030405"))
+        self._scanner, self._client = backends(self.radio)
+        self.took: list[tuple[str, int, int]] = []
+
+    async def store(self, leaf: str, payload: bytes) -> bool:
+        self.took.append((leaf, payload[0], len(payload)))
+        return True
+
+    async def seek(self, state: int) -> tuple[Any, tuple[bytes, int, int]]:
+        """The next advertisement that has one of these bits of the state."""
+        found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def heard(device: Any, advertisement: Any) -> None:
+            about = gatt.parse_service_data(advertisement.service_data.get(gatt.SERVICE, b""))
+            if about is not None and about[1] & state and not found.done():
+                found.set_result((device, about))
+
+        async with BleakScanner(heard, backend=self._scanner):
+            return await found  # type: ignore[no-any-return]
+
+    async def visit_once(self, device: Any) -> None:
+        """A visit that may fail on its way."""
+        with contextlib.suppress(BleakError, VisitError):
+            async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
+                await visit(client, self.store)
+
+    async def visit(self, device: Any, commands: list[bytes]) -> Visit:
+        while True:
+            try:
+                async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
+                    return await visit(client, self.store, commands, unix_ms=lambda: 1_700_000_000_123)
+            except (BleakError, VisitError):  # the very first packet may be the one that is lost
+                await asyncio.sleep(1)
+
+    async def day(self) -> tuple[Any, ...]:
+        device, first = await self.seek(gatt.PENDING)
+        commands = [bytes([9]) * 300]
+        one = await self.visit(device, commands)
+        device, second = await self.seek(gatt.ALARM)
+        seen = self._air.loop.time()
+        two = await self.visit(device, commands)
+        return first, one, second, two, self._air.loop.time() - seen
+
+
+def processor_s() -> float:
+    """Seconds of processor time of this process and of the ones that it has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + used.ru_utime + used.ru_stime
+
+
+def test_from_power_on_to_the_first_advertisement_takes_seconds(board_target: Target, air: Air) -> None:
+    """Of real time, where the machine has time; others may be using this one, so it is the processor's that counts."""
+    first = threading.Event()
+    air.watch(lambda name, data, at: first.set())
+    program = b"import asyncio, aioble\nasyncio.run(aioble.advertise(100_000, name='n1', timeout_ms=60_000))"
+    began = processor_s()
+    with open_board(board_target.where, Setup(files={"main.py": program}, air=air, name="n1")):
+        assert first.wait(60)
+    assert processor_s() - began < 12
+
+
+def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(board_target: Target, air: Air) -> None:
+    gateway = Gateway(air)
+    files = node(board_target.board, records=4, alarm_ms=4000)
+    done = air.start(gateway.day())
+    with open_board(board_target.where, Setup(files=files, air=air, name="n1")) as board:
+        first, one, second, two, seconds = done.result(60)
+        lines = says(board, b"done event 200")
+    assert first == (b"\0\0\0\0\0\0n1", gatt.PENDING, 4)
+    assert one == Visit(records=5, size=4 * 120 + 301, commands=1)
+    assert second == (b"\0\0\0\0\0\0n1", gatt.PENDING | gatt.ALARM, 1)
+    assert two == Visit(records=1, size=90)
+    assert gateway.took == [*(("telemetry", n, 120) for n in range(4)), ("answer", 100, 301), ("event", 200, 90)]
+    assert "time 1700000000123" in lines
+    assert [line for line in lines if line.startswith("done")] == [
+        *(f"done telemetry {n}" for n in range(4)),
+        "done answer 100",
+        "done event 200",
+    ]
+    assert seconds < 5  # of virtual time, from the advertisement that shows it until it is handed over
+
+
+def test_a_gateway_on_micropython_visits_a_node(board_target: Target, air: Air) -> None:
+    gateway = firmware(board_target.board, "ble_gateway.py", visits=1, command=300)
+    with (
+        open_board("unix:", Setup(files=node("unix", records=4), air=air, name="n1")) as one,
+        open_board(board_target.where, Setup(files=gateway, air=air, name="gateway")) as other,
+    ):
+        lines = says(other, b"over")
+        says(one, b"done answer 100")
+    assert [line for line in lines if line.startswith(("found", "took", "visited", "refused"))] == [
+        "found b'n1' 1 4",
+        *(f"took telemetry {n} 120" for n in range(4)),
+        "took answer 100 301",
+        "visited 5",
+    ]

@@ -1,0 +1,88 @@
+"""A node with a device key: what it sends is sealed, and an independent ingest opens, stores and accounts for it."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quaver.boards import load_board
+from quaver.build import firmware_files
+from quaver.emulator.board import Board
+from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.ingest.ledger import ledger
+from quaver.ingest.store import Store
+from quaver.keys import KeyStore
+from quaver.pytest_plugin import Target
+from quaver.recordings.sources import Playlist
+
+from .conftest import PATIENCE_S, signal
+
+KEY = "00112233445566778899aabbccddeeff" * 2
+
+
+@pytest.mark.needs_radio
+def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
+    start_board: Callable[..., Board], board_target: Target, mosquitto: Any, tmp_path: Path
+) -> None:
+    config = {
+        **dict(zip(("site", "area", "line", "asset", "node"), ("plant", "hall", "line1", "motor1", "n1"), strict=True)),
+        "interval_s": 1,
+        "wifi": {"ssid": "quaver", "password": "emulated"},
+        "broker": {"host": "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1", "port": 1883},
+        "temperature": None,
+        "energy": None,
+        "vibration": {"samples": 4096},
+        "limits": {"rms": [0.15, 0.25]},
+    }
+    files = firmware_files(board_target.board, config)
+    files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
+    main = files.pop("main.py")
+    source = Playlist([(signal("normal"), 2), (signal("or007_6"), None)])
+    rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(source)),)
+    board = start_board(files=files, rig=rig, broker_port=mosquitto.port)
+    node = bytes.fromhex(board.exec("import machine, binascii; print(binascii.hexlify(machine.unique_id()).decode())"))
+    keys = KeyStore(tmp_path / "keys")
+    keys.create(node, "n1", bytes.fromhex(KEY))
+    store = tmp_path / "plant.sqlite"
+    command = [sys.executable, "-m", "quaver.cli", "ingest", "--broker", f"mqtt://127.0.0.1:{mosquitto.port}"]
+    command += ["--store", str(store), "--keys", str(keys.folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as ingest:
+        try:
+            assert ingest.stderr is not None
+            assert b"storing what comes from" in ingest.stderr.readline()
+            board.put("main.py", main)
+            board.reset()
+            wait(lambda: alarms(store), board)
+        finally:
+            ingest.terminate()
+    assert KEY.encode() not in board.console()
+    (event,) = alarms(store)[:1]
+    assert event["subject"] == "rms" and event["value"] > 0.25
+    with Store(store, write=False) as opened:
+        (account,), strangers = ledger(opened)
+        records = [json.loads(text) for (text,) in opened.query("SELECT body FROM record WHERE class = 'telemetry'")]
+    assert not strangers and not account.unexplained and not account.refused
+    assert account.received >= 4
+    spec = load_board(board_target.board)
+    assert min(record["heap_free"] for record in records) >= spec.heap_budget
+
+
+def alarms(store: Path) -> list[dict[str, Any]]:
+    """The alarm events that ingest has stored so far."""
+    with Store(store, write=False) as opened:
+        found = [json.loads(text) for (text,) in opened.query("SELECT body FROM record WHERE class = 'event'")]
+    return [event for event in found if event.get("code") in (1, "level") and event.get("event_level") in (2, "alarm")]
+
+
+def wait(condition: Callable[[], object], board: Board) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, board.console()[-2000:]
+        assert board.alive() is None
+        time.sleep(0.05)  # a poll, bounded by the deadline; the store has no event to wait for
