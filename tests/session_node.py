@@ -10,7 +10,8 @@ import sys
 from links.improv import Improv
 from node.clock import Uptime
 from node.console import Console
-from node.enrol import CODE, KEY, Enrolment, load_code, load_key
+from node.enrol import Enrolment
+from node.keys import CODE, KEY, load_code, load_key
 from node.seal import Ccm
 from node.session import Session, Tries
 from quaver_wire.session import PLAIN_MAX

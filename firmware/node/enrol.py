@@ -12,41 +12,10 @@ import json
 import os
 
 from node import store
-from quaver_wire.hkdf import hmac
+from node.keys import KEY, key_check, load_key, save_key
 from quaver_wire.session import same
 
-KEY = "/device.key"
 CONFIG = "/config.json"
-CODE = "/session.code"
-
-
-def load_key(path=KEY):
-    """(generation, device key of 32 bytes), or None: the node is blank."""
-    try:
-        with open(path) as file:
-            given = json.load(file)
-        key = bytes.fromhex(given["key"])
-        generation = given["generation"]
-        if len(key) != 32 or type(generation) is not int or not 1 <= generation <= 255:
-            raise ValueError
-        return generation, key
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def load_code(path=CODE):
-    """The proof of possession that flashing wrote, 16 bytes, or None."""
-    try:
-        with open(path, "rb") as file:
-            code = file.read(17)
-        return code if len(code) == 16 else None
-    except OSError:
-        return None
-
-
-def key_check(key):
-    """What tells that two sides have the same device key, and nothing of the key."""
-    return hmac(key, b"quaver key check")[:8].hex()
 
 
 def _missing(path):
@@ -153,7 +122,7 @@ class Enrolment:
         if not _missing(self._root + KEY):
             os.remove(self._root + KEY)
         store.replace(self._root + CONFIG, config)
-        store.replace(self._root + KEY, json.dumps({"generation": generation, "key": key.hex()}).encode())
+        save_key(generation, key, path=self._root + KEY)
         self._staged = None
         self.done = True
 

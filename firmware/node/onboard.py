@@ -14,7 +14,8 @@ import hal
 from links.wifi import Wifi
 from node.clock import Uptime
 from node.console import Console
-from node.enrol import CONFIG, Enrolment, load_code, load_key
+from node.enrol import CONFIG, Enrolment
+from node.keys import load_code, load_key
 from node.seal import Ccm
 from node.session import Session, Tries
 from quaver_wire.cose import node_id

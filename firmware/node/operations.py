@@ -5,8 +5,7 @@ from binascii import crc32
 
 from micropython import const
 
-from node import store
-from node.enrol import KEY, load_key
+from node.keys import KEY, load_key, save_key
 
 _TEXT = const(400)  # characters of a long text in one answer
 _PART = const(480)  # bytes of a waveform in one answer
@@ -142,8 +141,7 @@ class Operations:
             raise ValueError("not enrolled")
         if generation != held[0] + 1:
             raise ValueError("generation: expected {}".format(held[0] + 1))
-        given = {"generation": generation, "key": key.hex(), "before": held[1].hex()}
-        store.replace(self._root + KEY, json.dumps(given).encode())
+        save_key(generation, key, held[1], self._root + KEY)
         self._verbs["restart"](_BEFORE_RESTART_MS)
         return {"generation": generation}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -23,6 +23,9 @@ from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
 from quaver_wire.fields import EVENTS, KINDS, LEVELS, QUALITY, WireError
 from quaver_wire.names import ENERGY, FAULTS, LINE, LINES, MACHINE, STATES, ZONES
+
+if TYPE_CHECKING:
+    from quaver.sealing import Opener
 
 TOPICS = "#"
 _PLACE = ("site", "area", "line", "asset", "node")
@@ -103,14 +106,17 @@ class Notice:
 Item = Record | Problem | Link | Notice
 
 
-def decode(topic: str, payload: bytes, received: float | None = None) -> Record:
+def decode(topic: str, payload: bytes, received: float | None = None, opener: Opener | None = None) -> Record:
     """Decode one message by protocols/README.md; keys that this version doesn't know are passed over.
 
-    Raises MessageError.
+    opener: takes sealed messages, and no others. Raises MessageError.
     """
     parts = topic.split("/")
     if len(parts) != 6 or not all(parts) or parts[5] not in _LEAVES:
         raise MessageError("topic", f"not a node's topic: expected site/area/line/asset/node/{{{','.join(_LEAVES)}}}")
+    stamp = time.time() if received is None else received
+    if opener is not None:
+        return Record(topic, parts[5], _readable(_opened(opener, parts[5], payload)), stamp)
     values = _decoded(parts[5], payload)
     values.pop("kind", None)
     if values.get("node") != parts[4]:
@@ -118,7 +124,19 @@ def decode(topic: str, payload: bytes, received: float | None = None) -> Record:
             "node", f"names node {_shown(values.get('node'))}: expected {_shown(parts[4])} as in its topic"
         )
     del values["node"]
-    return Record(topic, parts[5], _readable(values), time.time() if received is None else received)
+    return Record(topic, parts[5], _readable(values), stamp)
+
+
+def _opened(opener: Opener, leaf: str, payload: bytes) -> dict[str, Any]:
+    from quaver.sealing import SealError
+
+    try:
+        opened = opener.open(leaf, payload)
+    except SealError as error:
+        raise MessageError(error.kind, str(error)) from error
+    values = dict(opened.record)
+    values.pop("kind", None)
+    return {**values, "boot": opened.boot, "seq": opened.seq}
 
 
 def _decoded(leaf: str, payload: bytes) -> dict[str, Any]:
@@ -195,10 +213,14 @@ class Monitor:
 
     Connecting raises BrokerError at once when the broker is down or refuses; later interruptions are Link
     items, and it reconnects by itself. `problems` counts what could not be taken, by kind. ca: who signed the
-    broker's certificate, PEM; None trusts whom this system does.
+    broker's certificate, PEM; None trusts whom this system does. opener: for sealed messages, which are then the
+    only ones that are taken.
     """
 
-    def __init__(self, url: BrokerUrl, topics: str = TOPICS, ca: Path | None = None) -> None:
+    def __init__(
+        self, url: BrokerUrl, topics: str = TOPICS, ca: Path | None = None, opener: Opener | None = None
+    ) -> None:
+        self._opener = opener
         self.url = url
         self.problems: Counter[str] = Counter()
         self._topics = topics
@@ -302,7 +324,7 @@ class Monitor:
             self._problem("topic", "?", "a topic that is not UTF-8")
             return
         try:
-            record = decode(topic, bytes(message.payload))
+            record = decode(topic, bytes(message.payload), opener=self._opener)
         except MessageError as error:
             self._problem(error.kind, topic, str(error))
             return

@@ -11,8 +11,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from quaver.cli import main
+from quaver.emulator.board import open_board
 from quaver.errors import SessionError
-from quaver.provision.identity import CodeError, Codes, label_text, new_code, normal, scanned, shown
+from quaver.provision.identity import (
+    CODE_FILE,
+    CodeError,
+    Codes,
+    give_code,
+    label_text,
+    new_code,
+    normal,
+    scanned,
+    shown,
+)
 from quaver.provision.labels import Label, picture, sheet
 
 ID = bytes.fromhex("e661640843217a2b")
@@ -114,3 +125,16 @@ def test_on_the_command_line(
     said = capfd.readouterr()
     assert "exists" in said.err and "0 nodes" in said.err
     assert not any(part in said.out + said.err for code in codes.values() for part in (code, shown(code)))
+
+
+def test_a_flashed_board_is_given_a_code_once(tmp_path: Path) -> None:
+    codes = Codes(tmp_path / "keys")
+    with open_board("unix:") as board:
+        identity = give_code(board, codes)
+        code = board.get(CODE_FILE).decode()
+        assert normal(code) == codes.get(identity) == code
+        assert give_code(board, Codes(tmp_path / "other")) == identity
+        assert Codes(tmp_path / "other").get(identity) == code
+        board.put(CODE_FILE, b"broken")
+        assert give_code(board, codes) == identity and board.get(CODE_FILE) == code.encode()
+    assert len(identity) == 8

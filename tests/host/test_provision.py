@@ -22,9 +22,11 @@ from quaver.cli import main
 from quaver.errors import InventoryError, SessionError
 from quaver.inventory import Entry, Inventory
 from quaver.keys import KeyStore
+from quaver.monitor import MessageError, decode
 from quaver.provision.flow import Ask, Do, Flow, Saved, config
 from quaver.provision.identity import Codes, label_text, new_code, shown
 from quaver.provision.plan import read_plan, read_profiles
+from quaver.sealing import Opener, Sealer
 from tests.session_rig import CODE, ID, Node
 
 PROFILES = {"hall": {"ssid": "plant", "password": "correct horse"}}
@@ -50,8 +52,11 @@ class Plant:
             return
         given = json.loads((node.root / "config.json").read_text())
         place = "/".join(given[key] for key in ("site", "area", "line", "asset", "node"))
-        for leaf, message in (("status", STATUS), ("telemetry", TELEMETRY)):
-            payload = dumps(message | {2: given["node"]})
+        held = json.loads((node.root / "device.key").read_text())
+        sealer = Sealer(bytes.fromhex(held["key"]), node.identity, held["generation"], "uplink")
+        for seq, (leaf, message) in enumerate((("status", STATUS), ("telemetry", TELEMETRY))):
+            plain = dumps({number: value for number, value in message.items() if number not in (1, 2, 3, 4)})
+            payload = sealer.seal(leaf, 1, seq, plain)
             publish.single(f"{place}/{leaf}", payload, 1, True, "127.0.0.1", given["broker"]["port"])
 
 
@@ -371,3 +376,16 @@ def test_a_plan_is_carried_out(
     entries = Inventory(home / "inventory.sqlite").entries()
     assert [entry.state for entry in entries] == ["in service"] * 3
     assert not any(node.code in out for node in nodes)
+
+
+def test_who_can_not_seal_is_not_heard(tmp_path: Path) -> None:
+    """A plain record, and one under another key, say nothing about a node that is enrolled."""
+    keys = KeyStore(tmp_path / "keys")
+    keys.create(ID, "n-1")
+    topic = "site/area/line/p/n-1/status"
+    plain = dumps({number: value for number, value in STATUS.items() if number not in (1, 2)})
+    sealed = Sealer(keys.device_keys(ID)[1], ID, 1, "uplink").seal("status", 3, 9, plain)
+    assert decode(topic, sealed, opener=Opener(keys)).values["state"] == "online"
+    for false in (dumps(STATUS), Sealer(bytes(32), ID, 1, "uplink").seal("status", 3, 9, plain)):
+        with pytest.raises(MessageError):
+            decode(topic, false, opener=Opener(keys))

@@ -10,7 +10,7 @@ import pytest
 
 from node import config as configuration
 from node.commands import TABLE, Commands, load
-from node.enrol import load_key
+from node.keys import load_key, load_keys, save_key
 from node.operations import Operations
 from node.replay import Window
 from node.trial import Trial
@@ -193,7 +193,9 @@ def test_a_new_key_stands_beside_the_old(node: Node) -> None:
     assert load_key(path) == (1, b"\x11" * 32)
     assert node.send(2, "rotate", {**rotate, "generation": 2})["result"] == {"generation": 2}
     assert load_key(path) == (2, b"2" * 32)
-    assert json.loads(Path(path).read_text())["before"] == "11" * 32
+    assert load_keys(path) == {1: b"\x11" * 32, 2: b"2" * 32}
+    save_key(2, b"2" * 32, path=path)  # a message under the new one was opened
+    assert load_keys(path) == {2: b"2" * 32}
     assert node.did == ["restart in 3000"]
 
 

@@ -10,7 +10,7 @@ import pytest
 import serial
 
 from links.improv import ERROR, RESULT, STATE
-from node.enrol import key_check, load_key
+from node.keys import key_check, load_key
 from quaver.errors import SessionError
 from quaver.provision.serial import SerialTransport
 from quaver.provision.session import Refused, Session, WrongCode, who

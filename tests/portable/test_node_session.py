@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.enrol import Enrolment, key_check, load_key
+from node.enrol import Enrolment
+from node.keys import key_check, load_key
 from node.session import Session, Tries
 from node.x25519 import BASE, ladder
 from quaver.errors import SessionError
-from quaver.provision.session import MustWait, Refused, WrongCode, _Ccm
+from quaver.provision.session import MustWait, Refused, WrongCode
 from quaver.provision.session import Session as Host
+from quaver.sealing import Ccm
 from quaver_wire import session as wire
 
 CODE = "7K2MXQ4TB0WNZ9RH"
@@ -91,7 +93,7 @@ class Node:
         """As after power-on: what is in memory is gone."""
         self.tries = Tries(self.clock, str(self.root / "session.tries"))
         code = self.code.encode() if self.code else None
-        self.session = Session(ID, code, _Ccm, self.tries)
+        self.session = Session(ID, code, Ccm, self.tries)
         self.enrolment = Enrolment(
             {"board": "unix"}, self.check, self.join, self.scan, self.identify, self.tries, root=str(self.root)
         )
@@ -254,7 +256,7 @@ class Middle:
         """bold: where he can't know the host's proof, he sends some proof of his own."""
         self._bold = bold
         self.heard: list[int] = []
-        self._towards_host = Session(ID, code.encode(), _Ccm, Tries(Clock(), str(node.root / "his.tries")))
+        self._towards_host = Session(ID, code.encode(), Ccm, Tries(Clock(), str(node.root / "his.tries")))
         self._answers: deque[bytes] = deque()
 
     def send(self, message: bytes) -> None:

@@ -95,7 +95,8 @@ import asyncio, os
 sys.path.append(argument)
 from cut_flash import every_cut, mounted
 from node import store
-from node.enrol import Enrolment, key_check, load_key
+from node.enrol import Enrolment
+from node.keys import key_check, load_key
 from node.trial import Trial
 
 def read(name):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from quaver.inventory import Inventory
+    from quaver.keys import KeyStore
     from quaver.provision.flow import Answers, Ask, Flow
     from quaver.provision.hands import Hands
 
@@ -74,8 +76,9 @@ def command(
     given = tuple(ports) or tuple(_serial_ports())
 
     def hands(where: Iterable[str], store: Inventory, progress: Callable[[int], None] | None = None) -> Hands:
+        keys = KeyStore(keys_folder)
         return Hands(
-            lambda: where, SerialTransport, KeyStore(keys_folder), codes, store, _Ear, listen, limit, progress, lock
+            lambda: where, SerialTransport, keys, codes, store, partial(_Ear, keys), listen, limit, progress, lock
         )
 
     path = inventory or default_path()
@@ -278,11 +281,12 @@ def _sentence(result: Mapping[str, Any]) -> str:
 class _Ear:
     """A subscription to all that comes from one place."""
 
-    def __init__(self, broker: str, place: str) -> None:
+    def __init__(self, keys: KeyStore, broker: str, place: str) -> None:
         from quaver.broker import parse_broker_url
         from quaver.monitor import Monitor
+        from quaver.sealing import Opener
 
-        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#").start()
+        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", opener=Opener(keys)).start()
         self._heard: dict[str, Mapping[str, Any]] = {}
 
     def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:

@@ -13,7 +13,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from quaver.errors import SessionError
+from quaver.emulator.board import Board
+from quaver.errors import BoardError, SessionError
 from quaver.private import read_private, write_private
 
 CODE_FILE = "session.code"
@@ -109,6 +110,22 @@ class Codes:
             return {_node_id(node): normal(code) for node, code in json.loads(data).items()}
         except (ValueError, AttributeError, CodeError):
             raise SessionError(f"{self.path}: corrupt, and left as it is; bring it back from a backup") from None
+
+
+def give_code(board: Board, codes: Codes) -> bytes:
+    """See that a flashed board has a code, and that `codes` knows it; returns the node's id. Raises QuaverError.
+
+    A code that is on the board already stays true: its label may be printed.
+    """
+    unique = bytes.fromhex(board.exec("import machine\nprint(machine.unique_id().hex())").strip())
+    identity = unique.rjust(8, b"\0")
+    try:
+        code = normal(board.get(CODE_FILE).decode())
+    except (BoardError, UnicodeDecodeError, CodeError):
+        code = codes.get(identity) or new_code()
+    codes.put(identity, code)  # first: a code that only the board knows would be lost
+    board.put(CODE_FILE, code.encode())
+    return identity
 
 
 def _node_id(text: str) -> bytes:

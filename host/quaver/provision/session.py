@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from quaver.errors import SessionError
+from quaver.sealing import Ccm
 from quaver_wire import session as wire
 
 _HELLO_S = 15.0  # an ESP32-C3's or RP2040's two X25519 take one to two seconds
@@ -60,25 +59,6 @@ class Refused(SessionError):
     """A request that the node did not carry out: its own reason."""
 
 
-class _Ccm:
-    """AES-CCM-16-64-128 with the verbs of quaver_wire.cose."""
-
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESCCM(key, tag_length=wire.TAG)
-
-    def encrypt(self, nonce: bytes, more: bytes, plain: bytes, length: int, out: bytearray, at: int) -> int:
-        sealed = self._cipher.encrypt(bytes(nonce), bytes(plain[:length]), more)
-        out[at : at + len(sealed)] = sealed
-        return at + len(sealed)
-
-    def decrypt(self, nonce: bytes, more: bytes, data: bytes, at: int, length: int, out: bytearray) -> bool:
-        try:
-            out[: length - wire.TAG] = self._cipher.decrypt(bytes(nonce), bytes(data[at : at + length]), more)
-        except InvalidTag:
-            return False
-        return True
-
-
 class Session:
     """A handshake with one node, then its requests. Raises SessionError and its kinds.
 
@@ -120,8 +100,8 @@ class Session:
         proof = self._exchange(bytes((wire.PROOF_HOST,)) + keys.host_proof, wire.PROOF_NODE, _ANSWER_S, again=_ANSWER_S)
         if not wire.same(proof[1:], keys.node_proof):
             raise WrongCode("whoever answered does not have the node's code: nothing was sent to it")
-        self._outgoing = wire.Channel(_Ccm(keys.host_key), keys.host_vector)
-        self._incoming = wire.Channel(_Ccm(keys.node_key), keys.node_vector)
+        self._outgoing = wire.Channel(Ccm(keys.host_key), keys.host_vector)
+        self._incoming = wire.Channel(Ccm(keys.node_key), keys.node_vector)
 
     def request(self, do: str, arguments: Mapping[str, Any] | None = None, timeout: float = _ANSWER_S) -> Any:
         """Have the node do something; returns its result. timeout: seconds until it must have answered.

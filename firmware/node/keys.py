@@ -1,0 +1,65 @@
+"""What a node keeps secret, on its flash: the code that it was flashed with, and its device keys."""
+
+import json
+
+from node import store
+from quaver_wire.hkdf import hmac
+
+KEY = "/device.key"
+CODE = "/session.code"
+
+
+def load_keys(path=KEY):
+    """{generation: device key of 32 bytes}: the one in force, and the one before it while a rotation is not settled.
+
+    Empty when the node is blank.
+    """
+    try:
+        with open(path) as file:
+            given = json.load(file)
+        generation = given["generation"]
+        if type(generation) is not int or not 1 <= generation <= 255:
+            raise ValueError
+        found = {generation: bytes.fromhex(given["key"])}
+        if "before" in given:
+            found[generation - 1] = bytes.fromhex(given["before"])
+        if any(len(key) != 32 for key in found.values()):
+            raise ValueError
+        return found
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def load_key(path=KEY):
+    """(generation, device key) in force, or None: the node is blank."""
+    keys = load_keys(path)
+    if not keys:
+        return None
+    generation = max(keys)
+    return generation, keys[generation]
+
+
+def save_key(generation, key, before=None, path=KEY):
+    """Have this key in force from the next start on. before: the one that the host may still use.
+
+    Called again without `before` once a message under the new key was opened. Raises OSError.
+    """
+    given = {"generation": generation, "key": key.hex()}
+    if before is not None:
+        given["before"] = before.hex()
+    store.replace(path, json.dumps(given).encode())
+
+
+def load_code(path=CODE):
+    """The proof of possession that flashing wrote, 16 bytes, or None."""
+    try:
+        with open(path, "rb") as file:
+            code = file.read(17)
+        return code if len(code) == 16 else None
+    except OSError:
+        return None
+
+
+def key_check(key):
+    """What tells that two sides have the same device key, and nothing of the key."""
+    return hmac(key, b"quaver key check")[:8].hex()
