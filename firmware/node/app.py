@@ -162,10 +162,10 @@ def _thresholds(config):
 
 def _uplink(port):
     """The channel that seals this node's records, or None on a board that was never enrolled."""
-    from node import enrol, seal
+    from node import keys, seal
     from quaver_wire.cose import node_id
 
-    held = enrol.load_key()
+    held = keys.load_key()
     if held is None:
         return None
     generation, key = held

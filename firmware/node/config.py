@@ -46,6 +46,7 @@ _FIELDS = (
     ("outbox.length", int, 16, 4, 64),
     ("outbox.flash_kb", int, 256, 32, 1024),
     ("outbox.durable", bool, False, False, True),
+    ("improv", int, 0, 0, 1),  # whether a blank node takes a network by Improv; read by node.onboard
     ("watchdog_s", int, 120, 0, 3600),
 )
 _SECTIONS = ("wifi", "broker", "machine", "vibration", "temperature", "energy", "alarm", "outbox")
