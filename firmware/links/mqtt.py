@@ -13,6 +13,9 @@ _SOCKET_TIMEOUT_S = const(3)
 _POLL_MS = const(5)
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
+_LONGEST = const(560)  # bytes of a command; what is longer is read past
+_SKIPPED_MAX = const(65536)  # beyond that the session is given up, and with it what the broker keeps for it
+_PART = const(256)
 _DELIVERED = const(1)
 # MQTTException numbers of umqtt.simple2 that a person can act on
 _REASONS = {
@@ -24,6 +27,7 @@ _REASONS = {
     24: "wrong broker user or password",
     25: "not authorised at the broker",
     30: "no answer from the broker",
+    44: "not authorised to read commands at the broker",
 }
 
 
@@ -32,6 +36,25 @@ def _reason(error):
     if isinstance(error, MQTTException):
         return _REASONS.get(number) or "mqtt error {}".format(number)
     return "broker unreachable (errno {})".format(number)
+
+
+class _Client(MQTTClient):
+    """Never takes a message into memory that is too long for one: it comes as an empty one."""
+
+    def __init__(self, *settings, **named):
+        super().__init__(*settings, **named)
+        self.flooded = False
+
+    def _read(self, n):
+        if n <= _LONGEST:
+            return super()._read(n)
+        if n > _SKIPPED_MAX:
+            self.flooded = True
+            raise LinkError("the broker sent a message of {} bytes".format(n))
+        while n > 0:
+            super()._read(min(n, _PART))
+            n -= _PART
+        return b""
 
 
 class Mqtt:
@@ -43,7 +66,7 @@ class Mqtt:
     def __init__(self, config, client_id, will_topic, will, tls=None):
         self._tls = tls
         self._keepalive_ms = config["keepalive_s"] * 1000
-        self._client = MQTTClient(
+        self._client = _Client(
             client_id,
             config["host"],
             config["port"],
@@ -58,7 +81,16 @@ class Mqtt:
         self._waiting = None
         self._heard = 0
         self._asked = 0
+        self._topic = None
         self.is_up = False
+
+    def listen(self, topic, take):
+        """Subscribe to `topic` from the next `up` on: take(message) is called with what comes, and must return soon.
+
+        The broker then keeps for this client what comes while it is away.
+        """
+        self._topic = topic
+        self._client.set_callback(lambda topic, message, retained, again: take(message))
 
     def _on_status(self, packet_id, status):
         if packet_id == self._waiting and status == _DELIVERED:
@@ -69,7 +101,9 @@ class Mqtt:
         if self._tls:
             self._tls.offer()
         try:
-            self._client.connect()
+            self._client.connect(self._topic is None or self._client.flooded)
+            self._client.flooded = False
+            self._client.rcv_pids.clear()
         except LinkError:
             self._client.sock_raw.close()  # TLS did not come about, and umqtt does not know of a socket yet
             raise
@@ -83,6 +117,16 @@ class Mqtt:
             pass  # a port that does not know it is slower
         self._heard = self._asked = time.ticks_ms()
         self.is_up = True
+
+    async def subscribe(self, limit_ms):
+        """Return once the broker has taken the subscription, if there is one; else raise LinkError."""
+        if self._topic is None:
+            return
+        try:
+            self._waiting = self._client.subscribe(self._topic, 1)
+        except (OSError, MQTTException) as error:
+            raise LinkError(_reason(error))
+        await self._acknowledged(limit_ms)
 
     def down(self):
         self.is_up = False
@@ -111,6 +155,9 @@ class Mqtt:
             self._waiting = self._client.publish(topic, payload, retain=retain, qos=1)
         except (OSError, MQTTException) as error:
             raise LinkError(_reason(error))
+        await self._acknowledged(limit_ms)
+
+    async def _acknowledged(self, limit_ms):
         began = time.ticks_ms()
         while self._waiting is not None:
             self._receive()

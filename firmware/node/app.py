@@ -18,10 +18,13 @@ from node import measure, store
 from node.capture import Capture
 from node.clock import Uptime
 from node.condition import Condition
+from node.log import Log
+from node.mailbox import Mailbox
 from node.outbox import Outbox
 from node.publish import Publish
 from node.record import Recorder
 from node.supervisor import Supervisor
+from node.trial import Trial
 from node.vibration import Vibration
 
 VERSION = "0.1.0"
@@ -36,6 +39,7 @@ SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "dsp.bear
     "node.app",
 )
 
+_TRIAL_S = 300  # in which a new configuration brings the node online, or is rejected
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
 
@@ -194,7 +198,11 @@ def build():
 
     Nothing that lives on may hold a function of the modules in SCAFFOLD: main.py drops them, for 8 kB of heap.
     """
-    config, problems = configuration.load()
+    global SCAFFOLD
+    log = Log()
+    log.keep()
+    trial = Trial()
+    config, problems = configuration.load(trial.begin())
     port = hal.port(board)
     print("node: quaver {} on {}, {}, chip {}".format(VERSION, board.NAME, config["node"], port.unique_id()))
     quiet = asyncio.Lock()
@@ -213,6 +221,11 @@ def build():
         print("node: config:", problem)
         recorder.event("config_invalid", text=problem)
 
+    if trial.rejected:
+        print("node: config: did not bring the node online, so it is as before")
+        recorder.event("config_rejected", text="it did not bring the node online")
+        trial.told()
+
     watchdog_s = config["watchdog_s"]
     watchdog = port.watchdog() if watchdog_s else None
     supervisor = Supervisor(recorder.death, watchdog)
@@ -227,11 +240,21 @@ def build():
     if recorder.mute:
         print("node: flash can't be written, so no boot is counted and nothing can be sealed: nothing is sent")
         return supervisor, watchdog
+    mailbox = None
+    if recorder.seals:
+        parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
+        parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
+        mailbox = Mailbox(parts)
+        supervisor.add("commands", mailbox.run, max(limit_s, 90))
     mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), _tls(broker))
     wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
     timekeeper = _timekeeper(port, config, uptime)
-    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper)
+    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper, mailbox)
     supervisor.add("publish", publishing.run, limit_s)
+    if trial.running:
+        supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
+    else:
+        SCAFFOLD += ("node.trial",)
     gc.collect()
     free = gc.mem_free()
     if free < _LOW_MEMORY:

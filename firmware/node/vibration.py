@@ -70,6 +70,25 @@ class Vibration:
         self._judge(values, lines, not marks)
         return marks
 
+    def kept(self):
+        """(the first samples of the last measurement as bytes: int16, little-endian; their rate in Hz; g a count).
+
+        Raises ValueError before the first measurement.
+        """
+        if not self._capture.rate_hz:
+            raise ValueError("nothing measured yet")
+        return bytes(self._measurement.samples), self._capture.rate_hz, self._capture.sensor.UG_PER_LSB * 1e-6
+
+    def relearn(self):
+        """Forget what is healthy for this machine and learn it anew; also on flash, for a restart."""
+        self._diagnosis.relearn()
+        self._condition.forget()
+        self._keep()
+        for feature, level in self._told.items():
+            if level and feature not in self._diagnosis.thresholds:
+                self._recorder.event("level", feature, level=0)
+        self._told = {}
+
     def _features(self, values, lines):
         m = self._measurement
         for name in ("rms_g", "peak_g", "crest", "kurtosis", "skew", "velocity_mm_s", "envelope_g"):

@@ -1,0 +1,22 @@
+"""What of the hardware is used after the building, when the rest of this room has been given back."""
+
+import time
+
+import machine
+from micropython import const
+
+_FROM_1970_TO_2000 = const(946684800)
+
+
+def set_date(time_ms):
+    """Set the chip's clock to `time_ms`, milliseconds since 1970."""
+    seconds = time_ms // 1000
+    if time.gmtime(0)[0] == 2000:  # the ESP32 counts from there
+        seconds -= _FROM_1970_TO_2000
+    year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
+    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+
+
+def reset():
+    """Start the chip anew; does not return."""
+    machine.reset()
