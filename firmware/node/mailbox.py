@@ -1,4 +1,4 @@
-"""What a node is sent, until there is time for it: a short queue, the task that empties it, the tally of what is refused.
+"""What a node is sent, until there is time for it: a short queue, the task that empties it, and what was refused.
 
 A message is taken from any link at once and worked on later. All that it takes to open and obey one (node.service) is
 read from flash when the first one comes, and given back when none has come for a while: it would fill 15 kB of heap.

@@ -21,8 +21,8 @@ class Publish:
     def __init__(self, wifi, mqtt, outbox, root, recorder, quiet, progress, timekeeper=None, mailbox=None):
         """quiet: the lock that keeps the radio's joining and a capture apart.
 
-        progress(name): tells the supervisor that the task of that name lives. timekeeper: of node.timekeeper. mailbox: of
-        node.mailbox, where what comes for this node goes.
+        progress(name): tells the supervisor that the task of that name lives. timekeeper: of node.timekeeper.
+        mailbox: of node.mailbox, where what comes for this node goes.
         """
         self._wifi = wifi
         self._mqtt = mqtt

@@ -22,6 +22,8 @@ from quaver_wire.fields import WireError
 
 _BLINKS = 20
 _BLINK_MS = 125
+_ANSWER_MS = 300  # by then the answer is in the outbox
+_STEP_MS = 100
 _FORCE = "/config.json"
 
 
@@ -116,7 +118,11 @@ class Service:
 
     def _after(self, delay_ms, work):
         async def later():
-            await asyncio.sleep_ms(delay_ms)
+            await asyncio.sleep_ms(_ANSWER_MS)
+            for _ in range(_ANSWER_MS, delay_ms, _STEP_MS):
+                if not len(self._parts["outbox"]):
+                    break  # the answer has left
+                await asyncio.sleep_ms(_STEP_MS)
             work()
 
         asyncio.create_task(later())

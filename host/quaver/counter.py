@@ -51,9 +51,9 @@ class Counter:
         try:
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise KeyStoreError(f"{self._lock}: can't be made ({error.strerror}); name another store with --keys") from (
-                error
-            )
+            raise KeyStoreError(
+                f"{self._lock}: can't be made ({error.strerror}); name another store with --keys"
+            ) from (error)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -71,3 +71,15 @@ class RadioError(QuaverError):
     """The emulated air, or a station in it, can't do what is asked of it."""
 
     exit_code = 16
+
+
+class OperationError(QuaverError):
+    """A command that a node refused or could not carry out, or that it can't be sent."""
+
+    exit_code = 17
+
+
+class UnansweredError(OperationError):
+    """A command that was sent and not answered in time: it waits at the broker, or was not obeyed."""
+
+    exit_code = 18

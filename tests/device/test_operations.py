@@ -1,0 +1,112 @@
+"""Field operations on a node in service: what a technician asks of it from afar, over a broker that is not ours."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paho.mqtt.publish as publish
+import pytest
+
+from quaver.build import firmware_files
+from quaver.cli import main
+from quaver.counter import Counter
+from quaver.emulator.board import Board
+from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.keys import KeyStore
+from quaver.monitor import Monitor, Record
+from quaver.pytest_plugin import Target
+from quaver.sealing import Opener, Sealer
+
+from .conftest import PATIENCE_S, signal
+from .test_time import Server, good
+
+pytestmark = pytest.mark.needs_radio
+
+KEY = "00112233445566778899aabbccddeeff" * 2
+ROOT = "plant/hall/line1/motor1/n1"
+
+
+class Plant:
+    """One node, its broker, its keys, and somebody who commands it."""
+
+    def __init__(self, board: Board, mosquitto: Any, keys: KeyStore, capfd: pytest.CaptureFixture[str]) -> None:
+        self.board = board
+        self.mosquitto = mosquitto
+        self.keys = keys
+        self._capfd = capfd
+        self.url = f"mqtt://127.0.0.1:{mosquitto.port}"
+
+    def node(self, *arguments: str, code: int = 0, timeout: float = 60) -> str:
+        """The output of `quaver node n1 …`, which must end with `code`; of a failure its one line."""
+        options = [f"--broker={self.url}", f"--keys={self.keys.folder}", f"--timeout={timeout}"]
+        self._capfd.readouterr()
+        ended = main(["node", "n1", *arguments, *options])
+        out, err = self._capfd.readouterr()
+        assert ended == code, (ended, out, err, self.board.console()[-1500:])
+        return out if code == 0 else err
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.node(*arguments, "--json"))
+
+    def says(self, words: bytes, times: int = 1) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while self.board.console().count(words) < times:
+            assert time.monotonic() < deadline, self.board.console()[-2000:]
+            assert self.board.alive() is None
+            time.sleep(0.02)  # a poll, bounded by the deadline; the console has no event to wait for
+
+
+@pytest.fixture
+def time_server() -> Iterator[Server]:
+    server = Server()
+    server.answer = lambda request: good(request, time_ms=int(time.time() * 1000))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def plant(
+    start_board: Callable[..., Board],
+    board_target: Target,
+    mosquitto: Any,
+    time_server: Server,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Plant:
+    monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
+    host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
+    config = {
+        **dict(zip(("site", "area", "line", "asset", "node"), ROOT.split("/"), strict=True)),
+        "interval_s": 600,
+        "time_server": host,
+        "wifi": {"ssid": "quaver", "password": "emulated"},
+        "broker": {"host": host, "port": 1883},
+        "temperature": None,
+        "energy": None,
+        "vibration": {"samples": 1024},
+    }
+    files = firmware_files(board_target.board, config)
+    files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
+    # A test's time server can't have the port of all time servers.
+    here = f"async def ask(host, limit_ms, ask=ntp.ask):\n    return await ask(host, limit_ms, {time_server.port})\n"
+    main_py = b"from links import ntp\n" + here.encode() + b"ntp.ask = ask\n" + files.pop("main.py")
+    rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),)
+    board = start_board(files=files, rig=rig, broker_port=mosquitto.port, real_time=board_target.where == "unix:")
+    own = bytes.fromhex(board.exec("import machine, binascii; print(binascii.hexlify(machine.unique_id()).decode())"))
+    keys = KeyStore(tmp_path / "keys")
+    keys.create(own.rjust(8, b"\0"), "n1", bytes.fromhex(KEY))
+    board.put("main.py", main_py)
+    board.reset()
+    plant = Plant(board, mosquitto, keys, capfd)
+    plant.says(b"node: online")
+    return plant
+
+
+def test_identify(plant: Plant) -> None:
+    assert plant.node("identify") == "n1: blinks\n"
+    assert b"node: identify" in plant.board.console()
