@@ -10,15 +10,19 @@ import numpy as np
 import paho.mqtt.publish as publish
 import pytest
 
+from quaver.broker import parse_broker_url
 from quaver.build import firmware_files
 from quaver.cli import main
 from quaver.counter import Counter
 from quaver.emulator.board import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.errors import OperationError
 from quaver.keys import KeyStore
 from quaver.monitor import Monitor, Record
+from quaver.operations import Operator
 from quaver.pytest_plugin import Target
+from quaver.recordings import load
 from quaver.sealing import Opener, Sealer
 
 from .conftest import PATIENCE_S, signal
@@ -110,3 +114,46 @@ def plant(
 def test_identify(plant: Plant) -> None:
     assert plant.node("identify") == "n1: blinks\n"
     assert b"node: identify" in plant.board.console()
+
+
+def same(record: Record, measured: dict[str, Any]) -> bool:
+    return bool(measured["rms_g"] == pytest.approx(record.values["rms_g"], abs=1e-4))
+
+
+def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    # measure: one record more, and its figures
+    with Monitor(parse_broker_url(plant.url), f"{ROOT}/telemetry", opener=Opener(plant.keys)) as monitor:
+        measured = plant.json("measure")
+        while not (isinstance(item := monitor.get(PATIENCE_S), Record) and same(item, measured)):
+            assert item is not None
+    assert measured["level"] == "ok"
+
+    # waveform: what the sensor had, whole; a fetch that broke off goes on where it stopped
+    found = plant.json("waveform", "--output=w.npz")
+    data = np.load("w.npz")
+    assert found["samples"] == len(data["x"]) == 1024
+    assert (data["x"] * float(data["g_per_lsb"])).std() == pytest.approx(measured["rms_g"], rel=0.02)
+    assert float(data["fs"]) == pytest.approx(26667, rel=0.05)
+    assert Path("w.png").read_bytes().startswith(b"\x89PNG")
+    sent = 0
+    whole = Operator.send
+
+    def breaks(node: Operator, verb: str, *arguments: Any) -> int:
+        nonlocal sent
+        sent += verb == "waveform_part"
+        if sent == 4:
+            raise OperationError("the link broke")
+        return whole(node, verb, *arguments)
+
+    monkeypatch.setattr(Operator, "send", breaks)
+    assert "the link broke" in plant.node("waveform", "--output=v.wav", code=17)
+    assert Path("v.wav.part").exists() and not Path("v.wav").exists()
+    plant.node("waveform", "--output=v.wav")
+    assert 4 < sent < 10 and not Path("v.wav.part").exists()
+    assert load("v.wav").acceleration[:, 0] == pytest.approx(data["x"] * data["g_per_lsb"], abs=1e-6)
+
+    # log, relearn, and the configuration as it is
+    assert any(line.endswith("node: online") for line in plant.json("log")["lines"])
+    plant.node("relearn")
+    assert json.loads(plant.board.get("condition.json"))["baseline"] == {"rows": []}
