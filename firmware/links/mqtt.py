@@ -146,6 +146,8 @@ class Mqtt:
             if time.ticks_diff(now, max(self._heard, self._asked)) > self._keepalive_ms // 2:
                 client.ping()
                 self._asked = now
+        except LinkError:
+            raise
         except (OSError, MQTTException) as error:
             raise LinkError(_reason(error))
 

@@ -45,7 +45,8 @@ class Publish:
             await self._tend()  # a certificate has dates
             async with self._quiet:  # with TLS it takes the processor for 1.7 s
                 self._mqtt.up()
-            await self._mqtt.subscribe(_ACK_LIMIT_MS)
+            if self._mailbox:
+                await self._mqtt.subscribe(_ACK_LIMIT_MS)
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
             self._progress("publish")
             print("node: online")

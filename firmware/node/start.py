@@ -16,7 +16,7 @@ def drop(modules):
         if module:
             package, _, inner = name.rpartition(".")
             if package:
-                setattr(sys.modules[package], inner, None)
+                delattr(sys.modules[package], inner)  # None would be what `from package import inner` finds
             module.__dict__.clear()
     gc.collect()
 

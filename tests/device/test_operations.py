@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import paho.mqtt.client as paho
 import paho.mqtt.publish as publish
 import pytest
 
@@ -157,3 +158,77 @@ def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: p
     assert any(line.endswith("node: online") for line in plant.json("log")["lines"])
     plant.node("relearn")
     assert json.loads(plant.board.get("condition.json"))["baseline"] == {"rows": []}
+
+
+def test_a_changed_configuration_is_kept_and_taken_back(plant: Plant) -> None:
+    assert plant.node("config", "validate", "interval_s=30") == "n1: would take that\n"
+    words = plant.node("config", "validate", "interval_s=often", code=17)
+    assert words == "quaver: node n1 does not config_validate: interval_s: expected float from 0.0 to 86400.0\n"
+    plant.node("config", "set", "interval_s=300", "broker.keepalive_s=30")
+    found = plant.json("config", "get")
+    assert (found["interval_s"], found["broker"]["keepalive_s"], found["wifi"]["password"]) == (300, 30, "*")
+    plant.node("config", "rollback")
+    assert plant.node("config", "get", "interval_s") == "600\n"
+    assert plant.json("reboot")["boot"] == 4
+
+
+def test_a_configuration_that_does_not_work_costs_a_trial_and_not_the_node(plant: Plant) -> None:
+    words = plant.node("config", "set", "broker.port=9", timeout=4, code=18)
+    assert words.startswith("quaver: node n1: tries the new configuration and is not back yet;")
+    plant.says(b"broker unreachable")
+    plant.board.reset()  # whatever ends a trial early ends it
+    with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
+        while not (isinstance(item := monitor.get(PATIENCE_S), Record) and item.values["code"] == "config_rejected"):
+            assert item is not None
+    assert plant.node("config", "get", "broker.port") == "1883\n"
+
+
+def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> None:
+    overheard = []
+    ear = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    ear.on_connect = lambda client, *_: client.subscribe(f"{ROOT}/command", qos=1)
+    ear.on_message = lambda _client, _data, message: overheard.append(bytes(message.payload))
+    ear.connect("127.0.0.1", plant.mosquitto.port)
+    ear.loop_start()
+    try:
+        plant.node("relearn")
+    finally:
+        ear.disconnect()
+        ear.loop_stop()
+    (command,) = overheard
+    hostile = [command, command[:-1] + b"?", b"\x83 nonsense", bytes(600), bytes(60_000)]
+    with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
+        for message in hostile:
+            publish.single(f"{ROOT}/command", message, qos=1, port=plant.mosquitto.port)
+        while not (isinstance(item := monitor.get(PATIENCE_S), Record) and item.values["code"] == "message_refused"):
+            assert item is not None
+        assert (item.values["subject"], item.values["count"]) == ("replay", 1)
+        plant.node("identify")  # and obeys as before
+        assert monitor.get(0.0) is None  # the other four are counted; to tell of each would wear its flash out
+    publish.single(f"{ROOT}/command", bytes(70_000), qos=1, port=plant.mosquitto.port)
+    plant.says(b"node: online", 2)
+    plant.node("identify")
+
+
+def test_a_command_waits_for_a_node_that_is_away_until_it_expires(plant: Plant) -> None:
+    plant.node("measure")
+    plant.board.reset(run=False)
+    plant.node("log", "--expires=600", timeout=1, code=18)
+    late = plant.node("relearn", "--expires=1.5", timeout=1, code=18)
+    assert "obeyed until" in late
+    words = plant.node("relearn", timeout=0.5, code=18)
+    assert words.endswith("it has expired\n")
+    plant.keys.refresh()
+    with Operator(parse_broker_url(plant.url), plant.keys, "n1", timeout_s=30, expires_s=600) as node:
+        identity = node.send("config_validate", {"changes": {"interval_s": 7}})
+        plant.board.reset()
+        assert node.answer("config_validate", identity) == {}
+    assert json.loads(plant.board.get("condition.json"))["baseline"]["rows"]  # nothing was learned anew
+
+
+def test_a_new_key_is_used_and_the_old_one_forgotten(plant: Plant) -> None:
+    assert plant.json("rotate")["generation"] == 2
+    plant.keys.refresh()
+    held = json.loads(plant.board.get("device.key"))
+    assert held["generation"] == 2 and "before" not in held
+    assert bytes.fromhex(held["key"]) == plant.keys.device_keys(plant.keys.nodes()[0].node_id)[2]
