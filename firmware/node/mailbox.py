@@ -1,7 +1,7 @@
 """What a node is sent, until there is time for it: a short queue, the task that empties it, and what was refused.
 
 A message is taken from any link at once and worked on later. All that it takes to open and obey one (node.service) is
-read from flash when the first one comes, and given back when none has come for a while: it would fill 15 kB of heap.
+read from flash when the first one comes, and given back when none has come for a while: it fills 22 kB of heap.
 """
 
 import asyncio
@@ -16,18 +16,11 @@ LONGEST = const(560)  # bytes of a sealed command
 _WAITING = const(8)
 _TICK_S = const(5)
 _BUSY_MS = const(5000)
-_IDLE_MS = const(300_000)
+_IDLE_MS = const(120_000)
 _TOLD_EVERY_MS = const(600_000)  # an event is a write to flash, and anybody at the broker can send nonsense
 _SERVICE = ("node.service", "node.commands", "node.operations", "node.downlink", "node.replay", "node.erase") + (
-    "node.config",
     "quaver_wire.decoder",
     "quaver_wire.items",
-    "quaver_wire.hkdf",
-    "hal.common",
-    "hal.rp2",
-    "hal.esp32",
-    "hal.unix",
-    "board",
 )
 
 
@@ -41,6 +34,7 @@ class Mailbox:
         self._came = asyncio.Event()
         self._heard = None
         self._service = None
+        self._obeying = False
         self._state = None
         self._refused = {}
         self._told = None
@@ -70,6 +64,10 @@ class Mailbox:
             except OSError as error:  # not kept, so this trial ends like one that failed
                 print("node: config:", error)
 
+    def offline(self):
+        """The link is gone; to come back it may need the heap (TLS does)."""
+        self._tidy(0)
+
     def refuse(self, why):
         """Count a message that is not taken."""
         self._refused[why] = self._refused.get(why, 0) + 1
@@ -96,7 +94,7 @@ class Mailbox:
                 await asyncio.wait_for(self._came.wait(), _TICK_S)
             except asyncio.TimeoutError:
                 self._tell()
-                self._tidy()
+                self._tidy(_IDLE_MS)
 
     async def _obey(self, message):
         if self._service is None:
@@ -104,14 +102,18 @@ class Mailbox:
             from node.service import Service
 
             self._service = Service(self._parts, self._state)
-        why = await self._service.obey(message)
+        self._obeying = True
+        try:
+            why = await self._service.obey(message)
+        finally:
+            self._obeying = False
         if why:
             self.refuse(why)
         self._heard = time.ticks_ms()
 
-    def _tidy(self):
-        """Give back the heap of what opens and obeys; what was taken stays known."""
-        if self._service and time.ticks_diff(time.ticks_ms(), self._heard) >= _IDLE_MS:
+    def _tidy(self, idle_ms):
+        """Give back the heap of what opens and obeys when it was idle for so long; what was taken stays known."""
+        if self._service and not self._obeying and time.ticks_diff(time.ticks_ms(), self._heard) >= idle_ms:
             self._state = self._service.state()
             self._service = None
             drop(_SERVICE)

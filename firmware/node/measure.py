@@ -12,6 +12,7 @@ from micropython import const
 from quaver_wire.fields import LEVELS, QUALITY
 
 _SLICE_MS = const(5000)
+_HELD_MS = const(500)
 # what somebody is told who asks for a measurement; all of it is in the record
 _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_mm_s", "envelope_g", "temperature_c") + (
     "shaft_hz",
@@ -135,6 +136,11 @@ class Measure:
         self._asked = asyncio.Event()
         self._done = asyncio.Event()
         self._values = None
+        self._held = time.ticks_ms()
+
+    def hold(self, ms):
+        """Begin no measurement for so long: somebody reads what the last one left."""
+        self._held = time.ticks_add(time.ticks_ms(), ms)
 
     def part(self, name):
         """What measures behind the sensor of that name, or None."""
@@ -145,6 +151,7 @@ class Measure:
 
     async def now(self):
         """Have the task measure at once; returns the main fields of its record."""
+        self.hold(0)
         self._done.clear()
         self._asked.set()
         await self._done.wait()
@@ -171,6 +178,9 @@ class Measure:
 
     async def run(self):
         while True:
+            while time.ticks_diff(self._held, time.ticks_ms()) > 0:
+                await asyncio.sleep_ms(_HELD_MS)
+                self._progress("measure")
             due = time.ticks_add(time.ticks_ms(), self._interval_ms)
             await self.once()
             self._progress("measure")

@@ -58,6 +58,8 @@ class Publish:
                 self._progress("publish")
         finally:
             self._outbox.link(False)
+            if self._mailbox:
+                self._mailbox.offline()
             self._mqtt.down()
 
     async def _send(self):

@@ -7,16 +7,14 @@ import asyncio
 import gc
 import os
 
-import board
-
 import hal
-from node import config as configuration
 from node import seal
 from node.commands import Commands, load
 from node.downlink import Downlink, Refused
 from node.keys import load_keys, save_key
 from node.operations import Operations
 from node.replay import Window
+from node.start import drop
 from quaver_wire.cose import node_id
 from quaver_wire.fields import WireError
 
@@ -24,7 +22,9 @@ _BLINKS = 20
 _BLINK_MS = 125
 _ANSWER_MS = 300  # by then the answer is in the outbox
 _STEP_MS = 100
+_HOLD_MS = 15_000
 _FORCE = "/config.json"
+_HARDWARE = ("hal.common", "hal.rp2", "hal.esp32", "hal.unix", "board")
 
 
 class Service:
@@ -32,7 +32,6 @@ class Service:
 
     def __init__(self, parts, state=None):
         self._parts = parts
-        self._port = hal.port(board)
         self._keys = load_keys()
         self._whole = True
         window, ids = None, []
@@ -42,27 +41,24 @@ class Service:
             self._whole = False
             print("node: commands:", error)
         self._window = Window(window)
-        own = node_id(bytes.fromhex(self._port.unique_id()))
+        own = node_id(bytes.fromhex(_with_port(lambda port, board: port.unique_id())))
         channels = {
             generation: seal.channel(key, own, generation, "downlink") for generation, key in self._keys.items()
         }
+        drop(("quaver_wire.hkdf",))
         self._downlink = Downlink(own, channels, self._window)
         verbs = {
             "identify": self._identify,
             "measure": parts["measuring"].now,
             "waveform": self._waveform,
+            "hold": lambda: parts["measuring"].hold(_HOLD_MS),
             "relearn": self._relearn,
             "log": lambda: parts["log"].lines,
             "announce": self._announce,
             "restart": lambda delay_ms: self._after(delay_ms, self._restart),
             "erase": lambda delay_ms: self._after(delay_ms, self._erase),
         }
-        trial = parts["trial"]
-        if trial is None:
-            from node.trial import Trial
-
-            trial = Trial()
-        operations = Operations(_FORCE, _problems, trial, verbs, parts["name"])
+        operations = Operations(_FORCE, _problems, self, verbs, parts["name"])
         self._commands = Commands(operations.handlers(), parts["uptime"].time_ms, self._window, ids)
         self._blinking = None
 
@@ -93,13 +89,28 @@ class Service:
     def _identify(self):
         """Blink for five seconds; again while it does changes nothing."""
         print("node: identify")
-        if board.LED is not None and (self._blinking is None or self._blinking.done()):
-            self._blinking = asyncio.create_task(self._blink(self._port.output(board.LED, 0)))
+        if self._blinking is None or self._blinking.done():
+            led = _with_port(lambda port, board: board.LED is not None and port.output(board.LED, 0))
+            if led:
+                self._blinking = asyncio.create_task(self._blink(led))
 
     async def _blink(self, led):
         for count in range(2 * _BLINKS):
             led.value(1 - count % 2)
             await asyncio.sleep_ms(_BLINK_MS)
+
+    def _trial(self):
+        from node.trial import Trial
+
+        return self._parts["trial"] or Trial()
+
+    def propose(self, data):
+        """Of node.trial, which is read from flash for it alone."""
+        self._trial().propose(data)
+
+    def back(self):
+        """Of node.trial, as above."""
+        self._trial().back()
 
     def _vibration(self):
         part = self._parts["measuring"].part("vibration")
@@ -145,5 +156,20 @@ class Service:
         hal.lasting.reset()
 
 
+def _with_port(work):
+    """work(port, board); the hardware's room is given back at once."""
+    import board
+
+    try:
+        return work(hal.port(board), board)
+    finally:
+        drop(_HARDWARE)
+
+
 def _problems(config):
-    return configuration.parse(config)[1]
+    from node.config import parse
+
+    try:
+        return parse(config)[1]
+    finally:
+        drop(("node.config",))

@@ -1,6 +1,6 @@
 """A waveform from a node, part by part: what has come is kept beside the file until it is whole.
 
-The node holds a waveform of its last measurement until the next is asked for, or some minutes pass without a command.
+The node puts off its next measurement while parts are asked for, and for 15 s after; then the samples are others.
 """
 
 from __future__ import annotations

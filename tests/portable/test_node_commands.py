@@ -34,6 +34,7 @@ class Node:
             "identify": lambda: self.did.append("identify"),
             "measure": self.measure,
             "waveform": self.waveform,
+            "hold": lambda: None,
             "relearn": lambda: self.did.append("relearn"),
             "log": lambda: [f"line {n} of the log, forty characters long" for n in range(20)],
             "announce": lambda generation: self.did.append(f"announce {generation}"),
