@@ -257,7 +257,6 @@ def test_a_new_key_is_used_and_the_old_one_forgotten(quick_plant: Plant) -> None
     assert bytes.fromhex(held["key"]) == plant.keys.device_keys(plant.keys.nodes()[0].node_id)[2]
 
 
-
 def test_a_retired_node_holds_nothing(quick_plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant = quick_plant
     own = plant.keys.nodes()[0].node_id
