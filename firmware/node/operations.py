@@ -108,7 +108,7 @@ class Operations:
         return await self._verbs["measure"]()
 
     async def waveform(self):
-        """What was measured last, which then stays for a while; its parts are asked for one by one, in any order, also twice."""
+        """What was measured last, which then stays for a while; its parts are asked for in any order, also twice."""
         data, rate_hz, scale_g = await self._verbs["waveform"]()
         self._wave = data
         self._verbs["hold"]()

@@ -75,7 +75,8 @@ class Vibration:
     def kept(self):
         """(the first samples of the last measurement: int16, little-endian; their rate in Hz; g a count).
 
-        The samples are a view: the next measurement overwrites them, and the heap has no room for a copy. Raises ValueError before the first measurement.
+        The samples are a view: the next measurement overwrites them, and the heap has no room for a copy.
+        Raises ValueError before the first measurement.
         """
         if not self._capture.rate_hz:
             raise ValueError("nothing measured yet")
