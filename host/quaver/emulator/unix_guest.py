@@ -50,6 +50,8 @@ _REQUEST = struct.Struct("=8q")
 _REPLY = struct.Struct("=6q")
 _INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT = 1, 2, 4, 8  # a reply's flags
 
+_NO_AP_FOUND, _WRONG_PASSWORD = -2, -3  # network.STAT_*
+_WIFI_JOIN, _WIFI_NAME = 1, 2  # what a WIFI request is about
 _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 
 _SHIM = Path(__file__).with_name("unix_shim")
@@ -78,9 +80,21 @@ _LONE_NEWLINE = re.compile(rb"(?<!\r)\n")
 
 @dataclass
 class Wifi:
-    """What `network` finds in the air; present is whether the access point is there."""
+    """What `network` finds in the air: one access point, when it is present.
+
+    ssid, password: its own, what else is asked for is not there or is refused; without them it is named "quaver" and
+    takes any network's name and any password.
+    """
 
     present: bool = True
+    ssid: str | None = None
+    password: str | None = None
+
+    def verdict(self, ssid: str, password: str) -> int:
+        """What comes of joining: 0, or network.STAT_NO_AP_FOUND or STAT_WRONG_PASSWORD."""
+        if not self.present or self.ssid not in (None, ssid):
+            return _NO_AP_FOUND
+        return 0 if self.password in (None, password) else _WRONG_PASSWORD
 
 
 class Guest:
@@ -536,7 +550,13 @@ class Guest:
         elif op == _LEVEL:
             self._answer(wires.level(a, now))
         elif op == _WIFI:
-            self._answer()  # its flags tell
+            if a == _WIFI_JOIN:
+                ssid, _, password = data.decode(errors="replace").partition("\0")
+                self._answer(self.wifi.verdict(ssid, password))
+            elif a == _WIFI_NAME:
+                self._answer(self.wifi.password != "", (self.wifi.ssid or "quaver").encode())
+            else:
+                self._answer()  # its flags tell
         elif op == _RADIO:
             if self._radio is None:
                 self._answer(error=errno.ENODEV)
