@@ -478,7 +478,7 @@ class Guest:
         then, self._then = self._then, None
         self._waits = False
         then()
-        return 0.0 if self._then else math.inf
+        return 0.0 if self._then or self._restart else math.inf
 
     def _bite(self) -> None:
         self._restart = ("all", _WDT)

@@ -35,6 +35,8 @@ class Ear(Protocol):
 class Hands:
     """ports: where nodes may be; connect: opens one. listen: makes an Ear of a broker and a place.
 
+    seen: where -> (id, whether it is enrolled), of nodes that say so unasked.
+
     lock: shared by those who work at once with the same files.
 
     broker: the nodes' broker as this machine reaches it, where that is another address than theirs.
@@ -54,6 +56,7 @@ class Hands:
         online_s: float = 90.0,
         progress: Callable[[int], None] | None = None,
         lock: threading.Lock | None = None,
+        seen: Callable[[], Mapping[str, tuple[bytes, bool]]] = dict,
     ) -> None:
         self._ports = ports
         self._connect = connect
@@ -65,6 +68,7 @@ class Hands:
         self._online_s = online_s
         self._progress = progress
         self._lock = lock or threading.Lock()
+        self._seen = seen
         self._transport: ClosableTransport | None = None
         self._session: Session | None = None
         self._ear: Ear | None = None
@@ -119,7 +123,10 @@ class Hands:
             finally:
                 transport.close()
             if answer and answers.get("id") in (None, answer[0].hex()):
-                found[where] = f"{answer[0].hex()} at {where}{' (enrolled)' if answer[1] else ''}"
+                found[where] = _line(where, answer[0], answer[1])
+        for where, (identity, enrolled) in self._seen().items():
+            if answers.get("id") in (None, identity.hex()):
+                found[where] = _line(where, identity, enrolled)
         if not found:
             wanted = f"node {answers['id']}" if "id" in answers else "no node"
             why = f" ({reasons[0]})" if reasons else ""
@@ -242,6 +249,10 @@ class Hands:
         with self._lock:
             entry = self._inventory.update(bytes.fromhex(answers["id"]), state="in service", seen=int(time.time()))
         return entry.place
+
+
+def _line(where: str, identity: bytes, enrolled: bool) -> str:
+    return f"{identity.hex()} at {where}{' (enrolled)' if enrolled else ''}"
 
 
 def _shown(broker: str) -> str:

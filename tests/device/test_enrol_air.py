@@ -1,0 +1,120 @@
+"""A blank node that is reached over Bluetooth alone: sessions, Improv Wi-Fi, and peers that want no good."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+import pytest
+
+from quaver.build import firmware_files
+from quaver.cli import main
+from quaver.emulator.board import Board, Setup, open_board
+from quaver.emulator.radio import Air, Path
+from quaver.emulator.radio.bleak_backend import backends
+from quaver.inventory import Inventory
+from quaver.provision.bluetooth import Bluetooth
+from quaver.provision.identity import new_code
+from quaver.provision.session import MustWait, Refused, Session, WrongCode
+from quaver.pytest_plugin import Target
+from quaver_wire.hkdf import hmac
+
+from .test_node import rig
+
+CODE = new_code()
+
+
+@pytest.fixture
+def air() -> Iterator[Air]:
+    with Air(seed=7, path=Path(loss=0.02)) as air:
+        yield air
+
+
+def blank(air: Air, broker_port: int | None = None, **config: Any) -> Board:
+    files = {**firmware_files("unix", config), "session.code": CODE.encode()}
+    return open_board("unix:", Setup(files=files, air=air, name="n1", broker_port=broker_port, rig=rig()))
+
+
+def bluetooth(air: Air) -> Bluetooth:
+    scanner, client = backends(air.device("laptop", bytes.fromhex("280102030405")))
+    return Bluetooth(air.start, {"backend": scanner}, {"backend": client})
+
+
+def test_wrong_codes_over_the_air_are_slowed_limited_and_reported(air: Air) -> None:
+    with blank(air):
+        radio = bluetooth(air)
+        ((where, (identity, enrolled)),) = radio.find().items()
+        assert not enrolled
+        transport = radio.open(where)
+        pauses = []
+        for _ in range(6):
+            with pytest.raises(WrongCode):
+                Session(transport, new_code(), identity)
+            with pytest.raises(MustWait) as wait:
+                Session(transport, CODE, identity)  # the right one neither, before it is time
+            pauses.append(wait.value.seconds)
+            air.run(asyncio.sleep(pauses[-1]))
+        # the limit is of the board's time, which goes on while this machine thinks
+        assert [round(seconds / 2) * 2 for seconds in pauses[:4]] == [2] * 4
+        assert 20 <= pauses[4] <= 30 and 40 <= pauses[5] <= 60
+        session = Session(transport, CODE, identity)
+        assert session.request("about")["wrong_codes"] == 6
+        assert session.request("about")["wrong_codes"] == 0  # told once
+        transport.close()
+
+
+def test_a_connection_that_breaks_does_not_end_the_session(air: Air) -> None:
+    with blank(air):
+        radio = bluetooth(air)
+        ((where, (identity, _)),) = radio.find().items()
+        transport = radio.open(where)
+        session = Session(transport, CODE, identity)
+        air.set_path("n1", "laptop", Path(in_range=False))
+        air.run(asyncio.sleep(20))  # the supervision timeout is over on both ends
+        air.set_path("n1", "laptop", Path())
+        key = {"config": {"node": "n1"}, "key": "5a" * 32, "generation": 1}
+        assert session.request("stage", key) == hmac(b"\x5a" * 32, b"quaver key check")[:8].hex()
+        with pytest.raises(Refused, match="not of the staged key"):
+            session.request("commit", {"check": "00" * 8})
+        transport.close()
+
+
+@pytest.mark.needs_radio
+def test_from_blank_to_the_first_record_over_bluetooth_in_one_command(
+    board_target: Target,
+    air: Air,
+    mosquitto: Any,
+    tmp_path: FilePath,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    if board_target.where != "unix:":
+        pytest.skip(f"{board_target}: takes minutes there; over the cable it is shown on every board")
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    (keys / "wifi.toml").write_text('[hall]\nssid = "plant"\npassword = "correct horse"\n')
+    (keys / "wifi.toml").chmod(0o600)
+    sensors = {"vibration": {"samples": 1024}, "temperature": None, "energy": None}
+    with blank(air, mosquitto.port, **sensors) as board:
+        board.set_sensor("wifi", ssid="plant", password="correct horse")
+        radio = bluetooth(air)
+        monkeypatch.setattr("quaver.provision.bluetooth.Bluetooth", lambda: radio)
+        ((identity, _),) = radio.find().values()
+        plan = tmp_path / "plan.csv"
+        plan.write_text(f"id,name,asset,code\n{identity.hex()},n1,motor1,{CODE}\n")
+        arguments = [f"--from={plan}", "--ble", "--broker=mqtt://127.0.0.1:1883", "--json", "--limit=20"]
+        arguments += [f"--listen=mqtt://127.0.0.1:{mosquitto.port}"]
+        arguments += [f"--keys={keys}", f"--inventory={tmp_path / 'base'}"]
+        began = air.loop.time()
+        assert main(["provision", *arguments]) == 0, (capfd.readouterr(), board.console()[-1500:])
+        seconds = air.loop.time() - began
+        result = json.loads(capfd.readouterr().out)
+        with capfd.disabled():
+            print(f"\n{board_target}: from blank to the first record over Bluetooth in {seconds:.0f} s of its time")
+        assert result["place"] == "site/area/line/motor1/n1"
+        assert result["first"]["rms_g"] > 0
+        (entry,) = Inventory(tmp_path / "base").entries()
+        assert (entry.id, entry.state, entry.board) == (identity, "in service", "unix")
+        assert CODE.encode() not in board.console()
+        assert radio.find() == {}  # in service it offers no session
