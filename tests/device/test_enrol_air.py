@@ -6,18 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
+import improv_ble_client.client as improv
 import pytest
+from bleak import BleakClient, BleakScanner
+from bleak_retry_connector import BleakClientWithServiceCache
+from improv_ble_client.errors import ProvisioningFailed
+from improv_ble_client.protocol import SERVICE_UUID, Capabilities, Error, State
 
 from quaver.build import firmware_files
 from quaver.cli import main
 from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
+from quaver.errors import RadioError
 from quaver.inventory import Inventory
 from quaver.provision.bluetooth import Bluetooth
 from quaver.provision.identity import new_code
 from quaver.provision.session import MustWait, Refused, Session, WrongCode
 from quaver.pytest_plugin import Target
+from quaver_wire import gatt_session
 from quaver_wire.hkdf import hmac
 
 from .test_node import rig
@@ -118,3 +125,101 @@ def test_from_blank_to_the_first_record_over_bluetooth_in_one_command(
         assert (entry.id, entry.state, entry.board) == (identity, "in service", "unix")
         assert CODE.encode() not in board.console()
         assert radio.find() == {}  # in service it offers no session
+
+
+class Phone:
+    """Improv's own client, as phones and Home Assistant use it, in the virtual air."""
+
+    def __init__(self, air: Air, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._scanner, backend = backends(air.device("phone", bytes.fromhex("280102030406")))
+        self.states: list[State] = []
+
+        class Client(BleakClientWithServiceCache):
+            def __init__(self, *arguments: Any, **settings: Any) -> None:
+                super().__init__(*arguments, backend=backend, **settings)
+
+        monkeypatch.setattr(improv, "BleakClientWithServiceCache", Client)
+
+    async def find(self) -> Any:
+        """The first node that may be provisioned: its client."""
+        found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def heard(device: Any, advertisement: Any) -> None:
+            if improv.device_filter(advertisement) and not found.done():
+                found.set_result((device, advertisement))
+
+        async with BleakScanner(heard, backend=self._scanner):
+            return improv.ImprovBLEClient(*await found)
+
+    async def visit(self) -> list[Any]:
+        """What a person with a phone does, a mistyped password included."""
+        client = await self.find()
+        said = [await client.need_authorization(), client.capabilities]
+        about = await client.get_device_info()
+        said += [about.firmware_name, about.hardware_chip]
+        await client.identify()
+        said.append((await client.scan_wifi()).networks)
+        with pytest.raises(ProvisioningFailed) as failure:
+            await client.provision("plant", "wrong horse", self.states.append)
+        said.append(failure.value.error)
+        client = await self.find()  # it has hung up, and the node is there again
+        said.append(await client.provision("plant", "correct horse", self.states.append))
+        return said
+
+
+def test_a_phone_that_speaks_improv_gives_a_network_after_a_wrong_password(
+    air: Air, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with blank(air, improv=1) as board:
+        board.set_sensor("wifi", ssid="plant", password="correct horse")
+        phone = Phone(air, monkeypatch)
+        said = air.run(phone.visit())
+        assert said == [
+            False,
+            Capabilities.IDENTIFY | Capabilities.DEVICE_INFO | Capabilities.SCAN_WIFI,
+            b"Quaver",
+            b"unix",
+            [(b"plant", b"-50", b"WPA2")],
+            Error.UNABLE_TO_CONNECT,
+            None,
+        ]
+        assert [state for state in phone.states if state != State.DISCONNECTED] == [
+            State.PROVISIONING,
+            State.AUTHORIZED,
+            State.PROVISIONING,
+            State.PROVISIONED,
+        ]
+        assert b"node: identify" in board.console()
+        assert json.loads(board.get("config.json"))["wifi"] == {"ssid": "plant", "password": "correct horse"}
+        assert b"horse" not in board.console()
+
+
+def test_improv_takes_a_network_in_its_window_alone(air: Air, monkeypatch: pytest.MonkeyPatch) -> None:
+    with blank(air, improv=1) as board:
+        phone = Phone(air, monkeypatch)
+
+        async def too_late() -> tuple[bool, Any]:
+            client = await phone.find()
+            await asyncio.sleep(301)  # its power came on five minutes ago
+            needs = await client.need_authorization()
+            with pytest.raises(ProvisioningFailed) as failure:
+                await client.provision("quaver", "", None)
+            return needs, failure.value.error
+
+        assert air.run(too_late()) == (True, Error.NOT_AUTHORIZED)
+        with pytest.raises(RadioError, match="nothing came of it"):
+            air.run(phone.find(), 1)  # it no longer says that it speaks Improv
+        assert len(bluetooth(air).find()) == 1  # but takes sessions as ever
+        assert "wifi" not in json.loads(board.get("config.json"))
+
+
+def test_improv_is_off_unless_the_configuration_asks_for_it(air: Air) -> None:
+    _, backend = backends(air.device("phone", bytes.fromhex("280102030406")))
+
+    async def offered(where: str) -> set[str]:
+        async with BleakClient(where.removeprefix("ble:"), backend=backend) as client:
+            return {service.uuid for service in client.services}
+
+    with blank(air):
+        (where,) = bluetooth(air).find()
+        assert air.run(offered(where)) & {SERVICE_UUID, gatt_session.SERVICE} == {gatt_session.SERVICE}

@@ -95,14 +95,15 @@ class Bluetooth:
 
         device = self._devices.get(where, where.removeprefix(SCHEME))
         async with self._connecting:  # adapters do one at a time
-            for attempt in range(_ATTEMPTS):
+            for attempts_left in range(_ATTEMPTS - 1, -1, -1):
                 client = BleakClient(device, gone, timeout=_CONNECT_S, services=[gatt.SERVICE], **self._client)
                 try:
                     await client.connect()
-                    return client
+                    break
                 except (BleakError, TimeoutError):  # the very first packet may be the one that is lost
-                    if attempt == _ATTEMPTS - 1:
+                    if not attempts_left:
                         raise
+            return client
 
 
 class BleTransport:
