@@ -30,6 +30,7 @@ from quaver.flash import fleet, ports, rp2, serials
 from quaver.flash.errors import DriveFullError, NoBoardError, NoBootLoaderError, PortDeniedError, PortGoneError
 from quaver.flash.fleet import Fleet, choose_ports, exit_code
 from quaver.flash.ports import Port, find_ports, named_port, usb_ids
+from quaver.provision import identity
 
 _QUIET = lambda _port, _word, _part: None  # noqa: E731
 
@@ -46,7 +47,15 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def boards(tmp_path):
+def given(monkeypatch):
+    """The devices that `quaver flash` gave a code: the mock has a boot loader, and no Python to take one."""
+    devices = []
+    monkeypatch.setattr(identity, "give_code_at", lambda device, _codes: devices.append(device))
+    return devices
+
+
+@pytest.fixture
+def boards(tmp_path, given):
     """Starts ESP32 boards on the mock; `boards(chip, name=…)`, each stopped when the test ends."""
     with ExitStack() as stack:
 
@@ -130,7 +139,7 @@ def test_each_failure_has_a_line_and_an_exit_code_of_its_own(boards, small, monk
     assert all("\n" not in one.reason for one in outcomes.values())
 
 
-def test_the_command_prints_a_table_or_json_and_ends_with_the_failures_code(boards, small, capsys):
+def test_the_command_prints_a_table_or_json_and_ends_with_the_failures_code(boards, small, given, capsys):
     right, wrong = boards("esp32"), boards("esp32c3")
     assert main(["flash", "esp32", "--json", "--port", right.url, "--port", wrong.url]) == 36
     printed = capsys.readouterr()
@@ -144,6 +153,7 @@ def test_the_command_prints_a_table_or_json_and_ends_with_the_failures_code(boar
     assert (second["port"], second["outcome"]) == (wrong.url, "failed")
     assert printed.err.splitlines()[-1] == f"quaver: {wrong.url}: it is an esp32c3, and esp32 has an esp32"
     assert f"{right.url}: writing" in printed.err
+    assert given == [right.url]
     assert main(["flash", "--port", right.url]) == 0
     assert "already right" in capsys.readouterr().out
 

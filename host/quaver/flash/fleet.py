@@ -54,10 +54,17 @@ class Fleet:
     """Flashes boards of one kind, or each by the chip it turns out to have.
 
     board: a board file's name, or None. watch: see Watch. report_s: how long a firmware has to say its version.
+    finish: called with the device of each board that runs, for what is done by its console; what it raises fails it.
     Raises BoardFileError, NoBoardError for a board that can't be flashed.
     """
 
-    def __init__(self, board: str | None, watch: Watch, report_s: float = 20.0) -> None:
+    def __init__(
+        self,
+        board: str | None,
+        watch: Watch,
+        report_s: float = 20.0,
+        finish: Callable[[str], None] = lambda _device: None,
+    ) -> None:
         self._spec = None if board is None else load_board(board)
         if self._spec is not None and self._spec.image is None:
             raise NoBoardError(
@@ -65,6 +72,7 @@ class Fleet:
             )
         self._watch = watch
         self._report_s = report_s
+        self._finish = finish
         self._built: dict[tuple[str, int], Flashable] = {}
         self._building = threading.Lock()
         self._stop = threading.Event()
@@ -143,8 +151,7 @@ class Fleet:
                 session.write(regions, lambda part: self._say(port, "writing", part))
             self._say(port, "resetting", 1.0)
             session.reset()
-        report = self._wait(port, lambda: self._device(port))
-        _check_report(port, report, spec)
+        self._settle(port, spec, lambda: self._device(port))
         outcome.outcome = "flashed" if regions else "already right"
 
     def _wrong_regions(self, session: EspSession | PicobootSession, built: Flashable) -> list[tuple[int, bytes]]:
@@ -176,8 +183,7 @@ class Fleet:
             outcome.unique_id, right = rp2.holds(port.device, built)
             if right:
                 self._say(port, "resetting", 1.0)
-                report = self._wait(port, lambda: self._device(port), rerun=True)
-                _check_report(port, report, spec)
+                self._settle(port, spec, lambda: self._device(port), rerun=True)
                 outcome.outcome = "already right"
                 return
             self._say(port, "calling the boot loader")
@@ -197,7 +203,7 @@ class Fleet:
             outcome.unique_id, right = rp2.holds(running.device, built)
             if not right:
                 raise WriteError(f"{port.device}: the flash does not hold what was written: try another cable")
-        _check_report(port, self._wait(port, lambda: running.device, rerun=True), spec)
+        self._settle(port, spec, lambda: running.device, rerun=True)
 
     def _picoboot(self, port: Port, drive: Port, built: Flashable, outcome: Outcome) -> None:
         """Through the boot ROM's own interface, which reads the flash back too."""
@@ -209,9 +215,13 @@ class Fleet:
             session.reset()
         outcome.outcome = "flashed" if regions else "already right"
 
-    def _wait(self, port: Port, find: Callable[[], str | None], rerun: bool = False) -> Report:
+    def _settle(self, port: Port, spec: BoardSpec, find: Callable[[], str | None], rerun: bool = False) -> None:
+        """Wait until the firmware says that it runs, and do what is left to do then."""
         self._say(port, "waiting for its word", 1.0)
-        return wait_for_report(find, self._report_s, rerun, self._alive)
+        _check_report(port, wait_for_report(find, self._report_s, rerun, self._alive), spec)
+        device = find()
+        if device is not None:
+            self._finish(device)
 
     def _device(self, port: Port) -> str | None:
         """Where the board is now: a chip's own USB may come back under another name."""
