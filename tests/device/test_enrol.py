@@ -16,11 +16,11 @@ from quaver.inventory import Inventory
 from quaver.monitor import Monitor
 from quaver.provision.identity import new_code
 from quaver.provision.serial import SerialTransport
-from quaver.provision.session import who
+from quaver.provision.session import Session, who
 from quaver.pytest_plugin import Target
 
 from .conftest import PATIENCE_S
-from .test_node import rig
+from .test_node import rig, says
 
 pytestmark = pytest.mark.needs_radio
 
@@ -65,3 +65,25 @@ def test_from_blank_to_the_first_record_in_one_command(
     (entry,) = Inventory(tmp_path / "base").entries()
     assert (entry.id, entry.state, entry.board) == (identity, "in service", board_target.board)
     assert code.encode() not in board.console()
+
+
+def test_a_node_in_service_is_enrolled_anew_after_its_power_came_on(
+    board_target: Target, start_board: Callable[..., Board]
+) -> None:
+    """For five seconds, over its cable; whoever opens no session finds it running."""
+    if board_target.where != "unix:":
+        pytest.skip(f"{board_target}: what is shown here is not the board's")
+    key = {"generation": 1, "key": "5a" * 32}
+    files = {**firmware_files("unix", {"node": "n1"}), "session.code": (code := new_code()).encode()}
+    board = start_board(files={**files, "device.key": json.dumps(key).encode()}, rig=rig(), real_time=True)
+    with SerialTransport(board.address) as transport:
+        found = who(transport, timeout=5.0)
+        assert found is not None and found[1:] == (True, True)
+        session = Session(transport, code, found[0])
+        about = session.request("about")
+        assert (about["enrolled"], about["generation"]) == (True, 1)
+        check = session.request("stage", {"config": {"node": "n2"}, "key": "a5" * 32, "generation": 2})
+        session.request("commit", {"check": check})
+    says(board, b"node: quaver 0.1.0 on unix, n2,")
+    assert b"on unix, n1," not in board.console()
+    assert json.loads(board.get("device.key")) == {"generation": 2, "key": "a5" * 32}

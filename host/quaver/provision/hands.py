@@ -16,6 +16,7 @@ from quaver.provision.session import Session, Transport, who
 from quaver_wire.hkdf import hmac
 
 _JOIN_S = 45.0
+_LOOKS_S = (1.0, 5.0, 5.0)  # each port gets so long: one that resets its board at once, one that is powered meanwhile
 
 
 class ClosableTransport(Transport, Protocol):
@@ -108,6 +109,22 @@ class Hands:
     def _find(self, answers: Answers) -> dict[str, str]:
         """Where each node is -> what is shown of it. A run that goes on looks for the node that it was about."""
         self._hang_up()
+        for patience_s in _LOOKS_S:
+            found, reasons = self._look(answers.get("id"), patience_s)
+            if found:
+                break
+        else:
+            wanted = f"node {answers['id']}" if "id" in answers else "no node"
+            why = f" ({reasons[0]})" if reasons else ""
+            raise SessionError(
+                f"{wanted} {'is not there' if 'id' in answers else 'answers'}{why}; connect it, and switch it on anew"
+            )
+        if len(found) == 1:
+            answers["node"] = next(iter(found))
+        return found
+
+    def _look(self, wanted: str | None, patience_s: float) -> tuple[dict[str, str], list[str]]:
+        """Where each node is -> what is shown of it, and what failed."""
         found, reasons = {}, []
         for where in self._ports():
             try:
@@ -116,31 +133,23 @@ class Hands:
                 reasons.append(str(error))
                 continue
             try:
-                answer = who(transport)
+                answer = who(transport, timeout=patience_s)
             except SessionError as error:
                 reasons.append(str(error))
                 continue
             finally:
                 transport.close()
-            if answer and answers.get("id") in (None, answer[0].hex()):
+            if answer and wanted in (None, answer[0].hex()):
                 found[where] = _line(where, answer[0], answer[1])
         for where, (identity, enrolled) in self._seen().items():
-            if answers.get("id") in (None, identity.hex()):
+            if wanted in (None, identity.hex()):
                 found[where] = _line(where, identity, enrolled)
-        if not found:
-            wanted = f"node {answers['id']}" if "id" in answers else "no node"
-            why = f" ({reasons[0]})" if reasons else ""
-            raise SessionError(
-                f"{wanted} {'is not there' if 'id' in answers else 'answers'}{why}; connect and power it"
-            )
-        if len(found) == 1:
-            answers["node"] = next(iter(found))
-        return found
+        return found, reasons
 
     def _show(self, answers: Answers) -> bool:
         self._hang_up()
         self._transport = self._connect(answers["node"])
-        answer = who(self._transport, show=True)
+        answer = who(self._transport, show=True, timeout=_LOOKS_S[-1])
         if answer is None:
             raise SessionError(f"{answers['node']}: the node no longer answers; connect it again")
         answers["id"] = answer[0].hex()
