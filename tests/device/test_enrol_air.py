@@ -2,14 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path as FilePath
+from random import Random
 from typing import Any
 
 import improv_ble_client.client as improv
 import pytest
 from bleak import BleakClient, BleakScanner
 from bleak_retry_connector import BleakClientWithServiceCache
+from bumble import gatt as bumble_gatt
+from bumble.core import UUID
+from bumble.device import Connection
+from bumble.hci import OwnAddressType
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from improv_ble_client.errors import ProvisioningFailed
 from improv_ble_client.protocol import SERVICE_UUID, Capabilities, Error, State
 
@@ -20,11 +26,12 @@ from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
 from quaver.errors import RadioError
 from quaver.inventory import Inventory
-from quaver.provision.bluetooth import Bluetooth
+from quaver.provision.bluetooth import SCHEME, Bluetooth
 from quaver.provision.identity import new_code
 from quaver.provision.session import MustWait, Refused, Session, WrongCode
 from quaver.pytest_plugin import Target
-from quaver_wire import gatt_session
+from quaver_wire import chunks, gatt_session
+from quaver_wire import session as wire
 from quaver_wire.hkdf import hmac
 
 from .test_node import rig
@@ -127,6 +134,13 @@ def test_from_blank_to_the_first_record_over_bluetooth_in_one_command(
         assert radio.find() == {}  # in service it offers no session
 
 
+def message(data: bytes) -> list[bytes]:
+    """A session message in chunks."""
+    buffer = bytearray(chunks.SIZE_MAX)
+    sizes = chunks.split(data, chunks.SIZE_MAX, buffer, gatt_session.MESSAGE_MAX)
+    return [bytes(buffer[:length]) for length in sizes]
+
+
 class Phone:
     """Improv's own client, as phones and Home Assistant use it, in the virtual air."""
 
@@ -223,3 +237,144 @@ def test_improv_is_off_unless_the_configuration_asks_for_it(air: Air) -> None:
     with blank(air):
         (where,) = bluetooth(air).find()
         assert air.run(offered(where)) & {SERVICE_UUID, gatt_session.SERVICE} == {gatt_session.SERVICE}
+
+
+# What a peer does to a blank node once it is connected, given what writes to it.
+
+
+async def say_nothing(write: Callable[[bytes], Any]) -> None:
+    await asyncio.sleep(600)
+
+
+async def send_garbage(write: Callable[[bytes], Any]) -> None:
+    await write(b"\x01\x02\x03\x04garbage")
+    await asyncio.sleep(600)
+
+
+async def announce_a_giant(write: Callable[[bytes], Any]) -> None:
+    await write(b"\x80\xff\xff" + bytes(200))
+    await asyncio.sleep(600)
+
+
+async def flood(write: Callable[[bytes], Any]) -> None:
+    rng = Random(7)
+    for _ in range(300):
+        await write(rng.randbytes(rng.randint(1, 200)))
+    await asyncio.sleep(600)
+
+
+async def forge_sealed_messages(write: Callable[[bytes], Any]) -> None:
+    for counter in range(50):
+        for chunk in message(bytes((wire.SEALED, 0, counter)) + bytes(60)):
+            await write(chunk)
+    await asyncio.sleep(600)
+
+
+@pytest.mark.parametrize("misbehave", [say_nothing, send_garbage, announce_a_giant, flood, forge_sealed_messages])
+def test_a_stranger_changes_nothing_and_the_technician_gets_through(
+    air: Air, misbehave: Callable[[Callable[[bytes], Any]], Coroutine[Any, Any, None]]
+) -> None:
+    _, backend = backends(air.device("stranger", bytes.fromhex("2801020304aa")))
+
+    async def visit(where: str) -> float:
+        gone = asyncio.Event()
+        began = air.loop.time()
+        address = where.removeprefix(SCHEME)
+        async with BleakClient(address, lambda _: gone.set(), backend=backend, services=[gatt_session.SERVICE]) as peer:
+            inlet = peer.services.get_characteristic(gatt_session.TO_NODE)
+            assert inlet is not None
+            doing = asyncio.ensure_future(misbehave(lambda data: peer.write_gatt_char(inlet, data, response=False)))
+            await gone.wait()
+            doing.cancel()
+        return air.loop.time() - began
+
+    with blank(air) as board:
+        radio = bluetooth(air)
+        ((where, (identity, _)),) = radio.find().items()
+        assert air.run(visit(where)) < 130  # a stranger keeps the door for two minutes at most
+        transport = radio.open(where)
+        about = Session(transport, CODE, identity).request("about")
+        assert (about["enrolled"], about["wrong_codes"]) == (False, 0)
+        transport.close()
+        assert "device.key" not in board.exec("import os\nprint(os.listdir())")
+
+
+class Between:
+    """Who advertises as the node does, and carries each message on with keys of its own in place of both sides'."""
+
+    def __init__(self, air: Air, where: str, identity: bytes) -> None:
+        self._front = air.device("front", bytes.fromhex("2801020304bb"))
+        _, backend = backends(air.device("back", bytes.fromhex("2801020304cc")))
+        self._client = BleakClient(where.removeprefix(SCHEME), backend=backend, services=[gatt_session.SERVICE])
+        self._advertisement = gatt_session.advertisement(identity, gatt_session.HAS_CODE)
+        self._own = X25519PrivateKey.generate().public_key().public_bytes_raw()
+        self._host = b""  # the host's real key
+        self._connection: Connection | None = None
+        properties = bumble_gatt.Characteristic.Properties
+        self._up = bumble_gatt.Characteristic(UUID(gatt_session.TO_HOST), properties.NOTIFY, 0, b"")
+        down = bumble_gatt.Characteristic(
+            UUID(gatt_session.TO_NODE),
+            properties.WRITE | properties.WRITE_WITHOUT_RESPONSE,
+            bumble_gatt.Characteristic.WRITEABLE,
+            bumble_gatt.CharacteristicValue(write=self._from_host),
+        )
+        self._front.add_services([bumble_gatt.Service(UUID(gatt_session.SERVICE), [self._up, down])])
+        self._downs, self._ups = chunks.Assembler(gatt_session.MESSAGE_MAX), chunks.Assembler(gatt_session.MESSAGE_MAX)
+        self.carried: list[int] = []
+
+    async def stand(self) -> str:
+        """Connect to the node, which no longer advertises then, and wait for the host; returns where."""
+        await self._client.connect()
+        await self._client.start_notify(gatt_session.TO_HOST, self._from_node)
+        await self._front.start_advertising(
+            own_address_type=OwnAddressType.PUBLIC,
+            advertising_data=self._advertisement,
+            advertising_interval_min=100,
+            advertising_interval_max=100,
+        )
+        return SCHEME + "28:01:02:03:04:BB"
+
+    async def leave(self) -> None:
+        await self._client.disconnect()
+        await self._front.stop_advertising()
+
+    async def _from_host(self, connection: Connection, data: bytes) -> None:
+        self._connection = connection
+        found = self._downs.feed(bytes(data))
+        if found is None:
+            return
+        self.carried.append(found[0])
+        if found[0] == wire.HELLO_HOST:
+            self._host = found[2:]
+            found = found[:2] + self._own
+        for chunk in message(found):
+            await self._client.write_gatt_char(gatt_session.TO_NODE, chunk, response=True)
+
+    async def _from_node(self, _characteristic: object, data: bytearray) -> None:
+        found = self._ups.feed(bytes(data))
+        if found is None or self._connection is None:
+            return
+        self.carried.append(found[0])
+        if found[0] == wire.HELLO_NODE:
+            found = found[:2] + self._host[:4] + found[6:14] + self._own
+        for chunk in message(found):
+            await self._front.gatt_server.notify_subscriber(self._connection, self._up, chunk, force=True)
+
+
+def test_a_man_in_the_middle_gets_nowhere_and_is_counted(air: Air) -> None:
+    with blank(air):
+        radio = bluetooth(air)
+        ((where, (identity, _)),) = radio.find().items()
+        between = Between(air, where, identity)
+        false = air.run(between.stand())
+        assert radio.find() == {false: (identity, False)}  # nothing tells it from the node
+        transport = radio.open(false)
+        with pytest.raises(WrongCode):
+            Session(transport, CODE, identity)
+        transport.close()
+        assert between.carried[-2:] == [wire.PROOF_HOST, wire.REFUSED]
+        air.run(between.leave())
+        air.run(asyncio.sleep(5))
+        transport = radio.open(where)
+        assert Session(transport, CODE, identity).request("about")["wrong_codes"] == 1
+        transport.close()
