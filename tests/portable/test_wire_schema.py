@@ -65,6 +65,9 @@ class Outbox:
 class Uptime:
     def ms(self):
         return 123456
+    def time_ms(self):
+        return 1790000000000
+    news = time_ms
 said = []
 recorder = Recorder("n1", 7, Uptime(), Outbox())
 recorder.introduce("0.1.0", "pico_w", 60)
