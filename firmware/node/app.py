@@ -191,13 +191,14 @@ def _tls(broker):
     return Tls(broker["ca"], broker["host"])
 
 
-def _timekeeper(port, config, clock):
+def _timekeeper(config, clock):
     if not config["time_server"]:
         return None
+    from hal.date import set_date
     from links import ntp
     from node.timekeeper import Timekeeper
 
-    return Timekeeper(ntp.ask, config["time_server"], clock, port.set_date)
+    return Timekeeper(ntp.ask, config["time_server"], clock, set_date)
 
 
 def build():
@@ -241,7 +242,7 @@ def build():
         return supervisor, watchdog
     mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), _tls(broker))
     wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
-    timekeeper = _timekeeper(port, config, uptime)
+    timekeeper = _timekeeper(config, uptime)
     publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper)
     supervisor.add("publish", publishing.run, limit_s)
     gc.collect()

@@ -22,7 +22,7 @@ from links.errors import LinkError
 from links.ntp import ask
 from node.clock import Uptime
 from node.timekeeper import Timekeeper
-import board, hal
+from hal.date import set_date
 wlan = network.WLAN(network.WLAN.IF_STA)
 wlan.active(True)
 wlan.connect("quaver", "emulated")
@@ -113,7 +113,7 @@ def test_what_a_time_server_says(node: Board, server: Server) -> None:
 def test_the_date_is_kept(node: Board, server: Server) -> None:
     said: Any = node.exec("""
 uptime = Uptime()
-keeper = Timekeeper(here, host, uptime, hal.port(board).set_date)
+keeper = Timekeeper(here, host, uptime, set_date)
 print(uptime.time_ms(), uptime.news())
 asyncio.run(keeper.tend())
 asyncio.run(keeper.tend())
