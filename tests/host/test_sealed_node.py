@@ -13,16 +13,20 @@ import paho.mqtt.client as paho
 from example_broker import lay_out
 
 from quaver.build import firmware_files
+from quaver.emulate import healthy_machine, standard_rig
 from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.identity import Identity
 from quaver.ingest.ledger import ledger
 from quaver.ingest.store import Store
 from quaver.keys import KeyStore
+from quaver.sealing import Opener
 from tests.device.test_time import Server, good
 
 WAIT_S = 30.0
 NAME = "pump-7"
 NODE = Identity.of(NAME).unique_id
+FEATURES = {"rms_g", "peak_g", "crest", "kurtosis", "skew", "velocity_mm_s", "envelope_g", "temperature_c", "shaft_hz"}
+FEATURES.add("shaft_confidence")
 # The time server of a test has a port of its own.
 ASKS = "from links import ntp\n_ask = ntp.ask\nntp.ask = lambda host, limit_ms: _ask(host, limit_ms, {})\ndel ntp\n"
 
@@ -96,3 +100,30 @@ def test_a_node_whose_key_is_spoiled_says_so_and_sends_nothing(tmp_path: Path, m
     client.disconnect()
     client.loop_stop()
     assert not heard
+
+
+def test_an_ordinary_record_of_17_features_is_small(tmp_path: Path, mosquitto: Any) -> None:
+    keys = KeyStore(tmp_path / "keys")
+    key = keys.create(NODE, NAME).keys[1]
+    got: list[bytes] = []
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    client.on_connect = lambda client, *_: client.subscribe("+/+/+/+/+/telemetry", qos=1)
+    client.on_message = lambda _client, _data, message: got.append(message.payload)
+    client.connect("127.0.0.1", mosquitto.port)
+    client.loop_start()
+    sensors = {"vibration": {}, "temperature": {}, "energy": {}, "machine": {"rpm": 1797, "learn": 2}}
+    files = firmware_files("unix", config(**sensors))
+    files["device.key"] = json.dumps({"generation": 1, "key": key.hex()}).encode()
+    setup = Setup(files=files, rig=standard_rig(healthy_machine()), broker_port=mosquitto.port, name=NAME)
+    with open_board("unix:", setup) as board:
+        wait_for(lambda: len(got) >= 6, board)
+    client.disconnect()
+    client.loop_stop()
+    opener = Opener(keys)
+    records = [(len(message), opener.open("telemetry", message).record) for message in got]
+    brief = [(size, record) for size, record in records if "samples" not in record]
+    assert all(size <= 96 for size, _ in brief) and len(brief) >= 3
+    assert {len(record["energy"]) + len(FEATURES & set(record)) for _, record in brief} == {17}
+    whole = [record for _, record in records if "samples" in record]
+    assert [record["machine"] for record in whole] == [1, 1, 2]  # learning, and the first of watching
+    assert all(len(record["bands"]) == 8 and record["peaks"] and record["heap_free"] for record in whole)
