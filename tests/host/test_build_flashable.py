@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from nobody import as_nobody
+from nobody import as_nobody, open_the_way
 
 from quaver import artifacts
 from quaver.artifacts import fetch_image
@@ -212,8 +212,7 @@ def test_places_that_cannot_be_written_are_named(tmp_path):
 def test_a_read_only_cache_serves_what_it_has_and_else_says_the_way_out(tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     (cache / "images").mkdir(parents=True)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+    open_the_way(tmp_path)
     board = load_board("pico_w")
     image = fetch_image(board).read_bytes()
     (cache / "images" / board.image.filename).write_bytes(image)

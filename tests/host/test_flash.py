@@ -16,7 +16,7 @@ from pathlib import Path
 import esp_rig
 import pytest
 import serial
-from nobody import as_nobody
+from nobody import as_nobody, open_the_way
 
 from quaver.artifacts import fetch_image
 from quaver.boards import load_board
@@ -240,9 +240,7 @@ def test_a_drive_that_vanishes_in_the_middle_is_told_and_one_that_goes_at_the_en
 
 def test_another_boards_drive_and_one_without_permission_are_refused(drive, tmp_path):
     folder = Path(drive.device)
-    tmp_path.chmod(0o755)
-    for parent in (tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
+    open_the_way(tmp_path)
     folder.chmod(0o555)
     kind, line = as_nobody(lambda: rp2.copy_uf2(drive, b"u", lambda _part: None))
     assert kind == PortDeniedError.__name__ and "you may not write to the drive" in line
