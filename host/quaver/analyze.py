@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.errors import QuaverError
-from quaver.payload import payload
+from quaver.payload import module_path
 from quaver.recordings import Recording
 
 UG_PER_LSB = 488  # of the IIS3DWB at +-16 g; a louder recording is given coarser steps instead of being clipped
@@ -200,7 +200,7 @@ class _Unix:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "MICROPYPATH": f"{payload('firmware')}:.frozen"},
+            env={**os.environ, "MICROPYPATH": module_path()},
         )
         self._ask(json.dumps(settings))
 
