@@ -1,4 +1,4 @@
-"""What a capture says of its sample clock and of what it lost; on the real MicroPython, with a sensor made of numbers."""
+"""What a capture says of its sample clock and of what it lost; on the real MicroPython, over a sensor of numbers."""
 
 from collections.abc import Callable
 from typing import Any
