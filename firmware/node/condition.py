@@ -18,7 +18,7 @@ class Condition:
         self._diagnosis = diagnosis
         self._path = path
         self._saved_s = 0.0
-        self._learned = diagnosis.baseline.learned
+        self._taught = diagnosis.baseline.count()
 
     def restore(self):
         """Take back what an earlier run saved; returns what was wrong with the file, or None.
@@ -38,7 +38,7 @@ class Condition:
         except (ValueError, KeyError, TypeError, MemoryError):
             return "{}: not what a node saved: learning anew".format(self._path)
         diagnosis.running_s = self._saved_s = hours * _HOUR_S
-        self._learned = diagnosis.baseline.learned
+        self._taught = diagnosis.baseline.count()
         return None
 
     def keep(self):
@@ -47,12 +47,11 @@ class Condition:
         Raises OSError when flash can't be written.
         """
         diagnosis = self._diagnosis
-        if self._learned and diagnosis.running_s - self._saved_s < _HOUR_S:
-            return False
-        if not self._learned and diagnosis.running_s == self._saved_s:
+        taught = diagnosis.baseline.count()
+        if taught == self._taught and diagnosis.running_s - self._saved_s < _HOUR_S:
             return False
         state = {"baseline": diagnosis.baseline.state(), "hours": diagnosis.running_s / _HOUR_S}
         store.replace(self._path, json.dumps(state).encode())
         self._saved_s = diagnosis.running_s
-        self._learned = diagnosis.baseline.learned
+        self._taught = taught
         return True

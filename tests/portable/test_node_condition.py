@@ -22,10 +22,10 @@ class Node:
         self.diagnosis = Diagnosis(Baseline(3))
         self.condition = Condition(self.diagnosis, path)
         self.problem = self.condition.restore()
-    def measure(self, rms=0.3, seconds=600):
+    def measure(self, rms=0.3, seconds=600, trusted=True):
         measured = Measured()
         measured.rms_g = rms
-        self.diagnosis.run(measured, None, seconds)
+        self.diagnosis.run(measured, None, seconds, trusted)
         return self.condition.keep()
 """
 
@@ -51,6 +51,19 @@ print(json.dumps([saved, first.problem, second.diagnosis.baseline.median[0], thi
     assert learned is True
     assert running == pytest.approx(1800)
     assert files == ["condition.json"]
+
+
+def test_what_teaches_nothing_is_not_written(micropython: Run, tmp_path: Path) -> None:
+    """A sensor that clips while a node learns may do so for weeks: flash is written once an hour, for the hours."""
+    got = micropython(
+        NODE
+        + """
+node = Node()
+print(json.dumps([node.measure(), [node.measure(trusted=False) for _ in range(12)]]))
+""",
+        argument=str(tmp_path / "condition.json"),
+    )
+    assert got == [True, [False] * 5 + [True] + [False] * 5 + [True]]
 
 
 def test_limits_hold_at_once_after_a_restart_and_hours_are_saved(micropython: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.errors import BuildError
-from quaver.payload import payload
+from quaver.payload import module_path
 
 _LARGEST = 1 << 16
 _TIMEOUT_S = 30.0
@@ -49,7 +49,7 @@ def _problems(text: bytes, path: Path) -> list[str]:
         [micropython, "-c", _CHECK],
         input=text,
         capture_output=True,
-        env={**os.environ, "MICROPYPATH": f"{payload('firmware')}:.frozen"},
+        env={**os.environ, "MICROPYPATH": module_path()},
         timeout=_TIMEOUT_S,
         check=False,
     )
