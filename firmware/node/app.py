@@ -127,12 +127,13 @@ def _measuring(port, config, recorder, quiet, problems):
         rule["hysteresis"],
         machine["running_g"],
     )
-    condition = Condition(diagnosis)
+    lines = _lines(machine, problems)
+    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, measurement.n, band, rpm, lines and lines.ratios)
+    condition = Condition(diagnosis, mark=repr(comparable))
     problem = condition.restore()
     if problem:
         problems.append(problem)
     tachometer = _tachometer(port, machine)
-    lines = _lines(machine, problems)
     return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, recorder, quiet, tachometer)
 
 

@@ -18,9 +18,9 @@ class Measured:
     crest, kurtosis, stretch, shaft_confidence = 4.0, 3.0, 1, 0.9
     rms_g, envelope_g, velocity_mm_s = 0.3, 0.1, 1.0
 class Node:
-    def __init__(self):
+    def __init__(self, mark="6205"):
         self.diagnosis = Diagnosis(Baseline(3))
-        self.condition = Condition(self.diagnosis, path)
+        self.condition = Condition(self.diagnosis, path, mark)
         self.problem = self.condition.restore()
     def measure(self, rms=0.3, seconds=600, trusted=True):
         measured = Measured()
@@ -113,3 +113,23 @@ print(json.dumps([problem, Node().diagnosis.baseline.learned, Node().diagnosis.r
     assert problem.endswith("condition.json: not what a node saved: learning anew")
     assert learned is True
     assert running == pytest.approx(1800)
+
+
+def test_what_was_learned_of_another_bearing_is_not_compared(micropython: Run, tmp_path: Path) -> None:
+    got = micropython(
+        NODE
+        + """
+first = Node()
+for _ in range(3):
+    first.measure()
+other = Node("6308")
+again = Node()
+print(json.dumps([other.problem, other.diagnosis.baseline.learned, other.diagnosis.running_s, again.problem,
+                  again.diagnosis.baseline.learned]))
+""",
+        argument=str(tmp_path / "condition.json"),
+    )
+    problem, learned, running, none, kept = got
+    assert problem == "measured in another way than what was learned: learning anew"
+    assert learned is False and running == pytest.approx(1800)  # the machine has run all the same
+    assert none is None and kept is True  # the file stays until there is something better
