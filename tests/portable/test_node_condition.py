@@ -91,9 +91,9 @@ print(json.dumps([second.diagnosis.level, saved, Node().diagnosis.running_s]))
         "",
         "[]",
         "{}",
-        '{"hours": 3, "baseline": 7}',
-        '{"hours": "x", "baseline": {"rows": []}}',
-        '{"hours": 1, "baseline": {"rows": [[1]]}}',
+        '{"hours": 3, "baseline": 7, "mark": "6205"}',
+        '{"hours": "x", "baseline": {"rows": []}, "mark": "6205"}',
+        '{"hours": 1, "baseline": {"rows": [[1]]}, "mark": "6205"}',
     ],
 )
 def test_a_spoiled_file_means_learning_anew(micropython: Run, tmp_path: Path, text: str) -> None:
