@@ -78,6 +78,18 @@ def test_files_that_are_not_there_or_do_not_fit_are_one_line(board: UnixBoard, t
     assert "big" not in board.exec("import os; print(os.listdir('/'))")
 
 
+def test_keys_stay_on_the_board_and_a_configuration_is_its_readers_alone(board: UnixBoard, tmp_path: Path) -> None:
+    board.put("device.key", b"secret")
+    board.put("config.json", b"{}")
+    port = board.open_pty()
+    for command in (["cat", "device.key"], ["get", "/dir/../device.key"], ["put", "config.json", "session.code"]):
+        (tmp_path / "config.json").write_bytes(b"{}")
+        refused(quaver("files", *command, "--port", port, cwd=tmp_path), 1, "is a key, which no other place may have")
+    assert quaver("files", "get", "config.json", "--port", port, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "config.json").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
 def test_reset_starts_the_firmware_again(board: UnixBoard) -> None:
     port = board.open_pty()
     ran(board, 1)
