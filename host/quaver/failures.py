@@ -76,7 +76,7 @@ _TABLE = (
         "no_prompt",
         90,
         "bootloader",
-        "{port} gives no prompt and no boot loader answers",
+        "{port} gives no MicroPython prompt",
         "press its reset button; if it stays silent, flash it (quaver flash)",
     ),
     Known("other_interpreter", 91, "image", "the board runs {interpreter}, not MicroPython", "flash it (quaver flash)"),

@@ -17,6 +17,7 @@ from quaver.emulator.board import Setup
 from quaver.emulator.repl import SerialBoard
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
+from quaver.failures import KnownFailure
 from quaver.terminal import talk
 
 QUAVER = Path(sys.executable).with_name("quaver")
@@ -119,6 +120,16 @@ def test_sync_says_what_it_did_and_then_that_there_is_nothing_to_do(board: UnixB
 )
 def test_a_port_that_is_none(port: str, code: int, words: str) -> None:
     refused(quaver("reset", "--port", port), code, words)
+
+
+def test_a_board_that_gives_no_prompt() -> None:
+    master, slave = pty.openpty()
+    with SerialBoard(f"serial:{os.ttyname(slave)}") as silent, pytest.raises(KnownFailure) as failure:
+        silent.interrupt(0.3)
+    assert failure.value.exit_code == 90
+    assert str(failure.value).startswith(f"{os.ttyname(slave)} gives no MicroPython prompt: ")
+    os.close(master)
+    os.close(slave)
 
 
 class Terminal:

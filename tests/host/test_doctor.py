@@ -135,7 +135,7 @@ def test_a_port_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_PROMPT_S", 0.3)
     master, slave = pty.openpty()
     try:
-        assert "gives no prompt and no boot loader answers" in failure(os.ttyname(slave), "no_prompt")
+        assert "gives no MicroPython prompt: press its reset button" in failure(os.ttyname(slave), "no_prompt")
     finally:
         os.close(master)
         os.close(slave)

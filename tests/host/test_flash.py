@@ -42,6 +42,7 @@ from quaver.flash.errors import (
 from quaver.flash.fleet import Fleet, choose_ports, exit_code
 from quaver.flash.ports import Port, find_ports, named_port, usb_ids
 
+_NAME_IT = "name the right BOARD, or none"
 _QUIET = lambda _port, _word, _part: None  # noqa: E731
 
 
@@ -79,7 +80,7 @@ def test_of_eight_boards_five_succeed_three_are_told_and_a_second_run_finishes(b
     assert [(one.outcome, one.reason) for one in outcomes[:5]] == [("flashed", None)] * 5
     assert [one.outcome for one in outcomes[5:]] == ["failed"] * 3
     assert re.match(rf"{bad.url}: MD5 of file does not match data in flash!: try again", outcomes[5].reason), at
-    assert outcomes[6].reason == f"{wrong.url}: it is an esp32c3, and esp32 has an esp32"
+    assert outcomes[6].reason == f"{wrong.url}: its chip is an esp32c3, an esp32 has an esp32: {_NAME_IT}"
     assert outcomes[7].reason.startswith(f"{gone.url}: the port vanished ("), at
     assert [one.exit_code for one in outcomes[5:]] == [37, 36, 34]
     assert exit_code(outcomes) == 30
@@ -181,7 +182,10 @@ def test_the_command_prints_a_table_or_json_and_ends_with_the_failures_code(boar
     )
     assert re.fullmatch("[0-9a-f]{12}", first["unique_id"])
     assert (second["port"], second["outcome"]) == (wrong.url, "failed")
-    assert printed.err.splitlines()[-1] == f"quaver: {wrong.url}: it is an esp32c3, and esp32 has an esp32"
+    assert (
+        printed.err.splitlines()[-1]
+        == f"quaver: {wrong.url}: its chip is an esp32c3, an esp32 has an esp32: {_NAME_IT}"
+    )
     assert f"{right.url}: writing" in printed.err
     assert main(["flash", "--port", right.url]) == 0
     assert "already right" in capsys.readouterr().out
@@ -290,7 +294,7 @@ def test_another_boards_drive_and_one_without_permission_are_refused(drive, tmp_
     with pytest.raises(BoardError, match=r"the folder has no INFO_UF2\.TXT of an RP2040's drive"):
         named_port(str(folder))
     outcome = Fleet("esp32", _QUIET).flash([drive])[0]
-    assert outcome.reason == f"{folder}: it is an rp2040, and esp32 has an esp32"
+    assert outcome.reason == f"{folder}: its chip is an rp2040, an esp32 has an esp32: {_NAME_IT}"
 
 
 def test_a_boot_loader_that_is_gone_says_so():

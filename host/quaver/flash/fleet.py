@@ -125,12 +125,17 @@ class Fleet:
         """The board file for a chip that was found. Raises WrongChipError, NoBoardFileError."""
         if self._spec is not None:
             if self._spec.chip != chip:
-                raise WrongChipError(f"{port.device}: it is an {chip}, and {self._spec.name} has an {self._spec.chip}")
+                raise WrongChipError(
+                    f"{port.device}: its chip is an {chip}, an {self._spec.name} has an {self._spec.chip}: "
+                    "name the right BOARD, or none"
+                )
             return self._spec
         fitting = [spec for spec in map(load_board, board_names()) if spec.chip == chip]
         if len(fitting) != 1:
             names = ", ".join(spec.name for spec in fitting) or "none"
-            raise NoBoardFileError(f"{port.device}: it is an {chip}; boards with that chip: {names}; name one")
+            raise NoBoardFileError(
+                f"{port.device}: its chip is an {chip}; boards with that chip: {names}: name one as BOARD"
+            )
         outcome.board = fitting[0].name
         return fitting[0]
 
