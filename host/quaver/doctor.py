@@ -128,7 +128,8 @@ _why = ""
 if _server:
     import links.ntp
     try:
-        _port.set_date(asyncio.run(sys.modules["links.ntp"].ask(_server, 5000))[0])
+        import hal.date
+        sys.modules["hal.date"].set_date(asyncio.run(sys.modules["links.ntp"].ask(_server, 5000))[0])
     except OSError as _error:
         _why = str(_error)
 print("time", (_server, _why))
@@ -352,7 +353,7 @@ def _broker(run: Exec) -> str:
         raise KnownFailure("no_time", server=server, reason=no_time)
     if "password" in why or "authorised" in why:
         raise KnownFailure("broker_refuses", broker=f"{host}:{port}", reason=why)
-    if "certificate" in why or "TLS" in why:
+    if "certificate" in why or ("TLS" in why and "memory" not in why):
         raise KnownFailure("broker_not_trusted", broker=f"{host}:{port}", reason=why)
     if why:
         raise KnownFailure("no_broker", broker=f"{host}:{port}", reason=why)
