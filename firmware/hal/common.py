@@ -1,14 +1,10 @@
 """What every chip shares: buses, pins, radio and watchdog, built from the rendered board."""
 
-import time
-
 import machine
 import network
-from micropython import const
 
 from hal.watchdog import Watchdog
 
-_FROM_1970_TO_2000 = const(946684800)
 _RESET_NAMES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
 
 
@@ -68,14 +64,6 @@ class Hal:
     def watchdog(self):
         """A running hardware watchdog, with the longest time that the chip has; it can't be stopped again."""
         return Watchdog(self.WATCHDOG_MAX_MS, self.TIMER)
-
-    def set_date(self, time_ms):
-        """Set the chip's clock to `time_ms`, milliseconds since 1970."""
-        seconds = time_ms // 1000
-        if time.gmtime(0)[0] == 2000:  # the ESP32 counts from there
-            seconds -= _FROM_1970_TO_2000
-        year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
-        machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 
     def unique_id(self):
         """The chip's own id as hexadecimal text."""

@@ -32,6 +32,7 @@ SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "dsp.bear
     "quaver_wire.hkdf",
     "quaver_wire.session",
     "node.enrol",
+    "node.keys",
     "node.config",
     "node.app",
 )
@@ -126,12 +127,13 @@ def _measuring(port, config, recorder, quiet, problems):
         rule["hysteresis"],
         machine["running_g"],
     )
-    condition = Condition(diagnosis)
+    lines = _lines(machine, problems)
+    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, measurement.n, band, rpm, lines and lines.ratios)
+    condition = Condition(diagnosis, mark=repr(comparable))
     problem = condition.restore()
     if problem:
         problems.append(problem)
     tachometer = _tachometer(port, machine)
-    lines = _lines(machine, problems)
     return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, recorder, quiet, tachometer)
 
 
@@ -172,6 +174,16 @@ def _uplink(port):
     return seal.channel(key, node_id(bytes.fromhex(port.unique_id())), generation, "uplink", 600)
 
 
+def _mute(recorder):
+    """Why nothing can be sealed, and so nothing may be said, or None."""
+    from node import keys
+
+    if keys.spoiled():
+        recorder.mute = True
+        return "{} is spoiled; enrol the node anew".format(keys.KEY)
+    return "flash can't be written, so no boot is counted" if recorder.mute else None
+
+
 def _tls(broker):
     if not broker["ca"]:
         return None
@@ -180,13 +192,14 @@ def _tls(broker):
     return Tls(broker["ca"], broker["host"])
 
 
-def _timekeeper(port, config, clock):
+def _timekeeper(config, clock):
     if not config["time_server"]:
         return None
+    from hal.date import set_date
     from links import ntp
     from node.timekeeper import Timekeeper
 
-    return Timekeeper(ntp.ask, config["time_server"], clock, port.set_date)
+    return Timekeeper(ntp.ask, config["time_server"], clock, set_date)
 
 
 def build():
@@ -203,6 +216,7 @@ def build():
     outbox = Outbox(boot, "/journal", kept["length"], kept["flash_kb"] * 1024, kept["durable"])
     uptime = Uptime()
     recorder = Recorder(config["node"], boot, uptime, outbox, _uplink(port))
+    mute = _mute(recorder)
     outbox.report = recorder.event
     recorder.introduce(VERSION, board.NAME, config["interval_s"])
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
@@ -224,12 +238,12 @@ def build():
     root = "/".join(config[key] for key in ("site", "area", "line", "asset", "node")) + "/"
     client_id = config["node"] + "-" + port.unique_id()[-8:]
     broker = config["broker"]
-    if recorder.mute:
-        print("node: flash can't be written, so no boot is counted and nothing can be sealed: nothing is sent")
+    if mute:
+        print("node: {}: nothing is sent".format(mute))
         return supervisor, watchdog
     mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), _tls(broker))
     wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
-    timekeeper = _timekeeper(port, config, uptime)
+    timekeeper = _timekeeper(config, uptime)
     publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper)
     supervisor.add("publish", publishing.run, limit_s)
     gc.collect()

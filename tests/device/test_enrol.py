@@ -87,3 +87,19 @@ def test_a_node_in_service_is_enrolled_anew_after_its_power_came_on(
     says(board, b"node: quaver 0.1.0 on unix, n2,")
     assert b"on unix, n1," not in board.console()
     assert json.loads(board.get("device.key")) == {"generation": 2, "key": "a5" * 32}
+
+
+def test_a_node_in_service_runs_when_nobody_comes_to_enrol_it_anew(
+    board_target: Target, start_board: Callable[..., Board], mosquitto: Any
+) -> None:
+    """What the five seconds needed of the heap is given back: each module that both need is there again."""
+    if board_target.where != "unix:":
+        pytest.skip(f"{board_target}: what is shown here is not the board's")
+    wifi = {"wifi": {"ssid": "quaver", "password": "emulated"}, "broker": {"host": "127.0.0.1", "port": 1883}}
+    sensors = {"vibration": {"samples": 1024}, "temperature": None, "energy": None, "interval_s": 1}
+    files = {**firmware_files("unix", {"node": "n1", **wifi, **sensors}), "session.code": new_code().encode()}
+    files["device.key"] = json.dumps({"generation": 1, "key": "5a" * 32}).encode()
+    board = start_board(files=files, rig=rig(), broker_port=mosquitto.port)
+    says(board, b"node: online")
+    assert b"Traceback" not in board.console()
+    assert int(board.exec("import time\nprint(time.ticks_ms())")) > 5000

@@ -38,6 +38,7 @@ class Node:
             "log": lambda: [f"line {n} of the log, forty characters long" for n in range(20)],
             "restart": lambda ms: self.did.append(f"restart in {ms}"),
             "erase": lambda ms: self.did.append("erase"),
+            "announce": lambda generation: self.did.append(f"announce {generation}"),
         }
         check = lambda config: configuration.parse(config)[1]  # noqa: E731
         operations = Operations(self.config, check, self.trial, verbs, "pump-7", str(self.root))
@@ -196,7 +197,7 @@ def test_a_new_key_stands_beside_the_old(node: Node) -> None:
     assert load_keys(path) == {1: b"\x11" * 32, 2: b"2" * 32}
     save_key(2, b"2" * 32, path=path)  # a message under the new one was opened
     assert load_keys(path) == {2: b"2" * 32}
-    assert node.did == ["restart in 3000"]
+    assert node.did == ["announce 2", "restart in 3000"]
 
 
 def test_every_command_has_a_handler_and_no_other(node: Node) -> None:

@@ -65,6 +65,10 @@ class Outbox:
 class Uptime:
     def ms(self):
         return 123456
+    def news(self):
+        return None
+    def time_ms(self):
+        return 1790000000250
 said = []
 recorder = Recorder("n1", 7, Uptime(), Outbox())
 recorder.introduce("0.1.0", "pico_w", 60)

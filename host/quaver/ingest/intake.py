@@ -36,6 +36,7 @@ from quaver_wire.fields import WireError
 LEAVES = ("telemetry", "event", "status", "answer")
 MESSAGE_MAX = 2048  # bytes; the longest event, all its drops told, takes 700
 _TOPIC_PARTS = 6
+_TOPIC_MAX = 512  # bytes; a node's own takes 490 at most, and only such are kept in memory
 _RUNS_MAX = 16  # runs of lost records that one event may tell
 _AHEAD_MS = 3600_000  # a clock further ahead of the receipt is not believed,
 _BEHIND_MS = 366 * 86_400_000  # nor one further behind: no journal holds a year
@@ -257,7 +258,7 @@ class Intake:
         if len(parts) != _TOPIC_PARTS or not all(parts) or parts[-1] not in LEAVES:
             raise Refusal("topic", f"{topic.decode()}: not a node's topic")
         found = ("/".join(parts[:-1]), parts[-2], parts[-1])
-        if len(self._leaves) < 100_000:
+        if len(self._leaves) < 100_000 and len(topic) <= _TOPIC_MAX:
             self._leaves[topic] = found
         return found
 
