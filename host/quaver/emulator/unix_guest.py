@@ -29,7 +29,6 @@ import threading
 import time
 import tty
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +36,7 @@ from quaver.boards import BoardSpec, I2cBus, SpiBus
 from quaver.emulator.clock import Clock
 from quaver.emulator.console import Console
 from quaver.emulator.identity import Identity
+from quaver.emulator.unix_wifi import Wifi
 from quaver.emulator.unix_wires import SPI_WRITE, Wires
 from quaver.errors import BoardError
 
@@ -50,7 +50,6 @@ _REQUEST = struct.Struct("=8q")
 _REPLY = struct.Struct("=6q")
 _INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT = 1, 2, 4, 8  # a reply's flags
 
-_NO_AP_FOUND, _WRONG_PASSWORD = -2, -3  # network.STAT_*
 _WIFI_JOIN, _WIFI_NAME = 1, 2  # what a WIFI request is about
 _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 
@@ -76,25 +75,6 @@ _LATE_NS = 1_000_000  # real time: a transfer shorter than this is not worth a s
 # not be seen as one: the board answers that it has no raw paste, and clients use the plain raw REPL.
 _RAW_PASTE = b"\x05A\x01"
 _LONE_NEWLINE = re.compile(rb"(?<!\r)\n")
-
-
-@dataclass
-class Wifi:
-    """What `network` finds in the air: one access point, when it is present.
-
-    ssid, password: its own, what else is asked for is not there or is refused; without them it is named "quaver" and
-    takes any network's name and any password.
-    """
-
-    present: bool = True
-    ssid: str | None = None
-    password: str | None = None
-
-    def verdict(self, ssid: str, password: str) -> int:
-        """What comes of joining: 0, or network.STAT_NO_AP_FOUND or STAT_WRONG_PASSWORD."""
-        if not self.present or self.ssid not in (None, ssid):
-            return _NO_AP_FOUND
-        return 0 if self.password in (None, password) else _WRONG_PASSWORD
 
 
 class Guest:
