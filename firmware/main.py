@@ -23,7 +23,13 @@ if "session.code" in names:
     del blank, board, hal
 del names
 
-from node import app  # noqa: E402
+from node import config  # noqa: E402
+
+if config.role() == "gateway":
+    from gateway import app
+else:
+    from node import app
+config = None
 
 supervisor, watchdog = app.build()
 scaffold = app.SCAFFOLD

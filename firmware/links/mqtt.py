@@ -55,10 +55,19 @@ class Mqtt:
         )
         self._client.set_last_will(will_topic, will, retain=True, qos=1)
         self._client.set_callback_status(self._on_status)
+        self._topics = ()
         self._waiting = None
         self._heard = 0
         self._asked = 0
         self.is_up = False
+
+    def listen(self, topics, heard):
+        """Before `up`: have heard(topic, payload) called for what comes on `topics`; the broker keeps it meanwhile.
+
+        It is acknowledged when `heard` returns. An OSError from it ends the session, and the message comes again.
+        """
+        self._topics = topics
+        self._client.set_callback(lambda topic, payload, retained, again: heard(topic.decode(), payload))
 
     def _on_status(self, packet_id, status):
         if packet_id == self._waiting and status == _DELIVERED:
@@ -69,7 +78,9 @@ class Mqtt:
         if self._tls:
             self._tls.offer()
         try:
-            self._client.connect()
+            self._client.connect(clean_session=not self._topics)
+            for topic in self._topics:
+                self._client.subscribe(topic, qos=1)
         except LinkError:
             self._client.sock_raw.close()  # TLS did not come about, and umqtt does not know of a socket yet
             raise

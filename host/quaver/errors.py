@@ -71,3 +71,9 @@ class RadioError(QuaverError):
     """The emulated air, or a station in it, can't do what is asked of it."""
 
     exit_code = 16
+
+
+class GatewayError(QuaverError):
+    """A gateway that has no nodes to visit, or whose list of them can't be used."""
+
+    exit_code = 17

@@ -18,10 +18,11 @@ ARROWS = {
     "firmware/links": {"umqtt"},
     "firmware/hal": set(),
     "firmware/node": {"dsp", "quaver_wire"},
+    "firmware/gateway": {"node", "quaver_wire"},
     "host/quaver": {"quaver_wire"},
 }
-# the composition roots alone see everyone: of a node in service, and of a blank one
-EXEMPT = {"firmware/node/app.py", "firmware/node/onboard.py"}
+# the composition roots alone see everyone: of a node in service, of a blank one, of a gateway, and what they share
+EXEMPT = {f"firmware/{name}.py" for name in ("node/app", "node/onboard", "gateway/app", "node/wiring")}
 
 
 def imports(path: Path) -> set[str]:
