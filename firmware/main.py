@@ -1,14 +1,35 @@
 # Kept as source, because MicroPython starts main.py and not main.mpy.
 import os
+import sys
+
+from node import start
 
 names = os.listdir("/")
-if "session.code" in names and "device.key" not in names:
-    from node import onboard
+if "session.code" in names:
+    import board
 
-    onboard.run()  # until the node is enrolled; then it starts anew
+    import hal
+
+    blank = "device.key" not in names
+    if blank or hal.port(board).reset_cause() == "PWRON_RESET":
+        before = set(sys.modules)
+        from node import onboard
+
+        # Until the node is enrolled; then it starts anew. One that is: for whoever comes to enrol it again.
+        onboard.run(None if blank else 5)
+        del onboard
+        start.drop([name for name in sys.modules if "." in name and name not in before])
+        del before
+    del blank, board, hal
 del names
 
-from node import app, start  # noqa: E402
+from node import config  # noqa: E402
+
+if config.role() == "gateway":
+    from gateway import app
+else:
+    from node import app
+config = None
 
 supervisor, watchdog = app.build()
 scaffold = app.SCAFFOLD

@@ -9,6 +9,7 @@ With --mfpt also the recordings of the Machinery Failure Prevention Technology S
 
 import argparse
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from quaver.analyze import Analysis, Settings, Verdict, analyze, prepare
@@ -85,6 +86,32 @@ def rig_table(directory: Path) -> list[str]:
             with Analysis(settings, rate, samples=samples, baseline=baseline) as analysis:
                 verdicts = list(analyze(recording, analysis))
         lines.append(rig_row(path.stem, truth(path.stem), verdicts))
+    return lines
+
+
+def rig_at_48_khz(directory: Path) -> list[str]:
+    """Case Western once more, the healthy recording taken at the rate that its own lines tell."""
+    named = load(directory / "cwru_normal_0.npz")
+    healthy = replace(named, rate_hz=4 * named.rate_hz)
+    rate, samples, blocks = prepare(healthy, named.rate_hz)
+    settings = Settings(rpm=healthy.rpm, bearing="6205", learn=len(blocks))
+    with Analysis(settings, rate, samples=samples) as analysis:
+        list(analyze(healthy, analysis))
+        baseline = analysis.baseline()
+    lines = [
+        "## Case Western once more, learned at 48 kHz",
+        "",
+        "The healthy recording says 12 kHz, but its lines stand at multiples of 7.48 Hz, a quarter of the shaft's"
+        " 29.95 Hz: it was sampled at 48 kHz. Above it is taken at its word, as a person would. Here it is taken at"
+        f" 48 kHz and brought to 12; {len(blocks)} measurements are left, and all of them teach. Not counted above.",
+        "",
+        _RIG_HEAD,
+        _RIG_RULE,
+    ]
+    for path in sorted(directory.glob("cwru_*.npz")):
+        if truth(path.stem) != "healthy":
+            with Analysis(settings, rate, samples=samples, baseline=baseline) as analysis:
+                lines.append(rig_row(path.stem, truth(path.stem), list(analyze(load(path), analysis))))
     return lines
 
 
@@ -198,11 +225,12 @@ def main() -> None:
     parser.add_argument("--mfpt", action="store_true")
     options = parser.parse_args()
     rows = [*rig_table(options.directory), "", *life_table(options.directory)]
+    again = rig_at_48_khz(options.directory)
     if options.mfpt:
         rows += ["", *mfpt_table()]
     results = Counter(row.rsplit("|", 2)[1].split(":")[0].strip(" *") for row in rows if row.startswith("| "))
     summary = ", ".join(f"{results[kind]} {word}" for kind, word in _COUNTED)
-    options.output.write_text("\n".join([_HEADING, f"In all: {summary}.", "", *rows, ""]))
+    options.output.write_text("\n".join([_HEADING, f"In all: {summary}.", "", *rows, "", *again, ""]))
     print(f"{options.output}: {summary}")
 
 

@@ -105,6 +105,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--micropython", action="store_true")
     options = parser.parse_args()
+    if options.inputs < 1:
+        parser.error("expected at least 1 input")
     if options.micropython:
         call = f"{PROGRAM}\nprint(*run({options.inputs}, {options.seed}))"
         command = [Path(sys.executable).with_name("micropython"), "-X", "heapsize=256k", "-c", call]

@@ -201,6 +201,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which it is taken")
     parser.add_argument("--flash-kb", type=int, default=1024, help="the journal's bound; less than it takes drops")
     given = parser.parse_args()
+    if given.records < 20 or given.kills < 0 or not 32 <= given.flash_kb <= 1024:
+        parser.error("expected at least 20 records, 0 kills, and a journal of 32 to 1024 kB")
     try:
         account = run(given.records, given.kills, given.seed, given.flash_kb, lambda line: print(line, flush=True))
     except (OutageError, QuaverError) as error:

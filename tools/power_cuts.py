@@ -15,6 +15,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=50, help="journal cycles of each workload")
     cycles = parser.parse_args().cycles
+    if cycles < 1:
+        parser.error("expected at least 1 cycle")
     heads = ("records", "given up", "operations", "cuts", "cuts in starts", "violations")
     print(f"{f'{cycles} journal cycles':34}" + "".join(f"{head:>16}" for head in heads))
     total, broken = 0, []

@@ -2,8 +2,12 @@
 
 state      when                                                 judged
 stopped    RMS is below the running threshold                   nothing
-learning   until K good measurements were taken while running   absolute limits
+learning   until K healthy ones were taken while running        absolute limits
 watching   afterwards                                           absolute and relative limits, lines
+
+A measurement teaches what is healthy unless it is clipped, incomplete, or in zone C or D: there the zone has warned
+already, and a limit above it would never be crossed. The shape of the signal alone (below) keeps none from teaching:
+some sound machines knock all their life and would never be watched, and the warning stands beside what is learned.
 
 An alarm is raised by what lasts and means energy: RMS, the envelope, velocity, the bearing's lines, each n times of
 m. Crest factor and kurtosis warn at most: one knock among 30,000 samples moves them as much as a fault does.
@@ -37,6 +41,7 @@ _ABOVE_BASELINE = 4.0
 _FLOOR = 4.0  # a line that is not there counts as one that just is: noise may be as high
 _CONFIDENCE = 0.5
 _NEVER = 1e9
+_UNFIT = const(2)  # zone C: by the standard such a machine is not healthy
 # Absolute limits of the shape of a signal: noise has a kurtosis of 3 and over 30,000 samples a crest factor of 4.2;
 # the fields of _SHAPES are warning limits.
 _SHAPES = (("crest", 8.0), ("kurtosis", 4.5))
@@ -49,12 +54,12 @@ def zone(velocity_mm_s, boundaries):
 
 class Diagnosis:
     """baseline: learns or has learned; zones: boundaries in mm/s of ISO 20816-3 or None; count of `of` measurements
-    must agree; running_g: RMS below which the machine stands still; clipped measurements teach nothing.
+    must agree; running_g: RMS below which the machine stands still.
 
-    After `run`: state (index of STATES), level 0 ok, 1 warning, 2 alarm; zone: 0 ... 3 for A ... D, or None; causes:
-    {feature: level} above 0; thresholds and, while the machine runs, values by feature; fault:
-    index of FAULTS or None; line: the best line's index or None; margin_db: of its score over the next best (or over a
-    line that just is there); abstained: why no fault is named, "" where one is or nothing rose.
+    After `run`: state (index of STATES), level 0 ok, 1 warning, 2 alarm; zone: 0 ... 3 for A ... D, None at rest;
+    causes: {feature: level} above 0; thresholds and, while the machine runs, values by feature; fault: index of FAULTS
+    or None; line: the best line's index or None; margin_db: of its score over the next best (or over a line that just
+    is there); abstained: why no fault is named, "" where one is or nothing rose.
     """
 
     def __init__(self, baseline, zones=None, count=2, of=3, hysteresis=0.1, running_g=0.02):
@@ -107,8 +112,6 @@ class Diagnosis:
         """
         m = measurement
         self.zone = None
-        if self.zones and m.velocity_mm_s is not None:
-            self.zone = zone(m.velocity_mm_s, self.zones)
         self.abstained = ""
         self.fault = self.line = None
         self.margin_db = 0.0
@@ -118,6 +121,8 @@ class Diagnosis:
             self.causes = {}
             return 0
         self.running_s += since_s
+        if self.zones and m.velocity_mm_s is not None:
+            self.zone = zone(m.velocity_mm_s, self.zones)
         self.values = values = {"crest": m.crest, "kurtosis": m.kurtosis, "rms": m.rms_g, "envelope": m.envelope_g}
         values["velocity"] = values["zone"] = m.velocity_mm_s
         for i, line in enumerate(LINES):
@@ -127,7 +132,11 @@ class Diagnosis:
             self.state = 2
         else:
             self.state = 1
-            if trusted and self.baseline.learn([values[feature] or 0.0 for feature in FEATURES]):
+            if (
+                trusted
+                and (self.zone or 0) < _UNFIT
+                and self.baseline.learn([values[feature] or 0.0 for feature in FEATURES])
+            ):
                 self._relative()
         self.causes = {}
         for feature, threshold in self.thresholds.items():
@@ -177,7 +186,9 @@ class Diagnosis:
             self.abstained = "{} is weak, {:.0f} dB".format(LINES[first], 20 * math.log10(score))
         elif score < _MARGIN * lines.score[second]:
             self.abstained = "{} and {} are alike".format(LINES[first], LINES[second])
-        elif lines.g[first] < _ABOVE_BASELINE * normal or normal <= 0:
+        elif normal <= 0:
+            self.abstained = "nothing was learned of {}".format(LINES[first])
+        elif lines.g[first] < _ABOVE_BASELINE * normal:
             self.abstained = "{} was there before".format(LINES[first])
         else:
             return first

@@ -18,6 +18,7 @@ LINES = ("bpfo", "bpfi", "bsf2", "ftf")
 
 _AROUND = const(24)  # bins of background on each side: with 49 the median is right to 1.5 dB
 _HARMONICS = const(3)
+_BALL = const(2)  # of LINES
 _CREEP = 0.01  # rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
 _SLIP = 0.05  # an induction motor's speed lies up to 5 % off its nominal one, from no load to overload
 _SHAFT_HZ = (5.0, 100.0)  # where a speed is looked for that nobody configured: 300 ... 6,000 1/min
@@ -60,17 +61,34 @@ def _tallest(powers, place, reach, bins, around):
     return k, height(powers, k, bins, around)
 
 
+def _higher_below(powers, k, width, around, bins):
+    """Whether a line as high as the one in bin k stands below it, from the slowest speed on."""
+    _form[1] = around
+    _form[2] = bins
+    last = k - 1
+    j = max(2, int(_SHAFT_HZ[0] / width))
+    while True:
+        j = streams.standing(powers, j, last, _form)
+        if j >= last:
+            return False
+        if streams.word(powers, j, _form) >= streams.word(powers, k, _form):
+            return True
+        j += 1
+
+
 def seen_speed(powers, first, bins, width, stretch, nominal_hz):
     """(speed in Hz, confidence 0 ... 1) of the line near the nominal speed; (nominal_hz, 0) where none is in sight.
 
-    Its own line alone counts: at twice the speed there are also other machines' lines.
+    Its own line alone counts: at twice the speed there are also other machines' lines. And none below it may be as
+    high: harmonics of the true speed, and differences between them and a race's line, pass for a speed else.
     """
     at = nominal_hz / width
     k, tall = _tallest(powers, at, _SLIP * at + 1, bins, _AROUND * stretch)
     # at the edge of the search it is the foot of another line, and the speed is not where it should be
     if k > first and tall > _SEEN:
         if streams.word(powers, k, _form) > max(streams.word(powers, k - 1, _form), streams.word(powers, k + 1, _form)):
-            return _place(powers, k)[0] * width, 1 - _SEEN / tall
+            if not _higher_below(powers, k, width, _AROUND * stretch, bins):
+                return _place(powers, k)[0] * width, 1 - _SEEN / tall
     return nominal_hz, 0.0
 
 
@@ -123,12 +141,25 @@ def droop(place, decimation, order):
     return (decimation * math.sin(x / decimation) / math.sin(x)) ** order
 
 
+def _is_harmonic(powers, k, at, reach):
+    """Whether a higher line than bin k's is at half or a third of its place: then that one is the fundamental.
+
+    Blows in a row draw harmonics that fall; so it is at two and three times the true speed.
+    """
+    for part in range(2, _HARMONICS + 1):
+        first = max(2, math.ceil(at / part - reach))
+        below = streams.highest(powers, first, max(first, math.floor(at / part + reach)) + 1)
+        if streams.word(powers, below, _form) > streams.word(powers, k, _form):
+            return True
+    return False
+
+
 class Lines:
     """Looks for a bearing's lines in the envelope. ratios: BPFO, BPFI, BSF and FTF, each a turn of the shaft.
 
     After `run`, for each of LINES: hz, g (amplitude of the first harmonic), heights (of harmonics 1 ... 3, flat), and
     score: the geometric mean of the heights of harmonics 1 and 2, 0 for a line that is not there, whose place is a
-    multiple of the shaft's speed, or which is above the envelope's band.
+    multiple of the shaft's speed, which is a harmonic of a higher one, or which is above the envelope's band.
     """
 
     def __init__(self, ratios):
@@ -176,5 +207,7 @@ class Lines:
             self.hz[i] = at * width
             self.g[i] = g * droop(min(0.45, at / (2 * bins)), decimation, 3)
             turns = at * width / speed_hz
-            if tall > _SEEN and abs(turns - round(turns)) * speed_hz > reach * width:
+            alone = tall > _SEEN and abs(turns - round(turns)) * speed_hz > reach * width
+            # half of the ball's line is its own too: a ball may strike one race alone
+            if alone and (i == _BALL or not _is_harmonic(powers, k, at, reach)):
                 self.score[i] = math.sqrt(tall * self.heights[_HARMONICS * i + 1])

@@ -3,7 +3,7 @@
 import machine
 import network
 
-from hal import lasting
+from hal import restart
 from hal.watchdog import Watchdog
 
 _RESET_NAMES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
@@ -15,8 +15,7 @@ class Hal:
     WATCHDOG_MAX_MS = 8000
     TIMER = -1  # the timer that feeds the watchdog at the REPL; -1 is a virtual one, where the port has them
 
-    set_date = staticmethod(lasting.set_date)
-    reset = staticmethod(lasting.reset)
+    reset = staticmethod(restart.reset)
 
     def __init__(self, board):
         self.board = board

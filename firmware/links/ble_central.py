@@ -15,6 +15,7 @@ from links.errors import LinkError
 
 _SCAN_US = const(30_000)  # interval and window: the receiver is always open
 _STEP_MS = const(4000)  # of each step of setting up
+_INTERVAL_US = const(15_000)  # between connection events: setting up is a dozen questions, each waits for one
 _CANCEL_MS = const(100)
 _SILENCE_MS = const(5000)  # between two messages
 _QUEUE = const(64)  # chunks that may wait: the longest message has 35 at the smallest MTU
@@ -56,7 +57,7 @@ class Central:
         acknowledged before stays so.
         """
         try:
-            connection = await device.connect(timeout_ms=_STEP_MS)
+            connection = await device.connect(_STEP_MS, None, _INTERVAL_US, _INTERVAL_US)
         except (OSError, asyncio.TimeoutError):
             # The stack goes on trying, and takes no other connection meanwhile, until it is told to stop.
             aioble.core.ble.gap_connect(None)

@@ -34,6 +34,7 @@ _ABOUT = const(3)
 _SCAN = const(4)
 
 _DATA_MAX = const(252)
+_NOTIFIED_MAX = const(241)  # of which a client with an ATT_MTU of 247 sees all at once
 _PACKET_MAX = const(258)
 _PACKETS_MAX = const(24)  # of a scan: networks that a list shows
 
@@ -192,7 +193,7 @@ class Improv:
         texts = []
         for ssid, rssi, secured in found:
             more = [ssid, str(rssi), "WPA2" if secured else "NO"]
-            if len(packed(texts)) + len(packed(more)) > _DATA_MAX:
+            if len(packed(texts)) + len(packed(more)) > _NOTIFIED_MAX:
                 break
             texts += more
         self._result(_SCAN, texts)

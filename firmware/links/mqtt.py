@@ -78,19 +78,19 @@ class Mqtt:
         )
         self._client.set_last_will(will_topic, will, retain=True, qos=1)
         self._client.set_callback_status(self._on_status)
+        self._topics = ()
         self._waiting = None
         self._heard = 0
         self._asked = 0
-        self._topic = None
         self.is_up = False
 
-    def listen(self, topic, take):
-        """Subscribe to `topic` from the next `up` on: take(message) is called with what comes, and must return soon.
+    def listen(self, topics, heard):
+        """Before `up`: have heard(topic, payload) called for what comes on `topics`; the broker keeps it meanwhile.
 
-        The broker then keeps for this client what comes while it is away.
+        It is acknowledged when `heard` returns. An OSError from it ends the session, and the message comes again.
         """
-        self._topic = topic
-        self._client.set_callback(lambda topic, message, retained, again: take(message))
+        self._topics = topics
+        self._client.set_callback(lambda topic, payload, retained, again: heard(topic.decode(), payload))
 
     def _on_status(self, packet_id, status):
         if packet_id == self._waiting and status == _DELIVERED:
@@ -101,9 +101,11 @@ class Mqtt:
         if self._tls:
             self._tls.offer()
         try:
-            self._client.connect(self._topic is None or self._client.flooded)
+            self._client.connect(not self._topics or self._client.flooded)
             self._client.flooded = False
             self._client.rcv_pids.clear()
+            for topic in self._topics:
+                self._client.subscribe(topic, qos=1)
         except LinkError:
             self._client.sock_raw.close()  # TLS did not come about, and umqtt does not know of a socket yet
             raise
@@ -117,16 +119,6 @@ class Mqtt:
             pass  # a port that does not know it is slower
         self._heard = self._asked = time.ticks_ms()
         self.is_up = True
-
-    async def subscribe(self, limit_ms):
-        """Return once the broker has taken the subscription, if there is one; else raise LinkError."""
-        if self._topic is None:
-            return
-        try:
-            self._waiting = self._client.subscribe(self._topic, 1)
-        except (OSError, MQTTException) as error:
-            raise LinkError(_reason(error))
-        await self._acknowledged(limit_ms)
 
     def down(self):
         self.is_up = False
@@ -157,9 +149,6 @@ class Mqtt:
             self._waiting = self._client.publish(topic, payload, retain=retain, qos=1)
         except (OSError, MQTTException) as error:
             raise LinkError(_reason(error))
-        await self._acknowledged(limit_ms)
-
-    async def _acknowledged(self, limit_ms):
         began = time.ticks_ms()
         while self._waiting is not None:
             self._receive()

@@ -32,7 +32,10 @@ def _certificate(path):
 
 
 def _no_room():
-    return "TLS does not fit memory: {} bytes free, it takes {}".format(gc.mem_free(), _WHOLE)
+    free = gc.mem_free()
+    if free < _WHOLE:
+        return "TLS does not fit memory: {} bytes free, it takes {}".format(free, _WHOLE)
+    return "TLS does not fit memory: {} bytes free, in pieces that are too small".format(free)
 
 
 def _reason(error):

@@ -11,17 +11,14 @@ from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
 from dsp.lines import Lines
 from dsp.measurement import Measurement
-from links.mqtt import Mqtt
-from links.wifi import Wifi
 from node import config as configuration
-from node import measure, store
+from node import measure, store, wiring
 from node.capture import Capture
 from node.clock import Uptime
 from node.condition import Condition
 from node.log import Log
 from node.mailbox import Mailbox
 from node.outbox import Outbox
-from node.publish import Publish
 from node.record import Recorder
 from node.supervisor import Supervisor
 from node.trial import Trial
@@ -35,7 +32,9 @@ SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "dsp.bear
     "quaver_wire.hkdf",
     "quaver_wire.session",
     "node.enrol",
+    "node.keys",
     "node.config",
+    "node.wiring",
     "node.app",
 )
 
@@ -130,12 +129,13 @@ def _measuring(port, config, recorder, quiet, problems):
         rule["hysteresis"],
         machine["running_g"],
     )
-    condition = Condition(diagnosis)
+    lines = _lines(machine, problems)
+    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, measurement.n, band, rpm, lines and lines.ratios)
+    condition = Condition(diagnosis, mark=repr(comparable))
     problem = condition.restore()
     if problem:
         problems.append(problem)
     tachometer = _tachometer(port, machine)
-    lines = _lines(machine, problems)
     return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, recorder, quiet, tachometer)
 
 
@@ -164,33 +164,42 @@ def _thresholds(config):
     }
 
 
-def _uplink(port):
-    """The channel that seals this node's records, or None on a board that was never enrolled."""
-    from node import keys, seal
+def _over_wifi(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
+    """Records go to the broker by Wi-Fi and MQTT."""
+    from links.mqtt import Mqtt
+    from links.wifi import Wifi
+    from node.publish import Publish
+
+    root = "/".join(config[key] for key in ("site", "area", "line", "asset", "node")) + "/"
+    client_id = config["node"] + "-" + port.unique_id()[-8:]
+    broker = config["broker"]
+    mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), wiring.tls(broker))
+    wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
+    timekeeper = wiring.timekeeper(config, uptime)
+    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper, mailbox)
+    supervisor.add("publish", publishing.run, limit_s)
+
+
+def _over_bluetooth(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
+    """Records wait for a gateway that fetches them by Bluetooth, and brings the time."""
+    from links.ble import Ble
+    from quaver_wire import chunks, gatt
     from quaver_wire.cose import node_id
 
-    held = keys.load_key()
-    if held is None:
-        return None
-    generation, key = held
-    return seal.channel(key, node_id(bytes.fromhex(port.unique_id())), generation, "uplink", 600)
+    def on_time(unix_ms):
+        if unix_ms:  # 0: the gateway does not know it
+            uptime.set(unix_ms)
+        if mailbox:
+            mailbox.online()
 
+    def on_command(sealed):
+        if mailbox:
+            mailbox.take(sealed)
 
-def _tls(broker):
-    if not broker["ca"]:
-        return None
-    from links.tls import Tls
-
-    return Tls(broker["ca"], broker["host"])
-
-
-def _timekeeper(port, config, clock):
-    if not config["time_server"]:
-        return None
-    from links import ntp
-    from node.timekeeper import Timekeeper
-
-    return Timekeeper(ntp.ask, config["time_server"], clock, port.set_date)
+    own = node_id(bytes.fromhex(port.unique_id()))
+    about = (board.NAME, VERSION)
+    link = Ble(gatt, chunks, port.uuid, outbox, own, about, config["ble"], on_time, on_command, supervisor.progress)
+    supervisor.add("ble", link.run, limit_s)
 
 
 def build():
@@ -208,9 +217,11 @@ def build():
     quiet = asyncio.Lock()
     boot = store.next_boot()
     kept = config["outbox"]
-    outbox = Outbox(boot, "/journal", kept["length"], kept["flash_kb"] * 1024, kept["durable"])
+    always = kept["durable"] or config["link"] == "ble"  # a gateway comes now and then: RAM is no place to wait for it
+    outbox = Outbox(boot, "/journal", kept["length"], kept["flash_kb"] * 1024, always)
     uptime = Uptime()
-    recorder = Recorder(config["node"], boot, uptime, outbox, _uplink(port))
+    recorder = Recorder(config["node"], boot, uptime, outbox, wiring.uplink(port))
+    mute = wiring.mute(recorder)
     outbox.report = recorder.event
     recorder.introduce(VERSION, board.NAME, config["interval_s"])
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
@@ -234,11 +245,8 @@ def build():
     measuring = measure.Measure(sensors, judge, recorder, config["interval_s"], supervisor.progress)
     supervisor.add("measure", measuring.run, limit_s)
 
-    root = "/".join(config[key] for key in ("site", "area", "line", "asset", "node")) + "/"
-    client_id = config["node"] + "-" + port.unique_id()[-8:]
-    broker = config["broker"]
-    if recorder.mute:
-        print("node: flash can't be written, so no boot is counted and nothing can be sealed: nothing is sent")
+    if mute:
+        print("node: {}: nothing is sent".format(mute))
         return supervisor, watchdog
     mailbox = None
     if recorder.seals:
@@ -246,15 +254,12 @@ def build():
         parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
         mailbox = Mailbox(parts)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
-    mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), _tls(broker))
-    wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
-    timekeeper = _timekeeper(port, config, uptime)
-    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper, mailbox)
-    supervisor.add("publish", publishing.run, limit_s)
     if trial.running:
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
     else:
         SCAFFOLD += ("node.trial",)
+    over = _over_bluetooth if config["link"] == "ble" else _over_wifi
+    over(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox)
     gc.collect()
     free = gc.mem_free()
     if free < _LOW_MEMORY:

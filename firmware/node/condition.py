@@ -12,13 +12,14 @@ _HOUR_S = 3600
 
 
 class Condition:
-    """diagnosis: of dsp.diagnosis, with its baseline."""
+    """diagnosis: of dsp.diagnosis, with its baseline. mark: a text of all that makes two measurements comparable."""
 
-    def __init__(self, diagnosis, path="/condition.json"):
+    def __init__(self, diagnosis, path="/condition.json", mark=""):
         self._diagnosis = diagnosis
         self._path = path
+        self._mark = mark
         self._saved_s = 0.0
-        self._learned = diagnosis.baseline.learned
+        self._taught = diagnosis.baseline.count()
 
     def restore(self):
         """Take back what an earlier run saved; returns what was wrong with the file, or None.
@@ -32,14 +33,16 @@ class Condition:
             hours = state["hours"]
             if type(hours) not in (int, float) or not 0 <= hours < 1e6:
                 raise ValueError
-            diagnosis.restore(state["baseline"])
+            comparable = state.get("mark", "") == self._mark
+            if comparable:
+                diagnosis.restore(state["baseline"])
         except OSError:
             return None
-        except (ValueError, KeyError, TypeError, MemoryError):
+        except (ValueError, KeyError, TypeError, AttributeError, MemoryError):
             return "{}: not what a node saved: learning anew".format(self._path)
         diagnosis.running_s = self._saved_s = hours * _HOUR_S
-        self._learned = diagnosis.baseline.learned
-        return None
+        self._taught = diagnosis.baseline.count()
+        return None if comparable else "measured in another way than what was learned: learning anew"
 
     def forget(self):
         """What was learned is void: the next `keep` writes what is there instead."""
@@ -52,12 +55,11 @@ class Condition:
         Raises OSError when flash can't be written.
         """
         diagnosis = self._diagnosis
-        if self._learned and diagnosis.running_s - self._saved_s < _HOUR_S:
+        taught = diagnosis.baseline.count()
+        if taught == self._taught and diagnosis.running_s - self._saved_s < _HOUR_S:
             return False
-        if not self._learned and diagnosis.running_s == self._saved_s:
-            return False
-        state = {"baseline": diagnosis.baseline.state(), "hours": diagnosis.running_s / _HOUR_S}
+        state = {"baseline": diagnosis.baseline.state(), "hours": diagnosis.running_s / _HOUR_S, "mark": self._mark}
         store.replace(self._path, json.dumps(state).encode())
         self._saved_s = diagnosis.running_s
-        self._learned = diagnosis.baseline.learned
+        self._taught = taught
         return True

@@ -10,6 +10,12 @@ _FIELDS = (
     ("asset", str, "asset", 1, 24),
     ("node", str, "node", 1, 24),
     ("interval_s", float, 60.0, 0.0, 86400.0),
+    ("role", str, "node", 4, 7),  # or "gateway"
+    ("link", str, "wifi", 3, 4),  # or "ble": a gateway fetches the records
+    ("ble.interval_ms", int, 250, 20, 10000),  # between advertisements
+    ("ble.window_s", int, 10, 1, 3600),  # of advertising
+    ("ble.rest_s", int, 50, 0, 86400),  # behind each window or visit, while no event waits
+    ("ble.visit_s", int, 30, 5, 600),
     ("time_server", str, "", 0, 64),  # "": the date stays unknown, and the reader's is taken
     ("wifi.ssid", str, "", 0, 32),
     ("wifi.password", str, "", 0, 63),
@@ -49,7 +55,7 @@ _FIELDS = (
     ("improv", int, 0, 0, 1),  # whether a blank node takes a network by Improv; read by node.onboard
     ("watchdog_s", int, 120, 0, 3600),
 )
-_SECTIONS = ("wifi", "broker", "machine", "vibration", "temperature", "energy", "alarm", "outbox")
+_SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox")
 _SENSORS = ("vibration", "temperature", "energy")
 
 # What a limit can be set on. None has one by itself: the diagnosis has those that hold for any machine, and learns
@@ -122,7 +128,7 @@ def parse(given):
             problems.append("{}: expected an object".format(section))
     known = [path for path, *_ in _FIELDS]
     for key, value in given.items():
-        if key == "limits":
+        if key in ("limits", "gateway"):
             continue
         if key not in _SECTIONS:
             if key not in known:
@@ -147,6 +153,11 @@ def parse(given):
                 config[key] = key
                 problems.append("{}: expected no / + # in a name".format(key))
                 break
+    for key, other in (("role", "gateway"), ("link", "ble")):
+        if config[key] not in (other, "node" if key == "role" else "wifi"):
+            config[key] = "node" if key == "role" else "wifi"
+            problems.append("{}: expected {} or {}".format(key, config[key], other))
+    config["gateway"] = given.get("gateway")  # gateway.config checks it
     config["limits"] = _limits(given.get("limits", {}), problems)
     return config, problems
 
@@ -162,3 +173,12 @@ def load(path="/config.json"):
         config, _ = parse({})
         return config, ["{}: not JSON".format(path)]
     return parse(given)
+
+
+def role(path="/config.json"):
+    """What this board is: "gateway" where the file says so, else "node": which of the two composition roots runs."""
+    try:
+        with open(path) as file:
+            return "gateway" if json.load(file).get("role") == "gateway" else "node"
+    except (OSError, ValueError, AttributeError, MemoryError):
+        return "node"

@@ -4,7 +4,7 @@ import os
 
 from micropython import const
 
-KEPT = ("/session.code", "/boot.count")  # the label stays true, and no nonce is ever used twice
+KEPT = ("/session.code", "/boot.0", "/boot.1")  # the label stays true, and no nonce is ever used twice
 SECRETS = (
     "/device.key",  # first: from here on the node is blank
     "/config.json",

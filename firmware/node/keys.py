@@ -1,6 +1,7 @@
 """What a node keeps secret, on its flash: the code that it was flashed with, and its device keys."""
 
 import json
+import os
 
 from node import store
 from quaver_wire.hkdf import hmac
@@ -37,6 +38,15 @@ def load_key(path=KEY):
         return None
     generation = max(keys)
     return generation, keys[generation]
+
+
+def spoiled(path=KEY):
+    """Whether there is a key that can't be read: such a node was enrolled, and must not send what nobody sealed."""
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return not load_keys(path)
 
 
 def save_key(generation, key, before=None, path=KEY):

@@ -17,6 +17,11 @@ _HELD_MS = const(500)
 _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_mm_s", "envelope_g", "temperature_c") + (
     "shaft_hz",
 )
+_WHOLE = const(10)  # of this many ordinary records one is whole
+_LEARNING = const(1)
+_WATCHING = const(2)
+# What says how a measurement came about, and the spectrum behind its features: two thirds of a record's bytes
+_DETAIL = ("heap_free", "rate_hz", "jitter_us", "samples", "dropped", "peaks", "bands", "lines", "learned", "running_h")
 
 
 class Sensor:
@@ -133,6 +138,8 @@ class Measure:
         self._recorder = recorder
         self._interval_ms = int(interval_s * 1000)
         self._progress = progress
+        self._machine = -1
+        self._ordinary = 0
         self._asked = asyncio.Event()
         self._done = asyncio.Event()
         self._values = None
@@ -170,11 +177,25 @@ class Measure:
             self._progress("measure")
         values["quality"] = quality
         values["level"] = max(values.get("level", 0), self._judge.run(values))
+        self._shorten(values)
         self._recorder.telemetry(values)
         if asked:
             self._asked.clear()
             self._values = values
             self._done.set()
+
+    def _shorten(self, values):
+        """Take the detail out of an ordinary record: of a machine that is as it was, and well, with nothing to mark."""
+        machine = values.get("machine")
+        if values["level"] or values["quality"] or machine != self._machine or machine == _LEARNING:
+            self._ordinary = -1
+        self._machine = machine
+        self._ordinary = (self._ordinary + 1) % _WHOLE
+        if self._ordinary:
+            for name in _DETAIL:
+                values.pop(name, None)
+            if machine == _WATCHING:
+                del values["machine"]
 
     async def run(self):
         while True:

@@ -16,6 +16,7 @@ from node.clock import Uptime
 from node.console import Console
 from node.enrol import CONFIG, Enrolment
 from node.keys import load_code, load_key
+from node.provision import serve
 from node.seal import Ccm
 from node.session import Session, Tries
 from quaver_wire.cose import node_id
@@ -97,42 +98,74 @@ class Ways:
         return []
 
 
-def build():
-    """The console and what starts the board anew: (console, restart)."""
+def _doorway(port, identity, session, enrolment, improv):
+    """The way in over Bluetooth; None where there is none."""
+    try:
+        from links.ble_onboard import Doorway
+    except ImportError:  # of aioble
+        return None
+    from quaver_wire import chunks, gatt_session
+
+    async def answer(message, send):
+        await serve(session, enrolment, message, send)
+
+    return Doorway(gatt_session, chunks, port.uuid, identity, gatt_session.HAS_CODE, answer, improv)
+
+
+def build(air=True):
+    """What serves, and what starts the board anew: (console, doorway or None, restart). air: over Bluetooth too."""
     port = hal.port(board)
     ways = Ways(port)
     tries = Tries(Uptime())
     enrolment = Enrolment(ways.about, _check, ways.join, ways.scan, ways.identify, tries)
     identity = node_id(bytes.fromhex(port.unique_id()))
-    session = Session(
-        identity, load_code(), lambda key: Ccm(key, PLAIN_MAX), tries, load_key() is not None, ways.identify
-    )
-    console = Console(session, enrolment)
+
+    def session():
+        """One for each way in: nobody who comes by radio ends what goes on over the cable."""
+        enrolled = load_key() is not None
+        return Session(identity, load_code(), lambda key: Ccm(key, PLAIN_MAX), tries, enrolled, ways.identify)
+
+    console = Console(session(), enrolment)
+    improv = None
     if _improv_wanted():
         from links.improv import Improv
 
         about = ("Quaver", board.VERSION, board.CHIP, identity.hex())
-        console.improv = Improv(console.emit, about, ways.keep, ways.scan, ways.identify, Uptime(), serial=True)
+
+        def improv(emit, serial=False):
+            return Improv(emit, about, ways.keep, ways.scan, ways.identify, Uptime(), serial)
+
+        console.improv = improv(console.emit, True)
         console.improv.open(_WINDOW_S)
-    return console, port.reset
+    doorway = _doorway(port, identity, session(), enrolment, improv) if air else None
+    return console, doorway, port.reset
+
+
+async def _serve(console, doorway, window_s):
+    if doorway:
+        asyncio.create_task(doorway.run(_WINDOW_S))
+    await console.run(window_s)
 
 
 def run(window_s=None):
     """Serve until the node is enrolled, then reset the board.
 
     window_s: of an enrolled node, after power-on: return when nobody asks for it within so many seconds. Before the
-    node is built, its whole heap is free for a session; whoever had one finds the node started anew.
+    node is built, its whole heap is free for a session; whoever had one finds the node started anew. It listens on
+    its console alone: by radio an enrolled node takes sealed commands, once it runs.
     """
     if window_s is None:
         print("node: quaver {} on {}, blank".format(board.VERSION, board.NAME))
     # Nothing here needs the heap in one piece, and X25519 makes a megabyte of numbers: seldom collected, it takes 1 s
     before = gc.threshold()
     gc.threshold(-1)
-    console, restart = build()
+    console, doorway, restart = build(window_s is None)
     try:
-        asyncio.run(console.run(window_s))
+        asyncio.run(_serve(console, doorway, window_s))
     finally:
         asyncio.new_event_loop()
+        if doorway:
+            doorway.close()
         gc.threshold(before)
     if window_s is None or console.served:
         restart()

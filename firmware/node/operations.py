@@ -43,9 +43,9 @@ class Operations:
 
     config: the path of the file in force. check(config) -> problems. trial: of node.trial. verbs: what only the node's
     root can give, name -> function: "identify", "measure" (a coroutine that returns a dict), "waveform" (a coroutine:
-    (samples, rate in Hz, g a count)), "hold" (keeps the next measurement off
-    those samples for a while), "relearn", "log" (lines), "announce" (a key's
-    generation), "restart" (delay in ms), "erase" (the same).
+    (samples, rate in Hz, g a count)), "hold" (keeps the next measurement off those samples for a while), "relearn",
+    "log" (lines), "restart" (delay in ms), "erase", "announce" (the generation of a new key: an event, sealed under
+    the one in force).
     name: the node's, which `retire` must be told. root: the folder of its files, for tests.
     """
 
@@ -146,7 +146,7 @@ class Operations:
         if generation != held[0] + 1:
             raise ValueError("generation: expected {}".format(held[0] + 1))
         save_key(generation, key, held[1], self._root + KEY)
-        self._verbs["announce"](generation)
+        self._verbs["announce"](generation)  # before the restart: the last that the old key seals
         self._verbs["restart"](_BEFORE_RESTART_MS)
         return {"generation": generation}
 

@@ -34,7 +34,7 @@ class Publish:
         self._timekeeper = timekeeper
         self._mailbox = mailbox
         if mailbox:
-            mqtt.listen(root + "command", mailbox.take)
+            mqtt.listen((root + "command",), lambda topic, message: mailbox.take(message))
 
     async def run(self):
         try:
@@ -45,8 +45,6 @@ class Publish:
             await self._tend()  # a certificate has dates
             async with self._quiet:  # with TLS it takes the processor for 1.7 s
                 self._mqtt.up()
-            if self._mailbox:
-                await self._mqtt.subscribe(_ACK_LIMIT_MS)
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
             self._progress("publish")
             print("node: online")

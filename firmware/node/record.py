@@ -6,7 +6,7 @@ from micropython import const
 
 from quaver_wire import cbor
 from quaver_wire.cose import OVERHEAD
-from quaver_wire.fields import EVENTS, KINDS, VERSION
+from quaver_wire.fields import EVENTS, KINDS, VERSION, WireError
 
 # Statuses have numbers of their own: a last will that was not needed is no gap among the records.
 _ASIDE = const(1 << 23)
@@ -17,7 +17,8 @@ class Recorder:
     """node, boot: whose records they are; uptime: of node.clock; channel: the uplink's, of node.seal, or None.
 
     With a channel each record is sealed, and names its node, boot and number openly in its frame alone. A boot that
-    was not counted, 0, can't seal: then nothing is recorded, and `mute` says so.
+    was not counted, 0, can't seal: then nothing is recorded, and `mute` says so. Raises WireError when a boot has no
+    numbers left: the tasks die then, the watchdog is no longer fed, and the next boot has all of them.
     """
 
     def __init__(self, node, boot, uptime, outbox, channel=None):
@@ -37,6 +38,8 @@ class Recorder:
     def encode(self, kind, values):
         """The encoded record of `kind` ("telemetry", "event", "status") with `values` added, as bytes."""
         seq = self._aside if kind == "status" else self._seq
+        if seq == _ASIDE and kind != "status":
+            raise WireError("no sequence numbers are left in this boot")  # a status had it: the nonce would come twice
         values["version"] = VERSION
         values["uptime_ms"] = self._uptime.ms()
         # of telemetry, eight bytes less: the reader dates it by the one that has the time

@@ -141,7 +141,7 @@ class Service:
     def _restart(self):
         self._parts["outbox"].link(False)  # what is in RAM goes to flash
         print("node: restarts, as it was told to")
-        hal.lasting.reset()
+        hal.restart.reset()
 
     def _erase(self):
         from node.erase import erase
@@ -153,7 +153,7 @@ class Service:
         gc.collect()
         print("node: retired")
         erase(journal, progress=self._parts["supervisor"].alive)
-        hal.lasting.reset()
+        hal.restart.reset()
 
 
 def _with_port(work):

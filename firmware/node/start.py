@@ -16,7 +16,7 @@ def drop(modules):
         if module:
             package, _, inner = name.rpartition(".")
             if package:
-                delattr(sys.modules[package], inner)  # None would be what `from package import inner` finds
+                sys.modules[package].__dict__.pop(inner, None)  # a None there would be taken for the module
             module.__dict__.clear()
     gc.collect()
 

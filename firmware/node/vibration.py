@@ -31,6 +31,8 @@ class Vibration:
         self._unkept = False
 
     def probe(self):
+        """See that the sensor is there. What the machine did since the last measurement is not known then."""
+        self._measured = None
         self._capture.sensor.probe()
 
     async def read(self, values):

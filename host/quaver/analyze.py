@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.errors import QuaverError
-from quaver.payload import payload
+from quaver.payload import module_path
 from quaver.recordings import Recording
 
 UG_PER_LSB = 488  # of the IIS3DWB at +-16 g; a louder recording is given coarser steps instead of being clipped
 _FASTEST_HZ = 30000.0  # a recording sampled faster is brought to the sensor's rate
 _SENSOR_HZ = 26667.0
+_SAME_RATE = 1e-3  # two rates that differ by less put no line into another bin
 _FULL = 32767
 FAULTS = ("outer race", "inner race", "ball", "cage")
 LEVELS = ("ok", "warning", "alarm")
@@ -200,7 +201,7 @@ class _Unix:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "MICROPYPATH": f"{payload('firmware')}:.frozen"},
+            env={**os.environ, "MICROPYPATH": module_path()},
         )
         self._ask(json.dumps(settings))
 
@@ -392,22 +393,23 @@ def clipped(acceleration: NDArray[np.floating[Any]]) -> bool:
     return bool(runs.any() and np.ptp(acceleration) > 0)
 
 
-def prepare(recording: Recording) -> tuple[float, int, list[NDArray[np.float32]]]:
+def prepare(recording: Recording, rate_hz: float | None = None) -> tuple[float, int, list[NDArray[np.float32]]]:
     """(rate, samples of a measurement, the measurements in g) of a recording's first axis.
 
-    A file of records gives one measurement a record. One sampled at more than 30 kHz is brought to 26,667 Hz.
-    Raises AnalysisError if it is shorter than a 32nd of a measurement.
+    A file of records gives one measurement a record. One sampled faster than rate_hz is brought to it; without a
+    rate_hz, one sampled at more than 30 kHz to 26,667 Hz. Raises AnalysisError if it is shorter than a 32nd of a
+    measurement.
     """
     signal = recording.acceleration[:, 0]
     rate = recording.rate_hz
     each = recording.record_samples or len(signal)
     pieces = [signal[i : i + each] for i in range(0, len(signal) - each + 1, each)]
-    if rate > _FASTEST_HZ:
+    if rate > (_FASTEST_HZ if rate_hz is None else rate_hz * (1 + _SAME_RATE)):
         from fractions import Fraction
 
         from scipy.signal import resample_poly
 
-        ratio = Fraction(_SENSOR_HZ / rate).limit_denominator(400)
+        ratio = Fraction((_SENSOR_HZ if rate_hz is None else rate_hz) / rate).limit_denominator(400)
         pieces = [resample_poly(piece, ratio.numerator, ratio.denominator).astype(np.float32) for piece in pieces]
         rate = rate * ratio.numerator / ratio.denominator
     full = full_length(rate)
@@ -422,13 +424,21 @@ def prepare(recording: Recording) -> tuple[float, int, list[NDArray[np.float32]]
 
 
 def analyze(recording: Recording, analysis: Analysis) -> Iterator[Verdict]:
-    """The verdict after each measurement of a recording. Raises AnalysisError if it does not suit the analysis."""
-    rate, _, _ = prepare(recording)
-    if abs(rate / analysis.rate_hz - 1) > 1e-3:
-        raise AnalysisError(f"{recording.name}: sampled at {rate:g} Hz, the others at {analysis.rate_hz:g} Hz")
-    _, count, blocks = prepare(recording)
+    """The verdict after each measurement of a recording, at the analysis's rate.
+
+    Raises AnalysisError if it is sampled more slowly, or its measurements are not as long.
+    """
+    rate, count, blocks = prepare(recording, analysis.rate_hz)
+    if abs(rate / analysis.rate_hz - 1) > _SAME_RATE:
+        raise AnalysisError(
+            f"{recording.name}: sampled at {rate:g} Hz, what it is compared with at {analysis.rate_hz:g} Hz: "
+            "levels of different bands say nothing; give recordings of one rate, or a slower one to learn from"
+        )
     if count != analysis.samples:
-        raise AnalysisError(f"{recording.name}: gives {count} samples a measurement, the others {analysis.samples}")
+        raise AnalysisError(
+            f"{recording.name}: gives {count} samples a measurement, what it is compared with {analysis.samples}: "
+            "give recordings of one length"
+        )
     for block in blocks:
         yield analysis.run(block)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import errno
-import grp
 import os
-import pwd
-import stat
 from pathlib import Path
 
 from quaver.emulator.repl import SerialBoard
 from quaver.errors import BoardError
 from quaver.failures import KnownFailure
-from quaver.flash.ports import Port, find_ports, named_port, usb_ids
+from quaver.flash.ports import Port, find_ports, listed, named_port, no_permission, usb_ids
 
 _PROC = Path("/proc")
 _USB_DEVICES = Path("/sys/bus/usb/devices")
@@ -21,34 +18,15 @@ _BUSY = (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK)  # a terminal's TIOCEXCL,
 
 def choose(name: str | None) -> Port:
     """The port of that name, or the only board that is connected. Raises KnownFailure."""
-    ports = find_ports()
     if name is not None:
-        return _named(name, ports)
+        return named_port(name)
+    ports = find_ports()
     if not ports:
         stray = _portless()
         raise KnownFailure("no_driver", device=stray[0]) if stray else KnownFailure("no_board")
     if len(ports) > 1:
-        raise KnownFailure("which_board", count=len(ports), connected=_listed(ports))
+        raise KnownFailure("which_board", count=len(ports), connected=listed(ports))
     return ports[0]
-
-
-def _named(name: str, ports: list[Port]) -> Port:
-    path = name.removeprefix("serial:")
-    if "://" not in path and not path.startswith("usb:") and path not in [port.unique_id for port in ports]:
-        facts = {"port": path, "connected": _listed(ports)}
-        try:
-            mode = Path(path).stat().st_mode
-        except PermissionError:
-            raise _no_permission(path) from None
-        except OSError:
-            raise KnownFailure("no_port", **facts) from None
-        if not stat.S_ISCHR(mode) and not stat.S_ISDIR(mode):
-            raise KnownFailure("no_serial_port", **facts)
-    return named_port(name)
-
-
-def _listed(ports: list[Port]) -> str:
-    return ", ".join(port.device for port in ports) or "none"
 
 
 def open_port(port: Port) -> SerialBoard:
@@ -64,29 +42,28 @@ def open_port(port: Port) -> SerialBoard:
         number = cause.errno if isinstance(cause, OSError) else None
         if is_socket:
             raise KnownFailure("no_console", port=where, reason=os.strerror(number) if number else cause) from None
-        if number in (errno.EACCES, errno.EPERM):
-            raise _no_permission(where) from None
-        if number in _BUSY:
-            raise KnownFailure("port_busy", port=where, holder=_holder(where)) from None
-        if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
-            raise KnownFailure("no_port", port=where, connected=_listed(find_ports())) from None
+        known = refusal(where, number)
+        if known is not None:
+            raise known from None
         if number == errno.ENOTTY or "configure port" in str(cause):  # pyserial's words; it leaves the number out
-            raise KnownFailure("no_serial_port", port=where, connected=_listed(find_ports())) from None
+            raise KnownFailure("no_serial_port", port=where, connected=listed(find_ports())) from None
         raise
+
+
+def refusal(device: str, number: int | None) -> KnownFailure | None:
+    """The failure of a device that can't be opened, by the errno; None for one that says nothing to a person."""
+    if number in (errno.EACCES, errno.EPERM):
+        return no_permission(device)
+    if number in _BUSY:
+        return KnownFailure("port_busy", port=device, holder=_holder(device))
+    if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
+        return KnownFailure("no_port", port=device, connected=listed(find_ports()))
+    return None
 
 
 def attach(name: str | None) -> SerialBoard:
     """The board on the port of that name, or the only one that is connected. Raises KnownFailure, BoardError."""
     return open_port(choose(name))
-
-
-def _no_permission(path: str) -> KnownFailure:
-    try:
-        about = Path(path).stat()
-        owner, group = pwd.getpwuid(about.st_uid).pw_name, grp.getgrgid(about.st_gid).gr_name
-    except (OSError, KeyError):
-        owner, group = "somebody else", "dialout"
-    return KnownFailure("no_permission", port=path, owner=f"{owner}, group {group}", group=group)
 
 
 def _holder(path: str) -> str:

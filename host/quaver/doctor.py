@@ -56,14 +56,32 @@ try:
     print("config", True)
 except OSError:
     print("config", False)
-import node.config  # by its full name: the node leaves None in its package's place
+_there = os.listdir("/")
+print("code", "session.code" in _there)
+print("key", "device.key" in _there)
+import node.keys  # by its full name: the node leaves None in its package's place
+print("sealed", sys.modules["node.keys"].load_key() is not None)
+import node.config
 _settings, _problems = sys.modules["node.config"].load()
+import node.app
+_app = sys.modules["node.app"]
+_app._lines(_settings["machine"], _problems)
+_app._zones(_settings["machine"], _problems)
 print("problems", _problems)
+_broker = _settings["broker"]
+_why = ""
+if _broker["ca"]:
+    try:
+        import links.tls
+        sys.modules["links.tls"]._certificate(_broker["ca"])
+    except OSError as _error:
+        _why = "no such file" if _error.errno == 2 else "errno %s" % _error.errno
+    except ValueError:
+        _why = "neither PEM nor DER"
+print("ca", (_broker["ca"], _why))
 """
 _SENSORS = """
 import asyncio, board, hal
-import node.app
-_app = sys.modules["node.app"]
 _port = hal.port(board)
 async def _sensor(name, part):
     part.probe()
@@ -97,14 +115,34 @@ except OSError as _error:
     except Exception:
         pass
 """
+# TLS wants heap, so what is neither the port's nor a link's goes; and the date, by which a certificate is judged.
 _BROKER = """
 from links.mqtt import Mqtt
-_broker = _settings["broker"]
-_mqtt = Mqtt(_broker, "doctor-" + _port.unique_id()[-8:], "quaver/doctor", b"")
+_server = _settings["time_server"]
+_app = _part = None
+for _name in list(sys.modules):
+    if _name.split(".")[0] in ("dsp", "drivers", "node", "quaver_wire"):
+        sys.modules.pop(_name).__dict__.clear()
+gc.collect()
+_why = ""
+if _server:
+    import links.ntp
+    try:
+        import hal.date
+        sys.modules["hal.date"].set_date(asyncio.run(sys.modules["links.ntp"].ask(_server, 5000))[0])
+    except OSError as _error:
+        _why = str(_error)
+print("time", (_server, _why))
+_tls = None
+if _broker["ca"]:
+    import links.tls
+    _tls = sys.modules["links.tls"].Tls(_broker["ca"], _broker["host"])
+_mqtt = Mqtt(_broker, "doctor-" + _port.unique_id()[-8:], "quaver/doctor", b"", _tls)
+_why = ""
 try:
-    _mqtt.up()
-    _mqtt.down()
-    _why = ""
+    if _broker["host"]:
+        _mqtt.up()
+        _mqtt.down()
 except OSError as _error:
     _why = str(_error)
 print("broker", (_broker["host"], _broker["port"], _why))
@@ -268,11 +306,18 @@ def _version(run: Exec, about: About, build: Callable[[str], Mapping[str, bytes]
 
 def _config(run: Exec) -> str:
     seen = said(run(_CONFIG, timeout=_TIMEOUT_S))
+    if seen["key"] == [True] and seen["sealed"] != [True]:
+        raise KnownFailure("bad_key")
+    if seen["key"] != [True] and seen["code"] == [True]:
+        raise KnownFailure("blank_node")
     if seen["config"] != [True]:
         raise KnownFailure("no_config")
     for problem in seen["problems"][0]:
         raise KnownFailure("bad_config", problem=problem.removeprefix("/config.json: "))
-    return "config.json is well"
+    ((path, why),) = seen["ca"]
+    if why:
+        raise KnownFailure("no_ca", path=path, reason=why)
+    return f"config.json is well, records are {'sealed' if seen['sealed'] == [True] else 'not sealed'}"
 
 
 def _sensors(run: Exec) -> str:
@@ -299,11 +344,17 @@ def _radio(run: Exec, about: About) -> str:
 
 
 def _broker(run: Exec) -> str:
-    ((host, port, why),) = said(run(_BROKER, timeout=_TIMEOUT_S))["broker"]
+    seen = said(run(_BROKER, timeout=_TIMEOUT_S))
+    ((host, port, why),) = seen["broker"]
+    ((server, no_time),) = seen["time"]
     if not host:
         raise KnownFailure("no_broker", broker="in config.json", reason="broker.host is empty")
+    if no_time:
+        raise KnownFailure("no_time", server=server, reason=no_time)
     if "password" in why or "authorised" in why:
         raise KnownFailure("broker_refuses", broker=f"{host}:{port}", reason=why)
+    if "certificate" in why or ("TLS" in why and "memory" not in why):
+        raise KnownFailure("broker_not_trusted", broker=f"{host}:{port}", reason=why)
     if why:
         raise KnownFailure("no_broker", broker=f"{host}:{port}", reason=why)
     return f"{host}:{port} takes the node"

@@ -76,7 +76,7 @@ _TABLE = (
         "no_prompt",
         90,
         "bootloader",
-        "{port} gives no prompt and no boot loader answers",
+        "{port} gives no MicroPython prompt",
         "press its reset button; if it stays silent, flash it (quaver flash)",
     ),
     Known("other_interpreter", 91, "image", "the board runs {interpreter}, not MicroPython", "flash it (quaver flash)"),
@@ -131,6 +131,13 @@ _TABLE = (
         "the board's flash can't be written ({reason})",
         "flash it (quaver flash); if that does not help, replace the board",
     ),
+    Known(
+        "no_room",
+        114,
+        "file system",
+        "the change needs {need} KiB of the board's flash, {free} are free",
+        "remove files of your own (quaver files ls, quaver files rm)",
+    ),
     Known("no_firmware", 101, "version", "the board has no Quaver firmware", "put it there (quaver sync)"),
     Known("other_firmware", 102, "version", "the firmware is {found}, this is Quaver {wanted}", "quaver sync"),
     Known(
@@ -148,6 +155,21 @@ _TABLE = (
         "quaver sync",
     ),
     Known(
+        "altered_files",
+        115,
+        "version",
+        "{count} of {all} files did not arrive as they were sent, {path} first",
+        "check the cable and sync again (quaver sync)",
+    ),
+    Known("blank_node", 116, "config", "the node is blank: it has no device key yet", "enrol it (quaver provision)"),
+    Known(
+        "bad_key",
+        117,
+        "config",
+        "device.key on the board is no device key, so nothing is sealed",
+        "enrol the node again (quaver provision)",
+    ),
+    Known(
         "no_config",
         105,
         "config",
@@ -160,6 +182,13 @@ _TABLE = (
         "config",
         "config.json: {problem}",
         "mend it (quaver files get config.json, quaver files put config.json)",
+    ),
+    Known(
+        "no_ca",
+        118,
+        "config",
+        "broker.ca in config.json names {path}, which is no certificate on the board ({reason})",
+        "put the CA's certificate there (quaver files put)",
     ),
     Known(
         "no_sensor",
@@ -184,6 +213,13 @@ _TABLE = (
         "mend wifi.password in config.json",
     ),
     Known("no_join", 111, "radio", "the network {ssid} can't be joined: {reason}", "check the access point"),
+    Known(
+        "no_time",
+        119,
+        "broker",
+        "the time server {server}: {reason}",
+        "check that it runs, and time_server in config.json",
+    ),
     Known("no_broker", 112, "broker", "the broker {broker}: {reason}", "check that it runs, and broker in config.json"),
     Known(
         "broker_refuses",
@@ -191,6 +227,13 @@ _TABLE = (
         "broker",
         "the broker {broker}: {reason}",
         "mend broker.user and broker.password in config.json, or the broker's list of users",
+    ),
+    Known(
+        "broker_not_trusted",
+        120,
+        "broker",
+        "the broker {broker}: {reason}",
+        "check broker.host, broker.port and broker.ca in config.json, time_server, and the broker's certificate",
     ),
 )
 KNOWN = {known.name: known for known in _TABLE}

@@ -230,13 +230,18 @@ class Inventory:
         self.put(entry)
         return entry
 
-    def saw(self, node: bytes, when: float, firmware: str | None = None) -> None:
-        """A node was heard of; one that is not in the inventory is passed over, and an older time too."""
+    def saw(self, sightings: Iterable[tuple[bytes, float, str | None]]) -> None:
+        """Nodes were heard of: id, seconds since 1970, its firmware if it said.
+
+        One that is not in the inventory is passed over, and an older time too.
+        """
         try:
-            self._base.execute(
+            self._base.execute("BEGIN IMMEDIATE")
+            self._base.executemany(
                 "UPDATE nodes SET seen = max(coalesce(seen, 0), ?), firmware = coalesce(?, firmware) WHERE id = ?",
-                (int(when), firmware, node),
+                [(int(when), firmware, node) for node, when, firmware in sightings],
             )
+            self._base.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._failed(error) from error
 

@@ -340,6 +340,9 @@ class Monitor:
         self._items.put(Problem(kind, f"{_one_line(topic)}: {line}", topic))
 
 
+_STAYS = ("peaks", "bands", "lines")
+
+
 @dataclass
 class NodeState:
     """What is known of one node: its last status, its last telemetry, the levels that stand."""
@@ -377,7 +380,8 @@ class Fleet:
             node.firmware = values.get("firmware", node.firmware)
         elif record.kind == "telemetry":
             node.captures += 1
-            node.telemetry = values
+            # an ordinary record leaves out its spectrum: the last that came still stands for the machine
+            node.telemetry = {**{name: node.telemetry[name] for name in _STAYS if name in node.telemetry}, **values}
         else:
             self.events.append(record)
             if values.get("code") == "level":

@@ -31,6 +31,7 @@ _LEAVES = ("status", "answer", "event")
 _COMMAND_MAX = 512  # bytes of a command before it is sealed, as firmware/node/downlink.py takes it
 _QUIET_S = 0.3  # retained messages come at once, one behind the other
 _SENT_S = 10.0
+_SETTLED_S = 3.0  # in which a node that is back has told what it had to tell
 _IDS = 31  # bits; a node holds them without a number on its heap
 _MEANINGS = {
     "expired": "it came to the node after its expiry; send it again with a longer one (--expires)",
@@ -272,7 +273,8 @@ class Operator:
 
     def rejected(self, boot: int) -> bool:
         """Whether the node has said since that boot that it did not come online with a new configuration."""
-        while self._listen(_QUIET_S):
+        deadline = time.monotonic() + _SETTLED_S
+        while self._listen(_QUIET_S) and time.monotonic() < deadline:
             pass
         return any(later > boot for later in self._rejected)
 

@@ -27,13 +27,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.boards import BoardSpec, board_names, load_board
+from quaver.build import tree
 from quaver.build.libraries import device_libraries
 from quaver.build.tree import LISTING, firmware_files
 from quaver.emulator.repl import ConsoleBoard, DeviceError, Exec, failed_with
-from quaver.errors import QuaverError
 from quaver.failures import KnownFailure
 
-PLAN = "/sync.plan"  # as in firmware/boot.py
+PLAN = "/" + tree.PLAN
 _NEW = ".new"
 _LFS_ERR_CORRUPT = 84  # littlefs's own, in lfs.h; to this system it is another error
 
@@ -110,12 +110,6 @@ try:
 except OSError as _error:
     print("room", (0, _error.errno))
 """
-
-
-class SyncError(QuaverError):
-    """A board whose firmware can't be brought up to date."""
-
-    exit_code = 14
 
 
 @dataclass(frozen=True)
@@ -225,8 +219,8 @@ def sync(
 ) -> Outcome:
     """Bring the files on `board` to what `build(board name)` gives, path -> bytes, and restart it.
 
-    Raises KnownFailure (a wrong board), SyncError (no room, damage on the way), BoardError, and what `build` raises. A
-    board that ran is left at its prompt by a failure, with its old firmware whole.
+    Raises KnownFailure (a wrong board, no room, damage on the way), BoardError, and what `build` raises. A board that
+    ran is left at its prompt by a failure, with its old firmware whole.
     """
     began = time.monotonic()
     with board.execs() as run:
@@ -274,7 +268,7 @@ def put_files(run: Exec, files: Mapping[str, bytes], about: About, progress: Pro
     wrong = [path for path in changed if after.get(path) != wanted[path]]
     wrong += [path for path in after if path not in wanted]
     if wrong:
-        raise SyncError(f"{wrong[0]} is not what it should be after the change: run quaver doctor, then sync again")
+        raise KnownFailure("changed_firmware", count=len(wrong), path=wrong[0])
     return outcome
 
 
@@ -374,10 +368,7 @@ def _check_room(about: About, files: Mapping[str, bytes]) -> None:
     # A folder takes a pair of blocks; what is renamed or removed needs a pair to write it down in.
     need = sum(-(-len(data) // block) for data in files.values()) + 2 * len(_folders(files)) + 2
     if need > free:
-        raise SyncError(
-            f"the change needs {need * block // 1024} KiB of the board's flash, {free * block // 1024} are free: "
-            "remove files of your own from it (quaver files ls)"
-        )
+        raise KnownFailure("no_room", need=need * block // 1024, free=free * block // 1024)
 
 
 def _discard(run: Exec, paths: Iterable[str]) -> None:
@@ -408,7 +399,7 @@ def _stage(run: Exec, files: Mapping[str, bytes], roots: Sequence[str], progress
             raise
         run("_f.close()", timeout=_TIMEOUT_S)
         _discard(run, [path for path in _survey(run, roots) if _is_new(path)])
-        raise SyncError("the board's flash is full: remove files of your own from it (quaver files ls)") from None
+        raise KnownFailure("full_file_system", free=0) from None
 
 
 def _writes(files: Mapping[str, bytes]) -> Iterator[tuple[str, int]]:
@@ -439,10 +430,7 @@ def _verify(run: Exec, wanted: Mapping[str, str]) -> None:
     damaged = [path for path, digest in wanted.items() if there.get(path) != digest]
     if damaged:
         _discard(run, [path for path in damaged if path in there])
-        raise SyncError(
-            f"{len(damaged)} of {len(wanted)} files did not arrive as they were sent ({damaged[0]}): "
-            "check the cable and sync again"
-        )
+        raise KnownFailure("altered_files", count=len(damaged), all=len(wanted), path=damaged[0])
 
 
 def _complete(run: Exec, files: Mapping[str, bytes]) -> None:

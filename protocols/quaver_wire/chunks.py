@@ -32,13 +32,14 @@ class ChunkError(ValueError):
     """What came is no chunk, or not the one that had to come."""
 
 
-def split(message: bytes, size: int, buffer: bytearray) -> "Iterator[int]":
+def split(message: bytes, size: int, buffer: bytearray, limit: int = MESSAGE_MAX) -> "Iterator[int]":
     """Write each chunk of `message` in turn to the start of `buffer` and yield its length.
 
-    size: bytes a chunk may have, from 20 to 244, and no more than the buffer. Raises ChunkError.
+    size: bytes a chunk may have, from 20 to 244, and no more than the buffer. limit: bytes of the longest message.
+    Raises ChunkError.
     """
     length = len(message)
-    if not 0 < length <= MESSAGE_MAX or not SIZE_MIN <= size <= len(buffer):
+    if not 0 < length <= limit or not SIZE_MIN <= size <= len(buffer):
         raise ChunkError("message or chunk size")
     buffer[1] = length >> 8
     buffer[2] = length & 0xFF

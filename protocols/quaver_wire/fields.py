@@ -83,6 +83,21 @@ TELEMETRY = (
     ),
     _row(16, "abstained", "t"),
     _row(17, "heap_free", "u"),
+    # a gateway's own: since its boot, and what waits now
+    _row(
+        18,
+        "",
+        (
+            _row("nodes", 1),
+            _row("nodes_heard", 1),
+            _row("visits", 1),
+            _row("visits_failed", 1),
+            _row("relayed", 1),
+            _row("backlog", 1),
+            _row("commands_waiting", 1),
+        ),
+    ),
+    _row(19, "visit_ages_s", (1,)),  # of each node of its list, in the list's order; null before the first visit
 )
 
 EVENT = (

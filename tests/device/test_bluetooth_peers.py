@@ -104,8 +104,16 @@ def test_a_node_ends_a_bad_visit_and_keeps_its_records(
 class BadNode:
     """A Bumble device that advertises as a node does and then behaves as `behave(notify)` does."""
 
-    def __init__(self, air: Air, behave: Callable[[Callable[[bytes], Any]], Coroutine[Any, Any, None]] | None) -> None:
-        self.device = air.device("bad node", STRANGER)
+    def __init__(
+        self,
+        air: Air,
+        behave: Callable[[Callable[[bytes], Any]], Coroutine[Any, Any, None]] | None,
+        name: str = "bad node",
+        address: bytes = STRANGER,
+        node_id: bytes = b"\0\0\0\0\0bad",
+    ) -> None:
+        self.device = air.device(name, address)
+        self._id = node_id
         self._behave = behave
         self._air = air
         properties = bumble_gatt.Characteristic.Properties
@@ -129,14 +137,16 @@ class BadNode:
 
             self._doing = asyncio.ensure_future(self._behave(notify))
 
-    async def advertise(self) -> None:
+    async def advertise(self, again: bool = False) -> None:
+        """again: and once more after each connection."""
         data = bytearray(gatt.ADVERTISEMENT)
-        gatt.put_advertisement(data, b"\0\0\0\0\0bad", gatt.PENDING | gatt.ALARM, 9)
+        gatt.put_advertisement(data, self._id, gatt.PENDING | gatt.ALARM, 9)
         await self.device.start_advertising(
             own_address_type=OwnAddressType.PUBLIC,
             advertising_data=bytes(data),
             advertising_interval_min=100,
             advertising_interval_max=100,
+            auto_restart=again,
         )
 
 

@@ -16,11 +16,11 @@ from quaver.inventory import Inventory
 from quaver.monitor import Monitor
 from quaver.provision.identity import new_code
 from quaver.provision.serial import SerialTransport
-from quaver.provision.session import who
+from quaver.provision.session import Session, who
 from quaver.pytest_plugin import Target
 
 from .conftest import PATIENCE_S
-from .test_node import rig
+from .test_node import rig, says
 
 pytestmark = pytest.mark.needs_radio
 
@@ -65,3 +65,41 @@ def test_from_blank_to_the_first_record_in_one_command(
     (entry,) = Inventory(tmp_path / "base").entries()
     assert (entry.id, entry.state, entry.board) == (identity, "in service", board_target.board)
     assert code.encode() not in board.console()
+
+
+def test_a_node_in_service_is_enrolled_anew_after_its_power_came_on(
+    board_target: Target, start_board: Callable[..., Board]
+) -> None:
+    """For five seconds, over its cable; whoever opens no session finds it running."""
+    if board_target.where != "unix:":
+        pytest.skip(f"{board_target}: what is shown here is not the board's")
+    key = {"generation": 1, "key": "5a" * 32}
+    files = {**firmware_files("unix", {"node": "n1"}), "session.code": (code := new_code()).encode()}
+    board = start_board(files={**files, "device.key": json.dumps(key).encode()}, rig=rig(), real_time=True)
+    with SerialTransport(board.address) as transport:
+        found = who(transport, timeout=5.0)
+        assert found is not None and found[1:] == (True, True)
+        session = Session(transport, code, found[0])
+        about = session.request("about")
+        assert (about["enrolled"], about["generation"]) == (True, 1)
+        check = session.request("stage", {"config": {"node": "n2"}, "key": "a5" * 32, "generation": 2})
+        session.request("commit", {"check": check})
+    says(board, b"node: quaver 0.1.0 on unix, n2,")
+    assert b"on unix, n1," not in board.console()
+    assert json.loads(board.get("device.key")) == {"generation": 2, "key": "a5" * 32}
+
+
+def test_a_node_in_service_runs_when_nobody_comes_to_enrol_it_anew(
+    board_target: Target, start_board: Callable[..., Board], mosquitto: Any
+) -> None:
+    """What the five seconds needed of the heap is given back: each module that both need is there again."""
+    if board_target.where != "unix:":
+        pytest.skip(f"{board_target}: what is shown here is not the board's")
+    wifi = {"wifi": {"ssid": "quaver", "password": "emulated"}, "broker": {"host": "127.0.0.1", "port": 1883}}
+    sensors = {"vibration": {"samples": 1024}, "temperature": None, "energy": None, "interval_s": 1}
+    files = {**firmware_files("unix", {"node": "n1", **wifi, **sensors}), "session.code": new_code().encode()}
+    files["device.key"] = json.dumps({"generation": 1, "key": "5a" * 32}).encode()
+    board = start_board(files=files, rig=rig(), broker_port=mosquitto.port)
+    says(board, b"node: online")
+    assert b"Traceback" not in board.console()
+    assert int(board.exec("import time\nprint(time.ticks_ms())")) > 5000

@@ -24,11 +24,8 @@ BRIEF = {"samples": 4096}  # an eighth of a whole measurement, for an emulated P
 def test_faults_raise_an_alarm_and_the_healthy_machine_does_not(
     start_node: Callable[..., Board], client: Client
 ) -> None:
-    # One capture judges, so the history is plain: healthy, fault, healthy, fault …, in one run of the node. Each
-    # is on for two captures: a block with a gap in it is taken again.
-    names = ["normal"]
-    for fault in SEEDED:
-        names += [fault, "normal"]
+    # One capture judges, so the history is plain. Each signal is on for two captures: one with a gap is taken again.
+    names = ["normal", *SEEDED, "normal"]
     source = Playlist([(signal(name), 2) for name in names[:-1]] + [(signal("normal"), None)])
     start_node(
         (Attached("iis3dwb", "spi0", 17, IIS3DWB(source)),),
@@ -42,10 +39,11 @@ def test_faults_raise_an_alarm_and_the_healthy_machine_does_not(
     )
     records = client.wait(lambda c: len(c.of("telemetry")) >= 2 * len(names) and c.of("telemetry"), "records")
     levels = [level for level, _ in itertools.groupby(record["level"] for record in records)]
-    assert levels == [0 if name == "normal" else 2 for name in names]
+    assert levels == [0, 2, 0]
+    assert len([record for record in records if record["level"] == 2]) >= 2 * len(SEEDED) - 1  # each fault, alone
     assert {(record["quality"], record["dropped"]) for record in records} == {(0, 0)}
     by_seq = [(e["seq"], e["event_level"]) for e in client.of("event") if e["subject"] == "rms"]
-    assert [level for _, level in sorted(by_seq)] == [2, 0] * len(SEEDED)
+    assert [level for _, level in sorted(by_seq)] == [2, 0]
 
 
 @pytest.mark.needs_radio
@@ -80,7 +78,7 @@ def test_a_node_learns_what_is_healthy_then_alarms_and_names_the_race(
     fault = client.wait(lambda c: [e for e in c.of("event") if EVENTS[e["code"]] == "fault"], "the name of the fault")
     assert fault[0]["subject"] == "inner race"
     records = client.wait(lambda c: [r for r in c.of("telemetry") if "fault" in r] and c.of("telemetry"), "a record")
-    healthy = [record for record in records if record["learned"] < 3 or record["machine"] == 1]
+    healthy = [record for record in records if record.get("machine") == 1]
     assert [record["learned"] for record in healthy] == [1, 2, 3]
     assert {(record["level"], record["machine"], record["quality"]) for record in healthy} == {(0, 1, 0)}
     named = next(record for record in records if "fault" in record)

@@ -4,33 +4,51 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from quaver.emulator.board import Board
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTABLE = ROOT / "tests" / "portable"
-# 4,096 samples: a whole measurement of a slow part, and an eighth of one of a fast part
-RATES = (3200, 26667)
+sys.path.append(str(PORTABLE))
+
+import dsp_hostile  # noqa: E402
+
+# 4,096 samples: an eighth of a whole measurement of a fast part, and a whole one of a slow part, which has another
+# decimation; there, those that gave the highest sums.
+LENGTH = 4096
+RATES = {26667: None, 3200: ("low", "nyquist", "turning 1", "chirp", "rails 1", "random 1")}
 
 
-def on_the_host() -> list[object]:
-    program = f"import json, dsp_measurement_hostile as h\nprint(json.dumps([h.stages(r, 4096) for r in {RATES}]))"
+def on_the_host() -> Any:
+    program = (
+        f"import json, dsp_measurement_hostile as h\nprint(json.dumps([h.stages(r, {LENGTH}) for r in {list(RATES)}]))"
+    )
     finished = subprocess.run(
         [Path(sys.executable).with_name("micropython"), "-X", "heapsize=4m", "-c", program],
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "MICROPYPATH": f"{ROOT / 'firmware'}:{PORTABLE}:.frozen"},
+        env={**os.environ, "MICROPYPATH": f"{ROOT / 'firmware'}:{ROOT / 'protocols'}:{PORTABLE}:.frozen"},
     )
-    result: list[object] = json.loads(finished.stdout)
-    return result
+    return json.loads(finished.stdout)
 
 
-def test_hostile_signals_give_the_host_s_numbers(board: Board) -> None:
-    for name in ("dsp_hostile.py", "dsp_measurement_hostile.py"):
-        board.put(name, (PORTABLE / name).read_bytes())
-    for rate, expected in zip(RATES, on_the_host(), strict=True):
-        board.reset(run=False)  # with a heap that no other test has been on
-        code = f"import json, sys, dsp_measurement_hostile as h\njson.dump(h.stages({rate}, 4096), sys.stdout)"
-        assert json.loads(board.exec(code, timeout=300.0)) == expected
+def test_hostile_signals_give_the_host_s_numbers(
+    start_board: Callable[..., Board], board_files: Mapping[str, bytes]
+) -> None:
+    files = {name: (PORTABLE / name).read_bytes() for name in ("dsp_hostile.py", "dsp_measurement_hostile.py")}
+    blocks = {name: block.tobytes() for name, block in dsp_hostile.blocks(LENGTH)}
+    for rate, chosen in RATES.items():
+        files[f"{rate}.bin"] = b"".join(blocks[name] for name in chosen or blocks)
+    board = start_board(files={**board_files, **files})
+    for (rate, chosen), expected in zip(RATES.items(), on_the_host(), strict=True):
+        names = list(chosen or blocks)
+        code = (
+            "import json, sys, dsp_measurement_hostile as h\n"
+            f"json.dump(h.stages({rate}, {LENGTH}, h.saved('/{rate}.bin', {names}, {LENGTH})), sys.stdout)"
+        )
+        told = json.loads(board.exec(code, timeout=300.0))
+        assert told == [answer for answer in expected if answer[0] in names]

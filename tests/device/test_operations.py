@@ -172,7 +172,7 @@ def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: p
         return whole(node, verb, *arguments)
 
     monkeypatch.setattr(Operator, "send", breaks)
-    assert "the link broke" in plant.node("waveform", "--output=v.wav", code=17)
+    assert "the link broke" in plant.node("waveform", "--output=v.wav", code=18)
     assert Path("v.wav.part").exists() and not Path("v.wav").exists()
     plant.node("waveform", "--output=v.wav")
     assert 4 < sent < 25 and not Path("v.wav.part").exists()
@@ -187,7 +187,7 @@ def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: p
 def test_a_changed_configuration_is_kept_and_taken_back(quick_plant: Plant) -> None:
     plant = quick_plant
     assert plant.node("config", "validate", "interval_s=30") == "n1: would take that\n"
-    words = plant.node("config", "validate", "interval_s=often", code=17)
+    words = plant.node("config", "validate", "interval_s=often", code=18)
     assert words == "quaver: node n1 does not config_validate: interval_s: expected float from 0.0 to 86400.0\n"
     plant.node("config", "set", "alarm.of=5", "broker.keepalive_s=30")
     found = plant.json("config", "get")
@@ -200,7 +200,7 @@ def test_a_changed_configuration_is_kept_and_taken_back(quick_plant: Plant) -> N
 def test_a_configuration_that_does_not_work_costs_a_trial_and_not_the_node(quick_plant: Plant) -> None:
     plant = quick_plant
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
-        words = plant.node("config", "set", "broker.port=9", code=17)
+        words = plant.node("config", "set", "broker.port=9", code=18)
         assert words.startswith("quaver: node n1: did not come online with the new configuration and is back with")
         while not (isinstance(item := monitor.get(PATIENCE_S), Record) and item.values["code"] == "config_rejected"):
             assert item is not None
@@ -238,10 +238,10 @@ def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> 
 def test_a_command_waits_for_a_node_that_is_away_until_it_expires(plant: Plant) -> None:
     plant.node("measure")
     plant.board.reset(run=False)
-    plant.node("log", "--expires=600", timeout=1, code=18)
-    late = plant.node("relearn", "--expires=1.5", timeout=1, code=18)
+    plant.node("log", "--expires=600", timeout=1, code=19)
+    late = plant.node("relearn", "--expires=1.5", timeout=1, code=19)
     assert "obeyed until" in late
-    words = plant.node("relearn", timeout=0.5, code=18)
+    words = plant.node("relearn", timeout=0.5, code=19)
     assert words.endswith("it has expired\n")
     plant.keys.refresh()
     with Operator(parse_broker_url(plant.url), plant.keys, "n1", timeout_s=30, expires_s=600) as node:
@@ -282,7 +282,7 @@ def test_whoever_has_another_key_is_told_and_changes_nothing(quick_plant: Plant,
     other = KeyStore(tmp_path / "other")
     other.create(plant.keys.nodes()[0].node_id, "n1")
     mine, plant.keys = plant.keys, other
-    words = plant.node("identify", code=17)
+    words = plant.node("identify", code=18)
     assert words.startswith("quaver: node n1: what it says does not open with the key here (wrong_key);")
     plant.keys = mine
     assert "has no key in" in raises(plant, "n9")

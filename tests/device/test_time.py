@@ -22,7 +22,7 @@ from links.errors import LinkError
 from links.ntp import ask
 from node.clock import Uptime
 from node.timekeeper import Timekeeper
-import board, hal
+from hal.date import set_date
 wlan = network.WLAN(network.WLAN.IF_STA)
 wlan.active(True)
 wlan.connect("quaver", "emulated")
@@ -90,13 +90,11 @@ def node(start_board: Callable[..., Board], board_target: Target, server: Server
 def test_what_a_time_server_says(node: Board, server: Server) -> None:
     time_ms, uncertain = eval(node.exec("say(3000)"))
     assert 0 <= time_ms - NOW <= uncertain <= 3000
-    answers: dict[str, Callable[[bytes], bytes | None]] = {
-        "no answer from the time server within 300 ms": lambda request: None,
-        "the time server does not know the time": lambda request: good(request, leap=3),
-    }
-    for words, answer in answers.items():
-        server.answer = answer
-        assert node.exec("say(300)").strip() == words
+    server.answer = lambda request: None
+    assert node.exec("say(300)").strip() == "no answer from the time server within 300 ms"
+    # 3 s where one answers: the node's time runs ahead of that of the server's thread
+    server.answer = lambda request: good(request, leap=3)
+    assert node.exec("say(3000)").strip() == "the time server does not know the time"
     for forged in (
         lambda request: good(bytes(48)),  # an answer to another question
         lambda request: good(request)[:40],
@@ -105,7 +103,7 @@ def test_what_a_time_server_says(node: Board, server: Server) -> None:
         server.answer = forged
         assert node.exec("say(300)").startswith("no answer")
     server.answer = lambda request: good(request, stratum=0)  # "kiss of death"
-    assert node.exec("say(300)").startswith("the time server does not know")
+    assert node.exec("say(3000)").startswith("the time server does not know")
     server.answer = lambda request: good(request, time_ms=2_100_000_000_000)  # after 2036
     assert abs(eval(node.exec("say(3000)"))[0] - 2_100_000_000_000) <= 3000
 
@@ -113,7 +111,7 @@ def test_what_a_time_server_says(node: Board, server: Server) -> None:
 def test_the_date_is_kept(node: Board, server: Server) -> None:
     said: Any = node.exec("""
 uptime = Uptime()
-keeper = Timekeeper(here, host, uptime, hal.port(board).set_date)
+keeper = Timekeeper(here, host, uptime, set_date)
 print(uptime.time_ms(), uptime.news())
 asyncio.run(keeper.tend())
 asyncio.run(keeper.tend())

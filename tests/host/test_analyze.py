@@ -332,6 +332,28 @@ def test_a_picture_that_can_t_be_is_told_before_the_work(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "x.png"]
 
 
+def test_a_recording_is_judged_at_the_rate_that_was_learned_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same machine, recorded four times as fast, is the same; one recorded more slowly can't be compared."""
+    from scipy.signal import resample_poly
+
+    healthy = save(tmp_path / "healthy.npz", machine(8.0))
+    for name, ratio in (("fast", (4, 1)), ("slow", (1, 2))):
+        samples = resample_poly(machine(5.0, seed=2), *ratio)
+        rate = RATE * ratio[0] / ratio[1]
+        scale = float(np.abs(samples).max()) / 32767
+        np.savez(tmp_path / f"{name}.npz", x=np.round(samples / scale).astype(np.int16), g_per_lsb=scale, fs=rate)
+    command = ["analyze", "--baseline", healthy, "--learn", "4", "--rpm", str(SHAFT * 60), "--json"]
+    assert main([*command, str(tmp_path / "fast.npz")]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    fast = [verdict for verdict in told if verdict["recording"] == "fast"]
+    assert {verdict["features"]["samples"] for verdict in told} == {16384}
+    assert [(verdict["state"], verdict["level"]) for verdict in fast] == [("watching", "ok")] * 3
+    assert main([*command, str(tmp_path / "slow.npz")]) == 9
+    assert "slow: sampled at 6000 Hz, what it is compared with at 12000 Hz" in capsys.readouterr().err
+
+
 def test_too_short_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyze", save(tmp_path / "a.npz", machine(0.075))]) == 9
     assert capsys.readouterr().err == "quaver: a: 900 samples at 12000 Hz: expected at least 1024\n"

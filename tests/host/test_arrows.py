@@ -18,10 +18,13 @@ ARROWS = {
     "firmware/links": {"umqtt"},
     "firmware/hal": set(),
     "firmware/node": {"dsp", "quaver_wire"},
+    "firmware/gateway": {"node", "quaver_wire"},
     "host/quaver": {"quaver_wire"},
 }
-# the composition roots alone see everyone: of a node in service, of a blank one, and of one that is sent commands
-EXEMPT = {"firmware/node/app.py", "firmware/node/onboard.py", "firmware/node/service.py"}
+# the composition roots alone see everyone: of a node in service, of a blank one, of one that is sent commands, of a
+# gateway, and what they share
+_ROOTS = ("node/app", "node/onboard", "node/service", "gateway/app", "node/wiring")
+EXEMPT = {f"firmware/{name}.py" for name in _ROOTS}
 
 
 def imports(path: Path) -> set[str]:

@@ -13,7 +13,7 @@ from nobody import as_nobody, open_the_way
 from quaver import artifacts
 from quaver.artifacts import fetch_image
 from quaver.boards import board_names, load_board
-from quaver.build import build, firmware_files, libraries, read_config, read_littlefs, write_flashable
+from quaver.build import build, firmware_files, libraries, littlefs_image, read_config, read_littlefs, write_flashable
 from quaver.build.flashable import compose
 from quaver.build.partitions import IMAGE_OFFSET, read_partitions, vfs_partition
 from quaver.build.uf2 import FLASH_START, PAGE, SECTOR, make_uf2, read_uf2
@@ -27,7 +27,7 @@ _PINNED = {
     "esp32": "943c8f96b5d3c354d03f52d72277bfa50a2bcbe986167d9af81eeec6e8571b44",
     "esp32_c3": "9c967e668154522de48b284dba5827e1687799091125beb342b1783428c6901b",
     "esp32_s3": "d3332473a89e0d95ae6b9258ffdf3b57854dfe961b361b067a6bac4a77751639",
-    "pico_w": "a1ede37dc54f3d133d83ec2007d2c5aaebc50817416ddb6a730abfd5ee35dfcf",
+    "pico_w": "4c4740efd1a9e66abfa385cbea0fab7e9cc5d5e50fc7088ca0fe298ebdcfe177",
 }
 
 
@@ -74,6 +74,20 @@ def test_two_users_in_two_places_build_the_same_file(tmp_path):
         assert f"sha256 {digest}" in done.stdout
         digests.append(digest)
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("name", ["pico_w", "esp32"])
+def test_what_an_earlier_file_system_left_is_not_believed(name):
+    """Its folder lay where ours does, and was written more often."""
+    spec = load_board(name)
+    place = spec.flash
+    files = {"dsp/fft.mpy": b"new"}
+    built = compose(spec, fetch_image(spec).read_bytes(), files, place.size)
+    flash = bytearray(littlefs_image({f"dsp/{n}": b"old" for n in range(200)}, place.filesystem_size))
+    for address, data in built.runs():
+        at = address - place.filesystem_offset
+        flash[at : at + len(data)] = data
+    assert read_littlefs(bytes(flash)) == files
 
 
 def test_a_uf2_holds_image_and_files_in_whole_sectors():
@@ -149,6 +163,8 @@ def test_a_configuration_is_judged_by_the_devices_own_rules(tmp_path):
     for text, says in (
         ('{"interval_s": -1, "x": 1}', r"interval_s: expected float from 0.0 to 86400.0; x: unknown key"),
         ('{"wifi": {"ssid": 5, "password": "geheim"}}', r"wifi.ssid: expected str from 0 to 32"),
+        ('{"machine": {"bearing": "9999"}}', r"machine\.bearing 9999: not in the library: "),
+        ('{"machine": {"group": 1, "mounting": "rigged"}}', "machine: expected group 1 or 2, rigid or flexible"),
         ("[]", "config: expected an object"),
         ('{\n"wifi" {}}', r"is not JSON \(line 2: Expecting ':' delimiter\): correct it"),
         ("{" + " " * 70_000 + "}", "is larger than 65536 bytes"),

@@ -17,6 +17,7 @@ from quaver.emulator.board import Setup
 from quaver.emulator.repl import SerialBoard
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
+from quaver.failures import KnownFailure
 from quaver.terminal import talk
 
 QUAVER = Path(sys.executable).with_name("quaver")
@@ -78,6 +79,18 @@ def test_files_that_are_not_there_or_do_not_fit_are_one_line(board: UnixBoard, t
     assert "big" not in board.exec("import os; print(os.listdir('/'))")
 
 
+def test_keys_stay_on_the_board_and_a_configuration_is_its_readers_alone(board: UnixBoard, tmp_path: Path) -> None:
+    board.put("device.key", b"secret")
+    board.put("config.json", b"{}")
+    port = board.open_pty()
+    for command in (["cat", "device.key"], ["get", "/dir/../device.key"], ["put", "config.json", "session.code"]):
+        (tmp_path / "config.json").write_bytes(b"{}")
+        refused(quaver("files", *command, "--port", port, cwd=tmp_path), 1, "is a key, which no other place may have")
+    assert quaver("files", "get", "config.json", "--port", port, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "config.json").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
 def test_reset_starts_the_firmware_again(board: UnixBoard) -> None:
     port = board.open_pty()
     ran(board, 1)
@@ -107,6 +120,16 @@ def test_sync_says_what_it_did_and_then_that_there_is_nothing_to_do(board: UnixB
 )
 def test_a_port_that_is_none(port: str, code: int, words: str) -> None:
     refused(quaver("reset", "--port", port), code, words)
+
+
+def test_a_board_that_gives_no_prompt() -> None:
+    master, slave = pty.openpty()
+    with SerialBoard(f"serial:{os.ttyname(slave)}") as silent, pytest.raises(KnownFailure) as failure:
+        silent.interrupt(0.3)
+    assert failure.value.exit_code == 90
+    assert str(failure.value).startswith(f"{os.ttyname(slave)} gives no MicroPython prompt: ")
+    os.close(master)
+    os.close(slave)
 
 
 class Terminal:

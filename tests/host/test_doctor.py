@@ -12,6 +12,7 @@ from typing import Any
 
 import esp_rig
 import pytest
+from example_broker import lay_out
 
 from quaver import attach, doctor
 from quaver.build import firmware_files
@@ -134,7 +135,7 @@ def test_a_port_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_PROMPT_S", 0.3)
     master, slave = pty.openpty()
     try:
-        assert "gives no prompt and no boot loader answers" in failure(os.ttyname(slave), "no_prompt")
+        assert "gives no MicroPython prompt: press its reset button" in failure(os.ttyname(slave), "no_prompt")
     finally:
         os.close(master)
         os.close(slave)
@@ -216,6 +217,23 @@ def test_configurations_that_are_not(start: Callable[..., UnixBoard]) -> None:
     assert "config.json: not JSON: mend it" in failure(board.address, "bad_config")
 
 
+def test_a_node_that_is_blank_and_a_key_that_is_none(start: Callable[..., UnixBoard]) -> None:
+    board = start(None, session__code=bytes(16))
+    assert "the node is blank: it has no device key yet: enrol it (quaver provision)" in failure(
+        board.address, "blank_node"
+    )
+    board.put("device.key", b'{"generation": 1, "key": "00"}')
+    assert "so nothing is sealed: enrol the node again" in failure(board.address, "bad_key")
+
+
+def test_what_the_machine_and_the_broker_are_said_to_be(start: Callable[..., UnixBoard]) -> None:
+    board = start(CONFIG | {"machine": {"bearing": "9999", "group": 1}})
+    assert "config.json: machine.bearing" in failure(board.address, "bad_config")
+    for ca, words in (("/none.pem", "(no such file): put the CA's"), ("/main.py", "(neither PEM nor DER)")):
+        board.put("config.json", json.dumps(CONFIG | {"broker": CONFIG["broker"] | {"ca": ca}}).encode())
+        assert f"names {ca}, which is no certificate on the board {words}" in failure(board.address, "no_ca")
+
+
 # What hangs on it, and what it speaks to.
 
 
@@ -259,6 +277,34 @@ def test_a_broker_that_refuses(start: Callable[..., UnixBoard], start_mosquitto:
     strict = start_mosquitto("allow_anonymous false")
     board = start(port=strict.port)
     assert "mend broker.user and broker.password" in failure(board.address, "broker_refuses")
+
+
+def test_a_broker_with_tls(
+    start: Callable[..., UnixBoard], start_mosquitto: Callable[..., Any], mosquitto: Any, tmp_path: Path
+) -> None:
+    settings = lay_out(tmp_path, {"n1": "one secret"}, "IP:127.0.0.1")
+    broker = {"host": "127.0.0.1", "user": "n1", "password": "one secret", "ca": "/ca.pem"}
+    key = json.dumps({"generation": 1, "key": "11" * 32}).encode()
+    ca = (tmp_path / "ca.crt").read_bytes()
+    board = start(CONFIG | {"broker": broker}, start_mosquitto(settings).port, ca__pem=ca, device__key=key)
+    report = doctor.examine(board.address, build=firmware_files)
+    assert report.failure is None, report
+    assert report.found["config"] == "config.json is well, records are sealed"
+    plain = start(CONFIG | {"broker": broker}, mosquitto.port, ca__pem=ca)
+    assert "no TLS at the broker's port: check broker.host" in failure(plain.address, "broker_not_trusted")
+
+
+def test_a_time_server_that_is_not_there(start: Callable[..., UnixBoard]) -> None:
+    board = start(CONFIG | {"time_server": "time.invalid"})
+    assert "the time server time.invalid: time server unreachable" in failure(board.address, "no_time")
+    # One that answers at once, in place of a port that only root may open: the date comes to the chip.
+    board.put("links/ntp.py", b"async def ask(host, limit_ms):\n    return 1893456000000, 5\n")
+    with board.execs() as run:
+        run("import os, sys, gc, asyncio, board, hal; os.remove('/links/ntp.mpy'); gc.collect()")
+        run(doctor._CONFIG)
+        run("_port = hal.port(board)\nsys.modules.pop('links.ntp', None)")
+        said = run(doctor._BROKER)
+        assert "time ('time.invalid', '')" in said, said
 
 
 # The table, and what a person sees.

@@ -23,14 +23,27 @@ from quaver.boards import load_board
 from quaver.build import firmware_files, read_littlefs
 from quaver.build.flashable import compose
 from quaver.build.image import littlefs_image
+from quaver.build.tree import LISTING
 from quaver.cli import flash as command
 from quaver.cli import main
+from quaver.emulator.board import Setup
+from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
+from quaver.failures import KnownFailure
 from quaver.flash import fleet, ports, rp2, serials
-from quaver.flash.errors import DriveFullError, NoBoardError, NoBootLoaderError, PortDeniedError, PortGoneError
+from quaver.flash.errors import (
+    DriveFullError,
+    NoBoardError,
+    NoBoardFileError,
+    NoBootLoaderError,
+    PortDeniedError,
+    PortGoneError,
+)
 from quaver.flash.fleet import Fleet, choose_ports, exit_code
 from quaver.flash.ports import Port, find_ports, named_port, usb_ids
+from quaver.provision import identity
 
+_NAME_IT = "name the right BOARD, or none"
 _QUIET = lambda _port, _word, _part: None  # noqa: E731
 
 
@@ -46,7 +59,15 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def boards(tmp_path):
+def given(monkeypatch):
+    """The devices that `quaver flash` gave a code: the mock has a boot loader, and no Python to take one."""
+    devices = []
+    monkeypatch.setattr(identity, "give_code_at", lambda device, _codes: devices.append(device))
+    return devices
+
+
+@pytest.fixture
+def boards(tmp_path, given):
     """Starts ESP32 boards on the mock; `boards(chip, name=…)`, each stopped when the test ends."""
     with ExitStack() as stack:
 
@@ -68,7 +89,7 @@ def test_of_eight_boards_five_succeed_three_are_told_and_a_second_run_finishes(b
     assert [(one.outcome, one.reason) for one in outcomes[:5]] == [("flashed", None)] * 5
     assert [one.outcome for one in outcomes[5:]] == ["failed"] * 3
     assert re.match(rf"{bad.url}: MD5 of file does not match data in flash!: try again", outcomes[5].reason), at
-    assert outcomes[6].reason == f"{wrong.url}: it is an esp32c3, and esp32 has an esp32"
+    assert outcomes[6].reason == f"{wrong.url}: its chip is an esp32c3, an esp32 has an esp32: {_NAME_IT}"
     assert outcomes[7].reason.startswith(f"{gone.url}: the port vanished ("), at
     assert [one.exit_code for one in outcomes[5:]] == [37, 36, 34]
     assert exit_code(outcomes) == 30
@@ -99,10 +120,38 @@ def test_a_file_system_that_holds_our_firmware_stays_with_all_else_in_it(boards,
     assert Fleet(None, _QUIET).flash([named_port(board.url)])[0].outcome == "already right"
     assert (board.content(0), board.writes()) == (served, writes)
 
-    files["main.py"] += b"#"
+    # Another firmware goes, with what it left behind; what the node wrote itself stays.
+    own = {
+        "config.json": b"{}",
+        "device.key": b"k",
+        "journal/1": bytes(5000),
+        "boot.0": b"7",
+        "ca.pem": b"",
+        "own.py": b"",
+    }
+    stale = {"node/gone.mpy": b"M", "old.mpy": b"M", "sync.plan": b"x", "node.new/x.mpy": b"M", "main.py.new": b"#"}
+    listing = files[LISTING] + b"old.mpy\nnode/gone.mpy\n"
+    files |= {**own, **stale, "main.py": b"#", LISTING: listing}
     board.flash.write_bytes(whole[:start] + littlefs_image(files, place.filesystem_size) + whole[end:])
     assert Fleet(None, _QUIET).flash([named_port(board.url)])[0].outcome == "flashed"
-    assert read_littlefs(board.content(start, end)) == firmware_files("esp32")
+    assert read_littlefs(board.content(start, end)) == {**firmware_files("esp32"), **own}
+
+
+def test_a_pico_w_that_runs_is_asked_for_what_its_node_wrote(tmp_path):
+    spec = load_board("pico_w")
+    firmware = {"main.py": b"", "node/app.py": b"", LISTING: b"main.py\nnode/app.py\n"}
+    built = compose(spec, fetch_image(spec).read_bytes(), firmware, spec.flash.size)
+    own = {"config.json": b"{}", "device.key": b"k", "journal/1": bytes(5000)}
+    with UnixBoard(Setup(files={**firmware, **own, "node/old.py": b"", "main.py": b"# older"})) as board:
+        assert rp2.own_files(board.address, built) == own
+        whole = built.beside(own)
+        assert read_littlefs(whole.filesystem) == {**firmware, **own}
+        assert whole.file() != built.file()
+        board.exec("import os; os.remove('/firmware.txt')")
+        assert rp2.own_files(board.address, built) == {}  # somebody else's files
+        board.exec("import vfs; kept = vfs.mount(); vfs.umount('/')")
+        assert rp2.own_files(board.address, built) == {}
+    assert built.beside({}) is built
 
 
 def test_a_larger_flash_gets_a_file_system_to_its_end(boards, small):
@@ -130,7 +179,7 @@ def test_each_failure_has_a_line_and_an_exit_code_of_its_own(boards, small, monk
     assert all("\n" not in one.reason for one in outcomes.values())
 
 
-def test_the_command_prints_a_table_or_json_and_ends_with_the_failures_code(boards, small, capsys):
+def test_the_command_prints_a_table_or_json_and_ends_with_the_failures_code(boards, small, given, capsys):
     right, wrong = boards("esp32"), boards("esp32c3")
     assert main(["flash", "esp32", "--json", "--port", right.url, "--port", wrong.url]) == 36
     printed = capsys.readouterr()
@@ -142,8 +191,12 @@ def test_the_command_prints_a_table_or_json_and_ends_with_the_failures_code(boar
     )
     assert re.fullmatch("[0-9a-f]{12}", first["unique_id"])
     assert (second["port"], second["outcome"]) == (wrong.url, "failed")
-    assert printed.err.splitlines()[-1] == f"quaver: {wrong.url}: it is an esp32c3, and esp32 has an esp32"
+    assert (
+        printed.err.splitlines()[-1]
+        == f"quaver: {wrong.url}: its chip is an esp32c3, an esp32 has an esp32: {_NAME_IT}"
+    )
     assert f"{right.url}: writing" in printed.err
+    assert given == [right.url]
     assert main(["flash", "--port", right.url]) == 0
     assert "already right" in capsys.readouterr().out
 
@@ -165,7 +218,7 @@ def test_with_several_boards_a_person_is_asked_and_a_script_is_told(monkeypatch,
     found = [Port(f"/dev/ttyUSB{n}", "unknown", (0x10C4, 0xEA60), None, "CP210x bridge", ("esp32",)) for n in range(3)]
     found.append(Port("/dev/ttyS7", "unknown", (1, 2), None, "a mouse"))
     monkeypatch.setattr(fleet, "find_ports", lambda: found)
-    assert main(["flash", "esp32"]) == 31
+    assert main(["flash", "esp32"]) == 84
     assert "3 boards are connected: /dev/ttyUSB0 (CP210x bridge); " in capsys.readouterr().err
     assert choose_ports([], True, None) == found[:3]
     answers = iter(["7", "x", "1,3"])
@@ -175,7 +228,9 @@ def test_with_several_boards_a_person_is_asked_and_a_script_is_told(monkeypatch,
     monkeypatch.setattr(fleet, "find_ports", list)
     with pytest.raises(NoBoardError, match="no board is connected"):
         choose_ports([], False, None)
-    with pytest.raises(NoBoardError, match="unix: nothing to flash"):
+    assert main(["flash"]) == 80
+    assert main(["flash", "nano"]) == 3
+    with pytest.raises(NoBoardFileError, match="unix: nothing to flash"):
         Fleet("unix", _QUIET)
 
 
@@ -184,14 +239,15 @@ def test_a_port_that_may_not_be_opened_is_busy_or_gone_says_so():
     device = os.ttyname(slave)
     Path(device).chmod(0o600)
     kind, line = as_nobody(lambda: serials.open_port(device))
-    assert kind == "PortDeniedError"
-    assert re.fullmatch(rf"{device}: you may not open it: add yourself to its group \(sudo usermod .*\) and .*", line)
+    assert kind == "KnownFailure"
+    assert re.fullmatch(rf"{device} may not be opened, it belongs to .*: sudo usermod -aG .*, then log in again", line)
     with serial.Serial(device, exclusive=True):
         Path(device).chmod(0o666)
-        assert as_nobody(lambda: serials.open_port(device))[0] == "PortBusyError"
+        kind, line = as_nobody(lambda: serials.open_port(device))
+        assert kind == "KnownFailure" and line.startswith(f"{device} is in use by another program: end that")
     os.close(slave)
     os.close(master)
-    with pytest.raises(PortGoneError, match="can't be opened"):
+    with pytest.raises(KnownFailure, match="is not there: plug the board in"):
         serials.open_port(device)
 
 
@@ -245,10 +301,10 @@ def test_another_boards_drive_and_one_without_permission_are_refused(drive, tmp_
     kind, line = as_nobody(lambda: rp2.copy_uf2(drive, b"u", lambda _part: None))
     assert kind == PortDeniedError.__name__ and "you may not write to the drive" in line
     (folder / "INFO_UF2.TXT").write_bytes(b"Board-ID: SAMD21G18A-Feather-v0\r\n")
-    with pytest.raises(BoardError, match="not an RP2040's drive"):
+    with pytest.raises(BoardError, match=r"the folder has no INFO_UF2\.TXT of an RP2040's drive"):
         named_port(str(folder))
     outcome = Fleet("esp32", _QUIET).flash([drive])[0]
-    assert outcome.reason == f"{folder}: it is an rp2040, and esp32 has an esp32"
+    assert outcome.reason == f"{folder}: its chip is an rp2040, an esp32 has an esp32: {_NAME_IT}"
 
 
 def test_a_boot_loader_that_is_gone_says_so():
@@ -306,7 +362,7 @@ def test_ports_are_found_by_usb_ids_and_drives_by_their_mounts(tmp_path, monkeyp
     assert (found["/dev/ttyACM1"].kind, found["/dev/ttyACM1"].chips) == ("unknown", ())
     assert found[str(spaced)].location == "1-1.1"
     assert named_port("e66164084373532c") == pico
-    with pytest.raises(BoardError, match=r"not there \(connected: /dev/ttyACM0, /dev/ttyACM1, "):
+    with pytest.raises(BoardError, match=r"is not there: .* connected: /dev/ttyACM0, /dev/ttyACM1, "):
         named_port("/dev/ttyUSB3")
     with pytest.raises(BoardError, match="expected socket://host:port"):
         named_port("socket://here")

@@ -20,6 +20,7 @@ from quaver.ingest.ledger import ledger
 from quaver.ingest.run import names
 from quaver.ingest.session import Message
 from quaver.ingest.store import EVENTS_MAX, RESEND_WINDOW, Store
+from quaver.inventory import Entry, Inventory
 from quaver.keys import KeyStore
 from quaver.sealing import Opener, Sealer
 from quaver_wire.fields import VERSION
@@ -319,6 +320,40 @@ def test_a_file_that_is_no_store_is_left_alone(tmp_path: Path, content: bytes | 
         with pytest.raises(StoreError, match=r"no store of Quaver's|no SQLite file"):
             Store(path)
         assert path.read_bytes() == before
+
+
+def test_who_said_something_new_was_heard_of(bench: Bench, keys: KeyStore, pump: Node) -> None:
+    """Neither a copy nor a last will, which its broker says, is a sign of life."""
+    fan = Node(keys, FAN, "fan-1")
+    status, will, record = pump.says("status"), fan.says("status", state=0), fan.says()
+    bench.take(status, will)
+    assert bench.intake.heard == {PUMP: (NOW, "0.1.0")}
+    bench.take(record, now=NOW + 5000)
+    bench.take(status, record, pump.says(), now=NOW + 9000)
+    assert bench.intake.heard == {PUMP: (NOW + 9000, "0.1.0"), FAN: (NOW + 5000, None)}
+    bench.intake.heard.clear()
+    bench.take(status, record, will, now=NOW + 20_000)
+    assert bench.intake.heard == {}
+
+
+def test_the_inventory_learns_who_was_heard_of(
+    start_mosquitto: Callable[..., Any], tmp_path: Path, keys: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mosquitto = start_mosquitto("allow_anonymous true")
+    monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
+    with Inventory(tmp_path / "inventory.sqlite") as inventory:
+        inventory.put_all((Entry(PUMP, "pump-7", firmware="0.0.9"), Entry(FAN, "fan-1", firmware="0.0.9")))
+        pump = Node(keys, PUMP, "pump-7")
+        began = int(time.time())
+        process = start(mosquitto.port, tmp_path / "s.sqlite", keys, "--count", 2)
+        assert process.stderr is not None and "storing what comes from" in process.stderr.readline()
+        publish(mosquitto.port, [(pump.topic(leaf), pump.seal(leaf)) for leaf in ("status", "telemetry")])
+        assert process.wait(WAIT_S) == 0
+        process.communicate()
+        one, other = inventory.get(PUMP), inventory.get(FAN)
+    assert one is not None and other is not None
+    assert one.seen is not None and began <= one.seen <= time.time()
+    assert (one.firmware, other.firmware, other.seen) == ("0.1.0", "0.0.9", None)
 
 
 def start(port: int, bench_path: Path, keys: KeyStore, *more: object) -> subprocess.Popen[str]:

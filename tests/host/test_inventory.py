@@ -53,9 +53,7 @@ def test_a_place_has_one_node_until_it_is_retired(inventory: Inventory) -> None:
 
 def test_last_seen_only_moves_on(inventory: Inventory) -> None:
     inventory.put(entry(1))
-    inventory.saw(node(1), 200.0, "0.2.0")
-    inventory.saw(node(1), 100.0)
-    inventory.saw(node(9), 300.0)
+    inventory.saw([(node(1), 200.0, "0.2.0"), (node(1), 100.0, None), (node(9), 300.0, None)])
     assert (inventory.named("node-1").seen, inventory.named("node-1").firmware) == (200, "0.2.0")
     assert len(inventory.entries()) == 1
 

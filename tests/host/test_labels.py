@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from quaver.build import firmware_files
 from quaver.cli import main
-from quaver.emulator.board import open_board
+from quaver.emulator.board import Setup, open_board
 from quaver.errors import SessionError
 from quaver.provision.identity import (
     CODE_FILE,
     CodeError,
     Codes,
     give_code,
+    give_code_at,
     label_text,
     new_code,
     normal,
@@ -25,6 +27,8 @@ from quaver.provision.identity import (
     shown,
 )
 from quaver.provision.labels import Label, picture, sheet
+from quaver.provision.serial import SerialTransport
+from quaver.provision.session import who
 
 ID = bytes.fromhex("e661640843217a2b")
 SYMBOLS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -138,3 +142,17 @@ def test_a_flashed_board_is_given_a_code_once(tmp_path: Path) -> None:
         board.put(CODE_FILE, b"broken")
         assert give_code(board, codes) == identity and board.get(CODE_FILE) == code.encode()
     assert len(identity) == 8
+
+
+def test_a_board_that_was_flashed_is_a_blank_node_once_it_has_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What `quaver flash` does last, to a board that runs; `quaver label` has its label then."""
+    monkeypatch.setenv("QUAVER_KEYS", str(tmp_path / "keys"))
+    with open_board("unix:", Setup(files=firmware_files("unix"))) as board:
+        identity = give_code_at(board.address, Codes(tmp_path / "keys"))
+        with SerialTransport(board.address) as transport:
+            assert who(transport, timeout=20.0) == (identity, False, True)
+        assert main(["label", identity.hex(), "--png", str(tmp_path / "labels")]) == 0
+    (found,) = zxingcpp.read_barcodes(Image.open(capfd.readouterr().out.strip()))
+    assert found.text == label_text(identity, Codes(tmp_path / "keys").get(identity) or "")

@@ -16,7 +16,7 @@ from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.unix import UnixBoard
 from quaver.failures import KnownFailure
 from quaver.payload import payload
-from quaver.sync import About, SyncError, ask, board_of, put_files, sync
+from quaver.sync import About, ask, board_of, put_files, sync
 
 BOOT = payload("firmware", "boot.py").read_bytes()
 BOARD = b'NAME = "unix"\nCHIP = "unix"\nVERSION = "0"\n'
@@ -49,7 +49,9 @@ RUNS = {
     "old": "runs room.first=old old.third=old plain=old",
     "new": "runs room.first=new new.third=new plain=new",
 }
-OWN = {"config.json": b'{"node": "n1"}', "journal/1": b"records", "notes.py": b"# a person's own", "boot.count": b"7"}
+OWN = {"config.json": b'{"node": "n1"}', "journal/1": b"records", "notes.py": b"# a person's own", "boot.0": b"7"}
+# What a node keeps beside: secrets, what it has learned and counted, a change of its own that is under way.
+NODE = ("device.key", "session.code", "ca.pem", "config.before", "config.json.new", "condition.json", "commands.taken")
 
 
 def on_flash(board: UnixBoard) -> dict[str, bytes]:
@@ -80,6 +82,8 @@ def sent(board: UnixBoard, files: Mapping[str, bytes]) -> set[str]:
 
 
 def test_only_what_differs_is_sent_and_what_is_no_part_any_more_goes(board: UnixBoard) -> None:
+    for path in NODE:
+        board.put(path, path.encode())
     outcome = sync(board, lambda name: NEW)
     assert set(outcome.changed) == {
         "/room/first.py",
@@ -88,7 +92,7 @@ def test_only_what_differs_is_sent_and_what_is_no_part_any_more_goes(board: Unix
         "/firmware.txt",
     }
     assert outcome.removed == ["/old/third.py", "/old"]
-    assert on_flash(board) == rooted({**NEW, **OWN})
+    assert on_flash(board) == rooted({**NEW, **OWN} | {path: path.encode() for path in NODE})
     assert "old" not in board.exec("import os; print(os.listdir('/'))")
     again = sync(board, lambda name: NEW)
     assert (again.changed, again.removed, again.bytes) == ([], [], 0)
@@ -253,12 +257,15 @@ def test_a_full_flash_is_one_line_and_nothing_stays_behind(board: UnixBoard) -> 
     board.exec("f = open('/filler', 'wb')\nfor _ in range(700): f.write(bytes(1000))\nf.close()")
     names = "import os; print(sorted(os.listdir('/')), sorted(os.listdir('/room')))"
     before = board.exec(names)
-    with pytest.raises(SyncError, match=r"the change needs \d+ KiB of the board's flash, \d+ are free: remove files"):
+    with pytest.raises(
+        KnownFailure, match=r"needs \d+ KiB of the board's flash, \d+ are free: remove files"
+    ) as failure:
         sync(board, lambda name: big)
+    assert failure.value.known.name == "no_room"
     # The count was wrong: it is the flash itself that says so.
     with board.execs() as run:
         about = dataclasses.replace(ask(run), room=(4096, 1000))
-        with pytest.raises(SyncError, match="the board's flash is full: remove files"):
+        with pytest.raises(KnownFailure, match="the board's flash has 0 KiB left: remove files"):
             put_files(run, big, about)
     assert board.exec(names) == before
     assert restart(board) == RUNS["old"]
@@ -271,8 +278,10 @@ def test_what_is_damaged_on_the_way_is_not_installed(board: UnixBoard, monkeypat
         return plain(data.replace(b"newnew", b"newnwe", 1), newline=newline)
 
     monkeypatch.setattr("quaver.sync.binascii.b2a_base64", flip)
-    with pytest.raises(SyncError, match=r"\d of 4 files did not arrive as they were sent \(/.*\): check the cable"):
+    words = r"\d of 4 files did not arrive as they were sent, /.* first: check the cable"
+    with pytest.raises(KnownFailure, match=words) as failure:
         sync(board, lambda name: NEW)
+    assert failure.value.known.name == "altered_files"
     monkeypatch.undo()
     assert restart(board) == RUNS["old"]
     again = sync(board, lambda name: NEW)

@@ -402,3 +402,22 @@ else:
 
 def test_a_blank_file_system_boots_to_the_prompt(shared, tmp_path: Path):
     assert shared.exec("import os\nprint(os.statvfs('/')[2] * 4096)") == f"{load_board('unix').flash.filesystem_size}\n"
+
+
+JOIN = """
+import network, time
+wlan = network.WLAN(network.WLAN.IF_STA)
+wlan.active(True)
+print([found[0] for found in wlan.scan()])
+for ssid, password in (("shed", "x"), ("plant", "wrong horse"), ("plant", "correct horse")):
+    wlan.connect(ssid, password)
+    while wlan.status() == network.STAT_CONNECTING:
+        time.sleep_ms(100)
+    print(wlan.status(), wlan.isconnected())
+"""
+
+
+def test_an_access_point_has_a_name_and_a_password():
+    with UnixBoard(Setup()) as board:
+        board.set_sensor("wifi", ssid="plant", password="correct horse")
+        assert board.exec(JOIN).splitlines() == ["[b'plant']", "-2 False", "-3 False", "3 True"]

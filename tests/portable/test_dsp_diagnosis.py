@@ -172,6 +172,39 @@ print(json.dumps(answers))
     assert got[1:-1] == [[0, 0, [], None, ""]] * 4
 
 
+def test_a_machine_that_stands_still_has_no_zone(micropython: Run) -> None:
+    """A slow shake of the floor: 0.015 g at 3 Hz are 8 mm/s."""
+    got = micropython(
+        MACHINE
+        + """
+d = Diagnosis(Baseline(5), (1.4, 2.8, 4.5))
+answers = []
+for rms in (0.015, 0.3, 0.015):
+    d.run(measured(rms_g=rms, velocity_mm_s=8.0), None, 60)
+    answers.append(d.zone)
+print(json.dumps(answers))
+"""
+    )
+    assert got == [None, 3, None]
+
+
+def test_a_machine_in_zone_c_teaches_nothing_and_one_that_knocks_does(micropython: Run) -> None:
+    got = micropython(
+        MACHINE
+        + """
+answers = []
+for changes in ({}, {"velocity_mm_s": 2.9}, {"velocity_mm_s": 9.0}, {"kurtosis": 12.0}, {"velocity_mm_s": None}):
+    baseline = Baseline(5)
+    d = Diagnosis(baseline, (1.4, 2.8, 4.5))
+    for _ in range(3):
+        d.run(measured(**changes), lines(), 60)
+    answers.append([baseline.count(), d.level])
+print(json.dumps(answers))
+"""
+    )
+    assert got == [[3, 0], [0, 1], [0, 2], [3, 1], [3, 0]]
+
+
 @pytest.mark.parametrize(("line", "fault"), [("bpfo", 0), ("bpfi", 1), ("bsf2", 2), ("ftf", 3)])
 def test_a_clear_fault_is_named_when_it_lasts(micropython: Run, line: str, fault: int) -> None:
     got = micropython(
@@ -237,6 +270,22 @@ print(json.dumps(told(d)))
 """
     )
     assert got == [2, 2, ["rms"], None, "bpfi was there before"]
+
+
+def test_a_line_of_which_nothing_was_learned_is_not_named(micropython: Run) -> None:
+    got = micropython(
+        MACHINE
+        + """
+baseline = Baseline(5)
+d = Diagnosis(baseline)
+for _ in range(5):
+    d.run(measured(), None, 60)
+for _ in range(3):
+    d.run(measured(rms_g=1.2), lines(bpfi=50.0), 60)
+print(json.dumps(told(d)))
+"""
+    )
+    assert got == [2, 2, ["rms"], None, "nothing was learned of bpfi"]
 
 
 def test_shape_warns_and_zones_alarm_without_a_baseline(micropython: Run) -> None:

@@ -168,6 +168,26 @@ def test_a_speed_that_nobody_configured(micropython: Run) -> None:
     assert silent["shaft"] == [None, 0.0] or silent["shaft"][1] < 0.5
 
 
+def test_a_multiple_of_the_speed_is_no_speed(micropython: Run) -> None:
+    """At 50 Hz the second harmonic stands; it is the shaft's own line only if none below it is as high."""
+    (right,) = measure(micropython, tones((25.0, 0.1), (50.0, 0.1)), nominal_hz=25.0)
+    twice, other = measure(
+        micropython, tones((25.0, 0.1), (50.0, 0.1)), tones((25.0, 0.02), (50.0, 0.1)), nominal_hz=50.0
+    )
+    assert right["shaft"] == [pytest.approx(25.0, abs=0.2), pytest.approx(0.9, abs=0.1)]
+    assert twice["shaft"] == [50.0, 0.0]
+    assert other["shaft"] == [pytest.approx(50.0, abs=0.2), pytest.approx(0.9, abs=0.1)]
+
+
+@pytest.mark.parametrize(("line", "ratio"), [(0, OUTER), (1, INNER)])
+def test_a_harmonic_of_a_line_is_no_line(micropython: Run, line: int, ratio: float) -> None:
+    """Twice and three times the true speed, the race's line lies on its own harmonic, which is high enough."""
+    for times in (1, 2, 3):
+        (got,) = measure(micropython, bearing(ratio * 15.0, 15.0), nominal_hz=15.0 * times)
+        assert got["heights"][3 * line] > 8
+        assert (got["score"][line] > 0) == (times == 1)
+
+
 def test_blocks_that_say_nothing(micropython: Run) -> None:
     zero, low, high = measure(micropython, np.zeros(N), np.full(N, -32768), np.full(N, 32767), nominal_hz=25.0)
     for got in (zero, low, high):

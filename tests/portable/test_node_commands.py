@@ -37,9 +37,9 @@ class Node:
             "hold": lambda: None,
             "relearn": lambda: self.did.append("relearn"),
             "log": lambda: [f"line {n} of the log, forty characters long" for n in range(20)],
-            "announce": lambda generation: self.did.append(f"announce {generation}"),
             "restart": lambda ms: self.did.append(f"restart in {ms}"),
             "erase": lambda ms: self.did.append("erase"),
+            "announce": lambda generation: self.did.append(f"announce {generation}"),
         }
         check = lambda config: configuration.parse(config)[1]  # noqa: E731
         operations = Operations(self.config, check, self.trial, verbs, "pump-7", str(self.root))

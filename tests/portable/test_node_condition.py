@@ -18,14 +18,14 @@ class Measured:
     crest, kurtosis, stretch, shaft_confidence = 4.0, 3.0, 1, 0.9
     rms_g, envelope_g, velocity_mm_s = 0.3, 0.1, 1.0
 class Node:
-    def __init__(self):
+    def __init__(self, mark="6205"):
         self.diagnosis = Diagnosis(Baseline(3))
-        self.condition = Condition(self.diagnosis, path)
+        self.condition = Condition(self.diagnosis, path, mark)
         self.problem = self.condition.restore()
-    def measure(self, rms=0.3, seconds=600):
+    def measure(self, rms=0.3, seconds=600, trusted=True):
         measured = Measured()
         measured.rms_g = rms
-        self.diagnosis.run(measured, None, seconds)
+        self.diagnosis.run(measured, None, seconds, trusted)
         return self.condition.keep()
 """
 
@@ -53,6 +53,19 @@ print(json.dumps([saved, first.problem, second.diagnosis.baseline.median[0], thi
     assert files == ["condition.json"]
 
 
+def test_what_teaches_nothing_is_not_written(micropython: Run, tmp_path: Path) -> None:
+    """A sensor that clips while a node learns may do so for weeks: flash is written once an hour, for the hours."""
+    got = micropython(
+        NODE
+        + """
+node = Node()
+print(json.dumps([node.measure(), [node.measure(trusted=False) for _ in range(12)]]))
+""",
+        argument=str(tmp_path / "condition.json"),
+    )
+    assert got == [True, [False] * 5 + [True] + [False] * 5 + [True]]
+
+
 def test_limits_hold_at_once_after_a_restart_and_hours_are_saved(micropython: Run, tmp_path: Path) -> None:
     got = micropython(
         NODE
@@ -78,9 +91,9 @@ print(json.dumps([second.diagnosis.level, saved, Node().diagnosis.running_s]))
         "",
         "[]",
         "{}",
-        '{"hours": 3, "baseline": 7}',
-        '{"hours": "x", "baseline": {"rows": []}}',
-        '{"hours": 1, "baseline": {"rows": [[1]]}}',
+        '{"hours": 3, "baseline": 7, "mark": "6205"}',
+        '{"hours": "x", "baseline": {"rows": []}, "mark": "6205"}',
+        '{"hours": 1, "baseline": {"rows": [[1]]}, "mark": "6205"}',
     ],
 )
 def test_a_spoiled_file_means_learning_anew(micropython: Run, tmp_path: Path, text: str) -> None:
@@ -100,3 +113,23 @@ print(json.dumps([problem, Node().diagnosis.baseline.learned, Node().diagnosis.r
     assert problem.endswith("condition.json: not what a node saved: learning anew")
     assert learned is True
     assert running == pytest.approx(1800)
+
+
+def test_what_was_learned_of_another_bearing_is_not_compared(micropython: Run, tmp_path: Path) -> None:
+    got = micropython(
+        NODE
+        + """
+first = Node()
+for _ in range(3):
+    first.measure()
+other = Node("6308")
+again = Node()
+print(json.dumps([other.problem, other.diagnosis.baseline.learned, other.diagnosis.running_s, again.problem,
+                  again.diagnosis.baseline.learned]))
+""",
+        argument=str(tmp_path / "condition.json"),
+    )
+    problem, learned, running, none, kept = got
+    assert problem == "measured in another way than what was learned: learning anew"
+    assert learned is False and running == pytest.approx(1800)  # the machine has run all the same
+    assert none is None and kept is True  # the file stays until there is something better

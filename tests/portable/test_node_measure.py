@@ -197,3 +197,28 @@ print(json.dumps([broker.got, broker.sessions, deaths]))
 
 def test_event_codes_used_by_the_firmware_exist() -> None:
     assert {"level", "sensor_failed", "sensor_recovered", "task_restarted", "boot"} <= set(EVENTS)
+
+
+def test_the_detail_comes_with_what_is_not_ordinary_and_now_and_then(micropython: Callable[..., Any]) -> None:
+    code = """
+script = []  # (machine, level, mark), and how often
+for count, step in ((3, (1, 0, ())), (12, (2, 0, ())), (2, (2, 1, ())), (2, (2, 0, ())), (1, (2, 0, ("dropped",))), (3, (0, 0, ()))):
+    script += [step] * count
+steps = iter(script)
+async def read(values):
+    values["machine"], values["level"], marks = next(steps)
+    for name in ("peaks", "bands", "lines", "samples", "learned", "running_h", "rms_g"):
+        values[name] = 1
+    return marks
+times(measure([Sensor("vibration", lambda: None, read)]), len(script))
+print(json.dumps([sorted(record) for record in recorder.records]))
+"""  # noqa: E501
+    records = micropython(MEASURE + code, virtual_time=True)
+    whole = ["".join(".W"["peaks" in record]) for record in records]
+    #       learning, watching: the first and the eleventh, a level, well again, a mark, stopped
+    assert "".join(whole) == "WWWW.........W.WW..WW.."
+    detail = {"peaks", "bands", "lines", "samples", "learned", "running_h", "heap_free"}
+    for record, kind in zip(records, whole, strict=True):
+        assert set(record) & detail == (detail if kind == "W" else set())
+        assert {"rms_g", "level", "quality"} <= set(record)
+    assert ["machine" in record for record in records] == [kind == "W" for kind in whole[:-2]] + [True, True]

@@ -228,7 +228,7 @@ from node.erase import erase
 KEY, PASSWORD, CODE = "c0ffee" * 10 + "c0ff", "correct horse battery", b"7K2MXQ4TB0WNZ9RH"
 def live():
     store.replace("/flash/session.code", CODE)
-    store.replace("/flash/boot.count", b"41")
+    store.replace("/flash/boot.0", b"41")
     store.replace("/flash/device.key", json.dumps({"generation": 1, "key": KEY}).encode())
     for n in range(3):
         store.replace("/flash/config.json", json.dumps({"wifi": {"password": PASSWORD}, "more": "x" * 300 * n}).encode())
@@ -242,12 +242,12 @@ fed = []
 image, _, _ = mounted(image, lambda: erase(("/journal/1",), "/flash", lambda: fed.append(1)))
 after = [image.count(secret) for secret in secrets]
 left = []
-mounted(image, lambda: left.extend(sorted(os.listdir("/flash")) + [read("/session.code").decode(), read("/boot.count").decode()]))
+mounted(image, lambda: left.extend(sorted(os.listdir("/flash")) + [read("/session.code").decode(), read("/boot.0").decode()]))
 print(json.dumps([before, after, left, len(fed) > 20]))
 """,  # noqa: E501
         argument=str(HERE),
     )
     assert result[0] == [True, True, True]
     assert result[1] == [0, 0, 0]
-    assert result[2] == ["boot.count", "journal", "session.code", "7K2MXQ4TB0WNZ9RH", "41"]
+    assert result[2] == ["boot.0", "journal", "session.code", "7K2MXQ4TB0WNZ9RH", "41"]
     assert result[3]

@@ -17,7 +17,7 @@ from pycose.messages import Enc0Message
 from node.replay import Window
 from quaver.sealing import Opener, Sealer
 from quaver_wire import cbor
-from quaver_wire.fields import KINDS
+from quaver_wire.fields import EVENTS, KINDS
 from quaver_wire.hkdf import derive, hkdf, hmac
 
 VECTORS = Path(__file__).resolve().parents[2] / "protocols" / "vectors"
@@ -299,3 +299,48 @@ def test_the_host_opens_what_the_device_seals(micropython: Callable[..., Any]) -
 
     opened = Opener(Keys()).open("telemetry", bytes.fromhex(message))
     assert (opened.boot, opened.seq, opened.record["rms_g"]) == (2, 3, 0.5)
+
+
+RECORDS = """
+from node.record import Recorder
+from node.seal import channel
+class Outbox:
+    def put(self, leaf, seq, payload):
+        said.append([leaf, binascii.hexlify(payload).decode()])
+class Uptime:
+    def ms(self):
+        return 9
+    def time_ms(self):
+        return None
+    def news(self):
+        return None
+import binascii
+said = []
+key, node = bytes.fromhex(argument[0]), bytes.fromhex(argument[1])
+recorder = Recorder("n1", 3, Uptime(), Outbox(), channel(key, node, 1, "uplink"))
+recorder.event("key_announced", generation=2)
+recorder._seq = (1 << 23) - 1
+recorder.telemetry({})
+said.append(["status", binascii.hexlify(recorder.status(1)).decode()])
+for again in range(2):
+    try:
+        recorder.telemetry({})
+    except ValueError as error:
+        said.append(str(error))
+print(json.dumps(said))
+"""
+
+
+def test_a_new_key_is_announced_under_the_old_and_no_number_comes_twice(micropython: Callable[..., Any]) -> None:
+    *messages, refused, again = micropython(RECORDS, argument=[DEVICE_KEY.hex(), NODE.hex()])
+
+    class Keys:
+        def device_keys(self, node_id: bytes) -> dict[int, bytes]:
+            return {1: DEVICE_KEY, 2: bytes(32)}
+
+    opener = Opener(Keys())
+    announced, last, status = (opener.open(leaf, bytes.fromhex(message)) for leaf, message in messages)
+    assert (announced.generation, announced.record["generation"]) == (1, 2)
+    assert EVENTS[announced.record["code"]] == "key_announced"
+    assert (last.seq, status.seq) == ((1 << 23) - 1, 1 << 23)
+    assert refused == again == "no sequence numbers are left in this boot"

@@ -8,6 +8,7 @@ time, on rp2040 it does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _RECORD = 120  # bytes of a sealed telemetry record with some features
 _RECORDS = 50
 _NOTIFICATIONS = 60
 _HOUR_S = 3600
+_NODES = 32
+_VISITS_S = 60.0
 _DAY = 24
 
 _NODE = """
@@ -70,7 +73,7 @@ async def main():
     for _ in range(plan["records"]):
         outbox.put()
     uuid = hal.port(board).uuid
-    link = Ble(gatt, chunks, uuid, outbox, bytes(8), ("bench", "0"), plan["timing"],
+    link = Ble(gatt, chunks, uuid, outbox, bytes.fromhex(plan["id"]), ("bench", "0"), plan["timing"],
                lambda unix_ms: None, lambda sealed: None, lambda name: None)
     if plan["burst"]:
         connection = await aioble.advertise(100_000, adv_data=b"\\x02\\x01\\x06", timeout_ms=60_000)
@@ -123,20 +126,22 @@ def run_ble(
     figures = [_burst(board, progress)]
     step("records, one by one and acknowledged")
     figures += _records(board, progress)
+    step(f"a gateway among {_NODES} nodes")
+    figures += _visits()
     step("an hour of advertising, handing over and rest")
     return figures + _hour(timing, currents or Currents())
 
 
-def _start(board: str, progress: Progress | None, air: Air, plan: dict[str, Any]) -> Board:
+def _start(board: str, progress: Progress | None, air: Air, plan: dict[str, Any], station: str = "node") -> Board:
     name = {"unix": "unix", "rp2040": "pico_w"}[board]
-    whole = {"records": 0, "size": _RECORD, "interval_s": 0, "burst": 0, **plan}
+    whole = {"records": 0, "size": _RECORD, "interval_s": 0, "burst": 0, "id": "00" * 8, **plan}
     whole.setdefault("timing", {"interval_ms": 100, "window_s": 60, "rest_s": 1, "visit_s": 60})
     files: Mapping[str, bytes] = {
         **firmware_files(name),
         "main.py": _NODE.encode(),
         "plan.json": json.dumps(whole).encode(),
     }
-    setup = Setup(files=files, air=air, name="node")
+    setup = Setup(files=files, air=air, name=station)
     if board == "rp2040":
         from quaver.emulator.rp2040 import Rp2040Board
 
@@ -239,6 +244,42 @@ def _records(board: str, progress: Progress | None) -> list[Figure]:
         Figure(
             "visits with one record, one after the other", round(60 / (before + 2 * during / _RECORDS + after)), "/min"
         ),
+    ]
+
+
+def _visits() -> list[Figure]:
+    """A gateway's firmware on a unix board, among nodes that always have something; one record a visit."""
+    from quaver.emulator.radio import Air
+
+    timing = {"interval_ms": 250, "window_s": 3600, "rest_s": 0, "visit_s": 30}
+    ids = [number.to_bytes(8, "big").hex() for number in range(1, _NODES + 1)]
+    config = {"role": "gateway", "watchdog_s": 0, "gateway": {"nodes": dict.fromkeys(ids), "records": 1}}
+    files = firmware_files("unix", config)
+
+    async def wait(air: Air, seconds: float) -> None:
+        until = air.loop.time() + seconds
+        while air.loop.time() < until:
+            await asyncio.sleep(0.25)
+
+    with Air(seed=1) as air, contextlib.ExitStack() as stack:
+        for number, name in enumerate(ids):
+            plan = {"records": 100, "timing": timing, "id": name}
+            stack.enter_context(_start("unix", None, air, plan, f"node{number}"))
+        gateway = stack.enter_context(open_board("unix:", Setup(files=files, air=air, name="gateway")))
+        air.run(wait(air, _VISITS_S), 300)
+        told = [line.split()[1] for line in gateway.console().decode().splitlines() if " gave " in line]
+    note = (
+        "limit: the Pico W's one connection at a time; a visit is 0.25 s of listening, the node's next advertisement, "
+        "and half a second to discover its service, one connection event for each question"
+    )
+    return [
+        Figure(
+            f"visits of a gateway with {_NODES} nodes, one record each",
+            round(60 * len(told) / _VISITS_S),
+            "/min",
+            note=note,
+        ),
+        Figure("  nodes among them", len(set(told)), "", note="the others' turn had not come within the minute"),
     ]
 
 

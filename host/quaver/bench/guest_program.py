@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.errors import BoardError
-from quaver.payload import payload
+from quaver.payload import module_path
 
 _GUEST = Path(__file__).with_name("guest")
 _CODE = "import json, sys; __import__(sys.argv[-1]).main(json.load(sys.stdin))"
@@ -23,7 +23,6 @@ def run_guest(program: str, argument: dict[str, Any], *, heap: str = "64m", limi
 
     limit_s: real time that it may take. Raises BoardError when it fails or takes longer.
     """
-    paths = [_GUEST, payload("firmware"), payload("protocols"), ".frozen"]
     command = [sys.executable, "-c", _CHILD, "-X", f"heapsize={heap}", "-c", _CODE]
     try:
         done = subprocess.run(
@@ -33,7 +32,7 @@ def run_guest(program: str, argument: dict[str, Any], *, heap: str = "64m", limi
             text=True,
             timeout=limit_s,
             check=False,
-            env={**os.environ, "MICROPYPATH": os.pathsep.join(map(str, paths))},
+            env={**os.environ, "MICROPYPATH": module_path(_GUEST)},
         )
     except subprocess.TimeoutExpired:
         raise BoardError(f"{program} on MicroPython took longer than {limit_s:.0f} s: ask for less of it") from None

@@ -10,19 +10,36 @@ from pathlib import Path
 from typing import Any
 
 from quaver.errors import BuildError
-from quaver.payload import payload
+from quaver.payload import module_path
 
 _LARGEST = 1 << 16
 _TIMEOUT_S = 30.0
 # The file comes by stdin: a configuration holds passwords, and a process's arguments are anybody's to read.
-_CHECK = "import json, sys\nfrom node import config\nprint(json.dumps(config.parse(json.loads(sys.stdin.read()))[1]))\n"
+_CHECK = """
+import json, sys
+from dsp import bearings, zones
+from node import config
+config, problems = config.parse(json.loads(sys.stdin.read()))
+machine = config["machine"]
+try:
+    if machine["bearing"] is not None:
+        bearings.ratios(machine["bearing"])
+except ValueError as error:
+    problems.append("machine.{}".format(error))
+try:
+    if machine["group"]:
+        zones.limits(machine["group"], machine["mounting"])
+except ValueError as error:
+    problems.append(str(error))
+print(json.dumps(problems))
+"""
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The configuration in a JSON file, if firmware/node/config.py takes it as it stands.
+    """The configuration in a JSON file, if the device's own rules take it as it stands.
 
-    That module runs on MicroPython's unix port, and whatever it would replace by a default is a mistake here. Raises
-    BuildError with file, key and what was expected.
+    Its config, bearings and zones run on MicroPython's unix port, and whatever they would replace by a default is a
+    mistake here. Raises BuildError with file, key and what was expected.
     """
     try:
         with path.open("rb") as file:
@@ -49,7 +66,7 @@ def _problems(text: bytes, path: Path) -> list[str]:
         [micropython, "-c", _CHECK],
         input=text,
         capture_output=True,
-        env={**os.environ, "MICROPYPATH": f"{payload('firmware')}:.frozen"},
+        env={**os.environ, "MICROPYPATH": module_path()},
         timeout=_TIMEOUT_S,
         check=False,
     )

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quaver import __version__
 from quaver.artifacts import Progress, fetch_image, write_atomically
 from quaver.boards import BoardSpec, load_board
-from quaver.build.image import littlefs_image
+from quaver.build.image import littlefs_image, read_littlefs_blocks
 from quaver.build.libraries import device_libraries
 from quaver.build.partitions import IMAGE_OFFSET, read_partitions, vfs_partition
-from quaver.build.tree import check_budget, firmware_files
+from quaver.build.tree import LISTING, PLAN, check_budget, firmware_files
 from quaver.build.uf2 import FLASH_START, PAGE, make_uf2, read_uf2
 from quaver.errors import BuildError
 
@@ -45,16 +45,51 @@ class Flashable:
         """How the file is called where nobody says: "quaver-0.1.0-pico_w.uf2"."""
         return f"quaver-{__version__}-{self.board.name}.{'uf2' if self.board.chip == 'rp2040' else 'bin'}"
 
-    def runs(self) -> list[tuple[int, bytes]]:
-        """The blocks of the file system that are not erased, (flash address, bytes), neighbours in one piece.
+    def beside(self, kept: Mapping[str, bytes]) -> Flashable:
+        """The same with further files in the file system, which `files` does not name. Raises BuildError."""
+        if not kept:
+            return self
+        filesystem = littlefs_image({**kept, **self.files}, len(self.filesystem), self.board.flash.block_size)
+        return replace(self, filesystem=filesystem)
 
-        The rest may hold anything: littlefs erases a block before it writes there.
+    def own_files(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
+        """What a node wrote itself, of the files of its flash: its keys, configuration, journal, what it has learned.
+
+        Empty where there is no Quaver firmware: then the files are somebody else's.
+        """
+        if LISTING not in found:
+            return {}
+        firmware = {*found[LISTING].decode(errors="replace").splitlines(), *self.files, LISTING, PLAN, PLAN + ".new"}
+        # lib/ is anybody's: only what the firmware has in there is its own.
+        heads = [path.split("/")[: 2 if path.startswith("lib/") else 1] for path in firmware if "/" in path]
+        folders = tuple({"/".join(head) + "/" for head in heads})
+        staged = tuple(folder[:-1] + ".new/" for folder in folders)
+        return {
+            path: data
+            for path, data in found.items()
+            if path not in firmware and path.removesuffix(".new") not in firmware
+            if not path.startswith(folders + staged)
+        }
+
+    def runs(self) -> list[tuple[int, bytes]]:
+        """The blocks of the file system that matter, (flash address, bytes), neighbours in one piece.
+
+        Those are what is not erased, and what a reader looks at: of the two blocks of a folder, littlefs believes the
+        one with the higher revision, so the one that is erased here must not keep what an earlier file system had
+        there. The rest may hold anything: littlefs erases a block before it writes there.
         """
         block = self.board.flash.block_size
+        read: set[int] = set()
+
+        def looked_at(number: int) -> bytes:
+            read.add(number)
+            return self.filesystem[number * block : (number + 1) * block]
+
+        read_littlefs_blocks(looked_at, len(self.filesystem) // block, block)
         runs: list[tuple[int, bytearray]] = []
         for at in range(0, len(self.filesystem), block):
             piece = self.filesystem[at : at + block]
-            if piece.count(_ERASED) == block:
+            if piece.count(_ERASED) == block and at // block not in read:
                 continue
             address = self.filesystem_offset + at
             if runs and runs[-1][0] + len(runs[-1][1]) == address:

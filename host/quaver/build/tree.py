@@ -22,6 +22,10 @@ LISTING = "firmware.txt"
 """On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""
 
 
+PLAN = "sync.plan"
+"""On flash, while a change of the firmware waits for its completion; as in firmware/boot.py."""
+
+
 def firmware_files(board: str, config: Mapping[str, object] | None = None) -> dict[str, bytes]:
     """The files of a node's flash, path -> bytes: what `littlefs_image` and `Setup.files` take.
 

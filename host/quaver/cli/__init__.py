@@ -32,6 +32,7 @@ COMMANDS = {
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
     "files": "List, read and write files on a board.",
     "flash": "Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.",
+    "gateway": "Collect what nodes send over Bluetooth, keep it, and hand it on to a broker.",
     "ingest": "Open, verify, date and store what nodes publish at a broker.",
     "inventory": "Show, export and import the nodes that are enrolled.",
     "keys": "Create and list the device keys that seal what nodes send.",

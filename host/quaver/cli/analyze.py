@@ -89,7 +89,8 @@ def command(
                 learned = learned_from(healthy, analysis, settings.learn)
         for file in files:
             recording = _load(file, channel, rate)
-            rate_hz, samples, _ = prepare(recording)
+            if baseline is None:  # else as the healthy one: only what was measured alike can be compared
+                rate_hz, samples, _ = prepare(recording)
             settings = Settings(rpm or recording.rpm, known, (low, high), learn, group, mounting)
             with Analysis(settings, rate_hz, samples=samples, baseline=learned, where=_WHERE[board]) as analysis:
                 last: Verdict | None = None

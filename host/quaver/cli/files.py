@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -21,8 +22,22 @@ if TYPE_CHECKING:
 def command() -> None:
     """List, read and write files on a board.
 
-    This stops the firmware on it; quaver reset starts it again.
+    This stops the firmware on it; quaver reset starts it again. The node's keys (device.key, session.code) stay where
+    they are; what is copied from a configuration, with its passwords, only you may read.
     """
+
+
+_KEYS = ("device.key", "session.code")
+
+
+def _no_key(path: str) -> None:
+    """Refuse the node's keys. A copy of one would let another node, or this one with its count of boots lost, use a
+    nonce twice.
+    """
+    from quaver.errors import QuaverError
+
+    if posixpath.normpath("/" + path.lstrip("/"))[1:].removesuffix(".new") in _KEYS:
+        raise QuaverError(f"{path}: is a key, which no other place may have: quaver provision gives a node a new one")
 
 
 @contextlib.contextmanager
@@ -65,6 +80,7 @@ def ls(path: str, port: str | None) -> None:
 @port_option
 def cat(path: str, port: str | None) -> None:
     """Print a file of the board."""
+    _no_key(path)
     with _transport(port, path) as transport:
         data = transport.fs_readfile(path, chunk_size=2048)
     sys.stdout.buffer.write(data)
@@ -84,12 +100,15 @@ def get(path: str, local: Path | None, port: str | None) -> None:
     from quaver.artifacts import write_atomically
     from quaver.errors import QuaverError
 
+    _no_key(path)
     name = PurePosixPath(path).name
+    if name in ("", ".."):
+        raise QuaverError(f"{path}: is a folder; name a file of the board")
     target = Path(name) if local is None else local / name if local.is_dir() else local
     with _transport(port, path) as transport:
         data = bytes(transport.fs_readfile(path, chunk_size=2048))
     try:
-        write_atomically(target, data)
+        write_atomically(target, data, private=name.startswith("config."))
     except OSError as error:
         raise QuaverError(f"{target}: can't be written ({error.strerror}); choose another place") from None
     click.echo(f"{target}: {len(data)} bytes")
@@ -112,6 +131,7 @@ def put(local: Path, path: str | None, port: str | None) -> None:
     except OSError as error:
         raise QuaverError(f"{local}: can't be read ({error.strerror}); check the name") from None
     target = "/" + local.name if path is None else path + local.name if path.endswith("/") else path
+    _no_key(target)
     with attached(port) as board:
         board.put(target, data)
     click.echo(f"{target}: {len(data)} bytes")

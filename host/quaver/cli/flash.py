@@ -26,16 +26,28 @@ def command(board: str | None, names: tuple[str, ...], everything: bool, as_json
     """Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.
 
     BOARD is a name that `quaver boards` lists; without it each board's chip decides. Without --port and --all the only
-    board that is connected is taken, and with several you are asked. What is already right is left as it is.
+    board that is connected is taken, and with several you are asked. What is already right is left as it is, and so is
+    what a node keeps, unless its boot loader can't read it: then use quaver sync.
+
+    A board that has no code yet gets one, which `quaver label` prints and `quaver provision` uses.
     """
-    from quaver.flash.fleet import Fleet, choose_ports, exit_code
+    from quaver.flash.fleet import Fleet, board_to_flash, choose_ports, exit_code
+    from quaver.keys import default_folder
+    from quaver.provision.identity import Codes, give_code_at
 
     if names and everything:
         raise click.UsageError("--port names boards, --all takes every one: give one of them.")
+    if board is not None:
+        board_to_flash(board)  # a wrong name is told before anybody is asked for a board
     attended = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     ports = choose_ports(names, everything, _ask if attended else None)
+    codes = Codes(default_folder())
+
+    def finish(device: str) -> None:
+        give_code_at(device, codes)
+
     with _bars(ports) as watch:
-        outcomes = Fleet(board, watch).flash(ports)
+        outcomes = Fleet(board, watch, finish=finish).flash(ports)
     for outcome in outcomes:
         if as_json:
             click.echo(json.dumps(outcome.as_json()))

@@ -39,13 +39,14 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
     A message is acknowledged once it is on the disk, so that a kill or a full disk loses none: what was not
     acknowledged stays at the broker, which keeps this store's session. Refused messages are counted in the store and
     the first of each kind is a line on stderr. A user and a password belong into QUAVER_BROKER, where no process list
-    shows them.
+    shows them. Where there is an inventory (QUAVER_INVENTORY), it learns when each node was last heard of.
     """
     from rich.console import Console
 
     from quaver.broker import parse_broker_url
     from quaver.ingest.run import ingest
     from quaver.ingest.store import Store
+    from quaver.inventory import default_path
 
     broker = parse_broker_url(url)
     known = open_store(folder)
@@ -61,7 +62,7 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
     status = Console(stderr=True).status("waiting for records") if sys.stderr.isatty() else None
     try:
         with Store(path) as store, status or contextlib.nullcontext():
-            for tally in ingest(broker, store, keys, ca=ca, plain=allow_plain, say=say):
+            for tally in ingest(broker, store, keys, ca=ca, plain=allow_plain, inventory=default_path(), say=say):
                 if status:
                     status.update(_told(tally, time.monotonic() - began))
                 if count is not None and tally.received >= count:

@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from quaver.inventory import Inventory
     from quaver.keys import KeyStore
+    from quaver.provision.bluetooth import Bluetooth
     from quaver.provision.flow import Answers, Ask, Flow
-    from quaver.provision.hands import Hands
+    from quaver.provision.hands import ClosableTransport, Hands
 
 _AT_ONCE = 16
 _SCAN_MAX = 400
@@ -30,6 +31,7 @@ _PATIENCE_S = 60
 
 @click.command("provision")
 @click.option("--port", "ports", multiple=True, metavar="P", help="A serial device or socket://host:port; repeatable.")
+@click.option("--ble", is_flag=True, help="Find nodes over Bluetooth too.")
 @click.option(
     "--from", "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A plan, one node a row."
 )
@@ -47,6 +49,7 @@ _PATIENCE_S = 60
 @click.option("--json", "as_json", is_flag=True, help="One result a line; asks nothing.")
 def command(
     ports: tuple[str, ...],
+    ble: bool,
     plan: Path | None,
     broker: str | None,
     listen: str | None,
@@ -67,25 +70,71 @@ def command(
     from quaver.provision.hands import Hands
     from quaver.provision.identity import Codes
     from quaver.provision.plan import read_profiles
-    from quaver.provision.serial import SerialTransport
 
     keys_folder = folder or default_folder()
     lock = threading.Lock()
     codes = Codes(keys_folder)
     profiles = read_profiles(wifi or keys_folder / "wifi.toml")
-    given = tuple(ports) or tuple(_serial_ports())
+    ways = _Ways(tuple(ports) or tuple(_serial_ports()), ble)
 
-    def hands(where: Iterable[str], store: Inventory, progress: Callable[[int], None] | None = None) -> Hands:
+    def hands(where: _Ways, store: Inventory, progress: Callable[[int], None] | None = None) -> Hands:
         keys = KeyStore(keys_folder)
-        return Hands(
-            lambda: where, SerialTransport, keys, codes, store, partial(_Ear, keys), listen, limit, progress, lock
-        )
+        ear = partial(_Ear, keys)
+        return Hands(where.ports, where.open, keys, codes, store, ear, listen, limit, progress, lock, where.seen)
 
     path = inventory or default_path()
     with Inventory(path) as store:
         if plan is not None:
-            return _plan(plan, profiles, codes, store, path, broker, given, hands, as_json)
-        return _dialogue(keys_folder, profiles, broker, store, given, hands, new, as_json)
+            return _plan(plan, profiles, codes, store, path, broker, ways, hands, as_json)
+        return _dialogue(keys_folder, profiles, broker, store, ways, hands, new, as_json)
+
+
+class _Ways:
+    """To nodes: by cable, and with `ble` by radio."""
+
+    def __init__(self, ports: tuple[str, ...], ble: bool) -> None:
+        self._ports = ports
+        self._bluetooth: Bluetooth | None = None
+        if ble:
+            from quaver.provision.bluetooth import Bluetooth
+
+            self._bluetooth = Bluetooth()
+
+    def ports(self) -> tuple[str, ...]:
+        return self._ports
+
+    def seen(self) -> dict[str, tuple[bytes, bool]]:
+        """Those in reach of the radio."""
+        return self._bluetooth.find() if self._bluetooth else {}
+
+    def open(self, where: str) -> ClosableTransport:
+        from quaver.provision.serial import SerialTransport
+
+        if self._bluetooth and where.startswith("ble:"):
+            return self._bluetooth.open(where)
+        return SerialTransport(where)
+
+    def whereabouts(self) -> dict[str, str]:
+        """Node id -> where, of all nodes that answer."""
+        from quaver.errors import SessionError
+        from quaver.provision.session import who
+
+        def look(port: str) -> tuple[str, str] | None:
+            try:
+                transport = self.open(port)
+            except SessionError:
+                return None
+            try:
+                answer = who(transport, timeout=3.0)
+            except SessionError:
+                return None
+            finally:
+                transport.close()
+            return (answer[0].hex(), port) if answer else None
+
+        found = {identity.hex(): where for where, (identity, _) in self.seen().items()}
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return {**found, **dict(one for one in pool.map(look, self._ports) if one)}
 
 
 def _dialogue(
@@ -93,7 +142,7 @@ def _dialogue(
     profiles: Mapping[str, Any],
     broker: str | None,
     store: Inventory,
-    ports: tuple[str, ...],
+    ways: _Ways,
     hands: Callable[..., Hands],
     new: bool,
     as_json: bool,
@@ -109,7 +158,7 @@ def _dialogue(
     flow = Flow({**({"broker": broker} if broker else {}), **before, "profiles": dict(profiles)})
     began = time.monotonic()
     with _progress() as show:
-        worker = hands(ports, store, show)
+        worker = hands(ways, store, show)
         try:
             _walk(flow, worker, lambda: saved.save(flow.answers), None if as_json else _ask, show)
         finally:
@@ -193,7 +242,7 @@ def _plan(
     store: Inventory,
     path: Path,
     broker: str | None,
-    ports: tuple[str, ...],
+    ways: _Ways,
     hands: Callable[..., Hands],
     as_json: bool,
 ) -> int:
@@ -203,7 +252,7 @@ def _plan(
     from quaver.provision.plan import read_plan
 
     good, mistakes = read_plan(file, profiles, codes, store, broker)
-    where = _whereabouts(ports)
+    where = ways.whereabouts()
 
     def one(item: tuple[int, Answers]) -> dict[str, Any]:
         row, answers = item
@@ -213,7 +262,7 @@ def _plan(
             if port is None:
                 raise SessionError(f"node {answers['id']} is not there; connect and power it")
             with Inventory(path) as own:
-                worker = hands((port,), own)
+                worker = hands(ways, own)
                 flow = Flow({**answers, "node": port, "found": {port: port}, "networks": []})
                 try:
                     _walk(flow, worker, lambda: None, None, None)
@@ -241,24 +290,6 @@ def _plan(
         median = f", median {times[len(times) // 2]:.1f} s" if times else ""
         click.echo(f"{len(times)} in service{median}; {len(rows)} rows failed")
     return InventoryError.exit_code if failed else 0
-
-
-def _whereabouts(ports: Iterable[str]) -> dict[str, str]:
-    """Node id -> port, of all nodes that answer."""
-    from quaver.errors import SessionError
-    from quaver.provision.serial import SerialTransport
-    from quaver.provision.session import who
-
-    def look(port: str) -> tuple[str, str] | None:
-        try:
-            with SerialTransport(port) as transport:
-                answer = who(transport, timeout=3.0)
-        except SessionError:
-            return None
-        return (answer[0].hex(), port) if answer else None
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(found for found in pool.map(look, ports) if found)
 
 
 def _result(answers: Mapping[str, Any], seconds: float) -> dict[str, Any]:

@@ -22,9 +22,10 @@ def command(port: str | None) -> None:
     from quaver.sync import current_firmware, sync
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    screen = Console(stderr=True)
     with (
         attached(port) as board,
-        Progress(*columns, console=Console(stderr=True), transient=True) as bars,
+        Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bars,
     ):
         task = bars.add_task("comparing", total=None)
         outcome = sync(

@@ -23,6 +23,7 @@ from mpremote.transport_serial import SerialTransport
 
 from quaver.emulator.console import Console
 from quaver.errors import BoardError
+from quaver.failures import KnownFailure
 
 if TYPE_CHECKING:
     from quaver.emulator.board import Setup
@@ -209,10 +210,14 @@ class Exec(Protocol):
 
 
 class Repl:
-    """Runs code and moves files over a console's address ("socket://127.0.0.1:4321")."""
+    """Runs code and moves files over a console's address ("socket://127.0.0.1:4321").
 
-    def __init__(self, address: str) -> None:
+    port: of a board that somebody else started, as that person calls it.
+    """
+
+    def __init__(self, address: str, port: str | None = None) -> None:
         self._address = address
+        self._port = port
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
@@ -230,7 +235,7 @@ class Repl:
                     "check that the board runs"
                 ) from None
             try:
-                transport.enter_raw_repl(timeout_overall=timeout)
+                self._enter(transport, timeout)
                 try:
                     yield transport
                 finally:
@@ -239,6 +244,14 @@ class Repl:
                         transport.read_until(1, b">>> ", timeout=2)
             finally:
                 transport.close()
+
+    def _enter(self, transport: _Transport, timeout: float = 10.0) -> None:
+        try:
+            transport.enter_raw_repl(timeout_overall=timeout)
+        except TransportError:
+            if self._port is None:
+                raise
+            raise KnownFailure("no_prompt", port=self._port) from None
 
     @contextlib.contextmanager
     def _spoken(self) -> Iterator[None]:
@@ -250,7 +263,7 @@ class Repl:
             raise DeviceError(text, error.error_output) from None
         except (TransportError, OSError) as error:
             raise BoardError(
-                f"the board at {self._address} did not answer as a MicroPython prompt does ({error}): "
+                f"the board at {self._port or self._address} did not answer as a MicroPython prompt does ({error}): "
                 "check that it runs and that nobody else uses its console"
             ) from None
 
@@ -306,7 +319,7 @@ class Repl:
         with self._lock, self._spoken():
             transport = _Transport(self._address)
             try:
-                transport.enter_raw_repl()
+                self._enter(transport)
                 transport.exec_raw_no_follow(_RESET)
                 transport.read_until(1, _ACKNOWLEDGE, timeout=5)
             finally:
@@ -388,13 +401,13 @@ class _Port:
 class ConsoleBoard(ABC):
     """What a board does over its console, of whatever kind it is; see `Board` for the verbs.
 
-    typed: called with what a client of the console types.
+    typed: called with what a client of the console types. port: see `Repl`.
     """
 
-    def __init__(self, typed: Callable[[bytes], None]) -> None:
+    def __init__(self, typed: Callable[[bytes], None], port: str | None = None) -> None:
         self._console = Console(typed)
         self.address = self._console.address
-        self._repl = Repl(self.address)
+        self._repl = Repl(self.address, port)
 
     @abstractmethod
     def alive(self) -> str | None: ...
@@ -488,7 +501,7 @@ class SerialBoard(ConsoleBoard):
             raise BoardError(
                 f"{where} can't be opened ({reason}): check the name, the cable and the permissions"
             ) from error
-        super().__init__(self._typed)
+        super().__init__(self._typed, where.removeprefix("serial:"))
         self._thread = threading.Thread(target=self._listen, name=f"board {where}", daemon=True)
         self._thread.start()
 

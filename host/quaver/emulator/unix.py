@@ -71,7 +71,7 @@ class UnixBoard(ConsoleBoard):
         return self._guest.now
 
     def set_sensor(self, name: str, **changes: object) -> None:
-        """As `Board.set_sensor`; "wifi" takes present=False, which takes the access point away."""
+        """As `Board.set_sensor`; "wifi" is the access point: present, ssid, password."""
         model: object = self._guest.wifi if name == "wifi" and name not in self._rig else self._rig.get(name)
         if model is None:
             raise BoardError(f"sensor {name!r} is not on this board: it has {', '.join(self._rig) or 'none'}")

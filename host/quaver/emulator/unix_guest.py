@@ -29,7 +29,6 @@ import threading
 import time
 import tty
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +36,7 @@ from quaver.boards import BoardSpec, I2cBus, SpiBus
 from quaver.emulator.clock import Clock
 from quaver.emulator.console import Console
 from quaver.emulator.identity import Identity
+from quaver.emulator.unix_wifi import Wifi
 from quaver.emulator.unix_wires import SPI_WRITE, Wires
 from quaver.errors import BoardError
 
@@ -50,6 +50,7 @@ _REQUEST = struct.Struct("=8q")
 _REPLY = struct.Struct("=6q")
 _INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT = 1, 2, 4, 8  # a reply's flags
 
+_WIFI_JOIN, _WIFI_NAME = 1, 2  # what a WIFI request is about
 _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 
 _SHIM = Path(__file__).with_name("unix_shim")
@@ -74,13 +75,6 @@ _LATE_NS = 1_000_000  # real time: a transfer shorter than this is not worth a s
 # not be seen as one: the board answers that it has no raw paste, and clients use the plain raw REPL.
 _RAW_PASTE = b"\x05A\x01"
 _LONE_NEWLINE = re.compile(rb"(?<!\r)\n")
-
-
-@dataclass
-class Wifi:
-    """What `network` finds in the air; present is whether the access point is there."""
-
-    present: bool = True
 
 
 class Guest:
@@ -464,7 +458,7 @@ class Guest:
         then, self._then = self._then, None
         self._waits = False
         then()
-        return 0.0 if self._then else math.inf
+        return 0.0 if self._then or self._restart else math.inf
 
     def _bite(self) -> None:
         self._restart = ("all", _WDT)
@@ -536,7 +530,13 @@ class Guest:
         elif op == _LEVEL:
             self._answer(wires.level(a, now))
         elif op == _WIFI:
-            self._answer()  # its flags tell
+            if a == _WIFI_JOIN:
+                ssid, _, password = data.decode(errors="replace").partition("\0")
+                self._answer(self.wifi.verdict(ssid, password))
+            elif a == _WIFI_NAME:
+                self._answer(self.wifi.password != "", (self.wifi.ssid or "quaver").encode())
+            else:
+                self._answer()  # its flags tell
         elif op == _RADIO:
             if self._radio is None:
                 self._answer(error=errno.ENODEV)

@@ -1,6 +1,7 @@
 """The flash room's named failures; docs/flashing.md lists them with their exit codes and remedies."""
 
 from quaver.errors import QuaverError
+from quaver.failures import KNOWN
 
 
 class FlashError(QuaverError):
@@ -10,21 +11,27 @@ class FlashError(QuaverError):
 
 
 class NoBoardError(FlashError):
-    """No board is connected, or more than one and nobody said which."""
+    """No board is connected."""
+
+    exit_code = KNOWN["no_board"].code
+
+
+class WhichBoardError(FlashError):
+    """More than one board is connected, and nobody said which."""
+
+    exit_code = KNOWN["which_board"].code
+
+
+class NoBoardFileError(FlashError):
+    """No board file, or more than one, fits the chip, or it has nothing to flash."""
 
     exit_code = 31
 
 
 class PortDeniedError(FlashError):
-    """The system does not let this user open the port, or write to the drive."""
+    """The system does not let this user write to the drive, or open the USB device."""
 
-    exit_code = 32
-
-
-class PortBusyError(FlashError):
-    """Another program has the port open."""
-
-    exit_code = 33
+    exit_code = KNOWN["no_permission"].code
 
 
 class PortGoneError(FlashError):

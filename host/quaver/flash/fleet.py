@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,15 @@ from quaver.build import Flashable, build
 from quaver.build.image import read_littlefs_blocks
 from quaver.errors import BuildError, QuaverError
 from quaver.flash import rp2
-from quaver.flash.errors import FlashError, NoBoardError, NoReportError, WriteError, WrongChipError
+from quaver.flash.errors import (
+    FlashError,
+    NoBoardError,
+    NoBoardFileError,
+    NoReportError,
+    WhichBoardError,
+    WriteError,
+    WrongChipError,
+)
 from quaver.flash.esp import EspSession
 from quaver.flash.picoboot import PicobootSession, find_device
 from quaver.flash.ports import Port, find_ports, named_port
@@ -54,17 +62,21 @@ class Fleet:
     """Flashes boards of one kind, or each by the chip it turns out to have.
 
     board: a board file's name, or None. watch: see Watch. report_s: how long a firmware has to say its version.
-    Raises BoardFileError, NoBoardError for a board that can't be flashed.
+    finish: called with the device of each board that runs, for what is done by its console; what it raises fails it.
+    Raises BoardFileError, NoBoardFileError for a board that can't be flashed.
     """
 
-    def __init__(self, board: str | None, watch: Watch, report_s: float = 20.0) -> None:
-        self._spec = None if board is None else load_board(board)
-        if self._spec is not None and self._spec.image is None:
-            raise NoBoardError(
-                f"{board}: nothing to flash: it is the MicroPython unix port; see quaver emulate {board}"
-            )
+    def __init__(
+        self,
+        board: str | None,
+        watch: Watch,
+        report_s: float = 20.0,
+        finish: Callable[[str], None] = lambda _device: None,
+    ) -> None:
+        self._spec = None if board is None else board_to_flash(board)
         self._watch = watch
         self._report_s = report_s
+        self._finish = finish
         self._built: dict[tuple[str, int], Flashable] = {}
         self._building = threading.Lock()
         self._stop = threading.Event()
@@ -118,15 +130,20 @@ class Fleet:
         self._watch(port, words, part)
 
     def _choose(self, chip: str, port: Port, outcome: Outcome) -> BoardSpec:
-        """The board file for a chip that was found. Raises WrongChipError, NoBoardError."""
+        """The board file for a chip that was found. Raises WrongChipError, NoBoardFileError."""
         if self._spec is not None:
             if self._spec.chip != chip:
-                raise WrongChipError(f"{port.device}: it is an {chip}, and {self._spec.name} has an {self._spec.chip}")
+                raise WrongChipError(
+                    f"{port.device}: its chip is an {chip}, an {self._spec.name} has an {self._spec.chip}: "
+                    "name the right BOARD, or none"
+                )
             return self._spec
         fitting = [spec for spec in map(load_board, board_names()) if spec.chip == chip]
         if len(fitting) != 1:
             names = ", ".join(spec.name for spec in fitting) or "none"
-            raise NoBoardError(f"{port.device}: it is an {chip}; boards with that chip: {names}; name one")
+            raise NoBoardFileError(
+                f"{port.device}: its chip is an {chip}; boards with that chip: {names}: name one as BOARD"
+            )
         outcome.board = fitting[0].name
         return fitting[0]
 
@@ -143,24 +160,28 @@ class Fleet:
                 session.write(regions, lambda part: self._say(port, "writing", part))
             self._say(port, "resetting", 1.0)
             session.reset()
-        report = self._wait(port, lambda: self._device(port))
-        _check_report(port, report, spec)
+        self._settle(port, spec, lambda: self._device(port))
         outcome.outcome = "flashed" if regions else "already right"
 
     def _wrong_regions(self, session: EspSession | PicobootSession, built: Flashable) -> list[tuple[int, bytes]]:
-        """What has to be written. A file system that holds our firmware stays, with all else that is in it."""
+        """What has to be written. A file system that holds our firmware stays, with all else that is in it; another
+        firmware of ours is replaced, and what its node wrote itself stays.
+        """
         runs = built.runs()
         regions = runs if any(session.differs(*run) for run in runs) else []
         block = built.board.flash.block_size
         if regions:
+            found: Mapping[str, bytes] = {}
             with contextlib.suppress(BuildError):  # there is none
                 found = read_littlefs_blocks(
                     lambda number: session.read(built.filesystem_offset + number * block, block),
                     len(built.filesystem) // block,
                     block,
                 )
-                if all(found.get(path) == data for path, data in built.files.items()):
-                    regions = []
+            if all(found.get(path) == data for path, data in built.files.items()):
+                regions = []
+            else:
+                regions = built.beside(built.own_files(found)).runs()
         if session.differs(built.image_offset, built.image):
             regions = [(built.image_offset, built.image), *regions]
         return regions
@@ -169,17 +190,18 @@ class Fleet:
         spec = self._choose("rp2040", port, outcome)
         built = self.built(spec)
         outcome.image = _image_name(built)
-        drive = port
+        drive, whole = port, built
         if port.kind != "rp2-bootsel":
             open_port(port.device).close()  # its reasons are the better ones
             self._say(port, "comparing")
             outcome.unique_id, right = rp2.holds(port.device, built)
             if right:
                 self._say(port, "resetting", 1.0)
-                report = self._wait(port, lambda: self._device(port), rerun=True)
-                _check_report(port, report, spec)
+                self._settle(port, spec, lambda: self._device(port), rerun=True)
                 outcome.outcome = "already right"
                 return
+            self._say(port, "reading the node's own files")
+            whole = built.beside(rp2.own_files(port.device, built))
             self._say(port, "calling the boot loader")
             drive = rp2.call_boot_loader(port, self._alive)
         known = {found.device for found in find_ports()}
@@ -187,7 +209,7 @@ class Fleet:
         if not by_drive:
             self._picoboot(port, drive, built, outcome)
         else:
-            rp2.copy_uf2(drive, built.file(), lambda part: self._say(port, "writing", part))
+            rp2.copy_uf2(drive, whole.file(), lambda part: self._say(port, "writing", part))
             outcome.outcome = "flashed"
         self._say(port, "starting", 1.0)
         running = rp2.wait_for_start(drive, known, self._alive)
@@ -197,7 +219,7 @@ class Fleet:
             outcome.unique_id, right = rp2.holds(running.device, built)
             if not right:
                 raise WriteError(f"{port.device}: the flash does not hold what was written: try another cable")
-        _check_report(port, self._wait(port, lambda: running.device, rerun=True), spec)
+        self._settle(port, spec, lambda: running.device, rerun=True)
 
     def _picoboot(self, port: Port, drive: Port, built: Flashable, outcome: Outcome) -> None:
         """Through the boot ROM's own interface, which reads the flash back too."""
@@ -209,15 +231,27 @@ class Fleet:
             session.reset()
         outcome.outcome = "flashed" if regions else "already right"
 
-    def _wait(self, port: Port, find: Callable[[], str | None], rerun: bool = False) -> Report:
+    def _settle(self, port: Port, spec: BoardSpec, find: Callable[[], str | None], rerun: bool = False) -> None:
+        """Wait until the firmware says that it runs, and do what is left to do then."""
         self._say(port, "waiting for its word", 1.0)
-        return wait_for_report(find, self._report_s, rerun, self._alive)
+        _check_report(port, wait_for_report(find, self._report_s, rerun, self._alive), spec)
+        device = find()
+        if device is not None:
+            self._finish(device)
 
     def _device(self, port: Port) -> str | None:
         """Where the board is now: a chip's own USB may come back under another name."""
         if port.location is None or Path(port.device).exists():
             return port.device
         return next((found.device for found in find_ports() if found.location == port.location), None)
+
+
+def board_to_flash(name: str) -> BoardSpec:
+    """The board file of that name. Raises BoardFileError, NoBoardFileError."""
+    spec = load_board(name)
+    if spec.image is None:
+        raise NoBoardFileError(f"{name}: nothing to flash: it is the MicroPython unix port; see quaver emulate {name}")
+    return spec
 
 
 def _image_name(built: Flashable) -> str:
@@ -236,7 +270,7 @@ def _check_report(port: Port, report: Report, spec: BoardSpec) -> None:
 def choose_ports(names: Sequence[str], everything: bool, ask: Callable[[list[Port]], list[Port]] | None) -> list[Port]:
     """The ports to flash: those named, or all boards that are connected, or the only one, or what `ask` gives.
 
-    ask: asks a person, None where there is nobody. Raises NoBoardError, BoardError.
+    ask: asks a person, None where there is nobody. Raises NoBoardError, WhichBoardError, BoardError.
     """
     if names:
         return list({port.device: port for port in map(named_port, names)}.values())
@@ -250,7 +284,7 @@ def choose_ports(names: Sequence[str], everything: bool, ask: Callable[[list[Por
         return found
     if ask is None:
         listed = "; ".join(f"{port.device} ({port.description})" for port in found)
-        raise NoBoardError(f"{len(found)} boards are connected: {listed}: name one with --port, or give --all")
+        raise WhichBoardError(f"{len(found)} boards are connected: {listed}: name one with --port, or give --all")
     return ask(found)
 
 
@@ -262,4 +296,4 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
     return codes.pop() if len(codes) == 1 else FlashError.exit_code
 
 
-__all__ = ["Fleet", "Outcome", "Stopped", "Watch", "choose_ports", "exit_code"]
+__all__ = ["Fleet", "Outcome", "Stopped", "Watch", "board_to_flash", "choose_ports", "exit_code"]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import grp
 import os
+import pwd
 import re
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from quaver.errors import BoardError
+from quaver.failures import KnownFailure
 
 Kind = Literal["micropython", "esp-rom", "rp2-bootsel", "unknown"]
 
@@ -82,7 +85,7 @@ def find_ports() -> list[Port]:
 
 def named_port(name: str) -> Port:
     """The port that a person names: a device, a pty, `serial:/dev/ttyACM0`, `socket://host:port`, a drive's folder, or
-    a unique id of a connected board. Raises BoardError, with what is connected, if there is none.
+    a unique id of a connected board. Raises BoardError; KnownFailure, with what is connected, if there is none.
     """
     wanted = name.removeprefix("serial:")
     if wanted.startswith("socket://"):
@@ -94,18 +97,36 @@ def named_port(name: str) -> Port:
     for port in ports:
         if wanted in (port.device, port.unique_id) or path == os.path.realpath(port.device):
             return port
-    if Path(path).is_dir():
+    facts = {"port": wanted, "connected": listed(ports)}
+    try:
+        mode = Path(path).stat().st_mode
+    except PermissionError:
+        raise no_permission(wanted) from None
+    except (OSError, ValueError):  # a NUL in the name
+        raise KnownFailure("no_port", **facts) from None
+    if stat.S_ISDIR(mode):
         drive = _drive(Path(wanted), None)
         if drive is not None:
             return drive
-        raise BoardError(f"port {name!r}: the folder has no {INFO_FILE}: it is not an RP2040's drive")
+        raise BoardError(f"port {name!r}: the folder has no {INFO_FILE} of an RP2040's drive: name another")
+    if not stat.S_ISCHR(mode):
+        raise KnownFailure("no_serial_port", **facts)
+    return Port(wanted, "unknown", None, None, "a serial port")
+
+
+def listed(ports: Iterable[Port]) -> str:
+    """For a message."""
+    return ", ".join(port.device for port in ports) or "none"
+
+
+def no_permission(path: str) -> KnownFailure:
+    """The failure of a device that this user may not open, with its owner and group."""
     try:
-        if stat.S_ISCHR(Path(path).stat().st_mode):
-            return Port(wanted, "unknown", None, None, "a serial port")
-    except OSError:
-        pass
-    connected = ", ".join(port.device for port in ports) or "none"
-    raise BoardError(f"port {name!r}: not there (connected: {connected}): plug the board in, or check the name")
+        about = Path(path).stat()
+        owner, group = pwd.getpwuid(about.st_uid).pw_name, grp.getgrgid(about.st_gid).gr_name
+    except (OSError, KeyError):
+        owner, group = "somebody else", "dialout"
+    return KnownFailure("no_permission", port=path, owner=f"{owner}, group {group}", group=group)
 
 
 def _serial_ports() -> Iterator[Port]:

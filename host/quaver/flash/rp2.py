@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from quaver.build import Flashable
+from quaver.build.tree import LISTING
 from quaver.build.uf2 import FLASH_START
-from quaver.emulator.repl import SerialBoard
+from quaver.emulator.repl import DeviceError, SerialBoard
 from quaver.errors import BoardError
 from quaver.flash.errors import (
     DriveFullError,
@@ -77,6 +78,36 @@ def holds(device: str, built: Flashable) -> tuple[str, bool]:
         if found != hashlib.sha256(built.image).hexdigest():
             return unique_id, False
         return unique_id, _files_hold(board, built.files)
+
+
+# Every file of the flash, in pieces; the journal's too, so they are not gathered on the board.
+_LIST = """
+import os
+def _walk(path):
+    for entry in os.ilistdir(path or "/"):
+        inner = path + "/" + entry[0]
+        if entry[1] & 0x4000:
+            _walk(inner)
+        else:
+            print(json.dumps(inner[1:]))
+_walk("")
+"""
+
+
+def own_files(device: str, built: Flashable) -> dict[str, bytes]:
+    """What a node wrote itself, path -> bytes, by way of its MicroPython; it stays interrupted. Raises BoardError."""
+    where = device if device.startswith("socket://") else f"serial:{device}"
+    with contextlib.ExitStack() as stack:
+        board = SerialBoard(where)
+        stack.callback(board.stop)
+        try:
+            listed = [json.loads(line) for line in board.exec("import json\n" + _LIST).splitlines()]
+        except DeviceError:  # no file system, or none that can be read
+            return {}
+        if LISTING not in listed:
+            return {}
+        found = dict.fromkeys(listed, b"") | {LISTING: board.get(LISTING)}
+        return {path: board.get(path) for path in built.own_files(found)}
 
 
 def _files_hold(board: SerialBoard, files: Mapping[str, bytes]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import contextlib
-import errno
 import fcntl
 import os
 import re
@@ -12,10 +11,12 @@ import termios
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from quaver.flash.errors import FlashError, NoReportError, PortBusyError, PortDeniedError, PortGoneError
+from quaver.attach import refusal
+from quaver.errors import QuaverError
+from quaver.failures import KNOWN, KnownFailure
+from quaver.flash.errors import FlashError, NoReportError, PortGoneError
 
 REPORT_S = 20.0
 """Seconds that a firmware has to say its version: the slowest board needs 3, its radio not included."""
@@ -38,7 +39,7 @@ class Report:
 
 
 def open_port(device: str) -> Any:
-    """pyserial's port of a device, pty or socket://host:port, for us alone. Raises FlashError."""
+    """pyserial's port of a device, pty or socket://host:port, for us alone. Raises FlashError, KnownFailure."""
     import serial
 
     try:
@@ -67,28 +68,15 @@ def _socket_port(url: str) -> Any:
     return SocketPort(url, baudrate=_BAUD, timeout=_READ_S)
 
 
-def _why(device: str, error: Exception) -> FlashError:
+def _why(device: str, error: Exception) -> QuaverError:
     text = str(error)
     inner = _NUMBER.search(text)  # pyserial puts the system's words into its own
     number = getattr(error, "errno", None) or (int(inner[1] or inner[2]) if inner else None)
-    if number in (errno.EACCES, errno.EPERM):
-        return PortDeniedError(
-            f"{device}: you may not open it: add yourself to its group (sudo usermod -aG {_group(device)} $USER) "
-            "and log in again"
-        )
-    if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in text:
-        return PortBusyError(f"{device}: another program has it open: end that one, and try again")
+    known = None if device.startswith("socket://") else refusal(device, number)
+    if known is not None:
+        return known
     reason = os.strerror(number) if number else text.partition("\n")[0]
     return PortGoneError(f"{device}: can't be opened ({reason}): check the name, the cable and the board's power")
-
-
-def _group(device: str) -> str:
-    try:
-        import grp
-
-        return grp.getgrgid(Path(device).stat().st_gid).gr_name
-    except (OSError, KeyError, ImportError):
-        return "dialout"
 
 
 def wait_for_report(
@@ -100,7 +88,7 @@ def wait_for_report(
     """What the firmware says when it starts, on the port whose device `find` gives (None while it is away).
 
     A firmware that began before anybody listened is ended and started again: at once with rerun, else after a
-    silence. alive: called often; what it raises ends the waiting. Raises NoReportError, PortDeniedError.
+    silence. alive: called often; what it raises ends the waiting. Raises NoReportError, KnownFailure.
     """
     deadline = time.monotonic() + within_s
     listen_s = 0.0 if rerun else min(_LISTEN_S, within_s / 2)
@@ -114,9 +102,9 @@ def wait_for_report(
         last = device
         try:
             port = open_port(device)
-        except PortDeniedError:
-            raise
-        except FlashError:
+        except (FlashError, KnownFailure) as error:
+            if error.exit_code == KNOWN["no_permission"].code:
+                raise
             time.sleep(_RETURN_S)
             continue
         ask_at = time.monotonic() + listen_s

@@ -36,6 +36,7 @@ from quaver_wire.fields import WireError
 LEAVES = ("telemetry", "event", "status", "answer")
 MESSAGE_MAX = 2048  # bytes; the longest event, all its drops told, takes 700
 _TOPIC_PARTS = 6
+_TOPIC_MAX = 512  # bytes; a node's own takes 490 at most, and only such are kept in memory
 _RUNS_MAX = 16  # runs of lost records that one event may tell
 _AHEAD_MS = 3600_000  # a clock further ahead of the receipt is not believed,
 _BEHIND_MS = 366 * 86_400_000  # nor one further behind: no journal holds a year
@@ -100,7 +101,8 @@ class Tally:
 class Intake:
     """reader: opens messages. name_of(node id): the name that its topics must carry, None when any will do.
 
-    `take` judges a batch, `commit` puts it into the store; until then nothing of it is there. alarm(line) is called,
+    `take` judges a batch, `commit` puts it into the store; until then nothing of it is there. `heard` gathers which
+    nodes said something new; whoever reads it clears it. alarm(line) is called,
     at a commit, for the first refusal of each kind and node that this intake meets.
     """
 
@@ -110,6 +112,9 @@ class Intake:
         self.store = store
         self.reader = reader
         self.tally = Tally()
+        self.heard: dict[bytes, tuple[int, str | None]] = {}  # node -> when, ms since 1970, and its firmware if it said
+        self._wills: set[tuple[int, int, int]] = set()  # rows that a broker said in its node's stead
+        self._firmware: dict[int, str] = {}
         self._name_of = name_of
         self._alarm = alarm
         self._nodes = {node.id: node for node in store.nodes()}
@@ -157,12 +162,17 @@ class Intake:
                 else:
                     said = f"{node.topic}: boot {copy.row.boot} seq {copy.row.seq} with other content"
                     self._refuse(node.id.hex(), "conflict", said)
+            said_new = Counter(row.node for row in self._rows)
+            copied = {copy.row[:3] for copy in copies}
+            said_new.subtract(copy.row.node for copy in copies)
+            said_new.subtract(number for number, *_ in (self._again | self._wills) - copied)
             self.store.put_nodes(self._dirty.values())
             self.store.put_clocks(self._dirty_clocks.values())
             self.store.put_clock_sets(self._clock_sets)
             self.store.put_explained(self._explained)
             for (name, reason), told in self._refused.items():
                 self.store.put_security_event(name, reason, told.count, now_ms, told.detail)
+        self._hear(said_new, numbers, now_ms)
         self.tally.received += len(self._rows) - len(copies)
         self.tally.commits += 1
         for (name, reason), told in self._refused.items():
@@ -176,8 +186,17 @@ class Intake:
             self._clock_sets,
             self._explained,
             self._refused,
+            self._wills,
+            self._firmware,
         ):
             batch.clear()
+
+    def _hear(self, said_new: Counter[int], numbers: Mapping[int, Node], now_ms: int) -> None:
+        for number, count in said_new.items():
+            node_id = numbers[number].id
+            if count > 0 and not node_id.startswith(PLAIN):
+                firmware = self._firmware.get(number) or self.heard.get(node_id, (0, None))[1]
+                self.heard[node_id] = now_ms, firmware
 
     def _tell(self, name: str, reason: str, told: Told) -> None:
         if (name, reason) not in self._alarmed and len(self._alarmed) < 1000:
@@ -220,6 +239,11 @@ class Intake:
         self._judge(node, row, opened.generation)
         if leaf != "telemetry":
             self._learn(node, row, values)
+        if leaf == "status":
+            if values.get("state") == 0:
+                self._wills.add((node.number, boot, seq))
+            elif "firmware" in values:
+                self._firmware[node.number] = values["firmware"]
         node.arrivals += 1
         node.topic = place
         self._dirty[node.number] = node
@@ -234,7 +258,7 @@ class Intake:
         if len(parts) != _TOPIC_PARTS or not all(parts) or parts[-1] not in LEAVES:
             raise Refusal("topic", f"{topic.decode()}: not a node's topic")
         found = ("/".join(parts[:-1]), parts[-2], parts[-1])
-        if len(self._leaves) < 100_000:
+        if len(self._leaves) < 100_000 and len(topic) <= _TOPIC_MAX:
             self._leaves[topic] = found
         return found
 

@@ -10,18 +10,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 from quaver.broker import BrokerUrl
-from quaver.errors import BrokerError
+from quaver.errors import BrokerError, InventoryError
 from quaver.ingest.intake import LEAVES, Intake, PlainToo, Reader, Tally
 from quaver.ingest.session import LinkLost, Session
 from quaver.ingest.store import Store
+from quaver.inventory import Inventory
 from quaver.keys import KeyStore
 from quaver.sealing import Opener
 
 TOPICS = tuple(f"+/+/+/+/+/{leaf}" for leaf in LEAVES)
 _BATCH = 4096  # messages
 _BATCH_S = 0.25
+_SIGHTINGS_S = 10.0  # between two writes into the inventory
 _RETRY_S = (1.0, 30.0)  # between attempts to reconnect: the first, and the most
 
 
@@ -32,17 +35,19 @@ def ingest(
     *,
     ca: Path | None = None,
     plain: bool = False,
+    inventory: Path | None = None,
     say: Callable[[str], None],
 ) -> Iterator[Tally]:
     """Take what nodes publish at `url` into `store`, opened with `keys` (None knows no node), until the caller stops.
 
     Yields after every batch, and each second. `say` hears of reconnections and of security events.
+    inventory: is told when nodes were heard of, if it exists.
     Raises BrokerError when the broker can't be reached at first, or refuses; afterwards it is reconnected.
     Raises StoreError and KeyStoreError, with nothing lost: what was not acknowledged stays at the broker.
     """
     reader: Reader = Opener(keys or _NoKeys())
     intake = Intake(store, PlainToo(reader) if plain else reader, names(keys) if keys else lambda _: None, say)
-    with Session(url, store.client_id, TOPICS, ca) as session:
+    with _Sightings(intake, inventory, say) as sightings, Session(url, store.client_id, TOPICS, ca) as session:
         try:
             session.connect()
         except LinkLost as lost:
@@ -53,6 +58,7 @@ def ingest(
             try:
                 for _ in batches(session, intake):
                     yield intake.tally
+                    sightings.tell(_SIGHTINGS_S)
                     if keys:
                         keys.refresh()  # who was enrolled since is known from here on
             except LinkLost as lost:
@@ -62,6 +68,39 @@ def ingest(
             for _ in _reconnecting(session):
                 yield intake.tally
             say(f"broker {url}: connected again")
+
+
+class _Sightings:
+    """Tells the inventory, now and then, which nodes were heard of; what goes wrong there stops no record."""
+
+    def __init__(self, intake: Intake, path: Path | None, say: Callable[[str], None]) -> None:
+        self._intake = intake
+        self._path = path
+        self._say = say
+        self._told = time.monotonic()
+
+    def tell(self, after_s: float) -> None:
+        """What was gathered since, when the last time is `after_s` ago."""
+        now = time.monotonic()
+        if now - self._told < after_s:
+            return
+        self._told = now
+        heard = [(node, when / 1000, firmware) for node, (when, firmware) in self._intake.heard.items()]
+        self._intake.heard.clear()
+        if self._path is None or not heard or not self._path.exists():
+            return
+        try:
+            with Inventory(self._path) as inventory:
+                inventory.saw(heard)
+        except InventoryError as error:
+            self._say(f"{error}; it is not told what is heard of nodes")
+            self._path = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.tell(0)
 
 
 class _NoKeys:

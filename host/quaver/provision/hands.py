@@ -16,6 +16,7 @@ from quaver.provision.session import Session, Transport, who
 from quaver_wire.hkdf import hmac
 
 _JOIN_S = 45.0
+_LOOKS_S = (1.0, 5.0, 5.0)  # each port gets so long: one that resets its board at once, one that is powered meanwhile
 
 
 class ClosableTransport(Transport, Protocol):
@@ -34,6 +35,8 @@ class Ear(Protocol):
 
 class Hands:
     """ports: where nodes may be; connect: opens one. listen: makes an Ear of a broker and a place.
+
+    seen: where -> (id, whether it is enrolled), of nodes that say so unasked.
 
     lock: shared by those who work at once with the same files.
 
@@ -54,6 +57,7 @@ class Hands:
         online_s: float = 90.0,
         progress: Callable[[int], None] | None = None,
         lock: threading.Lock | None = None,
+        seen: Callable[[], Mapping[str, tuple[bytes, bool]]] = dict,
     ) -> None:
         self._ports = ports
         self._connect = connect
@@ -65,6 +69,7 @@ class Hands:
         self._online_s = online_s
         self._progress = progress
         self._lock = lock or threading.Lock()
+        self._seen = seen
         self._transport: ClosableTransport | None = None
         self._session: Session | None = None
         self._ear: Ear | None = None
@@ -104,6 +109,22 @@ class Hands:
     def _find(self, answers: Answers) -> dict[str, str]:
         """Where each node is -> what is shown of it. A run that goes on looks for the node that it was about."""
         self._hang_up()
+        for patience_s in _LOOKS_S:
+            found, reasons = self._look(answers.get("id"), patience_s)
+            if found:
+                break
+        else:
+            wanted = f"node {answers['id']}" if "id" in answers else "no node"
+            why = f" ({reasons[0]})" if reasons else ""
+            raise SessionError(
+                f"{wanted} {'is not there' if 'id' in answers else 'answers'}{why}; connect it, and switch it on anew"
+            )
+        if len(found) == 1:
+            answers["node"] = next(iter(found))
+        return found
+
+    def _look(self, wanted: str | None, patience_s: float) -> tuple[dict[str, str], list[str]]:
+        """Where each node is -> what is shown of it, and what failed."""
         found, reasons = {}, []
         for where in self._ports():
             try:
@@ -112,28 +133,23 @@ class Hands:
                 reasons.append(str(error))
                 continue
             try:
-                answer = who(transport)
+                answer = who(transport, timeout=patience_s)
             except SessionError as error:
                 reasons.append(str(error))
                 continue
             finally:
                 transport.close()
-            if answer and answers.get("id") in (None, answer[0].hex()):
-                found[where] = f"{answer[0].hex()} at {where}{' (enrolled)' if answer[1] else ''}"
-        if not found:
-            wanted = f"node {answers['id']}" if "id" in answers else "no node"
-            why = f" ({reasons[0]})" if reasons else ""
-            raise SessionError(
-                f"{wanted} {'is not there' if 'id' in answers else 'answers'}{why}; connect and power it"
-            )
-        if len(found) == 1:
-            answers["node"] = next(iter(found))
-        return found
+            if answer and wanted in (None, answer[0].hex()):
+                found[where] = _line(where, answer[0], answer[1])
+        for where, (identity, enrolled) in self._seen().items():
+            if wanted in (None, identity.hex()):
+                found[where] = _line(where, identity, enrolled)
+        return found, reasons
 
     def _show(self, answers: Answers) -> bool:
         self._hang_up()
         self._transport = self._connect(answers["node"])
-        answer = who(self._transport, show=True)
+        answer = who(self._transport, show=True, timeout=_LOOKS_S[-1])
         if answer is None:
             raise SessionError(f"{answers['node']}: the node no longer answers; connect it again")
         answers["id"] = answer[0].hex()
@@ -242,6 +258,10 @@ class Hands:
         with self._lock:
             entry = self._inventory.update(bytes.fromhex(answers["id"]), state="in service", seen=int(time.time()))
         return entry.place
+
+
+def _line(where: str, identity: bytes, enrolled: bool) -> str:
+    return f"{identity.hex()} at {where}{' (enrolled)' if enrolled else ''}"
 
 
 def _shown(broker: str) -> str:

@@ -7,13 +7,15 @@ flash (session.code) and on its label, and here in a file that its owner alone c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from quaver.emulator.board import Board
+from quaver.emulator.board import Board, open_board
 from quaver.errors import BoardError, SessionError
 from quaver.private import read_private, write_private
 
@@ -87,6 +89,7 @@ class Codes:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / _FILE
+        self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[tuple[bytes, str]]:
         """(node id, code), by id."""
@@ -97,10 +100,14 @@ class Codes:
 
     def put(self, node_id: bytes, code: str) -> None:
         """Remember a node's code; one that it had before is forgotten."""
-        known = self._read()
-        known[node_id] = normal(code)
-        data = json.dumps({node.hex(): code for node, code in sorted(known.items())}, indent=1)
-        write_private(self.path, data.encode(), SessionError)
+        code = normal(code)
+        with self._lock:  # boards are flashed many at once
+            known = self._read()
+            if known.get(node_id) == code:
+                return
+            known[node_id] = code
+            data = json.dumps({node.hex(): code for node, code in sorted(known.items())}, indent=1)
+            write_private(self.path, data.encode(), SessionError)
 
     def _read(self) -> dict[bytes, str]:
         data = read_private(self.path, _FILE_MAX, SessionError)
@@ -119,12 +126,22 @@ def give_code(board: Board, codes: Codes) -> bytes:
     """
     unique = bytes.fromhex(board.exec("import machine\nprint(machine.unique_id().hex())").strip())
     identity = unique.rjust(8, b"\0")
-    try:
-        code = normal(board.get(CODE_FILE).decode())
-    except (BoardError, UnicodeDecodeError, CodeError):
-        code = codes.get(identity) or new_code()
+    held = None
+    with contextlib.suppress(BoardError, UnicodeDecodeError, CodeError):
+        held = normal(board.get(CODE_FILE).decode())
+    code = held or codes.get(identity) or new_code()
     codes.put(identity, code)  # first: a code that only the board knows would be lost
-    board.put(CODE_FILE, code.encode())
+    if held is None:
+        board.put(CODE_FILE, code.encode())
+    return identity
+
+
+def give_code_at(device: str, codes: Codes) -> bytes:
+    """The same for the board at a device or socket://host:port, which starts anew afterwards. Raises QuaverError."""
+    where = device if device.startswith("socket://") else f"serial:{device}"
+    with open_board(where) as board:
+        identity = give_code(board, codes)
+        board.reset()
     return identity
 
 

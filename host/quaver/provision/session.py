@@ -19,6 +19,7 @@ from quaver_wire import session as wire
 
 _HELLO_S = 15.0  # an ESP32-C3's or RP2040's two X25519 take one to two seconds
 _AGAIN_S = 2.0
+_WHO_S = 0.5
 _ANSWER_S = 10.0
 
 
@@ -34,12 +35,16 @@ class Transport(Protocol):
 
 def who(transport: Transport, show: bool = False, timeout: float = 1.0) -> tuple[bytes, bool, bool] | None:
     """(id, enrolled, has a code) of the node at the other end, or None; show: have it blink. Proves nothing."""
-    transport.send(bytes((wire.WHO, int(show))))
-    end = time.monotonic() + timeout
-    while (left := end - time.monotonic()) > 0:
-        answer = transport.receive(left)
+    now = ask_at = time.monotonic()
+    end = now + timeout
+    while now < end:
+        if now >= ask_at:  # a board whose reset hangs on the port has only begun to start
+            transport.send(bytes((wire.WHO, int(show))))
+            ask_at = now + _WHO_S
+        answer = transport.receive(min(end, ask_at) - now)
         if answer and wire.kind_of(answer) == wire.HERE:
             return answer[1:9], bool(answer[9] & 1), bool(answer[9] & 2)
+        now = time.monotonic()
     return None
 
 

@@ -50,7 +50,7 @@ async def main():
         chunks,
         port.uuid,
         outbox,
-        bytes(8 - len(plan["id"])) + plan["id"].encode(),
+        bytes.fromhex(plan["hex"]) if "hex" in plan else bytes(8 - len(plan["id"])) + plan["id"].encode(),
         ("board", "0.1.0"),
         plan["timing"],
         lambda unix_ms: print("time", unix_ms),

@@ -23,7 +23,7 @@ from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 from bumble import hci
-from bumble.core import UUID, AdvertisingData, BaseError
+from bumble.core import UUID, AdvertisingData, BaseBumbleError
 from bumble.device import Connection, Device, Peer
 
 _MTU = 517  # what BlueZ asks for; the peer's own bounds it
@@ -151,7 +151,7 @@ class _Client(BaseBleakClient):
             connection = self._connection = await self.radio.connect(
                 self._peer_address, own_address_type=hci.OwnAddressType.PUBLIC, timeout=self._timeout
             )
-        except (BaseError, TimeoutError) as error:
+        except (BaseBumbleError, TimeoutError) as error:
             raise BleakDeviceNotFoundError(self.address, str(error)) from error
         connection.on(Connection.EVENT_DISCONNECTION, self._gone)
         try:
@@ -194,7 +194,7 @@ class _Client(BaseBleakClient):
 
     async def disconnect(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(BaseError, TimeoutError):  # gone already
+            with contextlib.suppress(BaseBumbleError, TimeoutError):  # gone already
                 await self._connection.disconnect()
 
     async def pair(self, *_arguments: Any, **_settings: Any) -> None:
@@ -242,5 +242,5 @@ class _Client(BaseBleakClient):
             if task is not None and task.cancelling():
                 raise
             raise BleakError("disconnected") from error
-        except (BaseError, TimeoutError) as error:
+        except (BaseBumbleError, TimeoutError) as error:
             raise BleakError(str(error)) from error

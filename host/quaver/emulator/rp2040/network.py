@@ -34,6 +34,7 @@ class Network:
         self._tcp = _Reflector(mcu, radio.queue_rx_ethernet_frame, connect_fn=self._connect)
         self._tcp.network = self
         self._bridge._tcp = self._tcp
+        self._bridge._dhcp = DhcpServer(guest_ip=bytes(int(part) for part in ip.split(".")))
         self._bridge._udp = _Datagrams(mcu, radio.queue_rx_ethernet_frame)
         self._bridge._dhcp = DhcpServer(guest_ip=bytes(int(part) for part in ip.split(".")))
         radio.nat_bridge = self._bridge

@@ -1,4 +1,4 @@
-"""The board's `network`: a Wi-Fi station that joins whatever it is told to, unless the host says that none is there.
+"""The board's `network`: a Wi-Fi station and the one access point that the host puts there (set_sensor("wifi", …)).
 
 Status codes are those of the Pico W. Joining takes two seconds of the board's time.
 """
@@ -17,6 +17,9 @@ STAT_NO_AP_FOUND = const(-2)
 STAT_WRONG_PASSWORD = const(-3)
 STAT_CONNECT_FAIL = const(-1)
 
+_JOIN = const(1)  # what a WIFI request is about
+_NAME = const(2)
+_NAME_MAX = const(32)
 _JOIN_NS = const(2000000000)
 _ADDRESSES = ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
 
@@ -26,6 +29,7 @@ _country = "XX"
 _on = False
 _joined_at = None  # when the join that was asked for is through, ns
 _ssid = ""
+_verdict = 0  # what comes of that join: 0, or a status
 
 
 def hostname(name=None):
@@ -48,6 +52,8 @@ def _status():
         return STAT_IDLE
     if _link.now() < _joined_at:
         return STAT_CONNECTING
+    if _verdict:
+        return _verdict
     if not _link.wifi():  # as of the last exchange, so that a socket's look at it costs nothing
         return STAT_NO_AP_FOUND
     return STAT_GOT_IP
@@ -86,11 +92,13 @@ class WLAN:
                 _joined_at = None
 
     def connect(self, ssid=None, key=None, *, bssid=None, security=None):
-        global _joined_at, _ssid
+        global _joined_at, _ssid, _verdict
         if not self._station or not _on:
             raise OSError(1)
         if ssid:
             _ssid = ssid
+        asked = (_ssid + "\0" + (key or "")).encode()
+        _verdict = _link.call(_link.WIFI, _JOIN, 0, 0, 0, asked, 0, len(asked), None)
         _joined_at = _link.now() + _JOIN_NS
 
     def disconnect(self):
@@ -118,8 +126,9 @@ class WLAN:
             return self.ifconfig()[2]
 
     def scan(self):
-        _ask()
-        found = (b"quaver", b"\x02\x00\x00\x00\x00\x01", 1, -50, 5, 1)
+        name = bytearray(_NAME_MAX)
+        secured = _link.call(_link.WIFI, _NAME, 0, 0, 0, None, 0, 0, name)
+        found = (bytes(name[: _link.size()]), b"\x02\x00\x00\x00\x00\x01", 1, -50, 5 if secured else 0, 1)
         return [found] if _on and _link.wifi() else []
 
     def config(self, *what, **settings):

@@ -88,7 +88,7 @@ def config(*what, **settings):
 def stop():
     global _on
     if _on:
-        call(ACTIVE, 0)
+        call(ACTIVE, 0, at=data)
         _on = False
     _select.on_radio = None
     connections.clear()

@@ -1,4 +1,4 @@
-"""What of the hardware is used after the building, when the rest of this room has been given back."""
+"""The chip's own clock. A module apart: what is set now and then must outlive the modules that only build a node."""
 
 import time
 
@@ -15,8 +15,3 @@ def set_date(time_ms):
         seconds -= _FROM_1970_TO_2000
     year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
     machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
-
-
-def reset():
-    """Start the chip anew; does not return."""
-    machine.reset()

@@ -1,0 +1,150 @@
+"""The collecting task: listens for nodes, visits those that have something, alarms first, then who waits longest.
+
+    listen --an alarm, or somebody and a moment has passed--> visit --over, or ended by its limits--> listen
+
+An advertisement proves nothing, and neither does a peer: what is sealed is opened by nobody here. So each visit is
+bounded, and an address that wasted one is left alone for a while, longer each time. After a wasted visit the next goes
+to an address that has served before, if there is one: whoever makes up addresses takes every other visit at most. And
+an alarm hastens nobody who says it from another address than the node's.
+"""
+
+import asyncio
+from binascii import hexlify
+
+from micropython import const
+
+_LISTEN_MS = const(2000)
+_MOMENT_MS = const(250)  # to hear who else is there, so that turns are fair
+_FULL_MS = const(1000)
+_HOLD_MS = const(1000)  # after a wasted visit; for a stranger doubled each time, up to 64 times that
+_HELD_MAX = const(16)
+_ALARM = const(2)
+_SEALED = b"\x83\x43\xa1\x01\x0a\xa2\x04\x49"  # quaver_wire.cose.START: behind it stands who sealed it
+
+
+class Node:
+    """What the gateway remembers of one; times in ms since this boot, None before the first."""
+
+    def __init__(self):
+        self.address = None  # that served last
+        self.tried = None
+        self.visited = None
+        self.heard = None
+
+
+class Collector:
+    """central: of links.ble_central; node_ids: the allow-list; relay, commands: of this package.
+
+    clock: has ms() since boot and time_ms() since 1970. progress(name): tells the supervisor that the task lives.
+    counts: "visits", "failed" and "records" since the start; refused: {why: [how often since it was told, who last]}.
+    """
+
+    def __init__(self, central, node_ids, relay, commands, clock, progress):
+        self._central = central
+        self._relay = relay
+        self._commands = commands
+        self._clock = clock
+        self._progress = progress
+        self.nodes = {node_id: Node() for node_id in node_ids}
+        self.counts = {"visits": 0, "failed": 0, "records": 0}
+        self.refused = {}
+        self._held = {}  # address: (until, how often)
+        self._wasted = False
+        self._best = None
+        self._began = 0
+
+    async def run(self):
+        while True:
+            self._progress("collect")
+            if not self._relay.room():
+                await asyncio.sleep_ms(_FULL_MS)  # the nodes keep what they have
+                continue
+            self._best = None
+            self._began = self._clock.ms()
+            await self._central.scan(_MOMENT_MS, self._heard)
+            if self._best is None or self._best[0][0]:
+                await self._central.scan(_LISTEN_MS, self._heard)
+            if self._best:
+                _, device, node_id = self._best
+                await self._visit(device, node_id)
+
+    def refuse(self, why, who):
+        """Count what was refused, and say so the first time since it was last told."""
+        if why not in self.refused:
+            print("gateway: refused {}: {}".format(who, why))
+            self.refused[why] = [0, who]
+        told = self.refused[why]
+        told[0] += 1
+        told[1] = who
+
+    def _heard(self, device, node_id, state, waiting, rssi):
+        """Remember the best of those heard; True ends the listening."""
+        now = self._clock.ms()
+        node = self.nodes.get(node_id)
+        if node is None:
+            self.refuse("unknown_node", hexlify(node_id).decode())
+            return False
+        node.heard = now
+        address = bytes(device.addr)
+        held = self._held.get(address)
+        if (state or self._commands.waits(node_id)) and not (held and held[0] > now):
+            known = address == node.address
+            alarm = bool(state & _ALARM) and (known or node.tried is None)
+            tried = -1 if node.tried is None else node.tried
+            doubtful = self._wasted and not known
+            rank = (doubtful, not alarm, tried, held[1] if held else 0)
+            if self._best is None or rank < self._best[0]:
+                self._best = (rank, device, node_id)
+            if alarm and not doubtful:
+                return True
+        if self._best is None or self._best[0][0]:
+            return False
+        return now - self._began >= _MOMENT_MS
+
+    async def _visit(self, device, node_id):
+        node = self.nodes[node_id]
+        name = hexlify(node_id).decode()
+        address = bytes(device.addr)
+
+        async def store(leaf, payload):
+            if payload[:8] == _SEALED and payload[8:16] != node_id:
+                raise ValueError("a record of another node")
+            if not self._relay.put(node_id, leaf, payload):
+                return False
+            self.counts["records"] += 1
+            self._progress("collect")
+            return True
+
+        commands = self._commands.of(node_id)
+        waiting = len(commands)
+        self.counts["visits"] += 1
+        node.tried = self._clock.ms()
+        try:
+            taken = await self._central.visit(device, self._unix_ms, commands, store)
+            self._wasted = False
+            self._held.pop(address, None)
+            node.address = address
+            node.visited = self._clock.ms()
+            print("gateway: {} gave {}".format(name, taken))
+        except OSError as error:  # a LinkError
+            self.counts["failed"] += 1
+            print("gateway: {}: {}".format(name, error))
+            if self._relay.room():
+                self._wasted = True
+                self._hold(address, address == node.address)
+                reason = str(error)
+                if "connection" not in reason:  # which the air takes from the best of nodes
+                    self.refuse("silent" if "nothing" in reason else "protocol", name)
+        finally:
+            self._commands.sent(node_id, waiting - len(commands))
+
+    def _hold(self, address, known):
+        """Leave an address alone for a while; one that has served before for no more than a moment."""
+        times = self._held.pop(address, (0, 0))[1]
+        if len(self._held) >= _HELD_MAX:
+            self._held.pop(min(self._held, key=lambda a: self._held[a][0]))
+        pause = _HOLD_MS if known else _HOLD_MS << min(times, 6)
+        self._held[address] = (self._clock.ms() + pause, times + 1)
+
+    def _unix_ms(self):
+        return self._clock.time_ms() or 0

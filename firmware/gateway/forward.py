@@ -1,0 +1,87 @@
+"""The forwarding task: brings Wi-Fi and MQTT up, sends what waits, each record under its node's topic, takes commands.
+
+down --wifi.up--> joined --mqtt.up, status--> online --an entry--> online
+any LinkError: the broker's session is closed and the supervisor starts the task again after its backoff
+"""
+
+import asyncio
+
+from micropython import const
+
+_WIFI_LIMIT_MS = const(20_000)
+_ACK_LIMIT_MS = const(10_000)
+_IDLE_MS = const(100)  # a command waits no longer in the radio's buffer
+_ONLINE = const(1)
+
+
+class Forward:
+    """root: the gateway's own topic up to the class; places: {node id: place}, branch: of a node that has none.
+
+    outbox: the gateway's own records; recorder: makes them. timekeeper: of node.timekeeper, or None. progress(name):
+    tells the supervisor that the task lives.
+    """
+
+    def __init__(self, wifi, mqtt, outbox, relay, commands, root, places, branch, recorder, timekeeper, progress):
+        self._wifi = wifi
+        self._mqtt = mqtt
+        self._outbox = outbox
+        self._relay = relay
+        self._commands = commands
+        self._root = root
+        self._places = places
+        self._branch = branch
+        self._recorder = recorder
+        self._timekeeper = timekeeper
+        self._progress = progress
+        self._command_topics = {place + "/command": node_id for node_id, place in places.items()}
+        mqtt.listen(self._command_topics, self._commanded)
+
+    def _commanded(self, topic, sealed):
+        """A command for a node; raises OSError when flash does not take it, and the broker keeps it."""
+        node_id = self._command_topics.get(topic)
+        if node_id is not None:
+            self._commands.put(node_id, sealed)
+            print("gateway: command for", topic)
+
+    async def run(self):
+        try:
+            await self._wifi.up(_WIFI_LIMIT_MS)
+            self._progress("forward")
+            await self._tend()  # a certificate has dates, and the nodes want to know
+            self._mqtt.up()
+            await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
+            self._progress("forward")
+            print("gateway: online")
+            self._outbox.link(True)
+            while True:
+                await self._send()
+                self._progress("forward")
+        finally:
+            self._outbox.link(False)
+            self._mqtt.down()
+
+    async def _send(self):
+        """Send one: nodes' events, then what this gateway has to say, then telemetry."""
+        own = None if self._relay.urgent() else self._outbox.first()
+        if own:
+            await self._mqtt.publish(self._root + own.leaf, own.payload, _ACK_LIMIT_MS)
+            self._outbox.done(own)
+            return
+        entry = self._relay.first()
+        if entry is None:
+            try:
+                await asyncio.wait_for_ms(self._relay.filled.wait(), _IDLE_MS)
+            except asyncio.TimeoutError:
+                pass
+            self._mqtt.idle()
+            await self._tend()
+            return
+        node_id, leaf, message = self._relay.split(entry)
+        place = self._places.get(node_id) or self._branch + "".join("{:02x}".format(b) for b in node_id)
+        await self._mqtt.publish("{}/{}".format(place, leaf), message, _ACK_LIMIT_MS, retain=leaf == "status")
+        self._relay.done(entry)
+
+    async def _tend(self):
+        if self._timekeeper:
+            await self._timekeeper.tend()
+            self._progress("forward")

@@ -1,0 +1,84 @@
+"""`quaver gateway`: this machine as a gateway: nodes over Bluetooth on one side, a broker on the other."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quaver.cli.keys import keys_option, open_store
+from quaver.cli.monitor import broker_option, ca_option
+
+if TYPE_CHECKING:
+    from quaver.gateway.health import Identity
+
+
+@click.command("gateway")
+@broker_option
+@ca_option
+@click.option(
+    "--nodes",
+    "listed",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help='Visit these alone: JSON, {"<id>": "site/area/line/asset/node"}; by default the inventory\'s nodes.',
+)
+@click.option(
+    "--store",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The SQLite file of what waits; by default one in the user's data.",
+)
+@click.option("--place", metavar="PLACE", help="The gateway's own, site/area/line/asset/name, for its health records.")
+@keys_option
+def command(
+    url: str, ca: Path | None, listed: Path | None, path: Path | None, place: str | None, folder: Path | None
+) -> None:
+    """Collect what nodes send over Bluetooth, keep it, and hand it on to a broker.
+
+    Records stay sealed: a gateway needs no keys of nodes. A node may forget what is in the store's file, and a record
+    leaves that when the broker has it. Commands for nodes wait in the same file. With --place the gateway tells of
+    itself as a node does, under a key of the key store with its name. Ctrl-C ends it.
+    """
+    from quaver.broker import parse_broker_url
+    from quaver.gateway.nodes import inventory_nodes, read_nodes
+    from quaver.gateway.run import gateway
+    from quaver.gateway.spool import Spool
+
+    broker = parse_broker_url(url)
+    places = read_nodes(listed) if listed else inventory_nodes()
+    identity = _identity(place, folder) if place else None
+    if path is None:
+        import platformdirs
+
+        path = Path(platformdirs.user_data_dir("quaver", appauthor=False)) / "gateway.sqlite"
+
+    def say(line: str) -> None:
+        click.echo(f"quaver: {line}", err=True)
+
+    with Spool(path) as spool:
+        say(f"{len(places)} nodes; {len(spool)} records wait for {broker} in {path}")
+        try:
+            asyncio.run(gateway(broker, places, spool, say, ca=ca, identity=identity))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+
+
+def _identity(place: str, folder: Path | None) -> Identity:
+    from quaver.errors import GatewayError
+    from quaver.gateway.health import Identity
+    from quaver.gateway.nodes import check_place
+
+    try:
+        name = check_place(place).rpartition("/")[2]
+    except ValueError as error:
+        raise GatewayError(f"--place {place[:40]!r}: {error}") from error
+    for node in open_store(folder).nodes():
+        if node.name == name:
+            return Identity(node.node_id, place, node.generation, node.keys[node.generation])
+    raise GatewayError(
+        f"the key store has no {name!r}: give the gateway a key with quaver keys create ID --name {name}"
+    )

@@ -1,0 +1,211 @@
+"""The collecting side of a host's gateway: it listens for nodes and visits those that have something, over bleak.
+
+    listen --an alarm, or somebody and a moment has passed--> visit --over, or ended by its limits--> listen
+
+An advertisement proves nothing, and neither does a peer. So each visit is bounded, and an address that wasted one is
+left alone for a while, longer each time. After a wasted visit the next goes to an address that has served before, if
+there is one. And an alarm hastens nobody who says it from another address than the node's.
+firmware/gateway/collector.py is the same on a constrained gateway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from quaver.errors import StoreError
+from quaver.gateway.spool import Spool
+from quaver.gateway.visit import VisitError, visit
+from quaver_wire import gatt
+from quaver_wire.cose import START as SEALED
+
+_LISTEN_S = 2.0
+_MOMENT_S = 0.25  # to hear who else is there, so that turns are fair
+_VISIT_S = 20.0
+_CONNECT_S = 8.0
+_RECORDS = 200  # of one visit: an alarm elsewhere waits no longer than this
+_HOLD_S = 1.0  # after a wasted visit; for a stranger doubled each time, up to 64 times that
+_HELD_MAX = 64
+
+
+@dataclass
+class Node:
+    """What is remembered of one node; times in the loop's seconds, None before the first."""
+
+    address: str | None = None
+    tried: float | None = None
+    visited: float | None = None
+    heard: float | None = None
+
+
+@dataclass
+class Tally:
+    """Since the start; refused: {(why, who): how often}."""
+
+    visits: int = 0
+    failed: int = 0
+    records: int = 0
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Radio:
+    """The backends that bleak is to use; None for the system's own."""
+
+    scanner: Any = None
+    client: Any = None
+
+
+class Collector:
+    """unix_ms: what nodes are told as the time. say: hears of each visit and refusal, a line each."""
+
+    def __init__(
+        self,
+        nodes: Iterable[bytes],
+        spool: Spool,
+        unix_ms: Callable[[], int],
+        say: Callable[[str], None],
+        radio: Radio | None = None,
+    ) -> None:
+        self.nodes = {node_id: Node() for node_id in nodes}
+        self.tally = Tally()
+        self._spool = spool
+        self._unix_ms = unix_ms
+        self._say = say
+        self._radio = radio or Radio()
+        self._held: dict[str, tuple[float, int]] = {}
+        self._wasted = False
+
+    async def run(self) -> None:
+        """Until it is cancelled. Raises RadioError when the system's Bluetooth can't be had, StoreError."""
+        while True:
+            found = await self._listen()
+            if found is not None:
+                await self._visit(*found)
+
+    async def _listen(self) -> tuple[Any, bytes] | None:
+        """Whom to visit next: (device, node id); None when nobody has anything."""
+        from bleak import BleakScanner
+        from bleak.exc import BleakError
+
+        from quaver.errors import RadioError
+
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        commanded = self._spool.commanded()
+        best: tuple[Any, Any, bytes] | None = None
+        enough = asyncio.Event()
+
+        def heard(device: Any, advertisement: Any) -> None:
+            nonlocal best
+            about = gatt.parse_service_data(advertisement.service_data.get(gatt.SERVICE, b""))
+            if about is None:
+                return
+            node_id, state, _ = about
+            node = self.nodes.get(node_id)
+            if node is None:
+                self._refuse("unknown_node", node_id.hex())
+                return
+            node.heard = now = loop.time()
+            until, times = self._held.get(device.address, (0.0, 0))
+            if (state or node_id in commanded) and until <= now:
+                known = device.address == node.address
+                alarm = bool(state & gatt.ALARM) and (known or node.tried is None)
+                tried = -1.0 if node.tried is None else node.tried
+                doubtful = self._wasted and not known
+                rank = (doubtful, not alarm, tried, times)
+                if best is None or rank < best[0]:
+                    best = (rank, device, node_id)
+                if alarm and not doubtful:
+                    enough.set()
+            if best is not None and not best[0][0] and now - began >= _MOMENT_S:
+                enough.set()
+
+        try:
+            async with BleakScanner(heard, [gatt.SERVICE] if self._radio.scanner is None else None, **self._scanner()):
+                for pause in (_MOMENT_S, _LISTEN_S):  # some systems tell of an advertiser once in a scan
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(pause):
+                            await enough.wait()
+                    if enough.is_set() or (best is not None and not best[0][0]):
+                        break
+        except (BleakError, OSError) as error:
+            raise RadioError(
+                f"Bluetooth can't be used ({error}); check that this machine has it, switched on"
+            ) from error
+        return best[1:] if best else None
+
+    def _scanner(self) -> dict[str, Any]:
+        return {} if self._radio.scanner is None else {"backend": self._radio.scanner}
+
+    async def _visit(self, device: Any, node_id: bytes) -> None:
+        from bleak import BleakClient
+        from bleak.exc import BleakError
+
+        loop = asyncio.get_running_loop()
+        node = self.nodes[node_id]
+        name = node_id.hex()
+        waiting = self._spool.commands(node_id)
+        commands = [message for _, message in waiting]
+        self.tally.visits += 1
+        node.tried = loop.time()
+        backend = {} if self._radio.client is None else {"backend": self._radio.client}
+        try:
+            async with BleakClient(device, timeout=_CONNECT_S, services=[gatt.SERVICE], **backend) as client:
+                found = await visit(
+                    client,
+                    self._store(node_id),
+                    commands,
+                    unix_ms=self._unix_ms,
+                    limit_s=_VISIT_S,
+                    records=_RECORDS,
+                )
+        except (BleakError, TimeoutError, OSError) as error:
+            self._waste(node, device.address, f"{name}: no connection, or lost ({error})")
+        except VisitError as error:
+            self._waste(node, device.address, f"{name}: {error}")
+            if "connection" not in str(error):
+                self._refuse("silent" if "nothing" in str(error) else "protocol", name)
+        else:
+            self._wasted = False
+            self._held.pop(device.address, None)
+            node.address = device.address
+            node.visited = loop.time()
+            self._say(f"{name}: {found.records} records, {found.commands} commands")
+        finally:
+            self._spool.sent(number for number, _ in waiting[: len(waiting) - len(commands)])
+
+    def _store(self, node_id: bytes) -> Callable[[str, bytes], Awaitable[bool]]:
+        async def store(leaf: str, message: bytes) -> bool:
+            if message.startswith(SEALED) and message[8:16] != node_id:
+                raise VisitError("a record of another node: it keeps to no protocol")
+            try:
+                self._spool.put(node_id, leaf, message)
+            except StoreError as error:
+                self._say(str(error))
+                return False
+            self.tally.records += 1
+            return True
+
+        return store
+
+    def _waste(self, node: Node, address: str, line: str) -> None:
+        self.tally.failed += 1
+        self._wasted = True
+        times = self._held.pop(address, (0.0, 0))[1]
+        if len(self._held) >= _HELD_MAX:
+            del self._held[min(self._held, key=lambda held: self._held[held][0])]
+        pause = _HOLD_S if address == node.address else _HOLD_S * 2 ** min(times, 6)
+        self._held[address] = (asyncio.get_running_loop().time() + pause, times + 1)
+        self._say(line)
+
+    def _refuse(self, why: str, who: str) -> None:
+        if (why, who) not in self.tally.refused:
+            if len(self.tally.refused) >= _HELD_MAX:
+                who = "others"
+            self._say(f"{who}: refused ({why})")
+        self.tally.refused[why, who] += 1

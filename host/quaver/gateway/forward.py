@@ -1,0 +1,155 @@
+"""The broker's side of a host's gateway: sends what waits, each record under its node's topic, and takes commands.
+
+A record leaves the spool when the broker has acknowledged it; a command is acknowledged when the spool has it. The
+connection comes and goes; paho tries again with growing pauses and sends once more what was not acknowledged.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from quaver.broker import CONNECT_S, BrokerUrl, tls_context
+from quaver.errors import StoreError
+from quaver.gateway.spool import Spool
+
+_BATCH = 32  # on their way at once
+_RETRY_S = (1, 30)
+_IDLE_S = 0.05
+_COMMAND_MAX = 640
+
+
+class Forward:
+    """places: {node id: place}; a context manager. ca: who signed the broker's certificate, PEM.
+
+    say: hears of the connection, in another thread. Raises BrokerError when the CA can't be used.
+    """
+
+    def __init__(
+        self,
+        url: BrokerUrl,
+        spool: Spool,
+        places: Mapping[bytes, str],
+        say: Callable[[str], None],
+        ca: Path | None = None,
+    ) -> None:
+        self.url = url
+        self.sent = 0
+        self._spool = spool
+        self._places = places
+        self._say = say
+        self._topics = {f"{place}/command": node_id for node_id, place in places.items()}
+        self._stopping = threading.Event()
+        self._acknowledged: set[int] = set()
+        self._changed = threading.Condition()
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=spool.client_id,
+            clean_session=False,
+            protocol=mqtt.MQTTv311,
+            manual_ack=True,
+        )
+        client.connect_timeout = CONNECT_S
+        client.reconnect_delay_set(*_RETRY_S)
+        client.max_inflight_messages_set(_BATCH)
+        if url.user:
+            client.username_pw_set(url.user, url.password or None)
+        if url.tls:
+            client.tls_set_context(tls_context(ca))
+        client.on_connect = self._connected
+        client.on_connect_fail = self._failed
+        client.on_disconnect = self._disconnected
+        client.on_message = self._message
+        client.on_publish = self._published
+        self._client = client
+        self._thread = threading.Thread(target=self._run, name="forward", daemon=True)
+        self._told = ""
+
+    def __enter__(self) -> Self:
+        self._client.connect_async(self.url.host, self.url.port, keepalive=30)
+        self._client.loop_start()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not self._send():
+                    self._stopping.wait(_IDLE_S)
+            except StoreError as error:
+                self._tell(str(error))
+                self._stopping.wait(_RETRY_S[0])
+
+    def _send(self) -> bool:
+        """Send a batch and wait until the broker has it; whether there was one."""
+        if not self._client.is_connected():
+            return False
+        known = self._spool.first(_BATCH, tuple(self._places))  # whose node is listed no more waits for its list
+        waiting: dict[int, int] = {}
+        for record in known:
+            topic = f"{self._places[record.node]}/{record.leaf}"
+            info = self._client.publish(topic, record.message, qos=1, retain=record.leaf == "status")
+            waiting[info.mid] = record.number
+        while waiting and not self._stopping.is_set():
+            with self._changed:
+                if not self._acknowledged & waiting.keys():
+                    self._changed.wait(1.0)
+                arrived = self._acknowledged & waiting.keys()
+                self._acknowledged -= arrived
+            self._spool.done(waiting.pop(mid) for mid in list(arrived))
+            self.sent += len(arrived)
+        return bool(known)
+
+    # paho calls these in its own thread; an exception here would end that thread, so none may escape.
+
+    def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _props: Any) -> None:
+        if code.is_failure:
+            self._tell(f"broker {self.url}: refused the connection: {str(code).lower()}; trying again")
+            return
+        for topic in self._topics:
+            client.subscribe(topic, qos=1)
+        self._tell(f"broker {self.url}: connected")
+
+    def _failed(self, _client: mqtt.Client, _data: Any) -> None:
+        self._tell(f"broker {self.url}: can't be reached; what comes is kept, and it is tried again")
+
+    def _disconnected(self, _client: mqtt.Client, _data: Any, _flags: Any, _code: ReasonCode, _props: Any) -> None:
+        if not self._stopping.is_set():
+            self._tell(f"broker {self.url}: connection lost; what comes is kept, and it is tried again")
+
+    def _tell(self, line: str) -> None:
+        if line != self._told:
+            self._told = line
+            self._say(line)
+
+    def _published(self, _client: mqtt.Client, _data: Any, mid: int, _code: Any, _props: Any) -> None:
+        with self._changed:
+            self._acknowledged.add(mid)
+            self._changed.notify()
+
+    def _message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            node_id = self._topics.get(message.topic)
+            if node_id is not None and 0 < len(message.payload) <= _COMMAND_MAX:
+                self._spool.command(node_id, bytes(message.payload))
+        except StoreError as error:
+            self._tell(str(error))
+            return  # not acknowledged: the broker keeps it
+        except UnicodeDecodeError:
+            pass  # a topic that is none of ours
+        client.ack(message.mid, message.qos)

@@ -1,0 +1,81 @@
+"""A host gateway's own records, sealed as any node's: that it started, and now and then how it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from quaver import __version__
+from quaver.gateway.collector import Collector
+from quaver.gateway.spool import Spool
+from quaver.sealing import Sealer
+from quaver_wire import cbor
+from quaver_wire.fields import EVENTS, VERSION
+
+_RECORD_MAX = 900
+_AGES_MAX = 64  # of an array, by the wire format
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the gateway is: its id of 8 bytes, its place, and the device key of a generation that it seals with."""
+
+    node_id: bytes
+    place: str
+    generation: int
+    key: bytes = field(repr=False)
+
+
+class Health:
+    """interval_s: between two health records."""
+
+    def __init__(self, identity: Identity, collector: Collector, spool: Spool, interval_s: float = 60.0) -> None:
+        self._identity = identity
+        self._collector = collector
+        self._spool = spool
+        self._interval_s = interval_s
+        self._sealer = Sealer(identity.key, identity.node_id, identity.generation, "uplink")
+        self._seq = 0
+        self._began = 0.0
+        self._told: Counter[tuple[str, str]] = Counter()
+
+    def _say(self, leaf: str, **values: Any) -> None:
+        uptime_ms = int((asyncio.get_running_loop().time() - self._began) * 1000)
+        buffer = bytearray(_RECORD_MAX)
+        end = cbor.encode(buffer, {"version": VERSION, "uptime_ms": uptime_ms, **values}, leaf)
+        message = self._sealer.seal(leaf, self._spool.boot, self._seq, bytes(buffer[:end]))
+        self._seq += 1
+        self._spool.put(self._identity.node_id, leaf, message)
+
+    def tell(self) -> None:
+        """Make the health record, and an event for each refusal since the last one."""
+        now = asyncio.get_running_loop().time()
+        collector = self._collector
+        refused = collector.tally.refused - self._told
+        self._told = Counter(collector.tally.refused)
+        for (why, who), count in refused.items():
+            self._say("event", code=EVENTS.index("message_refused"), subject=why, text=who, count=count)
+        nodes = collector.nodes.values()
+        ages = [None if node.visited is None else int(now - node.visited) for node in nodes]
+        self._say(
+            "telemetry",
+            nodes=len(nodes),
+            nodes_heard=sum(node.heard is not None for node in nodes),
+            visits=collector.tally.visits,
+            visits_failed=collector.tally.failed,
+            relayed=collector.tally.records,
+            backlog=len(self._spool),
+            commands_waiting=sum(self._spool.commanded().values()),
+            visit_ages_s=ages[:_AGES_MAX],
+        )
+
+    async def run(self) -> None:
+        self._began = asyncio.get_running_loop().time()
+        self._say(
+            "event", code=EVENTS.index("boot"), text=f"quaver {__version__} on a host", oldest_boot=self._spool.boot
+        )
+        while True:
+            await asyncio.sleep(self._interval_s)
+            self.tell()
