@@ -16,6 +16,7 @@ from quaver.build import firmware_files
 from quaver.cli import main
 from quaver.emulator.board import Board
 from quaver.emulator.bus import Attached
+from quaver.emulator.identity import Identity
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.errors import OperationError, QuaverError
 from quaver.inventory import Entry, Inventory, default_path
@@ -70,6 +71,13 @@ class Plant:
             time.sleep(0.02)  # a poll, bounded by the deadline; the console has no event to wait for
 
 
+@pytest.fixture(autouse=True)
+def one_on_a_pico_w(request: pytest.FixtureRequest, board_target: Target) -> None:
+    """Before any other fixture: a broker that is stopped as soon as it has started may not notice."""
+    if board_target.where != "unix:" and request.function is not test_identify:
+        pytest.skip(f"{board_target}: one command costs an emulated Pico W half a minute; the rest is the unix board's")
+
+
 @pytest.fixture
 def time_server() -> Iterator[Server]:
     server = Server()
@@ -80,7 +88,6 @@ def time_server() -> Iterator[Server]:
 
 @pytest.fixture
 def start_plant(
-    request: pytest.FixtureRequest,
     start_board: Callable[..., Board],
     board_target: Target,
     mosquitto: Any,
@@ -90,8 +97,6 @@ def start_plant(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[bool], Plant]:
     """Puts a node into service; paced: its time is ours, and does not fly while nothing happens."""
-    if board_target.where != "unix:" and request.function is not test_identify:
-        pytest.skip(f"{board_target}: one command costs an emulated Pico W half a minute; the rest is the unix board's")
     monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
     host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
     config = {
@@ -108,17 +113,14 @@ def start_plant(
     files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
     # A test's time server can't have the port of all time servers.
     here = f"async def ask(host, limit_ms, ask=ntp.ask):\n    return await ask(host, limit_ms, {time_server.port})\n"
-    main_py = b"from links import ntp\n" + here.encode() + b"ntp.ask = ask\n" + files.pop("main.py")
+    files["main.py"] = b"from links import ntp\n" + here.encode() + b"ntp.ask = ask\n" + files["main.py"]
     rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),)
 
     def start(paced: bool) -> Plant:
         paced = paced and board_target.where == "unix:"
-        board = start_board(files=files, rig=rig, broker_port=mosquitto.port, real_time=paced)
-        own = bytes.fromhex(board.exec("import machine\nprint(machine.unique_id().hex())"))
         keys = KeyStore(tmp_path / "keys")
-        keys.create(own.rjust(8, b"\0"), "n1", bytes.fromhex(KEY))
-        board.put("main.py", main_py)
-        board.reset()
+        keys.create(Identity.of("n1").unique_id.rjust(8, b"\0"), "n1", bytes.fromhex(KEY))
+        board = start_board(files=files, rig=rig, broker_port=mosquitto.port, real_time=paced, name="n1")
         plant = Plant(board, mosquitto, keys, capfd, paced)
         plant.says(b"node: online")
         return plant
