@@ -28,7 +28,7 @@ import math
 from micropython import const
 
 from .alarm import Threshold
-from .baseline import FEATURES
+from .baseline import FEATURES, Baseline
 from .lines import LINES
 
 STATES = ("stopped", "learning", "watching")
@@ -96,6 +96,12 @@ class Diagnosis:
         """Take back the baseline's `state`, whole or half learned. Raises ValueError if it is none."""
         self.baseline.restore(state)
         self._relative()
+
+    def relearn(self):
+        """Begin a new baseline; what was judged by the old one is judged no more until it is learned."""
+        self.baseline = Baseline(self.baseline.wanted)
+        for feature in FEATURES:
+            self.thresholds.pop(feature, None)
 
     def run(self, measurement, lines, since_s, trusted=True):
         """Judge what `measurement.finish` and `lines.run` left; lines may be None (no bearing, or no speed).

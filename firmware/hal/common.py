@@ -3,6 +3,7 @@
 import machine
 import network
 
+from hal import restart
 from hal.watchdog import Watchdog
 
 _RESET_NAMES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
@@ -13,6 +14,8 @@ class Hal:
 
     WATCHDOG_MAX_MS = 8000
     TIMER = -1  # the timer that feeds the watchdog at the REPL; -1 is a virtual one, where the port has them
+
+    reset = staticmethod(restart.reset)
 
     def __init__(self, board):
         self.board = board
@@ -68,10 +71,6 @@ class Hal:
     def unique_id(self):
         """The chip's own id as hexadecimal text."""
         return "".join("{:02x}".format(b) for b in machine.unique_id())
-
-    def reset(self):
-        """Start the chip anew; does not return."""
-        machine.reset()
 
     def reset_cause(self):
         """Why the chip started, as the name of machine's constant."""

@@ -13,6 +13,9 @@ _SOCKET_TIMEOUT_S = const(3)
 _POLL_MS = const(5)
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
+_LONGEST = const(560)  # bytes of a command; what is longer is read past
+_SKIPPED_MAX = const(65536)  # beyond that the session is given up, and with it what the broker keeps for it
+_PART = const(256)
 _DELIVERED = const(1)
 # MQTTException numbers of umqtt.simple2 that a person can act on
 _REASONS = {
@@ -24,6 +27,7 @@ _REASONS = {
     24: "wrong broker user or password",
     25: "not authorised at the broker",
     30: "no answer from the broker",
+    44: "not authorised to read commands at the broker",
 }
 
 
@@ -32,6 +36,25 @@ def _reason(error):
     if isinstance(error, MQTTException):
         return _REASONS.get(number) or "mqtt error {}".format(number)
     return "broker unreachable (errno {})".format(number)
+
+
+class _Client(MQTTClient):
+    """Never takes a message into memory that is too long for one: it comes as an empty one."""
+
+    def __init__(self, *settings, **named):
+        super().__init__(*settings, **named)
+        self.flooded = False
+
+    def _read(self, n):
+        if n <= _LONGEST:
+            return super()._read(n)
+        if n > _SKIPPED_MAX:
+            self.flooded = True
+            raise LinkError("the broker sent a message of {} bytes".format(n))
+        while n > 0:
+            super()._read(min(n, _PART))
+            n -= _PART
+        return b""
 
 
 class Mqtt:
@@ -43,7 +66,7 @@ class Mqtt:
     def __init__(self, config, client_id, will_topic, will, tls=None):
         self._tls = tls
         self._keepalive_ms = config["keepalive_s"] * 1000
-        self._client = MQTTClient(
+        self._client = _Client(
             client_id,
             config["host"],
             config["port"],
@@ -78,7 +101,9 @@ class Mqtt:
         if self._tls:
             self._tls.offer()
         try:
-            self._client.connect(clean_session=not self._topics)
+            self._client.connect(not self._topics or self._client.flooded)
+            self._client.flooded = False
+            self._client.rcv_pids.clear()
             for topic in self._topics:
                 self._client.subscribe(topic, qos=1)
         except LinkError:
@@ -113,6 +138,8 @@ class Mqtt:
             if time.ticks_diff(now, max(self._heard, self._asked)) > self._keepalive_ms // 2:
                 client.ping()
                 self._asked = now
+        except LinkError:
+            raise
         except (OSError, MQTTException) as error:
             raise LinkError(_reason(error))
 

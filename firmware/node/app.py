@@ -16,9 +16,12 @@ from node import measure, store, wiring
 from node.capture import Capture
 from node.clock import Uptime
 from node.condition import Condition
+from node.log import Log
+from node.mailbox import Mailbox
 from node.outbox import Outbox
 from node.record import Recorder
 from node.supervisor import Supervisor
+from node.trial import Trial
 from node.vibration import Vibration
 
 VERSION = "0.1.0"
@@ -35,6 +38,7 @@ SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "dsp.bear
     "node.app",
 )
 
+_TRIAL_S = 300  # in which a new configuration brings the node online, or is rejected
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
 
@@ -160,7 +164,7 @@ def _thresholds(config):
     }
 
 
-def _over_wifi(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s):
+def _over_wifi(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
     """Records go to the broker by Wi-Fi and MQTT."""
     from links.mqtt import Mqtt
     from links.wifi import Wifi
@@ -172,11 +176,11 @@ def _over_wifi(port, config, outbox, recorder, uptime, quiet, supervisor, limit_
     mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), wiring.tls(broker))
     wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
     timekeeper = wiring.timekeeper(config, uptime)
-    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper)
+    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper, mailbox)
     supervisor.add("publish", publishing.run, limit_s)
 
 
-def _over_bluetooth(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s):
+def _over_bluetooth(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
     """Records wait for a gateway that fetches them by Bluetooth, and brings the time."""
     from links.ble import Ble
     from quaver_wire import chunks, gatt
@@ -185,9 +189,12 @@ def _over_bluetooth(port, config, outbox, recorder, uptime, quiet, supervisor, l
     def on_time(unix_ms):
         if unix_ms:  # 0: the gateway does not know it
             uptime.set(unix_ms)
+        if mailbox:
+            mailbox.online()
 
     def on_command(sealed):
-        print("node: nothing here takes commands")
+        if mailbox:
+            mailbox.take(sealed)
 
     own = node_id(bytes.fromhex(port.unique_id()))
     about = (board.NAME, VERSION)
@@ -200,7 +207,11 @@ def build():
 
     Nothing that lives on may hold a function of the modules in SCAFFOLD: main.py drops them, for 8 kB of heap.
     """
-    config, problems = configuration.load()
+    global SCAFFOLD
+    log = Log()
+    log.keep()
+    trial = Trial()
+    config, problems = configuration.load(trial.begin())
     port = hal.port(board)
     print("node: quaver {} on {}, {}, chip {}".format(VERSION, board.NAME, config["node"], port.unique_id()))
     quiet = asyncio.Lock()
@@ -221,6 +232,11 @@ def build():
         print("node: config:", problem)
         recorder.event("config_invalid", text=problem)
 
+    if trial.rejected:
+        print("node: config: did not bring the node online, so it is as before")
+        recorder.event("config_rejected", text="it did not bring the node online")
+        trial.told()
+
     watchdog_s = config["watchdog_s"]
     watchdog = port.watchdog() if watchdog_s else None
     supervisor = Supervisor(recorder.death, watchdog)
@@ -232,8 +248,18 @@ def build():
     if mute:
         print("node: {}: nothing is sent".format(mute))
         return supervisor, watchdog
+    mailbox = None
+    if recorder.seals:
+        parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
+        parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
+        mailbox = Mailbox(parts)
+        supervisor.add("commands", mailbox.run, max(limit_s, 90))
+    if trial.running:
+        supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
+    else:
+        SCAFFOLD += ("node.trial",)
     over = _over_bluetooth if config["link"] == "ble" else _over_wifi
-    over(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s)
+    over(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox)
     gc.collect()
     free = gc.mem_free()
     if free < _LOW_MEMORY:

@@ -71,14 +71,14 @@ class Commands:
     """handlers: name -> coroutine function that takes the arguments by name and returns a dict of results or None.
 
     now_ms(): milliseconds since 1970, or None while the clock is not set. window: the downlink's, of node.replay.
-    ids: of `load`.
+    ids: of `load`; kept up to date.
     """
 
     def __init__(self, handlers, now_ms, window, ids, path="/commands.taken"):
         self._handlers = handlers
         self._now_ms = now_ms
         self._window = window
-        self._ids = ids
+        self.ids = ids
         self._path = path
         self._answers = []
         self._busy = asyncio.Lock()
@@ -107,8 +107,8 @@ class Commands:
 
     def _note(self, identity):
         """Have on flash that this command, and the message that it came in, were taken. Raises OSError."""
-        self._ids = self._ids[1 - _IDS :] + [identity]
-        words = [self._window.state().hex()] + [str(known) for known in self._ids]
+        self.ids = self.ids[1 - _IDS :] + [identity]
+        words = [self._window.state().hex()] + [str(known) for known in self.ids]
         store.replace(self._path, " ".join(words).encode())
 
     async def _carry_out(self, identity, command):
@@ -120,7 +120,7 @@ class Commands:
             raise ValueError(_NO_CLOCK)
         if now > expiry:
             raise ValueError("expired")
-        if identity in self._ids:
+        if identity in self.ids:
             raise ValueError("was begun before the last restart")
         name = command.get("name")
         arguments = command.get("args") or {}

@@ -44,6 +44,11 @@ class Condition:
         self._taught = diagnosis.baseline.count()
         return None if comparable else "measured in another way than what was learned: learning anew"
 
+    def forget(self):
+        """What was learned is void: the next `keep` writes what is there instead."""
+        self._learned = False
+        self._saved_s = -1.0
+
     def keep(self):
         """Save if the last measurement taught something, or another hour has run; returns whether it did.
 

@@ -16,6 +16,7 @@ from node.keys import KEY, key_check, load_key, save_key
 from quaver_wire.session import same
 
 CONFIG = "/config.json"
+_TAKEN = "/commands.taken"
 
 
 def _missing(path):
@@ -121,6 +122,8 @@ class Enrolment:
             raise ValueError("check: not of the staged key")
         if not _missing(self._root + KEY):
             os.remove(self._root + KEY)
+        if not _missing(self._root + _TAKEN):
+            os.remove(self._root + _TAKEN)  # with the old key every command that was sent under it is void
         store.replace(self._root + CONFIG, config)
         save_key(generation, key, path=self._root + KEY)
         self._staged = None

@@ -12,6 +12,11 @@ from micropython import const
 from quaver_wire.fields import LEVELS, QUALITY
 
 _SLICE_MS = const(5000)
+_HELD_MS = const(500)
+# what somebody is told who asks for a measurement; all of it is in the record
+_MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_mm_s", "envelope_g", "temperature_c") + (
+    "shaft_hz",
+)
 _WHOLE = const(10)  # of this many ordinary records one is whole
 _LEARNING = const(1)
 _WATCHING = const(2)
@@ -22,11 +27,12 @@ _DETAIL = ("heap_free", "rate_hz", "jitter_us", "samples", "dropped", "peaks", "
 class Sensor:
     """A sensor with its health. read(values) fills the record's fields and returns quality names to set.
 
-    `begin` is called before the first reading and again after each failure.
+    `begin` is called before the first reading and again after each failure. part: what measures, for who asks more.
     """
 
-    def __init__(self, name, begin, read):
+    def __init__(self, name, begin, read, part=None):
         self.name = name
+        self.part = part
         self._begin = begin
         self._read = read
         self._ready = False
@@ -59,7 +65,7 @@ def _text(error):
 
 def vibration(measuring):
     """The vibration sensor: measuring is of node.vibration."""
-    return Sensor("vibration", measuring.probe, measuring.read)
+    return Sensor("vibration", measuring.probe, measuring.read, measuring)
 
 
 def temperature(sensor):
@@ -134,9 +140,34 @@ class Measure:
         self._progress = progress
         self._machine = -1
         self._ordinary = 0
+        self._asked = asyncio.Event()
+        self._done = asyncio.Event()
+        self._values = None
+        self._held = time.ticks_ms()
+
+    def hold(self, ms):
+        """Begin no measurement for so long: somebody reads what the last one left."""
+        self._held = time.ticks_add(time.ticks_ms(), ms)
+
+    def part(self, name):
+        """What measures behind the sensor of that name, or None."""
+        for sensor in self._sensors:
+            if sensor.name == name:
+                return sensor.part
+        return None
+
+    async def now(self):
+        """Have the task measure at once; returns the main fields of its record."""
+        self.hold(0)
+        self._done.clear()
+        self._asked.set()
+        await self._done.wait()
+        values, self._values = self._values, None
+        return {name: values[name] for name in _MAIN if values.get(name) is not None}
 
     async def once(self):
         """Take one measurement of everything and record it."""
+        asked = self._asked.is_set()
         gc.collect()  # now, so that none is due while the FIFO fills
         values = {"heap_free": gc.mem_free()}
         quality = 0
@@ -148,6 +179,10 @@ class Measure:
         values["level"] = max(values.get("level", 0), self._judge.run(values))
         self._shorten(values)
         self._recorder.telemetry(values)
+        if asked:
+            self._asked.clear()
+            self._values = values
+            self._done.set()
 
     def _shorten(self, values):
         """Take the detail out of an ordinary record: of a machine that is as it was, and well, with nothing to mark."""
@@ -164,12 +199,19 @@ class Measure:
 
     async def run(self):
         while True:
+            while time.ticks_diff(self._held, time.ticks_ms()) > 0:
+                await asyncio.sleep_ms(_HELD_MS)
+                self._progress("measure")
             due = time.ticks_add(time.ticks_ms(), self._interval_ms)
             await self.once()
             self._progress("measure")
             await asyncio.sleep_ms(0)
             left = time.ticks_diff(due, time.ticks_ms())
             while left > 0:
-                await asyncio.sleep_ms(min(left, _SLICE_MS))
+                try:
+                    await asyncio.wait_for_ms(self._asked.wait(), min(left, _SLICE_MS))
+                    break
+                except asyncio.TimeoutError:
+                    pass
                 self._progress("measure")
                 left = time.ticks_diff(due, time.ticks_ms())

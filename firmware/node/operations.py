@@ -43,8 +43,9 @@ class Operations:
 
     config: the path of the file in force. check(config) -> problems. trial: of node.trial. verbs: what only the node's
     root can give, name -> function: "identify", "measure" (a coroutine that returns a dict), "waveform" (a coroutine:
-    (samples as bytes, rate in Hz, g a count)), "relearn", "log" (lines), "restart" (delay in ms), "erase", "announce"
-    (the generation of a new key: an event, sealed under the one in force).
+    (samples, rate in Hz, g a count)), "hold" (keeps the next measurement off those samples for a while), "relearn",
+    "log" (lines), "restart" (delay in ms), "erase", "announce" (the generation of a new key: an event, sealed under
+    the one in force).
     name: the node's, which `retire` must be told. root: the folder of its files, for tests.
     """
 
@@ -107,14 +108,16 @@ class Operations:
         return await self._verbs["measure"]()
 
     async def waveform(self):
-        """Take a block and hold it until the next; its parts are asked for one by one, in any order, also twice."""
+        """What was measured last, which then stays for a while; its parts are asked for in any order, also twice."""
         data, rate_hz, scale_g = await self._verbs["waveform"]()
         self._wave = data
+        self._verbs["hold"]()
         return {"size": len(data), "crc": crc32(data), "rate_hz": rate_hz, "scale_g": scale_g, "part": _PART}
 
     async def waveform_part(self, at, crc):
         if self._wave is None or crc32(self._wave) != crc:
             raise ValueError("that waveform is gone")
+        self._verbs["hold"]()
         return {"at": at, "data": bytes(memoryview(self._wave)[at : at + _PART])}
 
     async def relearn(self):

@@ -10,17 +10,19 @@ from micropython import const
 
 _WIFI_LIMIT_MS = const(20_000)
 _ACK_LIMIT_MS = const(10_000)
-_IDLE_S = const(1)
+_IDLE_MS = const(1000)
+_BUSY_MS = const(50)
 _ONLINE = const(1)
 
 
 class Publish:
     """recorder: makes the retained record that says this node is online; root: the node's topic up to the leaf."""
 
-    def __init__(self, wifi, mqtt, outbox, root, recorder, quiet, progress, timekeeper=None):
+    def __init__(self, wifi, mqtt, outbox, root, recorder, quiet, progress, timekeeper=None, mailbox=None):
         """quiet: the lock that keeps the radio's joining and a capture apart.
 
         progress(name): tells the supervisor that the task of that name lives. timekeeper: of node.timekeeper.
+        mailbox: of node.mailbox, where what comes for this node goes.
         """
         self._wifi = wifi
         self._mqtt = mqtt
@@ -30,6 +32,9 @@ class Publish:
         self._quiet = quiet
         self._progress = progress
         self._timekeeper = timekeeper
+        self._mailbox = mailbox
+        if mailbox:
+            mqtt.listen((root + "command",), lambda topic, message: mailbox.take(message))
 
     async def run(self):
         try:
@@ -44,11 +49,15 @@ class Publish:
             self._progress("publish")
             print("node: online")
             self._outbox.link(True)
+            if self._mailbox:
+                self._mailbox.online()
             while True:
                 await self._send()
                 self._progress("publish")
         finally:
             self._outbox.link(False)
+            if self._mailbox:
+                self._mailbox.offline()
             self._mqtt.down()
 
     async def _send(self):
@@ -57,7 +66,7 @@ class Publish:
         entry = outbox.first()
         if entry is None:
             try:
-                await asyncio.wait_for(outbox.filled.wait(), _IDLE_S)
+                await asyncio.wait_for_ms(outbox.filled.wait(), self._pause_ms())
             except asyncio.TimeoutError:
                 pass
             self._mqtt.idle()
@@ -65,6 +74,9 @@ class Publish:
             return
         await self._mqtt.publish(self._root + entry.leaf, entry.payload, _ACK_LIMIT_MS)
         outbox.done(entry)
+
+    def _pause_ms(self):
+        return _BUSY_MS if self._mailbox and self._mailbox.busy() else _IDLE_MS
 
     async def _tend(self):
         if self._timekeeper:

@@ -28,6 +28,7 @@ class Recorder:
         self._outbox = outbox
         self._channel = channel
         self._sealed = bytearray(_BUFFER + OVERHEAD) if channel else None
+        self.seals = channel is not None
         self.mute = channel is not None and not boot
         self._seq = 0
         self._aside = _ASIDE
@@ -77,10 +78,17 @@ class Recorder:
         seq = self._seq
         self._outbox.put("telemetry", seq, self.encode("telemetry", values))
 
+    def answer(self, values):
+        """Queue the answer to a command: "id", and "result" or "error". Raises WireError when it is too long."""
+        if self.mute:
+            return
+        seq = self._seq
+        self._outbox.put("answer", seq, self.encode("answer", values))
+
     def event(self, name, subject="", **values):
         """Queue the event that quaver_wire.fields.EVENTS calls `name`.
 
-        values: level (of "level"), value, limit, text, drops, oldest_boot, lost_from.
+        values: level (of "level"), value, limit, text, drops, oldest_boot, lost_from, count, generation.
         """
         if self.mute:
             return

@@ -94,6 +94,10 @@ class Trial:
         with open(self._root + _BEFORE, "rb") as file:
             self.propose(file.read())
 
+    def task(self, limit_s, restart, progress):
+        """What starts `watch` for a supervisor; progress(name)."""
+        return lambda: self.watch(limit_s, restart, lambda: progress("trial"))
+
     async def watch(self, limit_s, restart, progress):
         """A task for the supervisor, while `running`: start anew when `keep` was not called in time."""
         for _ in range(limit_s):

@@ -2,6 +2,8 @@
 
 import time
 
+from uctypes import addressof, bytearray_at
+
 from dsp.diagnosis import FAULTS
 from node.measure import tell_level
 
@@ -71,6 +73,28 @@ class Vibration:
         self._features(values, lines)
         self._judge(values, lines, not marks)
         return marks
+
+    def kept(self):
+        """(the first samples of the last measurement: int16, little-endian; their rate in Hz; g a count).
+
+        The samples are a view: the next measurement overwrites them, and the heap has no room for a copy.
+        Raises ValueError before the first measurement.
+        """
+        if not self._capture.rate_hz:
+            raise ValueError("nothing measured yet")
+        samples = self._measurement.samples
+        view = bytearray_at(addressof(samples), 2 * len(samples))
+        return view, self._capture.rate_hz, self._capture.sensor.UG_PER_LSB * 1e-6
+
+    def relearn(self):
+        """Forget what is healthy for this machine and learn it anew; also on flash, for a restart."""
+        self._diagnosis.relearn()
+        self._condition.forget()
+        self._keep()
+        for feature, level in self._told.items():
+            if level and feature not in self._diagnosis.thresholds:
+                self._recorder.event("level", feature, level=0)
+        self._told = {}
 
     def _features(self, values, lines):
         m = self._measurement

@@ -77,3 +77,15 @@ class GatewayError(QuaverError):
     """A gateway that has no nodes to visit, or whose list of them can't be used."""
 
     exit_code = 17
+
+
+class OperationError(QuaverError):
+    """A command that a node refused or could not carry out, or that it can't be sent."""
+
+    exit_code = 18
+
+
+class UnansweredError(OperationError):
+    """A command that was sent and not answered in time: it waits at the broker, or was not obeyed."""
+
+    exit_code = 19

@@ -155,6 +155,7 @@ EVENTS: "tuple[str, ...]" = _row(
     "flash_failed",
     "message_refused",
     "key_announced",
+    "config_rejected",
 )
 # The position is the bit in `quality`.
 QUALITY: "tuple[str, ...]" = _row(

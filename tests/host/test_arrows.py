@@ -21,8 +21,10 @@ ARROWS = {
     "firmware/gateway": {"node", "quaver_wire"},
     "host/quaver": {"quaver_wire"},
 }
-# the composition roots alone see everyone: of a node in service, of a blank one, of a gateway, and what they share
-EXEMPT = {f"firmware/{name}.py" for name in ("node/app", "node/onboard", "gateway/app", "node/wiring")}
+# the composition roots alone see everyone: of a node in service, of a blank one, of one that is sent commands, of a
+# gateway, and what they share
+_ROOTS = ("node/app", "node/onboard", "node/service", "gateway/app", "node/wiring")
+EXEMPT = {f"firmware/{name}.py" for name in _ROOTS}
 
 
 def imports(path: Path) -> set[str]:

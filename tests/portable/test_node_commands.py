@@ -34,6 +34,7 @@ class Node:
             "identify": lambda: self.did.append("identify"),
             "measure": self.measure,
             "waveform": self.waveform,
+            "hold": lambda: None,
             "relearn": lambda: self.did.append("relearn"),
             "log": lambda: [f"line {n} of the log, forty characters long" for n in range(20)],
             "restart": lambda ms: self.did.append(f"restart in {ms}"),
@@ -233,3 +234,90 @@ asyncio.run(main())
         {"id": 11, "result": {"rms_g": 0.25}},
         {"id": 12, "error": "not on this node"},
     ]
+
+
+CUTS = """
+import asyncio, os
+sys.path.append(argument)
+from cut_flash import every_cut, mounted
+from node import store
+from node.commands import Commands, load
+from node.erase import erase
+from node.keys import KEY, load_keys, save_key
+from node.operations import Operations
+from node.replay import Window
+
+OLD, NEW = b"1" * 32, b"2" * 32
+def made():
+    save_key(1, OLD, path="/flash/device.key")
+    store.replace("/flash/config.json", b'{"node":"n1"}')
+made, _, _ = mounted(None, made)
+
+def send(identity, name, args):
+    verbs = {"announce": lambda generation: None, "restart": lambda ms: None, "erase": lambda ms: erase((), "/flash")}
+    state, ids = load("/flash/commands.taken")
+    window = Window(state)
+    window.take(1, identity)
+    operations = Operations("/flash/config.json", None, None, verbs, "n1", "/flash")
+    commands = Commands(operations.handlers(), lambda: 5, window, ids, "/flash/commands.taken")
+    answer = asyncio.run(commands.run({"id": identity, "name": name, "args": args, "expiry": 6}))
+    if answer.get("error", "").startswith("[Errno"):
+        raise OSError(5)
+    return answer
+"""
+
+
+def test_a_new_key_with_a_cut_at_every_operation(micropython: Callable[..., Any]) -> None:
+    """The node has the old key, or the new one beside it; the host, which has both, sends the same one again."""
+    tried, states = micropython(
+        CUTS
+        + """
+states = set()
+def rotate(identity=1):
+    return send(identity, "rotate", {"key": NEW, "generation": 2})
+def check(cut):
+    keys = load_keys("/flash/device.key")
+    assert keys in ({1: OLD}, {1: OLD, 2: NEW}), cut
+    states.add(len(keys))
+    answer = rotate(2)
+    assert answer == ({"id": 2, "result": {"generation": 2}} if len(keys) == 1 else
+                      {"id": 2, "error": "generation: expected 3"}), answer
+    assert load_keys("/flash/device.key") == {1: OLD, 2: NEW}, cut
+    assert load("/flash/commands.taken")[1][-1] == 2
+count = every_cut(made, rotate, check)
+both, _, _ = mounted(made, rotate)
+def settle():
+    save_key(2, NEW, path="/flash/device.key")
+def settled(cut):
+    assert load_keys("/flash/device.key") in ({1: OLD, 2: NEW}, {2: NEW}), cut
+count += every_cut(both, settle, settled)
+print(json.dumps([count, sorted(states)]))
+""",
+        argument=str(Path(__file__).parent),
+    )
+    assert tried > 10 and states[0] == 1
+
+
+def test_retiring_with_a_cut_at_its_first_operations(micropython: Callable[..., Any]) -> None:
+    """The node is as it was, or without its key; erased once more it holds nothing."""
+    states = micropython(
+        CUTS
+        + """
+states = set()
+def retire():
+    return send(1, "retire", {"confirm": "n1"})
+def check():
+    names = os.listdir("/flash")
+    states.add("device.key" in names)
+    assert "device.key" not in names or load_keys("/flash/device.key") == {1: OLD} and "config.json" in names
+    erase((), "/flash")
+    assert not {"device.key", "config.json", "commands.taken"} & set(os.listdir("/flash"))
+for torn in (False, True):
+    for left in range(1, 16):
+        image, _, _ = mounted(made, retire, left, torn)
+        mounted(image, check)
+print(json.dumps(sorted(states)))
+""",
+        argument=str(Path(__file__).parent),
+    )
+    assert states == [False, True]

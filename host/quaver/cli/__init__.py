@@ -39,6 +39,7 @@ COMMANDS = {
     "label": "Make labels: a QR code that `quaver provision` takes, and the id and code in letters.",
     "ledger": "Show, node by node, that no record is missing, or which are.",
     "monitor": "Watch what nodes publish at a broker: features, levels, alarms.",
+    "node": "Command a node from afar: its configuration, a measurement, its waveform, its log, its key.",
     "provision": "Bring nodes into service: keys, network, place and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
     "reset": "Restart a board and the firmware on it.",

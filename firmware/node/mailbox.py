@@ -1,0 +1,119 @@
+"""What a node is sent, until there is time for it: a short queue, the task that empties it, and what was refused.
+
+A message is taken from any link at once and worked on later. All that it takes to open and obey one (node.service) is
+read from flash when the first one comes, and given back when none has come for a while: it fills 22 kB of heap.
+"""
+
+import asyncio
+import gc
+import time
+
+from micropython import const
+
+from node.start import drop
+
+LONGEST = const(560)  # bytes of a sealed command
+_WAITING = const(8)
+_TICK_S = const(5)
+_BUSY_MS = const(5000)
+_IDLE_MS = const(120_000)
+_TOLD_EVERY_MS = const(600_000)  # an event is a write to flash, and anybody at the broker can send nonsense
+_SERVICE = ("node.service", "node.commands", "node.operations", "node.downlink", "node.replay", "node.erase") + (
+    "quaver_wire.decoder",
+    "quaver_wire.items",
+)
+
+
+class Mailbox:
+    """parts: what node.service works on, by name: "name" (the node's), "recorder", "uptime", "outbox", "measuring",
+    "supervisor", "log" and "trial" (of node.trial while one runs, else None)."""
+
+    def __init__(self, parts):
+        self._parts = parts
+        self._waiting = []
+        self._came = asyncio.Event()
+        self._heard = None
+        self._service = None
+        self._obeying = False
+        self._state = None
+        self._refused = {}
+        self._told = None
+
+    def take(self, message):
+        """Queue a message (bytes) of any link; returns at once."""
+        if not 0 < len(message) <= LONGEST:
+            self.refuse("malformed")
+        elif len(self._waiting) >= _WAITING:
+            self.refuse("busy")
+        else:
+            self._waiting.append(message)
+            self._came.set()
+        self._heard = time.ticks_ms()
+
+    def busy(self):
+        """Whether a command came in the last seconds: more are likely, and the link should look often."""
+        return self._heard is not None and time.ticks_diff(time.ticks_ms(), self._heard) < _BUSY_MS
+
+    def online(self):
+        """The link works: a configuration on trial is kept."""
+        trial = self._parts["trial"]
+        if trial and trial.running:
+            try:
+                trial.keep()
+                print("node: config kept")
+            except OSError as error:  # not kept, so this trial ends like one that failed
+                print("node: config:", error)
+
+    def offline(self):
+        """The link is gone; to come back it may need the heap (TLS does)."""
+        self._tidy(0)
+
+    def refuse(self, why):
+        """Count a message that is not taken."""
+        self._refused[why] = self._refused.get(why, 0) + 1
+        self._tell()
+
+    def _tell(self):
+        now = time.ticks_ms()
+        if self._refused and (self._told is None or time.ticks_diff(now, self._told) >= _TOLD_EVERY_MS):
+            for why, count in self._refused.items():
+                self._parts["recorder"].event("message_refused", why, count=count)
+            self._refused.clear()
+            self._told = now
+
+    async def run(self):
+        progress = self._parts["supervisor"].progress
+        while True:
+            progress("commands")
+            trial = self._parts["trial"]
+            if self._waiting and not (trial and trial.running):
+                await self._obey(self._waiting.pop(0))
+                continue
+            self._came.clear()
+            try:
+                await asyncio.wait_for(self._came.wait(), _TICK_S)
+            except asyncio.TimeoutError:
+                self._tell()
+                self._tidy(_IDLE_MS)
+
+    async def _obey(self, message):
+        if self._service is None:
+            gc.collect()
+            from node.service import Service
+
+            self._service = Service(self._parts, self._state)
+        self._obeying = True
+        try:
+            why = await self._service.obey(message)
+        finally:
+            self._obeying = False
+        if why:
+            self.refuse(why)
+        self._heard = time.ticks_ms()
+
+    def _tidy(self, idle_ms):
+        """Give back the heap of what opens and obeys when it was idle for so long; what was taken stays known."""
+        if self._service and not self._obeying and time.ticks_diff(time.ticks_ms(), self._heard) >= idle_ms:
+            self._state = self._service.state()
+            self._service = None
+            drop(_SERVICE)

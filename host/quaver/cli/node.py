@@ -1,0 +1,285 @@
+"""`quaver node`: field operations on one node over the broker: sealed, answered, kept for it while it is away."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quaver.cli.keys import keys_option, open_store
+from quaver.cli.monitor import broker_option, ca_option
+
+if TYPE_CHECKING:
+    from quaver.operations import Operator
+
+_WAIT_S = 60.0
+
+
+def _operation(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every operation has, and the node that they speak of as the first argument."""
+
+    @click.option("--timeout", type=click.FloatRange(0.1, 3600), default=_WAIT_S, show_default=True, metavar="SECONDS",
+                  help="How long to wait for each answer.")  # fmt: skip
+    @click.option("--expires", type=click.FloatRange(0.1, 2_592_000), metavar="SECONDS",
+                  help="How long the node may obey, if it returns only then. By default --timeout.")  # fmt: skip
+    @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+    @keys_option
+    @ca_option
+    @broker_option
+    @click.pass_obj
+    def run(
+        name: str,
+        /,
+        url: str,
+        ca: Path | None,
+        folder: Path | None,
+        timeout: float,
+        expires: float | None,
+        as_json: bool,
+        **arguments: Any,
+    ) -> Any:
+        from quaver.broker import parse_broker_url
+        from quaver.operations import Operator
+
+        def say(words: str) -> None:
+            if sys.stderr.isatty():
+                click.echo(words, err=True)
+
+        with Operator(parse_broker_url(url), open_store(folder), name, ca, timeout, expires, say) as node:
+            return function(node, as_json, **arguments)
+
+    return functools.update_wrapper(run, function)
+
+
+def _tell(node: Operator, as_json: bool, words: str, **result: Any) -> None:
+    if as_json:
+        click.echo(json.dumps({"node": node.node.name, **result}))
+    else:
+        click.echo(f"{node.node.name}: {words}")
+
+
+@click.group("node")
+@click.argument("name")
+@click.pass_context
+def command(ctx: click.Context, name: str) -> None:
+    """Command a node from afar: its configuration, a measurement, its waveform, its log, its key.
+
+    NAME is the node's name, or its id, in the key store. A node that is offline gets a command when it returns, until
+    the command expires.
+    """
+    ctx.obj = name
+
+
+@command.command("identify")
+@_operation
+def identify(node: Operator, as_json: bool) -> None:
+    """Have the node blink for five seconds."""
+    node.ask("identify")
+    _tell(node, as_json, "blinks")
+
+
+@command.command("measure")
+@_operation
+def measure(node: Operator, as_json: bool) -> None:
+    """Have the node measure now, and show the main figures; the whole record goes where all records go."""
+    from quaver_wire.fields import LEVELS, QUALITY
+
+    values = node.ask("measure")
+    values["level"] = LEVELS[min(values.get("level", 0), len(LEVELS) - 1)]
+    values["quality"] = [mark for bit, mark in enumerate(QUALITY) if values.get("quality", 0) >> bit & 1]
+    for name, value in values.items():
+        if isinstance(value, float):
+            values[name] = float(f"{value:.6g}")
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if isinstance(value, float))
+    marks = f"; quality: {', '.join(values['quality'])}" if values["quality"] else ""
+    _tell(node, as_json, f"{values['level']}: {shown}{marks}", **values)
+
+
+@command.command("waveform")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Where to, .npz or .wav; a picture goes beside it. By default NAME.npz.")  # fmt: skip
+@_operation
+def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
+    """Fetch the samples of the last measurement, as .npz or .wav, with a picture of them.
+
+    A run that breaks off goes on where it stopped when it is called again with the same FILE.
+    """
+    from quaver.errors import OperationError
+    from quaver.spectra import check_place
+    from quaver.waveform import FORMATS, fetch, save
+
+    path = output or Path(f"{node.node.name}.npz")
+    if path.suffix not in FORMATS:
+        raise OperationError(f"{path}: expected a name that ends in {' or '.join(FORMATS)}")
+    check_place(path)
+
+    def progress(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{done:,} of {total:,} bytes", nl=done >= total, err=True)
+
+    samples, rate_hz, scale_g = fetch(node, path, progress)
+    path, picture = save(path, samples, rate_hz, scale_g, node.node.name)
+    about = {"samples": len(samples), "rate_hz": rate_hz, "g_per_lsb": scale_g}
+    words = f"{len(samples):,} samples at {rate_hz:,.0f} Hz in {path}, shown in {picture}"
+    _tell(node, as_json, words, file=str(path), picture=str(picture), **about)
+
+
+@command.command("relearn")
+@_operation
+def relearn(node: Operator, as_json: bool) -> None:
+    """Have the node forget what is healthy for its machine and learn it anew."""
+    node.ask("relearn")
+    _tell(node, as_json, "learns its baseline anew")
+
+
+@command.command("log")
+@_operation
+def log(node: Operator, as_json: bool) -> None:
+    """Show the last lines of the node's console, each with the seconds since its start."""
+    from quaver.maintain import read_log
+
+    lines = read_log(node)
+    if as_json:
+        _tell(node, True, "", lines=lines)
+    else:
+        for line in lines:
+            click.echo("".join(mark if mark.isprintable() else "?" for mark in line))
+
+
+@command.command("reboot")
+@_operation
+def reboot(node: Operator, as_json: bool) -> None:
+    """Restart the node, and wait until it is back."""
+    from quaver.maintain import reboot as restart
+
+    boot = restart(node)
+    _tell(node, as_json, f"is back, in boot {boot}", boot=boot)
+
+
+@command.command("rotate")
+@_operation
+def rotate(node: Operator, as_json: bool) -> None:
+    """Give the node a new key. The old one is taken too, until the node was heard under the new one.
+
+    A run that breaks off loses nothing: call it again.
+    """
+    from quaver.maintain import rotate as change
+
+    generation = change(node)
+    _noted(node.node.node_id, generation=generation)
+    _tell(node, as_json, f"seals with key {generation} now", generation=generation)
+
+
+@command.command("retire")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@_operation
+def retire(node: Operator, as_json: bool, yes: bool) -> None:
+    """Take the node out of service: it erases its keys, its configuration and its records.
+
+    Its keys here stay, so that what it sent still opens; quaver keys remove drops them.
+    """
+    name = node.node.name
+    if not yes and click.prompt(f"Everything on {name} will be erased. Type its name to go on", err=True) != name:
+        raise click.Abort
+    node.ask("retire", {"confirm": name})
+    _noted(node.node.node_id, state="retired")
+    _tell(node, as_json, "is retired, and erases what it holds")
+
+
+def _noted(node_id: bytes, **changes: Any) -> None:
+    """Tell the inventory, where there is one and it knows the node."""
+    from dataclasses import replace
+
+    from quaver.inventory import Inventory, default_path
+
+    path = default_path()
+    if path.exists():
+        with Inventory(path) as inventory:
+            entry = inventory.get(node_id)
+            if entry is not None:
+                inventory.put(replace(entry, **changes))
+
+
+@command.group("config")
+def config() -> None:
+    """Read, check, change and take back the node's configuration."""
+
+
+@config.command("get")
+@click.argument("path", required=False)
+@_operation
+def config_get(node: Operator, as_json: bool, path: str | None) -> None:
+    """Show the configuration in force, or the one value at PATH (broker.host). Passwords are shown as *."""
+    from quaver.errors import OperationError
+    from quaver.maintain import read_config
+
+    found: Any = read_config(node)
+    for part in path.split(".") if path else ():
+        if not isinstance(found, dict) or part not in found:
+            raise OperationError(f"{path}: is not set, so the node's own default holds")
+        found = found[part]
+    click.echo(json.dumps(found, indent=None if as_json else 2, ensure_ascii=False))
+
+
+_changes = click.argument("changes", nargs=-1, required=True, metavar="PATH=VALUE…")
+
+
+def _parsed(changes: tuple[str, ...]) -> dict[str, Any]:
+    """PATH=VALUE: a value is JSON (30, true, null, "text"), or else text as it stands."""
+    found: dict[str, Any] = {}
+    for change in changes:
+        path, mark, text = change.partition("=")
+        if not mark or not path:
+            raise click.UsageError(f"{change}: expected PATH=VALUE, as in interval_s=30")
+        if path.rpartition(".")[2] == "password":
+            if text != "-":  # anybody on this machine may read a command line
+                raise click.UsageError(f"{path}: write {path}=- and give the password when it is asked for")
+            asked = sys.stdin.isatty()
+            text = click.prompt(path, hide_input=True, err=True) if asked else sys.stdin.readline().rstrip("\n")
+            found[path] = text
+            continue
+        try:
+            found[path] = json.loads(text)
+        except ValueError:
+            found[path] = text
+    return found
+
+
+@config.command("validate")
+@_changes
+@_operation
+def config_validate(node: Operator, as_json: bool, changes: tuple[str, ...]) -> None:
+    """Ask the node whether it would take these changes; nothing is changed."""
+    node.ask("config_validate", {"changes": _parsed(changes)})
+    _tell(node, as_json, "would take that", valid=True)
+
+
+@config.command("set")
+@_changes
+@_operation
+def config_set(node: Operator, as_json: bool, changes: tuple[str, ...]) -> None:
+    """Change the configuration, and wait until the node is back with it.
+
+    The node tries it: when it does not come online with it within five minutes, it goes back to what it had, and says
+    so. A VALUE of null gives the default back, and switches a whole sensor off (energy=null). A password is read from
+    the terminal: wifi.password=-
+    """
+    from quaver.maintain import set_config
+
+    set_config(node, _parsed(changes))
+    _tell(node, as_json, "is back, and its new configuration in force", kept=True)
+
+
+@config.command("rollback")
+@_operation
+def config_rollback(node: Operator, as_json: bool) -> None:
+    """Go back to the configuration before the last change that was kept."""
+    from quaver.maintain import roll_back
+
+    roll_back(node)
+    _tell(node, as_json, "is back with the configuration before", kept=True)

@@ -1,0 +1,295 @@
+"""Field operations on a node in service: what a technician asks of it from afar, over a broker that is not ours."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paho.mqtt.client as paho
+import paho.mqtt.publish as publish
+import pytest
+
+from quaver.broker import parse_broker_url
+from quaver.build import firmware_files
+from quaver.cli import main
+from quaver.emulator.board import Board
+from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.errors import OperationError, QuaverError
+from quaver.inventory import Entry, Inventory, default_path
+from quaver.keys import KeyStore
+from quaver.monitor import Monitor, Record
+from quaver.operations import Operator
+from quaver.pytest_plugin import Target
+from quaver.recordings import load
+from quaver.sealing import Opener
+
+from .conftest import PATIENCE_S, signal
+from .test_time import Server, good
+
+pytestmark = pytest.mark.needs_radio
+
+KEY = "00112233445566778899aabbccddeeff" * 2
+ROOT = "plant/hall/line1/motor1/n1"
+
+
+class Plant:
+    """One node, its broker, its keys, and somebody who commands it."""
+
+    def __init__(
+        self, board: Board, mosquitto: Any, keys: KeyStore, capfd: pytest.CaptureFixture[str], paced: bool
+    ) -> None:
+        self.board = board
+        self.mosquitto = mosquitto
+        self.keys = keys
+        self.paced = paced
+        self._capfd = capfd
+        self.url = f"mqtt://127.0.0.1:{mosquitto.port}"
+
+    def node(self, *arguments: str, code: int = 0, timeout: float = 60) -> str:
+        """The output of `quaver node n1 …`, which must end with `code`; of a failure its one line."""
+        options = [f"--broker={self.url}", f"--keys={self.keys.folder}", f"--timeout={timeout}"]
+        if not self.paced:
+            options.append("--expires=2000000")  # its clock runs ahead
+        self._capfd.readouterr()
+        ended = main(["node", "n1", *arguments, *options])
+        out, err = self._capfd.readouterr()
+        assert ended == code, (ended, out, err, self.board.console()[-1500:])
+        return out if code == 0 else err
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.node(*arguments, "--json"))
+
+    def says(self, words: bytes, times: int = 1) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while self.board.console().count(words) < times:
+            assert time.monotonic() < deadline, self.board.console()[-2000:]
+            assert self.board.alive() is None
+            time.sleep(0.02)  # a poll, bounded by the deadline; the console has no event to wait for
+
+
+@pytest.fixture
+def time_server() -> Iterator[Server]:
+    server = Server()
+    server.answer = lambda request: good(request, time_ms=int(time.time() * 1000))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_plant(
+    request: pytest.FixtureRequest,
+    start_board: Callable[..., Board],
+    board_target: Target,
+    mosquitto: Any,
+    time_server: Server,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[bool], Plant]:
+    """Puts a node into service; paced: its time is ours, and does not fly while nothing happens."""
+    if board_target.where != "unix:" and request.function is not test_identify:
+        pytest.skip(f"{board_target}: one command costs an emulated Pico W half a minute; the rest is the unix board's")
+    monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
+    host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
+    config = {
+        **dict(zip(("site", "area", "line", "asset", "node"), ROOT.split("/"), strict=True)),
+        "interval_s": 86400,
+        "time_server": host,
+        "wifi": {"ssid": "quaver", "password": "emulated"},
+        "broker": {"host": host, "port": 1883},
+        "temperature": None,
+        "energy": None,
+        "vibration": {"samples": 4096},
+    }
+    files = firmware_files(board_target.board, config)
+    files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
+    # A test's time server can't have the port of all time servers.
+    here = f"async def ask(host, limit_ms, ask=ntp.ask):\n    return await ask(host, limit_ms, {time_server.port})\n"
+    main_py = b"from links import ntp\n" + here.encode() + b"ntp.ask = ask\n" + files.pop("main.py")
+    rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),)
+
+    def start(paced: bool) -> Plant:
+        paced = paced and board_target.where == "unix:"
+        board = start_board(files=files, rig=rig, broker_port=mosquitto.port, real_time=paced)
+        own = bytes.fromhex(board.exec("import machine\nprint(machine.unique_id().hex())"))
+        keys = KeyStore(tmp_path / "keys")
+        keys.create(own.rjust(8, b"\0"), "n1", bytes.fromhex(KEY))
+        board.put("main.py", main_py)
+        board.reset()
+        plant = Plant(board, mosquitto, keys, capfd, paced)
+        plant.says(b"node: online")
+        return plant
+
+    return start
+
+
+@pytest.fixture
+def plant(start_plant: Callable[[bool], Plant]) -> Plant:
+    return start_plant(True)
+
+
+@pytest.fixture
+def quick_plant(start_plant: Callable[[bool], Plant]) -> Plant:
+    return start_plant(False)
+
+
+def test_identify(plant: Plant) -> None:
+    assert plant.node("identify") == "n1: blinks\n"
+    assert b"node: identify" in plant.board.console()
+
+
+def same(record: Record, measured: dict[str, Any]) -> bool:
+    return bool(measured["rms_g"] == pytest.approx(record.values["rms_g"], abs=1e-4))
+
+
+def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    # measure: one record more, and its figures
+    with Monitor(parse_broker_url(plant.url), f"{ROOT}/telemetry", opener=Opener(plant.keys)) as monitor:
+        measured = plant.json("measure")
+        while not (isinstance(item := monitor.get(PATIENCE_S), Record) and same(item, measured)):
+            assert item is not None
+    assert measured["level"] == "ok"
+
+    # waveform: what the sensor had, whole; a fetch that broke off goes on where it stopped
+    found = plant.json("waveform", "--output=w.npz")
+    data = np.load("w.npz")
+    assert found["samples"] == len(data["x"]) == 4096
+    assert (data["x"] * float(data["g_per_lsb"])).std() == pytest.approx(measured["rms_g"], rel=0.02)
+    assert float(data["fs"]) == pytest.approx(26667, rel=0.05)
+    assert Path("w.png").read_bytes().startswith(b"\x89PNG")
+    sent = 0
+    whole = Operator.send
+
+    def breaks(node: Operator, verb: str, *arguments: Any) -> int:
+        nonlocal sent
+        sent += verb == "waveform_part"
+        if sent == 4:
+            raise OperationError("the link broke")
+        return whole(node, verb, *arguments)
+
+    monkeypatch.setattr(Operator, "send", breaks)
+    assert "the link broke" in plant.node("waveform", "--output=v.wav", code=18)
+    assert Path("v.wav.part").exists() and not Path("v.wav").exists()
+    plant.node("waveform", "--output=v.wav")
+    assert 4 < sent < 25 and not Path("v.wav.part").exists()
+    assert load("v.wav").acceleration[:, 0] == pytest.approx(data["x"] * data["g_per_lsb"], abs=1e-6)
+
+    # log, relearn, and the configuration as it is
+    assert any(line.endswith("node: online") for line in plant.json("log")["lines"])
+    plant.node("relearn")
+    assert json.loads(plant.board.get("condition.json"))["baseline"] == {"rows": []}
+
+
+def test_a_changed_configuration_is_kept_and_taken_back(quick_plant: Plant) -> None:
+    plant = quick_plant
+    assert plant.node("config", "validate", "interval_s=30") == "n1: would take that\n"
+    words = plant.node("config", "validate", "interval_s=often", code=18)
+    assert words == "quaver: node n1 does not config_validate: interval_s: expected float from 0.0 to 86400.0\n"
+    plant.node("config", "set", "alarm.of=5", "broker.keepalive_s=30")
+    found = plant.json("config", "get")
+    assert (found["alarm"]["of"], found["broker"]["keepalive_s"], found["wifi"]["password"]) == (5, 30, "*")
+    plant.node("config", "rollback")
+    assert "alarm" not in plant.json("config", "get")
+    assert plant.json("reboot")["boot"] == 4
+
+
+def test_a_configuration_that_does_not_work_costs_a_trial_and_not_the_node(quick_plant: Plant) -> None:
+    plant = quick_plant
+    with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
+        words = plant.node("config", "set", "broker.port=9", code=18)
+        assert words.startswith("quaver: node n1: did not come online with the new configuration and is back with")
+        while not (isinstance(item := monitor.get(PATIENCE_S), Record) and item.values["code"] == "config_rejected"):
+            assert item is not None
+    assert b"broker unreachable" in plant.board.console()
+    assert plant.node("config", "get", "broker.port") == "1883\n"
+
+
+def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> None:
+    overheard = []
+    ear = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    ear.on_connect = lambda client, *_: client.subscribe(f"{ROOT}/command", qos=1)
+    ear.on_message = lambda _client, _data, message: overheard.append(bytes(message.payload))
+    ear.connect("127.0.0.1", plant.mosquitto.port)
+    ear.loop_start()
+    try:
+        plant.node("relearn")
+    finally:
+        ear.disconnect()
+        ear.loop_stop()
+    (command,) = overheard
+    hostile = [command, command[:-1] + b"?", b"\x83 nonsense", bytes(600), bytes(60_000)]
+    with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
+        for message in hostile:
+            publish.single(f"{ROOT}/command", message, qos=1, port=plant.mosquitto.port)
+        while not (isinstance(item := monitor.get(PATIENCE_S), Record) and item.values["code"] == "message_refused"):
+            assert item is not None
+        assert (item.values["subject"], item.values["count"]) == ("replay", 1)
+        plant.node("identify")  # and obeys as before
+        assert monitor.get(0.0) is None  # the other four are counted; to tell of each would wear its flash out
+    publish.single(f"{ROOT}/command", bytes(70_000), qos=1, port=plant.mosquitto.port)
+    plant.says(b"node: online", 2)
+    plant.node("identify")
+
+
+def test_a_command_waits_for_a_node_that_is_away_until_it_expires(plant: Plant) -> None:
+    plant.node("measure")
+    plant.board.reset(run=False)
+    plant.node("log", "--expires=600", timeout=1, code=19)
+    late = plant.node("relearn", "--expires=1.5", timeout=1, code=19)
+    assert "obeyed until" in late
+    words = plant.node("relearn", timeout=0.5, code=19)
+    assert words.endswith("it has expired\n")
+    plant.keys.refresh()
+    with Operator(parse_broker_url(plant.url), plant.keys, "n1", timeout_s=30, expires_s=600) as node:
+        identity = node.send("config_validate", {"changes": {"interval_s": 7}})
+        plant.board.reset()
+        assert node.answer("config_validate", identity) == {}
+    assert json.loads(plant.board.get("condition.json"))["baseline"]["rows"]  # nothing was learned anew
+
+
+def test_a_new_key_is_used_and_the_old_one_forgotten(quick_plant: Plant) -> None:
+    plant = quick_plant
+    assert plant.json("rotate")["generation"] == 2
+    plant.keys.refresh()
+    held = json.loads(plant.board.get("device.key"))
+    assert held["generation"] == 2 and "before" not in held
+    assert bytes.fromhex(held["key"]) == plant.keys.device_keys(plant.keys.nodes()[0].node_id)[2]
+
+
+def test_a_retired_node_holds_nothing(quick_plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = quick_plant
+    own = plant.keys.nodes()[0].node_id
+    with Inventory(default_path()) as inventory:
+        inventory.put(Entry(own, "n1", "plant", "hall", "line1", "motor1", "in service"))
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "n2")
+    assert plant.node("retire", code=130) == "quaver: interrupted\n"
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "n1")
+    assert plant.node("retire").startswith("n1: is retired")
+    plant.says(b"node: retired")
+    plant.says(b"no wifi.ssid in config.json")  # it started anew
+    left = plant.board.exec("import os\nprint(os.listdir('/'), os.listdir('/journal'))")
+    assert not {"device.key", "config.json", "condition.json", "commands.taken"} & set(eval(left.replace("] [", "]+[")))
+    with Inventory(default_path()) as inventory:
+        assert inventory.named(own.hex()).state == "retired"
+
+
+def test_whoever_has_another_key_is_told_and_changes_nothing(quick_plant: Plant, tmp_path: Path) -> None:
+    plant = quick_plant
+    other = KeyStore(tmp_path / "other")
+    other.create(plant.keys.nodes()[0].node_id, "n1")
+    mine, plant.keys = plant.keys, other
+    words = plant.node("identify", code=18)
+    assert words.startswith("quaver: node n1: what it says does not open with the key here (wrong_key);")
+    plant.keys = mine
+    assert "has no key in" in raises(plant, "n9")
+
+
+def raises(plant: Plant, name: str) -> str:
+    """What an operation on the node `name` ends with."""
+    with pytest.raises(QuaverError) as caught, Operator(parse_broker_url(plant.url), plant.keys, name, timeout_s=1):
+        pass
+    return str(caught.value)

@@ -1,0 +1,50 @@
+"""The numbers of commands: none is ever given twice, whatever becomes of the process, the clock and the file."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from quaver.counter import Counter
+from quaver.errors import KeyStoreError
+
+NODE, OTHER = bytes(8), bytes(7) + b"\1"
+
+
+def test_numbers_rise_within_an_hour_and_begin_anew_with_the_time(tmp_path: Path) -> None:
+    now = 1_790_000_000.0
+    counter = Counter(tmp_path, lambda: now)
+    assert [counter.take(NODE) for _ in range(3)] == [(1_790_000_000, n) for n in range(3)]
+    assert counter.take(OTHER) == (1_790_000_000, 0)
+    backup = (tmp_path / "commands.json").read_bytes()
+    now += 3600
+    assert counter.take(NODE) == (1_790_003_600, 0)
+    now -= 1_000_000  # a clock that was set back
+    assert counter.take(NODE) == (1_790_003_600, 1)
+    (tmp_path / "commands.json").write_bytes(backup)
+    now += 1_100_000
+    assert counter.take(NODE)[0] > 1_790_003_600
+    assert stat.S_IMODE((tmp_path / "commands.json").stat().st_mode) == 0o600
+
+
+def test_two_who_command_at_once_get_different_numbers(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from quaver.counter import Counter\n"
+    code += "c = Counter(Path(sys.argv[1]))\nfor _ in range(30): print(c.take(bytes(8)))"
+    running = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    taken = [line for process in running for line in process.communicate(timeout=30)[0].splitlines()]
+    assert len(taken) == len(set(taken)) == 60
+
+
+def test_a_corrupt_file_gives_no_number(tmp_path: Path) -> None:
+    (tmp_path / "commands.json").write_text("{")
+    (tmp_path / "commands.json").chmod(0o600)
+    with pytest.raises(KeyStoreError, match="corrupt"):
+        Counter(tmp_path).take(NODE)
+    (tmp_path / "commands.json").chmod(0o644)
+    with pytest.raises(KeyStoreError, match="others may read it"):
+        Counter(tmp_path).take(NODE)
