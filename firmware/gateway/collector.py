@@ -14,7 +14,7 @@ from binascii import hexlify
 from micropython import const
 
 _LISTEN_MS = const(2000)
-_MOMENT_MS = const(250)  # to hear who else is there, so that turns are fair
+_MOMENT_MS = const(300)  # to hear who else is there, so that turns are fair: longer than nodes pause by default
 _FULL_MS = const(1000)
 _HOLD_MS = const(1000)  # after a wasted visit; for a stranger doubled each time, up to 64 times that
 _HELD_MAX = const(16)

@@ -64,7 +64,7 @@ def on_flash(board: UnixBoard) -> dict[str, bytes]:
         "  else: print((inner, open(inner, 'rb').read()))\n"
         "walk('')"
     )
-    return dict(eval(line) for line in board.exec(code).splitlines())
+    return dict(eval(line) for line in board.exec(code, timeout=120.0).splitlines())
 
 
 def rooted(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -120,7 +120,7 @@ import machine, os, quaver_boot, vfs
 _size = machine._about["block_size"], machine._about["block_count"]
 _kept = [vfs.mount()]  # what the collector takes it closes, and with it the number that others have too
 def _flash():
-    for fd in range(3, 20):
+    for fd in range(3, 1024):
         try:
             _kept.append(open(fd, "r+b"))
             if _kept[-1].seek(0, 2) == _size[0] * _size[1]:

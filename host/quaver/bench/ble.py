@@ -269,7 +269,7 @@ def _visits() -> list[Figure]:
         air.run(wait(air, _VISITS_S), 300)
         told = [line.split()[1] for line in gateway.console().decode().splitlines() if " gave " in line]
     note = (
-        "limit: the Pico W's one connection at a time; a visit is 0.25 s of listening, the node's next advertisement, "
+        "limit: the Pico W's one connection at a time; a visit is 0.3 s of listening, the node's next advertisement, "
         "and half a second to discover its service, one connection event for each question"
     )
     return [

@@ -86,7 +86,10 @@ def identify(node: Operator, as_json: bool) -> None:
 @command.command("measure")
 @_operation
 def measure(node: Operator, as_json: bool) -> None:
-    """Have the node measure now, and show the main figures; the whole record goes where all records go."""
+    """Have the node measure now, and show the main figures.
+
+    The whole record goes where all records go.
+    """
     from quaver_wire.fields import LEVELS, QUALITY
 
     values = node.ask("measure")
@@ -105,7 +108,9 @@ def measure(node: Operator, as_json: bool) -> None:
               help="Where to, .npz or .wav; a picture goes beside it. By default NAME.npz.")  # fmt: skip
 @_operation
 def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
-    """Fetch the samples of the last measurement, as .npz or .wav, with a picture of them.
+    """Fetch the samples of the last measurement.
+
+    FILE is an .npz or .wav; a picture of them comes beside it.
 
     A run that breaks off goes on where it stopped when it is called again with the same FILE.
     """
@@ -132,7 +137,7 @@ def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
 @command.command("relearn")
 @_operation
 def relearn(node: Operator, as_json: bool) -> None:
-    """Have the node forget what is healthy for its machine and learn it anew."""
+    """Have the node learn anew what is healthy for its machine."""
     node.ask("relearn")
     _tell(node, as_json, "learns its baseline anew")
 
@@ -140,7 +145,7 @@ def relearn(node: Operator, as_json: bool) -> None:
 @command.command("log")
 @_operation
 def log(node: Operator, as_json: bool) -> None:
-    """Show the last lines of the node's console, each with the seconds since its start."""
+    """Show the last lines of the node's console."""
     from quaver.maintain import read_log
 
     lines = read_log(node)
@@ -179,8 +184,9 @@ def rotate(node: Operator, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @_operation
 def retire(node: Operator, as_json: bool, yes: bool) -> None:
-    """Take the node out of service: it erases its keys, its configuration and its records.
+    """Take the node out of service.
 
+    It erases its keys, its configuration and its records.
     Its keys here stay, so that what it sent still opens; quaver keys remove drops them.
     """
     name = node.node.name

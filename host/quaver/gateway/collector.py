@@ -24,7 +24,7 @@ from quaver_wire import gatt
 from quaver_wire.cose import START as SEALED
 
 _LISTEN_S = 2.0
-_MOMENT_S = 0.25  # to hear who else is there, so that turns are fair
+_MOMENT_S = 0.3  # to hear who else is there, so that turns are fair: longer than nodes pause by default
 _VISIT_S = 20.0
 _CONNECT_S = 8.0
 _RECORDS = 200  # of one visit: an alarm elsewhere waits no longer than this
