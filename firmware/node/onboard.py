@@ -109,7 +109,11 @@ def _doorway(port, identity, session, enrolment, improv):
     async def answer(message, send):
         await serve(session, enrolment, message, send)
 
-    return Doorway(gatt_session, chunks, port.uuid, identity, gatt_session.HAS_CODE, answer, improv)
+    try:
+        return Doorway(gatt_session, chunks, port.uuid, identity, gatt_session.HAS_CODE, answer, improv)
+    except OSError as error:  # a radio that does not start leaves the cable
+        print("node: no Bluetooth (errno {})".format(error.args[0]))
+        return None
 
 
 def build(air=True):

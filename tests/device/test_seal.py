@@ -10,7 +10,7 @@ from pycose.headers import IV, Algorithm
 from pycose.keys import SymmetricKey
 from pycose.messages import Enc0Message
 
-from quaver.bench.wire import GOAL_MS, measure
+from quaver.bench.wire import measure
 from quaver.emulator.board import Board
 from quaver_wire.hkdf import derive
 
@@ -22,8 +22,6 @@ VECTORS = json.loads(
 def test_the_board_seals_the_vectors_and_opens_what_it_should(board: Board) -> None:
     found = measure(board, VECTORS)
     assert [each.sealed for each in found] == [bytes.fromhex(vector["sealed"]) for vector in VECTORS]
-    if board.exec("import sys; print(sys.platform)").strip() == "rp2":  # the only one whose time is a chip's
-        assert max(each.encode_us + each.seal_us for each in found) <= GOAL_MS * 1000
 
 
 OPEN = """
