@@ -2,7 +2,7 @@
 import gc
 
 # Collecting often while modules are imported keeps the heap in one piece: a block's spectrum wants 16 kB of it.
-gc.threshold(8192)
+gc.threshold(24576)
 
 
 def _complete():
