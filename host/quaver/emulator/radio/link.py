@@ -130,10 +130,10 @@ class RadioLink(LocalLink):
     # What Bumble's controller sends by itself goes over the lanes; there is no classic radio here.
 
     def send_advertising_pdu(self, sender_controller: Any, packet: Any) -> None:
-        raise NotImplementedError("advertisements go through advertise()")
+        raise RuntimeError(f"{sender_controller.name}: an advertising PDU past advertise(), which knows path and time")
 
     def send_acl_data(self, sender_controller: Any, destination_address: Any, transport: Any, data: bytes) -> None:
-        raise NotImplementedError("data goes over a lane")
+        raise RuntimeError(f"{sender_controller.name}: ACL data past its connection's lane, which knows path and time")
 
     def find_classic_controller(self, address: hci.Address) -> None:
         return None
