@@ -58,4 +58,4 @@ if settings.get("improv"):
     console.improv.open(60)
 print("node: ready")
 asyncio.run(console.run(settings.get("window_s")))
-print("node: served" if console.served else "node: nobody came")
+sys.exit(0 if console.served else 3)  # what it says last goes with its terminal, read or not

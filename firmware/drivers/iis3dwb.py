@@ -7,7 +7,6 @@ and Z as little-endian int16. It is full 19 ms after it was last empty.
 import micropython
 from micropython import const
 
-_FIFO_CTRL1 = const(0x07)
 _FIFO_CTRL3 = const(0x09)
 _FIFO_CTRL4 = const(0x0A)
 _WHO_AM_I = const(0x0F)

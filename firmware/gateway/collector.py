@@ -13,13 +13,14 @@ from binascii import hexlify
 
 from micropython import const
 
+from quaver_wire.cose import START
+
 _LISTEN_MS = const(2000)
 _MOMENT_MS = const(300)  # to hear who else is there, so that turns are fair: longer than nodes pause by default
 _FULL_MS = const(1000)
 _HOLD_MS = const(1000)  # after a wasted visit; for a stranger doubled each time, up to 64 times that
 _HELD_MAX = const(16)
 _ALARM = const(2)
-_SEALED = b"\x83\x43\xa1\x01\x0a\xa2\x04\x49"  # quaver_wire.cose.START: behind it stands who sealed it
 
 
 class Node:
@@ -107,7 +108,7 @@ class Collector:
         address = bytes(device.addr)
 
         async def store(leaf, payload):
-            if payload[:8] == _SEALED and payload[8:16] != node_id:
+            if payload[:8] == START and payload[8:16] != node_id:
                 raise ValueError("a record of another node")
             if not self._relay.put(node_id, leaf, payload):
                 return False

@@ -5,9 +5,8 @@ want of room: a full relay takes no more, and the nodes keep what they have. The
 """
 
 import asyncio
-import os
 
-from node.journal import BUFFER, SEGMENT, Entry, Log
+from node.journal import SEGMENT, Entry, event_and_telemetry
 
 _ID = 8
 
@@ -25,13 +24,7 @@ class Relay:
         self._seq = 0
         self.failed = 0
         self.filled = asyncio.Event()
-        try:
-            os.mkdir(path)
-        except OSError:
-            pass  # it is there; if it can't be made, the first write says so
-        buffer = bytearray(BUFFER)
-        self._events = Log(path + "/event", buffer)
-        self._telemetry = Log(path + "/telemetry", buffer)
+        self._events, self._telemetry = event_and_telemetry(path)
 
     def room(self):
         """Whether there is room for another record."""

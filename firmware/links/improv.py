@@ -29,7 +29,7 @@ _NOT_AUTHORIZED = const(4)
 _FAILED = const(0xFF)
 
 _WIFI = const(1)
-_IDENTIFY = const(2)  # on the serial side: what is the state?
+# 2: identify, or on the serial side: what is the state?
 _ABOUT = const(3)
 _SCAN = const(4)
 

@@ -14,29 +14,14 @@ from dsp.measurement import Measurement
 from node import config as configuration
 from node import measure, store, wiring
 from node.capture import Capture
-from node.clock import Uptime
 from node.condition import Condition
 from node.log import Log
 from node.mailbox import Mailbox
-from node.outbox import Outbox
-from node.record import Recorder
-from node.supervisor import Supervisor
 from node.trial import Trial
 from node.vibration import Vibration
 
-VERSION = "0.1.0"
-
 # What is needed to build a node and not to run it
-SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "dsp.bearings", "dsp.zones") + (
-    "quaver_wire.bearings",
-    "quaver_wire.hkdf",
-    "quaver_wire.session",
-    "node.enrol",
-    "node.keys",
-    "node.config",
-    "node.wiring",
-    "node.app",
-)
+SCAFFOLD = wiring.SCAFFOLD + ("dsp.bearings", "dsp.zones", "quaver_wire.bearings", "node.app")
 
 _TRIAL_S = 300  # in which a new configuration brings the node online, or is rejected
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
@@ -166,16 +151,9 @@ def _thresholds(config):
 
 def _over_wifi(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
     """Records go to the broker by Wi-Fi and MQTT."""
-    from links.mqtt import Mqtt
-    from links.wifi import Wifi
     from node.publish import Publish
 
-    root = "/".join(config[key] for key in ("site", "area", "line", "asset", "node")) + "/"
-    client_id = config["node"] + "-" + port.unique_id()[-8:]
-    broker = config["broker"]
-    mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), wiring.tls(broker))
-    wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
-    timekeeper = wiring.timekeeper(config, uptime)
+    root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime)
     publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper, mailbox)
     supervisor.add("publish", publishing.run, limit_s)
 
@@ -197,7 +175,7 @@ def _over_bluetooth(port, config, outbox, recorder, uptime, quiet, supervisor, l
             mailbox.take(sealed)
 
     own = node_id(bytes.fromhex(port.unique_id()))
-    about = (board.NAME, VERSION)
+    about = (board.NAME, board.VERSION)
     link = Ble(gatt, chunks, port.uuid, outbox, own, about, config["ble"], on_time, on_command, supervisor.progress)
     supervisor.add("ble", link.run, limit_s)
 
@@ -213,34 +191,19 @@ def build():
     trial = Trial()
     config, problems = configuration.load(trial.begin())
     port = hal.port(board)
-    print("node: quaver {} on {}, {}, chip {}".format(VERSION, board.NAME, config["node"], port.unique_id()))
     quiet = asyncio.Lock()
-    boot = store.next_boot()
-    kept = config["outbox"]
-    always = kept["durable"] or config["link"] == "ble"  # a gateway comes now and then: RAM is no place to wait for it
-    outbox = Outbox(boot, "/journal", kept["length"], kept["flash_kb"] * 1024, always)
-    uptime = Uptime()
-    recorder = Recorder(config["node"], boot, uptime, outbox, wiring.uplink(port))
-    mute = wiring.mute(recorder)
-    outbox.report = recorder.event
-    recorder.introduce(VERSION, board.NAME, config["interval_s"])
-    told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
-    recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
+    # a gateway comes now and then: RAM is no place to wait for it
+    always = config["outbox"]["durable"] or config["link"] == "ble"
+    outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
     # early, while the heap has room for buffers in one piece
     sensors = _sensors(port, config, recorder, quiet, problems)
-    for problem in problems:
-        print("node: config:", problem)
-        recorder.event("config_invalid", text=problem)
-
+    wiring.tell("node", problems, recorder)
     if trial.rejected:
         print("node: config: did not bring the node online, so it is as before")
         recorder.event("config_rejected", text="it did not bring the node online")
         trial.told()
 
-    watchdog_s = config["watchdog_s"]
-    watchdog = port.watchdog() if watchdog_s else None
-    supervisor = Supervisor(recorder.death, watchdog)
-    limit_s = watchdog_s or 120
+    supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
     judge = measure.Judge(_thresholds(config), recorder)
     measuring = measure.Measure(sensors, judge, recorder, config["interval_s"], supervisor.progress)
     supervisor.add("measure", measuring.run, limit_s)

@@ -46,7 +46,6 @@ class Condition:
 
     def forget(self):
         """What was learned is void: the next `keep` writes what is there instead."""
-        self._learned = False
         self._saved_s = -1.0
 
     def keep(self):

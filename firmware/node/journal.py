@@ -37,8 +37,8 @@ _RUNS_MAX = const(16)
 _RUNS_SPARE = const(4)  # room for them is kept beside what is staged
 _TORN = const(32768)  # beside the number of runs
 _AHEAD = const(1024)  # a file whose number is farther off is none of ours
+_BUFFER = const(1024)  # bytes that a log works in; logs may share them
 
-BUFFER = 1024  # bytes that a log works in; logs may share them
 SEGMENT = 8192  # bytes at which a segment is full: two blocks, and what is given up at once when flash is
 
 Entry = namedtuple("Entry", ("leaf", "boot", "seq", "payload"))
@@ -59,8 +59,18 @@ def _entry(buffer, at, size):
     return Entry(LEAVES[mark & 3], boot, seq, bytes(memoryview(buffer)[at + _HEAD : at + size - 4]))
 
 
+def event_and_telemetry(path):
+    """The two logs of a folder, which is made when missing: of telemetry, and of all else."""
+    try:
+        os.mkdir(path)
+    except OSError:
+        pass  # it is there; if it can't be made, the first write says so
+    buffer = bytearray(_BUFFER)
+    return Log(path + "/event", buffer), Log(path + "/telemetry", buffer)
+
+
 class Log:
-    """path: its folder, made when missing; buffer: BUFFER bytes of scratch. Every verb may raise OSError.
+    """path: its folder, made when missing; buffer: 1024 bytes of scratch. Every verb may raise OSError.
 
     ram: the entries that no segment holds yet, oldest first; `staged` of them are on flash. count: entries in
     segments. gaps: runs of records that were given up, flat: boot, first seq, last seq, …; kept on flash with the

@@ -19,6 +19,7 @@ _BUSY_MS = const(5000)
 _IDLE_MS = const(120_000)
 _TOLD_EVERY_MS = const(600_000)  # an event is a write to flash, and anybody at the broker can send nonsense
 _SERVICE = ("node.service", "node.commands", "node.operations", "node.downlink", "node.replay", "node.erase") + (
+    "node.blink",
     "quaver_wire.decoder",
     "quaver_wire.items",
 )

@@ -23,8 +23,6 @@ from quaver_wire.cose import node_id
 from quaver_wire.session import PLAIN_MAX
 
 _JOIN_LIMIT_MS = 20_000
-_BLINKS = 20
-_BLINK_MS = 125
 _WINDOW_S = 300  # after power-on, in which Improv takes a network
 
 
@@ -50,7 +48,6 @@ class Ways:
     def __init__(self, port):
         self._port = port
         self._radio = None
-        self._blinking = None
         self.network = None  # the last that was joined: (ssid, password)
         self.about = {"id": port.unique_id(), "board": board.NAME, "firmware": board.VERSION}
 
@@ -72,16 +69,9 @@ class Ways:
         return [(found[0].decode(), found[3], found[4] != 0) for found in self._wlan().scan()]
 
     def identify(self):
-        """Blink for five seconds; again while it does changes nothing."""
-        print("node: identify")
-        if board.LED is not None and (self._blinking is None or self._blinking.done()):
-            self._blinking = asyncio.create_task(self._blink())
+        from node import blink
 
-    async def _blink(self):
-        led = self._port.output(board.LED, 0)
-        for count in range(2 * _BLINKS):
-            led.value(1 - count % 2)
-            await asyncio.sleep_ms(_BLINK_MS)
+        blink.identify(self._port, board)
 
     async def keep(self, ssid, password):
         """Join for Improv: the network is kept for the enrolment, where no other is named. Returns no URL."""

@@ -6,11 +6,10 @@ when it is acknowledged, and every record that was given up is told in a `record
 """
 
 import asyncio
-import os
 
 from micropython import const
 
-from node.journal import BUFFER, SEGMENT, Entry, Log
+from node.journal import SEGMENT, Entry, event_and_telemetry
 
 _NO_SPACE = const(28)
 _STAMP = const(64)  # records between two notes of how far RAM was emptied
@@ -41,14 +40,7 @@ class Outbox:
         self.report = None
         self.failed = 0
         self.filled = asyncio.Event()
-        try:
-            os.mkdir(path)
-        except OSError:
-            pass  # it is there; if it can't be made, the first write says so
-        buffer = bytearray(BUFFER)
-        self._events = Log(path + "/event", buffer)
-        self._telemetry = Log(path + "/telemetry", buffer)
-        self._logs = (self._events, self._telemetry)
+        self._logs = self._events, self._telemetry = event_and_telemetry(path)
         self._begun = max(self._events.floor, self._telemetry.floor, (1, 0))
         self.lost_from = []
         for before in range(max(self._begun[0], boot - _RUNS), boot):

@@ -18,8 +18,6 @@ from node.start import drop
 from quaver_wire.cose import node_id
 from quaver_wire.fields import WireError
 
-_BLINKS = 20
-_BLINK_MS = 125
 _ANSWER_MS = 300  # by then the answer is in the outbox
 _STEP_MS = 100
 _HOLD_MS = 15_000
@@ -48,7 +46,7 @@ class Service:
         drop(("quaver_wire.hkdf",))
         self._downlink = Downlink(own, channels, self._window)
         verbs = {
-            "identify": self._identify,
+            "identify": _identify,
             "measure": parts["measuring"].now,
             "waveform": self._waveform,
             "hold": lambda: parts["measuring"].hold(_HOLD_MS),
@@ -60,7 +58,6 @@ class Service:
         }
         operations = Operations(_FORCE, _problems, self, verbs, parts["name"])
         self._commands = Commands(operations.handlers(), parts["uptime"].time_ms, self._window, ids)
-        self._blinking = None
 
     def state(self):
         """What must not be forgotten: the window and the ids that were begun."""
@@ -85,19 +82,6 @@ class Service:
         except WireError as error:
             recorder.answer({"id": answer["id"], "error": str(error)})
         return None
-
-    def _identify(self):
-        """Blink for five seconds; again while it does changes nothing."""
-        print("node: identify")
-        if self._blinking is None or self._blinking.done():
-            led = _with_port(lambda port, board: board.LED is not None and port.output(board.LED, 0))
-            if led:
-                self._blinking = asyncio.create_task(self._blink(led))
-
-    async def _blink(self, led):
-        for count in range(2 * _BLINKS):
-            led.value(1 - count % 2)
-            await asyncio.sleep_ms(_BLINK_MS)
 
     def _trial(self):
         from node.trial import Trial
@@ -164,6 +148,12 @@ def _with_port(work):
         return work(hal.port(board), board)
     finally:
         drop(_HARDWARE)
+
+
+def _identify():
+    from node import blink
+
+    _with_port(blink.identify)
 
 
 def _problems(config):

@@ -1,7 +1,42 @@
-"""What a node's composition root and a gateway's build alike: the seal, TLS, the date."""
+"""What a node's composition root and a gateway's build alike: what makes records, what watches, the way to the broker.
+
+who: "node" or "gateway", as the board calls itself on its console.
+"""
+
+import board
+
+from node.clock import Uptime
+from node.outbox import Outbox
+from node.record import Recorder
+from node.supervisor import Supervisor
+
+# What is needed to build either and not to run it
+SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "quaver_wire.hkdf") + (
+    "node.keys",
+    "node.config",
+    "node.wiring",
+)
 
 
-def uplink(port):
+def recording(who, port, config, boot, always):
+    """What records are made of and wait in: (outbox, uptime, recorder, mute). This boot's event is made.
+
+    boot: this boot's number; always: as of node.outbox. mute: why nothing may be said, or None.
+    """
+    print("{}: quaver {} on {}, {}, chip {}".format(who, board.VERSION, board.NAME, config["node"], port.unique_id()))
+    kept = config["outbox"]
+    outbox = Outbox(boot, "/journal", kept["length"], kept["flash_kb"] * 1024, always)
+    uptime = Uptime()
+    recorder = Recorder(config["node"], boot, uptime, outbox, _uplink(port))
+    mute = _mute(recorder)
+    outbox.report = recorder.event
+    recorder.introduce(board.VERSION, board.NAME, config["interval_s"])
+    told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
+    recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
+    return outbox, uptime, recorder, mute
+
+
+def _uplink(port):
     """The channel that seals this board's records, or None on a board that was never enrolled."""
     from node import keys, seal
     from quaver_wire.cose import node_id
@@ -13,7 +48,7 @@ def uplink(port):
     return seal.channel(key, node_id(bytes.fromhex(port.unique_id())), generation, "uplink", 600)
 
 
-def mute(recorder):
+def _mute(recorder):
     """Why nothing can be sealed, and so nothing may be said, or None."""
     from node import keys
 
@@ -23,7 +58,34 @@ def mute(recorder):
     return "flash can't be written, so no boot is counted" if recorder.mute else None
 
 
-def tls(broker):
+def tell(who, problems, recorder):
+    """Say what is wrong with the configuration: on the console, and an event each."""
+    for problem in problems:
+        print("{}: config: {}".format(who, problem))
+        recorder.event("config_invalid", text=problem)
+
+
+def supervision(port, config, recorder):
+    """(supervisor, watchdog or None, limit_s: within which a task must have reported progress)."""
+    watchdog_s = config["watchdog_s"]
+    watchdog = port.watchdog() if watchdog_s else None
+    return Supervisor(recorder.death, watchdog), watchdog, watchdog_s or 120
+
+
+def to_broker(port, config, recorder, uptime):
+    """(root of this board's topics, Wi-Fi, MQTT, what keeps the date by a time server or None without one)."""
+    from links.mqtt import Mqtt
+    from links.wifi import Wifi
+
+    root = "/".join(config[key] for key in ("site", "area", "line", "asset", "node")) + "/"
+    client_id = config["node"] + "-" + port.unique_id()[-8:]
+    broker = config["broker"]
+    mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), _tls(broker))
+    wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
+    return root, wifi, mqtt, _timekeeper(config, uptime)
+
+
+def _tls(broker):
     """What wraps the socket to the broker, or None for a plain one."""
     if not broker["ca"]:
         return None
@@ -32,8 +94,7 @@ def tls(broker):
     return Tls(broker["ca"], broker["host"])
 
 
-def timekeeper(config, clock):
-    """What keeps the date by a time server, or None without one."""
+def _timekeeper(config, clock):
     if not config["time_server"]:
         return None
     from hal.date import set_date

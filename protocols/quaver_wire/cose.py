@@ -35,7 +35,7 @@ _SEQ = const(3)
 _SEQ_END = const(1 << 24)
 _BOOT_END = 1 << 32
 _MESSAGE = const(1024)
-# array of 3, the protected header {1: 10} as a byte string, map of 2, key 4, a byte string of 9
+# array of 3, the protected header {1: 10} as a byte string, map of 2, key 4, a byte string of 9: whose id it is follows
 START = b"\x83\x43\xa1\x01\x0a\xa2\x04\x49"
 _PARTIAL_IV = const(6)
 _BYTES = const(0x40)

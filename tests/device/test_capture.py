@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -12,38 +13,14 @@ from quaver.emulator.sensors.iis3dwb import IIS3DWB
 
 from .conftest import signal
 
-CAPTURE = """
-import gc, micropython, time
-import board, hal
-from drivers.iis3dwb import IIS3DWB
-from node.capture import Capture
-from dsp.measurement import Measurement
-port = hal.port(board)
-sensor = IIS3DWB(port.bus("spi0"), port.output(17, 1))
-sensor.probe()
-m = Measurement(sensor.ODR_HZ, n=4096)
-capture = Capture(sensor, m)
-"""
-
+CAPTURE = Path(__file__).with_name("programs").joinpath("capture.py").read_text()
 LOCKED = """
-def locked():
-    sleep = time.sleep_us
-    capture.begin()
-    micropython.heap_lock()
-    try:
-        wait = capture.step()
-        while wait:
-            sleep(wait)
-            wait = capture.step()
-    finally:
-        micropython.heap_unlock()
-    capture.end()
 locked()
 print((capture.dropped, capture.rate_hz, capture.jitter_us))
 """
-
 MEASURE = """
 capture.run()
+m = measurement
 m.finish(sensor.UG_PER_LSB, 26667.0)
 print((m.stage(), [m.rms_g, m.peak_g, m.crest, m.kurtosis, m.skew, m.envelope_g] + m.peaks + m.bands))
 """

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,35 +18,13 @@ from quaver_wire.names import FAULTS
 from .conftest import Client, signal
 
 PIN = 15
+CAPTURE = Path(__file__).with_name("programs").joinpath("capture.py").read_text()
 WHILE_CAPTURING = """
-import micropython, time
-import board, hal
-from drivers.iis3dwb import IIS3DWB
 from drivers.tachometer import Tachometer
-from dsp.measurement import Measurement
-from node.capture import Capture
-port = hal.port(board)
-sensor = IIS3DWB(port.bus("spi0"), port.output(17, 1))
-sensor.probe()
-capture = Capture(sensor, Measurement(sensor.ODR_HZ, n=4096))
 tachometer = Tachometer(lambda handler: port.on_rising(15, handler), 8)
-
-def locked():
-    sleep = time.sleep_us
-    tachometer.begin()
-    capture.begin()
-    micropython.heap_lock()
-    try:
-        wait = capture.step()
-        while wait:
-            sleep(wait)
-            wait = capture.step()
-    finally:
-        micropython.heap_unlock()
-    capture.end()
-    return tachometer.turns_hz(), capture.dropped, capture.rate_hz
-
-print(locked())
+tachometer.begin()
+locked()
+print((tachometer.turns_hz(), capture.dropped, capture.rate_hz))
 """
 
 
@@ -56,7 +35,7 @@ def test_the_speed_is_right_while_a_capture_runs_and_costs_it_nothing(
     model = Tachometer(1797, 8, jitter=0.01)
     rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))), Attached("tachometer", "gpio", PIN, model))
     board = start_board(files=board_files, rig=rig)
-    speed, dropped, rate = ast.literal_eval(board.exec(WHILE_CAPTURING).strip())
+    speed, dropped, rate = ast.literal_eval(board.exec(CAPTURE + WHILE_CAPTURING).strip())
     assert speed == pytest.approx(1797 / 60, rel=0.002)
     assert dropped == 0
     assert rate == pytest.approx(26667, rel=0.001)

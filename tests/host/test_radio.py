@@ -207,6 +207,31 @@ def test_a_station_without_power_is_missed_after_the_supervision_timeout(air: Ai
     assert (round(seconds, 2), reason) == (0.72, HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR)
 
 
+@pytest.mark.parametrize("gone", ["sender", "receiver"])
+def test_a_packet_on_the_air_when_an_end_loses_power_has_no_answer(air: Air, gone: str) -> None:
+    receiver, sender = air.device("receiver", A), air.device("sender", B)
+
+    async def main() -> tuple[list[Any], int, int]:
+        failures: list[Any] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        await advertise(receiver)
+        connection = await connected(sender)
+        await asyncio.sleep(0.1)
+        [other] = receiver.connections.values()
+        before = air.link.tally("sender").sent
+        ended: asyncio.Future[int] = loop.create_future()
+        stays, goes = (other, sender) if gone == "sender" else (connection, receiver)
+        stays.on(Connection.EVENT_DISCONNECTION, ended.set_result)
+        sender.send_l2cap_pdu(connection.handle, 4, b"\x02\x64\x00")  # ATT_EXCHANGE_MTU_REQ
+        await asyncio.sleep(0)
+        goes.host.controller.quiet()  # type: ignore[union-attr]
+        reason = await ended
+        return failures, reason, air.link.tally("sender").sent - before
+
+    assert air.run(main()) == ([], HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR, 0)
+
+
 def test_a_name_is_taken_once_and_free_again(air: Air) -> None:
     station = air.station("n1", A, lambda packet: None)
     with pytest.raises(RadioError, match="n1"):

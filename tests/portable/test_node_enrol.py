@@ -125,10 +125,8 @@ def test_improv_and_a_session_share_the_console(node: Node) -> None:
 
 
 def test_a_window_ends_when_nobody_comes_and_stays_for_whoever_does(node: Node) -> None:
-    where = node.start(window_s=0.3)
-    with serial.serial_for_url(where, timeout=5) as port:
-        assert b"nobody came" in port.read_until(b"came")
-    assert node.ended() == 0
+    node.start(window_s=0.3)
+    assert node.ended() == 3
     with SerialTransport(node.start(window_s=1.5)) as wire:
         session = Session(wire, CODE, ID)
         assert wire.receive(1.8) is None  # longer than the window

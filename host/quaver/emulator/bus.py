@@ -5,7 +5,6 @@ own buses. `now` is always the board's virtual time in nanoseconds since power-o
 Models must be picklable until their first use: the Pico W's emulator runs in a process of its own.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -80,6 +79,3 @@ class Attached:
     bus: str
     select: int
     model: Model
-
-
-Rig = Iterable[Attached]

@@ -95,7 +95,6 @@ class Tally:
     received: int = 0
     duplicates: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    commits: int = 0
 
 
 class Intake:
@@ -174,7 +173,6 @@ class Intake:
                 self.store.put_security_event(name, reason, told.count, now_ms, told.detail)
         self._hear(said_new, numbers, now_ms)
         self.tally.received += len(self._rows) - len(copies)
-        self.tally.commits += 1
         for (name, reason), told in self._refused.items():
             self.tally.refused[reason] += told.count
             self._tell(name, reason, told)

@@ -21,7 +21,6 @@ from quaver.provision.identity import CodeError, normal, scanned
 
 Answers = dict[str, Any]
 _FILE_MAX = 1 << 16
-_OTHER = "another"
 _FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")  # what node.config limits
 
 

@@ -19,8 +19,7 @@ from quaver.recordings.recording import ChannelError
 
 # Names of a signal in an .npz, in the order of the axes.
 _NPZ_SIGNALS = ("x", "horizontal", "vertical")
-_CWRU_NAME = re.compile(r"X(\d{3})_?(DE|FE|BA)_time")
-_CWRU_CHANNELS = ("DE", "FE", "BA")  # drive end, fan end, base
+_CWRU_NAME = re.compile(r"X(\d{3})_?(DE|FE|BA)_time")  # drive end, fan end, base
 _TIME_COLUMNS = ("time", "t", "timestamp", "seconds", "s")
 
 

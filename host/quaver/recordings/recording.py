@@ -52,10 +52,6 @@ class Recording:
     record_samples: int | None = None
 
     @property
-    def duration_s(self) -> float:
-        return len(self.acceleration) / self.rate_hz
-
-    @property
     def temperature_c(self) -> float | None:
         """Mean temperature in °C, None if unknown."""
         return None if self.temperature is None else float(self.temperature[:, 1].mean())

@@ -130,10 +130,10 @@ class RadioLink(LocalLink):
     # What Bumble's controller sends by itself goes over the lanes; there is no classic radio here.
 
     def send_advertising_pdu(self, sender_controller: Any, packet: Any) -> None:
-        raise NotImplementedError("advertisements go through advertise()")
+        raise RuntimeError(f"{sender_controller.name}: an advertising PDU past advertise(), which knows path and time")
 
     def send_acl_data(self, sender_controller: Any, destination_address: Any, transport: Any, data: bytes) -> None:
-        raise NotImplementedError("data goes over a lane")
+        raise RuntimeError(f"{sender_controller.name}: ACL data past its connection's lane, which knows path and time")
 
     def find_classic_controller(self, address: hci.Address) -> None:
         return None
@@ -203,17 +203,17 @@ class Lane:
     def _over(self, air: float) -> None:
         """The exchange that was planned has ended, well or not."""
         self._timer = None
-        end, packet = self._queue[0]
-        side = self._ends.index(end) if end in self._ends else -1
-        sender, receiver = self._names[side], self._names[1 - side]
         for name in self._names:
             self._link.tally(name).radio_s += air
-        if side < 0 or self._link._gets_through(sender, receiver):
+        if None in self._ends:
+            return  # an end has gone meanwhile: no packet gets an answer any more, until the other end notices
+        end, packet = self._queue[0]
+        side = self._ends.index(end)
+        if self._link._gets_through(self._names[side], self._names[1 - side]):
             self._queue.popleft()
             if not self._queue:
                 self._free_at = 0.0  # nobody has more data: the event closes, and an answer waits for the next
-            if side >= 0:
-                self._deliver(end, packet, side)
+            self._deliver(end, packet, side)
         else:
             self._free_at = 0.0  # a packet without an answer closes the event
         if self._queue and self._timer is None and None not in self._ends:
@@ -221,13 +221,12 @@ class Lane:
 
     def _deliver(self, end: RadioConnection, packet: _Packet, side: int) -> None:
         other = self._ends[1 - side]
+        assert other is not None
         if isinstance(packet, hci.HCI_AclDataPacket):
             self._link.tally(self._names[side]).sent += len(packet.data)
             self._link.tally(self._names[1 - side]).received += len(packet.data)
             if end.controller.le_connections.get(end.peer_address) is end:
                 end.controller.carried(end)  # type: ignore[attr-defined]
-        if other is None:
-            return
         late = self._link.path(*self._names).latency_s
         if late:
             self._loop.call_later(late, self._arrive, other, packet)

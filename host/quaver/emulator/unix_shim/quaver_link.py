@@ -51,7 +51,6 @@ _words = array.array("l", bytes(_REQUEST + MAX_PAYLOAD))  # 'l': reading a 'q' w
 _out = uctypes.bytearray_at(uctypes.addressof(_words), _REQUEST + MAX_PAYLOAD)
 _reply = array.array("l", bytes(_REPLY))
 _in = uctypes.bytearray_at(uctypes.addressof(_reply), _REPLY)
-_spare = bytearray(16)
 _interrupt = KeyboardInterrupt()
 
 stream = None  # the socket to the host, as a file
