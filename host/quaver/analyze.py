@@ -23,15 +23,14 @@ from numpy.typing import NDArray
 from quaver.errors import QuaverError
 from quaver.payload import module_path
 from quaver.recordings import Recording
+from quaver_wire.fields import LEVELS
+from quaver_wire.names import FAULTS, MACHINE, ZONES
 
 UG_PER_LSB = 488  # of the IIS3DWB at +-16 g; a louder recording is given coarser steps instead of being clipped
 _FASTEST_HZ = 30000.0  # a recording sampled faster is brought to the sensor's rate
 _SENSOR_HZ = 26667.0
 _SAME_RATE = 1e-3  # two rates that differ by less put no line into another bin
 _FULL = 32767
-FAULTS = ("outer race", "inner race", "ball", "cage")
-LEVELS = ("ok", "warning", "alarm")
-STATES = ("stopped", "learning", "watching")
 
 
 class AnalysisError(QuaverError):
@@ -135,7 +134,7 @@ class Analysis:
             },
             "state": d.state, "level": d.level, "causes": d.causes, "fault": d.fault,
             "line": None if d.line is None else LINES[d.line], "margin_db": d.margin_db, "abstained": d.abstained,
-            "zone": None if d.zone is None else "ABCD"[d.zone],
+            "zone": d.zone,
             "lines": [],
         }
         for i in range(4) if lines else ():
@@ -329,9 +328,10 @@ class Analysis:
         ug = max(UG_PER_LSB, int(np.ceil(np.abs(steps).max() / _FULL)))
         whole = np.clip(np.round(steps / ug), -_FULL, _FULL).astype(np.int16)
         answer = self._runner.one(whole, ug, clipped(acceleration))
-        answer["state"] = STATES[answer["state"]]
+        answer["state"] = MACHINE[answer["state"]]
         answer["level"] = LEVELS[answer["level"]]
-        answer["fault"] = None if answer["fault"] is None else FAULTS[answer["fault"]]
+        for name, names in (("fault", FAULTS), ("zone", ZONES)):
+            answer[name] = None if answer[name] is None else names[answer[name]]
         self._index += 1
         self._bands_g = answer["features"]["bands_g"]
         return Verdict(index=self._index - 1, **answer)
