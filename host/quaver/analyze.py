@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -21,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.errors import QuaverError
-from quaver.payload import module_path
+from quaver.micropython import last_line, start
 from quaver.recordings import Recording
 from quaver_wire.fields import LEVELS
 from quaver_wire.names import FAULTS, MACHINE, ZONES
@@ -194,14 +190,7 @@ class _Unix:
     """The unix port in a process of its own."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._process = subprocess.Popen(
-            [Path(sys.executable).with_name("micropython"), "-X", "heapsize=2m", "-c", PROGRAM + _SERVE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "MICROPYPATH": module_path()},
-        )
+        self._process = start(PROGRAM + _SERVE)
         self._ask(json.dumps(settings))
 
     def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any:
@@ -219,8 +208,8 @@ class _Unix:
             return json.loads(answer)
         except ValueError:
             assert self._process.stdout is not None
-            rest = (answer + self._process.stdout.read()).strip().splitlines() or ["it ended"]
-            raise AnalysisError(f"the device's code failed: {rest[-1]}: report it with the recording") from None
+            last = last_line(answer + self._process.stdout.read())
+            raise AnalysisError(f"the device's code failed: {last}: report it with the recording") from None
 
     def _line(self, line: str) -> str:
         assert self._process.stdin is not None and self._process.stdout is not None
