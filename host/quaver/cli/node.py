@@ -189,9 +189,11 @@ def retire(node: Operator, as_json: bool, yes: bool) -> None:
     It erases its keys, its configuration and its records.
     Its keys here stay, so that what it sent still opens; quaver keys remove drops them.
     """
+    from quaver.errors import OperationError
+
     name = node.node.name
     if not yes and click.prompt(f"Everything on {name} will be erased. Type its name to go on", err=True) != name:
-        raise click.Abort
+        raise OperationError(f"node {name} stays as it is: what was typed is not its name")
     node.ask("retire", {"confirm": name})
     _noted(node.node.node_id, state="retired")
     _tell(node, as_json, "is retired, and erases what it holds")
@@ -216,7 +218,7 @@ def config() -> None:
     """Read, check, change and take back the node's configuration."""
 
 
-@config.command("get")
+@config.command("get", short_help="Show the configuration in force, or one value.")
 @click.argument("path", required=False)
 @_operation
 def config_get(node: Operator, as_json: bool, path: str | None) -> None:
@@ -256,7 +258,7 @@ def _parsed(changes: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-@config.command("validate")
+@config.command("validate", short_help="Ask the node whether it would take changes.")
 @_changes
 @_operation
 def config_validate(node: Operator, as_json: bool, changes: tuple[str, ...]) -> None:
@@ -265,7 +267,7 @@ def config_validate(node: Operator, as_json: bool, changes: tuple[str, ...]) -> 
     _tell(node, as_json, "would take that", valid=True)
 
 
-@config.command("set")
+@config.command("set", short_help="Change the configuration, and wait for the node.")
 @_changes
 @_operation
 def config_set(node: Operator, as_json: bool, changes: tuple[str, ...]) -> None:
@@ -281,7 +283,7 @@ def config_set(node: Operator, as_json: bool, changes: tuple[str, ...]) -> None:
     _tell(node, as_json, "is back, and its new configuration in force", kept=True)
 
 
-@config.command("rollback")
+@config.command("rollback", short_help="Go back to the configuration before.")
 @_operation
 def config_rollback(node: Operator, as_json: bool) -> None:
     """Go back to the configuration before the last change that was kept."""
