@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from quaver.inventory import Entry, Inventory
 
-_file = click.option(
+inventory_option = click.option(
     "--inventory",
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -36,7 +36,7 @@ def command() -> None:
 
 
 @command.command("list")
-@_file
+@inventory_option
 @click.option("--json", "as_json", is_flag=True, help="One node a line, every field.")
 def list_(path: Path | None, as_json: bool) -> None:
     """List all nodes by place."""
@@ -51,7 +51,7 @@ def list_(path: Path | None, as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("node")
-@_file
+@inventory_option
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def show(node: str, path: Path | None, as_json: bool) -> None:
     """Show one node, by its name, place or id."""
@@ -68,7 +68,7 @@ def show(node: str, path: Path | None, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
-@_file
+@inventory_option
 def export(file: Path | None, path: Path | None) -> None:
     """Write all nodes as CSV to FILE, or to the terminal. It holds no secrets."""
     from quaver.errors import InventoryError
@@ -89,7 +89,7 @@ def export(file: Path | None, path: Path | None) -> None:
 
 @command.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_file
+@inventory_option
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 def import_(file: Path, path: Path | None, as_json: bool) -> int:
     """Take nodes from a CSV file with the columns that `export` writes.
