@@ -112,7 +112,7 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
     ("arguments", "code", "line"),
     [
         (["unix", "--recording", "nowhere.npz"], 5, "nowhere.npz: is no file"),
-        (["unix", "--recording", "mfpt:nothing"], 5, "'nothing': is not in the MFPT set"),
+        (["unix", "--recording", "mfpt:nothing"], 5, "mfpt:nothing: is not in the MFPT set"),
         (["esp32", "--model", "outer"], 6, "board 'esp32': no emulation of it; expected one of pico_w, unix"),
         (["unix", "--recording", "nowhere.npz", "--node", "a/b#"], 1, "node 'a/b#': can't be a level of a topic"),
         (["unix", "--recording", "mfpt:x", "--rate", "1000"], 5, "says its rate: leave --channel and --rate out"),

@@ -6,6 +6,7 @@ import pytest
 
 from quaver.cli import main
 from quaver.keys import KeyStore
+from quaver.provision.identity import Codes, new_code
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +61,24 @@ def test_provision_says_why_no_node_is_found_and_keeps_no_run_about_none(
             "quaver: no node answers; connect it, and switch it on anew",
         ]
     assert not (home / "keys" / "provision.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("gateway", "--nodes", "nodes.json"), 17, "nodes.json: node 'zz': expected an id of 16 hexadecimal digits"),
+        (("label", "7f", "--pdf", "x.pdf"), 14, "7f: no node of that id was flashed here; quaver flash makes its code"),
+        (("label", "00", "--pdf", "x.pdf"), 14, "00: ends the ids of 2 nodes that were flashed here; give more of it"),
+        (("analyze", "mfpt:nope"), 5, "mfpt:nope: is not in the MFPT set; quaver recordings list shows what is"),
+        (("demo", "--output", "x.txt"), 1, "x.txt: can't save the picture: expected a name that ends in .pdf, .png,"),
+    ],
+)
+def test_what_is_wrong_is_told_in_the_words_of_who_gave_it(
+    capsys: pytest.CaptureFixture[str], home: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    (home / "nodes.json").write_text('{"zz": "a/b/c/d/e"}')
+    codes = Codes(home / "keys")
+    for node_id in (b"\x01" * 7 + b"\x00", b"\x02" * 7 + b"\x00"):
+        codes.put(node_id, new_code())
+    assert refused(capsys, code, *arguments).startswith(f"quaver: {words}")
+    assert not (home / "x.pdf").exists()

@@ -106,7 +106,8 @@ def import_(file: Path, path: Path | None, as_json: bool) -> int:
     else:
         for mistake in mistakes:
             click.echo(f"quaver: {file}: {mistake}", err=True)
-        click.echo(f"{count} node{'s' if count != 1 else ''} taken, {len(mistakes)} mistakes")
+        wrong = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+        click.echo(f"{count} node{'s' if count != 1 else ''} taken, {wrong}")
     return InventoryError.exit_code if mistakes else 0
 
 
