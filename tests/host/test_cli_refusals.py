@@ -82,3 +82,13 @@ def test_what_is_wrong_is_told_in_the_words_of_who_gave_it(
         codes.put(node_id, new_code())
     assert refused(capsys, code, *arguments).startswith(f"quaver: {words}")
     assert not (home / "x.pdf").exists()
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("show", "pump-7"), ("export",)])
+def test_looking_into_an_inventory_makes_none(
+    capsys: pytest.CaptureFixture[str], home: Path, arguments: tuple[str, ...]
+) -> None:
+    there = home / "folder" / "inventory.sqlite"
+    line = refused(capsys, 15, "inventory", *arguments, "--inventory", str(there))
+    assert line.startswith(f"quaver: {there}: there is no inventory; quaver provision makes one")
+    assert not there.parent.exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from quaver.inventory import Entry, Inventory
@@ -24,9 +25,14 @@ inventory_option = click.option(
 )
 
 
-def _open(path: Path | None) -> Inventory:
+def _open(path: Path | None, make: bool = False) -> Inventory:
+    """The inventory that a command was given, or the user's own. make: also where a wrong name may have been typed."""
+    from quaver.errors import InventoryError
     from quaver.inventory import Inventory, default_path
 
+    typed = click.get_current_context().get_parameter_source("path") is ParameterSource.COMMANDLINE
+    if path is not None and typed and not make and not path.exists():
+        raise InventoryError(f"{path}: there is no inventory; quaver provision makes one, and quaver inventory import")
     return Inventory(path or default_path())
 
 
@@ -98,7 +104,7 @@ def import_(file: Path, path: Path | None, as_json: bool) -> int:
     """
     from quaver.errors import InventoryError
 
-    with _open(path) as inventory:
+    with _open(path, make=True) as inventory:
         count, mistakes = inventory.import_csv(file)
     if as_json:
         listed = [{"row": m.row, "column": m.column, "reason": m.reason} for m in mistakes]
