@@ -67,6 +67,16 @@ def test_provision_says_why_no_node_is_found_and_keeps_no_run_about_none(
     ("arguments", "code", "words"),
     [
         (("gateway", "--nodes", "nodes.json"), 17, "nodes.json: node 'zz': expected an id of 16 hexadecimal digits"),
+        (
+            ("gateway", "--nodes", "good.json", "--store", "nodes.json"),
+            13,
+            "nodes.json: is no SQLite file; name another",
+        ),
+        (("emulate", "nope"), 6, "board 'nope': no emulation of it; expected one of pico_w, unix"),
+        (("emulate", "unix", "--model", "ball", "--bearing", "7"), 2, "--bearing 7: not in the library: 6203, 6204, "),
+        (("node", "pump-7", "config", "set", "interval_s"), 2, "interval_s: expected PATH=VALUE, as in interval_s=30"),
+        (("node", "pump-7", "config", "set", "wifi.password=x"), 2, "wifi.password: write wifi.password=- and give"),
+        (("node", "pump-7", "waveform", "--output", "x.txt"), 18, "x.txt: expected a name that ends in .npz or .wav"),
         (("label", "7f", "--pdf", "x.pdf"), 14, "7f: no node of that id was flashed here; quaver flash makes its code"),
         (("label", "00", "--pdf", "x.pdf"), 14, "00: ends the ids of 2 nodes that were flashed here; give more of it"),
         (("analyze", "mfpt:nope"), 5, "mfpt:nope: is not in the MFPT set; quaver recordings list shows what is"),
@@ -77,6 +87,7 @@ def test_what_is_wrong_is_told_in_the_words_of_who_gave_it(
     capsys: pytest.CaptureFixture[str], home: Path, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     (home / "nodes.json").write_text('{"zz": "a/b/c/d/e"}')
+    (home / "good.json").write_text('{"0123456789abcdef": "a/b/c/d/e"}')
     codes = Codes(home / "keys")
     for node_id in (b"\x01" * 7 + b"\x00", b"\x02" * 7 + b"\x00"):
         codes.put(node_id, new_code())

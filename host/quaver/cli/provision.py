@@ -299,7 +299,7 @@ def _plan(
         rows = {result["row"] for result in failed}
         times = sorted(result["seconds"] for result in results if "seconds" in result)
         median = f", median {times[len(times) // 2]:.1f} s" if times else ""
-        click.echo(f"{len(times)} in service{median}; {len(rows)} rows failed")
+        click.echo(f"in service: {len(times)}{median}; rows failed: {len(rows)}")
     return InventoryError.exit_code if failed else 0
 
 
