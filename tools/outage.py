@@ -87,9 +87,9 @@ class Outage:
         self._keys = KeyStore(folder / "keys")
         self._ingest: subprocess.Popen[bytes] | None = None
         key = self._keys.create(NODE, NAME).keys[1]
+        self.broker.start()
         held = json.dumps({"generation": 1, "key": key.hex()})
         files = firmware_files("unix", config(self.broker.url.port, flash_kb))
-        self.broker.start()
         self.start_ingest()
         files |= {"main.py": MAIN.encode(), "device.key": held.encode()}
         self.board = open_board("unix:", Setup(files=files, name=NAME))

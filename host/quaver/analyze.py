@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -21,17 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.errors import QuaverError
-from quaver.payload import module_path
+from quaver.micropython import last_line, start
 from quaver.recordings import Recording
+from quaver_wire.fields import LEVELS
+from quaver_wire.names import FAULTS, MACHINE, ZONES
 
 UG_PER_LSB = 488  # of the IIS3DWB at +-16 g; a louder recording is given coarser steps instead of being clipped
 _FASTEST_HZ = 30000.0  # a recording sampled faster is brought to the sensor's rate
 _SENSOR_HZ = 26667.0
 _SAME_RATE = 1e-3  # two rates that differ by less put no line into another bin
 _FULL = 32767
-FAULTS = ("outer race", "inner race", "ball", "cage")
-LEVELS = ("ok", "warning", "alarm")
-STATES = ("stopped", "learning", "watching")
 
 
 class AnalysisError(QuaverError):
@@ -135,7 +130,7 @@ class Analysis:
             },
             "state": d.state, "level": d.level, "causes": d.causes, "fault": d.fault,
             "line": None if d.line is None else LINES[d.line], "margin_db": d.margin_db, "abstained": d.abstained,
-            "zone": None if d.zone is None else "ABCD"[d.zone],
+            "zone": d.zone,
             "lines": [],
         }
         for i in range(4) if lines else ():
@@ -195,14 +190,7 @@ class _Unix:
     """The unix port in a process of its own."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._process = subprocess.Popen(
-            [Path(sys.executable).with_name("micropython"), "-X", "heapsize=2m", "-c", PROGRAM + _SERVE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "MICROPYPATH": module_path()},
-        )
+        self._process = start(PROGRAM + _SERVE)
         self._ask(json.dumps(settings))
 
     def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any:
@@ -220,8 +208,8 @@ class _Unix:
             return json.loads(answer)
         except ValueError:
             assert self._process.stdout is not None
-            rest = (answer + self._process.stdout.read()).strip().splitlines() or ["it ended"]
-            raise AnalysisError(f"the device's code failed: {rest[-1]}: report it with the recording") from None
+            last = last_line(answer + self._process.stdout.read())
+            raise AnalysisError(f"the device's code failed: {last}: report it with the recording") from None
 
     def _line(self, line: str) -> str:
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -329,9 +317,10 @@ class Analysis:
         ug = max(UG_PER_LSB, int(np.ceil(np.abs(steps).max() / _FULL)))
         whole = np.clip(np.round(steps / ug), -_FULL, _FULL).astype(np.int16)
         answer = self._runner.one(whole, ug, clipped(acceleration))
-        answer["state"] = STATES[answer["state"]]
+        answer["state"] = MACHINE[answer["state"]]
         answer["level"] = LEVELS[answer["level"]]
-        answer["fault"] = None if answer["fault"] is None else FAULTS[answer["fault"]]
+        for name, names in (("fault", FAULTS), ("zone", ZONES)):
+            answer[name] = None if answer[name] is None else names[answer[name]]
         self._index += 1
         self._bands_g = answer["features"]["bands_g"]
         return Verdict(index=self._index - 1, **answer)

@@ -1,4 +1,4 @@
-"""The broker on the host's side: where one is (a URL), and the embedded one that needs no installation."""
+"""The broker on the host's side: where one is (a URL), who connects to it, and the embedded one to start here."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from quaver.errors import BrokerError
 
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
+    from paho.mqtt.reasoncodes import ReasonCode
+
 MQTT_PORT = 1883  # IANA's port of plain MQTT
 MQTTS_PORT = 8883  # and of MQTT over TLS
 CONNECT_S = 10.0  # a broker that has not answered by then is not there
+KEEPALIVE_S = 30
+NO_ANSWER = f"no MQTT answer within {CONNECT_S:.0f} s; check that the port is a broker's"
 _START_S = 10.0  # an embedded broker that isn't up by then never will be
 _STOP_S = 5.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -96,6 +102,44 @@ def unreachable(error: OSError | ValueError) -> str:
     if isinstance(error, TimeoutError):
         reason = f"no answer within {CONNECT_S:.0f} s"
     return f"{reason}; check its address, and the network and firewalls on the way"
+
+
+def refused(code: ReasonCode) -> str:
+    """What a broker that takes no connection of ours said, and what to do."""
+    return f"refused the connection: {str(code).lower()}; check the user and password in its URL"
+
+
+def mqtt_client(url: BrokerUrl, ca: Path | None = None, session: str = "") -> Client:
+    """An MQTT 3.1.1 client with the URL's user, password and TLS, not yet connected.
+
+    ca: as in `tls_context`. session: the client id under which the broker keeps a session; whoever keeps one
+    acknowledges each message by itself (`ack`). Raises BrokerError when the CA can't be used.
+    """
+    from paho.mqtt.client import Client, MQTTv311
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=session,
+        clean_session=not session,
+        protocol=MQTTv311,
+        manual_ack=bool(session),
+    )
+    client.connect_timeout = CONNECT_S
+    if url.user:
+        client.username_pw_set(url.user, url.password or None)
+    if url.tls:
+        client.tls_set_context(tls_context(ca))
+    return client
+
+
+def connect(client: Client, url: BrokerUrl) -> None:
+    """Connect, and serve the connection in a thread of the client's. Raises BrokerError when nobody is there."""
+    try:
+        client.connect(url.host, url.port, keepalive=KEEPALIVE_S)
+    except (OSError, ValueError) as error:
+        raise BrokerError(f"broker {url}: {unreachable(error)}") from error
+    client.loop_start()
 
 
 class EmbeddedBroker:

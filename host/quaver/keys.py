@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.errors import KeyStoreError
+from quaver.private import replace_private
 
 KEY_BYTES = 32
 _ID_BYTES = 8
@@ -263,7 +264,7 @@ class KeyStore:
             nodes = {} if create and not os.path.lexists(self.path) else dict(self._read())
             yield nodes
             try:
-                self._write(nodes, descriptor)
+                self._write(nodes)
             except OSError as error:
                 raise KeyStoreError(
                     f"{self.path}: can't be written ({error.strerror}); nothing has changed: make room, then try again"
@@ -272,7 +273,7 @@ class KeyStore:
         finally:
             os.close(descriptor)
 
-    def _write(self, nodes: Mapping[bytes, NodeKeys], folder: int) -> None:
+    def _write(self, nodes: Mapping[bytes, NodeKeys]) -> None:
         listed = [
             {
                 "id": node.node_id.hex(),
@@ -283,18 +284,7 @@ class KeyStore:
             for node in nodes.values()
         ]
         whole = {"version": _VERSION, "nodes": listed, "sha256": _digest(listed)}
-        aside = self.folder / f".{_FILE}.{os.getpid()}.part"
-        aside.unlink(missing_ok=True)
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(whole, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self.path)
-            os.fsync(folder)
-        finally:
-            aside.unlink(missing_ok=True)
+        replace_private(self.path, json.dumps(whole, indent=1).encode())
 
 
 def _digest(listed: Any) -> str:

@@ -14,10 +14,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from quaver.broker import CONNECT_S, BrokerUrl, tls_context, unreachable
+from quaver.broker import CONNECT_S, NO_ANSWER, BrokerUrl, connect, mqtt_client, refused
 from quaver.errors import BrokerError
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
@@ -231,13 +230,8 @@ class Monitor:
         self._refusal: str | None = None
         self._was_up = False
         self._stopping = False
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
-        client.connect_timeout = CONNECT_S
+        client = mqtt_client(url, ca)
         client.reconnect_delay_set(*_RETRY_S)
-        if url.user:
-            client.username_pw_set(url.user, url.password or None)
-        if url.tls:
-            client.tls_set_context(tls_context(ca))
         client.on_connect = self._connected
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._disconnected
@@ -245,13 +239,9 @@ class Monitor:
         self._client = client
 
     def start(self) -> Self:
-        try:
-            self._client.connect(self.url.host, self.url.port, keepalive=30)
-        except (OSError, ValueError) as error:
-            raise BrokerError(f"broker {self.url}: {unreachable(error)}") from error
-        self._client.loop_start()
+        connect(self._client, self.url)
         if not self._subscribed.wait(CONNECT_S) or self._refusal is not None:
-            reason = self._refusal or f"no MQTT answer within {CONNECT_S:.0f} s; check that the port is a broker's"
+            reason = self._refusal or NO_ANSWER
             self.stop()
             raise BrokerError(f"broker {self.url}: {reason}")
         return self
@@ -287,7 +277,7 @@ class Monitor:
 
     def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _props: Any) -> None:
         if code.is_failure:
-            self._refuse(f"refused the connection: {str(code).lower()}; check the user and password in its URL")
+            self._refuse(refused(code))
             return
         client.subscribe(self._topics, qos=1)
 

@@ -14,18 +14,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-
-from quaver.broker import CONNECT_S, BrokerUrl, tls_context, unreachable
+from quaver.broker import CONNECT_S, NO_ANSWER, BrokerUrl, connect, mqtt_client, refused
 from quaver.counter import Counter
 from quaver.errors import BrokerError, KeyStoreError, OperationError, UnansweredError
 from quaver.keys import KeyStore, NodeKeys
 from quaver.sealing import Opened, Opener, Sealer, SealError, UnknownNode, WrongKey
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, VERSION, WireError
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
 
 _LEAVES = ("status", "answer", "event")
 _COMMAND_MAX = 512  # bytes of a command before it is sealed, as firmware/node/downlink.py takes it
@@ -103,27 +103,18 @@ class Operator:
         self._rejected: set[int] = set()
         self._closed: SealError | None = None
         self.presence: Presence | None = None
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
-        client.connect_timeout = CONNECT_S
-        if url.user:
-            client.username_pw_set(url.user, url.password or None)
-        if url.tls:
-            client.tls_set_context(tls_context(ca))
+        client = mqtt_client(url, ca)
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
         client.on_message = lambda _client, _data, message: self._inbox.put((message.topic, bytes(message.payload)))
         self._client = client
 
     def __enter__(self) -> Self:
-        try:
-            self._client.connect(self.url.host, self.url.port, keepalive=30)
-        except (OSError, ValueError) as error:
-            raise BrokerError(f"broker {self.url}: {unreachable(error)}") from error
-        self._client.loop_start()
+        connect(self._client, self.url)
         try:
             refusal = self._up.get(timeout=CONNECT_S)
         except queue.Empty:
-            refusal = f"no MQTT answer within {CONNECT_S:.0f} s; check that the port is a broker's"
+            refusal = NO_ANSWER
         try:
             if refusal:
                 raise BrokerError(f"broker {self.url}: {refusal}")
@@ -144,13 +135,13 @@ class Operator:
 
     # paho calls these two in its own thread
 
-    def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, code: Any, _props: Any) -> None:
+    def _connected(self, client: Client, _data: Any, _flags: Any, code: Any, _props: Any) -> None:
         if code.is_failure:
-            self._up.put(f"refused the connection: {str(code).lower()}; check the user and password in its URL")
+            self._up.put(refused(code))
             return
         client.subscribe([(f"+/+/+/+/{self.node.name}/{leaf}", 1) for leaf in _LEAVES])
 
-    def _subscribed(self, _client: mqtt.Client, _data: Any, _mid: int, codes: Any, _props: Any) -> None:
+    def _subscribed(self, _client: Client, _data: Any, _mid: int, codes: Any, _props: Any) -> None:
         refused = any(code.is_failure for code in codes)
         self._up.put("refused the subscription; allow this user to read status, answer and event" if refused else "")
 

@@ -1,6 +1,5 @@
 """Finds what the package carries besides code: board files, firmware sources, the wire package."""
 
-import os
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -14,8 +13,3 @@ def payload(*parts: str) -> Path:
     installed = _HERE / "_payload"
     root = installed if installed.is_dir() else _HERE.parents[1]
     return root.joinpath(*parts)
-
-
-def module_path(*first: Path) -> str:
-    """MICROPYPATH for a unix-port process that runs the device's code: `first`, the firmware, the wire package."""
-    return os.pathsep.join(map(str, (*first, payload("firmware"), payload("protocols"), ".frozen")))

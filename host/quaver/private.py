@@ -1,4 +1,7 @@
-"""Files that hold secrets: of mode 0600 from their first byte, refused when others may read them, replaced whole."""
+"""Files that hold secrets: of mode 0600 from their first byte, refused when others may read them, replaced whole.
+
+What has been written stays: file and folder are on the disk before the writer goes on.
+"""
 
 from __future__ import annotations
 
@@ -33,22 +36,34 @@ def read_private(path: Path, most: int, failure: type[QuaverError]) -> bytes | N
 
 
 def write_private(path: Path, data: bytes, failure: type[QuaverError], fresh: bool = False) -> None:
-    """Make `path` hold `data`, mode 0600: the old content or the new, at any moment. Raises `failure`.
+    """Make `path` hold `data` as `replace_private` does, and its folder where it is missing. Raises `failure`.
 
     fresh: refuse to replace a file that exists.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if fresh and os.path.lexists(path):
             raise failure(f"{path}: exists; name a new file")
-        aside.unlink(missing_ok=True)
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        replace_private(path, data)
+    except OSError as error:
+        raise failure(f"{path}: can't be written ({error.strerror}); make room or name another place") from error
+
+
+def replace_private(path: Path, data: bytes) -> None:
+    """Make `path` hold `data`, mode 0600, for good: after a cut it has the old content or the new. Raises OSError."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
-    except OSError as error:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)  # until then the new name may be gone after a cut
+        finally:
+            os.close(folder)
+    finally:
         aside.unlink(missing_ok=True)
-        raise failure(f"{path}: can't be written ({error.strerror}); make room or name another place") from error

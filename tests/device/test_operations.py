@@ -268,7 +268,7 @@ def test_a_retired_node_holds_nothing(quick_plant: Plant, monkeypatch: pytest.Mo
     with Inventory(default_path()) as inventory:
         inventory.put(Entry(own, "n1", "plant", "hall", "line1", "motor1", "in service"))
     monkeypatch.setattr("click.prompt", lambda *_, **__: "n2")
-    assert plant.node("retire", code=130) == "quaver: interrupted\n"
+    assert plant.node("retire", code=18) == "quaver: node n1 stays as it is: what was typed is not its name\n"
     monkeypatch.setattr("click.prompt", lambda *_, **__: "n1")
     assert plant.node("retire").startswith("n1: is retired")
     plant.says(b"node: retired")

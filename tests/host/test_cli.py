@@ -76,11 +76,27 @@ def test_version() -> None:
     assert quaver("--version").stdout == f"quaver {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["nope"], ["monitor", "--count", "0"], ["emulate", "unix"], ["--what"]])
-def test_wrong_usage(arguments: list[str]) -> None:
-    result = quaver(*arguments)
-    assert result.returncode == 2
-    assert "Error: " in result.stderr and "Traceback" not in result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nope"], "No such command 'nope' (see quaver --help)"),
+        (["--what"], "No such option '--what' (see quaver --help)"),
+        (["boards", "--jsn"], "No such option '--jsn'. Did you mean '--json'? (see quaver boards --help)"),
+        (["monitor", "--count", "0"], "Invalid value for '--count': 0 is not in the range x>=1 (see quaver monitor"),
+        (["monitor", "--count", "x"], "Invalid value for '--count': 'x' is not a valid whole number (see quaver mon"),
+        (["analyze", "--rate", "x", "f"], "Invalid value for '--rate': 'x' is not a valid number (see quaver analyze"),
+        (["recordings", "fetch"], "Missing argument 'SET'. Choose from: mfpt (see quaver recordings fetch --help)"),
+        (["emulate", "unix"], "What should the sensor measure? Give one of --recording FILE or --model FAULT (see qu"),
+        (["node", "n", "config", "set"], "Missing argument 'PATH=VALUE…' (see quaver node NAME config set --help)"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: list[str], words: str) -> None:
+    assert refused(quaver(*arguments), 2).startswith(f"quaver: {words}")
+
+
+def test_a_group_without_a_command_shows_what_there_is() -> None:
+    result = quaver("keys")
+    assert result.returncode == 2 and "  rotate  " in result.stderr and "Traceback" not in result.stderr
 
 
 def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
@@ -96,7 +112,7 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
     ("arguments", "code", "line"),
     [
         (["unix", "--recording", "nowhere.npz"], 5, "nowhere.npz: is no file"),
-        (["unix", "--recording", "mfpt:nothing"], 5, "'nothing': is not in the MFPT set"),
+        (["unix", "--recording", "mfpt:nothing"], 5, "mfpt:nothing: is not in the MFPT set"),
         (["esp32", "--model", "outer"], 6, "board 'esp32': no emulation of it; expected one of pico_w, unix"),
         (["unix", "--recording", "nowhere.npz", "--node", "a/b#"], 1, "node 'a/b#': can't be a level of a topic"),
         (["unix", "--recording", "mfpt:x", "--rate", "1000"], 5, "says its rate: leave --channel and --rate out"),

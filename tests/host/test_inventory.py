@@ -185,7 +185,7 @@ def test_on_the_command_line(
     (tmp_path / "in.csv").write_text(f"id,name,bearing\n{node(1).hex()},node-1,6205\n{node(2).hex()},node-2,7\n")
     assert main(["inventory", "import", str(tmp_path / "in.csv")]) == 15
     said = capfd.readouterr()
-    assert "1 node taken, 1 mistakes" in said.out and "row 3, bearing: bearing '7'" in said.err
+    assert "1 node taken, 1 mistake\n" in said.out and "row 3, bearing: bearing '7'" in said.err
     assert main(["inventory", "list", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["bearing"] == "6205"
     assert main(["inventory", "show", "node-1"]) == 0

@@ -178,7 +178,10 @@ def test_a_key_moves_to_another_store_by_a_file(store: KeyStore, tmp_path: Path)
 
 def test_removing_asks_first(store: KeyStore) -> None:
     store.create(NODE)
-    assert quaver("keys", "remove", NODE.hex(), folder=store.folder, give="n\n").returncode != 0
+    result = quaver("keys", "remove", NODE.hex(), folder=store.folder, give="n\n")
+    assert result.returncode == 12 and result.stderr.endswith(" keeps its keys: the answer was no\n")
+    result = quaver("keys", "remove", OTHER.hex(), folder=store.folder, give="y\n")
+    assert result.returncode == 12 and "Remove it?" not in result.stderr and "is not enrolled" in result.stderr
     assert KeyStore(store.folder).get(NODE) is not None
     assert quaver("keys", "remove", NODE.hex(), "--yes", folder=store.folder).returncode == 0
     assert KeyStore(store.folder).get(NODE) is None

@@ -127,7 +127,7 @@ def test_on_the_command_line(
     assert main(["label", "--pdf", str(pdf)]) == 14
     assert main(["label", "77", "--pdf", str(tmp_path / "other.pdf")]) == 14
     said = capfd.readouterr()
-    assert "exists" in said.err and "0 nodes" in said.err
+    assert "exists" in said.err and "no node of that id was flashed here" in said.err
     assert not any(part in said.out + said.err for code in codes.values() for part in (code, shown(code)))
 
 

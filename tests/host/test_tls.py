@@ -17,6 +17,7 @@ from example_broker import lay_out
 from fleet import PLACE, Node
 from test_ingest import PUMP, run, stored
 
+from quaver.bench.mosquitto import Mosquitto
 from quaver.broker import BrokerUrl
 from quaver.build import firmware_files
 from quaver.emulator.board import Board, Setup, open_board
@@ -181,8 +182,6 @@ def test_the_monitor_takes_tls_too(broker: Any, ca: Path, other_ca: Path) -> Non
 
 @pytest.fixture
 def mosquitto_plain(tmp_path: Path) -> Iterator[Any]:
-    from tests.conftest import Mosquitto
-
     with Mosquitto(tmp_path / "plain") as plain:
         yield plain
 
@@ -257,8 +256,6 @@ def test_a_node_connects_with_its_ca_in_any_form(node: Board, broker: Any) -> No
 def test_what_a_node_says_when_tls_fails(
     node: Board, broker: Any, mosquitto_plain: Any, etc: tuple[Path, str], tmp_path: Path
 ) -> None:
-    from tests.conftest import Mosquitto
-
     port = broker.port
     assert ups(node, port, "/other.pem").startswith("broker's certificate not trusted: ")
     assert ups(node, port, host="localhost") == "broker's certificate is for another name"

@@ -16,12 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-
 from quaver.bench import Figure
 from quaver.bench.mosquitto import Mosquitto
-from quaver.broker import BrokerUrl
+from quaver.broker import BrokerUrl, connect, mqtt_client
 from quaver.errors import BrokerError
 from quaver.ingest.intake import Intake, Reader
 from quaver.ingest.ledger import ledger
@@ -177,10 +174,9 @@ class _Json:
 
 def _publish(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], records: int) -> int:
     """Publish `records` messages at QoS 1, acknowledged all; the length of one."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
+    client = mqtt_client(url)
     client.max_inflight_messages_set(_WINDOW)
-    client.connect(url.host, url.port)
-    client.loop_start()
+    connect(client, url)
     try:
         waiting, size = [], 0
         for number in range(records):

@@ -15,38 +15,63 @@ from quaver.broker import BrokerUrl
 from quaver.errors import BrokerError
 
 _START_S = 10.0
+_PORTS = 20  # to be tried
 # As docs/mosquitto.md has it, but for who may connect.
-_SETTINGS = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000\n"
+_SETTINGS = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000"
 
 
 class Mosquitto:
-    """folder: its configuration, and what it keeps over a restart. Raises BrokerError where it does not run."""
+    """folder: its configuration and its log, and what it keeps over a restart. settings: lines of the configuration.
 
-    def __init__(self, folder: Path) -> None:
+    The first start takes a free port, which `port` and `url` then tell; it keeps that over stop and start, as it keeps
+    retained messages and the sessions that have a name. Starting raises BrokerError where it does not run.
+    """
+
+    def __init__(self, folder: Path, settings: str = _SETTINGS) -> None:
+        self.port = 0
         self._folder = folder
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.url = BrokerUrl("127.0.0.1", int(free.getsockname()[1]))
+
+    @property
+    def url(self) -> BrokerUrl:
+        return BrokerUrl("127.0.0.1", self.port)
 
     def start(self) -> None:
         program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
         if program is None:
             raise BrokerError("mosquitto is not installed, and is needed here; run: apt-get install mosquitto")
-        config = self._folder / "mosquitto.conf"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Mosquitto takes no port 0, and a port found free may be taken a moment later: then try the next.
+        for _ in range(_PORTS):
+            port = self.port or _free_port()
+            failure = self._run(program, port)
+            if not failure:
+                self.port = port
+                return
+            if self.port or "in use" not in failure:
+                break
+        raise BrokerError(f"mosquitto does not start at 127.0.0.1:{port} ({failure}); see its settings, or try again")
+
+    def _run(self, program: str, port: int) -> str:
+        """Empty once it runs; else what it said of the errors for which it ended, or is not ready."""
+        config, log = self._folder / "mosquitto.conf", self._folder / "mosquitto.log"
         user = "user root\n" if os.geteuid() == 0 else ""  # else it becomes one that can't write into the folder
-        kept = f"persistence true\npersistence_location {self._folder}/\n"
-        config.write_text(f"listener {self.url.port} 127.0.0.1\n{user}{kept}{_SETTINGS}")
-        null = subprocess.DEVNULL
-        self._process = subprocess.Popen([program, "-c", config], stdout=null, stderr=null)
+        kept = f"persistence true\npersistence_location {self._folder}/\nlog_dest stderr\n"
+        config.write_text(f"listener {port} 127.0.0.1\n{user}{kept}{self._settings}\n")
+        with log.open("wb") as file:  # not a pipe, which would hold it up when nobody reads any more
+            self._process = subprocess.Popen([program, "-c", config], stdout=subprocess.DEVNULL, stderr=file)
         deadline = time.monotonic() + _START_S
         while True:
-            try:
-                socket.create_connection((self.url.host, self.url.port), 1.0).close()
-                return
-            except OSError as error:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise BrokerError(f"mosquitto does not start at {self.url}; try it again") from error
-                time.sleep(0.02)
+            ended = self._process.poll() is not None
+            said = log.read_text(errors="replace")
+            if " running" in said:
+                return ""
+            if ended or time.monotonic() > deadline:
+                self.stop()
+                errors = [line.partition("Error")[2].strip(" :") for line in said.splitlines() if "Error" in line]
+                return ", ".join(errors) or ("ended" if ended else f"not ready within {_START_S:.0f} s")
+            time.sleep(0.01)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -62,3 +87,8 @@ class Mosquitto:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])

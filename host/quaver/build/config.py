@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from quaver.errors import BuildError
-from quaver.payload import module_path
+from quaver.micropython import ProgramError, run
 
 _LARGEST = 1 << 16
-_TIMEOUT_S = 30.0
 # The file comes by stdin: a configuration holds passwords, and a process's arguments are anybody's to read.
 _CHECK = """
 import json, sys
@@ -61,18 +57,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _problems(text: bytes, path: Path) -> list[str]:
-    micropython = Path(sys.executable).with_name("micropython")
-    result = subprocess.run(
-        [micropython, "-c", _CHECK],
-        input=text,
-        capture_output=True,
-        env={**os.environ, "MICROPYPATH": module_path()},
-        timeout=_TIMEOUT_S,
-        check=False,
-    )
     try:
-        problems: list[str] = json.loads(result.stdout)
-    except ValueError:
-        last = (result.stdout + result.stderr).decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
-        raise BuildError(f"{path}: the device's own check failed on it: {last[0]}") from None
+        problems: list[str] = run(_CHECK, text.decode(errors="surrogateescape"))
+    except ProgramError as error:
+        raise BuildError(f"{path}: the device's own check of it {error}") from error
     return problems

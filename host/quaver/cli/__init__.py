@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from quaver import __version__
 from quaver.cli.lazy import LazyGroup
@@ -46,6 +47,10 @@ COMMANDS = {
     "sync": "Bring the firmware on a board that runs MicroPython up to date.",
 }
 
+# What a wrong value is said not to be, and what stands for a value in the help: words, not the names of types.
+click.IntRange.name = click.INT.name = "whole number"
+click.FloatRange.name = click.FLOAT.name = "number"
+
 
 @click.group(
     cls=LazyGroup,
@@ -78,8 +83,15 @@ def main(arguments: list[str] | None = None) -> int:
         result: Any = root.main(arguments, prog_name="quaver", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        if isinstance(error, NoArgsIsHelpError):
+            error.show()
+        else:
+            path = error.ctx.command_path if error.ctx else "quaver"
+            _say(f"{error.format_message().rstrip('.')} (see {path} --help)", debug=False)
+        return error.exit_code
     except click.ClickException as error:
-        error.show()
+        _say(error.format_message(), debug)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted", debug)

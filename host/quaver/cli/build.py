@@ -10,7 +10,7 @@ import click
 @click.command("build")
 @click.argument("board", metavar="BOARD")
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="F", help="The node's config.json; checked."
+    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The node's config.json; checked."
 )
 @click.option(
     "-o",

@@ -28,13 +28,16 @@ _PICTURED_S = 3.0
 
 
 @click.command("demo")
-@click.option("--board", default="pico_w", show_default=True, help="pico_w, or unix for the quick one.")
+@click.option(
+    "--board", default="pico_w", show_default=True, metavar="BOARD", help="pico_w, or unix for the quick one."
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default="quaver-demo.png",
     show_default=True,
-    help="Where to save the spectra.",
+    metavar="FILE",
+    help="Where to save the spectra: .png, .svg or .pdf.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One decoded record a line, and the summary on stderr.")
 def command(board: str, output: Path, as_json: bool) -> None:
@@ -48,12 +51,12 @@ def command(board: str, output: Path, as_json: bool) -> None:
     from quaver.cli.emulate import load_recording
     from quaver.cli.ui import Display, event_details
     from quaver.emulate import Emulation, Place, Plan, board_of
+    from quaver.picture import check_picture
     from quaver.recordings import Playlist, RecordingSource
-    from quaver.spectra import check_place
 
     started = time.monotonic()
     name = board_of(board)
-    check_place(output)  # told now, not after a minute's work
+    check_picture(output)  # told now, not after a minute's work
     healthy, faulty = (RecordingSource(load_recording(each)) for each in (_HEALTHY, _FAULTY))
     source = Playlist([(healthy, _HEALTHY_CAPTURES), (faulty, None)])
     title = f"{name}: {_HEALTHY} for {_HEALTHY_CAPTURES} captures, then {_FAULTY}"

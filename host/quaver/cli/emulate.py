@@ -80,7 +80,9 @@ def command(
     from quaver.cli.ui import Display
     from quaver.emulate import Emulation, Place, Plan, board_of
     from quaver.recordings import Playlist
+    from quaver_wire.bearings import LIBRARY
 
+    name = board_of(board)
     if (recording is None) == (model is None):
         raise click.UsageError("What should the sensor measure? Give one of --recording FILE or --model FAULT.")
     for file, options, given in (
@@ -89,9 +91,11 @@ def command(
     ):
         if given != (None, None) and (recording if file == "--recording" else baseline) is None:
             raise click.UsageError(f"{options} say how to read a {file} FILE: there is none.")
-    name = board_of(board)
     place = Place(node=node)
     warned = _limits(limits)
+    if bearing is not None and bearing.lower() not in LIBRARY:
+        # The node would measure without it, and say so in an event.
+        raise click.UsageError(f"--bearing {bearing}: not in the library: {', '.join(sorted(LIBRARY))}")
     source: Source = _model(model) if model else _source(recording or "", channel, rate)
     if baseline is not None:
         healthy = _source(baseline, baseline_channel, baseline_rate, "baseline-")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("flash")
 @click.argument("board", metavar="[BOARD]", required=False)
 @click.option(
-    "--port", "names", multiple=True, metavar="P", help="A device, socket://host:port, drive or id; repeatable."
+    "--port", "names", multiple=True, metavar="PORT", help="A device, socket://host:port, drive or id; repeatable."
 )
 @click.option("--all", "everything", is_flag=True, help="Every board that is connected.")
 @click.option("--json", "as_json", is_flag=True, help="One board a line.")

@@ -60,7 +60,7 @@ def command(
         click.echo(f"quaver: {line}", err=True)
 
     with Spool(path) as spool:
-        say(f"{len(places)} nodes; {len(spool)} records wait for {broker} in {path}")
+        say(f"nodes to visit: {len(places)}; records that wait for {broker} in {path}: {len(spool)}")
         try:
             asyncio.run(gateway(broker, places, spool, say, ca=ca, identity=identity))
         except ExceptionGroup as group:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from quaver.inventory import Entry, Inventory
 
-_file = click.option(
+inventory_option = click.option(
     "--inventory",
     "path",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -24,9 +25,14 @@ _file = click.option(
 )
 
 
-def _open(path: Path | None) -> Inventory:
+def _open(path: Path | None, make: bool = False) -> Inventory:
+    """The inventory that a command was given, or the user's own. make: also where a wrong name may have been typed."""
+    from quaver.errors import InventoryError
     from quaver.inventory import Inventory, default_path
 
+    typed = click.get_current_context().get_parameter_source("path") is ParameterSource.COMMANDLINE
+    if path is not None and typed and not make and not path.exists():
+        raise InventoryError(f"{path}: there is no inventory; quaver provision makes one, and quaver inventory import")
     return Inventory(path or default_path())
 
 
@@ -36,7 +42,7 @@ def command() -> None:
 
 
 @command.command("list")
-@_file
+@inventory_option
 @click.option("--json", "as_json", is_flag=True, help="One node a line, every field.")
 def list_(path: Path | None, as_json: bool) -> None:
     """List all nodes by place."""
@@ -51,7 +57,7 @@ def list_(path: Path | None, as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("node")
-@_file
+@inventory_option
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def show(node: str, path: Path | None, as_json: bool) -> None:
     """Show one node, by its name, place or id."""
@@ -68,7 +74,7 @@ def show(node: str, path: Path | None, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
-@_file
+@inventory_option
 def export(file: Path | None, path: Path | None) -> None:
     """Write all nodes as CSV to FILE, or to the terminal. It holds no secrets."""
     from quaver.errors import InventoryError
@@ -89,7 +95,7 @@ def export(file: Path | None, path: Path | None) -> None:
 
 @command.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_file
+@inventory_option
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 def import_(file: Path, path: Path | None, as_json: bool) -> int:
     """Take nodes from a CSV file with the columns that `export` writes.
@@ -98,7 +104,7 @@ def import_(file: Path, path: Path | None, as_json: bool) -> int:
     """
     from quaver.errors import InventoryError
 
-    with _open(path) as inventory:
+    with _open(path, make=True) as inventory:
         count, mistakes = inventory.import_csv(file)
     if as_json:
         listed = [{"row": m.row, "column": m.column, "reason": m.reason} for m in mistakes]
@@ -106,7 +112,8 @@ def import_(file: Path, path: Path | None, as_json: bool) -> int:
     else:
         for mistake in mistakes:
             click.echo(f"quaver: {file}: {mistake}", err=True)
-        click.echo(f"{count} node{'s' if count != 1 else ''} taken, {len(mistakes)} mistakes")
+        wrong = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+        click.echo(f"{count} node{'s' if count != 1 else ''} taken, {wrong}")
     return InventoryError.exit_code if mistakes else 0
 
 

@@ -123,15 +123,20 @@ def forget(node_id: str, folder: Path | None) -> None:
 
 @command.command("remove", short_help="Drop a node and all its keys.")
 @click.argument("node_id")
-@click.confirmation_option(
-    "--yes", prompt="What the node sent and nobody opened can't be opened afterwards. Remove it?", help="Don't ask."
-)
+@click.option("--yes", is_flag=True, help="Don't ask.")
 @keys_option
-def remove(node_id: str, folder: Path | None) -> None:
+def remove(node_id: str, folder: Path | None, yes: bool) -> None:
     """Drop a node and all its keys. What it sends from then on is refused."""
+    from quaver.errors import KeyStoreError
     from quaver.keys import parse_node_id
 
-    node = open_store(folder).remove(parse_node_id(node_id))
+    store, identity = open_store(folder), parse_node_id(node_id)
+    known = store.get(identity)
+    if known is not None and not yes:
+        words = f"What {known.name} sent and nobody opened can't be opened afterwards. Remove it?"
+        if not click.confirm(words, err=True):
+            raise KeyStoreError(f"node {known.name} keeps its keys: the answer was no")
+    node = store.remove(identity)
     click.echo(f"removed: {node.node_id.hex()}  {node.name}")
 
 

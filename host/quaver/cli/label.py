@@ -10,7 +10,8 @@ import click
 @click.command("label")
 @click.argument("nodes", nargs=-1, metavar="[NODE]…")
 @click.option("--pdf", type=click.Path(dir_okay=False, path_type=Path), help="A sheet (A4, 3 by 8) into this new file.")
-@click.option("--png", type=click.Path(file_okay=False, path_type=Path), help="One picture a label into this folder.")
+@click.option("--png", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+              help="One picture a label into this folder.")  # fmt: skip
 @click.option(
     "--keys",
     "folder",
@@ -41,7 +42,9 @@ def command(nodes: tuple[str, ...], pdf: Path | None, png: Path | None, folder: 
         for text, given in zip(wanted, nodes, strict=True):
             count = sum(label.node_id.hex().endswith(text) for label in labels)
             if count != 1:
-                raise SessionError(f"{given}: is the id of {count} nodes that were flashed here; give more of its end")
+                if not count:
+                    raise SessionError(f"{given}: no node of that id was flashed here; quaver flash makes its code")
+                raise SessionError(f"{given}: ends the ids of {count} nodes that were flashed here; give more of it")
         labels = [label for label in labels if any(label.node_id.hex().endswith(text) for text in wanted)]
     if not labels:
         raise SessionError(f"{codes.path}: no code is there; quaver flash makes one for each node")

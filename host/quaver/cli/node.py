@@ -103,8 +103,20 @@ def measure(node: Operator, as_json: bool) -> None:
     _tell(node, as_json, f"{values['level']}: {shown}{marks}", **values)
 
 
+def _placed(path: Path) -> Path:
+    from quaver.errors import OperationError
+    from quaver.spectra import check_place
+    from quaver.waveform import FORMATS
+
+    if path.suffix not in FORMATS:
+        raise OperationError(f"{path}: expected a name that ends in {' or '.join(FORMATS)}")
+    check_place(path)
+    return path
+
+
 @command.command("waveform")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              callback=lambda _ctx, _parameter, path: path and _placed(path),
               help="Where to, .npz or .wav; a picture goes beside it. By default NAME.npz.")  # fmt: skip
 @_operation
 def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
@@ -114,14 +126,9 @@ def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
 
     A run that breaks off goes on where it stopped when it is called again with the same FILE.
     """
-    from quaver.errors import OperationError
-    from quaver.spectra import check_place
-    from quaver.waveform import FORMATS, fetch, save
+    from quaver.waveform import fetch, save
 
-    path = output or Path(f"{node.node.name}.npz")
-    if path.suffix not in FORMATS:
-        raise OperationError(f"{path}: expected a name that ends in {' or '.join(FORMATS)}")
-    check_place(path)
+    path = output or _placed(Path(f"{node.node.name}.npz"))
 
     def progress(done: int, total: int) -> None:
         if sys.stderr.isatty():
@@ -189,9 +196,11 @@ def retire(node: Operator, as_json: bool, yes: bool) -> None:
     It erases its keys, its configuration and its records.
     Its keys here stay, so that what it sent still opens; quaver keys remove drops them.
     """
+    from quaver.errors import OperationError
+
     name = node.node.name
     if not yes and click.prompt(f"Everything on {name} will be erased. Type its name to go on", err=True) != name:
-        raise click.Abort
+        raise OperationError(f"node {name} stays as it is: what was typed is not its name")
     node.ask("retire", {"confirm": name})
     _noted(node.node.node_id, state="retired")
     _tell(node, as_json, "is retired, and erases what it holds")
@@ -216,7 +225,7 @@ def config() -> None:
     """Read, check, change and take back the node's configuration."""
 
 
-@config.command("get")
+@config.command("get", short_help="Show the configuration in force, or one value.")
 @click.argument("path", required=False)
 @_operation
 def config_get(node: Operator, as_json: bool, path: str | None) -> None:
@@ -232,10 +241,7 @@ def config_get(node: Operator, as_json: bool, path: str | None) -> None:
     click.echo(json.dumps(found, indent=None if as_json else 2, ensure_ascii=False))
 
 
-_changes = click.argument("changes", nargs=-1, required=True, metavar="PATH=VALUE…")
-
-
-def _parsed(changes: tuple[str, ...]) -> dict[str, Any]:
+def _parsed(_ctx: click.Context, _parameter: click.Parameter, changes: tuple[str, ...]) -> dict[str, Any]:
     """PATH=VALUE: a value is JSON (30, true, null, "text"), or else text as it stands."""
     found: dict[str, Any] = {}
     for change in changes:
@@ -256,19 +262,23 @@ def _parsed(changes: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-@config.command("validate")
+# What is mistyped is told before anybody is connected to.
+_changes = click.argument("changes", nargs=-1, required=True, metavar="PATH=VALUE…", callback=_parsed)
+
+
+@config.command("validate", short_help="Ask the node whether it would take changes.")
 @_changes
 @_operation
-def config_validate(node: Operator, as_json: bool, changes: tuple[str, ...]) -> None:
+def config_validate(node: Operator, as_json: bool, changes: dict[str, Any]) -> None:
     """Ask the node whether it would take these changes; nothing is changed."""
-    node.ask("config_validate", {"changes": _parsed(changes)})
+    node.ask("config_validate", {"changes": changes})
     _tell(node, as_json, "would take that", valid=True)
 
 
-@config.command("set")
+@config.command("set", short_help="Change the configuration, and wait for the node.")
 @_changes
 @_operation
-def config_set(node: Operator, as_json: bool, changes: tuple[str, ...]) -> None:
+def config_set(node: Operator, as_json: bool, changes: dict[str, Any]) -> None:
     """Change the configuration, and wait until the node is back with it.
 
     The node tries it: when it does not come online with it within five minutes, it goes back to what it had, and says
@@ -277,11 +287,11 @@ def config_set(node: Operator, as_json: bool, changes: tuple[str, ...]) -> None:
     """
     from quaver.maintain import set_config
 
-    set_config(node, _parsed(changes))
+    set_config(node, changes)
     _tell(node, as_json, "is back, and its new configuration in force", kept=True)
 
 
-@config.command("rollback")
+@config.command("rollback", short_help="Go back to the configuration before.")
 @_operation
 def config_rollback(node: Operator, as_json: bool) -> None:
     """Go back to the configuration before the last change that was kept."""

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quaver.cli.inventory import inventory_option
+from quaver.cli.keys import keys_option
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,21 +33,25 @@ _PATIENCE_S = 60
 
 
 @click.command("provision")
-@click.option("--port", "ports", multiple=True, metavar="P", help="A serial device or socket://host:port; repeatable.")
+@click.option(
+    "--port", "ports", multiple=True, metavar="PORT", help="A serial device or socket://host:port; repeatable."
+)
 @click.option("--ble", is_flag=True, help="Find nodes over Bluetooth too.")
 @click.option(
-    "--from", "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A plan, one node a row."
+    "--from",
+    "plan",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A plan, one node a row.",
 )
 @click.option("--broker", envvar="QUAVER_BROKER", show_envvar=True, metavar="URL", help="Where the nodes publish.")
 @click.option("--listen", metavar="URL", help="The same broker as this machine reaches it, where that differs.")
-@click.option("--wifi", type=click.Path(dir_okay=False, path_type=Path), help="Wi-Fi profiles (TOML, mode 0600).")
-@click.option(
-    "--keys", "folder", type=click.Path(file_okay=False, path_type=Path), envvar="QUAVER_KEYS", help="The key store."
-)
-@click.option(
-    "--inventory", type=click.Path(dir_okay=False, path_type=Path), envvar="QUAVER_INVENTORY", help="The inventory."
-)
-@click.option("--limit", default=90.0, show_default=True, metavar="S", help="Seconds until a node must be online.")
+@click.option("--wifi", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Wi-Fi profiles (TOML, mode 0600); by default wifi.toml in the key store.")  # fmt: skip
+@keys_option
+@inventory_option
+@click.option("--limit", type=click.FloatRange(1, 3600), default=90.0, show_default=True, metavar="S",
+              help="Seconds until a node must be online.")  # fmt: skip
 @click.option("--new", is_flag=True, help="Forget a run that broke off.")
 @click.option("--json", "as_json", is_flag=True, help="One result a line; asks nothing.")
 def command(
@@ -55,7 +62,7 @@ def command(
     listen: str | None,
     wifi: Path | None,
     folder: Path | None,
-    inventory: Path | None,
+    path: Path | None,
     limit: float,
     new: bool,
     as_json: bool,
@@ -65,12 +72,15 @@ def command(
     The dialogue asks what it can't find out, and goes on where it stopped when it was broken off. A plan has the
     columns id, name, asset, and any of site, area, line, code, wifi, broker, group, mounting, bearing, rpm, limits.
     """
+    from quaver.broker import parse_broker_url
     from quaver.inventory import Inventory, default_path
     from quaver.keys import KeyStore, default_folder
     from quaver.provision.hands import Hands
     from quaver.provision.identity import Codes
     from quaver.provision.plan import read_profiles
 
+    for url in filter(None, (broker, listen)):
+        parse_broker_url(url)  # told now, not when the node has joined its network
     keys_folder = folder or default_folder()
     lock = threading.Lock()
     codes = Codes(keys_folder)
@@ -82,7 +92,7 @@ def command(
         ear = partial(_Ear, keys)
         return Hands(where.ports, where.open, keys, codes, store, ear, listen, limit, progress, lock, where.seen)
 
-    path = inventory or default_path()
+    path = path or default_path()
     with Inventory(path) as store:
         if plan is not None:
             return _plan(plan, profiles, codes, store, path, broker, ways, hands, as_json)
@@ -153,8 +163,8 @@ def _dialogue(
     if new:
         saved.remove()
     before = saved.load()
-    if before and not as_json:
-        click.echo(f"going on with node {before.get('id', '?')} (to begin anew: --new)", err=True)
+    if "id" in before and not as_json:
+        click.echo(f"going on with node {before['id']} (to begin anew: --new)", err=True)
     flow = Flow({**({"broker": broker} if broker else {}), **before, "profiles": dict(profiles)})
     began = time.monotonic()
     with _progress() as show:
@@ -203,7 +213,8 @@ def _walk(
             except QuaverError as error:
                 forgotten = flow.failed()
                 if ask is None or not forgotten or (step.name in ("connect", "check") and _is_final(error)):
-                    save()
+                    if "id" in flow.answers:
+                        save()
                     raise
                 click.echo(f"  {error}", err=True)
         if "id" in flow.answers:
@@ -288,7 +299,7 @@ def _plan(
         rows = {result["row"] for result in failed}
         times = sorted(result["seconds"] for result in results if "seconds" in result)
         median = f", median {times[len(times) // 2]:.1f} s" if times else ""
-        click.echo(f"{len(times)} in service{median}; {len(rows)} rows failed")
+        click.echo(f"in service: {len(times)}{median}; rows failed: {len(rows)}")
     return InventoryError.exit_code if failed else 0
 
 
@@ -361,4 +372,5 @@ def _progress() -> Iterator[Callable[[int], None]]:
     try:
         yield show
     finally:
-        bars.stop()
+        if bars.live.is_started:  # else it would print an empty line
+            bars.stop()

@@ -68,14 +68,19 @@ def _socket_port(url: str) -> Any:
     return SocketPort(url, baudrate=_BAUD, timeout=_READ_S)
 
 
-def _why(device: str, error: Exception) -> QuaverError:
+def system_reason(error: Exception) -> tuple[int | None, str]:
+    """The errno behind a failure of pyserial's, where there is one, and the reason in a few words."""
     text = str(error)
     inner = _NUMBER.search(text)  # pyserial puts the system's words into its own
     number = getattr(error, "errno", None) or (int(inner[1] or inner[2]) if inner else None)
+    return number, os.strerror(number) if number else text.partition("\n")[0]
+
+
+def _why(device: str, error: Exception) -> QuaverError:
+    number, reason = system_reason(error)
     known = None if device.startswith("socket://") else refusal(device, number)
     if known is not None:
         return known
-    reason = os.strerror(number) if number else text.partition("\n")[0]
     return PortGoneError(f"{device}: can't be opened ({reason}): check the name, the cable and the board's power")
 
 

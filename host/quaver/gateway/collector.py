@@ -134,8 +134,9 @@ class Collector:
                     if enough.is_set() or (best is not None and not best[0][0]):
                         break
         except (BleakError, OSError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise RadioError(
-                f"Bluetooth can't be used ({error}); check that this machine has it, switched on"
+                f"Bluetooth can't be used ({reason}); check that this machine has it, switched on"
             ) from error
         return best[1:] if best else None
 

@@ -13,10 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from quaver.broker import CONNECT_S, BrokerUrl, tls_context
+from quaver.broker import KEEPALIVE_S, BrokerUrl, mqtt_client
 from quaver.errors import StoreError
 from quaver.gateway.spool import Spool
 
@@ -49,20 +48,9 @@ class Forward:
         self._stopping = threading.Event()
         self._acknowledged: set[int] = set()
         self._changed = threading.Condition()
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=spool.client_id,
-            clean_session=False,
-            protocol=mqtt.MQTTv311,
-            manual_ack=True,
-        )
-        client.connect_timeout = CONNECT_S
+        client = mqtt_client(url, ca, spool.client_id)
         client.reconnect_delay_set(*_RETRY_S)
         client.max_inflight_messages_set(_BATCH)
-        if url.user:
-            client.username_pw_set(url.user, url.password or None)
-        if url.tls:
-            client.tls_set_context(tls_context(ca))
         client.on_connect = self._connected
         client.on_connect_fail = self._failed
         client.on_disconnect = self._disconnected
@@ -73,7 +61,7 @@ class Forward:
         self._told = ""
 
     def __enter__(self) -> Self:
-        self._client.connect_async(self.url.host, self.url.port, keepalive=30)
+        self._client.connect_async(self.url.host, self.url.port, keepalive=KEEPALIVE_S)
         self._client.loop_start()
         self._thread.start()
         return self

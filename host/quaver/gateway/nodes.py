@@ -41,10 +41,9 @@ def read_nodes(path: Path) -> dict[bytes, str]:
     nodes: dict[bytes, str] = {}
     for name, place in listed.items():
         try:
-            node_id = bytes.fromhex(name)
-            if len(node_id) != 8:
+            if len(name) != 16 or name.strip("0123456789abcdefABCDEF"):
                 raise ValueError("expected an id of 16 hexadecimal digits")
-            nodes[node_id] = check_place(place)
+            nodes[bytes.fromhex(name)] = check_place(place)
         except ValueError as error:
             raise GatewayError(f"{path}: node {name[:40]!r}: {error}") from error
     return nodes

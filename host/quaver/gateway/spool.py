@@ -93,6 +93,8 @@ class Spool:
         try:
             yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                raise StoreError(f"{self.path}: is no SQLite file; name another") from error
             raise StoreError(f"{self.path}: {error}; make room, or name another file") from error
 
     def _change(self, sql: str, values: Sequence[Any] = ()) -> None:

@@ -18,11 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from quaver.broker import CONNECT_S, BrokerUrl, tls_context, unreachable
+from quaver.broker import CONNECT_S, KEEPALIVE_S, BrokerUrl, tls_context, unreachable
 from quaver.errors import BrokerError
 
 PACKET_MAX = 1 << 16  # bytes; a longer message is handed out without its payload
-_KEEPALIVE_S = 30
 _READ = 1 << 18  # bytes a read: a thousand sealed records
 _CONNECT, _CONNACK, _PUBLISH, _PUBACK, _SUBSCRIBE, _SUBACK, _PINGREQ, _DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 14
 _REFUSALS = {  # section 3.2.2.3
@@ -168,15 +167,15 @@ class Session:
 
     def _keep_alive(self) -> None:
         now = time.monotonic()
-        if now - self._heard > 1.5 * _KEEPALIVE_S:
+        if now - self._heard > 1.5 * KEEPALIVE_S:
             raise LinkLost(f"the broker was silent for {now - self._heard:.0f} s")
-        if now - max(self._heard, self._asked) > _KEEPALIVE_S / 2:
+        if now - max(self._heard, self._asked) > KEEPALIVE_S / 2:
             self._asked = now
             self._send(_packet(_PINGREQ << 4, b""))
 
     def _hello(self) -> bytes:
         flags = 0x80 * bool(self.url.user) | 0x40 * bool(self.url.user and self.url.password)
-        body = _text("MQTT") + bytes([4, flags]) + _KEEPALIVE_S.to_bytes(2, "big") + _text(self._client_id)
+        body = _text("MQTT") + bytes([4, flags]) + KEEPALIVE_S.to_bytes(2, "big") + _text(self._client_id)
         if self.url.user:
             body += _text(self.url.user)
             if self.url.password:

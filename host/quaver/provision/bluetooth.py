@@ -59,7 +59,7 @@ class Bluetooth:
         except concurrent.futures.CancelledError:
             raise SessionError("Bluetooth: the connection was lost; come closer and try again") from None
         except (BleakError, TimeoutError, OSError) as error:
-            reason = str(error) or "nothing comes back"
+            reason = getattr(error, "strerror", None) or str(error) or "nothing comes back"
             raise SessionError(f"Bluetooth: {reason}; come closer, check this machine's adapter") from error
 
     def find(self, seconds: float = _LOOK_S) -> dict[str, tuple[bytes, bool]]:

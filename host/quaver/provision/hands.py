@@ -114,11 +114,9 @@ class Hands:
             if found:
                 break
         else:
-            wanted = f"node {answers['id']}" if "id" in answers else "no node"
-            why = f" ({reasons[0]})" if reasons else ""
-            raise SessionError(
-                f"{wanted} {'is not there' if 'id' in answers else 'answers'}{why}; connect it, and switch it on anew"
-            )
+            away = f"node {answers['id']} is not there" if "id" in answers else "no node answers"
+            # A failure to look has its own remedy.
+            raise SessionError(f"{away}: {reasons[0]}" if reasons else f"{away}; connect it, and switch it on anew")
         if len(found) == 1:
             answers["node"] = next(iter(found))
         return found

@@ -27,7 +27,9 @@ class SerialTransport:
         try:
             self._port: Any = serial.serial_for_url(where, _BAUD, timeout=_READ_S, write_timeout=5)
         except (serial.SerialException, ValueError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            from quaver.flash.serials import system_reason
+
+            _, reason = system_reason(error)
             raise SessionError(f"{where}: can't be opened ({reason}); check the cable, and who else uses it") from error
 
     def send(self, message: bytes) -> None:
