@@ -4,9 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from quaver.bench.mosquitto import Mosquitto
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("quaver", deadline=None)
+hypothesis.settings.load_profile("quaver")
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ class EspBoard:
 def board(
     folder: Path, chip: str, *, name: str = "", size: int = 4 << 20, fault: str = "", at: int = 0
 ) -> Iterator[EspBoard]:
-    """A board with an erased flash, or the one that it had. fault: "flip" (a block takes a bit wrongly), "vanish"
+    """A board with an erased flash, or the one that it had. fault: "flip" (a block takes bits wrongly), "vanish"
     (unplugged), at the block with number `at` of a write; "mute" firmware says
     nothing; "old": a chip of the first revision.
     """
@@ -88,9 +88,12 @@ def _main(chip: str, path: str, fault: str, at: int) -> None:
                 count.write(b".")
             if fault == "vanish" and self.blocks == at:
                 os._exit(0)
+            start = self._defl_offset
             super().write_defl_block(payload)
             if fault == "flip" and self.blocks == at:
-                self.data[self._defl_offset - 1] ^= 1
+                # A sector of them: a single one may lie behind a file's end, where it changes nothing.
+                for offset in range(start, min(start + 4096, self._defl_offset)):
+                    self.data[offset] ^= 1
 
     class Line(server.BootloaderConnection):
         first = b""
