@@ -12,7 +12,7 @@ test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --target unix: --target rp2040:
+	$(BIN)/pytest -n 2 --dist worksteal --target unix: --target rp2040:
 
 # The quick checks, without a board.
 check: .venv/installed
