@@ -1,6 +1,6 @@
 """Runs the emulated chip: batches of instructions, and between them the host's events and the pace.
 
-Virtual time passes as the guest computes, about ten times slower than real time, and leaps while it sleeps.
+Virtual time passes as the guest computes, slower or faster than real time, and leaps while it sleeps.
 Three things hold the leaps back: an answer under way on the host's network (then sleep takes real time, so that
 a broker's answer arrives before the guest's patience ends), on request real time as such, and a clock that the
 board shares with others, which gives it one short turn after the other.
@@ -12,8 +12,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
-
-from rp2040py.execute_batch import execute_batch
 
 _SLICE_NS = 20e6  # of virtual time that a batch may cover
 _PACED_SLICE_NS = 2e6
@@ -35,7 +33,7 @@ class _Batch:
 class Engine:
     """Runs one chip until `stop`.
 
-    before_batch: called before each batch of at most 5 ms. after_batch: called after it, to carry output.
+    run_batch: runs a batch of at most 5 ms of real time. after_batch: called after it, to carry output.
     waiting: whether the guest awaits something of the host's, so that sleep is to take real time. turn: awaited
     before each batch for the nanoseconds of virtual time that it may take; None for a board on its own.
     """
@@ -45,14 +43,14 @@ class Engine:
         mcu: Any,
         *,
         real_time: bool,
-        before_batch: Callable[[], None],
+        run_batch: Callable[[Any], None],
         after_batch: Callable[[], None],
         waiting: Callable[[], bool],
         turn: Callable[[], Awaitable[int]] | None,
     ) -> None:
         self._clock = mcu.clock
         self._real_time = real_time
-        self._before_batch = before_batch
+        self._run_batch = run_batch
         self._after_batch = after_batch
         self._waiting = waiting
         self._turn = turn
@@ -69,7 +67,7 @@ class Engine:
         self._batch.stopped = True
 
     async def run(self) -> None:
-        batch: Any = self._batch
+        batch = self._batch
         pace = _Pace(self._clock)
         breath = time.monotonic()
         end: float | None = None
@@ -84,9 +82,8 @@ class Engine:
                 else:  # the last batch ended before its time
                     length = end - self._clock.nanos
             self._slice.schedule(length)
-            self._before_batch()
             batch.stopped = False
-            execute_batch(batch, 1)
+            self._run_batch(batch)
             self._after_batch()
             ahead = pace.ahead(speed)
             now = time.monotonic()

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-_NEVER_DUE = 1 << 62  # rp2040py's "no state machine of this block has anything to do"
+from rp2040py.execute_batch import execute_batch
+
+NEVER_DUE = 1 << 62  # rp2040py's "no state machine of this block has anything to do"
 _WAITS_OUTSIDE = (1, 4)  # stalled on a pin or an IRQ flag: these wake without a register access
 _BASES = (0x50200, 0x50300)  # keys of PIO0 and PIO1 in rp2040py's table of peripherals
 
@@ -33,13 +35,17 @@ class PioGate:
             # instruction. The list must be whole again by then: GPIO pins read their PIO outputs from it.
             self._native.time = SimpleNamespace(monotonic=self._monotonic)
 
-    def choose(self) -> None:
-        """Before each batch: lay out the blocks that it has to advance."""
-        if self._native is None:
-            return
-        active = [block for block in self._blocks if _is_active(block)]
-        self._skipped = [block for block in self._blocks if block not in active]
-        self._mcu.pio = active
+    def awake(self) -> list[Any]:
+        """Begin a batch: the blocks that it has to advance."""
+        awake = [block for block in self._blocks if _is_active(block)]
+        self._skipped = [block for block in self._blocks if block not in awake]
+        return awake
+
+    def run(self, batch: Any) -> None:
+        """Run a batch by rp2040py's own loop."""
+        if self._native is not None:
+            self._mcu.pio = self.awake()
+        execute_batch(batch, 1)
 
     def _monotonic(self) -> float:
         self._mcu.pio = self._blocks
@@ -86,7 +92,7 @@ class _Watched:
 def _is_active(block: Any) -> bool:
     if block.stopped:
         return False
-    if block.next_due_fp < _NEVER_DUE:
+    if block.next_due_fp < NEVER_DUE:
         return True
     return any(m.enabled and m.waiting and m.wait_type in _WAITS_OUTSIDE for m in block.machines)
 

@@ -26,14 +26,17 @@ from quaver.errors import BoardError
 
 _PARENT_POLL_S = 0.5
 _RAM = 0x20000000  # RP2040 datasheet, 2.2
+_SLOW = "quaver: no C compiler found: the emulated Pico W runs ten times slower than with one; install gcc or clang"
 
 
 class Child:
     """The emulated board and its line to the host."""
 
     def __init__(self, connection: Any, start: Start) -> None:
+        from quaver.emulator.rp2040.burst import Bursts
         from quaver.emulator.rp2040.engine import Engine
         from quaver.emulator.rp2040.machine import Machine
+        from quaver.emulator.rp2040.native import load_burst
         from quaver.emulator.rp2040.pio import PioGate
         from quaver.emulator.rp2040.spin import Spin
 
@@ -54,10 +57,13 @@ class Child:
         self._turn: asyncio.Future[int] | None = None
         self.gate = PioGate(self.machine.mcu, lambda: self.engine.end_batch())
         Spin(self.machine.mcu, self.gate.quiet)
+        burst = load_burst()
+        if burst is None and sys.stderr.isatty():
+            print(_SLOW, file=sys.stderr)
         self.engine = Engine(
             self.machine.mcu,
             real_time=start.real_time,
-            before_batch=self.gate.choose,
+            run_batch=self.gate.run if burst is None else Bursts(self.machine.mcu, self.gate, burst).run,
             after_batch=self._carry,
             waiting=self.machine.network.waiting,
             turn=self._next_turn if start.turns else None,

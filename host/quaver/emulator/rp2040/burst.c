@@ -1,0 +1,734 @@
+/* Runs the emulated chip's instructions as long as they touch nothing but registers and memory.
+ *
+ * After the ARMv6-M Architecture Reference Manual (ARM DDI 0419); the section of each instruction's encoding, A5.2 or
+ * A5.3, and of its operation, A6.7, stand beside it. What the manual leaves to the processor, the cycles, is as
+ * rp2040py counts them, so that virtual time is the same whoever runs an instruction.
+ *
+ * The burst stops before an instruction that is not for it, with nothing of it done, and rp2040py runs that one: an
+ * access outside of boot ROM, flash and SRAM, or unaligned; a store outside of SRAM; whatever raises an exception,
+ * returns from one, waits, or speaks with the system; a result that rp2040py has otherwise than the manual. */
+
+#include <stdint.h>
+#include <string.h>
+
+#define BOOTROM_BASE 0x00000000u /* RP2040 datasheet, 2.2 */
+#define FLASH_BASE 0x10000000u
+#define SRAM_BASE 0x20000000u
+#define SIO_BASE 0xD0000000u
+#define SIO_SIZE 0x180u
+
+enum { SP = 13, LR = 14, PC = 15 };
+
+enum { PRIMASK = 16 }; /* the special register's number: B5.2.3 */
+
+struct chip { /* laid out again in burst.py */
+    uint32_t *r; /* R0 to R15, rp2040py's own */
+    uint8_t *bootrom;
+    uint8_t *flash;
+    uint8_t *sram;
+    uint32_t bootrom_size;
+    uint32_t flash_size;
+    uint32_t sram_size;
+    uint32_t apsr;         /* N, Z, C and V in bits 31 to 28 */
+    uint32_t primask;      /* bit 0 alone */
+    uint32_t settled;      /* no exception is pending, so that none is taken whatever becomes of PRIMASK */
+    uint32_t instructions; /* of the last burst */
+    uint32_t divisions;    /* started by the last burst */
+    /* What the single-cycle I/O block keeps, for bursts and for rp2040py: RP2040 datasheet, 2.3.1 */
+    uint32_t dividend;
+    uint32_t divisor;
+    uint32_t quotient;
+    uint32_t remainder;
+    uint32_t divider_csr;
+    uint32_t spinlocks;
+};
+
+/* Where the host has a guest's address that may be read; NULL where it may not. */
+static inline const uint8_t *readable(const struct chip *chip, uint32_t address)
+{
+    if (address - SRAM_BASE < chip->sram_size)
+        return chip->sram + (address - SRAM_BASE);
+    if (address - FLASH_BASE < chip->flash_size)
+        return chip->flash + (address - FLASH_BASE);
+    if (address - BOOTROM_BASE < chip->bootrom_size)
+        return chip->bootrom + (address - BOOTROM_BASE);
+    return NULL;
+}
+
+static inline uint32_t load32(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, 4);
+    return value;
+}
+
+static inline uint32_t load16(const uint8_t *at)
+{
+    uint16_t value;
+    memcpy(&value, at, 2);
+    return value;
+}
+
+static inline void store32(uint8_t *at, uint32_t value)
+{
+    memcpy(at, &value, 4);
+}
+
+static inline void store16(uint8_t *at, uint32_t value)
+{
+    uint16_t half = (uint16_t)value;
+    memcpy(at, &half, 2);
+}
+
+/* --- Single-cycle I/O: RP2040 datasheet, 2.3.1.7 --- */
+
+enum {
+    CPUID = 0x000,
+    DIV_UDIVIDEND = 0x060,
+    DIV_UDIVISOR = 0x064,
+    DIV_SDIVIDEND = 0x068,
+    DIV_SDIVISOR = 0x06C,
+    DIV_QUOTIENT = 0x070,
+    DIV_REMAINDER = 0x074,
+    DIV_CSR = 0x078, /* bit 0: ready; bit 1: dirty, until the quotient is read */
+    SPINLOCK0 = 0x100,
+    SPINLOCK31 = 0x17C
+};
+
+static int sio_load(struct chip *chip, uint32_t offset, uint32_t *value)
+{
+    if (offset >= SPINLOCK0 && offset <= SPINLOCK31) { /* a claim: 0 when somebody has it */
+        const uint32_t bit = 1u << ((offset - SPINLOCK0) / 4);
+        *value = chip->spinlocks & bit ? 0 : bit;
+        chip->spinlocks |= bit;
+        return 1;
+    }
+    switch (offset) {
+    case CPUID:
+        *value = 0;
+        return 1;
+    case DIV_QUOTIENT:
+        chip->divider_csr &= ~2u;
+        *value = chip->quotient;
+        return 1;
+    case DIV_REMAINDER:
+        *value = chip->remainder;
+        return 1;
+    case DIV_CSR:
+        *value = chip->divider_csr;
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static void divide(struct chip *chip, int is_signed)
+{
+    const uint32_t dividend = chip->dividend, divisor = chip->divisor;
+    if (divisor == 0) { /* rp2040py looks at no sign here */
+        chip->quotient = dividend ? 0xFFFFFFFF : 1;
+        chip->remainder = dividend;
+    } else if (is_signed) {
+        chip->quotient = (uint32_t)((int64_t)(int32_t)dividend / (int32_t)divisor);
+        chip->remainder = (uint32_t)((int64_t)(int32_t)dividend % (int32_t)divisor);
+    } else {
+        chip->quotient = dividend / divisor;
+        chip->remainder = dividend % divisor;
+    }
+    chip->divider_csr = 3;
+    chip->divisions++;
+}
+
+static int sio_store(struct chip *chip, uint32_t offset, uint32_t value)
+{
+    if (offset >= SPINLOCK0 && offset <= SPINLOCK31) {
+        chip->spinlocks &= ~(1u << ((offset - SPINLOCK0) / 4));
+        return 1;
+    }
+    switch (offset) {
+    case DIV_UDIVIDEND:
+    case DIV_SDIVIDEND:
+        chip->dividend = value;
+        divide(chip, offset == DIV_SDIVIDEND);
+        return 1;
+    case DIV_UDIVISOR:
+    case DIV_SDIVISOR:
+        chip->divisor = value;
+        divide(chip, offset == DIV_SDIVISOR);
+        return 1;
+    case DIV_QUOTIENT:
+        chip->quotient = value;
+        chip->divider_csr = 3;
+        return 1;
+    case DIV_REMAINDER:
+        chip->remainder = value;
+        chip->divider_csr = 3;
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static inline unsigned count_bits(unsigned list)
+{
+    return (unsigned)__builtin_popcount(list);
+}
+
+/* Run for at least `limit` cycles, or up to an instruction that is not for a burst. Returns the cycles it took. */
+uint64_t burst(struct chip *chip, uint64_t limit)
+{
+    uint32_t *const r = chip->r;
+    uint8_t *const sram = chip->sram;
+    const uint32_t sram_size = chip->sram_size;
+    uint64_t cycles = 0;
+    uint32_t instructions = 0;
+
+    chip->divisions = 0;
+
+    /* The flags, as values that they are read from only when asked: N is bit 31 of sign, Z is whether zero is 0. */
+    uint32_t sign = chip->apsr;
+    uint32_t zero = ~chip->apsr & 1u << 30;
+    uint32_t carry = chip->apsr >> 29 & 1;
+    uint32_t overflow = chip->apsr >> 28 & 1;
+
+    /* rp2040py keeps bit 0 of a vector in its PC until the next BX; the manual's PC has none. Kept apart here. */
+    uint32_t odd = r[PC] & 1;
+    uint32_t pc = r[PC] - odd; /* of the instruction to run */
+    const uint8_t *code = NULL; /* the region that it is in: the host's address, the guest's, and the size */
+    uint32_t code_base = 0;
+    uint32_t code_size = 0;
+
+    while (cycles < limit) {
+        if (pc - code_base >= code_size) {
+            if (pc - SRAM_BASE < sram_size) {
+                code = sram, code_base = SRAM_BASE, code_size = sram_size;
+            } else if (pc - FLASH_BASE < chip->flash_size) {
+                code = chip->flash, code_base = FLASH_BASE, code_size = chip->flash_size;
+            } else if (pc - BOOTROM_BASE < chip->bootrom_size) {
+                code = chip->bootrom, code_base = BOOTROM_BASE, code_size = chip->bootrom_size;
+            } else {
+                goto stop;
+            }
+        }
+        const uint32_t opcode = load16(code + (pc - code_base));
+        uint32_t next = pc + 2;
+        uint32_t took = 1;
+
+/* Fields of an opcode that many encodings share: three registers of the lower eight. */
+#define RD r[opcode & 7]
+#define RN r[opcode >> 3 & 7]
+#define RM r[opcode >> 6 & 7]
+#define RW r[opcode >> 8 & 7]
+#define IMM3 (opcode >> 6 & 7)
+#define IMM5 (opcode >> 6 & 31)
+#define IMM8 (opcode & 0xFF)
+/* ADD and its kin: A2.2.1, AddWithCarry. A result into `to`, which may be one of the operands. */
+#define SET_NZ(result) (sign = zero = (result))
+#define ADD_WITH_CARRY(to, a, b, c)                                                                                    \
+    do {                                                                                                               \
+        const uint32_t x = (a), y = (b);                                                                               \
+        const uint64_t sum = (uint64_t)x + y + (c);                                                                    \
+        const uint32_t result = (uint32_t)sum;                                                                         \
+        carry = (uint32_t)(sum >> 32);                                                                                 \
+        overflow = ((x ^ result) & (y ^ result)) >> 31;                                                                \
+        to = SET_NZ(result);                                                                                           \
+    } while (0)
+#define LOAD(size, to, address, value)                                                                                 \
+    do {                                                                                                               \
+        const uint32_t from = (address);                                                                               \
+        const uint8_t *at = readable(chip, from);                                                                      \
+        if (at == NULL || from & ((size) - 1))                                                                         \
+            goto stop;                                                                                                 \
+        to = (value);                                                                                                  \
+        took = 2;                                                                                                      \
+    } while (0)
+#define LOAD_WORD(to, address)                                                                                         \
+    do {                                                                                                               \
+        const uint32_t from = (address);                                                                               \
+        const uint8_t *at = readable(chip, from);                                                                      \
+        uint32_t value;                                                                                                \
+        if (from & 3)                                                                                                  \
+            goto stop;                                                                                                 \
+        if (at != NULL) {                                                                                              \
+            value = load32(at);                                                                                        \
+            took = 2;                                                                                                  \
+        } else if (from - SIO_BASE >= SIO_SIZE || !sio_load(chip, from - SIO_BASE, &value)) {                          \
+            goto stop;                                                                                                 \
+        }                                                                                                              \
+        to = value;                                                                                                    \
+    } while (0)
+#define STORE_WORD(from, address)                                                                                      \
+    do {                                                                                                               \
+        const uint32_t to = (address);                                                                                 \
+        if (to & 3)                                                                                                    \
+            goto stop;                                                                                                 \
+        if (to - SRAM_BASE < sram_size) {                                                                              \
+            store32(sram + (to - SRAM_BASE), from);                                                                    \
+            took = 2;                                                                                                  \
+        } else if (to - SIO_BASE >= SIO_SIZE || !sio_store(chip, to - SIO_BASE, from)) {                               \
+            goto stop;                                                                                                 \
+        }                                                                                                              \
+    } while (0)
+#define STORE(size, address, how)                                                                                      \
+    do {                                                                                                               \
+        const uint32_t to = (address);                                                                                 \
+        if (to - SRAM_BASE >= sram_size || to & ((size) - 1))                                                          \
+            goto stop;                                                                                                 \
+        uint8_t *at = sram + (to - SRAM_BASE);                                                                         \
+        how;                                                                                                           \
+        took = 2;                                                                                                      \
+    } while (0)
+#define BRANCH_IF(condition)                                                                                           \
+    do {                                                                                                               \
+        if (condition) {                                                                                               \
+            next = pc + 4 + (uint32_t)((int32_t)(int8_t)opcode * 2);                                                   \
+            took = 2;                                                                                                  \
+        }                                                                                                              \
+    } while (0)
+#define N (sign >> 31)
+#define Z (zero == 0)
+
+        switch (opcode >> 6) {
+        /* --- A5.2.1: shift, add, subtract, move and compare with immediates --- */
+        case 0x000 ... 0x01F: { /* LSL (immediate), A6.7.35; 0 is MOV (register) T2, A6.7.40 */
+            const uint32_t value = RN;
+            if (IMM5)
+                carry = value >> (32 - IMM5) & 1;
+            RD = SET_NZ(value << IMM5);
+            break;
+        }
+        case 0x020 ... 0x03F: { /* LSR (immediate), A6.7.37; 0 stands for 32 */
+            const uint32_t value = RN;
+            carry = value >> ((IMM5 - 1) & 31) & 1;
+            RD = SET_NZ(IMM5 ? value >> IMM5 : 0);
+            break;
+        }
+        case 0x040 ... 0x05F: { /* ASR (immediate), A6.7.8; 0 stands for 32 */
+            const uint32_t value = RN;
+            carry = value >> ((IMM5 - 1) & 31) & 1;
+            RD = SET_NZ((uint32_t)((int32_t)value >> (IMM5 ? IMM5 : 31)));
+            break;
+        }
+        case 0x060 ... 0x067: /* ADD (register) T1, A6.7.3 */
+            ADD_WITH_CARRY(RD, RN, RM, 0);
+            break;
+        case 0x068 ... 0x06F: /* SUB (register), A6.7.66 */
+            ADD_WITH_CARRY(RD, RN, ~RM, 1);
+            break;
+        case 0x070 ... 0x077: /* ADD (immediate) T1, A6.7.2 */
+            ADD_WITH_CARRY(RD, RN, IMM3, 0);
+            break;
+        case 0x078 ... 0x07F: /* SUB (immediate) T1, A6.7.65 */
+            ADD_WITH_CARRY(RD, RN, ~IMM3, 1);
+            break;
+        case 0x080 ... 0x09F: /* MOV (immediate), A6.7.39 */
+            RW = SET_NZ(IMM8);
+            break;
+        case 0x0A0 ... 0x0BF: { /* CMP (immediate), A6.7.17 */
+            uint32_t ignored;
+            ADD_WITH_CARRY(ignored, RW, ~IMM8, 1);
+            (void)ignored;
+            break;
+        }
+        case 0x0C0 ... 0x0DF: /* ADD (immediate) T2, A6.7.2 */
+            ADD_WITH_CARRY(RW, RW, IMM8, 0);
+            break;
+        case 0x0E0 ... 0x0FF: /* SUB (immediate) T2, A6.7.65 */
+            ADD_WITH_CARRY(RW, RW, ~IMM8, 1);
+            break;
+
+        /* --- A5.2.2: data processing --- */
+        case 0x100: /* AND, A6.7.7 */
+            RD = SET_NZ(RD & RN);
+            break;
+        case 0x101: /* EOR, A6.7.23 */
+            RD = SET_NZ(RD ^ RN);
+            break;
+        case 0x102: { /* LSL (register), A6.7.36 */
+            const uint32_t value = RD, shift = RN & 0xFF;
+            if (shift)
+                carry = value >> (-shift & 31) & 1; /* beyond 32 the manual has 0, rp2040py this */
+            RD = SET_NZ(shift < 32 ? value << shift : 0);
+            break;
+        }
+        case 0x103: { /* LSR (register), A6.7.38 */
+            const uint32_t value = RD, shift = RN & 0xFF;
+            /* By 0 the manual leaves the carry alone; rp2040py has bit 31, here and in ASR and ROR. */
+            carry = shift <= 32 ? value >> ((shift - 1) & 31) & 1 : 0;
+            RD = SET_NZ(shift < 32 ? value >> shift : 0);
+            break;
+        }
+        case 0x104: { /* ASR (register), A6.7.9 */
+            const uint32_t value = RD, shift = RN & 0xFF;
+            carry = value >> (shift < 32 ? (shift - 1) & 31 : 31) & 1;
+            RD = SET_NZ((uint32_t)((int32_t)value >> (shift < 32 ? shift : 31)));
+            break;
+        }
+        case 0x105: /* ADC, A6.7.1 */
+            if (carry && RD == 0x7FFFFFFF)
+                goto stop; /* rp2040py's V is of the sum of operand and carry */
+            ADD_WITH_CARRY(RD, RD, RN, carry);
+            break;
+        case 0x106: /* SBC, A6.7.56 */
+            if (!carry && RN == 0x7FFFFFFF)
+                goto stop; /* as with ADC */
+            ADD_WITH_CARRY(RD, RD, ~RN, carry);
+            break;
+        case 0x107: { /* ROR, A6.7.54 */
+            const uint32_t value = RD, shift = RN & 31;
+            RD = SET_NZ(value >> shift | value << (-shift & 31));
+            carry = N;
+            break;
+        }
+        case 0x108: /* TST, A6.7.71 */
+            SET_NZ(RD & RN);
+            break;
+        case 0x109: /* RSB, A6.7.55 */
+            ADD_WITH_CARRY(RD, 0, ~RN, 1);
+            break;
+        case 0x10A: { /* CMP (register) T1, A6.7.18 */
+            uint32_t ignored;
+            ADD_WITH_CARRY(ignored, RD, ~RN, 1);
+            (void)ignored;
+            break;
+        }
+        case 0x10B: { /* CMN, A6.7.16 */
+            uint32_t ignored;
+            ADD_WITH_CARRY(ignored, RD, RN, 0);
+            (void)ignored;
+            break;
+        }
+        case 0x10C: /* ORR, A6.7.45 */
+            RD = SET_NZ(RD | RN);
+            break;
+        case 0x10D: /* MUL, A6.7.44 */
+            RD = SET_NZ(RD * RN);
+            break;
+        case 0x10E: /* BIC, A6.7.11 */
+            RD = SET_NZ(RD & ~RN);
+            break;
+        case 0x10F: /* MVN, A6.7.46 */
+            RD = SET_NZ(~RN);
+            break;
+
+        /* --- A5.2.3: with all sixteen registers, branch and exchange --- */
+        case 0x110 ... 0x113:   /* ADD (register) T2, A6.7.3 */
+        case 0x118 ... 0x11B: { /* MOV (register) T1, A6.7.40 */
+            const unsigned d = (opcode >> 4 & 8) | (opcode & 7), m = opcode >> 3 & 15;
+            if (odd && (d == PC || m == PC))
+                goto stop;
+            uint32_t value = m == PC ? pc + 4 : r[m];
+            if (opcode < 0x4600)
+                value += d == PC ? pc + 4 : r[d];
+            if (d == PC) {
+                next = value & ~1u;
+                took = 2;
+            } else {
+                r[d] = d == SP ? value & ~3u : value;
+            }
+            break;
+        }
+        case 0x114 ... 0x117: { /* CMP (register) T2, A6.7.18 */
+            const unsigned n = (opcode >> 4 & 8) | (opcode & 7), m = opcode >> 3 & 15;
+            uint32_t ignored;
+            if (n == PC || m == PC)
+                goto stop;
+            ADD_WITH_CARRY(ignored, r[n], ~r[m], 1);
+            (void)ignored;
+            break;
+        }
+        case 0x11C:   /* BX, A6.7.15 */
+        case 0x11D:
+        case 0x11E:   /* BLX (register), A6.7.14 */
+        case 0x11F: {
+            const unsigned m = opcode >> 3 & 15;
+            const uint32_t target = r[m];
+            if (m == PC || opcode & 7 || !(target & 1) || target >> 28 == 0xF)
+                goto stop; /* an exception's return, or no Thumb code */
+            if (opcode & 0x80 && m == LR)
+                goto stop; /* rp2040py jumps to what it has just put there */
+            if (opcode & 0x80)
+                r[LR] = next | 1;
+            next = target - 1;
+            odd = 0;
+            took = 2;
+            break;
+        }
+
+        /* --- A5.2.4: load and store --- */
+        case 0x120 ... 0x13F: /* LDR (literal), A6.7.27 */
+            LOAD_WORD(RW, ((pc + 4) & ~3u) + IMM8 * 4);
+            break;
+        case 0x140 ... 0x147: /* STR (register), A6.7.60 */
+            STORE_WORD(RD, RN + RM);
+            break;
+        case 0x148 ... 0x14F: /* STRH (register), A6.7.64 */
+            STORE(2, RN + RM, store16(at, RD));
+            break;
+        case 0x150 ... 0x157: /* STRB (register), A6.7.62 */
+            STORE(1, RN + RM, *at = (uint8_t)RD);
+            break;
+        case 0x158 ... 0x15F: /* LDRSB (register), A6.7.32 */
+            LOAD(1, RD, RN + RM, (uint32_t)(int32_t)(int8_t)*at);
+            break;
+        case 0x160 ... 0x167: /* LDR (register), A6.7.28 */
+            LOAD_WORD(RD, RN + RM);
+            break;
+        case 0x168 ... 0x16F: /* LDRH (register), A6.7.31 */
+            LOAD(2, RD, RN + RM, load16(at));
+            break;
+        case 0x170 ... 0x177: /* LDRB (register), A6.7.30 */
+            LOAD(1, RD, RN + RM, *at);
+            break;
+        case 0x178 ... 0x17F: /* LDRSH (register), A6.7.33 */
+            LOAD(2, RD, RN + RM, (uint32_t)(int32_t)(int16_t)load16(at));
+            break;
+        case 0x180 ... 0x19F: /* STR (immediate) T1, A6.7.59 */
+            STORE_WORD(RD, RN + IMM5 * 4);
+            break;
+        case 0x1A0 ... 0x1BF: /* LDR (immediate) T1, A6.7.26 */
+            LOAD_WORD(RD, RN + IMM5 * 4);
+            break;
+        case 0x1C0 ... 0x1DF: /* STRB (immediate), A6.7.61 */
+            STORE(1, RN + IMM5, *at = (uint8_t)RD);
+            break;
+        case 0x1E0 ... 0x1FF: /* LDRB (immediate), A6.7.29 */
+            LOAD(1, RD, RN + IMM5, *at);
+            break;
+        case 0x200 ... 0x21F: /* STRH (immediate), A6.7.63 */
+            STORE(2, RN + IMM5 * 2, store16(at, RD));
+            break;
+        case 0x220 ... 0x23F: /* LDRH (immediate), A6.7.30 */
+            LOAD(2, RD, RN + IMM5 * 2, load16(at));
+            break;
+        case 0x240 ... 0x25F: /* STR (immediate) T2, A6.7.59 */
+            STORE_WORD(RW, r[SP] + IMM8 * 4);
+            break;
+        case 0x260 ... 0x27F: /* LDR (immediate) T2, A6.7.26 */
+            LOAD_WORD(RW, r[SP] + IMM8 * 4);
+            break;
+
+        case 0x280 ... 0x29F: /* ADR, A6.7.6 */
+            RW = ((pc + 4) & ~3u) + IMM8 * 4;
+            break;
+        case 0x2A0 ... 0x2BF: /* ADD (SP plus immediate) T1, A6.7.5 */
+            RW = r[SP] + IMM8 * 4;
+            break;
+
+        /* --- A5.2.5: miscellaneous --- */
+        case 0x2C0 ... 0x2C1: /* ADD (SP plus immediate) T2, A6.7.5 */
+            r[SP] = (r[SP] + (opcode & 0x7F) * 4) & ~3u;
+            break;
+        case 0x2C2 ... 0x2C3: /* SUB (SP minus immediate), A6.7.67 */
+            r[SP] = (r[SP] - (opcode & 0x7F) * 4) & ~3u;
+            break;
+        case 0x2D8 ... 0x2D9: /* CPS, B4.2.1; 0xB662 enables, 0xB672 disables */
+            if (opcode == 0xB672)
+                chip->primask = 1;
+            else if (opcode == 0xB662 && chip->settled)
+                chip->primask = 0;
+            else
+                goto stop;
+            break;
+        case 0x2C8: /* SXTH, A6.7.70 */
+            RD = (uint32_t)(int32_t)(int16_t)RN;
+            break;
+        case 0x2C9: /* SXTB, A6.7.69 */
+            RD = (uint32_t)(int32_t)(int8_t)RN;
+            break;
+        case 0x2CA: /* UXTH, A6.7.74 */
+            RD = RN & 0xFFFF;
+            break;
+        case 0x2CB: /* UXTB, A6.7.73 */
+            RD = RN & 0xFF;
+            break;
+        case 0x2D0 ... 0x2D7: { /* PUSH, A6.7.50 */
+            const uint32_t size = 4 * count_bits(opcode & 0x1FF);
+            const uint32_t start = r[SP] - size;
+            if (start & 3 || start - SRAM_BASE >= sram_size || sram_size - (start - SRAM_BASE) < size)
+                goto stop;
+            uint8_t *at = sram + (start - SRAM_BASE);
+            for (unsigned i = 0; i < 8; i++) {
+                if (opcode >> i & 1) {
+                    store32(at, r[i]);
+                    at += 4;
+                    took++;
+                }
+            }
+            if (opcode & 0x100)
+                store32(at, r[LR]);
+            r[SP] = start;
+            break;
+        }
+        case 0x2E8: { /* REV, A6.7.51 */
+            const uint32_t value = RN;
+            RD = value << 24 | (value << 8 & 0xFF0000) | (value >> 8 & 0xFF00) | value >> 24;
+            break;
+        }
+        case 0x2E9: { /* REV16, A6.7.52 */
+            const uint32_t value = RN;
+            RD = (value & 0x00FF00FF) << 8 | (value >> 8 & 0x00FF00FF);
+            break;
+        }
+        case 0x2EB: { /* REVSH, A6.7.53 */
+            const uint32_t value = RN;
+            RD = (uint32_t)(int32_t)(int16_t)((value & 0xFF) << 8 | (value >> 8 & 0xFF));
+            break;
+        }
+        case 0x2F0 ... 0x2F7: { /* POP, A6.7.49 */
+            const uint32_t start = r[SP], size = 4 * count_bits(opcode & 0x1FF);
+            if (start & 3 || start - SRAM_BASE >= sram_size || sram_size - (start - SRAM_BASE) < size)
+                goto stop;
+            const uint8_t *at = sram + (start - SRAM_BASE);
+            if (opcode & 0x100) {
+                const uint32_t target = load32(at + size - 4);
+                if (!(target & 1) || target >> 28 == 0xF)
+                    goto stop; /* as with BX */
+                next = target - 1;
+                odd = 0;
+                took = 3;
+            }
+            for (unsigned i = 0; i < 8; i++) {
+                if (opcode >> i & 1) {
+                    r[i] = load32(at);
+                    at += 4;
+                    took++;
+                }
+            }
+            r[SP] = start + size;
+            break;
+        }
+        case 0x2FC: /* A5.2.5, hints: NOP, A6.7.47 */
+            if (opcode != 0xBF00)
+                goto stop;
+            break;
+
+        /* --- A5.2, more than one register --- */
+        case 0x300 ... 0x31F: { /* STM, A6.7.58 */
+            const unsigned n = opcode >> 8 & 7;
+            const uint32_t start = r[n], size = 4 * count_bits(IMM8);
+            if (opcode >> n & 1) /* the manual writes back, rp2040py does not */
+                goto stop;
+            if (start & 3 || start - SRAM_BASE >= sram_size || sram_size - (start - SRAM_BASE) < size)
+                goto stop;
+            uint8_t *at = sram + (start - SRAM_BASE);
+            for (unsigned i = 0; i < 8; i++) {
+                if (opcode >> i & 1) {
+                    store32(at, r[i]);
+                    at += 4;
+                    took++;
+                }
+            }
+            r[n] = start + size;
+            break;
+        }
+        case 0x320 ... 0x33F: { /* LDM, A6.7.25 */
+            const unsigned n = opcode >> 8 & 7;
+            const uint32_t start = r[n], size = 4 * count_bits(IMM8);
+            const uint8_t *at = readable(chip, start);
+            if (size == 0 || start & 3 || at == NULL || readable(chip, start + size - 4) != at + size - 4)
+                goto stop;
+            for (unsigned i = 0; i < 8; i++) {
+                if (opcode >> i & 1) {
+                    r[i] = load32(at);
+                    at += 4;
+                    took++;
+                }
+            }
+            if (!(opcode >> n & 1))
+                r[n] = start + size;
+            break;
+        }
+
+        /* --- A5.2.6: conditional branches, A6.7.10; conditions A6.3 --- */
+        case 0x340 ... 0x343:
+            BRANCH_IF(Z);
+            break;
+        case 0x344 ... 0x347:
+            BRANCH_IF(!Z);
+            break;
+        case 0x348 ... 0x34B:
+            BRANCH_IF(carry);
+            break;
+        case 0x34C ... 0x34F:
+            BRANCH_IF(!carry);
+            break;
+        case 0x350 ... 0x353:
+            BRANCH_IF(N);
+            break;
+        case 0x354 ... 0x357:
+            BRANCH_IF(!N);
+            break;
+        case 0x358 ... 0x35B:
+            BRANCH_IF(overflow);
+            break;
+        case 0x35C ... 0x35F:
+            BRANCH_IF(!overflow);
+            break;
+        case 0x360 ... 0x363:
+            BRANCH_IF(carry && !Z);
+            break;
+        case 0x364 ... 0x367:
+            BRANCH_IF(!carry || Z);
+            break;
+        case 0x368 ... 0x36B:
+            BRANCH_IF(N == overflow);
+            break;
+        case 0x36C ... 0x36F:
+            BRANCH_IF(N != overflow);
+            break;
+        case 0x370 ... 0x373:
+            BRANCH_IF(!Z && N == overflow);
+            break;
+        case 0x374 ... 0x377:
+            BRANCH_IF(Z || N != overflow);
+            break;
+
+        case 0x380 ... 0x39F: /* B T2, A6.7.10: eleven bits with a sign */
+            next = pc + 4 + (uint32_t)((int32_t)(opcode << 21) >> 20);
+            took = 2;
+            break;
+
+        /* --- A5.3: 32-bit instructions --- */
+        case 0x3C0 ... 0x3DF: { /* BL, A6.7.13 */
+            if (next - code_base >= code_size)
+                goto stop;
+            const uint32_t second = load16(code + (next - code_base));
+            if ((second & 0xD000) == 0x8000) { /* A5.3.1: miscellaneous control */
+                const unsigned barrier = second & 0xFFF0, special = second & 0xFF, d = second >> 8 & 15;
+                if (opcode == 0xF3BF && (barrier == 0x8F40 || barrier == 0x8F50 || barrier == 0x8F60)) {
+                    /* DSB, A6.7.22; DMB, A6.7.21; ISB, A6.7.24 */
+                } else if (opcode == 0xF3EF && special == PRIMASK && d < SP) { /* MRS, B4.2.2 */
+                    r[d] = chip->primask;
+                } else if (opcode >> 4 == 0xF38 && second == (0x8800 | PRIMASK) && (opcode & 15) < SP && chip->settled) {
+                    chip->primask = r[opcode & 15] & 1; /* MSR (register), B4.2.3 */
+                } else {
+                    goto stop;
+                }
+                next = pc + 4;
+                took = 3;
+                break;
+            }
+            if ((second & 0xD000) != 0xD000)
+                goto stop;
+            const uint32_t s = opcode >> 10 & 1;
+            const uint32_t i1 = ~((second >> 13 & 1) ^ s) & 1, i2 = ~((second >> 11 & 1) ^ s) & 1;
+            const uint32_t offset = (s ? 0xFF000000u : 0) | i1 << 23 | i2 << 22 | (opcode & 0x3FF) << 12 | (second & 0x7FF) << 1;
+            r[LR] = (pc + 4) | 1;
+            next = pc + 4 + offset;
+            took = 3;
+            break;
+        }
+        default:
+            goto stop;
+        }
+        pc = next;
+        cycles += took;
+        instructions++;
+    }
+stop:
+    r[PC] = pc | odd;
+    chip->apsr = (sign & 1u << 31) | (uint32_t)Z << 30 | carry << 29 | overflow << 28;
+    chip->instructions = instructions;
+    return cycles;
+}
