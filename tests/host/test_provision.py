@@ -29,6 +29,7 @@ from quaver.provision.plan import read_plan, read_profiles
 from quaver.sealing import Opener, Sealer
 from tests.session_rig import CODE, ID, Node
 
+OCTAVES = (8, 20, 800, 300, 60, 40, 100, 160)  # RMS in steps of 0.05 mg
 PROFILES = {"hall": {"ssid": "plant", "password": "correct horse"}}
 
 
@@ -54,7 +55,9 @@ class Plant:
         place = "/".join(given[key] for key in ("site", "area", "line", "asset", "node"))
         held = json.loads((node.root / "device.key").read_text())
         sealer = Sealer(bytes.fromhex(held["key"]), node.identity, held["generation"], "uplink")
-        for seq, (leaf, message) in enumerate((("status", STATUS), ("telemetry", TELEMETRY))):
+        dated = {} if given["time_server"] == "pool.ntp.org" else {6: (1_790_000_000_000).to_bytes(6, "big")}
+        whole = TELEMETRY | {13: list(OCTAVES), 15: [1, 1]}
+        for seq, (leaf, message) in enumerate((("status", STATUS | dated), ("telemetry", whole))):
             plain = dumps({number: value for number, value in message.items() if number not in (1, 2, 3, 4)})
             payload = sealer.seal(leaf, 1, seq, plain)
             publish.single(f"{place}/{leaf}", payload, 1, True, "127.0.0.1", given["broker"]["port"])
@@ -149,6 +152,9 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
     person.types("Wi-Fi network", "plant")
     person.types("Password of plant", "correct horse")
     person.types("MQTT broker", str(broker.url))
+    person.types("Time server", "ntp plant")
+    person.until("expected the name or IPv4 address")
+    person.types("Time server", "")
     for question, answer in (("Site", "north"), ("Area", ""), ("Line", ""), ("Machine (asset)", "")):
         person.types(question, answer)
     person.until("expected an answer")
@@ -164,8 +170,15 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
     person.types("Speed", "fast")
     person.types("Speed", "1480")
     person.types("Thresholds", "velocity 2.8 4.5; temperature 70 85")
-    person.until("north/area/line/pump-7/drive-end is in service after", 60)
-    person.until("0.100 g RMS; 100 Hz")
+    person.until("octaves, g RMS", 60)
+    person.until(" 208 to    417 Hz   0.0400 " + 30 * "█")
+    person.until("strongest lines, g")
+    person.until("100.0 Hz   0.2500 " + 30 * "█")
+    person.until("200.5 Hz   0.1250 " + 15 * "█")
+    person.until("north/area/line/pump-7/drive-end is in service after")
+    person.until("0.100 g RMS; 100 Hz 0.250 g, 200 Hz 0.125 g; commissioning: 1 of 10 healthy measurements")
+    person.until("its time server pool.ntp.org does not answer; until it does it refuses every command")
+    person.until("wrong codes were tried on this node before, 1 in all")
     assert person.ends() == 0
 
     assert json.loads((node.root / "config.json").read_text()) == {
@@ -176,6 +189,7 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
         "node": "drive-end",
         "wifi": {"ssid": "plant", "password": "correct horse"},
         "broker": {"host": "127.0.0.1", "port": broker.port},
+        "time_server": "pool.ntp.org",
         "machine": {"rpm": 1480.0, "group": 2, "mounting": "rigid", "bearing": "6205"},
         "limits": {"velocity": [2.8, 4.5], "temperature": [70.0, 85.0]},
     }
@@ -197,6 +211,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_stopped(node: Node, broker: Embe
     person.types("Code on its label", CODE)
     person.types("Wi-Fi network", "plant")
     person.types("Password of plant", "correct horse")
+    person.types("Time server", "none")
     person.types("Site", "north")
     person.until("Area")
     person.breaks_off()
@@ -293,7 +308,10 @@ def test_profiles_are_for_their_owner_alone(tmp_path: Path) -> None:
         read_profiles(path)
     path.chmod(0o600)
     assert read_profiles(path) == PROFILES
-    for wrong in ("x", "[a]\nssid=1", "a=1", '[a]\nssid="x"'):
+    path.write_text('[hall]\nssid = "plant"\npassword = "correct horse"\ntime_server = ""\n')
+    assert read_profiles(path) == {"hall": {**PROFILES["hall"], "time_server": ""}}
+    server = '[a]\nssid="x"\npassword=""\ntime_server="a b"'
+    for wrong in ("x", "[a]\nssid=1", "a=1", '[a]\nssid="x"', server):
         path.write_text(wrong)
         with pytest.raises(SessionError):
             read_profiles(path)
@@ -376,6 +394,26 @@ def test_a_plan_is_carried_out(
     entries = Inventory(home / "inventory.sqlite").entries()
     assert [entry.state for entry in entries] == ["in service"] * 3
     assert not any(node.code in out for node in nodes)
+
+
+def test_what_a_node_said_before_it_was_enrolled_anew_does_not_count(
+    node: Node, broker: EmbeddedBroker, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """At the broker its old status still says online; the node itself does not come."""
+    (home / "keys").mkdir(mode=0o700)
+    (home / "plan.csv").write_text(
+        "id,name,asset,code,wifi,time_server\n" + f"{ID.hex()},n-1,pump-7,{CODE},hall,192.168.1.1\n"
+    )
+    profile = home / "keys" / "wifi.toml"
+    profile.write_text('[hall]\nssid = "plant"\npassword = "correct horse"\n')
+    profile.chmod(0o600)
+    arguments = ["provision", "--from", str(home / "plan.csv"), "--broker", str(broker.url), "--json"]
+    assert main([*arguments, "--port", Plant(broker).add(node), "--limit", "20"]) == 0
+    first = json.loads(capfd.readouterr().out)
+    assert (first["dated"], first["generation"]) == (True, 1)
+    (node.root / "device.key").unlink()
+    assert main([*arguments, "--port", node.start(), "--limit", "0.5"]) == 15
+    assert "has not reached" in json.loads(capfd.readouterr().out)["failed"]
 
 
 def test_who_can_not_seal_is_not_heard(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,7 @@ def _dialogue(
     new: bool,
     as_json: bool,
 ) -> int:
+    from quaver.provision import report
     from quaver.provision.flow import Flow, Saved
 
     saved = Saved(folder / "provision.json")
@@ -174,8 +176,14 @@ def _dialogue(
         finally:
             worker.close()
     saved.remove()
-    result = _result(flow.answers, time.monotonic() - began)
-    click.echo(json.dumps(result) if as_json else _sentence(result))
+    result = report.result(flow.answers, time.monotonic() - began)
+    if as_json:
+        click.echo(json.dumps(result))
+        return 0
+    for line in (*report.spectrum(result["first"]), report.sentence(result)):
+        click.echo(line)
+    for line in report.warnings(result):
+        click.echo(f"warning: {line}", err=True)
     return 0
 
 
@@ -259,6 +267,7 @@ def _plan(
 ) -> int:
     from quaver.errors import InventoryError, QuaverError, SessionError
     from quaver.inventory import Inventory
+    from quaver.provision import report
     from quaver.provision.flow import Flow
     from quaver.provision.plan import read_plan
 
@@ -279,7 +288,7 @@ def _plan(
                     _walk(flow, worker, lambda: None, None, None)
                 finally:
                     worker.close()
-            return {"row": row, **_result(flow.answers, time.monotonic() - began)}
+            return {"row": row, **report.result(flow.answers, time.monotonic() - began)}
         except QuaverError as error:
             return {"row": row, "id": answers["id"], "failed": str(error)}
 
@@ -294,7 +303,9 @@ def _plan(
             column = f", {result['column']}" if result.get("column") else ""
             click.echo(f"row {result['row']}{column}: {result['failed']}")
         else:
-            click.echo(f"row {result['row']}: {_sentence(result)}")
+            click.echo(f"row {result['row']}: {report.sentence(result)}")
+            for line in report.warnings(result):
+                click.echo(f"row {result['row']}: warning: {line}")
     if not as_json:
         rows = {result["row"] for result in failed}
         times = sorted(result["seconds"] for result in results if "seconds" in result)
@@ -303,32 +314,29 @@ def _plan(
     return InventoryError.exit_code if failed else 0
 
 
-def _result(answers: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    return {
-        "id": answers["id"],
-        "place": answers["place"],
-        "generation": answers["sent"]["generation"],
-        "seconds": round(seconds, 1),
-        "first": answers["spectrum"],
-    }
+@dataclass(frozen=True)
+class _OneKey:
+    """Of a key store the key of one node and generation."""
 
+    keys: KeyStore
+    node: bytes
+    generation: int
 
-def _sentence(result: Mapping[str, Any]) -> str:
-    first = result["first"]
-    peaks = ", ".join(f"{frequency:.0f} Hz {height:.3f} g" for frequency, height in (first.get("peaks") or [])[:3])
-    rms = f": {first['rms_g']:.3f} g RMS" if "rms_g" in first else ""
-    return f"{result['place']} is in service after {result['seconds']:.0f} s{rms}{'; ' + peaks if peaks else ''}"
+    def device_keys(self, node_id: bytes) -> Mapping[int, bytes]:
+        found = self.keys.device_keys(node_id) if node_id == self.node else {}
+        return {number: key for number, key in found.items() if number == self.generation}
 
 
 class _Ear:
-    """A subscription to all that comes from one place."""
+    """A subscription to all that one node seals with one key at one place."""
 
-    def __init__(self, keys: KeyStore, broker: str, place: str) -> None:
+    def __init__(self, keys: KeyStore, broker: str, place: str, node: bytes, generation: int) -> None:
         from quaver.broker import parse_broker_url
         from quaver.monitor import Monitor
         from quaver.sealing import Opener
 
-        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", opener=Opener(keys)).start()
+        only = _OneKey(keys, node, generation)
+        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", opener=Opener(only)).start()
         self._heard: dict[str, Mapping[str, Any]] = {}
 
     def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:

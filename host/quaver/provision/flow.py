@@ -21,6 +21,9 @@ from quaver.provision.identity import CodeError, normal, scanned
 
 Answers = dict[str, Any]
 _FILE_MAX = 1 << 16
+TIME_SERVER = "pool.ntp.org"
+"""Where the date comes from unless somebody says otherwise. Without a date a node can't tell a late command."""
+_SERVER_MAX = 64  # characters, as firmware/node/config.py takes it
 _FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")  # what node.config limits
 
 
@@ -105,6 +108,15 @@ def _password(text: str, answers: Answers) -> str:
     return text
 
 
+def time_server(text: str) -> str:
+    """The name or address of a time server; "" for "none". Raises ValueError."""
+    if text == "none":
+        return ""
+    if not 1 <= len(text) <= _SERVER_MAX or not text.isascii() or not text.isprintable() or set(" /:") & set(text):
+        raise ValueError("expected the name or IPv4 address of a time server (NTP), or none")
+    return text
+
+
 def _group(text: str, answers: Answers) -> int:
     if text not in ("0", "1", "2"):
         raise ValueError("expected 1 (large), 2 (medium) or 0 (not in the standard)")
@@ -164,6 +176,8 @@ def _network(text: str, answers: Answers) -> str:
     if text.startswith("profile ") and text[8:] in answers.get("profiles", {}):
         profile = answers["profiles"][text[8:]]
         answers["password"] = profile["password"]
+        if "time_server" in profile:
+            answers["time_server"] = profile["time_server"]
         return str(profile["ssid"])
     return _ssid(text, answers)
 
@@ -204,6 +218,13 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
     ),
     ("joined", _do("join", "the node joins the network", ("ssid", "password", "networks"))),
     ("broker", _Step(lambda a: Ask("broker", "MQTT broker", default="mqtt://127.0.0.1:1883"))),
+    (
+        "time_server",
+        _Step(
+            lambda a: Ask("time_server", "Time server, or none (then it obeys no commands)", default=TIME_SERVER),
+            parse=lambda text, answers: time_server(text),
+        ),
+    ),
     ("site", _text("site", "Site", "site")),
     ("area", _text("area", "Area", "area")),
     ("line", _text("line", "Line", "line")),
@@ -299,6 +320,7 @@ def config(answers: Mapping[str, Any]) -> dict[str, Any]:
     broker = parse_broker_url(answers["broker"])
     found: dict[str, Any] = {key: answers[key] for key in ("site", "area", "line", "asset")}
     found["node"] = answers["name"]
+    found["time_server"] = answers["time_server"]
     found["wifi"] = {"ssid": answers["ssid"], "password": answers["password"]}
     found["broker"] = {"host": broker.host, "port": broker.port}
     if broker.user:
