@@ -27,7 +27,10 @@ _SERVICE = ("node.service", "node.commands", "node.operations", "node.downlink",
 
 class Mailbox:
     """parts: what node.service works on, by name: "name" (the node's), "recorder", "uptime", "outbox", "measuring",
-    "supervisor", "log" and "trial" (of node.trial while one runs, else None)."""
+    "supervisor", "log" and "trial" (of node.trial while one runs, else None).
+
+    leaving: what the link is to call once nothing waits and the broker has forgotten this node; None unless it retires.
+    """
 
     def __init__(self, parts):
         self._parts = parts
@@ -39,6 +42,7 @@ class Mailbox:
         self._state = None
         self._refused = {}
         self._told = None
+        self.leaving = None
 
     def take(self, message):
         """Queue a message (bytes) of any link; returns at once."""
@@ -102,7 +106,7 @@ class Mailbox:
             gc.collect()
             from node.service import Service
 
-            self._service = Service(self._parts, self._state)
+            self._service = Service(self._parts, self._state, self)
         self._obeying = True
         try:
             why = await self._service.obey(message)
@@ -114,7 +118,9 @@ class Mailbox:
 
     def _tidy(self, idle_ms):
         """Give back the heap of what opens and obeys when it was idle for so long; what was taken stays known."""
-        if self._service and not self._obeying and time.ticks_diff(time.ticks_ms(), self._heard) >= idle_ms:
+        if not self._service or self._obeying or self._service.ending:
+            return
+        if time.ticks_diff(time.ticks_ms(), self._heard) >= idle_ms:
             self._state = self._service.state()
             self._service = None
             drop(_SERVICE)

@@ -275,6 +275,9 @@ def test_the_questions_without_a_terminal() -> None:
     assert flow.answers["node"] == "/dev/a" and "mounting" not in flow.answers
     made = config(flow.answers)
     assert made["wifi"] == {"ssid": "plant", "password": "correct horse"}
+    assert "ca" not in made["broker"]
+    secured = config(flow.answers | {"broker": "mqtts://me:secret@plant"})["broker"]
+    assert secured == {"host": "plant", "port": 8883, "user": "me", "password": "secret", "ca": "/ca.pem"}
     assert made["machine"] == {"rpm": 0.0, "group": 0, "bearing": {"ratios": [3.58, 5.42, 2.36, 0.398]}}
 
 

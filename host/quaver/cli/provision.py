@@ -18,6 +18,7 @@ import click
 
 from quaver.cli.inventory import inventory_option
 from quaver.cli.keys import keys_option
+from quaver.cli.monitor import ca_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ _PATIENCE_S = 60
 )
 @click.option("--broker", envvar="QUAVER_BROKER", show_envvar=True, metavar="URL", help="Where the nodes publish.")
 @click.option("--listen", metavar="URL", help="The same broker as this machine reaches it, where that differs.")
+@ca_option
 @click.option("--wifi", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Wi-Fi profiles (TOML, mode 0600); by default wifi.toml in the key store.")  # fmt: skip
 @keys_option
@@ -61,6 +63,7 @@ def command(
     plan: Path | None,
     broker: str | None,
     listen: str | None,
+    ca: Path | None,
     wifi: Path | None,
     folder: Path | None,
     path: Path | None,
@@ -90,7 +93,7 @@ def command(
 
     def hands(where: _Ways, store: Inventory, progress: Callable[[int], None] | None = None) -> Hands:
         keys = KeyStore(keys_folder)
-        ear = partial(_Ear, keys)
+        ear = partial(_Ear, keys, ca)
         return Hands(where.ports, where.open, keys, codes, store, ear, listen, limit, progress, lock, where.seen)
 
     path = path or default_path()
@@ -330,13 +333,13 @@ class _OneKey:
 class _Ear:
     """A subscription to all that one node seals with one key at one place."""
 
-    def __init__(self, keys: KeyStore, broker: str, place: str, node: bytes, generation: int) -> None:
+    def __init__(self, keys: KeyStore, ca: Path | None, broker: str, place: str, node: bytes, generation: int) -> None:
         from quaver.broker import parse_broker_url
         from quaver.monitor import Monitor
         from quaver.sealing import Opener
 
         only = _OneKey(keys, node, generation)
-        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", opener=Opener(only)).start()
+        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", ca, Opener(only)).start()
         self._heard: dict[str, Mapping[str, Any]] = {}
 
     def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:

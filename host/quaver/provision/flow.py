@@ -21,6 +21,7 @@ from quaver.provision.identity import CodeError, normal, scanned
 
 Answers = dict[str, Any]
 _FILE_MAX = 1 << 16
+_CA = "/ca.pem"  # on the node's flash, where docs/mosquitto.md puts it
 TIME_SERVER = "pool.ntp.org"
 """Where the date comes from unless somebody says otherwise. Without a date a node can't tell a late command."""
 _SERVER_MAX = 64  # characters, as firmware/node/config.py takes it
@@ -323,6 +324,8 @@ def config(answers: Mapping[str, Any]) -> dict[str, Any]:
     found["time_server"] = answers["time_server"]
     found["wifi"] = {"ssid": answers["ssid"], "password": answers["password"]}
     found["broker"] = {"host": broker.host, "port": broker.port}
+    if broker.tls:
+        found["broker"]["ca"] = _CA
     if broker.user:
         found["broker"] |= {"user": broker.user, "password": broker.password}
     machine: dict[str, Any] = {"rpm": float(answers["rpm"]), "group": answers["group"]}
