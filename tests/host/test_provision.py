@@ -19,6 +19,7 @@ from test_monitor import STATUS, TELEMETRY, dumps
 
 from quaver.broker import EmbeddedBroker
 from quaver.cli import main
+from quaver.cli.provision import _walk
 from quaver.errors import InventoryError, SessionError
 from quaver.inventory import Entry, Inventory
 from quaver.keys import KeyStore
@@ -148,9 +149,13 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
     person.until("  1  plant")
     person.types("Wi-Fi network", "1")
     person.types("Password of plant", "wrong horse")
-    person.until("wifi wrong password")
+    person.until("the node does not get into plant: wifi wrong password")
     person.types("Wi-Fi network", "plant")
     person.types("Password of plant", "correct horse")
+    person.types("MQTT broker", "mqt//x")
+    person.until("not a broker's address")
+    person.types("MQTT broker", "mqtt://127.0.0.1:9")
+    person.until("broker mqtt://127.0.0.1:9: ")
     person.types("MQTT broker", str(broker.url))
     person.types("Time server", "ntp plant")
     person.until("expected the name or IPv4 address")
@@ -162,7 +167,7 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
     person.types("Name of the node", "drive/end")
     person.until("without / + #")
     person.types("Name of the node", "drive-end")
-    person.types("Machine group", "2")
+    person.types("Machine by", "2")
     person.types("Mounting", "")
     person.types("Bearing", "62")
     person.until("the library has 6203, 6204, 6205, 6206, 6207: which one?")
@@ -224,7 +229,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_stopped(node: Node, broker: Embe
         person.types(question, "")
     person.types("Machine (asset)", "pump-7")
     person.types("Name of the node", "n-1")
-    for question in ("Machine group", "Mounting", "Bearing", "Speed", "Thresholds"):
+    for question in ("Machine by", "Mounting", "Bearing", "Speed", "Thresholds"):
         person.types(question, "")
     person.until("is in service")
     assert person.ends() == 0
@@ -238,6 +243,7 @@ def test_the_questions_without_a_terminal() -> None:
     work: list[str] = []
     results: dict[str, Any] = {
         "find": {"/dev/a": "00aa at /dev/a", "/dev/b": "00bb at /dev/b"},
+        "connect": {"board": "pico_w"},
         "scan": [["plant", -50, True]],
         "send": {"generation": 1},
     }
@@ -246,7 +252,7 @@ def test_the_questions_without_a_terminal() -> None:
         "right": ["n", "y"],
         "code": ["QUAVER1:" + "0" * 16 + ":" + CODE, CODE],
         "ssid": [""],
-        "broker": ["mqtt://x:1"],
+        "broker": ["mqtt://localhost", "mqtt://x:1"],
         "asset": ["pump"],
         "name": ["n-1"],
         "group": ["3", "0"],
@@ -265,9 +271,12 @@ def test_the_questions_without_a_terminal() -> None:
             flow.answer(typed[step.name].pop(0) if typed.get(step.name) else "")
         except ValueError as error:
             reasons.append(str(error))
-    assert work == ["find", "show", "show", "connect", "scan", "join", "place", "send", "check", "spectrum", "list"]
+    assert work == [
+        *("find", "show", "show", "connect", "scan", "join", "reach", "place", "send", "check", "spectrum", "list")
+    ]  # fmt: skip
     assert reasons == [
         "that label is of another node",
+        "localhost would be the node itself: expected the address that the broker has in its network",
         "expected 1 (large), 2 (medium) or 0 (not in the standard)",
         *["expected FEATURE WARNING ALARM, as in velocity 2.8 4.5; features: "
           "rms, peak, crest, kurtosis, velocity, envelope, temperature"] * 2,
@@ -288,6 +297,27 @@ def test_work_that_fails_asks_again_for_what_it_was_about() -> None:
     assert flow.failed() == ("code",)
     step = flow.next()
     assert isinstance(step, Ask) and step.name == "code" and step.secret
+
+
+def test_work_that_fails_the_same_way_twice_ends_the_run() -> None:
+    """Where no answer is asked for anew in between, it would fail so for ever."""
+    known = {"site": "s", "area": "a", "line": "l", "asset": "p", "name": "n", "group": 0, "bearing": None, "rpm": 0.0}
+    known |= {"found": {"a": "a"}, "node": "a", "shown": True, "code": CODE, "ssid": "x", "password": "", "limits": {}}
+    known |= {"joined": True, "broker": "mqtt://x", "reached": True, "time_server": "", "about": {}, "place": "p"}
+
+    class Worker:
+        tries = 0
+
+        def do(self, name: str, answers: dict[str, Any]) -> Any:
+            if name == "send":
+                self.tries += 1
+                raise SessionError("no room" if self.tries > 1 else "not now")
+            return {}
+
+    worker, saved = Worker(), []
+    with pytest.raises(SessionError, match="no room"):
+        _walk(Flow(known), worker, lambda: saved.append(1), lambda question: "", None)  # type: ignore[arg-type]
+    assert worker.tries == 3 and saved
 
 
 def test_a_state_that_can_not_be_believed_is_not_used(tmp_path: Path) -> None:

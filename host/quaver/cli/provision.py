@@ -202,8 +202,10 @@ def _walk(
     from quaver.provision.flow import Ask
     from quaver.provision.session import MustWait
 
+    failure = ""  # of the work since the last question: the same a second time would come for ever
     while (step := flow.next()) is not None:
         if isinstance(step, Ask):
+            failure = ""
             if ask is None:
                 raise SessionError(f"{step.name} is not known, and nobody can be asked: run it in a terminal")
             try:
@@ -223,10 +225,12 @@ def _walk(
                 time.sleep(error.seconds)
             except QuaverError as error:
                 forgotten = flow.failed()
-                if ask is None or not forgotten or (step.name in ("connect", "check") and _is_final(error)):
+                final = step.name in ("connect", "check") and _is_final(error)
+                if ask is None or not forgotten or final or str(error) == failure:
                     if "id" in flow.answers:
                         save()
                     raise
+                failure = str(error)
                 click.echo(f"  {error}", err=True)
         if "id" in flow.answers:
             save()

@@ -118,6 +118,19 @@ def time_server(text: str) -> str:
     return text
 
 
+def _broker(text: str, answers: Answers) -> str:
+    from quaver.broker import parse_broker_url
+    from quaver.errors import BrokerError
+
+    try:
+        host = parse_broker_url(text).host
+    except BrokerError as error:
+        raise ValueError(str(error)) from error
+    if (host == "localhost" or host.startswith("127.")) and (answers.get("about") or {}).get("board") != "unix":
+        raise ValueError(f"{host} would be the node itself: expected the address that the broker has in its network")
+    return text
+
+
 def _group(text: str, answers: Answers) -> int:
     if text not in ("0", "1", "2"):
         raise ValueError("expected 1 (large), 2 (medium) or 0 (not in the standard)")
@@ -218,7 +231,8 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
         _Step(lambda a: Ask("password", f"Password of {a['ssid']}", default="", secret=True), parse=_password),
     ),
     ("joined", _do("join", "the node joins the network", ("ssid", "password", "networks"))),
-    ("broker", _Step(lambda a: Ask("broker", "MQTT broker", default="mqtt://127.0.0.1:1883"))),
+    ("broker", _Step(lambda a: Ask("broker", "MQTT broker, as the node reaches it (mqtt://HOST)"), parse=_broker)),
+    ("reached", _do("reach", "this machine looks for the broker", ("broker",))),
     (
         "time_server",
         _Step(
@@ -232,7 +246,13 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
     ("asset", _text("asset", "Machine (asset)")),
     ("name", _text("name", "Name of the node")),
     ("place", _do("place", "the place is free", ("name",))),
-    ("group", _Step(lambda a: Ask("group", "Machine group of ISO 20816-3", ("0", "1", "2"), "2"), parse=_group)),
+    (
+        "group",
+        _Step(
+            lambda a: Ask("group", "Machine by ISO 20816-3: 1 large, 2 medium, 0 other", ("0", "1", "2"), "2"),
+            parse=_group,
+        ),
+    ),
     (
         "mounting",
         _Step(lambda a: Ask("mounting", "Mounting", ("rigid", "flexible"), "rigid"), lambda a: a["group"] > 0),
@@ -253,7 +273,7 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
 )
 
 # What a run that goes on finds anew: the port may be another, and a session does not outlive its program.
-_VOLATILE = ("found", "node", "shown", "right", "about", "networks", "profiles")
+_VOLATILE = ("found", "node", "shown", "right", "about", "networks", "profiles", "reached")
 
 
 class Flow:

@@ -12,7 +12,7 @@ from quaver.inventory import Entry, Inventory
 from quaver.keys import KeyStore
 from quaver.provision.flow import Answers, config
 from quaver.provision.identity import Codes
-from quaver.provision.session import Session, Transport, who
+from quaver.provision.session import Refused, Session, Transport, who
 from quaver_wire.hkdf import hmac
 
 _JOIN_S = 45.0
@@ -94,6 +94,7 @@ class Hands:
             "connect": self._open,
             "scan": self._scan,
             "join": self._join,
+            "reach": self._reach,
             "place": self._place,
             "send": self._send,
             "check": self._check,
@@ -190,7 +191,15 @@ class Hands:
         return networks if isinstance(networks, list) else []
 
     def _join(self, answers: Answers) -> bool:
-        self._request("join", {"ssid": answers["ssid"], "password": answers["password"]}, _JOIN_S)
+        try:
+            self._request("join", {"ssid": answers["ssid"], "password": answers["password"]}, _JOIN_S)
+        except Refused as error:
+            raise SessionError(f"the node does not get into {answers['ssid']}: {error.reason}") from error
+        return True
+
+    def _reach(self, answers: Answers) -> bool:
+        """Before anything is sent to the node: whom nobody here can hear would be enrolled for nothing."""
+        self._listen(self._broker or answers["broker"], "-/-/-/-/-", bytes.fromhex(answers["id"]), 0).close()
         return True
 
     def _place(self, answers: Answers) -> str:
