@@ -182,7 +182,7 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
     person.until("200.5 Hz   0.1250 " + 15 * "█")
     person.until("north/area/line/pump-7/drive-end is in service after")
     person.until("0.100 g RMS; 100 Hz 0.250 g, 200 Hz 0.125 g; commissioning: 1 of 10 healthy measurements")
-    person.until("its time server pool.ntp.org does not answer; until it does it refuses every command")
+    person.until("it refuses every command: its time server pool.ntp.org does not answer")
     person.until("wrong codes were tried on this node before, 1 in all")
     assert person.ends() == 0
 

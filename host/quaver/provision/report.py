@@ -49,7 +49,7 @@ def warnings(found: Mapping[str, Any]) -> list[str]:
     if not found["dated"]:
         time_server = found["time_server"]
         why = f"its time server {time_server} does not answer" if time_server else "it has no time server"
-        lines.append(f"the node does not know the date: {why}; until it does it refuses every command (quaver node)")
+        lines.append(f"the node does not know the date, so it refuses every command: {why}")
     if found["wrong_codes"]:
         lines.append(f"wrong codes were tried on this node before, {found['wrong_codes']} in all")
     return lines
