@@ -102,19 +102,26 @@ class Mailbox:
                 self._tidy(_IDLE_MS)
 
     async def _obey(self, message):
-        if self._service is None:
-            gc.collect()
-            from node.service import Service
-
-            self._service = Service(self._parts, self._state, self)
         self._obeying = True
         try:
+            if self._service is None:
+                gc.collect()
+                from node.service import Service
+
+                self._service = Service(self._parts, self._state, self)
             why = await self._service.obey(message)
+        except MemoryError:
+            print("node: commands: no memory, {} bytes free".format(gc.mem_free()))
+            why = "memory"
+            if self._service is None:
+                drop(_SERVICE)  # what of it was read
         finally:
             self._obeying = False
+        self._heard = time.ticks_ms()
+        if why == "memory":
+            self._tidy(0)
         if why:
             self.refuse(why)
-        self._heard = time.ticks_ms()
 
     def _tidy(self, idle_ms):
         """Give back the heap of what opens and obeys when it was idle for so long; what was taken stays known."""
