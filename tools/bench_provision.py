@@ -33,6 +33,8 @@ from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.unix import UnixBoard
 from quaver.provision.bluetooth import Bluetooth
 from quaver.provision.identity import new_code
+from quaver.provision.serial import SerialTransport
+from quaver.provision.session import who
 
 BOARDS = {"unix:": "unix", "rp2040:": "pico_w"}
 SENSORS = {"vibration": {"samples": 1024}, "temperature": None, "energy": None, "interval_s": 600}
@@ -62,13 +64,18 @@ def folder_with_keys() -> Iterator[Path]:
         yield Path(name)
 
 
-def waits(board: Board) -> None:
+def wait(board: Board, radio: Bluetooth | None) -> None:
     """Return once the blank node offers its sessions."""
     end = time.monotonic() + 300
-    while b", blank" not in board.console():
+    found: object = None
+    while not found:
         if time.monotonic() > end or board.alive() is not None:
             raise SystemExit(f"bench: the node does not start: {board.console()[-500:]!r}")
-        time.sleep(0.05)
+        if radio:
+            found = radio.find()
+        else:
+            with SerialTransport(board.address) as transport:
+                found = who(transport)
 
 
 def one(where: str, over_the_air: bool) -> tuple[float, float]:
@@ -81,7 +88,6 @@ def one(where: str, over_the_air: bool) -> tuple[float, float]:
         paced = where == "unix:" and air is None
         setup = Setup(files=files, rig=rig, broker_port=broker.port, real_time=paced, air=air, name="n")
         board = stack.enter_context(open_board(where, setup))
-        waits(board)
         identity = Identity.of("n").unique_id.rjust(8, b"\0")
         plan = folder / "plan.csv"
         plan.write_text(f"id,name,asset,code,bearing,rpm\n{identity.hex()},n,p,{code},6205,1480\n")
@@ -89,8 +95,11 @@ def one(where: str, over_the_air: bool) -> tuple[float, float]:
         arguments += [f"--listen={broker.url}", f"--keys={folder / 'keys'}", f"--inventory={folder / 'i'}", "--json"]
         if air is not None:
             scanner, client = backends(air.device("laptop", bytes.fromhex("280102030405")))
-            radio = Bluetooth(air.start, {"backend": scanner}, {"backend": client})
+            radio: Bluetooth | None = Bluetooth(air.start, {"backend": scanner}, {"backend": client})
             stack.enter_context(patch("quaver.provision.bluetooth.Bluetooth", lambda: radio))
+        else:
+            radio = None
+        wait(board, radio)
         arguments.append("--ble" if air is not None else f"--port={board.address}")
         said = io.StringIO()
         own, real = board.virtual_time_ns(), time.monotonic()
