@@ -304,6 +304,7 @@ def test_work_that_fails_the_same_way_twice_ends_the_run() -> None:
     known = {"site": "s", "area": "a", "line": "l", "asset": "p", "name": "n", "group": 0, "bearing": None, "rpm": 0.0}
     known |= {"found": {"a": "a"}, "node": "a", "shown": True, "code": CODE, "ssid": "x", "password": "", "limits": {}}
     known |= {"joined": True, "broker": "mqtt://x", "reached": True, "time_server": "", "about": {}, "place": "p"}
+    known["id"] = ID.hex()
 
     class Worker:
         tries = 0
@@ -445,7 +446,7 @@ def test_what_a_node_said_before_it_was_enrolled_anew_does_not_count(
     first = json.loads(capfd.readouterr().out)
     assert (first["dated"], first["generation"]) == (True, 1)
     (node.root / "device.key").unlink()
-    assert main([*arguments, "--port", node.start(), "--limit", "0.5"]) == 15
+    assert main([*arguments, "--port", node.start(), "--limit", "1"]) == 15
     assert "has not reached" in json.loads(capfd.readouterr().out)["failed"]
 
 

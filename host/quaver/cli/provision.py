@@ -74,7 +74,8 @@ def command(
     """Bring nodes into service: keys, network, place and machine, in a dialogue or from a CSV plan.
 
     The dialogue asks what it can't find out, and goes on where it stopped when it was broken off. A plan has the
-    columns id, name, asset, and any of site, area, line, code, wifi, broker, group, mounting, bearing, rpm, limits.
+    columns id, name, asset, and any of site, area, line, code, wifi, broker, time_server, group, mounting, bearing,
+    rpm, limits.
     """
     from quaver.broker import parse_broker_url
     from quaver.inventory import Inventory, default_path
