@@ -70,7 +70,7 @@ def test_wrong_codes_over_the_air_are_slowed_limited_and_reported(air: Air) -> N
             pauses.append(wait.value.seconds)
             air.run(asyncio.sleep(pauses[-1]))
         # the limit is of the board's time, which goes on while this machine thinks
-        assert [round(seconds / 2) * 2 for seconds in pauses[:4]] == [2] * 4
+        assert all(1 <= seconds <= 2 for seconds in pauses[:4])
         assert 20 <= pauses[4] <= 30 and 40 <= pauses[5] <= 60
         session = Session(transport, CODE, identity)
         assert session.request("about")["wrong_codes"] == 6
