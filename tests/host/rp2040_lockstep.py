@@ -19,9 +19,13 @@ from quaver.emulator.rp2040.pio import PioGate
 from quaver.emulator.rp2040.spin import Spin
 
 STEP_NS = 500_000.0
-PROGRAM = sys.argv[2] if len(sys.argv) > 2 else (
-    "import time; s = sum(range(201)); f = sum(i / 7 for i in range(99)); d = {i: str(i) for i in range(50)}\r\n"
-    "time.sleep_ms(20); print('told:', s, f, hash(str(d)), 10**30 // 77, time.ticks_us())\r\n"
+PROGRAM = (
+    sys.argv[2]
+    if len(sys.argv) > 2
+    else (
+        "import time; s = sum(range(201)); f = sum(i / 7 for i in range(99)); d = {i: str(i) for i in range(50)}\r\n"
+        "time.sleep_ms(20); print('told:', s, f, hash(str(d)), 10**30 // 77, time.ticks_us())\r\n"
+    )
 )
 
 

@@ -19,7 +19,25 @@ from quaver.emulator.rp2040.dispatch import SilentLogger
 SRAM, FLASH, BOOTROM, SIO = 0x20000000, 0x10000000, 0, 0xD0000000
 CODE, DATA, STACK = 0x20001000, 0x20004000, 0x20008000
 SIZE = 0x1000  # of each of the three
-EDGES = (0, 1, 2, 3, 4, 31, 32, 33, 64, 255, 256, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFF00, 0xFFFFFFFE, 0xFFFFFFFF)
+EDGES = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    31,
+    32,
+    33,
+    64,
+    255,
+    256,
+    0x7FFFFFFF,
+    0x80000000,
+    0x80000001,
+    0xFFFFFF00,
+    0xFFFFFFFE,
+    0xFFFFFFFF,
+)
 _SOFTWARE_IRQ = 27  # from 26 on no hardware holds them up
 _INSTR_MEM0, _SM0_CLKDIV, _CTRL = 0x48, 0xC8, 0x00  # RP2040 datasheet, 3.7
 SIO_REGISTERS = (0x000, 0x060, 0x064, 0x068, 0x06C, 0x070, 0x074, 0x078, 0x100, 0x104, 0x17C)
