@@ -33,6 +33,7 @@ from quaver.pytest_plugin import Target
 from quaver_wire import chunks, gatt_session
 from quaver_wire import session as wire
 from quaver_wire.hkdf import hmac
+from tests.terminal import Person
 
 from .conftest import PATIENCE_S
 from .test_node import rig
@@ -135,6 +136,42 @@ def test_from_blank_to_the_first_record_over_bluetooth_in_one_command(
         assert (entry.id, entry.state, entry.board) == (identity, "in service", board_target.board)
         assert CODE.encode() not in board.console()
         assert radio.find() == {}  # in service it offers no session
+
+
+def test_a_person_types_through_the_dialogue_over_bluetooth(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With mistakes, and a Ctrl-C in the middle: the second run goes on there, and asks for no secret again."""
+    monkeypatch.setenv("QUAVER_KEYS", str(tmp_path / "keys"))
+    monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "base"))
+    monkeypatch.delenv("QUAVER_BROKER", raising=False)
+    program = (str(FilePath(__file__).with_name("programs") / "provision_by_air.py"),)
+    person = Person(CODE, program=program)
+    person.types("Code on its label", new_code())
+    person.until("the node has another code")
+    person.types("Code on its label", CODE)
+    person.types("Wi-Fi network", "")
+    person.types("Password of plant", "wrong horse")
+    person.until("the node does not get into plant: wifi wrong password")
+    person.types("Wi-Fi network", "1")
+    person.types("Password of plant", "correct horse")
+    person.types("MQTT broker", "mqtt://127.0.0.1:1883")
+    person.types("Time server", "none")
+    person.types("Site", "")
+    person.until("Area")
+    person.breaks_off()
+    person = Person(CODE, program=program)
+    person.until("going on with node")
+    for question, answer in (("Area", ""), ("Line", ""), ("Machine (asset)", "pump 7"), ("Name of the node", "n1")):
+        person.types(question, answer)
+    for question in ("Machine by", "Mounting", "Bearing", "Speed", "Thresholds"):
+        person.types(question, "")
+    person.until("octaves, g RMS", 60)
+    person.until("site/area/line/pump 7/n1 is in service")
+    person.until("it refuses every command: it has no time server")
+    assert person.ends() == 0
+    assert "Code" not in person.seen and "Password" not in person.seen
+    assert Inventory(tmp_path / "base").named("n1").state == "in service"
 
 
 def message(data: bytes) -> list[bytes]:

@@ -267,7 +267,6 @@ def test_a_configuration_that_does_not_work_costs_a_trial_and_not_the_node(
     assert reason in plant.board.console() and b"wrong horse" not in plant.board.console()
     assert plant.node("config", "get", "broker.port") == "1883\n"  # in service as before
     assert plant.node("config", "rollback", code=18).endswith("nothing to roll back to\n")  # it was never in force
-    plant.node("measure")
 
 
 def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> None:

@@ -1,14 +1,7 @@
 """Bringing nodes into service: the dialogue as a person types it, what breaks off, and a plan with mistakes."""
 
 import json
-import os
-import pty
-import re
-import select
-import sys
-import termios
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +22,7 @@ from quaver.provision.identity import Codes, label_text, new_code, shown
 from quaver.provision.plan import read_plan, read_profiles
 from quaver.sealing import Opener, Sealer
 from tests.session_rig import CODE, ID, Node
+from tests.terminal import Person
 
 OCTAVES = (8, 20, 800, 300, 60, 40, 100, 160)  # RMS in steps of 0.05 mg
 PROFILES = {"hall": {"ssid": "plant", "password": "correct horse"}}
@@ -84,58 +78,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
     monkeypatch.delenv("QUAVER_BROKER", raising=False)
     return tmp_path
-
-
-class Person:
-    """Somebody at a terminal of their own: reads until a question stands there, types, presses Enter."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.seen = ""
-        self._unread = ""
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:
-            os.environ |= {"TERM": "xterm", "COLUMNS": "120"}
-            os.execv(sys.executable, [sys.executable, "-m", "quaver.cli", *arguments])
-
-    def _read(self, timeout: float) -> bool:
-        if not select.select([self._fd], [], [], timeout)[0]:
-            return True
-        try:
-            data = os.read(self._fd, 4096).decode(errors="replace")
-        except OSError:
-            return False
-        text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", data)
-        self.seen += text
-        self._unread += text
-        return bool(data)
-
-    def until(self, words: str, timeout: float = 30) -> None:
-        end = time.monotonic() + timeout
-        while words not in self._unread:
-            assert time.monotonic() < end and self._read(0.5), f"{words!r} never came:\n{self.seen}"
-        self._unread = self._unread.partition(words)[2]
-
-    def types(self, question: str, answer: str) -> None:
-        self.until(question)
-        self.until(": ")
-        if question.startswith(("Code", "Password")):
-            # A hidden prompt throws away what was typed before it turned the echo off.
-            while termios.tcgetattr(self._fd)[3] & termios.ECHO:
-                assert self._read(0.02), self.seen
-        os.write(self._fd, answer.encode() + b"\r")
-
-    def ends(self, timeout: float = 30) -> int:
-        end = time.monotonic() + timeout
-        while self._read(0.5):
-            assert time.monotonic() < end, self.seen
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def breaks_off(self) -> None:
-        end = time.monotonic() + 30
-        while self._read(0.5):  # pressed before the prompt reads, it waits for the next key: so press again
-            assert time.monotonic() < end, self.seen
-            os.write(self._fd, b"\x03")
-        os.waitpid(self.pid, 0)
 
 
 def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedBroker, home: Path) -> None:
