@@ -37,8 +37,8 @@ class Console:
 
     @property
     def refused(self):
-        """Frames and messages that were turned away."""
-        return self._frames.refused + self._session.refused + (self.improv.refused if self.improv else 0)
+        """Frames that were turned away; the session counts its own messages."""
+        return self._frames.refused + (self.improv.refused if self.improv else 0)
 
     def emit(self, kind, data):
         """What Improv sends; give this to its constructor."""

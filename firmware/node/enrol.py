@@ -73,8 +73,6 @@ class Enrolment:
         about["generation"] = held[0] if held else 0
         about["check"] = key_check(held[1]) if held else ""
         about["wrong_codes"] = self._tries.untold
-        if self._tries.untold:
-            self._tries.told()
         return about
 
     async def _show(self):

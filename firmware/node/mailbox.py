@@ -27,7 +27,10 @@ _SERVICE = ("node.service", "node.commands", "node.operations", "node.downlink",
 
 class Mailbox:
     """parts: what node.service works on, by name: "name" (the node's), "recorder", "uptime", "outbox", "measuring",
-    "supervisor", "log" and "trial" (of node.trial while one runs, else None)."""
+    "supervisor", "log" and "trial" (of node.trial while one runs, else None).
+
+    leaving: what the link is to call once nothing waits and the broker has forgotten this node; None unless it retires.
+    """
 
     def __init__(self, parts):
         self._parts = parts
@@ -39,6 +42,7 @@ class Mailbox:
         self._state = None
         self._refused = {}
         self._told = None
+        self.leaving = None
 
     def take(self, message):
         """Queue a message (bytes) of any link; returns at once."""
@@ -98,23 +102,32 @@ class Mailbox:
                 self._tidy(_IDLE_MS)
 
     async def _obey(self, message):
-        if self._service is None:
-            gc.collect()
-            from node.service import Service
-
-            self._service = Service(self._parts, self._state)
         self._obeying = True
         try:
+            if self._service is None:
+                gc.collect()
+                from node.service import Service
+
+                self._service = Service(self._parts, self._state, self)
             why = await self._service.obey(message)
+        except MemoryError:
+            print("node: commands: no memory, {} bytes free".format(gc.mem_free()))
+            why = "memory"
+            if self._service is None:
+                drop(_SERVICE)  # what of it was read
         finally:
             self._obeying = False
+        self._heard = time.ticks_ms()
+        if why == "memory":
+            self._tidy(0)
         if why:
             self.refuse(why)
-        self._heard = time.ticks_ms()
 
     def _tidy(self, idle_ms):
         """Give back the heap of what opens and obeys when it was idle for so long; what was taken stays known."""
-        if self._service and not self._obeying and time.ticks_diff(time.ticks_ms(), self._heard) >= idle_ms:
+        if not self._service or self._obeying or self._service.ending:
+            return
+        if time.ticks_diff(time.ticks_ms(), self._heard) >= idle_ms:
             self._state = self._service.state()
             self._service = None
             drop(_SERVICE)

@@ -16,6 +16,8 @@ _HELD_MS = const(500)
 # what somebody is told who asks for a measurement; all of it is in the record
 _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_mm_s", "envelope_g", "temperature_c") + (
     "shaft_hz",
+    "machine",
+    "learned",
 )
 _WHOLE = const(10)  # of this many ordinary records one is whole
 _LEARNING = const(1)

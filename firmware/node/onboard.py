@@ -107,17 +107,24 @@ def _doorway(port, identity, session, enrolment, improv):
 
 
 def build(air=True):
-    """What serves, and what starts the board anew: (console, doorway or None, restart). air: over Bluetooth too."""
+    """What serves, what ends it, and what starts the board anew: (console, doorway or None, end, restart).
+
+    air: over Bluetooth too.
+    """
     port = hal.port(board)
     ways = Ways(port)
     tries = Tries(Uptime())
     enrolment = Enrolment(ways.about, _check, ways.join, ways.scan, ways.identify, tries)
     identity = node_id(bytes.fromhex(port.unique_id()))
 
+    sessions = []
+
     def session():
         """One for each way in: nobody who comes by radio ends what goes on over the cable."""
         enrolled = load_key() is not None
-        return Session(identity, load_code(), lambda key: Ccm(key, PLAIN_MAX), tries, enrolled, ways.identify)
+        made = Session(identity, load_code(), lambda key: Ccm(key, PLAIN_MAX), tries, enrolled, ways.identify)
+        sessions.append(made)
+        return made
 
     console = Console(session(), enrolment)
     improv = None
@@ -132,7 +139,19 @@ def build(air=True):
         console.improv = improv(console.emit, True)
         console.improv.open(_WINDOW_S)
     doorway = _doorway(port, identity, session(), enrolment, improv) if air else None
-    return console, doorway, port.reset
+
+    def end():
+        """Leave what was turned away for the node to tell of, once it is in service."""
+        if doorway:
+            doorway.close()
+        count = console.refused + sum(made.refused for made in sessions) + (doorway.refused if doorway else 0)
+        try:
+            if count:
+                tries.turned_away(count)
+        except OSError:
+            pass  # no flash, no count
+
+    return console, doorway, end, port.reset
 
 
 async def _serve(console, doorway, window_s):
@@ -153,13 +172,12 @@ def run(window_s=None):
     # Nothing here needs the heap in one piece, and X25519 makes a megabyte of numbers: seldom collected, it takes 1 s
     before = gc.threshold()
     gc.threshold(-1)
-    console, doorway, restart = build(window_s is None)
+    console, doorway, end, restart = build(window_s is None)
     try:
         asyncio.run(_serve(console, doorway, window_s))
     finally:
         asyncio.new_event_loop()
-        if doorway:
-            doorway.close()
+        end()
         gc.threshold(before)
     if window_s is None or console.served:
         restart()

@@ -65,6 +65,8 @@ class Publish:
         outbox = self._outbox
         entry = outbox.first()
         if entry is None:
+            if self._mailbox and self._mailbox.leaving:
+                await self._leave()
             try:
                 await asyncio.wait_for_ms(outbox.filled.wait(), self._pause_ms())
             except asyncio.TimeoutError:
@@ -74,6 +76,12 @@ class Publish:
             return
         await self._mqtt.publish(self._root + entry.leaf, entry.payload, _ACK_LIMIT_MS)
         outbox.done(entry)
+
+    async def _leave(self):
+        """Retired: nothing of this node stays at the broker, neither what it said last nor its last will."""
+        await self._mqtt.publish(self._root + "status", b"", _ACK_LIMIT_MS, retain=True)
+        self._mqtt.down()
+        self._mailbox.leaving()
 
     def _pause_ms(self):
         return _BUSY_MS if self._mailbox and self._mailbox.busy() else _IDLE_MS

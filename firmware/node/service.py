@@ -21,15 +21,21 @@ from quaver_wire.fields import WireError
 _ANSWER_MS = 300  # by then the answer is in the outbox
 _STEP_MS = 100
 _HOLD_MS = 15_000
+_GOODBYE_MS = 10_000  # for the answer, and what the broker is told last, to leave
 _FORCE = "/config.json"
 _HARDWARE = ("hal.common", "hal.rp2", "hal.esp32", "hal.unix", "board")
 
 
 class Service:
-    """parts: as node.mailbox has them. state: what an earlier Service left, or None after a start."""
+    """parts: as node.mailbox has them. state: what an earlier Service left, or None after a start.
 
-    def __init__(self, parts, state=None):
+    mailbox: told when the node is to leave. ending: a restart is under way, so this must stay.
+    """
+
+    def __init__(self, parts, state=None, mailbox=None):
         self._parts = parts
+        self._mailbox = mailbox
+        self.ending = False
         self._keys = load_keys()
         self._whole = True
         window, ids = None, []
@@ -54,7 +60,7 @@ class Service:
             "log": lambda: parts["log"].lines,
             "announce": self._announce,
             "restart": lambda delay_ms: self._after(delay_ms, self._restart),
-            "erase": lambda delay_ms: self._after(delay_ms, self._erase),
+            "erase": lambda delay_ms: self._leave(),
         }
         operations = Operations(_FORCE, _problems, self, verbs, parts["name"])
         self._commands = Commands(operations.handlers(), parts["uptime"].time_ms, self._window, ids)
@@ -111,7 +117,21 @@ class Service:
     def _announce(self, generation):
         self._parts["recorder"].event("key_announced", generation=generation)
 
+    def _leave(self):
+        """The link says goodbye when the answer has left, and erases; without a link the node erases alone."""
+        self.ending = True
+
+        async def later():
+            await asyncio.sleep_ms(_ANSWER_MS)
+            self._mailbox.leaving = self._erase
+            await asyncio.sleep_ms(_GOODBYE_MS)
+            self._erase()
+
+        asyncio.create_task(later())
+
     def _after(self, delay_ms, work):
+        self.ending = True
+
         async def later():
             await asyncio.sleep_ms(_ANSWER_MS)
             for _ in range(_ANSWER_MS, delay_ms, _STEP_MS):

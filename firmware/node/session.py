@@ -26,12 +26,15 @@ _ALTERED_MAX = const(8)  # forged messages that a session takes; a tag has 64 bi
 
 
 class Tries:
-    """Wrong codes, on flash. uptime: its ms() does not wrap."""
+    """Wrong codes, on flash, and what sessions turned away else. uptime: its ms() does not wrap.
+
+    untold: wrong codes that no event has told of yet. node.wiring tells of both, once the node is in service.
+    """
 
     def __init__(self, uptime, path="/session.tries"):
         self._uptime = uptime
         self._path = path
-        self._row, self.untold = self._load()
+        self._row, self.untold, self._turned_away = self._load()
         self._until_ms = 0
         if self._row > _FREE_TRIES:
             self._hold()
@@ -39,15 +42,15 @@ class Tries:
     def _load(self):
         try:
             with open(self._path) as file:
-                row, untold = (int(word) for word in file.read(24).split())
-            return row, untold
+                row, untold, turned_away = (int(word) for word in file.read(36).split())
+            return row, untold, turned_away
         except OSError:
-            return 0, 0
+            return 0, 0, 0
         except ValueError:
-            return _FREE_TRIES + 1, 1  # a file that is no longer ours to read is no reason to start from nothing
+            return _FREE_TRIES + 1, 1, 0  # a file that is no longer ours to read is no reason to start from nothing
 
     def _save(self):
-        store.replace(self._path, "{} {}".format(self._row, self.untold).encode())
+        store.replace(self._path, "{} {} {}".format(self._row, self.untold, self._turned_away).encode())
 
     def _hold(self):
         over = min(self._row - _FREE_TRIES - 1, 8)
@@ -72,9 +75,9 @@ class Tries:
         self.untold -= 1
         self._save()
 
-    def told(self):
-        """The number of wrong codes was told to somebody: count from nothing."""
-        self.untold = 0
+    def turned_away(self, count):
+        """So many messages were none of a session's. Raises OSError."""
+        self._turned_away += count
         self._save()
 
 
@@ -82,7 +85,7 @@ class Session:
     """One host at a time. receive(message) does the work; a request that opened stands in `request`.
 
     identity: 8 bytes; code: the proof of possession, None when the node has none; aead: makes AES-CCM of a key, as
-    quaver_wire.session.Channel takes it. refused counts messages that were turned away.
+    quaver_wire.session.Channel takes it. refused counts messages that were turned away; wrong codes are counted apart.
     """
 
     def __init__(self, identity, code, aead, tries, enrolled=False, identify=None):
@@ -127,9 +130,9 @@ class Session:
         else:
             yield self._refuse("malformed")
 
-    def _refuse(self, reason, seconds=0):
+    def _refuse(self, reason):
         self.refused += 1
-        return wire.refused(reason, seconds)
+        return wire.refused(reason)
 
     def _greet(self, message):
         if message[1] != wire.VERSION:
@@ -140,7 +143,7 @@ class Session:
             return
         wait = self._tries.wait_s()
         if wait:
-            yield self._refuse("wait", wait)
+            yield wire.refused("wait", wait)
             return
         self.close()
         # The generator of a small chip may be weaker than its bits: more of them, hashed with what is ours alone.
@@ -167,10 +170,10 @@ class Session:
         try:
             self._tries.begin()
         except OSError:
-            return self._refuse("wait", _WAIT_S)
+            return wire.refused("wait", _WAIT_S)
         if not wire.same(bytes(message[1:]), keys.host_proof):
             self._tries.failed()
-            return self._refuse("wrong_code", self._tries.wait_s())
+            return wire.refused("wrong_code", self._tries.wait_s())
         self._tries.passed()
         self._incoming = wire.Channel(self._aead(keys.host_key), keys.host_vector)
         self._outgoing = wire.Channel(self._aead(keys.node_key), keys.node_vector)

@@ -33,6 +33,7 @@ def recording(who, port, config, boot, always):
     recorder.introduce(board.VERSION, board.NAME, config["interval_s"])
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
     recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
+    _turned_away(recorder)
     return outbox, uptime, recorder, mute
 
 
@@ -56,6 +57,26 @@ def _mute(recorder):
         recorder.mute = True
         return "{} is spoiled; enrol the node anew".format(keys.KEY)
     return "flash can't be written, so no boot is counted" if recorder.mute else None
+
+
+def _turned_away(recorder, path="/session.tries"):
+    """Tell once, in an event, what provisioning sessions have refused: wrong codes, and what was no message of one."""
+    from node import store
+
+    try:
+        with open(path) as file:
+            row, wrong, others = (int(word) for word in file.read(36).split())
+    except (OSError, ValueError):  # none, or one that node.session begins anew
+        return
+    if recorder.mute or not (wrong or others):
+        return
+    for why, count in (("wrong_code", wrong), ("session", others)):
+        if count:
+            recorder.event("message_refused", why, count=count)
+    try:
+        store.replace(path, "{} 0 0".format(row).encode())
+    except OSError:
+        pass  # told again at the next start
 
 
 def tell(who, problems, recorder):

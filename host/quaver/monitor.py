@@ -313,6 +313,9 @@ class Monitor:
         except UnicodeDecodeError:
             self._problem("topic", "?", "a topic that is not UTF-8")
             return
+        if not message.payload and topic.endswith("/status"):  # what the broker kept of it was taken back
+            self._items.put(Notice(f"{_one_line(topic.rpartition('/')[0])}: retired"))
+            return
         try:
             record = decode(topic, bytes(message.payload), opener=self._opener)
         except MessageError as error:

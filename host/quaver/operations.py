@@ -32,6 +32,7 @@ _COMMAND_MAX = 512  # bytes of a command before it is sealed, as firmware/node/d
 _QUIET_S = 0.3  # retained messages come at once, one behind the other
 _SENT_S = 10.0
 _SETTLED_S = 3.0  # in which a node that is back has told what it had to tell
+_LEAVE_S = 15.0  # firmware/node/service.py gives it ten
 _IDS = 31  # bits; a node holds them without a number on its heap
 _MEANINGS = {
     "expired": "it came to the node after its expiry; send it again with a longer one (--expires)",
@@ -102,6 +103,7 @@ class Operator:
         self._refusals: dict[str, int] = {}
         self._rejected: set[int] = set()
         self._closed: SealError | None = None
+        self.gone = False  # the broker keeps no status of it any more: the node has taken it back
         self.presence: Presence | None = None
         client = mqtt_client(url, ca)
         client.on_connect = self._connected
@@ -171,6 +173,9 @@ class Operator:
         except queue.Empty:
             return False
         place, _, leaf = topic.rpartition("/")
+        if leaf == "status" and not payload:
+            self.gone = self.gone or (self.presence is not None and place == self.presence.place)
+            return True
         try:
             opened = self._opener.open(leaf, payload)
         except (UnknownNode, WrongKey) as error:
@@ -261,6 +266,14 @@ class Operator:
                 )
             self._listen(min(left, 0.25))
         return self.presence
+
+    def leaves(self) -> bool:
+        """Whether the node takes back, in the seconds after it was retired, what the broker keeps of it."""
+        self._say(f"waiting for {self.node.name} to take leave of the broker")
+        deadline = time.monotonic() + _LEAVE_S
+        while not self.gone and time.monotonic() < deadline:
+            self._listen(_QUIET_S)
+        return self.gone
 
     def rejected(self, boot: int) -> bool:
         """Whether the node has said since that boot that it did not come online with a new configuration."""

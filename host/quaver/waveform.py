@@ -19,7 +19,7 @@ from quaver.errors import OperationError
 from quaver.operations import Operator, Refused
 
 FORMATS = (".npz", ".wav")
-_AHEAD = 2  # parts asked for before the first has come; a node's queue takes eight
+_AHEAD = 4  # parts asked for before the first has come; a node's queue takes eight
 _SIZE_MAX = 1 << 20
 
 

@@ -1,4 +1,4 @@
-"""A blank node on a board: one command brings it into service, and its first record arrives."""
+"""A blank node on a board: one command brings it into service, its first record arrives, and it obeys another."""
 
 import json
 import time
@@ -21,7 +21,9 @@ from quaver.pytest_plugin import Target
 
 from .conftest import PATIENCE_S
 from .test_node import rig, says
+from .test_time import Server, asks, good, server
 
+__all__ = ["server"]  # a fixture
 pytestmark = pytest.mark.needs_radio
 
 
@@ -29,13 +31,18 @@ def test_from_blank_to_the_first_record_in_one_command(
     board_target: Target,
     start_board: Callable[..., Board],
     mosquitto: Any,
+    server: Server,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    server.answer = lambda request: good(request, time_ms=int(time.time() * 1000))
     code = new_code()
     # what sensors a board has is known when it is flashed; a brief measurement is for an emulated Pico W's sake
     sensors = {"vibration": {"samples": 1024}, "temperature": None, "energy": None}
     files = {**firmware_files(board_target.board, sensors), "session.code": code.encode()}
+    files["main.py"] = asks(server) + files["main.py"]
+    if board_target.where == "rp2040:":
+        del files["links/ble_onboard.mpy"]  # without an air its Bluetooth never starts, and takes 15 s to say so
     board = start_board(files=files, rig=rig(), broker_port=mosquitto.port)
     began, found = time.monotonic(), None
     with SerialTransport(board.address) as transport:
@@ -50,7 +57,8 @@ def test_from_blank_to_the_first_record_in_one_command(
 
     keys = tmp_path / "keys"
     keys.mkdir(mode=0o700)
-    (keys / "wifi.toml").write_text('[hall]\nssid = "quaver"\npassword = "emulated"\n')
+    profile = f'[hall]\nssid = "quaver"\npassword = "emulated"\ntime_server = "{board.host_address}"\n'
+    (keys / "wifi.toml").write_text(profile)
     (keys / "wifi.toml").chmod(0o600)
     plan = tmp_path / "plan.csv"
     plan.write_text(f"id,name,asset,code,bearing,rpm\n{identity.hex()},n1,motor1,{code},6205,1797\n")
@@ -65,6 +73,11 @@ def test_from_blank_to_the_first_record_in_one_command(
     (entry,) = Inventory(tmp_path / "base").entries()
     assert (entry.id, entry.state, entry.board) == (identity, "in service", board_target.board)
     assert code.encode() not in board.console()
+    assert result["dated"]
+    options = [f"--broker=mqtt://127.0.0.1:{mosquitto.port}", f"--keys={keys}", "--expires=2000000"]
+    assert main(["node", "n1", "identify", *options]) == 0, (capfd.readouterr(), board.console()[-1500:])
+    assert capfd.readouterr().out == "n1: blinks\n"
+    assert b"node: identify" in board.console()
 
 
 def test_a_node_in_service_is_enrolled_anew_after_its_power_came_on(

@@ -33,7 +33,9 @@ from quaver.pytest_plugin import Target
 from quaver_wire import chunks, gatt_session
 from quaver_wire import session as wire
 from quaver_wire.hkdf import hmac
+from tests.terminal import Person
 
+from .conftest import PATIENCE_S
 from .test_node import rig
 
 CODE = new_code()
@@ -45,9 +47,9 @@ def air() -> Iterator[Air]:
         yield air
 
 
-def blank(air: Air, broker_port: int | None = None, **config: Any) -> Board:
-    files = {**firmware_files("unix", config), "session.code": CODE.encode()}
-    return open_board("unix:", Setup(files=files, air=air, name="n1", broker_port=broker_port, rig=rig()))
+def blank(air: Air, broker_port: int | None = None, where: str = "unix:", **config: Any) -> Board:
+    files = {**firmware_files({"unix:": "unix", "rp2040:": "pico_w"}[where], config), "session.code": CODE.encode()}
+    return open_board(where, Setup(files=files, air=air, name="n1", broker_port=broker_port, rig=rig()))
 
 
 def bluetooth(air: Air) -> Bluetooth:
@@ -70,11 +72,10 @@ def test_wrong_codes_over_the_air_are_slowed_limited_and_reported(air: Air) -> N
             pauses.append(wait.value.seconds)
             air.run(asyncio.sleep(pauses[-1]))
         # the limit is of the board's time, which goes on while this machine thinks
-        assert [round(seconds / 2) * 2 for seconds in pauses[:4]] == [2] * 4
+        assert all(1 <= seconds <= 2 for seconds in pauses[:4])
         assert 20 <= pauses[4] <= 30 and 40 <= pauses[5] <= 60
         session = Session(transport, CODE, identity)
         assert session.request("about")["wrong_codes"] == 6
-        assert session.request("about")["wrong_codes"] == 0  # told once
         transport.close()
 
 
@@ -103,21 +104,24 @@ def test_from_blank_to_the_first_record_over_bluetooth_in_one_command(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    if board_target.where != "unix:":
-        pytest.skip(f"{board_target}: takes minutes there; over the cable it is shown on every board")
     keys = tmp_path / "keys"
     keys.mkdir(mode=0o700)
-    (keys / "wifi.toml").write_text('[hall]\nssid = "plant"\npassword = "correct horse"\n')
+    (keys / "wifi.toml").write_text('[hall]\nssid = "plant"\npassword = "correct horse"\ntime_server = ""\n')
     (keys / "wifi.toml").chmod(0o600)
     sensors = {"vibration": {"samples": 1024}, "temperature": None, "energy": None}
-    with blank(air, mosquitto.port, **sensors) as board:
-        board.set_sensor("wifi", ssid="plant", password="correct horse")
+    with blank(air, mosquitto.port, board_target.where, **sensors) as board:
+        if board_target.where == "unix:":  # a Pico W's emulated access point takes any name and password
+            board.set_sensor("wifi", ssid="plant", password="correct horse")
         radio = bluetooth(air)
         monkeypatch.setattr("quaver.provision.bluetooth.Bluetooth", lambda: radio)
-        ((identity, _),) = radio.find().values()
+        found: dict[str, tuple[bytes, bool]] = {}
+        while not found:
+            assert board.alive() is None and air.loop.time() < PATIENCE_S, board.console()
+            found = radio.find()
+        ((identity, _),) = found.values()
         plan = tmp_path / "plan.csv"
         plan.write_text(f"id,name,asset,code\n{identity.hex()},n1,motor1,{CODE}\n")
-        arguments = [f"--from={plan}", "--ble", "--broker=mqtt://127.0.0.1:1883", "--json", "--limit=20"]
+        arguments = [f"--from={plan}", "--ble", f"--broker=mqtt://{board.host_address}:1883", "--json"]
         arguments += [f"--listen=mqtt://127.0.0.1:{mosquitto.port}"]
         arguments += [f"--keys={keys}", f"--inventory={tmp_path / 'base'}"]
         began = air.loop.time()
@@ -129,9 +133,45 @@ def test_from_blank_to_the_first_record_over_bluetooth_in_one_command(
         assert result["place"] == "site/area/line/motor1/n1"
         assert result["first"]["rms_g"] > 0
         (entry,) = Inventory(tmp_path / "base").entries()
-        assert (entry.id, entry.state, entry.board) == (identity, "in service", "unix")
+        assert (entry.id, entry.state, entry.board) == (identity, "in service", board_target.board)
         assert CODE.encode() not in board.console()
         assert radio.find() == {}  # in service it offers no session
+
+
+def test_a_person_types_through_the_dialogue_over_bluetooth(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With mistakes, and a Ctrl-C in the middle: the second run goes on there, and asks for no secret again."""
+    monkeypatch.setenv("QUAVER_KEYS", str(tmp_path / "keys"))
+    monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "base"))
+    monkeypatch.delenv("QUAVER_BROKER", raising=False)
+    program = (str(FilePath(__file__).with_name("programs") / "provision_by_air.py"),)
+    person = Person(CODE, program=program)
+    person.types("Code on its label", new_code())
+    person.until("the node has another code")
+    person.types("Code on its label", CODE)
+    person.types("Wi-Fi network", "")
+    person.types("Password of plant", "wrong horse")
+    person.until("the node does not get into plant: wifi wrong password")
+    person.types("Wi-Fi network", "1")
+    person.types("Password of plant", "correct horse")
+    person.types("MQTT broker", "mqtt://127.0.0.1:1883")
+    person.types("Time server", "none")
+    person.types("Site", "")
+    person.until("Area")
+    person.breaks_off()
+    person = Person(CODE, program=program)
+    person.until("going on with node")
+    for question, answer in (("Area", ""), ("Line", ""), ("Machine (asset)", "pump 7"), ("Name of the node", "n1")):
+        person.types(question, answer)
+    for question in ("Machine by", "Mounting", "Bearing", "Speed", "Thresholds"):
+        person.types(question, "")
+    person.until("octaves, g RMS", 60)
+    person.until("site/area/line/pump 7/n1 is in service")
+    person.until("it refuses every command: it has no time server")
+    assert person.ends() == 0
+    assert "Code" not in person.seen and "Password" not in person.seen
+    assert Inventory(tmp_path / "base").named("n1").state == "in service"
 
 
 def message(data: bytes) -> list[bytes]:

@@ -76,6 +76,14 @@ def pump(keys: KeyStore) -> Node:
     return Node(keys, PUMP, "pump-7")
 
 
+def test_a_status_that_is_taken_back_is_no_refusal(bench: Bench, pump: Node) -> None:
+    """As a node does that retires; an empty message of any other class is one."""
+    bench.take(Message(pump.topic("status").encode(), b"", 1, False))
+    assert not bench.refused() and not bench.lines
+    bench.take(Message(pump.topic("event").encode(), b"", 1, False))
+    assert bench.refused() == {("", "malformed"): 1}
+
+
 def test_a_record_is_stored_once_with_what_it_says(bench: Bench, pump: Node) -> None:
     message = pump.says(time_ms=NOW - 500, rms_g=0.25, energy=[230.0, 2.0, 414.0, 460.0, 0.9, 50.0, 12.5])
     bench.take(message, message)

@@ -1,14 +1,7 @@
 """Bringing nodes into service: the dialogue as a person types it, what breaks off, and a plan with mistakes."""
 
 import json
-import os
-import pty
-import re
-import select
-import sys
-import termios
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +12,7 @@ from test_monitor import STATUS, TELEMETRY, dumps
 
 from quaver.broker import EmbeddedBroker
 from quaver.cli import main
+from quaver.cli.provision import _walk
 from quaver.errors import InventoryError, SessionError
 from quaver.inventory import Entry, Inventory
 from quaver.keys import KeyStore
@@ -28,7 +22,9 @@ from quaver.provision.identity import Codes, label_text, new_code, shown
 from quaver.provision.plan import read_plan, read_profiles
 from quaver.sealing import Opener, Sealer
 from tests.session_rig import CODE, ID, Node
+from tests.terminal import Person
 
+OCTAVES = (8, 20, 800, 300, 60, 40, 100, 160)  # RMS in steps of 0.05 mg
 PROFILES = {"hall": {"ssid": "plant", "password": "correct horse"}}
 
 
@@ -54,7 +50,9 @@ class Plant:
         place = "/".join(given[key] for key in ("site", "area", "line", "asset", "node"))
         held = json.loads((node.root / "device.key").read_text())
         sealer = Sealer(bytes.fromhex(held["key"]), node.identity, held["generation"], "uplink")
-        for seq, (leaf, message) in enumerate((("status", STATUS), ("telemetry", TELEMETRY))):
+        dated = {} if given["time_server"] == "pool.ntp.org" else {6: (1_790_000_000_000).to_bytes(6, "big")}
+        whole = TELEMETRY | {13: list(OCTAVES), 15: [1, 1]}
+        for seq, (leaf, message) in enumerate((("status", STATUS | dated), ("telemetry", whole))):
             plain = dumps({number: value for number, value in message.items() if number not in (1, 2, 3, 4)})
             payload = sealer.seal(leaf, 1, seq, plain)
             publish.single(f"{place}/{leaf}", payload, 1, True, "127.0.0.1", given["broker"]["port"])
@@ -82,58 +80,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-class Person:
-    """Somebody at a terminal of their own: reads until a question stands there, types, presses Enter."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.seen = ""
-        self._unread = ""
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:
-            os.environ |= {"TERM": "xterm", "COLUMNS": "120"}
-            os.execv(sys.executable, [sys.executable, "-m", "quaver.cli", *arguments])
-
-    def _read(self, timeout: float) -> bool:
-        if not select.select([self._fd], [], [], timeout)[0]:
-            return True
-        try:
-            data = os.read(self._fd, 4096).decode(errors="replace")
-        except OSError:
-            return False
-        text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", data)
-        self.seen += text
-        self._unread += text
-        return bool(data)
-
-    def until(self, words: str, timeout: float = 30) -> None:
-        end = time.monotonic() + timeout
-        while words not in self._unread:
-            assert time.monotonic() < end and self._read(0.5), f"{words!r} never came:\n{self.seen}"
-        self._unread = self._unread.partition(words)[2]
-
-    def types(self, question: str, answer: str) -> None:
-        self.until(question)
-        self.until(": ")
-        if question.startswith(("Code", "Password")):
-            # A hidden prompt throws away what was typed before it turned the echo off.
-            while termios.tcgetattr(self._fd)[3] & termios.ECHO:
-                assert self._read(0.02), self.seen
-        os.write(self._fd, answer.encode() + b"\r")
-
-    def ends(self, timeout: float = 30) -> int:
-        end = time.monotonic() + timeout
-        while self._read(0.5):
-            assert time.monotonic() < end, self.seen
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def breaks_off(self) -> None:
-        end = time.monotonic() + 30
-        while self._read(0.5):  # pressed before the prompt reads, it waits for the next key: so press again
-            assert time.monotonic() < end, self.seen
-            os.write(self._fd, b"\x03")
-        os.waitpid(self.pid, 0)
-
-
 def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedBroker, home: Path) -> None:
     person = Person("provision", "--port", Plant(broker).add(node), "--limit", "20")
     person.types("Code on its label", CODE[:4] + CODE[5] + CODE[4] + CODE[6:])
@@ -145,10 +91,17 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
     person.until("  1  plant")
     person.types("Wi-Fi network", "1")
     person.types("Password of plant", "wrong horse")
-    person.until("wifi wrong password")
+    person.until("the node does not get into plant: wifi wrong password")
     person.types("Wi-Fi network", "plant")
     person.types("Password of plant", "correct horse")
+    person.types("MQTT broker", "mqt//x")
+    person.until("not a broker's address")
+    person.types("MQTT broker", "mqtt://127.0.0.1:9")
+    person.until("broker mqtt://127.0.0.1:9: ")
     person.types("MQTT broker", str(broker.url))
+    person.types("Time server", "ntp plant")
+    person.until("expected the name or IPv4 address")
+    person.types("Time server", "")
     for question, answer in (("Site", "north"), ("Area", ""), ("Line", ""), ("Machine (asset)", "")):
         person.types(question, answer)
     person.until("expected an answer")
@@ -156,7 +109,7 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
     person.types("Name of the node", "drive/end")
     person.until("without / + #")
     person.types("Name of the node", "drive-end")
-    person.types("Machine group", "2")
+    person.types("Machine by", "2")
     person.types("Mounting", "")
     person.types("Bearing", "62")
     person.until("the library has 6203, 6204, 6205, 6206, 6207: which one?")
@@ -164,8 +117,15 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
     person.types("Speed", "fast")
     person.types("Speed", "1480")
     person.types("Thresholds", "velocity 2.8 4.5; temperature 70 85")
-    person.until("north/area/line/pump-7/drive-end is in service after", 60)
-    person.until("0.100 g RMS; 100 Hz")
+    person.until("octaves, g RMS", 60)
+    person.until(" 208 to    417 Hz   0.0400 " + 30 * "█")
+    person.until("strongest lines, g")
+    person.until("100.0 Hz   0.2500 " + 30 * "█")
+    person.until("200.5 Hz   0.1250 " + 15 * "█")
+    person.until("north/area/line/pump-7/drive-end is in service after")
+    person.until("0.100 g RMS; 100 Hz 0.250 g, 200 Hz 0.125 g; commissioning: 1 of 10 healthy measurements")
+    person.until("it refuses every command: its time server pool.ntp.org does not answer")
+    person.until("wrong codes were tried on this node before, 1 in all")
     assert person.ends() == 0
 
     assert json.loads((node.root / "config.json").read_text()) == {
@@ -176,6 +136,7 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
         "node": "drive-end",
         "wifi": {"ssid": "plant", "password": "correct horse"},
         "broker": {"host": "127.0.0.1", "port": broker.port},
+        "time_server": "pool.ntp.org",
         "machine": {"rpm": 1480.0, "group": 2, "mounting": "rigid", "bearing": "6205"},
         "limits": {"velocity": [2.8, 4.5], "temperature": [70.0, 85.0]},
     }
@@ -197,6 +158,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_stopped(node: Node, broker: Embe
     person.types("Code on its label", CODE)
     person.types("Wi-Fi network", "plant")
     person.types("Password of plant", "correct horse")
+    person.types("Time server", "none")
     person.types("Site", "north")
     person.until("Area")
     person.breaks_off()
@@ -209,7 +171,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_stopped(node: Node, broker: Embe
         person.types(question, "")
     person.types("Machine (asset)", "pump-7")
     person.types("Name of the node", "n-1")
-    for question in ("Machine group", "Mounting", "Bearing", "Speed", "Thresholds"):
+    for question in ("Machine by", "Mounting", "Bearing", "Speed", "Thresholds"):
         person.types(question, "")
     person.until("is in service")
     assert person.ends() == 0
@@ -223,6 +185,7 @@ def test_the_questions_without_a_terminal() -> None:
     work: list[str] = []
     results: dict[str, Any] = {
         "find": {"/dev/a": "00aa at /dev/a", "/dev/b": "00bb at /dev/b"},
+        "connect": {"board": "pico_w"},
         "scan": [["plant", -50, True]],
         "send": {"generation": 1},
     }
@@ -231,7 +194,7 @@ def test_the_questions_without_a_terminal() -> None:
         "right": ["n", "y"],
         "code": ["QUAVER1:" + "0" * 16 + ":" + CODE, CODE],
         "ssid": [""],
-        "broker": ["mqtt://x:1"],
+        "broker": ["mqtt://localhost", "mqtt://x:1"],
         "asset": ["pump"],
         "name": ["n-1"],
         "group": ["3", "0"],
@@ -250,9 +213,12 @@ def test_the_questions_without_a_terminal() -> None:
             flow.answer(typed[step.name].pop(0) if typed.get(step.name) else "")
         except ValueError as error:
             reasons.append(str(error))
-    assert work == ["find", "show", "show", "connect", "scan", "join", "place", "send", "check", "spectrum", "list"]
+    assert work == [
+        *("find", "show", "show", "connect", "scan", "join", "reach", "place", "send", "check", "spectrum", "list")
+    ]  # fmt: skip
     assert reasons == [
         "that label is of another node",
+        "localhost would be the node itself: expected the address that the broker has in its network",
         "expected 1 (large), 2 (medium) or 0 (not in the standard)",
         *["expected FEATURE WARNING ALARM, as in velocity 2.8 4.5; features: "
           "rms, peak, crest, kurtosis, velocity, envelope, temperature"] * 2,
@@ -260,6 +226,9 @@ def test_the_questions_without_a_terminal() -> None:
     assert flow.answers["node"] == "/dev/a" and "mounting" not in flow.answers
     made = config(flow.answers)
     assert made["wifi"] == {"ssid": "plant", "password": "correct horse"}
+    assert "ca" not in made["broker"]
+    secured = config(flow.answers | {"broker": "mqtts://me:secret@plant"})["broker"]
+    assert secured == {"host": "plant", "port": 8883, "user": "me", "password": "secret", "ca": "/ca.pem"}
     assert made["machine"] == {"rpm": 0.0, "group": 0, "bearing": {"ratios": [3.58, 5.42, 2.36, 0.398]}}
 
 
@@ -270,6 +239,28 @@ def test_work_that_fails_asks_again_for_what_it_was_about() -> None:
     assert flow.failed() == ("code",)
     step = flow.next()
     assert isinstance(step, Ask) and step.name == "code" and step.secret
+
+
+def test_work_that_fails_the_same_way_twice_ends_the_run() -> None:
+    """Where no answer is asked for anew in between, it would fail so for ever."""
+    known = {"site": "s", "area": "a", "line": "l", "asset": "p", "name": "n", "group": 0, "bearing": None, "rpm": 0.0}
+    known |= {"found": {"a": "a"}, "node": "a", "shown": True, "code": CODE, "ssid": "x", "password": "", "limits": {}}
+    known |= {"joined": True, "broker": "mqtt://x", "reached": True, "time_server": "", "about": {}, "place": "p"}
+    known["id"] = ID.hex()
+
+    class Worker:
+        tries = 0
+
+        def do(self, name: str, answers: dict[str, Any]) -> Any:
+            if name == "send":
+                self.tries += 1
+                raise SessionError("no room" if self.tries > 1 else "not now")
+            return {}
+
+    worker, saved = Worker(), []
+    with pytest.raises(SessionError, match="no room"):
+        _walk(Flow(known), worker, lambda: saved.append(1), lambda question: "", None)  # type: ignore[arg-type]
+    assert worker.tries == 3 and saved
 
 
 def test_a_state_that_can_not_be_believed_is_not_used(tmp_path: Path) -> None:
@@ -293,7 +284,10 @@ def test_profiles_are_for_their_owner_alone(tmp_path: Path) -> None:
         read_profiles(path)
     path.chmod(0o600)
     assert read_profiles(path) == PROFILES
-    for wrong in ("x", "[a]\nssid=1", "a=1", '[a]\nssid="x"'):
+    path.write_text('[hall]\nssid = "plant"\npassword = "correct horse"\ntime_server = ""\n')
+    assert read_profiles(path) == {"hall": {**PROFILES["hall"], "time_server": ""}}
+    server = '[a]\nssid="x"\npassword=""\ntime_server="a b"'
+    for wrong in ("x", "[a]\nssid=1", "a=1", '[a]\nssid="x"', server):
         path.write_text(wrong)
         with pytest.raises(SessionError):
             read_profiles(path)
@@ -376,6 +370,26 @@ def test_a_plan_is_carried_out(
     entries = Inventory(home / "inventory.sqlite").entries()
     assert [entry.state for entry in entries] == ["in service"] * 3
     assert not any(node.code in out for node in nodes)
+
+
+def test_what_a_node_said_before_it_was_enrolled_anew_does_not_count(
+    node: Node, broker: EmbeddedBroker, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """At the broker its old status still says online; the node itself does not come."""
+    (home / "keys").mkdir(mode=0o700)
+    (home / "plan.csv").write_text(
+        "id,name,asset,code,wifi,time_server\n" + f"{ID.hex()},n-1,pump-7,{CODE},hall,192.168.1.1\n"
+    )
+    profile = home / "keys" / "wifi.toml"
+    profile.write_text('[hall]\nssid = "plant"\npassword = "correct horse"\n')
+    profile.chmod(0o600)
+    arguments = ["provision", "--from", str(home / "plan.csv"), "--broker", str(broker.url), "--json"]
+    assert main([*arguments, "--port", Plant(broker).add(node), "--limit", "20"]) == 0
+    first = json.loads(capfd.readouterr().out)
+    assert (first["dated"], first["generation"]) == (True, 1)
+    (node.root / "device.key").unlink()
+    assert main([*arguments, "--port", node.start(), "--limit", "1"]) == 15
+    assert "has not reached" in json.loads(capfd.readouterr().out)["failed"]
 
 
 def test_who_can_not_seal_is_not_heard(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from quaver.emulator.board import Setup
 from quaver.emulator.bus import Attached
 from quaver.emulator.rp2040 import Rp2040Board
+from quaver.emulator.rp2040.bluetooth import RadioBus
 from quaver.errors import BoardError
 
 
@@ -381,3 +382,16 @@ def test_mpremote_takes_the_address(board: Rp2040Board) -> None:
         check=False,
     )
     assert (done.stdout.strip(), done.returncode) == ("42", 0), done.stderr
+
+
+def test_the_radio_has_room_for_the_guest_whatever_else_came_in() -> None:
+    """Its driver waits where the credit is the number of its next frame, and one of 8 bits comes round."""
+    radio = RadioBus(bytes(6))
+    frame = bytes((12, 0, 0xF3, 0xFF, 7, 2, 0, 12, 0, 0, 0, 0))  # number 7, an Ethernet frame without content
+    radio._write_wlan(frame)
+    for _ in range(600):
+        radio.queue_rx_ethernet_frame(bytes(60))
+    credits = {packet[9] for packet in radio._rx_queue}
+    assert credits == {7 + 1 + 8}
+    radio.power_off()
+    assert radio._bus_data_credit == 1

@@ -19,8 +19,7 @@ from quaver.emulator.rp2040.dispatch import SilentLogger
 SRAM, FLASH, BOOTROM, SIO = 0x20000000, 0x10000000, 0, 0xD0000000
 CODE, DATA, STACK = 0x20001000, 0x20004000, 0x20008000
 SIZE = 0x1000  # of each of the three
-EDGES = (0, 1, 2, 3, 4, 31, 32, 33, 64, 255, 256)
-EDGES += (0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFFF00, 0xFFFFFFFE, 0xFFFFFFFF)
+EDGES = (
     0,
     1,
     2,

@@ -91,6 +91,7 @@ def measure(node: Operator, as_json: bool) -> None:
     The whole record goes where all records go.
     """
     from quaver_wire.fields import LEVELS, QUALITY
+    from quaver_wire.names import MACHINE
 
     values = node.ask("measure")
     values["level"] = LEVELS[min(values.get("level", 0), len(LEVELS) - 1)]
@@ -99,8 +100,13 @@ def measure(node: Operator, as_json: bool) -> None:
         if isinstance(value, float):
             values[name] = float(f"{value:.6g}")
     shown = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if isinstance(value, float))
+    state = ""
+    if "machine" in values:
+        values["machine"] = MACHINE[min(values["machine"], len(MACHINE) - 1)]
+        state = f"; {values['machine']}"
+        state += f", {values.get('learned', 0)} healthy so far" if values["machine"] == "learning" else ""
     marks = f"; quality: {', '.join(values['quality'])}" if values["quality"] else ""
-    _tell(node, as_json, f"{values['level']}: {shown}{marks}", **values)
+    _tell(node, as_json, f"{values['level']}: {shown}{state}{marks}", **values)
 
 
 def _placed(path: Path) -> Path:
@@ -201,9 +207,13 @@ def retire(node: Operator, as_json: bool, yes: bool) -> None:
     name = node.node.name
     if not yes and click.prompt(f"Everything on {name} will be erased. Type its name to go on", err=True) != name:
         raise OperationError(f"node {name} stays as it is: what was typed is not its name")
+    presence = node.presence
     node.ask("retire", {"confirm": name})
     _noted(node.node.node_id, state="retired")
-    _tell(node, as_json, "is retired, and erases what it holds")
+    left = node.leaves()
+    where = f"{presence.place if presence else name}/status"
+    kept = "" if left else f"; its last status is still at the broker: clear the retained message of {where} there"
+    _tell(node, as_json, f"is retired, and erases what it holds{kept}", retired=True, status_cleared=left)
 
 
 def _noted(node_id: bytes, **changes: Any) -> None:

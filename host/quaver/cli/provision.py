@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import click
 
 from quaver.cli.inventory import inventory_option
 from quaver.cli.keys import keys_option
+from quaver.cli.monitor import ca_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +48,7 @@ _PATIENCE_S = 60
 )
 @click.option("--broker", envvar="QUAVER_BROKER", show_envvar=True, metavar="URL", help="Where the nodes publish.")
 @click.option("--listen", metavar="URL", help="The same broker as this machine reaches it, where that differs.")
+@ca_option
 @click.option("--wifi", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Wi-Fi profiles (TOML, mode 0600); by default wifi.toml in the key store.")  # fmt: skip
 @keys_option
@@ -60,6 +63,7 @@ def command(
     plan: Path | None,
     broker: str | None,
     listen: str | None,
+    ca: Path | None,
     wifi: Path | None,
     folder: Path | None,
     path: Path | None,
@@ -70,7 +74,8 @@ def command(
     """Bring nodes into service: keys, network, place and machine, in a dialogue or from a CSV plan.
 
     The dialogue asks what it can't find out, and goes on where it stopped when it was broken off. A plan has the
-    columns id, name, asset, and any of site, area, line, code, wifi, broker, group, mounting, bearing, rpm, limits.
+    columns id, name, asset, and any of site, area, line, code, wifi, broker, time_server, group, mounting, bearing,
+    rpm, limits.
     """
     from quaver.broker import parse_broker_url
     from quaver.inventory import Inventory, default_path
@@ -89,7 +94,7 @@ def command(
 
     def hands(where: _Ways, store: Inventory, progress: Callable[[int], None] | None = None) -> Hands:
         keys = KeyStore(keys_folder)
-        ear = partial(_Ear, keys)
+        ear = partial(_Ear, keys, ca)
         return Hands(where.ports, where.open, keys, codes, store, ear, listen, limit, progress, lock, where.seen)
 
     path = path or default_path()
@@ -157,6 +162,7 @@ def _dialogue(
     new: bool,
     as_json: bool,
 ) -> int:
+    from quaver.provision import report
     from quaver.provision.flow import Flow, Saved
 
     saved = Saved(folder / "provision.json")
@@ -174,8 +180,14 @@ def _dialogue(
         finally:
             worker.close()
     saved.remove()
-    result = _result(flow.answers, time.monotonic() - began)
-    click.echo(json.dumps(result) if as_json else _sentence(result))
+    result = report.result(flow.answers, time.monotonic() - began)
+    if as_json:
+        click.echo(json.dumps(result))
+        return 0
+    for line in (*report.spectrum(result["first"]), report.sentence(result)):
+        click.echo(line)
+    for line in report.warnings(result):
+        click.echo(f"warning: {line}", err=True)
     return 0
 
 
@@ -191,8 +203,10 @@ def _walk(
     from quaver.provision.flow import Ask
     from quaver.provision.session import MustWait
 
+    failure = ""  # of the work since the last question: the same a second time would come for ever
     while (step := flow.next()) is not None:
         if isinstance(step, Ask):
+            failure = ""
             if ask is None:
                 raise SessionError(f"{step.name} is not known, and nobody can be asked: run it in a terminal")
             try:
@@ -212,10 +226,12 @@ def _walk(
                 time.sleep(error.seconds)
             except QuaverError as error:
                 forgotten = flow.failed()
-                if ask is None or not forgotten or (step.name in ("connect", "check") and _is_final(error)):
+                final = step.name in ("connect", "check") and _is_final(error)
+                if ask is None or not forgotten or final or str(error) == failure:
                     if "id" in flow.answers:
                         save()
                     raise
+                failure = str(error)
                 click.echo(f"  {error}", err=True)
         if "id" in flow.answers:
             save()
@@ -259,6 +275,7 @@ def _plan(
 ) -> int:
     from quaver.errors import InventoryError, QuaverError, SessionError
     from quaver.inventory import Inventory
+    from quaver.provision import report
     from quaver.provision.flow import Flow
     from quaver.provision.plan import read_plan
 
@@ -279,7 +296,7 @@ def _plan(
                     _walk(flow, worker, lambda: None, None, None)
                 finally:
                     worker.close()
-            return {"row": row, **_result(flow.answers, time.monotonic() - began)}
+            return {"row": row, **report.result(flow.answers, time.monotonic() - began)}
         except QuaverError as error:
             return {"row": row, "id": answers["id"], "failed": str(error)}
 
@@ -294,7 +311,9 @@ def _plan(
             column = f", {result['column']}" if result.get("column") else ""
             click.echo(f"row {result['row']}{column}: {result['failed']}")
         else:
-            click.echo(f"row {result['row']}: {_sentence(result)}")
+            click.echo(f"row {result['row']}: {report.sentence(result)}")
+            for line in report.warnings(result):
+                click.echo(f"row {result['row']}: warning: {line}")
     if not as_json:
         rows = {result["row"] for result in failed}
         times = sorted(result["seconds"] for result in results if "seconds" in result)
@@ -303,32 +322,29 @@ def _plan(
     return InventoryError.exit_code if failed else 0
 
 
-def _result(answers: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    return {
-        "id": answers["id"],
-        "place": answers["place"],
-        "generation": answers["sent"]["generation"],
-        "seconds": round(seconds, 1),
-        "first": answers["spectrum"],
-    }
+@dataclass(frozen=True)
+class _OneKey:
+    """Of a key store the key of one node and generation."""
 
+    keys: KeyStore
+    node: bytes
+    generation: int
 
-def _sentence(result: Mapping[str, Any]) -> str:
-    first = result["first"]
-    peaks = ", ".join(f"{frequency:.0f} Hz {height:.3f} g" for frequency, height in (first.get("peaks") or [])[:3])
-    rms = f": {first['rms_g']:.3f} g RMS" if "rms_g" in first else ""
-    return f"{result['place']} is in service after {result['seconds']:.0f} s{rms}{'; ' + peaks if peaks else ''}"
+    def device_keys(self, node_id: bytes) -> Mapping[int, bytes]:
+        found = self.keys.device_keys(node_id) if node_id == self.node else {}
+        return {number: key for number, key in found.items() if number == self.generation}
 
 
 class _Ear:
-    """A subscription to all that comes from one place."""
+    """A subscription to all that one node seals with one key at one place."""
 
-    def __init__(self, keys: KeyStore, broker: str, place: str) -> None:
+    def __init__(self, keys: KeyStore, ca: Path | None, broker: str, place: str, node: bytes, generation: int) -> None:
         from quaver.broker import parse_broker_url
         from quaver.monitor import Monitor
         from quaver.sealing import Opener
 
-        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", opener=Opener(keys)).start()
+        only = _OneKey(keys, node, generation)
+        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", ca, Opener(only)).start()
         self._heard: dict[str, Mapping[str, Any]] = {}
 
     def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:

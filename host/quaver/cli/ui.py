@@ -130,6 +130,8 @@ def event_details(record: Record) -> str:
         details += f" {values['value']:.3g} {unit}".rstrip()
     if "limit" in values:
         details += f", limit {values['limit']:.3g} {unit}".rstrip()
+    if "count" in values:
+        details += f", {values['count']} in all"
     if values.get("text"):
         details += f" {values['text']}"
     return _clean(details.strip() or "-")

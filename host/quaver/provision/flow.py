@@ -21,6 +21,10 @@ from quaver.provision.identity import CodeError, normal, scanned
 
 Answers = dict[str, Any]
 _FILE_MAX = 1 << 16
+_CA = "/ca.pem"  # on the node's flash, where docs/mosquitto.md puts it
+TIME_SERVER = "pool.ntp.org"
+"""Where the date comes from unless somebody says otherwise. Without a date a node can't tell a late command."""
+_SERVER_MAX = 64  # characters, as firmware/node/config.py takes it
 _FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")  # what node.config limits
 
 
@@ -105,6 +109,28 @@ def _password(text: str, answers: Answers) -> str:
     return text
 
 
+def time_server(text: str) -> str:
+    """The name or address of a time server; "" for "none". Raises ValueError."""
+    if text == "none":
+        return ""
+    if not 1 <= len(text) <= _SERVER_MAX or not text.isascii() or not text.isprintable() or set(" /:") & set(text):
+        raise ValueError("expected the name or IPv4 address of a time server (NTP), or none")
+    return text
+
+
+def _broker(text: str, answers: Answers) -> str:
+    from quaver.broker import parse_broker_url
+    from quaver.errors import BrokerError
+
+    try:
+        host = parse_broker_url(text).host
+    except BrokerError as error:
+        raise ValueError(str(error)) from error
+    if (host == "localhost" or host.startswith("127.")) and (answers.get("about") or {}).get("board") != "unix":
+        raise ValueError(f"{host} would be the node itself: expected the address that the broker has in its network")
+    return text
+
+
 def _group(text: str, answers: Answers) -> int:
     if text not in ("0", "1", "2"):
         raise ValueError("expected 1 (large), 2 (medium) or 0 (not in the standard)")
@@ -164,6 +190,8 @@ def _network(text: str, answers: Answers) -> str:
     if text.startswith("profile ") and text[8:] in answers.get("profiles", {}):
         profile = answers["profiles"][text[8:]]
         answers["password"] = profile["password"]
+        if "time_server" in profile:
+            answers["time_server"] = profile["time_server"]
         return str(profile["ssid"])
     return _ssid(text, answers)
 
@@ -203,14 +231,28 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
         _Step(lambda a: Ask("password", f"Password of {a['ssid']}", default="", secret=True), parse=_password),
     ),
     ("joined", _do("join", "the node joins the network", ("ssid", "password", "networks"))),
-    ("broker", _Step(lambda a: Ask("broker", "MQTT broker", default="mqtt://127.0.0.1:1883"))),
+    ("broker", _Step(lambda a: Ask("broker", "MQTT broker, as the node reaches it (mqtt://HOST)"), parse=_broker)),
+    ("reached", _do("reach", "this machine looks for the broker", ("broker",))),
+    (
+        "time_server",
+        _Step(
+            lambda a: Ask("time_server", "Time server, or none (then it obeys no commands)", default=TIME_SERVER),
+            parse=lambda text, answers: time_server(text),
+        ),
+    ),
     ("site", _text("site", "Site", "site")),
     ("area", _text("area", "Area", "area")),
     ("line", _text("line", "Line", "line")),
     ("asset", _text("asset", "Machine (asset)")),
     ("name", _text("name", "Name of the node")),
     ("place", _do("place", "the place is free", ("name",))),
-    ("group", _Step(lambda a: Ask("group", "Machine group of ISO 20816-3", ("0", "1", "2"), "2"), parse=_group)),
+    (
+        "group",
+        _Step(
+            lambda a: Ask("group", "Machine by ISO 20816-3: 1 large, 2 medium, 0 other", ("0", "1", "2"), "2"),
+            parse=_group,
+        ),
+    ),
     (
         "mounting",
         _Step(lambda a: Ask("mounting", "Mounting", ("rigid", "flexible"), "rigid"), lambda a: a["group"] > 0),
@@ -231,7 +273,7 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
 )
 
 # What a run that goes on finds anew: the port may be another, and a session does not outlive its program.
-_VOLATILE = ("found", "node", "shown", "right", "about", "networks", "profiles")
+_VOLATILE = ("found", "node", "shown", "right", "about", "networks", "profiles", "reached")
 
 
 class Flow:
@@ -299,8 +341,11 @@ def config(answers: Mapping[str, Any]) -> dict[str, Any]:
     broker = parse_broker_url(answers["broker"])
     found: dict[str, Any] = {key: answers[key] for key in ("site", "area", "line", "asset")}
     found["node"] = answers["name"]
+    found["time_server"] = answers["time_server"]
     found["wifi"] = {"ssid": answers["ssid"], "password": answers["password"]}
     found["broker"] = {"host": broker.host, "port": broker.port}
+    if broker.tls:
+        found["broker"]["ca"] = _CA
     if broker.user:
         found["broker"] |= {"user": broker.user, "password": broker.password}
     machine: dict[str, Any] = {"rpm": float(answers["rpm"]), "group": answers["group"]}

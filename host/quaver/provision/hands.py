@@ -12,10 +12,22 @@ from quaver.inventory import Entry, Inventory
 from quaver.keys import KeyStore
 from quaver.provision.flow import Answers, config
 from quaver.provision.identity import Codes
-from quaver.provision.session import Session, Transport, who
+from quaver.provision.session import Refused, Session, Transport, who
 from quaver_wire.hkdf import hmac
 
 _JOIN_S = 45.0
+_FIRST = (
+    "rms_g",
+    "peak_g",
+    "velocity_mm_s",
+    "zone",
+    "temperature_c",
+    "rate_hz",
+    "peaks",
+    "bands",
+    "machine",
+    "learned",
+)
 _LOOKS_S = (1.0, 5.0, 5.0)  # each port gets so long: one that resets its board at once, one that is powered meanwhile
 
 
@@ -34,7 +46,8 @@ class Ear(Protocol):
 
 
 class Hands:
-    """ports: where nodes may be; connect: opens one. listen: makes an Ear of a broker and a place.
+    """ports: where nodes may be; connect: opens one. listen: makes an Ear of a broker, a place, a node's id and the
+    generation of its key: what the node said under an earlier one, and what the broker keeps of it, says nothing.
 
     seen: where -> (id, whether it is enrolled), of nodes that say so unasked.
 
@@ -52,7 +65,7 @@ class Hands:
         keys: KeyStore,
         codes: Codes,
         inventory: Inventory,
-        listen: Callable[[str, str], Ear],
+        listen: Callable[[str, str, bytes, int], Ear],
         broker: str | None = None,
         online_s: float = 90.0,
         progress: Callable[[int], None] | None = None,
@@ -81,6 +94,7 @@ class Hands:
             "connect": self._open,
             "scan": self._scan,
             "join": self._join,
+            "reach": self._reach,
             "place": self._place,
             "send": self._send,
             "check": self._check,
@@ -100,10 +114,12 @@ class Hands:
             self._transport.close()
         self._transport = self._session = None
 
-    def _hears(self, answers: Answers) -> Ear:
-        """From before the node can say anything, so that nothing of it is missed."""
+    def _hears(self, answers: Answers, generation: int | None = None) -> Ear:
+        """From before the node can say anything, so that nothing is missed. generation: by default the key's it got."""
         if self._ear is None:
-            self._ear = self._listen(self._broker or answers["broker"], answers["place"])
+            generation = generation or answers["sent"]["generation"]
+            node = bytes.fromhex(answers["id"])
+            self._ear = self._listen(self._broker or answers["broker"], answers["place"], node, generation)
         return self._ear
 
     def _find(self, answers: Answers) -> dict[str, str]:
@@ -162,6 +178,7 @@ class Hands:
         about = self._session.request("about")
         if not isinstance(about, dict):
             raise SessionError("the node's account of itself can't be read: update one of the two")
+        answers["wrong_codes"] = about.get("wrong_codes", 0)
         return about
 
     def _request(self, do: str, arguments: Mapping[str, Any] | None = None, timeout: float = 10.0) -> Any:
@@ -174,7 +191,15 @@ class Hands:
         return networks if isinstance(networks, list) else []
 
     def _join(self, answers: Answers) -> bool:
-        self._request("join", {"ssid": answers["ssid"], "password": answers["password"]}, _JOIN_S)
+        try:
+            self._request("join", {"ssid": answers["ssid"], "password": answers["password"]}, _JOIN_S)
+        except Refused as error:
+            raise SessionError(f"the node does not get into {answers['ssid']}: {error.reason}") from error
+        return True
+
+    def _reach(self, answers: Answers) -> bool:
+        """Before anything is sent to the node: whom nobody here can hear would be enrolled for nothing."""
+        self._listen(self._broker or answers["broker"], "-/-/-/-/-", bytes.fromhex(answers["id"]), 0).close()
         return True
 
     def _place(self, answers: Answers) -> str:
@@ -203,7 +228,7 @@ class Hands:
         node = bytes.fromhex(answers["id"])
         generation, key = self._key(node, answers["name"])
         check = hmac(key, b"quaver key check")[:8].hex()
-        self._hears(answers)
+        self._hears(answers, generation)
         given = {"config": config(answers), "key": key.hex(), "generation": generation}
         if self._request("stage", given) != check:
             raise SessionError("the node holds another key than it was sent: try again")
@@ -237,20 +262,20 @@ class Hands:
             note=before.note,
         )
 
-    def _check(self, answers: Answers) -> bool:
+    def _check(self, answers: Answers) -> dict[str, bool]:
         status = self._hears(answers).wait("status", self._online_s)
         if status is None:
             raise SessionError(
                 f"{answers['place']} has not reached {_shown(answers['broker'])} within {self._online_s:.0f} s; "
                 "check the broker's address, then restart the node to try again"
             )
-        return True
+        return {"dated": "time_ms" in status}
 
     def _spectrum(self, answers: Answers) -> dict[str, Any]:
         record = self._hears(answers).wait("telemetry", self._online_s)
         if record is None:
             raise SessionError(f"{answers['place']} is online and sends no measurement; look at its sensor, try again")
-        return {name: record[name] for name in ("rms_g", "peak_g", "peaks", "temperature_c") if name in record}
+        return {name: record[name] for name in _FIRST if name in record}
 
     def _list(self, answers: Answers) -> str:
         with self._lock:

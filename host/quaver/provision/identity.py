@@ -60,7 +60,7 @@ def normal(text: str) -> str:
     """
     code = text.upper().translate(_READ_AS)
     if len(code) != _RANDOM + 1 or code.strip(_SYMBOLS):
-        raise CodeError(f"not a code: expected 16 letters and digits as on the label, found {len(code)} of any kind")
+        raise CodeError(f"not a code: expected 16 letters and digits as on the label, found {len(code)}")
     if _SYMBOLS.index(code[-1]) != _check(code[:-1]):
         raise CodeError("not this code: a symbol is mistyped or two have changed places; look at the label again")
     return code

@@ -10,7 +10,7 @@ from typing import Any
 from quaver.errors import SessionError
 from quaver.inventory import Inventory
 from quaver.private import read_private
-from quaver.provision.flow import Answers, limits
+from quaver.provision.flow import TIME_SERVER, Answers, limits, time_server
 from quaver.provision.identity import CodeError, Codes, normal
 from quaver.rows import Column, Mistake, bearing, choice, node_id, number, place_part, read_rows
 
@@ -34,6 +34,7 @@ COLUMNS = {
     "code": Column(_code),
     "wifi": Column(str),
     "broker": Column(str),
+    "time_server": Column(time_server),
     "group": Column(choice("0", "1", "2")),
     "mounting": Column(choice("rigid", "flexible")),
     "bearing": Column(bearing),
@@ -43,7 +44,8 @@ COLUMNS = {
 
 
 def read_profiles(path: Path) -> dict[str, dict[str, str]]:
-    """Wi-Fi networks by a name of one's own, out of a TOML file of mode 0600: [plant] ssid = "…", password = "…".
+    """Wi-Fi networks by a name of one's own, out of a TOML file of mode 0600: [plant] ssid = "…", password = "…",
+    and time_server = "…" where that network has its own ("" for none).
 
     A file that does not exist has none. Raises SessionError.
     """
@@ -53,11 +55,21 @@ def read_profiles(path: Path) -> dict[str, dict[str, str]]:
     try:
         found = tomllib.loads(data.decode())
         for name, profile in found.items():
-            if set(profile) != {"ssid", "password"} or not all(isinstance(value, str) for value in profile.values()):
-                raise SessionError(f"{path}: {name}: expected ssid and password, each a text")
+            keys = set(profile) - {"time_server"}
+            if keys != {"ssid", "password"} or not all(isinstance(value, str) for value in profile.values()):
+                raise SessionError(f"{path}: {name}: expected ssid, password and perhaps time_server, each a text")
+            if "time_server" in profile:
+                profile["time_server"] = _server(path, name, profile["time_server"])
         return found
     except (ValueError, TypeError):
         raise SessionError(f"{path}: can't be read as TOML; it has a table for each network") from None
+
+
+def _server(path: Path, name: str, text: str) -> str:
+    try:
+        return time_server(text or "none")
+    except ValueError as error:
+        raise SessionError(f"{path}: {name}: time_server: {error}") from error
 
 
 def read_plan(
@@ -120,6 +132,8 @@ def _answers(
         wrong.append(Mistake(row, "wifi", f"profile {name!r} is unknown: there are {', '.join(profiles) or 'none'}"))
     else:
         answers |= {"ssid": profiles[name]["ssid"], "password": profiles[name]["password"]}
+    given = profiles.get(name or "", {}).get("time_server", TIME_SERVER)
+    answers["time_server"] = values.get("time_server", given)
     url = values.get("broker") or broker
     if url is None:
         wrong.append(Mistake(row, "broker", "is missing; name one for all with --broker"))

@@ -61,7 +61,11 @@ class MustWait(SessionError):
 
 
 class Refused(SessionError):
-    """A request that the node did not carry out: its own reason."""
+    """A request that the node did not carry out. reason: its own."""
+
+    def __init__(self, do: str, reason: str) -> None:
+        super().__init__(f"the node refused to {do}: {reason}")
+        self.reason = reason
 
 
 class Session:
@@ -125,7 +129,7 @@ class Session:
         except ValueError as error:
             raise SessionError(f"request {do}: the node's answer can't be read: update one of the two") from error
         if "error" in answer:
-            raise Refused(f"the node refused to {do}: {answer['error']}")
+            raise Refused(do, str(answer["error"]))
         return answer["result"]
 
     def _exchange(self, message: bytes, kind: int, timeout: float, again: float) -> bytes:

@@ -29,6 +29,9 @@ _RING = 0x1000
 _INDICES = 2 * _RING
 _RAM_SIZE = 3 * _RING
 _H2B_IN, _H2B_OUT, _B2H_IN, _B2H_OUT = range(4)
+_SEQUENCE = 4  # where the frame's number stands in its SDPCM header
+_FIRST_CREDIT = 1  # as the driver has it after its start
+_ROOM = 8  # frames that the chip takes ahead; the driver believes no credit that grows by more than 20
 _WLAN_RAM_END = 0x100000  # the Wi-Fi firmware and its parameters go there and are never read back
 
 
@@ -39,6 +42,7 @@ class RadioBus(GSPIBus):  # type: ignore[misc, unused-ignore]
         self.on_hci: Callable[[bytes], None] = lambda packet: None
         self.on_power_off: Callable[[], None] = lambda: None
         self._power_bluetooth_off()
+        self._credit = _FIRST_CREDIT
         super().__init__()
         cyw43_bus._GUEST_MAC = wifi_mac  # this process has one chip
 
@@ -52,8 +56,26 @@ class RadioBus(GSPIBus):  # type: ignore[misc, unused-ignore]
 
     def power_off(self) -> None:
         super().power_off()
+        self._credit = _FIRST_CREDIT
         self._power_bluetooth_off()
         self.on_power_off()
+
+    # rp2040py counts one credit for each frame to the guest. The driver's sequence number counts those from it, so 255
+    # more frames in than out made both equal: it sent nothing then, until something came. A chip's credit is the
+    # number of the last frame that it has room for (cyw43-driver, cyw43_sdpcm_send_common).
+
+    @property
+    def _bus_data_credit(self) -> int:
+        return self._credit
+
+    @_bus_data_credit.setter
+    def _bus_data_credit(self, value: int) -> None:
+        pass
+
+    def _write_wlan(self, data: bytes) -> None:
+        if len(data) > _SEQUENCE:
+            self._credit = (data[_SEQUENCE] + 1 + _ROOM) & 0xFF
+        super()._write_wlan(data)
 
     def send_hci(self, packet: bytes) -> None:
         """One HCI packet to the guest."""

@@ -100,6 +100,7 @@ class Machine:
     def _after_reset(self) -> None:
         # rp2040py leaves the watchdog running through a reset; the hardware's is off until firmware starts it.
         self.mcu.watchdog.write_uint32(_WATCHDOG_CTRL, 0)
+        self.radio.power_off()  # the pin that keeps it on is released
         self.network.reset()
         for bus in self._buses.values():
             bus.reset()
