@@ -21,7 +21,8 @@ SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "quaver_w
 def recording(who, port, config, boot, always):
     """What records are made of and wait in: (outbox, uptime, recorder, mute). This boot's event is made.
 
-    boot: this boot's number; always: as of node.outbox. mute: why nothing may be said, or None.
+    who: "node" or "gateway". boot: this boot's number; always: as of node.outbox. mute: why nothing may be said, or
+    None.
     """
     print("{}: quaver {} on {}, {}, chip {}".format(who, board.VERSION, board.NAME, config["node"], port.unique_id()))
     kept = config["outbox"]
@@ -30,7 +31,7 @@ def recording(who, port, config, boot, always):
     recorder = Recorder(config["node"], boot, uptime, outbox, _uplink(port))
     mute = _mute(recorder)
     outbox.report = recorder.event
-    recorder.introduce(board.VERSION, board.NAME, config["interval_s"])
+    recorder.introduce(board.VERSION, board.NAME, config["interval_s"], role=int(who == "gateway"))
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
     recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
     return outbox, uptime, recorder, mute

@@ -131,10 +131,11 @@ def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(board_target: Ta
         first, one, second, two, seconds = done.result(60)
         lines = says(board, b"done event 200")
     assert first == (b"\0\0\0\0\0\0n1", gatt.PENDING, 4)
-    assert one == Visit(records=5, size=4 * 120 + 301, commands=1)
+    assert one == Visit(records=6, size=60 + 4 * 120 + 301, commands=1)
     assert second == (b"\0\0\0\0\0\0n1", gatt.PENDING | gatt.ALARM, 1)
     assert two == Visit(records=1, size=90)
-    assert gateway.took == [*(("telemetry", n, 120) for n in range(4)), ("answer", 100, 301), ("event", 200, 90)]
+    telemetry = [("telemetry", n, 120) for n in range(4)]
+    assert gateway.took == [("status", 210, 60), *telemetry, ("answer", 100, 301), ("event", 200, 90)]
     assert "time 1700000000123" in lines
     assert [line for line in lines if line.startswith("done")] == [
         *(f"done telemetry {n}" for n in range(4)),
@@ -154,7 +155,8 @@ def test_a_gateway_on_micropython_visits_a_node(board_target: Target, air: Air) 
         says(one, b"done answer 100")
     assert [line for line in lines if line.startswith(("found", "took", "visited", "refused"))] == [
         "found b'n1' 1 4",
+        "took status 210 60",
         *(f"took telemetry {n} 120" for n in range(4)),
         "took answer 100 301",
-        "visited 5",
+        "visited 6",
     ]
