@@ -21,8 +21,7 @@ SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "quaver_w
 def recording(who, port, config, boot, always):
     """What records are made of and wait in: (outbox, uptime, recorder, mute). This boot's event is made.
 
-    who: "node" or "gateway". boot: this boot's number; always: as of node.outbox. mute: why nothing may be said, or
-    None.
+    boot: this boot's number; always: as of node.outbox. mute: why nothing may be said, or None.
     """
     print("{}: quaver {} on {}, {}, chip {}".format(who, board.VERSION, board.NAME, config["node"], port.unique_id()))
     kept = config["outbox"]

@@ -175,5 +175,9 @@ class Plant:
     def count(self) -> int:
         return int(self.store.query("SELECT sum(received) FROM node", ())[0][0] or 0)
 
+    def known(self) -> int:
+        """How many nodes and gateways have something in the store."""
+        return len(self.store.query("SELECT 1 FROM node WHERE received", ()))
+
     def accounts(self) -> dict[str, Account]:
         return {account.topic.rpartition("/")[2]: account for account in ledger(self.store)[0]}
