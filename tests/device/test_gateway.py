@@ -143,7 +143,7 @@ def test_a_plant_of_32_nodes_misses_nothing_over_loss_an_outage_and_a_power_cut(
     gateway = plant.gateway("unix:", *names)
     timing = {"interval_ms": 250, "window_s": 6, "rest_s": 20}
     for name in names:
-        plant.node("unix:", name, interval_s=1, vibration=None, ble=timing)
+        plant.node("unix:", name, interval_s=2, vibration=None, ble=timing)
 
     def visits() -> int:
         return gateway.console().count(b" gave ")
