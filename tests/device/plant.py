@@ -5,7 +5,8 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path as FilePath
 from typing import Any
@@ -159,6 +160,11 @@ class Plant:
         }
         rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),) if whole["vibration"] else ()
         return self._open(where, name, whole, rig, key)
+
+    def nodes(self, names: Iterable[str], **config: Any) -> None:
+        """Unix nodes of these names, put into service beside each other."""
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda name: self.node("unix:", name, **config), names))
 
     def records(self, name: str, leaf: str) -> list[dict[str, Any]]:
         """What of a node is in the store."""

@@ -142,8 +142,7 @@ def test_a_plant_of_32_nodes_misses_nothing_over_loss_an_outage_and_a_power_cut(
     plant.start(*names, "gw")
     gateway = plant.gateway("unix:", *names)
     timing = {"interval_ms": 250, "window_s": 6, "rest_s": 20}
-    for name in names:
-        plant.node("unix:", name, interval_s=2, vibration=None, ble=timing)
+    plant.nodes(names, interval_s=2, vibration=None, ble=timing)
 
     def visits() -> int:
         return gateway.console().count(b" gave ")
