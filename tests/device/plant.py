@@ -27,6 +27,7 @@ from quaver.ingest.ledger import Account, ledger
 from quaver.ingest.run import ingest
 from quaver.ingest.store import Store
 from quaver.keys import KeyStore
+from quaver_wire.fields import EVENTS
 
 from .conftest import signal
 
@@ -121,11 +122,11 @@ class Plant:
         }
         return self._open(where, "gw", config, time_port=time_port)
 
-    def host_gateway(self, *nodes: str, file: FilePath) -> Callable[[], None]:
+    def host_gateway(self, *nodes: str, file: FilePath, name: str = "gw") -> Callable[[], None]:
         """The gateway of this machine, its Bluetooth in the air; what it returns ends it."""
         places = {Identity.of(node).unique_id: f"{PLACE}/{node}" for node in nodes}
-        [key] = [known for known in self.keys.nodes() if known.name == "gw"]
-        who = health.Identity(key.node_id, f"{PLACE}/gw", key.generation, key.keys[key.generation])
+        [key] = [known for known in self.keys.nodes() if known.name == name]
+        who = health.Identity(key.node_id, f"{PLACE}/{name}", key.generation, key.keys[key.generation])
         broker = BrokerUrl("127.0.0.1", self.mosquitto.port)
         tasks: list[asyncio.Task[None]] = []
         if self._device is None:
@@ -175,8 +176,14 @@ class Plant:
         )
         return [{**json.loads(body), "uptime_ms": uptime_ms} for body, uptime_ms in rows]
 
+    def levels(self, name: str, subject: str, level: int) -> list[dict[str, Any]]:
+        """Its events that say that the subject is at this level now: 0 ok, 2 alarm."""
+        wanted = (EVENTS.index("level"), subject, level)
+        told = self.records(name, "event")
+        return [e for e in told if (e["code"], e.get("subject"), e.get("event_level")) == wanted]
+
     def alarms(self, name: str) -> list[dict[str, Any]]:
-        return [e for e in self.records(name, "event") if (e.get("code"), e.get("event_level")) == (1, 2)]
+        return self.levels(name, "rms", 2)
 
     def count(self) -> int:
         return int(self.store.query("SELECT sum(received) FROM node", ())[0][0] or 0)

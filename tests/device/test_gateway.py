@@ -36,22 +36,36 @@ def test_an_alarm_goes_from_the_node_through_the_gateway_into_the_store(make_pla
     assert (account.topic, account.unexplained) == (f"{PLACE}/n1", 0)
 
 
-def test_a_pico_w_beside_a_unix_board_hands_its_alarm_to_a_pico_w(make_plant: Callable[..., Plant]) -> None:
+def test_a_pico_w_beside_a_unix_board_hands_its_alarm_to_a_pico_w_and_then_to_a_host(
+    make_plant: Callable[..., Plant], tmp_path: FilePath
+) -> None:
+    """One long run, for each virtual second of a Pico W takes eight."""
     plant = make_plant(seed=6)
-    plant.start("n1", "n2", "gw")
+    plant.start("n1", "n2", "gw", "gw2")
     plant.gateway("rp2040:", "n1", "n2", interval_s=2)
-    brief = {"interval_s": 2, "alarm": {"count": 1, "of": 1}}  # each virtual second takes eight
+    brief = {"interval_s": 2, "alarm": {"count": 1, "of": 1}}
     node = plant.node("rp2040:", "n1", limits={"rms": [0.15, 0.25]}, **brief)
     plant.node("unix:", "n2", vibration=None)
+
+    def late_s(event: dict[str, Any]) -> float:
+        """Since the node made it; and what the Pico W took to boot."""
+        return node.virtual_time_ns() / 1e9 - event["uptime_ms"] / 1000
+
     until(lambda: plant.records("n1", "telemetry"), "a first record")
     node.set_sensor("iis3dwb", source=signal("or007_6"))
-    alarm = until(lambda: plant.alarms("n1"), "the alarm")[0]
-    seconds = node.virtual_time_ns() / 1e9 - alarm["uptime_ms"] / 1000  # and what the Pico W took to boot
-    assert seconds < 5
+    assert late_s(until(lambda: plant.alarms("n1"), "the alarm")[0]) < 5
     assert plant.records("n2", "telemetry")
     assert {account.unexplained for account in plant.accounts().values()} == {0}
     record = until(lambda: plant.records("gw", "telemetry"), "the gateway's health")[0]
     assert record["heap_free"] >= load_board("pico_w").heap_budget
+
+    plant.air.set_path("n1", "gw", Path(in_range=False))
+    plant.host_gateway("n1", file=tmp_path / "gateway.sqlite", name="gw2")
+    node.set_sensor("iis3dwb", source=signal("normal"))
+    assert late_s(until(lambda: plant.levels("n1", "rms", 0), "the end of the alarm")[0]) < 5
+    came = f"{Identity.of('n1').unique_id.hex()}: "
+    until(lambda: any(line.startswith(came) and " records, " in line for line in plant.said), "the visit's end")
+    assert plant.accounts()["n1"].unexplained == 0
 
 
 def test_the_gateway_of_a_host_hands_on_an_alarm_in_time(make_plant: Callable[..., Plant], tmp_path: FilePath) -> None:
