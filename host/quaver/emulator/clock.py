@@ -82,8 +82,9 @@ class Clock:
         """Enter at the clock's present time, running.
 
         wake: called, from any thread, when `due` should be asked again. parked: whether the board is at its
-        prompt, asked only while it would hold up another; the board calls `went` when it went there. slack: by how many ns it may run ahead of others, so that
-        two slow boards compute at the same time; what happens between them is ordered to within as much.
+        prompt, asked only while it would hold up another; the board calls `went` when it went there. slack: by how
+        many ns it may run ahead of others, so that two slow boards compute at the same time; what happens between
+        them is ordered to within as much.
         """
         with self._lock:
             member = Participant(name, self._joined, wake, parked, slack)
