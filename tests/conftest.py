@@ -30,5 +30,5 @@ def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
 
 @pytest.fixture
 def mosquitto(start_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
-    """A running Mosquitto that takes anyone."""
-    return start_mosquitto()
+    """A running Mosquitto that takes anyone, and drops nothing of what is queued for an ingest that is away."""
+    return start_mosquitto("allow_anonymous true\nmax_queued_messages 0")

@@ -8,7 +8,7 @@ from micropython import const
 from node.store import replace
 
 _PER_NODE = const(4)
-_MESSAGE_MAX = const(512)
+_MESSAGE_MAX = const(560)  # as node.mailbox takes it
 
 
 class Commands:

@@ -1,7 +1,7 @@
 """The node's end of the Bluetooth link: it advertises, hands a gateway what waits, and rests.
 
     rest --its time is over, or an event waits--> advertise --a gateway connects--> visit
-    advertise --its window is over--> rest, or with an event waiting advertise on
+    advertise --its window is over--> rest; with an event waiting, or soon after a command, advertise on
     visit --all handed over, time over, connection gone, peer misbehaves--> rest
 
 What a visit says is quaver_wire/gatt.py's. A record leaves the outbox when the gateway has acknowledged it; whatever
@@ -19,6 +19,11 @@ _SLICE_MS = const(1000)  # how old what the advertisement says may be
 _HELLO_MS = const(5000)  # connected, and not a word
 _ACK_MS = const(10_000)  # a gateway's flash is slow, but not that slow
 _LINGER_MS = const(3000)  # after END, for commands
+_ANSWER_MS = const(4000)  # for a command's answer, before END: a gateway does not wait longer for a sign of life
+_STEP_MS = const(20)
+_TALK_MS = const(30_000)  # after a command without rest: whoever sent it is likely to send more
+_STATUS_MS = const(86_400_000)  # between two statuses: a broker may have lost the last one
+_BY_VISITS = const(2)  # of a status: this node is heard through a gateway, in its turn
 _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 
 
@@ -28,18 +33,20 @@ class Ble:
     outbox: with first() -> entry (leaf, payload) or None, done(entry), filled (an event), link(up), and a length.
 
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
-    and visit_s (a visit's longest time). on_time(ms since 1970), on_command(bytes): what a gateway brings; both must
-    return soon. progress(name): tells the supervisor that the task of that name lives.
+    and visit_s (a visit's longest time). clock: set(ms since 1970) takes the time that a gateway brings. recorder:
+    makes the status. mailbox: of node.mailbox, where commands go; None for a node that takes none. progress(name):
+    tells the supervisor that the task of that name lives.
     """
 
-    def __init__(self, gatt, chunks, uuid, outbox, node_id, about, timing, on_time, on_command, progress):
+    def __init__(self, gatt, chunks, uuid, outbox, node_id, about, timing, clock, recorder, mailbox, progress):
         self._gatt = gatt
         self._chunks = chunks
         self._outbox = outbox
         self._node_id = node_id
         self._timing = timing
-        self._on_time = on_time
-        self._on_command = on_command
+        self._clock = clock
+        self._recorder = recorder
+        self._mailbox = mailbox
         self._progress = progress
         self._advertisement = bytearray(gatt.ADVERTISEMENT)
         self._chunk = bytearray(chunks.SIZE_MAX)
@@ -62,6 +69,8 @@ class Ble:
             aioble.Characteristic(information, uuid(kind), read=True, initial=text.encode())
         aioble.register_services(service, information)
         self._visit_ends = 0
+        self._told = None  # when a gateway has acknowledged a status
+        self._talked = None  # when the last command came
 
     async def run(self):
         while True:
@@ -101,7 +110,7 @@ class Ble:
     async def _rest(self):
         """Sleep until it is time, or an event comes."""
         began = time.ticks_ms()
-        while not self._urgent():
+        while not self._urgent() and not self._since(self._talked, _TALK_MS):
             self._progress("ble")
             left = self._timing["rest_s"] * 1000 - time.ticks_diff(time.ticks_ms(), began)
             if left <= 0:
@@ -111,6 +120,11 @@ class Ble:
                 await asyncio.wait_for_ms(self._outbox.filled.wait(), min(left, 30_000))
             except asyncio.TimeoutError:
                 pass
+
+    @staticmethod
+    def _since(moment, span_ms):
+        """Whether `moment` was less than span_ms ago; None was not."""
+        return moment is not None and time.ticks_diff(time.ticks_ms(), moment) < span_ms
 
     async def _leave(self, connection):
         try:
@@ -128,25 +142,48 @@ class Ble:
             raise ValueError("peer does not begin with the time")
         outbox.link(True)
         number = 0
+        if not self._since(self._told, _STATUS_MS):
+            number = 1
+            await self._hand_over(connection, "status", number, self._recorder.status(_BY_VISITS))
+            self._told = time.ticks_ms()
         ended = False
         while True:
             self._progress("ble")
             entry = outbox.first()
             if entry is not None:
                 number = number % 0xFFFF + 1
-                await self._send(connection, gatt.record(entry.leaf, number, entry.payload))
-                if await self._heed(connection, _ACK_MS) != (gatt.ACK, number):
-                    raise ValueError("peer acknowledges what was not sent")
+                await self._hand_over(connection, entry.leaf, number, entry.payload)
                 outbox.done(entry)
                 ended = False
                 continue
             if not ended:
                 await self._send(connection, bytes((gatt.END,)))
                 ended = True
-            kind, _ = await self._heed(connection, _LINGER_MS)
+            try:
+                kind, _ = await self._heed(connection, _LINGER_MS)
+            except aioble.DeviceDisconnectedError:
+                return  # the gateway has all that there was
             if kind == gatt.ACK:
                 raise ValueError("peer acknowledges what was not sent")
+            if kind == gatt.COMMAND:
+                self._talked = time.ticks_ms()
+                await self._obeyed(connection)
             ended = False
+
+    async def _hand_over(self, connection, leaf, number, payload):
+        """Return once the gateway has it on its flash."""
+        await self._send(connection, self._gatt.record(leaf, number, payload))
+        if await self._heed(connection, _ACK_MS) != (self._gatt.ACK, number):
+            raise ValueError("peer acknowledges what was not sent")
+
+    async def _obeyed(self, connection):
+        """Give the command that came a while to be answered in this visit."""
+        try:
+            with connection.timeout(_ANSWER_MS):
+                while self._mailbox and self._mailbox.working() and not len(self._outbox):
+                    await asyncio.sleep_ms(_STEP_MS)
+        except asyncio.TimeoutError:
+            pass  # it takes longer than a gateway waits: its answer leaves with the next visit
 
     async def _heed(self, connection, limit_ms):
         """The next message of the gateway as (kind, number), done with already where it is the time or a command."""
@@ -164,9 +201,12 @@ class Ble:
                 continue
             kind, number, payload = gatt.parse_downlink(message)
             if kind == gatt.TIME:
-                self._on_time(number)
-            elif kind == gatt.COMMAND:
-                self._on_command(payload)
+                if number:  # 0: the gateway does not know it
+                    self._clock.set(number)
+                if self._mailbox:
+                    self._mailbox.online()
+            elif kind == gatt.COMMAND and self._mailbox:
+                self._mailbox.take(payload)
             return kind, number
 
     async def _send(self, connection, message):

@@ -164,20 +164,10 @@ def _over_bluetooth(port, config, outbox, recorder, uptime, quiet, supervisor, l
     from quaver_wire import chunks, gatt
     from quaver_wire.cose import node_id
 
-    def on_time(unix_ms):
-        if unix_ms:  # 0: the gateway does not know it
-            uptime.set(unix_ms)
-        if mailbox:
-            mailbox.online()
-
-    def on_command(sealed):
-        if mailbox:
-            mailbox.take(sealed)
-
     own = node_id(bytes.fromhex(port.unique_id()))
     about = (board.NAME, board.VERSION)
-    link = Ble(gatt, chunks, port.uuid, outbox, own, about, config["ble"], on_time, on_command, supervisor.progress)
-    supervisor.add("ble", link.run, limit_s)
+    parts = (gatt, chunks, port.uuid, outbox, own, about, config["ble"], uptime, recorder, mailbox)
+    supervisor.add("ble", Ble(*parts, supervisor.progress).run, limit_s)
 
 
 def build():

@@ -46,7 +46,7 @@ class Condition:
 
     def forget(self):
         """What was learned is void: the next `keep` writes what is there instead."""
-        self._saved_s = -1.0
+        self._taught = None
 
     def keep(self):
         """Save if the last measurement taught something, or another hour has run; returns whether it did.

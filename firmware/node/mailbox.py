@@ -59,6 +59,10 @@ class Mailbox:
         """Whether a command came in the last seconds: more are likely, and the link should look often."""
         return self._heard is not None and time.ticks_diff(time.ticks_ms(), self._heard) < _BUSY_MS
 
+    def working(self):
+        """Whether a command waits or is being obeyed."""
+        return bool(self._waiting) or self._obeying
+
     def online(self):
         """The link works: a configuration on trial is kept."""
         trial = self._parts["trial"]

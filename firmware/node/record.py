@@ -62,12 +62,12 @@ class Recorder:
             self._seq += 1
         return bytes(memoryview(data)[:end])
 
-    def introduce(self, firmware, board, interval_s):
-        """Say once what every status record tells of this node."""
-        self._identity = {"firmware": firmware, "board": board, "interval_s": int(interval_s)}
+    def introduce(self, firmware, board, interval_s, role=0):
+        """Say once what every status record tells of this node; role: 1 for a gateway."""
+        self._identity = {"firmware": firmware, "board": board, "interval_s": int(interval_s), "role": role}
 
     def status(self, state):
-        """The encoded status record: state 1 online, 0 offline."""
+        """The encoded status record: state 1 online, 0 offline, 2 heard through a gateway."""
         values = dict(self._identity)
         values["state"] = state
         return self.encode("status", values)

@@ -30,7 +30,7 @@ def recording(who, port, config, boot, always):
     recorder = Recorder(config["node"], boot, uptime, outbox, _uplink(port))
     mute = _mute(recorder)
     outbox.report = recorder.event
-    recorder.introduce(board.VERSION, board.NAME, config["interval_s"])
+    recorder.introduce(board.VERSION, board.NAME, config["interval_s"], role=int(who == "gateway"))
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
     recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
     _turned_away(recorder)

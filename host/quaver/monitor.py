@@ -21,7 +21,7 @@ from quaver.errors import BrokerError
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
 from quaver_wire.fields import EVENTS, KINDS, LEVELS, QUALITY, WireError
-from quaver_wire.names import ENERGY, FAULTS, LINE, LINES, MACHINE, STATES, ZONES
+from quaver_wire.names import ENERGY, FAULTS, LINE, LINES, MACHINE, ROLES, STATES, ZONES
 
 if TYPE_CHECKING:
     from quaver.sealing import Opener
@@ -35,6 +35,7 @@ _CODES: Mapping[str, tuple[str, ...]] = {
     "level": LEVELS,
     "event_level": LEVELS,
     "state": STATES,
+    "role": ROLES,
     "code": EVENTS,
     "zone": ZONES,
     "machine": MACHINE,
@@ -56,8 +57,9 @@ class Record:
     """One decoded message: where it came from and its fields by name, in units that the names tell.
 
     values: the names of `quaver_wire.fields` with readable values: "level" and "event_level" one of ok,
-    warning, alarm; "code" the event's name; "state" online or offline; "quality" a list of names; "peaks" a
-    list of [Hz, g]; "energy" a dict. An absent value is an absent name. received: seconds since the epoch.
+    warning, alarm; "code" the event's name; "state" online, offline or via gateway; "role" node or gateway; "quality" a
+    list of names; "peaks" a list of [Hz, g]; "energy" a dict. An absent value is an absent name. received: seconds
+    since the epoch.
     """
 
     topic: str
@@ -366,11 +368,13 @@ class Fleet:
     def update(self, record: Record) -> NodeState:
         node = self.nodes.setdefault(record.node, NodeState(record.node))
         values = record.values
-        node.last_seen = record.received
+        seen, node.last_seen = node.last_seen, record.received
         if record.kind == "status":
             node.state = values.get("state", node.state)
             node.board = values.get("board", node.board)
             node.firmware = values.get("firmware", node.firmware)
+            if node.state == "via gateway" and "time_ms" in values:  # the broker kept it, for months perhaps
+                node.last_seen = max(seen, min(record.received, values["time_ms"] / 1000))
         elif record.kind == "telemetry":
             node.captures += 1
             # an ordinary record leaves out its spectrum: the last that came still stands for the machine

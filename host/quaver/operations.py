@@ -2,7 +2,8 @@
 
 The broker keeps a command for a node that is away (the node's session there outlives its connection); the command's
 expiry says until when the node may still obey it. What a node has last said of itself, its retained status, tells its
-place, whether it is online, and which generation of its key it seals with: commands are sealed with that one.
+place, whether it is online, and which generation of its key it seals with: commands are sealed with that one. A node
+behind a gateway is never online: it gets a command when the gateway visits it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from quaver.keys import KeyStore, NodeKeys
 from quaver.sealing import Opened, Opener, Sealer, SealError, UnknownNode, WrongKey
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, VERSION, WireError
+from quaver_wire.names import ROLES, STATES
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -53,10 +55,13 @@ def check_name(keys: KeyStore, name: str) -> NodeKeys:
 
 @dataclass
 class Presence:
-    """What a node's newest status says. place: the topic up to the class. boot, seq: of that status."""
+    """What a node's newest status says. place: the topic up to the class. boot, seq: of that status.
+
+    state: online, offline, or via gateway, as quaver_wire.names.STATES.
+    """
 
     place: str
-    online: bool
+    state: str
     generation: int
     boot: int
     seq: int
@@ -155,6 +160,11 @@ class Operator:
             if time.monotonic() > deadline:
                 break
         if self.presence is not None:
+            if self.presence.values.get("role") == ROLES.index("gateway"):
+                raise OperationError(
+                    f"node {self.node.name}: is a gateway, and takes no commands itself; command the nodes behind it, "
+                    "and change its configuration at its cable with quaver files"
+                )
             return
         if self._closed is not None:
             raise OperationError(
@@ -194,8 +204,9 @@ class Operator:
             # A last will was sealed before all that came after it, and is told when the connection is lost.
             newer = known is None or (opened.boot, opened.seq) > (known.boot, known.seq)
             if newer or (known and opened.boot == known.boot and record.get("state") == 0):
-                online = record.get("state") == 1
-                self.presence = Presence(place, online, opened.generation, opened.boot, opened.seq, record)
+                number = record.get("state", 0)
+                state = STATES[number] if number < len(STATES) else "in an unknown state"
+                self.presence = Presence(place, state, opened.generation, opened.boot, opened.seq, record)
         elif leaf == "answer":
             self._answers[record["id"]] = record
         elif EVENTS[record["code"]] == "message_refused":
@@ -250,15 +261,15 @@ class Operator:
     def ask(self, verb: str, args: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a command and wait for its result."""
         presence = self.presence
-        away = "" if presence and presence.online else ", which is offline"
+        away = f", which is {presence.state}" if presence and presence.state != "online" else ""
         self._say(f"{verb}: waiting for {self.node.name}{away}")
         return self.answer(verb, self.send(verb, args))
 
     def online_since(self, boot: int) -> Presence:
-        """Wait until the node is online in a later boot than that one. Raises UnansweredError."""
+        """Wait until the node is back in a later boot than that one. Raises UnansweredError."""
         self._say(f"waiting for {self.node.name} to come back")
         deadline = time.monotonic() + self.timeout_s
-        while self.presence is None or self.presence.boot <= boot or not self.presence.online:
+        while self.presence is None or self.presence.boot <= boot or self.presence.state == "offline":
             left = deadline - time.monotonic()
             if left <= 0:
                 raise UnansweredError(
@@ -286,11 +297,14 @@ class Operator:
         presence = self.presence
         late = self._expires_s > self.timeout_s
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + self._expires_s - self.timeout_s))
-        then = f"the broker keeps it, and it is obeyed until {until}" if late else "it has expired"
+        state = presence.state if presence else ""
+        keeper = "its gateway or the broker" if state == "via gateway" else "the broker"
+        then = f"{keeper} keeps it, and it is obeyed until {until}" if late else "it has expired"
         if self._refusals:
             said = ", ".join(f"{count} {why}" for why, count in sorted(self._refusals.items()))
             return UnansweredError(f"node {self.node.name}: refused messages meanwhile ({said}); {verb} is not done")
-        where = "is offline" if presence and not presence.online else "did not answer"
+        ways = {"offline": "is offline", "via gateway": "did not answer through its gateway"}
+        where = ways.get(state, "did not answer")
         return UnansweredError(
             f"node {self.node.name}: {where} ({self.timeout_s:.0f} s); command {identity} ({verb}): {then}"
         )

@@ -119,6 +119,7 @@ STATUS = (
     _row(31, "firmware", "t"),
     _row(32, "board", "t"),
     _row(33, "interval_s", "u"),
+    _row(35, "role", "z"),  # 1: a gateway
 )
 
 COMMAND = (

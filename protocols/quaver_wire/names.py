@@ -1,6 +1,7 @@
 """What the numbers of a message are called; for readers on the host alone, so that no node spends memory on it."""
 
-STATES = ("offline", "online")
+STATES = ("offline", "online", "via gateway")
+ROLES = ("node", "gateway")
 ENERGY = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
 ZONES = ("A", "B", "C", "D")
 MACHINE = ("stopped", "learning", "watching")

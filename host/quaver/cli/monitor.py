@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from quaver.cli.keys import keys_option, open_store
+
 # What every command takes that listens at a broker.
 broker_option = click.option(
     "--broker",
@@ -30,8 +32,10 @@ ca_option = click.option(
 @ca_option
 @click.option("--json", "as_json", is_flag=True, help="One decoded record a line.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; otherwise Ctrl-C ends it.")
-def command(url: str, ca: Path | None, as_json: bool, count: int | None) -> None:
-    """Watch what nodes publish at a broker: features, levels, alarms.
+@click.option("--sealed", is_flag=True, help="Open sealed records with the keys of the store, and take no others.")
+@keys_option
+def command(url: str, ca: Path | None, as_json: bool, count: int | None, sealed: bool, folder: Path | None) -> None:
+    """Watch what nodes publish at a broker: features, levels, alarms; and how gateways are.
 
     A message that can't be taken is a line on stderr and is counted; the records after it are not touched.
     """
@@ -39,9 +43,17 @@ def command(url: str, ca: Path | None, as_json: bool, count: int | None) -> None
     from quaver.cli.ui import Display
     from quaver.monitor import Monitor, Record
 
+    opener = None
+    if sealed:
+        from quaver.sealing import Opener
+
+        opener = Opener(open_store(folder))
     broker = parse_broker_url(url)
     seen = 0
-    with Monitor(broker, ca=ca) as monitor, Display(as_json, f"watching {broker}", monitor.problems) as display:
+    with (
+        Monitor(broker, ca=ca, opener=opener) as monitor,
+        Display(as_json, f"watching {broker}", monitor.problems) as display,
+    ):
         while count is None or seen < count:
             # A wait with an end lets the table's clock move on and Ctrl-C through.
             item = monitor.get(0.25)

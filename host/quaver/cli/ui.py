@@ -27,7 +27,14 @@ from rich.text import Text
 
 from quaver.monitor import Fleet, Item, Link, NodeState, Notice, Problem, Record
 
-_STYLES = {"ok": "green", "warning": "yellow", "alarm": "bold white on red", "offline": "red", "online": "green"}
+_STYLES = {
+    "ok": "green",
+    "warning": "yellow",
+    "alarm": "bold white on red",
+    "offline": "red",
+    "online": "green",
+    "via gateway": "green",
+}
 _UNITS = {"rms": "g", "peak": "g", "temperature": "°C"}
 
 
@@ -86,6 +93,9 @@ def fleet_table(fleet: Fleet, now: float | None = None, width: int = _WIDE) -> R
         table.add_row(*(cell for cell, show in zip(cells, shown, strict=True) if show))
         if not shown[-1] and cells[-1]:
             parts.append(Text(f"{place}: quality {cells[-1]}", style="yellow"))
+    for place, node in sorted(fleet.nodes.items()):
+        if "nodes" in node.telemetry:
+            parts.append(Text(_clean(f"{place}: {_gateway(node.telemetry)}")))
     if not fleet.nodes:
         parts.append(Text("no node has published yet", style="dim"))
     parts.extend(event_text(record) for record in fleet.events)
@@ -151,6 +161,8 @@ def record_line(record: Record) -> str:
     if record.kind == "status":
         words = [str(values.get("state", "?")), *(str(values[k]) for k in ("board", "firmware") if k in values)]
         return _clean(f"{record.node}: {' '.join(words)}")
+    if "nodes" in values:
+        return _clean(f"{record.node}: {_gateway(values)}")
     parts = [str(values.get("level", "-")), _vibration(values), *_verdict(values)]
     parts.append(f"{values['temperature_c']:.1f} °C" if "temperature_c" in values else "no temperature")
     if values.get("quality"):
@@ -166,6 +178,20 @@ def _vibration(values: Mapping[str, Any]) -> str:
         f"crest {_number(values, 'crest', '.1f')}, kurtosis {_number(values, 'kurtosis', '.1f')}, "
         f"top peak {_peak(values)}"
     )
+
+
+def _gateway(values: Mapping[str, Any]) -> str:
+    """A gateway's health: whom it hears, when it visited them, what waits at it."""
+    parts = [f"gateway, {values.get('nodes_heard', 0):.0f} of {values['nodes']:.0f} nodes heard"]
+    ages = [age for age in values.get("visit_ages_s", []) if age is not None]
+    never = len(values.get("visit_ages_s", [])) - len(ages)
+    if ages:
+        span = f"{min(ages):.0f} to {max(ages):.0f}" if len(ages) > 1 else f"{ages[0]:.0f}"
+        parts.append(f"visited {span} s before{f', {never} never' if never else ''}")
+    parts.append(f"{values.get('backlog', 0):.0f} records and {values.get('commands_waiting', 0):.0f} commands wait")
+    if "heap_free" in values:
+        parts.append(f"heap {values['heap_free'] / 1000:.0f} kB free")
+    return "; ".join(parts)
 
 
 def _verdict(values: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 
 FOREVER = 1 << 61  # a moment that no clock leaps to: only a cancel ends such a wait
-_PARK_POLL_S = 0.005  # how often a board that holds up another is asked whether it went to its prompt
 
 
 class Participant:
@@ -83,8 +82,9 @@ class Clock:
         """Enter at the clock's present time, running.
 
         wake: called, from any thread, when `due` should be asked again. parked: whether the board is at its
-        prompt, asked only while it holds up another. slack: by how many ns it may run ahead of others, so that
-        two slow boards compute at the same time; what happens between them is ordered to within as much.
+        prompt, asked only while it would hold up another; the board calls `went` when it went there. slack: by how
+        many ns it may run ahead of others, so that two slow boards compute at the same time; what happens between
+        them is ordered to within as much.
         """
         with self._lock:
             member = Participant(name, self._joined, wake, parked, slack)
@@ -98,7 +98,14 @@ class Clock:
         with self._lock:
             if member in self._members:
                 self._members.remove(member)
-            following = self._earliest()
+            following = self._following(member)
+        if following is not None:
+            following.wake()
+
+    def went(self, member: Participant) -> None:
+        """The board went to its prompt without a word to the clock: who waited for it may go on."""
+        with self._lock:
+            following = self._following(member)
         if following is not None:
             following.wake()
 
@@ -115,8 +122,8 @@ class Clock:
             member.now = max(member.now, self.now)  # one that comes back from its prompt enters here
             member.until = max(t_ns, member.now)
             self._now = max(self._now, member.now)
-            following = self._earliest() if len(self._members) > 1 else None
-        if following is not None and following is not member:
+            following = self._following(member)
+        if following is not None:
             following.wake()
 
     def due(self, member: Participant) -> float:
@@ -130,9 +137,9 @@ class Clock:
             member.now = member.until
             member.until = None
             self._now = max(self._now, member.now)
-            following = self._earliest() if len(self._members) > 1 else None
+            following = self._following(member)  # with slack, or of the same moment
         if following is not None:
-            following.wake()  # it waited for a waiter; from now on it has to look out for our prompt
+            following.wake()
         return 0.0
 
     def cancel(self, member: Participant) -> int:
@@ -141,7 +148,7 @@ class Clock:
             if member.until is not None:
                 member.now = max(member.now, min(member.until, self.now))
                 member.until = None
-            following = self._earliest() if len(self._members) > 1 else None
+            following = self._following(member)
         if following is not None:
             following.wake()
         return member.now
@@ -151,19 +158,24 @@ class Clock:
             return max(0.0, (until - self.now) / 1e9)
         if until >= FOREVER:
             return math.inf
-        pause = 0.0
         for other in self._members:
             at = other.now if other.until is None else other.until
             if other is member or (at + member.slack, other.order) > (until, member.order):
                 continue
-            if other.until is not None:
-                return math.inf  # its turn comes first, and its next wait wakes us
-            if other.parked is None:
-                pause = math.inf
-            elif not other.parked():
-                pause = pause or _PARK_POLL_S
-        return pause
+            if other.until is not None or other.parked is None or not other.parked():
+                return math.inf  # its turn comes first, and its next wait, or its prompt, wakes us
+        return 0.0
 
-    def _earliest(self) -> Participant | None:
-        waiting = [m for m in self._members if m.until is not None]
-        return min(waiting, key=lambda m: (m.until, m.order), default=None)
+    def _following(self, member: Participant) -> Participant | None:
+        """Who is to be woken when `member` began or ceased to wait: the earliest other waiter, if it may go on."""
+        found: Participant | None = None
+        for other in self._members:
+            if (
+                other.until is not None
+                and other is not member
+                and (found is None or (other.until, other.order) < (found.until, found.order))
+            ):
+                found = other
+        if found is None or found.until is None or self.real_time or self._pause(found, found.until):
+            return None
+        return found

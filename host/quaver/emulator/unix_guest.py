@@ -67,6 +67,7 @@ _EXIT_S = 2.0  # real time that a guest gets to be gone after it closed its line
 _HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl-C becomes a signal
 _HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed behind it follows
 _HANG_S = 2.0  # fast mode: real time in a computation, at least, before a watchdog bites
+_PROMPT_S = 0.005  # how often a guest that computes is looked at, whether it went to its prompt
 _POLL_S = 0.001  # how often the pty's mode is looked at while something waits for the prompt
 _SHIM_HEAP = 58_000  # bytes of heap that our own modules take: the firmware gets what the board file says
 _RADIO_HEAP = 40_000  # and those of Bluetooth, which are in the image of other boards
@@ -309,9 +310,16 @@ class Guest:
         poll = select.poll()
         for fd in (self._wake_fd, self._master, self._link.fileno()):
             poll.register(fd, select.POLLIN)
+        told = False
         while not self._stopping and self._restart is None:
             pause = min(self._progress(), self._pump(), self._watch())
-            for fd, _ in poll.poll(None if math.isinf(pause) else math.ceil(pause * 1000)):
+            runs = self._then is None and not told and not self._clock.alone
+            pause = min(pause, _PROMPT_S) if runs else pause
+            events = poll.poll(None if math.isinf(pause) else math.ceil(pause * 1000))
+            told = not events and (told or (runs and self.at_prompt()))
+            if told and runs:
+                self._clock.went(self._member)
+            for fd, _ in events:
                 if fd == self._wake_fd:
                     os.eventfd_read(self._wake_fd)
                 elif fd == self._master:

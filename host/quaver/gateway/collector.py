@@ -86,6 +86,9 @@ class Collector:
             found = await self._listen()
             if found is not None:
                 await self._visit(*found)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # Python 3.11's wait_for may swallow it, in any Bluetooth stack
+                raise asyncio.CancelledError
 
     async def _listen(self) -> tuple[Any, bytes] | None:
         """Whom to visit next: (device, node id); None when nobody has anything."""

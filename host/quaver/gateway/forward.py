@@ -6,11 +6,12 @@ connection comes and goes; paho tries again with growing pauses and sends once m
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
@@ -22,11 +23,20 @@ from quaver.gateway.spool import Spool
 _BATCH = 32  # on their way at once
 _RETRY_S = (1, 30)
 _IDLE_S = 0.05
+_LEAVE_S = 2.0
 _COMMAND_MAX = 640
 
 
+class Presence(NamedTuple):
+    """What the broker keeps of the gateway itself on `topic`: its last will, and what it says at each connection."""
+
+    topic: str
+    offline: bytes
+    online: bytes
+
+
 class Forward:
-    """places: {node id: place}; a context manager. ca: who signed the broker's certificate, PEM.
+    """places: {node id: place}; a context manager. ca: who signed the broker's certificate, PEM. presence: or None.
 
     say: hears of the connection, in another thread. Raises BrokerError when the CA can't be used.
     """
@@ -38,12 +48,14 @@ class Forward:
         places: Mapping[bytes, str],
         say: Callable[[str], None],
         ca: Path | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self.url = url
         self.sent = 0
         self._spool = spool
         self._places = places
         self._say = say
+        self._presence = presence
         self._topics = {f"{place}/command": node_id for node_id, place in places.items()}
         self._stopping = threading.Event()
         self._acknowledged: set[int] = set()
@@ -51,6 +63,8 @@ class Forward:
         client = mqtt_client(url, ca, spool.client_id)
         client.reconnect_delay_set(*_RETRY_S)
         client.max_inflight_messages_set(_BATCH)
+        if presence:
+            client.will_set(presence.topic, presence.offline, qos=1, retain=True)
         client.on_connect = self._connected
         client.on_connect_fail = self._failed
         client.on_disconnect = self._disconnected
@@ -71,6 +85,10 @@ class Forward:
     ) -> None:
         self._stopping.set()
         self._thread.join()
+        if self._presence and self._client.is_connected():  # a broker publishes no will of who takes leave
+            said = self._client.publish(self._presence.topic, self._presence.offline, qos=1, retain=True)
+            with contextlib.suppress(ValueError, RuntimeError):
+                said.wait_for_publish(_LEAVE_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -89,6 +107,8 @@ class Forward:
             return False
         known = self._spool.first(_BATCH, tuple(self._places))  # whose node is listed no more waits for its list
         waiting: dict[int, int] = {}
+        with self._changed:
+            self._acknowledged.clear()  # of what was no record: its number comes again
         for record in known:
             topic = f"{self._places[record.node]}/{record.leaf}"
             info = self._client.publish(topic, record.message, qos=1, retain=record.leaf == "status")
@@ -111,6 +131,8 @@ class Forward:
             return
         for topic in self._topics:
             client.subscribe(topic, qos=1)
+        if self._presence:
+            client.publish(self._presence.topic, self._presence.online, qos=1, retain=True)
         self._tell(f"broker {self.url}: connected")
 
     def _failed(self, _client: mqtt.Client, _data: Any) -> None:

@@ -1,4 +1,4 @@
-"""A host gateway's own records, sealed as any node's: that it started, and now and then how it does."""
+"""A host gateway's own records, sealed as any node's: that it is there, that it started, how it does."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from quaver.gateway.spool import Spool
 from quaver.sealing import Sealer
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, VERSION
+from quaver_wire.names import ROLES, STATES
 
 _RECORD_MAX = 900
+_ASIDE = 1 << 23  # statuses count from here on, as a node's
 _AGES_MAX = 64  # of an array, by the wire format
 
 
@@ -29,7 +31,7 @@ class Identity:
 
 
 class Health:
-    """interval_s: between two health records."""
+    """interval_s: between two health records. To be made in a running loop."""
 
     def __init__(self, identity: Identity, collector: Collector, spool: Spool, interval_s: float = 60.0) -> None:
         self._identity = identity
@@ -38,16 +40,27 @@ class Health:
         self._interval_s = interval_s
         self._sealer = Sealer(identity.key, identity.node_id, identity.generation, "uplink")
         self._seq = 0
-        self._began = 0.0
+        self._statuses = _ASIDE
+        self._began = asyncio.get_running_loop().time()
         self._told: Counter[tuple[str, str]] = Counter()
 
-    def _say(self, leaf: str, **values: Any) -> None:
+    def _seal(self, leaf: str, seq: int, values: dict[str, Any]) -> bytes:
         uptime_ms = int((asyncio.get_running_loop().time() - self._began) * 1000)
         buffer = bytearray(_RECORD_MAX)
         end = cbor.encode(buffer, {"version": VERSION, "uptime_ms": uptime_ms, **values}, leaf)
-        message = self._sealer.seal(leaf, self._spool.boot, self._seq, bytes(buffer[:end]))
+        return self._sealer.seal(leaf, self._spool.boot, seq, bytes(buffer[:end]))
+
+    def _say(self, leaf: str, **values: Any) -> None:
+        message = self._seal(leaf, self._seq, values)
         self._seq += 1
         self._spool.put(self._identity.node_id, leaf, message)
+
+    def status(self, state: str) -> bytes:
+        """The status that the broker keeps of this gateway: "online", or "offline" as its last will."""
+        self._statuses += 1
+        about = {"firmware": __version__, "board": "host", "interval_s": int(self._interval_s)}
+        numbers = {"state": STATES.index(state), "role": ROLES.index("gateway")}
+        return self._seal("status", self._statuses - 1, {**about, **numbers})
 
     def tell(self) -> None:
         """Make the health record, and an event for each refusal since the last one."""
@@ -72,7 +85,6 @@ class Health:
         )
 
     async def run(self) -> None:
-        self._began = asyncio.get_running_loop().time()
         self._say(
             "event", code=EVENTS.index("boot"), text=f"quaver {__version__} on a host", oldest_boot=self._spool.boot
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from quaver.broker import BrokerUrl
 from quaver.gateway.collector import Collector, Radio
-from quaver.gateway.forward import Forward
+from quaver.gateway.forward import Forward, Presence
 from quaver.gateway.health import Health, Identity
 from quaver.gateway.spool import Spool
 
@@ -31,10 +31,13 @@ async def gateway(
     """
     collector = Collector(places, spool, unix_ms, say, radio)
     known = {**places, **({identity.node_id: identity.place} if identity else {})}
-    with Forward(url, spool, known, say, ca):
-        work = [collector.run()]
-        if identity is not None:
-            work.append(Health(identity, collector, spool).run())
+    work = [collector.run]
+    presence = None
+    if identity is not None:
+        health = Health(identity, collector, spool)
+        work.append(health.run)
+        presence = Presence(f"{identity.place}/status", health.status("offline"), health.status("online"))
+    with Forward(url, spool, known, say, ca, presence):
         async with asyncio.TaskGroup() as tasks:
-            for coroutine in work:
-                tasks.create_task(coroutine)
+            for run in work:
+                tasks.create_task(run())

@@ -127,7 +127,9 @@ class Intake:
         self._refused: dict[tuple[str, str], Told] = {}
         self._alarmed: set[tuple[str, str]] = set()
         self._leaves: dict[bytes, tuple[str, str, str]] = {}
-        self._encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+        # JSON has no bytes, as the parts of a waveform are: they stand there in hexadecimal.
+        encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=bytes.hex)
+        self._encode = encoder.encode
 
     def take(self, messages: Sequence[Message], now_ms: int) -> None:
         """Judge messages that came at `now_ms`, milliseconds since the epoch."""

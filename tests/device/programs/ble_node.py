@@ -38,12 +38,28 @@ for number in range(plan["records"]):
     outbox.add("telemetry", bytes([number]) * plan["size"])
 
 
-def on_command(sealed):
-    print("command", sealed)
-    outbox.add("answer", b"\x64" + sealed)
+class Node:
+    """What is behind the link: clock, recorder and mailbox in one."""
+
+    def set(self, unix_ms):
+        print("time", unix_ms)
+
+    def status(self, state):
+        return bytes((210, state)) + bytes(58)
+
+    def online(self):
+        pass
+
+    def take(self, sealed):
+        print("command", sealed)
+        outbox.add("answer", b"\x64" + sealed)
+
+    def working(self):
+        return False
 
 
 async def main():
+    behind = Node()
     port = hal.port(board)
     link = Ble(
         gatt,
@@ -53,8 +69,9 @@ async def main():
         bytes.fromhex(plan["hex"]) if "hex" in plan else bytes(8 - len(plan["id"])) + plan["id"].encode(),
         ("board", "0.1.0"),
         plan["timing"],
-        lambda unix_ms: print("time", unix_ms),
-        on_command,
+        behind,
+        behind,
+        behind,
         lambda name: None,
     )
     if plan["alarm_ms"]:

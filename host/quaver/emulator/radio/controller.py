@@ -173,6 +173,10 @@ class RadioController(bumble_controller.Controller):
         period = max(interval, 1) * _UNIT_S
         return (now - self._listens_since) % period < window * _UNIT_S
 
+    def listens(self) -> bool:
+        """Whether the host scans or waits for somebody to connect to; otherwise it hears nothing."""
+        return self.le_scan_enable or self.pending_le_connection is not None
+
     def hear(self, advertiser: Advertiser, address: hci.Address, rssi: int) -> None:
         """An advertisement that reached this station: report it, connect where the host waits for it."""
         now = asyncio.get_running_loop().time()

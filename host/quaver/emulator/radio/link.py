@@ -93,7 +93,7 @@ class RadioLink(LocalLink):
             if station is sender or not advertiser.enabled:
                 continue
             assert isinstance(station, RadioController)
-            if not self._gets_through(sender.name, station.name):
+            if not station.listens() or not self._gets_through(sender.name, station.name):
                 continue
             path = self.path(sender.name, station.name)
             if path.latency_s:

@@ -63,6 +63,7 @@ class socket(io.IOBase):
         self._poller = None
         self._closed = False
         self._one = bytearray(1)
+        self._acknowledges = False
 
     def _check(self, error=_ECONNABORTED):
         if not is_up():
@@ -230,7 +231,13 @@ class socket(io.IOBase):
             self._check()
             try:
                 count = self.real.send(data)
-                _link.sent(self.real)
+                # An MQTT PUBACK asks for no answer (3.1.1, 3.4), and time need not wait for one; umqtt sends two parts.
+                if not self._acknowledges:
+                    self._acknowledges = data == b"@\x02"
+                    if not self._acknowledges:
+                        _link.sent(self.real)
+                else:
+                    self._acknowledges = False
                 return count
             except OSError as error:
                 if error.errno != EAGAIN or not self._wait(_select.POLLOUT):

@@ -98,7 +98,7 @@ def stop():
 
 def _on_radio():
     """Fetch the events there are and hand each to whom it concerns."""
-    while True:
+    while _link.event():
         value = call(_NEXT, at=data)
         if not value:
             return

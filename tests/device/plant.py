@@ -1,0 +1,196 @@
+"""A plant of nodes and gateways in one air, with a real broker and the ingest that takes in what they send."""
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path as FilePath
+from typing import Any
+
+from quaver.broker import BrokerUrl
+from quaver.build import firmware_files
+from quaver.emulator.board import Board, Setup, open_board
+from quaver.emulator.bus import Attached
+from quaver.emulator.identity import Identity
+from quaver.emulator.radio import Air
+from quaver.emulator.radio.bleak_backend import backends
+from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.gateway import health
+from quaver.gateway.collector import Radio
+from quaver.gateway.run import gateway
+from quaver.gateway.spool import Spool
+from quaver.ingest.ledger import Account, ledger
+from quaver.ingest.run import ingest
+from quaver.ingest.store import Store
+from quaver.keys import KeyStore
+from quaver_wire.fields import EVENTS
+
+from .conftest import signal
+
+BRANCH = {"site": "plant", "area": "hall", "line": "line1", "asset": "motor1"}
+PLACE = "plant/hall/line1/motor1"
+NAMES = {"unix:": "unix", "rp2040:": "pico_w"}
+HOSTS = {"unix:": "127.0.0.1", "rp2040:": "10.0.0.1"}
+PATIENCE_S = 240.0
+
+
+def until(wanted: Callable[[], Any], what: str) -> Any:
+    """What `wanted` returns once it is true; fails the test when it does not come true."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := wanted()):
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.02)  # a poll, bounded by the deadline; a console and a store have no event to wait for
+    return found
+
+
+def lines(board: Board, *starts: str) -> list[str]:
+    return [line for line in board.console().decode().splitlines() if line.startswith(starts)]
+
+
+class Plant:
+    """Nodes and gateways in one air, one broker, and an ingest that has the keys of them all."""
+
+    def __init__(self, air: Air, mosquitto: Any, folder: FilePath, stack: ExitStack) -> None:
+        self.air = air
+        self.boards: dict[str, Board] = {}
+        self._stack = stack
+        self.mosquitto = mosquitto
+        self._path = folder / "records.sqlite"
+        self.keys = KeyStore(folder / "keys")
+        self._stopping = False
+        self._device: Any = None
+        self.said: list[str] = []
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._ingest, daemon=True)
+
+    def start(self, *names: str) -> None:
+        """Enrol the nodes and gateways of these names, and take in what they will send."""
+        for name in names:
+            self.keys.create(Identity.of(name).unique_id, name)
+        self._thread.start()
+        assert self._ready.wait(10)
+        self._stack.callback(self._stop)
+        self.store = self._stack.enter_context(Store(self._path, write=False))
+
+    def _ingest(self) -> None:
+        with Store(self._path) as store:
+            for _ in ingest(BrokerUrl("127.0.0.1", self.mosquitto.port), store, self.keys, say=self.said.append):
+                self._ready.set()
+                if self._stopping:
+                    return
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._thread.join(20)
+
+    def _open(
+        self,
+        where: str,
+        name: str,
+        config: dict[str, Any],
+        rig: tuple[Attached, ...] = (),
+        key: bytes | None = None,
+        time_port: int = 0,
+    ) -> Board:
+        files = dict(firmware_files(NAMES[where], {**BRANCH, "node": name, "watchdog_s": 0, **config}))
+        if time_port:  # a test can't have the port of all time servers
+            here = f"async def ask(host, limit_ms, ask=ntp.ask):\n    return await ask(host, limit_ms, {time_port})\n"
+            files["main.py"] = f"from links import ntp\n{here}ntp.ask = ask\n".encode() + files["main.py"]
+        known = self.keys.get(Identity.of(name).unique_id)
+        if known is not None:
+            [(generation, right)] = known.keys.items()
+            files["device.key"] = json.dumps({"generation": generation, "key": (key or right).hex()}).encode()
+        port = self.mosquitto.port if "broker" in config else None
+        setup = Setup(files=files, rig=rig, air=self.air, name=name, broker_port=port)
+        self.boards[name] = self._stack.enter_context(open_board(where, setup))
+        return self.boards[name]
+
+    def gateway(self, where: str, *nodes: str, interval_s: int = 30, time_port: int = 0) -> Board:
+        """time_port: of a time server of the test's own, or 0 for a gateway that does not know the time."""
+        listed = {Identity.of(node).unique_id.hex(): f"{PLACE}/{node}" for node in nodes}
+        config = {
+            "role": "gateway",
+            "interval_s": interval_s,
+            "wifi": {"ssid": "quaver", "password": "emulated"},
+            "broker": {"host": HOSTS[where], "port": 1883},
+            "gateway": {"nodes": listed},
+            "time_server": HOSTS[where] if time_port else "",
+        }
+        return self._open(where, "gw", config, time_port=time_port)
+
+    def host_gateway(self, *nodes: str, file: FilePath, name: str = "gw") -> Callable[[], None]:
+        """The gateway of this machine, its Bluetooth in the air; what it returns ends it."""
+        places = {Identity.of(node).unique_id: f"{PLACE}/{node}" for node in nodes}
+        [key] = [known for known in self.keys.nodes() if known.name == name]
+        who = health.Identity(key.node_id, f"{PLACE}/{name}", key.generation, key.keys[key.generation])
+        broker = BrokerUrl("127.0.0.1", self.mosquitto.port)
+        tasks: list[asyncio.Task[None]] = []
+        if self._device is None:
+            self._device = self.air.device("host gateway", bytes.fromhex("280102030405"))
+        radio = Radio(*backends(self._device))
+
+        async def run() -> None:
+            with Spool(file) as spool, contextlib.suppress(asyncio.CancelledError):
+                tasks.append(asyncio.current_task())
+                await gateway(broker, places, spool, self.said.append, identity=who, radio=radio)
+
+        done = self.air.start(run())
+
+        def stop() -> None:
+            self.air.post(lambda: tasks[0].cancel())
+            done.result(20)
+
+        ended = self._stack.enter_context(ExitStack())
+        ended.callback(stop)
+        return ended.close
+
+    def node(self, where: str, name: str, key: bytes | None = None, **config: Any) -> Board:
+        """key: sealed with it, whatever the store holds."""
+        whole = {
+            "link": "ble",
+            "ble": {"interval_ms": 200, "window_s": 10, "rest_s": 20},
+            "temperature": None,
+            "energy": None,
+            "vibration": {"samples": 4096},
+            "interval_s": 2,
+            **config,
+        }
+        rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),) if whole["vibration"] else ()
+        return self._open(where, name, whole, rig, key)
+
+    def nodes(self, names: Iterable[str], **config: Any) -> None:
+        """Unix nodes of these names, put into service beside each other."""
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda name: self.node("unix:", name, **config), names))
+
+    def records(self, name: str, leaf: str) -> list[dict[str, Any]]:
+        """What of a node is in the store."""
+        rows = self.store.query(
+            "SELECT body, uptime_ms FROM record JOIN node ON node.number = record.node "
+            "WHERE id = ? AND class = ? ORDER BY arrival",
+            (Identity.of(name).unique_id, leaf),
+        )
+        return [{**json.loads(body), "uptime_ms": uptime_ms} for body, uptime_ms in rows]
+
+    def levels(self, name: str, subject: str, level: int) -> list[dict[str, Any]]:
+        """Its events that say that the subject is at this level now: 0 ok, 2 alarm."""
+        wanted = (EVENTS.index("level"), subject, level)
+        told = self.records(name, "event")
+        return [e for e in told if (e["code"], e.get("subject"), e.get("event_level")) == wanted]
+
+    def alarms(self, name: str) -> list[dict[str, Any]]:
+        return self.levels(name, "rms", 2)
+
+    def count(self) -> int:
+        return int(self.store.query("SELECT sum(received) FROM node", ())[0][0] or 0)
+
+    def known(self) -> int:
+        """How many nodes and gateways have something in the store."""
+        return len(self.store.query("SELECT 1 FROM node WHERE received", ()))
+
+    def accounts(self) -> dict[str, Account]:
+        return {account.topic.rpartition("/")[2]: account for account in ledger(self.store)[0]}
