@@ -116,12 +116,10 @@ class Collector:
             self._progress("collect")
             return True
 
-        commands = self._commands.of(node_id)
-        waiting = len(commands)
         self.counts["visits"] += 1
         node.tried = self._clock.ms()
         try:
-            taken = await self._central.visit(device, self._unix_ms, commands, store)
+            taken = await self._central.visit(device, self._unix_ms, self._commands.of(node_id), store)
             self._wasted = False
             self._held.pop(address, None)
             node.address = address
@@ -136,8 +134,6 @@ class Collector:
                 reason = str(error)
                 if "connection" not in reason:  # which the air takes from the best of nodes
                     self.refuse("silent" if "nothing" in reason else "protocol", name)
-        finally:
-            self._commands.sent(node_id, waiting - len(commands))
 
     def _hold(self, address, known):
         """Leave an address alone for a while; one that has served before for no more than a moment."""

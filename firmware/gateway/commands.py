@@ -44,7 +44,7 @@ class Commands:
         numbers.append(self._next)
         self._next += 1
         if len(numbers) > _PER_NODE:
-            self.sent(node_id, 1)
+            self.sent(node_id, numbers[0])
             self.dropped += 1
 
     def waits(self, node_id):
@@ -52,23 +52,49 @@ class Commands:
         return node_id in self._numbers
 
     def of(self, node_id):
-        """This node's commands, oldest first."""
-        found = []
-        for number in self._numbers.get(node_id, ()):
-            with open(self._name(node_id, number), "rb") as file:
-                found.append(file.read(_MESSAGE_MAX))
-        return found
+        """This node's commands, as a visit takes them."""
+        return _Waiting(self, node_id)
 
-    def sent(self, node_id, count):
-        """The oldest `count` have reached the node."""
-        numbers = self._numbers.get(node_id)
-        for _ in range(count):
-            try:
-                os.remove(self._name(node_id, numbers.pop(0)))
-            except OSError:
-                pass  # delivered again after a restart: the node knows its number
-        if numbers is not None and not numbers:
+    def numbers(self, node_id):
+        """Of this node's commands, oldest first."""
+        return self._numbers.get(node_id, ())
+
+    def read(self, node_id, number):
+        with open(self._name(node_id, number), "rb") as file:
+            return file.read(_MESSAGE_MAX)
+
+    def sent(self, node_id, number):
+        """This one has reached the node, or is given up."""
+        numbers = self._numbers.get(node_id, ())
+        if number not in numbers:
+            return
+        numbers.remove(number)
+        if not numbers:
             del self._numbers[node_id]
+        try:
+            os.remove(self._name(node_id, number))
+        except OSError:
+            pass  # delivered again after a restart: the node knows its number
 
     def __len__(self):
         return sum(len(numbers) for numbers in self._numbers.values())
+
+
+class _Waiting:
+    """A node's commands during a visit: what comes meanwhile is among them, and what is taken out leaves flash."""
+
+    def __init__(self, commands, node_id):
+        self._commands = commands
+        self._node_id = node_id
+        self._number = None
+
+    def __len__(self):
+        return len(self._commands.numbers(self._node_id))
+
+    def __getitem__(self, index):
+        self._number = self._commands.numbers(self._node_id)[index]
+        return self._commands.read(self._node_id, self._number)
+
+    def pop(self, _index):
+        """The one that was read last has arrived; another may have become the oldest since."""
+        self._commands.sent(self._node_id, self._number)

@@ -52,9 +52,9 @@ class Central:
     async def visit(self, device, unix_ms, commands, store):
         """Collect what waits at a node; returns how many records it gave.
 
-        unix_ms(): the time now, ms since 1970. commands: a list of bytes; each that was sent leaves it. store(leaf,
-        payload): awaited; True when the record is on flash, which acknowledges it. Raises LinkError: whatever was
-        acknowledged before stays so.
+        unix_ms(): the time now, ms since 1970. commands: a list of bytes, or what acts as one; each that arrived is
+        popped. store(leaf, payload): awaited; True when the record is on flash, which acknowledges it. Raises
+        LinkError: whatever was acknowledged before stays so.
         """
         try:
             connection = await device.connect(_STEP_MS, None, _INTERVAL_US, _INTERVAL_US)

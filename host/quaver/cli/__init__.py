@@ -39,7 +39,7 @@ COMMANDS = {
     "keys": "Create and list the device keys that seal what nodes send.",
     "label": "Make labels: a QR code that `quaver provision` takes, and the id and code in letters.",
     "ledger": "Show, node by node, that no record is missing, or which are.",
-    "monitor": "Watch what nodes publish at a broker: features, levels, alarms.",
+    "monitor": "Watch what nodes publish at a broker: features, levels, alarms; and how gateways are.",
     "node": "Command a node from afar: its configuration, a measurement, its waveform, its log, its key.",
     "provision": "Bring nodes into service: keys, network, place and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
