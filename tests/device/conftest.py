@@ -125,7 +125,7 @@ def start_node(
             "broker": {"host": host, "port": 1883},
             "temperature": None,
             "energy": None,
-            "vibration": {"samples": 4096},  # brief ones, for an emulated Pico W's sake
+            "vibration": {"samples": 4096},  # brief ones do where the verdict is not the point
             **config,
         }
         return start_board(files=firmware_files(board_target.board, whole), rig=rig, broker_port=mosquitto.port)

@@ -37,7 +37,7 @@ def test_from_blank_to_the_first_record_in_one_command(
 ) -> None:
     server.answer = lambda request: good(request, time_ms=int(time.time() * 1000))
     code = new_code()
-    # what sensors a board has is known when it is flashed; a brief measurement is for an emulated Pico W's sake
+    # what sensors a board has is known when it is flashed; a brief measurement does here
     sensors = {"vibration": {"samples": 1024}, "temperature": None, "energy": None}
     files = {**firmware_files(board_target.board, sensors), "session.code": code.encode()}
     files["main.py"] = asks(server) + files["main.py"]

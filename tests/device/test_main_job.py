@@ -8,7 +8,6 @@ import pytest
 from quaver.emulator.board import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
-from quaver.pytest_plugin import Target
 from quaver.recordings.sources import Playlist
 from quaver_wire.fields import EVENTS
 from quaver_wire.names import FAULTS
@@ -17,7 +16,7 @@ from .conftest import Client, signal
 
 SEEDED = ("ir007", "or007_6", "ir021", "or021_6")
 LIMITS = {"rms": [0.15, 0.25]}
-BRIEF = {"samples": 4096}  # an eighth of a whole measurement, for an emulated Pico W's sake
+BRIEF = {"samples": 4096}  # an eighth of a whole measurement: enough for a limit, and many of them
 
 
 @pytest.mark.needs_radio
@@ -62,10 +61,9 @@ def test_an_alarm_needs_to_persist(start_node: Callable[..., Board], client: Cli
 
 @pytest.mark.needs_radio
 def test_a_node_learns_what_is_healthy_then_alarms_and_names_the_race(
-    start_node: Callable[..., Board], client: Client, board_target: Target
+    start_node: Callable[..., Board], client: Client
 ) -> None:
-    # Half of a whole measurement on the emulated chip: 0.6 s of signal, 1.6 Hz between lines.
-    samples = 16384 if board_target.where == "rp2040:" else 32768
+    samples = 32768  # a whole measurement: 1.23 s of signal, 0.8 Hz between lines
     source = Playlist([(signal("normal"), 3), (signal("ir021"), None)])
     start_node(
         (Attached("iis3dwb", "spi0", 17, IIS3DWB(source)),),
