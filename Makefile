@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/quaver demo
 
 test: .venv/installed
-	tools/setup-system mosquitto
+	tools/setup-system compiler mosquitto
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

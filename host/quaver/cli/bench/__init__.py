@@ -58,7 +58,7 @@ def show(title: str, figures: Sequence[Figure], as_json: bool) -> None:
     screen = Console()
     screen.print(table)
     for number, note in enumerate(notes, 1):
-        screen.print(f"({number}) {note}", highlight=False)
+        screen.print(f"({number}) {note}", highlight=False, markup=False)
 
 
 def _number(value: float, unit: str) -> str:
