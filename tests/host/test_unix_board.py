@@ -136,6 +136,26 @@ def test_exec_interrupts_a_computation_that_never_asks_the_host():
         assert board.exec("print(3)") == "3\n"
 
 
+def test_a_computation_may_be_interrupted_wherever_it_stands():
+    # Almost always inside the allocator or the table of names, whose locks are held then.
+    code = "n = 0\nwhile True:\n  n += 1\n  exec('name_%d = [n] * 50\\ndel name_%d' % (n % 500, n % 500))"
+    with open_board("unix:") as board:
+        for _ in range(10):
+            with pytest.raises(BoardError, match="interrupted"):
+                board.exec(f"try:\n  name\nexcept NameError:\n  pass\n{code}", timeout=0.05)
+            assert board.exec("import gc\ngc.collect()\nfresh_name = [n]\nprint(fresh_name[0] > 0)") == "True\n"
+
+
+def test_what_is_deaf_to_ctrl_c_is_not_interrupted():
+    main = (
+        b"import micropython\nmicropython.kbd_intr(-1)\nprint('deaf')\nn = 0\nwhile n < 3_000_000: n += 1\n"
+        b"micropython.kbd_intr(3)\nwhile True: pass"
+    )
+    with open_board("unix:", Setup(files={"main.py": main})) as board:
+        _until(board, "deaf")
+        assert board.exec("print(n)") == "3000000\n"
+
+
 def test_ctrl_c_in_bursts_does_not_end_the_board():
     main = (
         b"import time\nprint('up')\nwhile True:\n  try:\n    while True: time.sleep(1)\n"

@@ -118,8 +118,10 @@ class _Transport(SerialTransport):  # type: ignore[misc]
         line = self.serial
         began = heard = time.monotonic()
         taken = b""
+        searched = 0  # bytes of the buffer where the ending does not begin
         while True:
-            at = line.buffer.find(ending)
+            at = line.buffer.find(ending, searched)
+            searched = max(0, len(line.buffer) - len(ending) + 1)
             if at >= 0:
                 end = at + len(ending)
             elif data_consumer:
@@ -131,6 +133,7 @@ class _Transport(SerialTransport):  # type: ignore[misc]
             if data_consumer and data:
                 data_consumer(data)
                 taken = data
+                searched = 0
             if at >= 0:
                 return data
             now = time.monotonic()

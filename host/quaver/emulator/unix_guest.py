@@ -2,8 +2,9 @@
 
 One thread owns all of it. The guest asks over a socket pair and waits for each reply, so the thread's state is
 small: idle, or one request that waits for its moment. Ctrl-C goes out with a reply when the guest asks often
-enough, because MicroPython unwinds from a signal wherever it stands, even inside its own allocator; a
-computation that asks nothing gets the signal. The guest leads a session on the pty: when this process
+enough; a computation that asks nothing gets a signal. That is not SIGINT: from it this port unwinds wherever it
+stands, even with the lock of its allocator held. It is one whose handler has the VM raise KeyboardInterrupt
+between two instructions, as on a microcontroller. The guest leads a session on the pty: when this process
 dies, however it dies, the pty hangs up and the guest with it.
 
 Requests and replies are those of unix_shim/quaver_link.py; the numbers of the operations stand in both.
@@ -56,12 +57,14 @@ _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 _SHIM = Path(__file__).with_name("unix_shim")
 # The VM is a CPython extension. The child takes the pty as its controlling terminal, then becomes MicroPython.
 _CHILD = """
-import fcntl, signal, sys, termios
+import ctypes, fcntl, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup hands it down ignored, and it ends the guest with its host
 sys.path.insert(0, sys.argv[1])
-from micropython_run import run_main
-sys.exit(run_main(["micropython"] + sys.argv[2:]))
+import micropython_run
+ctypes.CDLL(None).signal(signal.SIGUSR1, ctypes.CDLL(micropython_run.__file__).mp_sched_keyboard_interrupt)
+signal.siginterrupt(signal.SIGUSR1, True)
+sys.exit(micropython_run.run_main(["micropython"] + sys.argv[2:]))
 """
 _EXIT_S = 2.0  # real time that a guest gets to be gone after it closed its line
 _HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl-C becomes a signal
@@ -253,7 +256,9 @@ class Guest:
         self._master, slave = os.openpty()
         tty.setraw(slave)
         modes = termios.tcgetattr(slave)
-        modes[3] |= termios.ISIG
+        modes[3] |= termios.ISIG  # which says that it runs something, see `at_prompt`, and makes no signal
+        for key in (termios.VINTR, termios.VQUIT, termios.VSUSP):
+            modes[6][key] = b"\0"
         termios.tcsetattr(slave, termios.TCSANOW, modes)
         os.set_blocking(self._master, False)
         boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, globals())"
@@ -323,7 +328,7 @@ class Guest:
                 if fd == self._wake_fd:
                     os.eventfd_read(self._wake_fd)
                 elif fd == self._master:
-                    if not self._read_output():
+                    if self._read_output() == b"":
                         poll.unregister(self._master)
                 elif not self._request():
                     return True
@@ -341,19 +346,20 @@ class Guest:
             self._console.feed(_LONE_NEWLINE.sub(b"\r\n", data))
         self._printed_cr = data.endswith(b"\r")
 
-    def _read_output(self) -> bool:
+    def _read_output(self) -> bytes | None:
+        """What the guest printed: empty once it hung up, None when there is nothing now."""
         try:
             data = os.read(self._master, 65536)
         except BlockingIOError:
-            return False
-        except OSError:  # hung up
-            return False
+            return None
+        except OSError:
+            return b""
         if not self._is_ready:
             lines = [line for line in (self._line + data).splitlines() if line.strip()]
             said = [line for line in lines if not line.startswith((b">>>", b"MicroPython ", b"Type "))]
             self._line = said[-1] if said else b""
         self._print(data)
-        return bool(data)
+        return data
 
     def _write_pty(self, data: bytes) -> int:
         try:
@@ -370,10 +376,9 @@ class Guest:
             elif self._waits:
                 self._clock.cancel(self._member)
                 self._answer()
-            elif self._then is None and now - self._interrupt_at >= _HEED_S:
+            elif self._then is None and now - self._interrupt_at >= _HEED_S and self._signal():
                 self._interrupt_at = None
                 self._hold_until = now + _HOLD_S
-                self._process.send_signal(signal.SIGINT)
             else:
                 return _POLL_S
         with self._lock:
@@ -407,6 +412,23 @@ class Guest:
         with self._lock:
             del self._typed[:taken]
         return 0.0 if taken else _POLL_S
+
+    def _signal(self) -> bool:
+        """Interrupt what the guest runs; False when it does not want to be, as `micropython.kbd_intr(-1)` says.
+
+        It says so by having no handler for SIGINT, nor has it one at its prompt, where an interrupt would end it:
+        it is held still for as long as it takes to look and to send.
+        """
+        pid = self._process.pid
+        if not _catches(pid, signal.SIGINT):
+            return False
+        os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        caught = _catches(pid, signal.SIGINT)
+        if caught:
+            os.kill(pid, signal.SIGUSR1)
+        os.kill(pid, signal.SIGCONT)
+        return caught
 
     # The guest's requests.
 
@@ -590,3 +612,10 @@ class Guest:
                 "inputs": self._wires.inputs,
             }
         ).encode()
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler of its own for this signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1]
+    return bool(int(caught, 16) >> (number - 1) & 1)
