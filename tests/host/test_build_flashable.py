@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 from nobody import as_nobody, open_the_way
@@ -144,13 +143,6 @@ def test_what_is_no_uf2_for_this_chip_is_refused():
         read_uf2(whole[:512] + b"x" + whole[513:])
     with pytest.raises(BuildError, match="block 0 of the UF2 is for another chip"):
         read_uf2(make_uf2({FLASH_START: b"\0" * PAGE}, family=0xE48BFF59))
-
-
-def test_a_warm_build_takes_no_three_seconds():
-    build("pico_w").file()
-    began = time.perf_counter()
-    build("pico_w").file()
-    assert time.perf_counter() - began < 3
 
 
 # --- the configuration ----------------------------------------------------------------------------------------------
