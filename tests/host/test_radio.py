@@ -240,6 +240,20 @@ def test_a_name_is_taken_once_and_free_again(air: Air) -> None:
     air.station("n1", B, lambda packet: None).close()
 
 
+def test_what_comes_as_the_air_closes_is_refused_and_not_waited_for() -> None:
+    async def nothing() -> None:
+        """Never begun."""
+
+    gate = threading.Event()
+    with Air() as air:
+        air.post(gate.wait)
+        air.post(air.loop.stop)
+        late = air.start(nothing())
+        gate.set()
+    with pytest.raises(RadioError, match="the air was closed"):
+        late.result(10)
+
+
 def test_what_a_board_sends_happens_before_time_goes_on() -> None:
     clock = Clock()
     with Air(clock) as air:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _CLOSE_S = 5.0
+_CLOSED = "the air was closed: open it again"
 
 
 class Station:
@@ -97,6 +98,7 @@ class Air:
         self._names: set[str] = set()
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._owed: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] = {}  # what `start` has to fulfil
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="air", daemon=True)
         self._thread.start()
@@ -109,6 +111,10 @@ class Air:
         self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+        for result, coroutine in list(self._owed.items()):  # came too late to begin: nobody waits for it in vain
+            with contextlib.suppress(RuntimeError):  # it awaits something while it ends
+                coroutine.close()
+            result.set_exception(RadioError(_CLOSED))
 
     # From other threads.
 
@@ -131,9 +137,8 @@ class Air:
                 result.set_result(await coroutine)
             except asyncio.CancelledError:
                 # Bumble cancels what waits on a connection that ends.
-                closed = "the air was closed: open it again"
                 lost = "a connection was lost in the middle of a request: ask again"
-                result.set_exception(RadioError(closed if self._closing else lost))
+                result.set_exception(RadioError(_CLOSED if self._closing else lost))
                 raise
             except BaseException as error:
                 result.set_exception(error)
@@ -143,9 +148,12 @@ class Air:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+        self._owed[result] = coroutine
+        result.add_done_callback(lambda result: self._owed.pop(result, None))
         if not self.loop.post(begin):
+            self._owed.pop(result, None)
             coroutine.close()
-            raise RadioError("the air was closed: open it again")
+            raise RadioError(_CLOSED)
         return result
 
     def run(self, coroutine: Coroutine[Any, Any, _T], timeout: float | None = 60.0) -> _T:
