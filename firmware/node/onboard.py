@@ -69,6 +69,10 @@ class Ways:
         return [(found[0].decode(), found[3], found[4] != 0) for found in self._wlan().scan()]
 
     def identify(self):
+        asyncio.create_task(self._blink())
+
+    async def _blink(self):
+        """Soon: the LED of a Pico W wakes its radio, which takes the processor, and who asked waits for an answer."""
         from node import blink
 
         blink.identify(self._port, board)
