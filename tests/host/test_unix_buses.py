@@ -3,6 +3,7 @@
 import ast
 import itertools
 import socket
+import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -459,8 +460,8 @@ def test_in_real_time_a_pin_interrupts_too(tachometer):
     parts = (Attached("tachometer", "gpio", 15, tachometer),)
     with open_board("unix:", Setup(rig=parts, real_time=True)) as board:
         times = ast.literal_eval(board.exec(f"{COUNTING}time.sleep_ms(100)\npin.irq(None)\nprint(times)"))
-    assert len(times) in (9, 10, 11)
-    assert (times[-1] - times[0]) / (len(times) - 1) == pytest.approx(10_000, rel=0.05)
+    assert len(times) >= 9  # and more, with single ones late, on a machine that is busy
+    assert statistics.median(b - a for a, b in itertools.pairwise(times)) == pytest.approx(10_000, rel=0.05)
 
 
 def test_falling_edges_and_the_level(pin_board):
