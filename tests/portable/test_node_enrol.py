@@ -33,7 +33,7 @@ def stage(session: Session) -> str:
 
 
 def test_from_blank_to_enrolled(node: Node) -> None:
-    where = node.start(join_ms=700)
+    where = node.start(join_ms=2500)
     percents: list[int] = []
     with SerialTransport(where) as wire:
         assert who(wire, show=True) == (ID, False, True)
@@ -43,7 +43,7 @@ def test_from_blank_to_enrolled(node: Node) -> None:
         with pytest.raises(Refused, match="wifi wrong password"):
             session.request("join", {"ssid": "plant", "password": "x"})
         # it takes longer than a request without an answer is waited for: the node says meanwhile that it lives
-        session.request("join", {"ssid": "plant", "password": "correct horse"}, timeout=0.6)
+        session.request("join", {"ssid": "plant", "password": "correct horse"}, timeout=1.8)
         assert node.state() == "blank"
         session.request("commit", {"check": stage(session)})
     assert node.ended() == 0
