@@ -156,6 +156,20 @@ def test_what_is_deaf_to_ctrl_c_is_not_interrupted():
         assert board.exec("print(n)") == "3000000\n"
 
 
+def test_what_is_deaf_to_ctrl_c_reads_it():
+    main = (
+        b"import micropython, select, sys, time\nmicropython.kbd_intr(-1)\nprint('deaf')\npoll = select.poll()\n"
+        b"poll.register(sys.stdin, select.POLLIN)\npoll.poll(60_000)\nprint('read', sys.stdin.buffer.read(3))\n"
+    )
+    with (
+        open_board("unix:", Setup(files={"main.py": main})) as board,
+        socket.create_connection(("127.0.0.1", int(board.address.rpartition(":")[2]))) as terminal,
+    ):
+        _until(board, "deaf")
+        terminal.sendall(b"\x03a\x03")
+        _until(board, "read b'\\x03a\\x03'")
+
+
 def test_ctrl_c_in_bursts_does_not_end_the_board():
     main = (
         b"import time\nprint('up')\nwhile True:\n  try:\n    while True: time.sleep(1)\n"

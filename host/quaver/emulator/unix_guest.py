@@ -373,12 +373,12 @@ class Guest:
         if self._interrupt_at is not None:
             if self.at_prompt():
                 self._interrupt_at = None
-            elif self._waits:
+            elif self._waits and self._heeds_interrupts():
                 self._clock.cancel(self._member)
                 self._answer()
-            elif self._then is None and now - self._interrupt_at >= _HEED_S and self._signal():
+            elif (self._waits or self._then is None) and now - self._interrupt_at >= _HEED_S:
                 self._interrupt_at = None
-                self._hold_until = now + _HOLD_S
+                self._hold_until = now + _HOLD_S if self._signal() else 0.0
             else:
                 return _POLL_S
         with self._lock:
@@ -414,21 +414,26 @@ class Guest:
         return 0.0 if taken else _POLL_S
 
     def _signal(self) -> bool:
-        """Interrupt what the guest runs; False when it does not want to be, as `micropython.kbd_intr(-1)` says.
+        """Interrupt what the guest runs; where it is deaf to Ctrl-C that is a byte to read, and the answer False.
 
-        It says so by having no handler for SIGINT, nor has it one at its prompt, where an interrupt would end it:
-        it is held still for as long as it takes to look and to send.
+        At its prompt an interrupt would end it: it is held still for as long as it takes to look and to send.
         """
         pid = self._process.pid
-        if not _catches(pid, signal.SIGINT):
-            return False
         os.kill(pid, signal.SIGSTOP)
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        caught = _catches(pid, signal.SIGINT)
-        if caught:
+        heeds = self._heeds_interrupts()
+        if heeds:
             os.kill(pid, signal.SIGUSR1)
+        else:
+            self._write_pty(b"\x03")
         os.kill(pid, signal.SIGCONT)
-        return caught
+        return heeds
+
+    def _heeds_interrupts(self) -> bool:
+        """Whether the guest runs something and has not said `micropython.kbd_intr(-1)`: it handles SIGINT then."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1]
+        return bool(int(caught, 16) >> (signal.SIGINT - 1) & 1)
 
     # The guest's requests.
 
@@ -526,7 +531,7 @@ class Guest:
             flags |= _HAS_EVENT
         if self._clock.alone and not self._clock.real_time:
             flags |= _ALONE
-        if self._interrupt_at is not None and self._is_ready:
+        if self._interrupt_at is not None and self._is_ready and self._heeds_interrupts():
             flags |= _INTERRUPT
             self._interrupt_at = None
             self._hold_until = time.monotonic() + _HOLD_S
@@ -612,10 +617,3 @@ class Guest:
                 "inputs": self._wires.inputs,
             }
         ).encode()
-
-
-def _catches(pid: int, number: signal.Signals) -> bool:
-    """Whether the process has a handler of its own for this signal."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1]
-    return bool(int(caught, 16) >> (number - 1) & 1)
