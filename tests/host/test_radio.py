@@ -244,14 +244,34 @@ def test_what_comes_as_the_air_closes_is_refused_and_not_waited_for() -> None:
     async def nothing() -> None:
         """Never begun."""
 
-    gate = threading.Event()
-    with Air() as air:
-        air.post(gate.wait)
-        air.post(air.loop.stop)
-        late = air.start(nothing())
-        gate.set()
+    held, gate = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        gate.wait(10)
+
+    air = Air()
+    air.post(hold)
+    assert held.wait(10)
+    air.post(air.loop.stop)  # as close() does, from here, where what comes after it is known to
+    late = air.start(nothing())
+    gate.set()
     with pytest.raises(RadioError, match="the air was closed"):
         late.result(10)
+    air.close()
+
+
+def test_an_air_may_be_closed_by_several_at_once() -> None:
+    for _ in range(20):
+        air = Air()
+        late = air.start(asyncio.Event().wait())
+        closers = [threading.Thread(target=air.close) for _ in range(4)]
+        for closer in closers:
+            closer.start()
+        with pytest.raises(RadioError, match="the air was closed"):
+            late.result(10)
+        for closer in closers:
+            closer.join(10)
 
 
 def test_what_a_board_sends_happens_before_time_goes_on() -> None:

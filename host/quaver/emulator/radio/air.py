@@ -99,6 +99,7 @@ class Air:
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._owed: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] = {}  # what `start` has to fulfil
+        self._lock = threading.Lock()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="air", daemon=True)
         self._thread.start()
@@ -229,10 +230,11 @@ class Air:
 
     def close(self) -> None:
         """All stations fall silent, and boards that are still in the air are no longer held up by it."""
-        self._closing = True
-        if self._thread.is_alive():
+        with self._lock:
+            first, self._closing = not self._closing, True
+        if first:  # a second stop would cut short what the first one began
             self.loop.post(self.loop.stop)
-            self._thread.join(_CLOSE_S)
+        self._thread.join(_CLOSE_S)
 
     def __enter__(self) -> Self:
         return self
