@@ -2,7 +2,7 @@
 import os
 import sys
 
-from node import start
+from node import room, start
 
 names = os.listdir("/")
 if "session.code" in names:
@@ -18,7 +18,7 @@ if "session.code" in names:
         # Until the node is enrolled; then it starts anew. One that is: for whoever comes to enrol it again.
         onboard.run(None if blank else 5)
         del onboard
-        start.drop([name for name in sys.modules if "." in name and name not in before])
+        room.drop([name for name in sys.modules if "." in name and name not in before])
         del before
     del blank, board, hal
 del names
@@ -34,5 +34,5 @@ config = None
 supervisor, watchdog = app.build()
 scaffold = app.SCAFFOLD
 app = None
-start.drop(scaffold)
+room.drop(scaffold)
 start.run(supervisor, watchdog)

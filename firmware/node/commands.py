@@ -1,4 +1,4 @@
-"""The table of commands: whatever link a command came by, it is in time and well formed, and done once, or it is not.
+"""Commands: whatever link a command came by, it is in time and well formed, and done once, or it is not.
 
 That a message is new is the downlink's to say (node.downlink, node.replay); what its window knows is on flash before
 the work begins. A command also has an id: who got no answer sends it again in a new message with the same id, and it
@@ -11,48 +11,16 @@ import asyncio
 from micropython import const
 
 from node import store
+from node.room import drop, load
 
-_KEPT = const(4)  # answers for commands that come again
+_KEPT = const(4)  # answers for commands that come again: of those that are noted, the rest is read anew
 _IDS = const(8)  # ids of commands that were begun, on flash
 _FILE_MAX = const(200)
 _LIMIT_S = const(60)
 _NO_CLOCK = "clock not set"
 
-# name -> (noted on flash before it is done, ((argument, type, lowest, highest), …)); lowest and highest: of text and
-# bytes the length, of an object the number of keys. What only reads a part is not noted: a waveform has 18 of them.
-TABLE = {
-    "config_get": (False, (("at", int, 0, 65535),)),
-    "config_set": (True, (("changes", dict, 1, 16),)),
-    "config_validate": (True, (("changes", dict, 1, 16),)),
-    "config_rollback": (True, ()),
-    "identify": (True, ()),
-    "measure": (True, ()),
-    "waveform": (True, ()),
-    "waveform_part": (False, (("at", int, 0, 1 << 20), ("crc", int, 0, 0xFFFFFFFF))),
-    "relearn": (True, ()),
-    "log": (False, (("at", int, 0, 65535),)),
-    "reboot": (True, ()),
-    "rotate": (True, (("key", bytes, 32, 32), ("generation", int, 1, 255))),
-    "retire": (True, (("confirm", str, 1, 24),)),
-}
 
-
-def check(name, arguments):
-    """Raise ValueError with a reason unless the command is in the table and its arguments are just those."""
-    if name not in TABLE:
-        raise ValueError("unknown command")
-    wanted = TABLE[name][1]
-    if not isinstance(arguments, dict) or len(arguments) != len(wanted):
-        raise ValueError("expected {} arguments".format(len(wanted)))
-    for key, kind, low, high in wanted:
-        if key not in arguments:
-            raise ValueError("{}: missing".format(key))
-        value = arguments[key]
-        if type(value) is not kind or not low <= (value if kind is int else len(value)) <= high:
-            raise ValueError("{}: expected {} from {} to {}".format(key, kind.__name__, low, high))
-
-
-def load(path="/commands.taken"):
+def taken(path="/commands.taken"):
     """(state of the downlink's window or None, ids that were begun), as the last run left them.
 
     Raises ValueError for a file that is no longer whole: it may hide a replay, so no command is to be taken.
@@ -100,9 +68,10 @@ class Commands:
                 answer["error"] = str(error)[:90] or type(error).__name__
                 if answer["error"] == _NO_CLOCK:
                     return answer  # sent again later it may well be done
-            self._answers.append(answer)
-            if len(self._answers) > _KEPT:
-                self._answers.pop(0)
+            if identity in self.ids:
+                self._answers.append(answer)
+                if len(self._answers) > _KEPT:
+                    self._answers.pop(0)
             return answer
 
     def _note(self, identity):
@@ -124,9 +93,16 @@ class Commands:
             raise ValueError("was begun before the last restart")
         name = command.get("name")
         arguments = command.get("args") or {}
-        check(name, arguments)
+        noted = _check(name, arguments)
         if name not in self._handlers:
             raise ValueError("not on this node")
-        if TABLE[name][0]:
+        if noted:
             self._note(identity)
         return await asyncio.wait_for(self._handlers[name](**arguments), _LIMIT_S)
+
+
+def _check(name, arguments):
+    try:
+        return load("node.table").check(name, arguments)
+    finally:
+        drop(("node.table",))

@@ -1,6 +1,6 @@
 """Takes in what a node is sent: opened, new, and only then decoded; all else is refused, by name, and counted."""
 
-from quaver_wire import decoder
+from node.room import drop, load
 from quaver_wire.cose import Header
 from quaver_wire.fields import WireError
 
@@ -45,10 +45,11 @@ class Downlink:
                 why = refused
                 raise WireError
             self._window.take(header.boot, header.seq)
-            record = decoder.decode(self._out, leaf, length)
-        except WireError as error:
-            if isinstance(error, decoder.VersionError):
+            record = _decode(self._out, leaf, length)
+            if record is None:
                 why = "wrong_version"
+                raise WireError
+        except WireError:
             self.counts[why] = self.counts.get(why, 0) + 1
             raise Refused(why)
         if header.generation > self.newest:
@@ -57,3 +58,14 @@ class Downlink:
                 if generation < self.newest:
                     del self.channels[generation]
         return record
+
+
+def _decode(data, leaf, length):
+    """The record, or None for another version's; what reads it (5 kB) is given back at once."""
+    decoder = load("quaver_wire.decoder")
+    try:
+        return decoder.decode(data, leaf, length)
+    except decoder.VersionError:
+        return None
+    finally:
+        drop(("quaver_wire.decoder",))

@@ -23,6 +23,8 @@ from struct import pack_into, unpack_from
 
 from micropython import const
 
+from node.room import opened
+
 LEAVES = ("telemetry", "event", "status", "answer")
 LAST_SEQ = 0xFFFFFF  # of a boot: 3 bytes on the wire
 
@@ -146,7 +148,7 @@ class Log:
         """Take the state from flash; False when there is none that makes sense."""
         buffer = self._buffer
         try:
-            with open(self._path + "state", "rb") as file:
+            with opened(self._path + "state", "rb") as file:
                 end = file.readinto(buffer)
         except OSError:
             return False
@@ -191,7 +193,7 @@ class Log:
         at += 4
         for i in range(staged):
             at = self._pack(self.ram[i], at)
-        with open(self._path + "state", "wb") as file:
+        with opened(self._path + "state", "wb") as file:
             file.write(memoryview(buffer)[:at])
         self.staged = staged
         self.floor = floor
@@ -208,7 +210,7 @@ class Log:
     def _append(self):
         """Move all of ram to the newest segment."""
         size = self._size
-        with open(self._path + str(self._write), "ab") as file:
+        with opened(self._path + str(self._write), "ab") as file:
             for entry in self.ram:
                 end = self._pack(entry, 0)
                 file.write(memoryview(self._buffer)[:end])
@@ -270,7 +272,7 @@ class Log:
         """take(entry) for each of a segment's entries from `at` on."""
         end = self._length(segment)
         try:
-            with open(self._path + str(segment), "rb") as file:
+            with opened(self._path + str(segment), "rb") as file:
                 while at < end:
                     entry, at = self._next(file, at, end)
                     if entry:
@@ -283,7 +285,7 @@ class Log:
         while self._head is None and (self._read, self._at) != (self._write, self._size):
             end = self._length(self._read)
             try:
-                with open(self._path + str(self._read), "rb") as file:
+                with opened(self._path + str(self._read), "rb") as file:
                     self._head, self._after = self._next(file, self._at, end)
             except OSError:
                 self._spoiled(max(1, end - self._at))

@@ -4,6 +4,7 @@ import json
 import os
 
 from node import store
+from node.room import opened
 from quaver_wire.hkdf import hmac
 
 KEY = "/device.key"
@@ -16,7 +17,7 @@ def load_keys(path=KEY):
     Empty when the node is blank.
     """
     try:
-        with open(path) as file:
+        with opened(path) as file:
             given = json.load(file)
         generation = given["generation"]
         if type(generation) is not int or not 1 <= generation <= 255:

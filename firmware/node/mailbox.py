@@ -1,7 +1,7 @@
 """What a node is sent, until there is time for it: a short queue, the task that empties it, and what was refused.
 
 A message is taken from any link at once and worked on later. All that it takes to open and obey one (node.service) is
-read from flash when the first one comes, and given back when none has come for a while: it fills 22 kB of heap.
+read from flash when the first one comes, and given back when none has come for a while: it fills 15 kB of heap.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import time
 
 from micropython import const
 
-from node.start import drop
+from node.room import drop
 
 LONGEST = const(560)  # bytes of a sealed command
 _WAITING = const(8)
@@ -20,6 +20,7 @@ _IDLE_MS = const(120_000)
 _TOLD_EVERY_MS = const(600_000)  # an event is a write to flash, and anybody at the broker can send nonsense
 _SERVICE = ("node.service", "node.commands", "node.operations", "node.downlink", "node.replay", "node.erase") + (
     "node.blink",
+    "node.table",
     "quaver_wire.decoder",
     "quaver_wire.items",
 )
@@ -108,8 +109,8 @@ class Mailbox:
     async def _obey(self, message):
         self._obeying = True
         try:
+            gc.collect()  # what this leaves goes to the low end: the rest stays in pieces large enough for a file
             if self._service is None:
-                gc.collect()
                 from node.service import Service
 
                 self._service = Service(self._parts, self._state, self)

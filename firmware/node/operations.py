@@ -1,41 +1,14 @@
 """What each command of the table does on a node; imported when the first one comes."""
 
-import json
 from binascii import crc32
 
 from micropython import const
 
-from node.keys import KEY, load_key, save_key
+from node.room import drop, load
 
 _TEXT = const(400)  # characters of a long text in one answer
 _PART = const(480)  # bytes of a waveform in one answer
-_SECRETS = ("password",)
 _BEFORE_RESTART_MS = const(3000)  # for the answer to leave
-
-
-def merged(config, changes):
-    """The configuration with `changes`, {"broker.host": value}, made. Raises ValueError.
-
-    None gives a value its default back ("broker.port"), and switches a whole section off ("energy").
-    """
-    for path, value in changes.items():
-        section, _, key = path.rpartition(".")
-        target = config
-        if section:
-            target = config.setdefault(section, {})
-            if not isinstance(target, dict):
-                raise ValueError("{}: is switched off".format(section))
-        if value is None and section:
-            target.pop(key, None)
-        else:
-            target[key] = value
-    return config
-
-
-def _masked(value):
-    if isinstance(value, dict):
-        return {key: "*" if key in _SECRETS and inner else _masked(inner) for key, inner in value.items()}
-    return value
 
 
 class Operations:
@@ -67,32 +40,22 @@ class Operations:
             found[name] = getattr(self, name)
         return found
 
-    def _load(self):
+    def _reconfigure(self, work, *arguments):
+        """What node.reconfigure's function `work` makes of the configuration in force."""
         try:
-            with open(self._config) as file:
-                config = json.load(file)
-        except OSError:
-            return {}
-        if not isinstance(config, dict):
-            raise ValueError("config.json: expected an object")
-        return config
+            return getattr(load("node.reconfigure"), work)(self._config, *arguments)
+        finally:
+            drop(("node.reconfigure",))
 
     async def config_get(self, at):
-        text = json.dumps(_masked(self._load()))
+        text = self._reconfigure("text")
         return {"text": text[at : at + _TEXT], "size": len(text)}
 
-    def _checked(self, changes):
-        config = merged(self._load(), changes)
-        problems = self._check(config)
-        if problems:
-            raise ValueError("; ".join(problems))
-        return config
-
     async def config_validate(self, changes):
-        self._checked(changes)
+        self._reconfigure("changed", changes, self._check)
 
     async def config_set(self, changes):
-        self._trial.propose(json.dumps(self._checked(changes)).encode())
+        self._trial.propose(self._reconfigure("changed", changes, self._check))
         self._verbs["restart"](_BEFORE_RESTART_MS)
         return {"state": "trial"}
 
@@ -140,12 +103,14 @@ class Operations:
     async def rotate(self, key, generation):
         """Take a new device key beside the one in force; after the restart the node seals with it, and opens with both
         until it has opened a message under the new one."""
-        held = load_key(self._root + KEY)
+        keys = load("node.keys")
+        path = self._root + keys.KEY
+        held = keys.load_key(path)
         if held is None:
             raise ValueError("not enrolled")
         if generation != held[0] + 1:
             raise ValueError("generation: expected {}".format(held[0] + 1))
-        save_key(generation, key, held[1], self._root + KEY)
+        keys.save_key(generation, key, held[1], path)
         self._verbs["announce"](generation)  # before the restart: the last that the old key seals
         self._verbs["restart"](_BEFORE_RESTART_MS)
         return {"generation": generation}

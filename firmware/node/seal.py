@@ -46,17 +46,26 @@ def _counters(blocks: ptr8, nonce: ptr8, count: int):
         at += 16
 
 
+_data = _stream = b""  # to work in: of all ciphers, none of which keeps anything there
+
+
+def _scratch(room):
+    global _data, _stream
+    if len(_stream) < _BLOCK + room:
+        _data = bytearray(_BLOCK + _ADDITIONAL + room)
+        _stream = bytearray(_BLOCK + room)
+    return _data, _stream
+
+
 class Ccm:
     """key: 16 bytes; longest: bytes of plaintext. Has the verbs that quaver_wire.cose asks of a cipher."""
 
     def __init__(self, key, longest=512):
-        room = (longest + _BLOCK - 1) // _BLOCK * _BLOCK
         self._longest = longest
         self._ecb = aes(key, _ECB)
         self._cbc = aes(key, _CBC, bytes(_BLOCK))
         self._last = bytearray(_BLOCK)
-        self._data = bytearray(_BLOCK + _ADDITIONAL + room)
-        self._stream = bytearray(_BLOCK + room)
+        self._data, self._stream = _scratch((longest + _BLOCK - 1) // _BLOCK * _BLOCK)
 
     def encrypt(self, nonce, additional, plain, length, out, at):
         """Write the ciphertext of `plain` and its tag to `out` at `at`; return the end."""

@@ -9,12 +9,11 @@ import os
 
 import hal
 from node import seal
-from node.commands import Commands, load
+from node.commands import Commands, taken
 from node.downlink import Downlink, Refused
-from node.keys import load_keys, save_key
 from node.operations import Operations
 from node.replay import Window
-from node.start import drop
+from node.room import drop, load
 from quaver_wire.cose import node_id
 from quaver_wire.fields import WireError
 
@@ -23,6 +22,7 @@ _STEP_MS = 100
 _HOLD_MS = 15_000
 _GOODBYE_MS = 10_000  # for the answer, and what the broker is told last, to leave
 _FORCE = "/config.json"
+_KEYS = ("node.keys", "quaver_wire.hkdf")
 _HARDWARE = ("hal.common", "hal.rp2", "hal.esp32", "hal.unix", "board")
 
 
@@ -36,11 +36,11 @@ class Service:
         self._parts = parts
         self._mailbox = mailbox
         self.ending = False
-        self._keys = load_keys()
+        self._keys = _load_keys()
         self._whole = True
         window, ids = None, []
         try:
-            window, ids = state or load()
+            window, ids = state or taken()
         except ValueError as error:
             self._whole = False
             print("node: commands:", error)
@@ -49,7 +49,7 @@ class Service:
         channels = {
             generation: seal.channel(key, own, generation, "downlink") for generation, key in self._keys.items()
         }
-        drop(("quaver_wire.hkdf",))
+        drop(_KEYS)
         self._downlink = Downlink(own, channels, self._window)
         verbs = {
             "identify": _identify,
@@ -80,7 +80,7 @@ class Service:
         newest = max(self._keys)
         if len(self._keys) > 1 and self._downlink.newest == newest:
             self._keys = {newest: self._keys[newest]}
-            save_key(newest, self._keys[newest])
+            _save_key(newest, self._keys[newest])
         answer = await self._commands.run(command)
         recorder = self._parts["recorder"]
         try:
@@ -90,9 +90,7 @@ class Service:
         return None
 
     def _trial(self):
-        from node.trial import Trial
-
-        return self._parts["trial"] or Trial()
+        return self._parts["trial"] or load("node.trial").Trial()
 
     def propose(self, data):
         """Of node.trial, which is read from flash for it alone."""
@@ -170,16 +168,21 @@ def _with_port(work):
         drop(_HARDWARE)
 
 
-def _identify():
-    from node import blink
+def _load_keys():
+    return load("node.keys").load_keys()
 
-    _with_port(blink.identify)
+
+def _save_key(generation, key):
+    load("node.keys").save_key(generation, key)
+    drop(_KEYS)
+
+
+def _identify():
+    _with_port(load("node.blink").identify)
 
 
 def _problems(config):
-    from node.config import parse
-
     try:
-        return parse(config)[1]
+        return load("node.config").parse(config)[1]
     finally:
         drop(("node.config",))

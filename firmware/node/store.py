@@ -3,11 +3,13 @@
 import os
 from binascii import crc32
 
+from node.room import opened
+
 
 def replace(path, data):
     """Make `path` hold `data` (bytes): afterwards it is the old file or the new one, never a part."""
     aside = path + ".new"
-    with open(aside, "wb") as file:
+    with opened(aside, "wb") as file:
         file.write(data)
     os.rename(aside, path)
 

@@ -77,7 +77,11 @@ class Supervisor:
                 gc.collect()
             if time.ticks_diff(time.ticks_ms(), began) > _HEALTHY_MS:
                 task.backoff_s = 1
-            self._report(task.name, error)
+            try:
+                self._report(task.name, error)
+            except MemoryError:  # which is likely the reason as well; it is not to be the end of the task too
+                gc.collect()
+                print("node: {}: no memory to tell of {}".format(task.name, repr(error)))
             for _ in range(task.backoff_s):
                 self.progress(task.name)  # a wait on purpose is not a hang
                 await asyncio.sleep(1)

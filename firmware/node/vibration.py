@@ -151,10 +151,12 @@ class Vibration:
             print("node: baseline learned")
 
     def _keep(self):
-        """Save what was learned; flash that can't be written is told once."""
+        """Save what was learned; flash that can't be written is told once. The measurement goes on in any case."""
         try:
             self._condition.keep()
             self._unkept = False
+        except MemoryError:  # it passes, and the next measurement saves it
+            print("node: condition: no memory to save it now")
         except OSError as error:
             if not self._unkept:
                 self._unkept = True

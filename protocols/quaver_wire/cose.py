@@ -59,6 +59,9 @@ def additional(leaf: str) -> bytes:
     return _ENC_STRUCTURE + bytes([_BYTES | len(leaf)]) + leaf.encode()
 
 
+_ADDITIONAL = {leaf: additional(leaf) for leaf in KINDS}
+
+
 def put_nonce(nonce: bytearray, context_iv: bytes, boot: int, seq: int) -> None:
     """Write into `nonce` the nonce of a message, 13 bytes."""
     nonce[:] = context_iv
@@ -161,7 +164,6 @@ class Channel:
         self._context_iv = context_iv
         self._key_id = key_id
         self._nonce = bytearray(_NONCE)
-        self._additional = {leaf: additional(leaf) for leaf in KINDS}
 
     def seal(self, out: bytearray, leaf: str, boot: int, seq: int, plain: bytearray, length: int) -> int:
         """Write into `out` the message that carries the first `length` bytes of `plain`; return its length.
@@ -170,7 +172,7 @@ class Channel:
         """
         at = put_header(out, self._key_id, boot, seq, length + _TAG)
         put_nonce(self._nonce, self._context_iv, boot, seq)
-        return self._aead.encrypt(self._nonce, self._additional[leaf], plain, length, out, at)
+        return self._aead.encrypt(self._nonce, _ADDITIONAL[leaf], plain, length, out, at)
 
     def open(self, header: Header, leaf: str, message: bytes, out: bytearray) -> int:
         """Write into `out` the plaintext of `message`, whose header was read before; return its length.
@@ -178,10 +180,10 @@ class Channel:
         Returns -1, with nothing to be read from `out`, when the message is not of this key, this class and this
         header, or not as it was sent. Whether it is new is for the caller to say.
         """
-        if leaf not in self._additional or header.length - _TAG > len(out):
+        if leaf not in _ADDITIONAL or header.length - _TAG > len(out):
             return -1
         put_nonce(self._nonce, self._context_iv, header.boot, header.seq)
-        more = self._additional[leaf]
+        more = _ADDITIONAL[leaf]
         if not self._aead.decrypt(self._nonce, more, message, header.start, header.length, out):
             return -1
         length: int = header.length - _TAG

@@ -13,12 +13,12 @@ from typing import Any
 
 from quaver.broker import BrokerUrl
 from quaver.build import firmware_files
+from quaver.emulate import standard_rig
 from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Air
 from quaver.emulator.radio.bleak_backend import backends
-from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.gateway import health
 from quaver.gateway.collector import Radio
 from quaver.gateway.run import gateway
@@ -36,6 +36,11 @@ PLACE = "plant/hall/line1/motor1"
 NAMES = {"unix:": "unix", "rp2040:": "pico_w"}
 HOSTS = {"unix:": "127.0.0.1", "rp2040:": "10.0.0.1"}
 PATIENCE_S = 240.0
+MEASURES = {"iis3dwb": "vibration", "tmp117": "temperature", "sdm120": "energy"}
+SENSORS = {
+    "temperature": {"driver": "tmp117", "bus": "i2c0", "address": 72},
+    "energy": {"driver": "sdm120", "bus": "uart1", "address": 1},
+}
 
 
 def until(wanted: Callable[[], Any], what: str) -> Any:
@@ -159,7 +164,7 @@ class Plant:
             "interval_s": 2,
             **config,
         }
-        rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),) if whole["vibration"] else ()
+        rig = tuple(sensor for sensor in standard_rig(signal("normal")) if whole[MEASURES[sensor.name]])
         return self._open(where, name, whole, rig, key)
 
     def nodes(self, names: Iterable[str], **config: Any) -> None:

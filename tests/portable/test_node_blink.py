@@ -6,7 +6,7 @@ from typing import Any
 HEAD = """
 import asyncio, time
 from node.blink import identify
-from node.start import drop
+from node.room import drop
 
 class Board:
     LED = 25

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from node import config as configuration
-from node.commands import TABLE, Commands, load
+from node.commands import Commands, taken
 from node.keys import load_key, load_keys, save_key
 from node.operations import Operations
 from node.replay import Window
+from node.table import TABLE
 from node.trial import Trial
 
 NOW = 1_790_000_000_000
@@ -44,7 +45,7 @@ class Node:
         check = lambda config: configuration.parse(config)[1]  # noqa: E731
         operations = Operations(self.config, check, self.trial, verbs, "pump-7", str(self.root))
         path = str(self.root / "commands.taken")
-        state, ids = load(path)
+        state, ids = taken(path)
         self.window = Window(state)
         self.commands = Commands(operations.handlers(), lambda: self.now, self.window, ids, path)
 
@@ -116,10 +117,10 @@ def test_a_command_is_done_once_however_often_it_is_sent(node: Node) -> None:
 def test_the_window_is_on_flash_before_the_work_begins(node: Node) -> None:
     node.send(1, "identify")
     node.send(2, "reboot")
-    state, ids = load(str(node.root / "commands.taken"))
+    state, ids = taken(str(node.root / "commands.taken"))
     assert state == node.window.state() and ids == [1, 2]
     node.send(3, "config_get", {"at": 0})
-    assert load(str(node.root / "commands.taken"))[1] == [1, 2]
+    assert taken(str(node.root / "commands.taken"))[1] == [1, 2]
 
 
 def test_without_a_clock_a_command_waits(node: Node) -> None:
@@ -212,6 +213,7 @@ def test_on_micropython_a_command_that_hangs_is_given_up(tmp_path: Path, micropy
 import asyncio
 from node.commands import Commands
 from node.replay import Window
+from node.table import TABLE
 async def identify():
     await asyncio.sleep(1000)
 async def measure():
@@ -241,11 +243,12 @@ import asyncio, os
 sys.path.append(argument)
 from cut_flash import every_cut, mounted
 from node import store
-from node.commands import Commands, load
+from node.commands import Commands, taken
 from node.erase import erase
 from node.keys import KEY, load_keys, save_key
 from node.operations import Operations
 from node.replay import Window
+from node.table import TABLE
 
 OLD, NEW = b"1" * 32, b"2" * 32
 def made():
@@ -255,7 +258,7 @@ made, _, _ = mounted(None, made)
 
 def send(identity, name, args):
     verbs = {"announce": lambda generation: None, "restart": lambda ms: None, "erase": lambda ms: erase((), "/flash")}
-    state, ids = load("/flash/commands.taken")
+    state, ids = taken("/flash/commands.taken")
     window = Window(state)
     window.take(1, identity)
     operations = Operations("/flash/config.json", None, None, verbs, "n1", "/flash")
@@ -283,7 +286,7 @@ def check(cut):
     assert answer == ({"id": 2, "result": {"generation": 2}} if len(keys) == 1 else
                       {"id": 2, "error": "generation: expected 3"}), answer
     assert load_keys("/flash/device.key") == {1: OLD, 2: NEW}, cut
-    assert load("/flash/commands.taken")[1][-1] == 2
+    assert taken("/flash/commands.taken")[1][-1] == 2
 count = every_cut(made, rotate, check)
 both, _, _ = mounted(made, rotate)
 def settle():

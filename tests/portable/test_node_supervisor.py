@@ -48,6 +48,22 @@ print(json.dumps([starts, deaths[:3]]))
     ]
 
 
+def test_a_task_comes_back_also_when_there_is_no_memory_to_tell_of_its_death(micropython: Callable[..., Any]) -> None:
+    code = """
+starts = []
+async def hungry():
+    starts.append(time.ticks_ms() // 1000)
+    raise MemoryError("memory allocation failed, allocating 1148 bytes")
+def report(name, error):
+    raise MemoryError
+supervisor = Supervisor(report, None)
+supervisor.add("hungry", hungry, 10)
+asyncio.run(run_for(10))
+print(json.dumps(starts))
+"""
+    assert micropython(HEAD + code, virtual_time=True) == [0, 1, 3, 7]
+
+
 def test_the_backoff_starts_over_after_a_healthy_run(micropython: Callable[..., Any]) -> None:
     code = """
 starts = []

@@ -1,0 +1,57 @@
+"""The configuration as a technician reads and changes it; read from flash for one command alone."""
+
+import json
+
+from node.room import opened
+
+_SECRETS = ("password",)
+
+
+def merged(config, changes):
+    """The configuration with `changes`, {"broker.host": value}, made. Raises ValueError.
+
+    None gives a value its default back ("broker.port"), and switches a whole section off ("energy").
+    """
+    for path, value in changes.items():
+        section, _, key = path.rpartition(".")
+        target = config
+        if section:
+            target = config.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise ValueError("{}: is switched off".format(section))
+        if value is None and section:
+            target.pop(key, None)
+        else:
+            target[key] = value
+    return config
+
+
+def _masked(value):
+    if isinstance(value, dict):
+        return {key: "*" if key in _SECRETS and inner else _masked(inner) for key, inner in value.items()}
+    return value
+
+
+def _load(path):
+    try:
+        with opened(path) as file:
+            config = json.load(file)
+    except OSError:
+        return {}
+    if not isinstance(config, dict):
+        raise ValueError("config.json: expected an object")
+    return config
+
+
+def text(path):
+    """The configuration in the file `path` as JSON, secrets masked."""
+    return json.dumps(_masked(_load(path)))
+
+
+def changed(path, changes, check):
+    """The configuration in the file `path` with `changes` made, as JSON. Raises ValueError for what `check` finds."""
+    config = merged(_load(path), changes)
+    problems = check(config)
+    if problems:
+        raise ValueError("; ".join(problems))
+    return json.dumps(config).encode()
