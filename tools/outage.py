@@ -33,7 +33,7 @@ _PATIENCE_S = 120.0  # real time without progress
 
 # The firmware whole, but its sensors: what a record says is made up, and every fiftieth has an event beside it.
 MAIN = """
-from node import app, measure, start
+from node import app, measure, room, start
 
 once = measure.Measure.once
 made = 0
@@ -52,7 +52,7 @@ measure.Measure.once = made_up
 supervisor, watchdog = app.build()
 scaffold = app.SCAFFOLD
 app = None
-start.drop(scaffold)
+room.drop(scaffold)
 start.run(supervisor, watchdog)
 """
 
