@@ -79,9 +79,8 @@ class Supervisor:
                 task.backoff_s = 1
             try:
                 self._report(task.name, error)
-            except MemoryError:  # which is likely the reason as well; it is not to be the end of the task too
+            except MemoryError:  # likely the reason too; its trace is on the console, and this is not to end the task
                 gc.collect()
-                print("node: {}: no memory to tell of {}".format(task.name, repr(error)))
             for _ in range(task.backoff_s):
                 self.progress(task.name)  # a wait on purpose is not a hang
                 await asyncio.sleep(1)
