@@ -1,7 +1,7 @@
 """What a node is sent, until there is time for it: a short queue, the task that empties it, and what was refused.
 
 A message is taken from any link at once and worked on later. All that it takes to open and obey one (node.service) is
-read from flash when the first one comes, and given back when none has come for a while: it fills 15 kB of heap.
+read from flash when the first one comes, and given back when none has come for a while: it fills 22 kB of heap.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import time
 
 from micropython import const
 
-from node.room import drop
+from node.room import drop, tidy
 
 LONGEST = const(560)  # bytes of a sealed command
 _WAITING = const(8)
@@ -109,14 +109,14 @@ class Mailbox:
     async def _obey(self, message):
         self._obeying = True
         try:
-            gc.collect()  # what this leaves goes to the low end: the rest stays in pieces large enough for a file
+            tidy()
             if self._service is None:
                 from node.service import Service
 
                 self._service = Service(self._parts, self._state, self)
             why = await self._service.obey(message)
-        except MemoryError:
-            print("node: commands: no memory, {} bytes free".format(gc.mem_free()))
+        except MemoryError as error:
+            print("node: commands: {}, {} free".format(error, gc.mem_free()))
             why = "memory"
             if self._service is None:
                 drop(_SERVICE)  # what of it was read

@@ -9,6 +9,7 @@ import time
 
 from micropython import const
 
+from node.room import tidy
 from quaver_wire.fields import LEVELS, QUALITY
 
 _SLICE_MS = const(5000)
@@ -170,7 +171,7 @@ class Measure:
     async def once(self):
         """Take one measurement of everything and record it."""
         asked = self._asked.is_set()
-        gc.collect()  # now, so that none is due while the FIFO fills
+        tidy()  # now, so that no collection is due while the FIFO fills
         values = {"heap_free": gc.mem_free()}
         quality = 0
         for sensor in self._sensors:

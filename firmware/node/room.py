@@ -1,7 +1,8 @@
 """Room on a small heap: modules are read from flash for as long as they are needed, and a file can always be opened.
 
 An open file takes 1,148 bytes in one piece (littlefs caches 1 kB of it), and so does reading a module. A heap that has
-ten times as much free, in smaller pieces, has none for it: so one such piece is held back here for that moment.
+ten times as much free, in smaller pieces, has none for it: so one such piece is held back here for that moment, and
+taken again as soon as the collector has freed it. It is no larger: what a file leaves of it would be filled.
 """
 
 import gc
@@ -9,19 +10,29 @@ import sys
 
 from micropython import const
 
-_FILE = const(1280)
+SIZE = 292  # words: an open file in the heap's blocks of 16 bytes, and the one that a list keeps when it is cleared
+_NO_MEMORY = const(12)
 
 _held = None
 
 
 def opened(path, mode="r"):
-    """open(), with the room that is held back where there is no other."""
+    """open(), with the room that is held back where there is no other.
+
+    Where there is none either, a file to be written raises OSError, for flash can't be written now, and one to be
+    read MemoryError, for there is nothing wrong with it.
+    """
     _hold()
     try:
         return open(path, mode)
     except MemoryError:
         _release()
+    try:
         return open(path, mode)
+    except MemoryError:
+        if mode[0] == "r":
+            raise
+        raise OSError(_NO_MEMORY)
 
 
 def load(name):
@@ -49,19 +60,27 @@ def drop(modules):
             if package:
                 sys.modules[package].__dict__.pop(inner, None)  # a None there would be taken for the module
             module.__dict__.clear()
+    tidy()
+
+
+def tidy():
+    """Collect what is garbage, and hold room for a file again."""
     gc.collect()
+    _hold()
 
 
 def _hold():
     global _held
     if _held is None:
         try:
-            _held = bytearray(_FILE)
+            _held = [None] * SIZE
         except MemoryError:
             pass  # the next time, perhaps
 
 
 def _release():
     global _held
-    _held = None
     gc.collect()
+    if _held:
+        _held.clear()  # is free at once; what is only let go may look alive to the collector
+        _held = None

@@ -8,6 +8,7 @@ from quaver.build.compile import compile_mpy
 HEAD = """
 import gc, os, sys, vfs
 from node import room
+room.SIZE = 156  # 1,200 bytes where an address has 64 bits, in blocks of 32, and one more
 
 class Flash:
     def __init__(self):
@@ -72,6 +73,41 @@ print(json.dumps([plain, found, read(room.opened), gc.mem_free()]))
     assert plain == "no memory"
     assert found == ["what it holds"] * 3
     assert after == "another"
+
+
+def test_the_room_is_there_again_however_often_it_is_used(micropython: Callable[..., Any]) -> None:
+    code = """
+kept = []
+found = []
+for i in range(50):
+    found.append(tried(lambda: read(room.opened)))
+    room.tidy()
+    kept.append(bytearray(64))
+print(json.dumps([found.count("what it holds"), tried(lambda: read(open))]))
+"""
+    assert micropython(HEAD + IN_PIECES + code, argument=EXTRA, heap="256k") == [50, "no memory"]
+
+
+def test_without_any_room_a_file_that_is_read_is_not_taken_for_a_bad_one(micropython: Callable[..., Any]) -> None:
+    code = (
+        """
+pieces = None
+room._held = None
+gc.collect()
+"""
+        + IN_PIECES
+        + """
+try:
+    write("/flash/a", b"another")
+    told = None
+except OSError as error:
+    told = error.args[0]
+found = tried(lambda: read(room.opened))
+pieces = None
+print(json.dumps([told, found, read(room.opened)]))
+"""
+    )
+    assert micropython(HEAD + code, argument=EXTRA, heap="256k") == [12, "no memory", "what it holds"]
 
 
 def test_a_heap_in_pieces_reads_modules_and_gives_them_back(micropython: Callable[..., Any]) -> None:

@@ -322,7 +322,7 @@ def _resync():
 
 # What is on its way over real sockets. Virtual time must not leap over an answer that needs some real time.
 
-_ANSWER_MS = const(2000)  # real time that a peer gets to answer what was sent
+_ANSWER_MS = const(8000)  # real time that a peer gets to answer what was sent
 _SETTLE_MS = const(2)  # and to follow up on what it sent
 expecting = {}  # id -> each real socket whose last word was ours
 active = False  # something came or went since the last wait
