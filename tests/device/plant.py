@@ -30,6 +30,7 @@ from quaver.keys import KeyStore
 from quaver_wire.fields import EVENTS
 
 from .conftest import signal
+from .test_time import asks
 
 BRANCH = {"site": "plant", "area": "hall", "line": "line1", "asset": "motor1"}
 PLACE = "plant/hall/line1/motor1"
@@ -102,9 +103,8 @@ class Plant:
         time_port: int = 0,
     ) -> Board:
         files = dict(firmware_files(NAMES[where], {**BRANCH, "node": name, "watchdog_s": 0, **config}))
-        if time_port:  # a test can't have the port of all time servers
-            here = f"async def ask(host, limit_ms, ask=ntp.ask):\n    return await ask(host, limit_ms, {time_port})\n"
-            files["main.py"] = f"from links import ntp\n{here}ntp.ask = ask\n".encode() + files["main.py"]
+        if time_port:
+            files["main.py"] = asks(time_port) + files["main.py"]
         known = self.keys.get(Identity.of(name).unique_id)
         if known is not None:
             [(generation, right)] = known.keys.items()

@@ -40,7 +40,7 @@ def test_from_blank_to_the_first_record_in_one_command(
     # what sensors a board has is known when it is flashed; a brief measurement does here
     sensors = {"vibration": {"samples": 1024}, "temperature": None, "energy": None}
     files = {**firmware_files(board_target.board, sensors), "session.code": code.encode()}
-    files["main.py"] = asks(server) + files["main.py"]
+    files["main.py"] = asks(server.port) + files["main.py"]
     if board_target.where == "rp2040:":
         del files["links/ble_onboard.mpy"]  # without an air its Bluetooth never starts, and takes 15 s to say so
     board = start_board(files=files, rig=rig(), broker_port=mosquitto.port)

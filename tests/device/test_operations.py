@@ -120,7 +120,7 @@ def start_plant(
     }
     files = firmware_files(board_target.board, config)
     files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
-    files["main.py"] = asks(time_server) + files["main.py"]
+    files["main.py"] = asks(time_server.port) + files["main.py"]
 
     def start(paced: bool) -> Plant:
         paced = paced and board_target.where == "unix:"
@@ -144,6 +144,13 @@ def quick_plant(start_plant: Callable[[bool], Plant]) -> Plant:
     return start_plant(False)
 
 
+def learns(plant: Plant) -> None:
+    """Measure until the node has learned something: on a busy machine one that keeps real time may lose samples."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not plant.json("measure").get("learned"):
+        assert time.monotonic() < deadline
+
+
 def test_identify(plant: Plant) -> None:
     assert plant.node("identify") == "n1: blinks\n"
     assert b"node: identify" in plant.board.console()
@@ -160,7 +167,7 @@ def test_a_node_that_was_provisioned_knows_the_date_and_obeys(
     """And tells, once, what came to its door before."""
     monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
     files = firmware_files("unix", {"vibration": {"samples": 1024}, "temperature": None, "energy": None})
-    files |= {"session.code": (code := new_code()).encode(), "main.py": asks(time_server) + files["main.py"]}
+    files |= {"session.code": (code := new_code()).encode(), "main.py": asks(time_server.port) + files["main.py"]}
     board = start_board(files=files, rig=rig(), broker_port=mosquitto.port, name="n1")
     with SerialTransport(board.address) as transport:
         for _ in range(2):
@@ -199,7 +206,8 @@ def same(record: Record, measured: dict[str, Any]) -> bool:
 def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # measure: one record more, and its figures
-    assert re.search(r"; learning, [12] healthy so far", plant.node("measure"))
+    learns(plant)
+    assert re.search(r"; learning, [1-9] healthy so far", plant.node("measure"))
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/telemetry", opener=Opener(plant.keys)) as monitor:
         measured = plant.json("measure")
         while not (isinstance(item := monitor.get(PATIENCE_S), Record) and same(item, measured)):
@@ -297,7 +305,7 @@ def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> 
 
 
 def test_a_command_waits_for_a_node_that_is_away_until_it_expires(plant: Plant) -> None:
-    plant.node("measure")
+    learns(plant)
     plant.board.reset(run=False)
     plant.node("log", "--expires=600", timeout=1, code=19)
     late = plant.node("relearn", "--expires=1.5", timeout=1, code=19)
