@@ -1,7 +1,7 @@
 """What a node is sent, until there is time for it: a short queue, the task that empties it, and what was refused.
 
 A message is taken from any link at once and worked on later. All that it takes to open and obey one (node.service) is
-read from flash when the first one comes, and given back when none has come for a while: it fills 22 kB of heap.
+read from flash when the first one comes, and given back when none has come for a while: it fills 15 kB of heap.
 """
 
 import asyncio
