@@ -11,7 +11,7 @@ import asyncio
 from micropython import const
 
 from node import store
-from node.room import drop, load
+from node.room import once
 
 _KEPT = const(4)  # answers for commands that come again: of those that are noted, the rest is read anew
 _IDS = const(8)  # ids of commands that were begun, on flash
@@ -93,16 +93,9 @@ class Commands:
             raise ValueError("was begun before the last restart")
         name = command.get("name")
         arguments = command.get("args") or {}
-        noted = _check(name, arguments)
+        noted = once("node.table", "check", name, arguments)
         if name not in self._handlers:
             raise ValueError("not on this node")
         if noted:
             self._note(identity)
         return await asyncio.wait_for(self._handlers[name](**arguments), _LIMIT_S)
-
-
-def _check(name, arguments):
-    try:
-        return load("node.table").check(name, arguments)
-    finally:
-        drop(("node.table",))

@@ -17,6 +17,7 @@ from node.console import Console
 from node.enrol import CONFIG, Enrolment
 from node.keys import load_code, load_key
 from node.provision import serve
+from node.room import once
 from node.seal import Ccm
 from node.session import Session, Tries
 from quaver_wire.cose import node_id
@@ -27,10 +28,8 @@ _WINDOW_S = 300  # after power-on, in which Improv takes a network
 
 
 def _check(config):
-    """What is wrong with a configuration; the module is read for it alone."""
-    from node import config as configuration
-
-    return configuration.parse(config)[1]
+    """What is wrong with a configuration."""
+    return once("node.config", "parse", config)[1]
 
 
 def _improv_wanted():

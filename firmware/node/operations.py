@@ -4,7 +4,7 @@ from binascii import crc32
 
 from micropython import const
 
-from node.room import drop, load
+from node.room import load, once
 
 _TEXT = const(400)  # characters of a long text in one answer
 _PART = const(480)  # bytes of a waveform in one answer
@@ -40,22 +40,18 @@ class Operations:
             found[name] = getattr(self, name)
         return found
 
-    def _reconfigure(self, work, *arguments):
-        """What node.reconfigure's function `work` makes of the configuration in force."""
-        try:
-            return getattr(load("node.reconfigure"), work)(self._config, *arguments)
-        finally:
-            drop(("node.reconfigure",))
-
     async def config_get(self, at):
-        text = self._reconfigure("text")
+        text = once("node.reconfigure", "text", self._config)
         return {"text": text[at : at + _TEXT], "size": len(text)}
 
+    def _changed(self, changes):
+        return once("node.reconfigure", "changed", self._config, changes, self._check)
+
     async def config_validate(self, changes):
-        self._reconfigure("changed", changes, self._check)
+        self._changed(changes)
 
     async def config_set(self, changes):
-        self._trial.propose(self._reconfigure("changed", changes, self._check))
+        self._trial.propose(self._changed(changes))
         self._verbs["restart"](_BEFORE_RESTART_MS)
         return {"state": "trial"}
 

@@ -13,7 +13,7 @@ from node.commands import Commands, taken
 from node.downlink import Downlink, Refused
 from node.operations import Operations
 from node.replay import Window
-from node.room import drop, load
+from node.room import drop, load, once
 from quaver_wire.cose import node_id
 from quaver_wire.fields import WireError
 
@@ -36,7 +36,7 @@ class Service:
         self._parts = parts
         self._mailbox = mailbox
         self.ending = False
-        self._keys = _load_keys()
+        self._keys = load("node.keys").load_keys()
         self._whole = True
         window, ids = None, []
         try:
@@ -80,7 +80,8 @@ class Service:
         newest = max(self._keys)
         if len(self._keys) > 1 and self._downlink.newest == newest:
             self._keys = {newest: self._keys[newest]}
-            _save_key(newest, self._keys[newest])
+            load("node.keys").save_key(newest, self._keys[newest])
+            drop(_KEYS)
         answer = await self._commands.run(command)
         recorder = self._parts["recorder"]
         try:
@@ -168,21 +169,9 @@ def _with_port(work):
         drop(_HARDWARE)
 
 
-def _load_keys():
-    return load("node.keys").load_keys()
-
-
-def _save_key(generation, key):
-    load("node.keys").save_key(generation, key)
-    drop(_KEYS)
-
-
 def _identify():
     _with_port(load("node.blink").identify)
 
 
 def _problems(config):
-    try:
-        return load("node.config").parse(config)[1]
-    finally:
-        drop(("node.config",))
+    return once("node.config", "parse", config)[1]

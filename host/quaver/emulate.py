@@ -94,6 +94,12 @@ class Plan:
     samples: int = 0
 
 
+SLOW_SENSORS = {
+    "temperature": {"driver": "tmp117", "bus": "i2c0", "address": 72},
+    "energy": {"driver": "sdm120", "bus": "uart1", "address": 1},
+}
+
+
 def node_config(plan: Plan, broker: BrokerUrl) -> dict[str, Any]:
     """The config.json of the plan's node, with the broker as its board reaches it."""
     where = EMULATED[plan.board]
@@ -109,8 +115,7 @@ def node_config(plan: Plan, broker: BrokerUrl) -> dict[str, Any]:
         "broker": {"host": host, "port": port, "user": broker.user, "password": broker.password},
         "vibration": {"driver": "iis3dwb", "bus": "spi0", "cs": 17, "range_g": 16, "samples": plan.samples},
         "machine": dict(plan.machine),
-        "temperature": {"driver": "tmp117", "bus": "i2c0", "address": 72},
-        "energy": {"driver": "sdm120", "bus": "uart1", "address": 1},
+        **SLOW_SENSORS,
         "interval_s": plan.interval_s,
     }
     if plan.limits:

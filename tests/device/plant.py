@@ -38,10 +38,6 @@ NAMES = {"unix:": "unix", "rp2040:": "pico_w"}
 HOSTS = {"unix:": "127.0.0.1", "rp2040:": "10.0.0.1"}
 PATIENCE_S = 240.0
 MEASURES = {"iis3dwb": "vibration", "tmp117": "temperature", "sdm120": "energy"}
-SENSORS = {
-    "temperature": {"driver": "tmp117", "bus": "i2c0", "address": 72},
-    "energy": {"driver": "sdm120", "bus": "uart1", "address": 1},
-}
 
 
 def until(wanted: Callable[[], Any], what: str) -> Any:

@@ -14,10 +14,11 @@ import pytest
 from quaver.boards import load_board
 from quaver.broker import BrokerUrl
 from quaver.cli import main
+from quaver.emulate import SLOW_SENSORS
 from quaver.operations import Operator, Refused
 from quaver_wire.fields import EVENTS
 
-from .plant import NAMES, PLACE, SENSORS, Plant, lines, until
+from .plant import NAMES, PLACE, Plant, lines, until
 from .test_time import Server, good
 
 AHEAD = "--expires=2000000"  # virtual time runs ahead of whoever sends the command
@@ -79,7 +80,7 @@ def test_a_technician_commands_a_node_behind_a_gateway(
         "n1",
         interval_s=86400,
         ble={"interval_ms": 100, "window_s": 2, "rest_s": 4, "visit_s": 30},
-        **(SENSORS if where == "rp2040:" else {}),
+        **(SLOW_SENSORS if where == "rp2040:" else {}),
     )
     first = until(lambda: plant.records("n1", "telemetry"), "a first measurement")[0]
     assert first["heap_free"] >= load_board(NAMES[where]).heap_budget

@@ -31,6 +31,10 @@ def shared():
         yield board
 
 
+def _terminal(board):
+    return socket.create_connection(("127.0.0.1", int(board.address.rpartition(":")[2])))
+
+
 def _until(board, text, timeout=10.0):
     """Wait for a text on the console; returns what was printed until then."""
     deadline = time.monotonic() + timeout
@@ -161,10 +165,7 @@ def test_what_is_deaf_to_ctrl_c_reads_it():
         b"import micropython, select, sys, time\nmicropython.kbd_intr(-1)\nprint('deaf')\npoll = select.poll()\n"
         b"poll.register(sys.stdin, select.POLLIN)\npoll.poll(60_000)\nprint('read', sys.stdin.buffer.read(3))\n"
     )
-    with (
-        open_board("unix:", Setup(files={"main.py": main})) as board,
-        socket.create_connection(("127.0.0.1", int(board.address.rpartition(":")[2]))) as terminal,
-    ):
+    with open_board("unix:", Setup(files={"main.py": main})) as board, _terminal(board) as terminal:
         _until(board, "deaf")
         terminal.sendall(b"\x03a\x03")
         _until(board, "read b'\\x03a\\x03'")
@@ -175,10 +176,7 @@ def test_ctrl_c_in_bursts_does_not_end_the_board():
         b"import time\nprint('up')\nwhile True:\n  try:\n    while True: time.sleep(1)\n"
         b"  except KeyboardInterrupt: print('heard')"
     )
-    with (
-        open_board("unix:", Setup(files={"main.py": main})) as board,
-        socket.create_connection(("127.0.0.1", int(board.address.rpartition(":")[2]))) as terminal,
-    ):
+    with open_board("unix:", Setup(files={"main.py": main})) as board, _terminal(board) as terminal:
         _until(board, "up")
         terminal.sendall(b"\x03\x03\x03\x03\x03")
         _until(board, "heard")
@@ -203,7 +201,7 @@ def test_mpremote_over_a_pty(shared):
 def test_a_soft_reset_runs_main_again_from_the_friendly_prompt_only():
     with open_board("unix:", Setup(files={"main.py": b"print('main')"})) as board:
         _until(board, ">>> ")
-        with socket.create_connection(("127.0.0.1", int(board.address.rpartition(":")[2]))) as terminal:
+        with _terminal(board) as terminal:
             terminal.sendall(b"\x04")
             text = _until(board, "soft reboot\r\nmain\r\n")
             assert text.count("main\r\n") == 2

@@ -213,7 +213,6 @@ def test_on_micropython_a_command_that_hangs_is_given_up(tmp_path: Path, micropy
 import asyncio
 from node.commands import Commands
 from node.replay import Window
-from node.table import TABLE
 async def identify():
     await asyncio.sleep(1000)
 async def measure():
@@ -248,7 +247,6 @@ from node.erase import erase
 from node.keys import KEY, load_keys, save_key
 from node.operations import Operations
 from node.replay import Window
-from node.table import TABLE
 
 OLD, NEW = b"1" * 32, b"2" * 32
 def made():
