@@ -11,22 +11,24 @@ from contextlib import ExitStack
 from pathlib import Path as FilePath
 from typing import Any
 
-from quaver.broker import BrokerUrl
+from quaver.board.interface import Board
+from quaver.broker.client import BrokerUrl
 from quaver.build import firmware_files
-from quaver.emulate import standard_rig
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Air
 from quaver.emulator.radio.bleak_backend import backends
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.fleet.keys import KeyStore
 from quaver.gateway import health
 from quaver.gateway.collector import Radio
 from quaver.gateway.run import gateway
 from quaver.gateway.spool import Spool
-from quaver.ingest.ledger import Account, ledger
 from quaver.ingest.run import ingest
-from quaver.ingest.store import Store
-from quaver.keys import KeyStore
+from quaver.plant.node import standard_rig
+from quaver.store.ledger import Account, ledger
+from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
 from .conftest import signal

@@ -14,10 +14,12 @@ import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.gateway.visit import Visit, VisitError, visit
 from quaver.pytest_plugin import Target
 from quaver_wire import gatt

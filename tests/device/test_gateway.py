@@ -9,12 +9,13 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 
-from quaver.boards import load_board
-from quaver.emulator.board import Setup, open_board
+from quaver.board.spec import load_board
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Path
-from quaver.ingest.ledger import ledger
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.store.ledger import ledger
 from quaver_wire.fields import EVENTS
 
 from .conftest import signal

@@ -11,11 +11,11 @@ import paho.mqtt.client as paho
 import paho.mqtt.publish as publish
 import pytest
 
-from quaver.boards import load_board
-from quaver.broker import BrokerUrl
+from quaver.board.spec import load_board
+from quaver.broker.client import BrokerUrl
 from quaver.cli import main
-from quaver.emulate import SLOW_SENSORS
-from quaver.operations import Operator, Refused
+from quaver.fleet.operator import Operator, Refused
+from quaver.plant.node import SLOW_SENSORS
 from quaver_wire.fields import EVENTS
 
 from .plant import NAMES, PLACE, Plant, lines, until

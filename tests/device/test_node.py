@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.emulator.sensors.tmp117 import TMP117
@@ -108,7 +108,7 @@ def test_the_last_will_says_that_the_node_is_gone(start_node: Callable[..., Boar
 
 @pytest.mark.needs_radio
 def test_enough_of_the_heap_stays_free(start_node: Callable[..., Board], client: Client) -> None:
-    from quaver.boards import load_board
+    from quaver.board.spec import load_board
 
     board = start_node(rig(), {"interval_s": 1, "temperature": TEMPERATURE})
     records = client.wait(lambda c: len(c.of("telemetry")) >= 3 and c.of("telemetry"), "records")

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from quaver.boards import load_board
+from quaver.board.interface import Board
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
-from quaver.ingest.ledger import ledger
-from quaver.ingest.store import Store
-from quaver.keys import KeyStore
+from quaver.fleet.keys import KeyStore
 from quaver.pytest_plugin import Target
 from quaver.recordings.sources import Playlist
+from quaver.store.ledger import ledger
+from quaver.store.store import Store
 
 from .conftest import PATIENCE_S, signal
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 
 PLAN = "rename\t/synced.new\t/synced\nrename\t/gone.new\t/gone\nremove\t/old/file\nrmdir\t/old\nremove\t/never"
 

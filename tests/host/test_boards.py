@@ -5,10 +5,10 @@ import struct
 
 import pytest
 
-from quaver.artifacts import fetch_image
-from quaver.boards import BoardSpec, I2cBus, SpiBus, UartBus, board_names, load_board, read_board, render_board
+from quaver.board.image import fetch_image
+from quaver.board.spec import BoardSpec, I2cBus, SpiBus, UartBus, board_names, load_board, read_board, render_board
 from quaver.errors import BoardFileError
-from quaver.payload import payload
+from quaver.files.carried import payload
 
 
 @pytest.mark.parametrize("name", board_names())

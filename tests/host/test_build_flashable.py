@@ -9,15 +9,15 @@ import sys
 import pytest
 from nobody import as_nobody, open_the_way
 
-from quaver import artifacts
-from quaver.artifacts import fetch_image
-from quaver.boards import board_names, load_board
+from quaver.board.image import fetch_image
+from quaver.board.spec import board_names, load_board
 from quaver.build import build, firmware_files, libraries, littlefs_image, read_config, read_littlefs, write_flashable
 from quaver.build.flashable import compose
 from quaver.build.partitions import IMAGE_OFFSET, read_partitions, vfs_partition
 from quaver.build.uf2 import FLASH_START, PAGE, SECTOR, make_uf2, read_uf2
 from quaver.cli import main
 from quaver.errors import BuildError
+from quaver.files import pinned as artifacts
 
 _ESP32 = [name for name in board_names() if load_board(name).chip.startswith("esp32")]
 _FILES = {"main.py": b"print(1)\n", "dsp/fft.mpy": bytes(range(256)) * 40}

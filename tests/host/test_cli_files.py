@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from quaver.board.failures import KnownFailure
+from quaver.board.serial import SerialBoard
 from quaver.build import firmware_files
-from quaver.emulator.board import Setup
-from quaver.emulator.repl import SerialBoard
+from quaver.desk.terminal import talk
+from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
-from quaver.failures import KnownFailure
-from quaver.terminal import talk
 
 QUAVER = Path(sys.executable).with_name("quaver")
 WAIT_S = 20.0
@@ -179,7 +179,7 @@ def test_the_console_is_the_boards_and_ctrl_bracket_leaves_it_as_it_was(console:
 
 
 def test_a_console_whose_board_goes_says_so(board: UnixBoard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quaver.emulator.repl._RETURN_S", 0.1)
+    monkeypatch.setattr("quaver.board.serial._RETURN_S", 0.1)
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
     with SerialBoard(f"serial:{board.open_pty()}") as attached:

@@ -18,19 +18,21 @@ import pytest
 import serial
 from nobody import as_nobody, open_the_way
 
-from quaver.artifacts import fetch_image
-from quaver.boards import load_board
+from quaver.board import ports
+from quaver.board.failures import KnownFailure
+from quaver.board.image import fetch_image
+from quaver.board.ports import Port, find_ports, named_port, usb_ids
+from quaver.board.spec import load_board
 from quaver.build import firmware_files, read_littlefs
 from quaver.build.flashable import compose
 from quaver.build.image import littlefs_image
 from quaver.build.tree import LISTING
 from quaver.cli import flash as command
 from quaver.cli import main
-from quaver.emulator.board import Setup
+from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
-from quaver.failures import KnownFailure
-from quaver.flash import fleet, ports, rp2, serials
+from quaver.flash import fleet, rp2, serials
 from quaver.flash.errors import (
     DriveFullError,
     NoBoardError,
@@ -40,7 +42,6 @@ from quaver.flash.errors import (
     PortGoneError,
 )
 from quaver.flash.fleet import Fleet, choose_ports, exit_code
-from quaver.flash.ports import Port, find_ports, named_port, usb_ids
 from quaver.provision import identity
 
 _NAME_IT = "name the right BOARD, or none"
@@ -369,7 +370,7 @@ def test_ports_are_found_by_usb_ids_and_drives_by_their_mounts(tmp_path, monkeyp
 
 
 def test_the_table_of_usb_ids_speaks_of_boards_that_there_are():
-    from quaver.boards import board_names
+    from quaver.board.spec import board_names
 
     chips = {load_board(name).chip for name in board_names()}
     assert all(row.chips and set(row.chips) <= chips for row in usb_ids().values())

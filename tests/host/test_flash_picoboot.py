@@ -6,15 +6,15 @@ import threading
 import pytest
 from rp2040_rom import RomDevice
 
-from quaver.artifacts import fetch_image
-from quaver.boards import load_board
+from quaver.board.image import fetch_image
+from quaver.board.ports import Port
+from quaver.board.spec import load_board
 from quaver.build import read_littlefs
 from quaver.build.flashable import compose
 from quaver.build.uf2 import make_uf2, read_uf2
 from quaver.flash import fleet, rp2
 from quaver.flash.errors import PortGoneError, WriteError
 from quaver.flash.picoboot import PicobootSession
-from quaver.flash.ports import Port
 
 _DATA = bytes(range(256)) * 40 + b"\xff" * 3000 + b"end"
 

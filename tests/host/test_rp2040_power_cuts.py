@@ -3,8 +3,8 @@
 import time
 
 from quaver.build import firmware_files
-from quaver.emulator.board import Setup
 from quaver.emulator.rp2040 import Rp2040Board
+from quaver.emulator.setup import Setup
 
 # A node's writes, told on the console before and after each; a sleep takes a line out of the chip before the next one.
 MAIN = b"""

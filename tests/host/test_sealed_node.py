@@ -12,14 +12,16 @@ from typing import Any
 import paho.mqtt.client as paho
 from example_broker import lay_out
 
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulate import healthy_machine, standard_rig
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.identity import Identity
-from quaver.ingest.ledger import ledger
-from quaver.ingest.store import Store
-from quaver.keys import KeyStore
-from quaver.sealing import Opener
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.fleet.keys import KeyStore
+from quaver.messages.sealing import Opener
+from quaver.plant.node import healthy_machine, standard_rig
+from quaver.store.ledger import ledger
+from quaver.store.store import Store
 from tests.device.test_time import Server, good
 
 WAIT_S = 30.0

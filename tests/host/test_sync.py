@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from quaver.board.failures import KnownFailure
+from quaver.board.repl import DeviceError
 from quaver.build import firmware_files
 from quaver.build.tree import LISTING
-from quaver.emulator.board import Setup
-from quaver.emulator.repl import DeviceError
+from quaver.desk.sync import About, ask, board_of, put_files, sync
 from quaver.emulator.rp2040 import Rp2040Board
+from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
-from quaver.failures import KnownFailure
-from quaver.payload import payload
-from quaver.sync import About, ask, board_of, put_files, sync
+from quaver.files.carried import payload
 
 BOOT = payload("firmware", "boot.py").read_bytes()
 BOARD = b'NAME = "unix"\nCHIP = "unix"\nVERSION = "0"\n'
@@ -276,7 +276,7 @@ def test_what_is_damaged_on_the_way_is_not_installed(board: UnixBoard, monkeypat
     def flip(data: bytes, newline: bool = True) -> bytes:
         return plain(data.replace(b"newnew", b"newnwe", 1), newline=newline)
 
-    monkeypatch.setattr("quaver.sync.binascii.b2a_base64", flip)
+    monkeypatch.setattr("quaver.desk.sync.binascii.b2a_base64", flip)
     words = r"\d of 4 files did not arrive as they were sent, /.* first: check the cable"
     with pytest.raises(KnownFailure, match=words) as failure:
         sync(board, lambda name: NEW)

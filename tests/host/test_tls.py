@@ -18,12 +18,14 @@ from fleet import PLACE, Node
 from test_ingest import PUMP, run, stored
 
 from quaver.bench.mosquitto import Mosquitto
-from quaver.broker import BrokerUrl
+from quaver.board.interface import Board
+from quaver.broker.client import BrokerUrl
 from quaver.build import firmware_files
-from quaver.emulator.board import Board, Setup, open_board
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.errors import BrokerError
-from quaver.keys import KeyStore
-from quaver.monitor import Monitor
+from quaver.fleet.keys import KeyStore
+from quaver.messages.monitor import Monitor
 
 WAIT_S = 10.0
 USERS = {"pump-7": "one secret", "fan-1": "another", "ingest": "a third", "commands": "a fourth"}

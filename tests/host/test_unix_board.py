@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from quaver.boards import load_board
-from quaver.emulator.board import Setup, open_board
+from quaver.board.spec import load_board
 from quaver.emulator.bus import Attached
 from quaver.emulator.clock import Clock
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
 
@@ -267,7 +268,8 @@ def test_after_stop_every_verb_says_so():
 def test_a_killed_host_leaves_no_guest(hangup):
     script = (
         f"import signal\nsignal.signal(signal.SIGHUP, signal.{hangup})\n"
-        "from quaver.emulator.board import Setup, open_board\n"
+        "from quaver.emulator.setup import Setup\n"
+        "from quaver.emulator.targets import open_board\n"
         "board = open_board('unix:', Setup(files={'main.py': b'while True: pass'}))\n"
         "print(board._guest._process.pid, flush=True)\n"
         "input()\n"

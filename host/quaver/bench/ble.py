@@ -14,10 +14,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quaver.artifacts import Progress
 from quaver.bench import Figure
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board, Setup, open_board
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.files.pinned import Progress
 from quaver_wire import chunks, gatt
 
 if TYPE_CHECKING:

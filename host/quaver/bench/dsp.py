@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from quaver.artifacts import Progress
 from quaver.bench import Figure, float_fft
 from quaver.errors import BoardError
+from quaver.files.pinned import Progress
 
 SIZES = (256, 512, 1024, 2048, 4096)
 _UG_PER_LSB = 488
@@ -176,7 +176,8 @@ def run_dsp(
     a build raises.
     """
     from quaver.build import firmware_files
-    from quaver.emulator.board import Setup, open_board
+    from quaver.emulator.setup import Setup
+    from quaver.emulator.targets import open_board
 
     chip = board == "rp2040"
     files = dict(firmware_files("pico_w" if chip else "unix"))

@@ -12,12 +12,13 @@ import io
 import time
 from collections.abc import Callable, Iterator
 
-from quaver.artifacts import Progress, fetch_image
 from quaver.bench import Figure
-from quaver.boards import BoardSpec, load_board
+from quaver.board.image import fetch_image
+from quaver.board.spec import BoardSpec, load_board
 from quaver.build import build
 from quaver.build.partitions import IMAGE_OFFSET
 from quaver.errors import BoardError
+from quaver.files.pinned import Progress
 
 _BOARD = "esp32"
 _RUNS = 5

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from quaver.bench import Figure
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board, Setup, open_board
-from quaver.sealing import Sealer
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.messages.sealing import Sealer
 from quaver_wire.cbor import encode
 from quaver_wire.fields import VERSION
 

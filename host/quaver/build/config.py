@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from quaver.board.local import ProgramError, run
 from quaver.errors import BuildError
-from quaver.micropython import ProgramError, run
 
 _LARGEST = 1 << 16
 # The file comes by stdin: a configuration holds passwords, and a process's arguments are anybody's to read.

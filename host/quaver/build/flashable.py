@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quaver import __version__
-from quaver.artifacts import Progress, fetch_image, write_atomically
-from quaver.boards import BoardSpec, load_board
+from quaver.board.image import fetch_image
+from quaver.board.spec import BoardSpec, load_board
 from quaver.build.image import littlefs_image, read_littlefs_blocks
 from quaver.build.libraries import device_libraries
 from quaver.build.partitions import IMAGE_OFFSET, read_partitions, vfs_partition
 from quaver.build.tree import LISTING, PLAN, check_budget, firmware_files
 from quaver.build.uf2 import FLASH_START, PAGE, make_uf2, read_uf2
 from quaver.errors import BuildError
+from quaver.files.pinned import Progress, write_atomically
 
 _ERASED = 0xFF
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quaver.artifacts import Artifact, Progress, fetch
-from quaver.boards import BoardSpec
+from quaver.board.spec import BoardSpec
 from quaver.build.compile import compile_mpy
 from quaver.errors import ArtifactError
+from quaver.files.pinned import Artifact, Progress, fetch
 
 _AIOBLE_URL = (
     "https://raw.githubusercontent.com/micropython/micropython-lib/v1.27.0/micropython/bluetooth/aioble/aioble/"

@@ -7,11 +7,11 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from quaver.artifacts import UMQTT, fetch
-from quaver.boards import BoardSpec, load_board, render_board
+from quaver.board.spec import BoardSpec, load_board, render_board
 from quaver.build.compile import compile_mpy
 from quaver.errors import BuildError
-from quaver.payload import payload
+from quaver.files.carried import payload
+from quaver.files.pinned import UMQTT, fetch
 
 # MicroPython runs these two by name, as source.
 _SCRIPTS = ("boot.py", "main.py")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from quaver import __version__
-from quaver.boards import BoardSpec, board_names, load_board
+from quaver.board.ports import Port, find_ports, named_port
+from quaver.board.spec import BoardSpec, board_names, load_board
 from quaver.build import Flashable, build
 from quaver.build.image import read_littlefs_blocks
 from quaver.errors import BuildError, QuaverError
@@ -28,7 +29,6 @@ from quaver.flash.errors import (
 )
 from quaver.flash.esp import EspSession
 from quaver.flash.picoboot import PicobootSession, find_device
-from quaver.flash.ports import Port, find_ports, named_port
 from quaver.flash.serials import Report, open_port, wait_for_report
 
 _AT_ONCE = 16

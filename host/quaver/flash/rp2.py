@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from quaver.board.ports import Port, drive_info, find_ports
+from quaver.board.repl import DeviceError
+from quaver.board.serial import SerialBoard
 from quaver.build import Flashable
 from quaver.build.tree import LISTING
 from quaver.build.uf2 import FLASH_START
-from quaver.emulator.repl import DeviceError, SerialBoard
 from quaver.errors import BoardError
 from quaver.flash.errors import (
     DriveFullError,
@@ -24,7 +26,6 @@ from quaver.flash.errors import (
     WriteError,
     WrongChipError,
 )
-from quaver.flash.ports import Port, drive_info, find_ports
 
 Progress = Callable[[float], None]
 
