@@ -3,10 +3,5 @@
 
 def port(board):
     """The hardware of the chip that `board` (the rendered board file) names; other chips' files stay unread."""
-    if board.CHIP == "rp2040":
-        from hal.rp2 import Port
-    elif board.CHIP.startswith("esp32"):
-        from hal.esp32 import Port
-    else:
-        from hal.unix import Port
-    return Port(board)
+    name = board.HAL
+    return getattr(__import__("hal." + name), name).Port(board)

@@ -69,8 +69,13 @@ def test_the_end_of_a_session_restarts_the_board_and_a_lost_one_is_told(rom):
 
 def test_a_board_without_a_drive_is_flashed_through_its_rom_and_then_left_alone(monkeypatch):
     spec = load_board("pico_w")
-    image = read_uf2(fetch_image(spec).read_bytes())
-    built = compose(spec, make_uf2({at: image[at] for at in sorted(image)[:48]}), {"main.py": b"print(1)\n"}, 2 << 20)
+    image = read_uf2(fetch_image(spec).read_bytes(), spec.silicon.uf2_family)
+    built = compose(
+        spec,
+        make_uf2({at: image[at] for at in sorted(image)[:48]}, spec.silicon.uf2_family),
+        {"main.py": b"print(1)\n"},
+        2 << 20,
+    )
     monkeypatch.setattr(fleet, "build", lambda *_more, **_named: built)
     rom = RomDevice()
     monkeypatch.setattr(fleet, "find_device", lambda location: rom)

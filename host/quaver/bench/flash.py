@@ -16,7 +16,6 @@ from quaver.bench import Figure
 from quaver.board.image import fetch_image
 from quaver.board.spec import BoardSpec, load_board
 from quaver.build import build
-from quaver.build.partitions import IMAGE_OFFSET
 from quaver.errors import BoardError
 from quaver.files.pinned import Progress
 
@@ -75,14 +74,14 @@ def _mock(spec: BoardSpec) -> Iterator[str]:
 def _esptool(url: str, spec: BoardSpec, path: str) -> None:
     import esptool
 
-    place = f"0x{IMAGE_OFFSET[spec.chip]:x}"
+    place = f"0x{spec.silicon.image_offset:x}"
     esptool.main(["--port", url, "--after", "no-reset", "write-flash", place, path])
 
 
 def _quaver(url: str, spec: BoardSpec, data: bytes) -> None:
     from quaver.flash.esp import EspSession
 
-    place = IMAGE_OFFSET[spec.chip]
+    place = spec.silicon.image_offset
     with EspSession(url) as session:
         if not session.differs(place, data):
             raise BoardError(f"{url}: the mock's flash holds the image already ({hashlib.sha256(data).hexdigest()})")

@@ -10,17 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from quaver import __version__
+from quaver.board.chips import Chip, chips
 from quaver.errors import BoardFileError
 from quaver.files.carried import payload
 
-# chip -> (mpy-cross -march, highest GPIO number)
-_CHIPS = {
-    "rp2040": ("armv6m", 29),
-    "esp32": ("xtensawin", 39),
-    "esp32s3": ("xtensawin", 48),
-    "esp32c3": ("rv32imc", 21),
-    "unix": ("x64", 29),
-}
 _RADIOS = ("wifi", "ble")
 _BUS_NAME = re.compile(r"(spi|i2c|uart)([0-9])")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -108,6 +101,11 @@ class BoardSpec:
     buses: Mapping[str, Bus]
     radios: tuple[str, ...]
     led: int | str | None
+
+    @property
+    def silicon(self) -> Chip:
+        """What is known of its chip."""
+        return chips()[self.chip]
 
 
 def board_names() -> list[str]:
@@ -212,10 +210,9 @@ class _Table:
 
 def _board(name: str, top: _Table) -> BoardSpec:
     title = top.text("title")
-    chip = top.text("chip", tuple(_CHIPS))
-    arch, highest = _CHIPS[chip]
-    top.text("arch", (arch,))
-    image = None if chip == "unix" else _image(top.table("image"))
+    chip = chips()[top.text("chip", tuple(chips()))]
+    highest = chip.highest_gpio
+    image = _image(top.table("image")) if chip.loader else None
     flash = _flash(top.table("flash"))
     memory = top.table("memory")
     heap = memory.number("heap", 1 << 14, 1 << 24)
@@ -227,7 +224,7 @@ def _board(name: str, top: _Table) -> BoardSpec:
     led = top.pin_or_name("led", highest)
     top.done()
     _refuse_shared_pins(top, buses, pins)
-    return BoardSpec(name, title, chip, arch, image, flash, heap, heap_budget, pins, buses, radios, led)
+    return BoardSpec(name, title, chip.name, chip.arch, image, flash, heap, heap_budget, pins, buses, radios, led)
 
 
 def _image(table: _Table) -> Image:
@@ -315,6 +312,7 @@ def render_board(spec: BoardSpec) -> str:
     values: dict[str, object] = {
         "NAME": spec.name,
         "CHIP": spec.chip,
+        "HAL": spec.silicon.hal,
         "VERSION": __version__,
         "BUSES": buses,
         "PINS": dict(spec.pins),

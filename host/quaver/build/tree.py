@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from quaver.board.chips import chips
 from quaver.board.spec import BoardSpec, load_board, render_board
 from quaver.build.compile import compile_mpy
 from quaver.errors import BuildError
@@ -15,8 +16,7 @@ from quaver.files.pinned import UMQTT, fetch
 
 # MicroPython runs these two by name, as source.
 _SCRIPTS = ("boot.py", "main.py")
-_HAL = {"rp2040": "rp2", "esp32": "esp32", "esp32s3": "esp32", "esp32c3": "esp32", "unix": "unix"}
-_THUMB = ("_asm.py", "_thumb.py")
+_THUMB = "_thumb.py"
 
 LISTING = "firmware.txt"
 """On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""
@@ -73,11 +73,11 @@ def _compile(source: bytes, path: str, arch: str) -> bytes:
 
 
 def _belongs(path: str, spec: BoardSpec) -> bool:
-    """Whether a module is for this board: no other chip's hal, no Thumb assembly on another architecture."""
+    """Whether a module is for this board: no other chip's hal, no Thumb assembly where there is no assembler for it."""
     if path.startswith("hal/"):
         module = path.removeprefix("hal/").removesuffix(".py")
-        return module not in _HAL.values() or module == _HAL[spec.chip]
-    return not path.endswith(_THUMB) or spec.arch == "armv6m"
+        return module == spec.silicon.hal or module not in {chip.hal for chip in chips().values()}
+    return not path.endswith(_THUMB) or spec.silicon.assembler == "thumb"
 
 
 def _umqtt() -> Iterator[tuple[str, bytes]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from quaver.board.chips import Chip, chips
 from quaver.board.ports import Port, drive_info, find_ports
 from quaver.board.repl import DeviceError
 from quaver.board.serial import SerialBoard
@@ -145,7 +146,7 @@ def call_boot_loader(port: Port, alive: Callable[[], None]) -> Port:
     return drive
 
 
-def copy_uf2(drive: Port, data: bytes, progress: Progress) -> None:
+def copy_uf2(drive: Port, data: bytes, chip: Chip, progress: Progress) -> None:
     """Write a UF2 to a boot loader's drive; afterwards the board restarts by itself and the drive goes.
 
     Nothing half-written stays behind. Raises FlashError.
@@ -154,9 +155,9 @@ def copy_uf2(drive: Port, data: bytes, progress: Progress) -> None:
     info = drive_info(folder)
     if not info:
         raise PortGoneError(f"{folder}: the drive is gone: hold BOOTSEL while you plug the board in")
-    if info.get("Board-ID") != "RPI-RP2":
+    if info.get("Board-ID") != chip.drive:
         raise WrongChipError(
-            f"{folder}: a {info.get('Board-ID') or 'board without a name'}, the image is for an rp2040"
+            f"{folder}: a {info.get('Board-ID') or 'board without a name'}, the image is for an {chip.name}"
         )
     target = folder / _UF2_NAME
     written = 0
@@ -208,7 +209,7 @@ def wait_for_start(drive: Port, known: set[str], alive: Callable[[], None]) -> P
     """
 
     def is_it(found: Port) -> bool:
-        if found.kind != "micropython" or "rp2040" not in found.chips:
+        if found.kind != "micropython" or not any(chips()[chip].loader == "uf2" for chip in found.chips):
             return False
         return found.location == drive.location if drive.location else found.device not in known
 

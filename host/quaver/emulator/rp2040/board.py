@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from quaver.board.chips import chips
 from quaver.board.image import fetch_image
 from quaver.board.repl import ConsoleBoard
 from quaver.board.spec import load_board
@@ -235,7 +236,7 @@ class Rp2040Board(ConsoleBoard):
 
 def _check_image(image: Path) -> None:
     try:
-        read_uf2(image.read_bytes())
+        read_uf2(image.read_bytes(), chips()["rp2040"].uf2_family)
     except OSError as error:
         raise BoardError(f"{image}: cannot be read ({error.strerror}): check the name") from error
 
