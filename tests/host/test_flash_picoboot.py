@@ -37,9 +37,10 @@ def test_the_roms_flash_takes_what_is_written_and_gives_it_back(rom):
 
 
 def test_a_second_run_erases_only_the_sector_that_is_wrong(rom):
-    rom.flash[0x12000 + 5000] ^= 1
-    rom.flash[0x12000 + len(_DATA) + 5] = 0x55  # in the last sector, behind our bytes
     with PicobootSession("usb:1-1", rom) as session:
+        session.write([(0x12000, _DATA)], lambda _part: None)
+        rom.flash[0x12000 + 5000] ^= 1
+        rom.flash[0x12000 + len(_DATA) + 5] = 0x55  # in the last sector, behind our bytes
         erased = []
         sector = session._sector
         session._sector = lambda address, data: (erased.append(address), sector(address, data))
