@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.board.failures import KnownFailure
+from quaver.board.guest import guest
 from quaver.board.repl import ConsoleBoard, DeviceError, Exec, failed_with
 from quaver.board.spec import BoardSpec, board_names, load_board
 from quaver.build import tree
@@ -39,77 +40,6 @@ _LFS_ERR_CORRUPT = 84  # littlefs's own, in lfs.h; to this system it is another 
 
 _CHUNK = 1536  # bytes of a file in one piece of code: 2 KiB of base64, which the smallest heap compiles
 _TIMEOUT_S = 15.0  # for one exec: a flash that erases, or the hash of a whole tree on a slow chip
-
-# Walks the folders that the firmware owns: one line a file, its path and the half of its sha256 that is plenty to tell
-# files apart and quick over a line of 115,200 baud; a folder ends with a slash.
-_SURVEY = """
-import gc, os, sys
-gc.collect()
-try:
-    from binascii import a2b_base64, hexlify
-    from hashlib import sha256
-    def _hash(path):
-        digest = sha256()
-        with open(path, "rb") as file:
-            while True:
-                count = file.readinto(_buffer)
-                if not count:
-                    return hexlify(digest.digest()[:16]).decode()
-                digest.update(_buffer[:count])
-    _buffer = memoryview(bytearray(1024))
-except ImportError:
-    print("lacks")
-def _walk(path, kind, deep=True):
-    if kind & 0x4000:
-        print("entry", (path + "/", ""))
-        for entry in sorted(entry[:2] for entry in os.ilistdir(path)) if deep else ():
-            _walk(path + "/" + entry[0], entry[1])
-    else:
-        print("entry", (path, _hash(path)))
-def _survey(roots):
-    there = [entry[0] for entry in os.ilistdir("/")]
-    for root in roots:
-        if root.split("/")[1] in there:
-            try:
-                kind = os.stat(root)[0]
-            except OSError:
-                continue
-            _walk(root, kind, root != "/lib")
-"""
-_ABOUT = """
-_is = sys.implementation
-print("machine", (sys.platform, getattr(_is, "_machine", ""), _is[0], _is[1][:3]))
-print("mpy", getattr(_is, "_mpy", 0))
-try:
-    import network
-    print("wifi", hasattr(network, "WLAN"))
-except ImportError:
-    print("wifi", False)
-try:
-    import board
-    print("board", (board.NAME, board.CHIP, board.VERSION))
-except Exception:
-    print("board", None)
-sys.modules.pop("board", None)
-try:
-    print("completes", "{plan}" in open("/boot.py").read())
-except OSError:
-    print("completes", False)
-try:
-    _last = ""
-    for _line in open("/{listing}"):
-        _folder, _, _name = _line.strip().rpartition("/")
-        if not _folder or _folder != _last:
-            print("listed", repr(_folder + "/" if _folder else _name))
-        _last = _folder
-except OSError:
-    pass
-try:
-    _room = os.statvfs("/")
-    print("room", (_room[0], _room[3]) if _room[2] else None)
-except OSError as _error:
-    print("room", (0, _error.errno))
-"""
 
 
 @dataclass(frozen=True)
@@ -162,7 +92,8 @@ def current_firmware(board: str) -> dict[str, bytes]:
 
 def ask(run: Exec) -> About:
     """What the board says of itself. Raises KnownFailure, DeviceError, BoardError."""
-    found = said(run(_SURVEY + _ABOUT.replace("{plan}", PLAN).replace("{listing}", LISTING), timeout=_TIMEOUT_S))
+    code = guest(__file__, "survey") + guest(__file__, "about", plan=PLAN, listing=LISTING)
+    found = said(run(code, timeout=_TIMEOUT_S))
     if "lacks" in found:
         raise KnownFailure("lacking_image", module="hashlib or binascii")
     platform, machine, interpreter, version = found["machine"][0]
