@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -40,15 +39,6 @@ NAMES = {"unix:": "unix", "rp2040:": "pico_w"}
 HOSTS = {"unix:": "127.0.0.1", "rp2040:": "10.0.0.1"}
 PATIENCE_S = 240.0
 MEASURES = {"iis3dwb": "vibration", "tmp117": "temperature", "sdm120": "energy"}
-
-
-def until(wanted: Callable[[], Any], what: str) -> Any:
-    """What `wanted` returns once it is true; fails the test when it does not come true."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := wanted()):
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.02)  # a poll, bounded by the deadline; a console and a store have no event to wait for
-    return found
 
 
 def lines(board: Board, *starts: str) -> list[str]:

@@ -1,6 +1,5 @@
 """A node in service meets what happens to nodes: brokers restart, sensors die, configurations have mistakes."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,9 @@ from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.emulator.sensors.tmp117 import TMP117
 from quaver.pytest_plugin import Target
 from quaver_wire.fields import EVENTS, QUALITY
+from tests.waiting import wait_for_words
 
-from .conftest import PATIENCE_S, Client, signal
+from .conftest import Client, signal
 
 TEMPERATURE = {"driver": "tmp117", "bus": "i2c0", "address": 0x48}
 pytestmark = pytest.mark.needs_radio
@@ -24,15 +24,6 @@ def rig() -> tuple[Attached, ...]:
         Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),
         Attached("tmp117", "i2c0", 0x48, TMP117(21.5)),
     )
-
-
-def says(board: Board, words: bytes) -> None:
-    """Wait until the board's console has shown `words`."""
-    deadline = time.monotonic() + PATIENCE_S
-    while words not in board.console():
-        assert time.monotonic() < deadline, board.console()[-2000:]
-        assert board.alive() is None
-        time.sleep(0.02)  # a poll, bounded by the deadline; the console has no event to wait for
 
 
 def events(client: Client, name: str) -> list[dict[str, Any]]:
@@ -46,7 +37,7 @@ def test_a_broker_that_restarts_costs_no_alarm(
     client.wait(lambda c: c.of("telemetry"), "a first record")
     mosquitto.stop()
     board.set_sensor("iis3dwb", source=signal("or007_6"))
-    says(board, b"rms alarm")
+    wait_for_words(board, b"rms alarm")
     mosquitto.start()
     client.wait(lambda c: [a for a in c.alarms() if a["subject"] == "rms"], "the alarm, after the outage")
     order = [payload["seq"] for topic, payload in client.messages if not topic.endswith("status")]

@@ -31,6 +31,7 @@ from quaver.provision.serial import SerialTransport
 from quaver.provision.session import Session, WrongCode
 from quaver.pytest_plugin import Target
 from quaver.recordings import load
+from tests.waiting import wait_for_words
 
 from .conftest import PATIENCE_S, signal
 from .test_time import Server, asks, good
@@ -69,11 +70,7 @@ class Plant:
         return json.loads(self.node(*arguments, "--json"))
 
     def says(self, words: bytes, times: int = 1) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while self.board.console().count(words) < times:
-            assert time.monotonic() < deadline, self.board.console()[-2000:]
-            assert self.board.alive() is None
-            time.sleep(0.02)  # a poll, bounded by the deadline; the console has no event to wait for
+        wait_for_words(self.board, words, times)
 
 
 @pytest.fixture(autouse=True)

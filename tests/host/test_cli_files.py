@@ -19,6 +19,7 @@ from quaver.desk.terminal import talk
 from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
+from tests.waiting import wait_for_words
 
 QUAVER = Path(sys.executable).with_name("quaver")
 WAIT_S = 20.0
@@ -44,10 +45,7 @@ def board() -> Iterator[UnixBoard]:
 
 def ran(board: UnixBoard, times: int) -> None:
     """Wait until the board's main.py has started so often."""
-    deadline = time.monotonic() + WAIT_S
-    while board.console().count(b"main 42") < times:
-        assert time.monotonic() < deadline, board.console()
-        time.sleep(0.01)  # a poll, bounded by the deadline; the console has no event to wait for
+    wait_for_words(board, b"main 42", times)
 
 
 def test_files_go_both_ways(board: UnixBoard, tmp_path: Path) -> None:

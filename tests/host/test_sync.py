@@ -2,7 +2,6 @@
 
 import binascii
 import dataclasses
-import time
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -16,6 +15,7 @@ from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 from quaver.files.carried import payload
+from tests.waiting import wait_until
 
 BOOT = payload("firmware", "boot.py").read_bytes()
 BOARD = b'NAME = "unix"\nCHIP = "unix"\nVERSION = "0"\n'
@@ -144,10 +144,8 @@ def restart(board: UnixBoard) -> str:
     """The power comes back: which set then runs."""
     before = board.console().count(b"runs ")
     board.reset()
-    deadline = time.monotonic() + 10
-    while (said := board.console()).count(b"runs ") == before or not said.endswith(b">>> "):
-        assert time.monotonic() < deadline, said[-2000:]
-        time.sleep(0.002)  # a poll, bounded by the deadline; the console has no event to wait for
+    wait_until(lambda: board.console().count(b"runs ") > before and board.console().endswith(b">>> "), board)
+    said = board.console()
     return "runs " + said.decode().rpartition("runs ")[2].splitlines()[0]  # after what a cut left of the word before
 
 
