@@ -5,7 +5,7 @@ from typing import Any
 
 HEAD = """
 import asyncio, time
-from node.blink import identify
+from command.blink import identify
 from node.room import drop
 
 class Board:
@@ -43,7 +43,7 @@ print(json.dumps([asyncio.run(main()), Port.pins]))
 
 def test_it_blinks_to_the_end_when_its_module_is_given_back(micropython: Callable[..., Any]) -> None:
     code = """
-meanwhile = lambda: drop(("node.blink",))
+meanwhile = lambda: drop("command")
 print(json.dumps(asyncio.run(main())))
 """
     _, values = micropython(HEAD + code, virtual_time=True)

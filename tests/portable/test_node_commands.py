@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from node import config as configuration
-from node.commands import Commands, taken
-from node.keys import load_key, load_keys, save_key
-from node.operations import Operations
-from node.replay import Window
-from node.table import TABLE
+from build import config as configuration
+from build.keys import load_key, load_keys, save_key
+from command.operations import Operations
+from command.table import TABLE
 from node.trial import Trial
+from service.replay import Window
+from service.runner import Commands, taken
 
 NOW = 1_790_000_000_000
 
@@ -211,8 +211,8 @@ def test_on_micropython_a_command_that_hangs_is_given_up(tmp_path: Path, micropy
     assert micropython(
         """
 import asyncio
-from node.commands import Commands
-from node.replay import Window
+from service.runner import Commands
+from service.replay import Window
 async def identify():
     await asyncio.sleep(1000)
 async def measure():
@@ -242,11 +242,11 @@ import asyncio, os
 sys.path.append(argument)
 from cut_flash import every_cut, mounted
 from node import store
-from node.commands import Commands, taken
-from node.erase import erase
-from node.keys import KEY, load_keys, save_key
-from node.operations import Operations
-from node.replay import Window
+from service.runner import Commands, taken
+from command.erase import erase
+from build.keys import KEY, load_keys, save_key
+from command.operations import Operations
+from service.replay import Window
 
 OLD, NEW = b"1" * 32, b"2" * 32
 def made():

@@ -13,8 +13,8 @@ _LARGEST = 1 << 16
 # The file comes by stdin: a configuration holds passwords, and a process's arguments are anybody's to read.
 _CHECK = """
 import json, sys
-from dsp import bearings, zones
-from node import config
+from build import bearings, zones
+from build import config
 config, problems = config.parse(json.loads(sys.stdin.read()))
 machine = config["machine"]
 try:

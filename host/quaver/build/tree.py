@@ -74,8 +74,8 @@ def _compile(source: bytes, path: str, arch: str) -> bytes:
 
 def _belongs(path: str, spec: BoardSpec) -> bool:
     """Whether a module is for this board: no other chip's hal, no Thumb assembly on another architecture."""
-    if path.startswith("hal/"):
-        module = path.removeprefix("hal/").removesuffix(".py")
+    if path.startswith("hal/chip/"):
+        module = path.removeprefix("hal/chip/").removesuffix(".py")
         return module not in _HAL.values() or module == _HAL[spec.chip]
     return not path.endswith(_THUMB) or spec.arch == "armv6m"
 

@@ -11,9 +11,10 @@ import json
 import vfs
 from nor_flash import NorFlash, change, tear
 
+from build import config
 from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
-from node import config, journal, outbox, store
+from node import journal, outbox, store
 from node.condition import Condition
 
 _NEVER = 1 << 30

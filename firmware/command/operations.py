@@ -12,7 +12,7 @@ _BEFORE_RESTART_MS = const(3000)  # for the answer to leave
 
 
 class Operations:
-    """The handlers of node.commands.Commands.
+    """The handlers of service.runner.Commands.
 
     config: the path of the file in force. check(config) -> problems. trial: of node.trial. verbs: what only the node's
     root can give, name -> function: "identify", "measure" (a coroutine that returns a dict), "waveform" (a coroutine:
@@ -41,11 +41,11 @@ class Operations:
         return found
 
     async def config_get(self, at):
-        text = once("node.reconfigure", "text", self._config)
+        text = once("command.reconfigure", "text", self._config)
         return {"text": text[at : at + _TEXT], "size": len(text)}
 
     def _changed(self, changes):
-        return once("node.reconfigure", "changed", self._config, changes, self._check)
+        return once("command.reconfigure", "changed", self._config, changes, self._check)
 
     async def config_validate(self, changes):
         self._changed(changes)
@@ -99,7 +99,7 @@ class Operations:
     async def rotate(self, key, generation):
         """Take a new device key beside the one in force; after the restart the node seals with it, and opens with both
         until it has opened a message under the new one."""
-        keys = load("node.keys")
+        keys = load("build.keys")
         path = self._root + keys.KEY
         held = keys.load_key(path)
         if held is None:

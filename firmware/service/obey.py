@@ -8,22 +8,20 @@ import gc
 import os
 
 import hal
+from command.operations import Operations
 from node import seal
-from node.commands import Commands, taken
-from node.downlink import Downlink, Refused
-from node.operations import Operations
-from node.replay import Window
 from node.room import drop, load, once
 from quaver_wire.cose import node_id
 from quaver_wire.fields import WireError
+from service.downlink import Downlink, Refused
+from service.replay import Window
+from service.runner import Commands, taken
 
 _ANSWER_MS = 300  # by then the answer is in the outbox
 _STEP_MS = 100
 _HOLD_MS = 15_000
 _GOODBYE_MS = 10_000  # for the answer, and what the broker is told last, to leave
 _FORCE = "/config.json"
-_KEYS = ("node.keys", "quaver_wire.hkdf")
-_HARDWARE = ("hal.common", "hal.rp2", "hal.esp32", "hal.unix", "board")
 
 
 class Service:
@@ -36,7 +34,7 @@ class Service:
         self._parts = parts
         self._mailbox = mailbox
         self.ending = False
-        self._keys = load("node.keys").load_keys()
+        self._keys = load("build.keys").load_keys()
         self._whole = True
         window, ids = None, []
         try:
@@ -49,7 +47,7 @@ class Service:
         channels = {
             generation: seal.channel(key, own, generation, "downlink") for generation, key in self._keys.items()
         }
-        drop(_KEYS)
+        drop("build", "quaver_wire.hkdf")
         self._downlink = Downlink(own, channels, self._window)
         verbs = {
             "identify": _identify,
@@ -80,8 +78,8 @@ class Service:
         newest = max(self._keys)
         if len(self._keys) > 1 and self._downlink.newest == newest:
             self._keys = {newest: self._keys[newest]}
-            load("node.keys").save_key(newest, self._keys[newest])
-            drop(_KEYS)
+            load("build.keys").save_key(newest, self._keys[newest])
+            drop("build", "quaver_wire.hkdf")
         answer = await self._commands.run(command)
         recorder = self._parts["recorder"]
         try:
@@ -147,7 +145,7 @@ class Service:
         hal.restart.reset()
 
     def _erase(self):
-        from node.erase import erase
+        from command.erase import erase
 
         try:
             journal = ["/journal/" + name for name in os.listdir("/journal")]
@@ -166,12 +164,12 @@ def _with_port(work):
     try:
         return work(hal.port(board), board)
     finally:
-        drop(_HARDWARE)
+        drop("hal.chip", "board")
 
 
 def _identify():
-    _with_port(load("node.blink").identify)
+    _with_port(load("command.blink").identify)
 
 
 def _problems(config):
-    return once("node.config", "parse", config)[1]
+    return once("build.config", "parse", config)[1]

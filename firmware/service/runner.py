@@ -38,7 +38,7 @@ def taken(path="/commands.taken"):
 class Commands:
     """handlers: name -> coroutine function that takes the arguments by name and returns a dict of results or None.
 
-    now_ms(): milliseconds since 1970, or None while the clock is not set. window: the downlink's, of node.replay.
+    now_ms(): milliseconds since 1970, or None while the clock is not set. window: the downlink's, of service.replay.
     ids: of `load`; kept up to date.
     """
 
@@ -93,7 +93,7 @@ class Commands:
             raise ValueError("was begun before the last restart")
         name = command.get("name")
         arguments = command.get("args") or {}
-        noted = once("node.table", "check", name, arguments)
+        noted = once("command.table", "check", name, arguments)
         if name not in self._handlers:
             raise ValueError("not on this node")
         if noted:
