@@ -1,5 +1,6 @@
 # Kept as source, because MicroPython starts main.py and not main.mpy.
 import os
+import sys
 
 from node import room
 
@@ -20,6 +21,11 @@ if "session.code" in names:
     room.drop("enrol", "build", "command", "node", "links", "hal", "quaver_wire")
 del names
 
+if sys.platform == "rp2":
+    from hal.chip import in_place
+
+    in_place.begin()
+
 from build import config  # noqa: E402
 
 if config.role() == "gateway":
@@ -30,6 +36,9 @@ config = None
 
 supervisor, watchdog = app.build()
 app = None
+if sys.platform == "rp2":
+    in_place.end()
+    del in_place
 room.drop("build", "hal.chip", "board", "quaver_wire.hkdf", "quaver_wire.bearings")
 
 from node import start  # noqa: E402

@@ -10,6 +10,8 @@ from pathlib import Path
 from quaver.artifacts import UMQTT, fetch
 from quaver.boards import BoardSpec, load_board, render_board
 from quaver.build.compile import compile_mpy
+from quaver.build.image import INLINE_MAX
+from quaver.build.in_place import laid_out
 from quaver.errors import BuildError
 from quaver.payload import payload
 
@@ -17,6 +19,7 @@ from quaver.payload import payload
 _SCRIPTS = ("boot.py", "main.py")
 _HAL = {"rp2040": "rp2", "esp32": "esp32", "esp32s3": "esp32", "esp32c3": "esp32", "unix": "unix"}
 _THUMB = ("_asm.py", "_thumb.py")
+_IN_PLACE = ("rp2040",)  # chips that see their flash as memory
 
 LISTING = "firmware.txt"
 """On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""
@@ -39,7 +42,8 @@ def firmware_files(board: str, config: Mapping[str, object] | None = None) -> di
         if path in _SCRIPTS:
             files[path] = source
         else:
-            files[path.removesuffix(".py") + ".mpy"] = _compile(source, path, spec.arch)
+            mpy = _compile(source, path, spec.arch)
+            files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.chip in _IN_PLACE else mpy
     files[LISTING] = "".join(f"{path}\n" for path in sorted(files)).encode()
     if config is not None:
         files["config.json"] = json.dumps(config, separators=(",", ":")).encode()
@@ -94,8 +98,9 @@ def check_budget(spec: BoardSpec, files: Mapping[str, bytes]) -> None:
     """Refuse firmware that leaves too little of the file system to the node's own data."""
     block = spec.flash.block_size
     folders = {path.rpartition("/")[0] for path in files}
-    # A file takes whole blocks, a folder a pair of them.
-    taken = sum(-(-len(data) // block) for data in files.values()) * block + len(folders) * 2 * block
+    # A file takes whole blocks, unless it is so small that it lies in its folder's; a folder takes a pair of them.
+    blocks = sum(-(-len(data) // block) for data in files.values() if len(data) > INLINE_MAX)
+    taken = (blocks + len(folders) * 2) * block
     if taken > spec.flash.budget:
         raise BuildError(
             f"{spec.name}: the firmware takes {taken} bytes of flash, its budget is {spec.flash.budget} "
