@@ -22,9 +22,12 @@ if "session.code" in names:
 del names
 
 if sys.platform == "rp2":
+    import board
+
     from hal.chip import in_place
 
-    in_place.begin()
+    in_place.begin(board.FILES_AT)
+    del board
 
 from build import config  # noqa: E402
 

@@ -50,14 +50,6 @@ def load(name):
     return sys.modules[name]
 
 
-def once(name, function, *arguments):
-    """What `function` of the module of that name returns; the module is there for this call alone."""
-    try:
-        return getattr(load(name), function)(*arguments)
-    finally:
-        drop(name)
-
-
 def drop(*names):
     """Give back the heap of modules that nothing uses any more: each name is a folder of them, or one module.
 

@@ -8,32 +8,37 @@ import gc
 import os
 
 import hal
-from command.operations import Operations
 from node import seal
-from node.room import drop, load, once
+from node.room import drop, load
 from quaver_wire.cose import node_id
 from quaver_wire.fields import WireError
 from service.downlink import Downlink, Refused
 from service.replay import Window
-from service.runner import Commands, taken
+from service.runner import Runner, taken
 
 _ANSWER_MS = 300  # by then the answer is in the outbox
 _STEP_MS = 100
-_HOLD_MS = 15_000
+_RESTART_MS = 3000  # for the answer to leave
 _GOODBYE_MS = 10_000  # for the answer, and what the broker is told last, to leave
-_FORCE = "/config.json"
 
 
 class Service:
     """parts: as node.mailbox has them. state: what an earlier Service left, or None after a start.
 
-    mailbox: told when the node is to leave. ending: a restart is under way, so this must stay.
+    mailbox: told when the node is to leave. ending: a restart is under way, so this must stay. The commands work on
+    this: config: the path of the file in force; root: the folder of the node's files; wave: the samples that somebody
+    reads, and blinking: the task of the LED, or None.
     """
 
+    config = "/config.json"
+    root = ""
+
     def __init__(self, parts, state=None, mailbox=None):
-        self._parts = parts
+        self.parts = parts
         self._mailbox = mailbox
         self.ending = False
+        self.wave = None
+        self.blinking = None
         self._keys = load("build.keys").load_keys()
         self._whole = True
         window, ids = None, []
@@ -43,29 +48,17 @@ class Service:
             self._whole = False
             print("node: commands:", error)
         self._window = Window(window)
-        own = node_id(bytes.fromhex(_with_port(lambda port, board: port.unique_id())))
+        own = node_id(bytes.fromhex(self.hardware(lambda port, board: port.unique_id())))
         channels = {
             generation: seal.channel(key, own, generation, "downlink") for generation, key in self._keys.items()
         }
-        drop("build", "quaver_wire.hkdf")
+        drop("build", "hal.chip", "board", "quaver_wire.hkdf")
         self._downlink = Downlink(own, channels, self._window)
-        verbs = {
-            "identify": _identify,
-            "measure": parts["measuring"].now,
-            "waveform": self._waveform,
-            "hold": lambda: parts["measuring"].hold(_HOLD_MS),
-            "relearn": self._relearn,
-            "log": lambda: parts["log"].lines,
-            "announce": self._announce,
-            "restart": lambda delay_ms: self._after(delay_ms, self._restart),
-            "erase": lambda delay_ms: self._leave(),
-        }
-        operations = Operations(_FORCE, _problems, self, verbs, parts["name"])
-        self._commands = Commands(operations.handlers(), parts["uptime"].time_ms, self._window, ids)
+        self._runner = Runner(self, parts["uptime"].time_ms, self._window, ids)
 
     def state(self):
         """What must not be forgotten: the window and the ids that were begun."""
-        return self._window.state(), self._commands.ids
+        return self._window.state(), self._runner.ids
 
     async def obey(self, message):
         """Open, carry out and answer a message; returns why it is refused, or None."""
@@ -80,41 +73,48 @@ class Service:
             self._keys = {newest: self._keys[newest]}
             load("build.keys").save_key(newest, self._keys[newest])
             drop("build", "quaver_wire.hkdf")
-        answer = await self._commands.run(command)
-        recorder = self._parts["recorder"]
+        answer = await self._runner.run(command)
+        recorder = self.parts["recorder"]
         try:
             recorder.answer(dict(answer))
         except WireError as error:
             recorder.answer({"id": answer["id"], "error": str(error)})
         return None
 
-    def _trial(self):
-        return self._parts["trial"] or load("node.trial").Trial()
+    def trial(self):
+        """Of node.trial: the one that runs, or one that is read from flash for a proposal."""
+        return self.parts["trial"] or load("node.trial").Trial(self.root)
 
-    def propose(self, data):
-        """Of node.trial, which is read from flash for it alone."""
-        self._trial().propose(data)
-
-    def back(self):
-        """Of node.trial, as above."""
-        self._trial().back()
-
-    def _vibration(self):
-        part = self._parts["measuring"].part("vibration")
+    def vibration(self):
+        """What measures vibration. Raises ValueError on a node without."""
+        part = self.parts["measuring"].part("vibration")
         if part is None:
             raise ValueError("no vibration sensor")
         return part
 
-    async def _waveform(self):
-        return self._vibration().kept()
+    def hardware(self, work):
+        """work(port, board), port of hal; what that reads from flash goes with the command."""
+        import board
 
-    def _relearn(self):
-        self._vibration().relearn()
+        return work(hal.port(board), board)
 
-    def _announce(self, generation):
-        self._parts["recorder"].event("key_announced", generation=generation)
+    def restart(self):
+        """Once the answer has left, or after a while without a link."""
+        self.ending = True
 
-    def _leave(self):
+        async def later():
+            await asyncio.sleep_ms(_ANSWER_MS)
+            for _ in range(_ANSWER_MS, _RESTART_MS, _STEP_MS):
+                if not len(self.parts["outbox"]):
+                    break  # the answer has left
+                await asyncio.sleep_ms(_STEP_MS)
+            self.parts["outbox"].link(False)  # what is in RAM goes to flash
+            print("node: restarts, as it was told to")
+            hal.restart.reset()
+
+        asyncio.create_task(later())
+
+    def leave(self):
         """The link says goodbye when the answer has left, and erases; without a link the node erases alone."""
         self.ending = True
 
@@ -126,24 +126,6 @@ class Service:
 
         asyncio.create_task(later())
 
-    def _after(self, delay_ms, work):
-        self.ending = True
-
-        async def later():
-            await asyncio.sleep_ms(_ANSWER_MS)
-            for _ in range(_ANSWER_MS, delay_ms, _STEP_MS):
-                if not len(self._parts["outbox"]):
-                    break  # the answer has left
-                await asyncio.sleep_ms(_STEP_MS)
-            work()
-
-        asyncio.create_task(later())
-
-    def _restart(self):
-        self._parts["outbox"].link(False)  # what is in RAM goes to flash
-        print("node: restarts, as it was told to")
-        hal.restart.reset()
-
     def _erase(self):
         from command.erase import erase
 
@@ -153,23 +135,5 @@ class Service:
             journal = []
         gc.collect()
         print("node: retired")
-        erase(journal, progress=self._parts["supervisor"].alive)
+        erase(journal, progress=self.parts["supervisor"].alive)
         hal.restart.reset()
-
-
-def _with_port(work):
-    """work(port, board); the hardware's room is given back at once."""
-    import board
-
-    try:
-        return work(hal.port(board), board)
-    finally:
-        drop("hal.chip", "board")
-
-
-def _identify():
-    _with_port(load("command.blink").identify)
-
-
-def _problems(config):
-    return once("build.config", "parse", config)[1]

@@ -55,6 +55,12 @@ print(made.Class().method(9), made.native(9, 2), made.native(1, 0), made.viper(9
 """
 SAID = "36 4 not by 0 45 28 [3, 3, 2, 1] 602"
 HEAP, FLASH = 0x20, 0x10
+BEGIN = """
+import before, board
+from hal.chip import in_place
+in_place._STAY += ("before",)
+in_place.begin(board.FILES_AT)
+"""
 
 
 def source() -> bytes:
@@ -71,7 +77,7 @@ def board(board_target: Target) -> Iterator[Board]:
     files |= {"before.mpy": laid_out(mpy), "made.mpy": laid_out(mpy), "plain.mpy": mpy}
     files["small.mpy"] = laid_out(compile_mpy(b"def f(a):\n    return a + a + a + a + a\n", "small.py", "armv6m"))
     with open_board("rp2040:", Setup(files=files)) as board:
-        board.exec("import before\nfrom hal.chip import in_place\nin_place._STAY += ('before',)\nin_place.begin()")
+        board.exec(BEGIN)
         yield board
 
 

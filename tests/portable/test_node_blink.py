@@ -5,7 +5,7 @@ from typing import Any
 
 HEAD = """
 import asyncio, time
-from command.blink import identify
+from command.identify import blink
 from node.room import drop
 
 class Board:
@@ -22,7 +22,8 @@ class Port:
 
 async def main():
     began = time.ticks_ms()
-    identify(Port(), Board)
+    global blinking
+    blinking = blink(Port(), Board, None)
     await asyncio.sleep_ms(1000)
     meanwhile()
     await asyncio.sleep_ms(9000)
@@ -32,7 +33,7 @@ async def main():
 
 def test_twenty_blinks_in_five_seconds_and_asking_again_meanwhile_adds_none(micropython: Callable[..., Any]) -> None:
     code = """
-meanwhile = lambda: identify(Port(), Board)
+meanwhile = lambda: blink(Port(), Board, blinking)
 print(json.dumps([asyncio.run(main()), Port.pins]))
 """
     [[times, values], pins] = micropython(HEAD + code, virtual_time=True)

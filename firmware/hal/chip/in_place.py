@@ -20,7 +20,6 @@ import sys
 from array import array
 from struct import unpack_from
 
-import board
 import micropython
 import rp2
 import vfs
@@ -35,6 +34,7 @@ _INLINE = const(512)  # bytes of a file up to which it may lie in its folder's b
 _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
 _device = _files = _import = None
+_start = 0  # the file system's address
 _done = set()
 
 
@@ -97,7 +97,7 @@ def _pieces(path):
             count = file.readinto(first)
             number = len(blocks)
             pointers = 4 * len(bin(number & -number)) - 8 if number else 0  # at a block's start: see the host's file
-            address = _FLASH + board.FILES_AT + _BLOCK * _device.last + pointers
+            address = _start + _BLOCK * _device.last + pointers
             if bytearray_at(address, count) != first[:count]:
                 return pieces  # it lies otherwise than this module knows
             blocks.append((at, address))
@@ -166,9 +166,10 @@ def _importing(*names):
     return found
 
 
-def begin():
-    """From now on place each module when it was imported."""
-    global _device, _files, _import
+def begin(offset):
+    """From now on place each module when it was imported. offset: of the file system in flash."""
+    global _device, _files, _import, _start
+    _start = _FLASH + offset
     _device = _Blocks()
     _files = vfs.VfsLfs2(_device)
     _import = builtins.__import__
