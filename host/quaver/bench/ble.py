@@ -52,6 +52,8 @@ class Nobody:
         pass
     def status(state):
         return bytes(60)
+    def account():
+        pass
 
 class Outbox:
     def __init__(self):

@@ -107,6 +107,8 @@ class Node:
         """Take out up to `most` entries as if each was acknowledged; returns them."""
         sent = []
         while len(sent) < most:
+            for name, values in self.outbox.losses():
+                self.event(name, **values)
             entry = self.outbox.first()
             if entry is None:
                 break
