@@ -93,7 +93,7 @@ def _tachometer(port, machine):
     return Tachometer(attach, machine["tachometer_pulses"])
 
 
-def _measuring(port, config, recorder, quiet, problems):
+def _measuring(port, config, quiet, problems):
     """All that one measurement of vibration needs, from the sensor to the verdict."""
     machine = config["machine"]
     given = config["vibration"]
@@ -119,10 +119,10 @@ def _measuring(port, config, recorder, quiet, problems):
     if problem:
         problems.append(problem)
     tachometer = _tachometer(port, machine)
-    return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, recorder, quiet, tachometer)
+    return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, quiet, tachometer)
 
 
-def _sensors(port, config, recorder, quiet, problems):
+def _sensors(port, config, quiet, problems):
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
     sensors = []
     for name, build in (("vibration", _vibration), ("temperature", _temperature), ("energy", _energy)):
@@ -130,7 +130,7 @@ def _sensors(port, config, recorder, quiet, problems):
             continue
         try:
             if name == "vibration":
-                part = _measuring(port, config, recorder, quiet, problems)
+                part = _measuring(port, config, quiet, problems)
             else:
                 part = build(port, config[name])
             sensors.append(getattr(measure, name)(part))
@@ -183,7 +183,7 @@ def build():
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
     # early, while the heap has room for buffers in one piece
-    sensors = _sensors(port, config, recorder, quiet, problems)
+    sensors = _sensors(port, config, quiet, problems)
     wiring.tell("node", problems, recorder)
     if trial.rejected:
         print("node: config: did not bring the node online, so it is as before")
@@ -191,7 +191,7 @@ def build():
         trial.told()
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
-    judge = measure.Judge(_thresholds(config), recorder)
+    judge = measure.Judge(_thresholds(config))
     measuring = measure.Measure(sensors, judge, recorder, config["interval_s"], supervisor.progress)
     supervisor.add("measure", measuring.run, limit_s)
 

@@ -5,4 +5,4 @@ NOTED = True
 
 
 async def run(node):
-    node.vibration().relearn()
+    node.parts["measuring"].relearn()

@@ -9,7 +9,8 @@ import asyncio
 
 from micropython import const
 
-from node.journal import SEGMENT, Entry, event_and_telemetry
+from node.entry import Entry
+from node.journal import SEGMENT, event_and_telemetry
 
 _NO_SPACE = const(28)
 _STAMP = const(64)  # records between two notes of how far RAM was emptied

@@ -31,7 +31,7 @@ class Node:
         self.wave: bytes | None = None
         self.blinking = None
         log = type("Log", (), {"lines": [f"line {n} of the log, forty characters long" for n in range(20)]})
-        measuring = type("Measuring", (), {"now": self.measure, "hold": self.hold})
+        measuring = type("Measuring", (), {"now": self.measure, "hold": self.hold, "relearn": self.relearn})
         self.parts = {"name": "pump-7", "measuring": measuring, "recorder": self, "log": log}
         self.start()
 
