@@ -2,7 +2,7 @@
 import os
 import sys
 
-from node import room, start
+from node import room
 
 names = os.listdir("/")
 if "session.code" in names:
@@ -12,27 +12,38 @@ if "session.code" in names:
 
     blank = "device.key" not in names
     if blank or hal.port(board).reset_cause() == "PWRON_RESET":
-        before = set(sys.modules)
-        from node import onboard
+        from enrol import onboard
 
         # Until the node is enrolled; then it starts anew. One that is: for whoever comes to enrol it again.
         onboard.run(None if blank else 5)
         del onboard
-        room.drop([name for name in sys.modules if "." in name and name not in before])
-        del before
     del blank, board, hal
+    room.drop("enrol", "build", "command", "node", "links", "hal", "quaver_wire")
 del names
 
-from node import config  # noqa: E402
+if sys.platform == "rp2":
+    import board
+
+    from hal.chip import in_place
+
+    in_place.begin(board.FILES_AT)
+    del board
+
+from build import config  # noqa: E402
 
 if config.role() == "gateway":
-    from gateway import app
+    from build import gateway as app
 else:
-    from node import app
+    from build import node as app
 config = None
 
 supervisor, watchdog = app.build()
-scaffold = app.SCAFFOLD
 app = None
-room.drop(scaffold)
+if sys.platform == "rp2":
+    in_place.end()
+    del in_place
+room.drop("build", "hal.chip", "board", "quaver_wire.hkdf", "quaver_wire.bearings")
+
+from node import start  # noqa: E402
+
 start.run(supervisor, watchdog)

@@ -7,13 +7,13 @@ import asyncio
 import json
 import sys
 
+from build.keys import CODE, KEY, load_code, load_key
+from enrol.console import Console
+from enrol.enrolment import Enrolment
+from enrol.session import Session, Tries
 from links.improv import Improv
 from node.clock import Uptime
-from node.console import Console
-from node.enrol import Enrolment
-from node.keys import CODE, KEY, load_code, load_key
 from node.seal import Ccm
-from node.session import Session, Tries
 from quaver_wire.session import PLAIN_MAX
 
 settings = json.loads(sys.argv[1])

@@ -40,10 +40,10 @@ MODULES = (
     "node.condition",
     "node.measure",
     "node.vibration",
-    "node.config",
+    "build.config",
     "node.publish",
     "node.start",
-    "node.app",
+    "build.node",
 )
 
 IMPORT = """

@@ -34,7 +34,8 @@ _PATIENCE_S = 120.0  # real time without progress
 
 # The firmware whole, but its sensors: what a record says is made up, and every fiftieth has an event beside it.
 MAIN = """
-from node import app, measure, room, start
+from build import node as app
+from node import measure, room, start
 
 once = measure.Measure.once
 made = 0
@@ -51,9 +52,8 @@ async def made_up(self):
         print("empty")
 measure.Measure.once = made_up
 supervisor, watchdog = app.build()
-scaffold = app.SCAFFOLD
 app = None
-room.drop(scaffold)
+room.drop("build", "hal.chip", "board")
 start.run(supervisor, watchdog)
 """
 

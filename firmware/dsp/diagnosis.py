@@ -48,7 +48,7 @@ _SHAPES = (("crest", 8.0), ("kurtosis", 4.5))
 
 
 def zone(velocity_mm_s, boundaries):
-    """0 ... 3 for A ... D of dsp.zones; a boundary itself is of the lower zone."""
+    """0 ... 3 for A ... D of build.zones; a boundary itself is of the lower zone."""
     return sum(velocity_mm_s > boundary for boundary in boundaries)
 
 

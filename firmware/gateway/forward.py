@@ -62,6 +62,7 @@ class Forward:
 
     async def _send(self):
         """Send one: nodes' events, then what this gateway has to say, then telemetry."""
+        self._recorder.account()
         own = None if self._relay.urgent() else self._outbox.first()
         if own:
             await self._mqtt.publish(self._root + own.leaf, own.payload, _ACK_LIMIT_MS)

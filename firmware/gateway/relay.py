@@ -6,7 +6,8 @@ want of room: a full relay takes no more, and the nodes keep what they have. The
 
 import asyncio
 
-from node.journal import SEGMENT, Entry, event_and_telemetry
+from node.entry import Entry
+from node.journal import SEGMENT, event_and_telemetry
 
 _ID = 8
 

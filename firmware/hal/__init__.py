@@ -4,4 +4,4 @@
 def port(board):
     """The hardware of the chip that `board` (the rendered board file) names; other chips' files stay unread."""
     name = board.HAL
-    return getattr(__import__("hal." + name), name).Port(board)
+    return getattr(__import__("hal.chip." + name).chip, name).Port(board)

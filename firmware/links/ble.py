@@ -34,8 +34,8 @@ class Ble:
 
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
     and visit_s (a visit's longest time). clock: set(ms since 1970) takes the time that a gateway brings. recorder:
-    makes the status. mailbox: of node.mailbox, where commands go; None for a node that takes none. progress(name):
-    tells the supervisor that the task of that name lives.
+    makes the status, and an event of what the outbox lost. mailbox: of node.mailbox, where commands go; None for a node
+    that takes none. progress(name): tells the supervisor that the task of that name lives.
     """
 
     def __init__(self, gatt, chunks, uuid, outbox, node_id, about, timing, clock, recorder, mailbox, progress):
@@ -149,6 +149,7 @@ class Ble:
         ended = False
         while True:
             self._progress("ble")
+            self._recorder.account()
             entry = outbox.first()
             if entry is not None:
                 number = number % 0xFFFF + 1

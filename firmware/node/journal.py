@@ -12,53 +12,22 @@ until they no longer fit, and then go to a segment together:
 
 A cut between an append and its state leaves a state that says a smaller size of the segment than it has: what it
 staged is in the segment already, and is passed over.
-
-An entry: 0xA0 + leaf, u16 length, u32 boot, u32 seq, the payload, CRC-32 of all that; little-endian.
 """
 
 import os
-from binascii import crc32
-from collections import namedtuple
-from struct import pack_into, unpack_from
 
 from micropython import const
 
+from node import entry as codec
+from node import state
 from node.room import opened
 
-LEAVES = ("telemetry", "event", "status", "answer")
 LAST_SEQ = 0xFFFFFF  # of a boot: 3 bytes on the wire
 
-_MARK = const(0xA0)
-_HEAD = const(11)
-_EXTRA = const(15)  # head and CRC
-_ENTRY_MAX = const(663)  # a payload of 640 bytes, and 8 of whose it is at a gateway
-_STATE_MAX = const(512)
-_STATE_HEAD = const(40)
-_STATE_MARK = const(0x514A)
-_RUNS_MAX = const(16)
-_RUNS_SPARE = const(4)  # room for them is kept beside what is staged
-_TORN = const(32768)  # beside the number of runs
 _AHEAD = const(1024)  # a file whose number is farther off is none of ours
 _BUFFER = const(1024)  # bytes that a log works in; logs may share them
 
 SEGMENT = 8192  # bytes at which a segment is full: two blocks, and what is given up at once when flash is
-
-Entry = namedtuple("Entry", ("leaf", "boot", "seq", "payload"))
-
-
-def _whole(buffer, at, end):
-    """The length of the valid entry at `at`, of which nothing lies behind `end`, or 0."""
-    if end - at < _EXTRA or buffer[at] & 0xFC != _MARK:
-        return 0
-    stop = at + _HEAD + unpack_from("<H", buffer, at + 1)[0]
-    if stop + 4 > end or crc32(memoryview(buffer)[at:stop]) != unpack_from("<I", buffer, stop)[0]:
-        return 0
-    return stop + 4 - at
-
-
-def _entry(buffer, at, size):
-    mark, _, boot, seq = unpack_from("<BHII", buffer, at)
-    return Entry(LEAVES[mark & 3], boot, seq, bytes(memoryview(buffer)[at + _HEAD : at + size - 4]))
 
 
 def event_and_telemetry(path):
@@ -146,73 +115,32 @@ class Log:
 
     def _load(self):
         """Take the state from flash; False when there is none that makes sense."""
-        buffer = self._buffer
-        try:
-            with opened(self._path + "state", "rb") as file:
-                end = file.readinto(buffer)
-        except OSError:
+        found = state.read(self._path + "state", self._buffer)
+        if found[-1]:
+            self._corrupt(found[-1])
+        if found[0] is None:
             return False
-        if end < _STATE_HEAD + 4:
-            self._spoiled(end)
-            return False
-        mark, runs = unpack_from("<HH", buffer, 0)
-        self.torn = runs > _RUNS_MAX
-        runs &= _TORN - 1
-        at = _STATE_HEAD + 12 * runs
-        if mark != _STATE_MARK or at + 4 > end or crc32(memoryview(buffer)[:at]) != unpack_from("<I", buffer, at)[0]:
-            self._spoiled(end)
-            return False
-        numbers = unpack_from("<9I", buffer, 4)
+        numbers, self.gaps, torn, self.ram, _ = found
+        self.torn = self.torn or torn
         self._read, self._at, self._write, self._size, self.count = numbers[:5]
         self._passed = numbers[5:7]
         self.floor = numbers[7:]
-        self.gaps = list(unpack_from("<{}I".format(3 * runs), buffer, _STATE_HEAD))
-        at += 4
-        while at < end:
-            size = _whole(buffer, at, end)
-            if not size:
-                self._spoiled(end - at)
-                break
-            self.ram.append(_entry(buffer, at, size))
-            at += size
         self.staged = len(self.ram)
         return True
 
     def _save(self, staged, floor):
         """Put the state on flash, with the first `staged` entries of ram."""
-        buffer = self._buffer
-        runs = min(len(self.gaps) // 3, _RUNS_MAX)
-        pack_into("<HH", buffer, 0, _STATE_MARK, runs | (_TORN if self.torn else 0))
-        pack_into("<5I", buffer, 4, self._read, self._at, self._write, self._size, self.count)
-        pack_into("<4I", buffer, 24, self._passed[0], self._passed[1], floor[0], floor[1])
-        at = _STATE_HEAD
-        for i in range(3 * runs):
-            pack_into("<I", buffer, at, self.gaps[i])
-            at += 4
-        pack_into("<I", buffer, at, crc32(memoryview(buffer)[:at]))
-        at += 4
-        for i in range(staged):
-            at = self._pack(self.ram[i], at)
-        with opened(self._path + "state", "wb") as file:
-            file.write(memoryview(buffer)[:at])
+        numbers = (self._read, self._at, self._write, self._size, self.count) + tuple(self._passed) + tuple(floor)
+        state.write(self._path + "state", self._buffer, numbers, self.gaps, self.torn, self.ram[:staged])
         self.staged = staged
         self.floor = floor
-
-    def _pack(self, entry, at):
-        buffer = self._buffer
-        size = len(entry.payload)
-        pack_into("<BHII", buffer, at, _MARK | LEAVES.index(entry.leaf), size, entry.boot, entry.seq)
-        stop = at + _HEAD + size
-        buffer[at + _HEAD : stop] = entry.payload
-        pack_into("<I", buffer, stop, crc32(memoryview(buffer)[at:stop]))
-        return stop + 4
 
     def _append(self):
         """Move all of ram to the newest segment."""
         size = self._size
         with opened(self._path + str(self._write), "ab") as file:
             for entry in self.ram:
-                end = self._pack(entry, 0)
+                end = codec.pack(entry, self._buffer, 0)
                 file.write(memoryview(self._buffer)[:end])
                 size += end
         self._size = size
@@ -248,23 +176,23 @@ class Log:
         base = have = 0
         began = at
         while at < end:
-            if min(at + _ENTRY_MAX, end) > base + have:
+            if min(at + codec.LONGEST, end) > base + have:
                 file.seek(at)
                 base = at
                 have = file.readinto(buffer)
                 if not have:
                     break
-            size = _whole(buffer, at - base, have)
+            size = codec.whole(buffer, at - base, have)
             if size:
                 if at > began:
-                    self._spoiled(at - began)
-                return _entry(buffer, at - base, size), at + size
+                    self._corrupt(at - began)
+                return codec.unpack(buffer, at - base, size), at + size
             at += 1
         if end > began:
-            self._spoiled(end - began)
+            self._corrupt(end - began)
         return None, end
 
-    def _spoiled(self, size):
+    def _corrupt(self, size):
         self.damaged += size
         self.torn = True
 
@@ -278,7 +206,7 @@ class Log:
                     if entry:
                         take(entry)
         except OSError:
-            self._spoiled(end - at)
+            self._corrupt(end - at)
 
     def first(self):
         """The oldest entry, or None."""
@@ -288,10 +216,10 @@ class Log:
                 with opened(self._path + str(self._read), "rb") as file:
                     self._head, self._after = self._next(file, self._at, end)
             except OSError:
-                self._spoiled(max(1, end - self._at))
+                self._corrupt(max(1, end - self._at))
             if self._head is None:
                 if end < (self._size if self._read == self._write else SEGMENT):
-                    self._spoiled(1)  # cut off behind a whole entry: a segment that is not the newest is full
+                    self._corrupt(1)  # cut off behind a whole entry: a segment that is not the newest is full
                 self._leave()
         if self._head is None:
             self.count = 0
@@ -329,8 +257,7 @@ class Log:
 
     def keep(self, floor):
         """See to it that all of ram is on flash. When flash is full nothing has changed."""
-        room = _STATE_MAX - _STATE_HEAD - 4 - 4 * max(len(self.gaps), 3 * _RUNS_SPARE)
-        if sum(len(entry.payload) + _EXTRA for entry in self.ram) > room:
+        if sum(len(entry.payload) + codec.EXTRA for entry in self.ram) > state.room(self.gaps):
             self._append()
         self._save(len(self.ram), floor)
 
@@ -387,6 +314,6 @@ class Log:
             return
         if before:
             self.gap(before, last + 1, LAST_SEQ)
-            for between in range(max(before + 1, boot - _RUNS_MAX), boot):
+            for between in range(max(before + 1, boot - state.RUNS_MAX), boot):
                 self.gap(between, 0, LAST_SEQ)
         self.gap(boot, 0, seq - 1)

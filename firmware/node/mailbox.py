@@ -1,6 +1,6 @@
 """What a node is sent, until there is time for it: a short queue, the task that empties it, and what was refused.
 
-A message is taken from any link at once and worked on later. All that it takes to open and obey one (node.service) is
+A message is taken from any link at once and worked on later. All that it takes to open and obey one (service/) is
 read from flash when the first one comes, and given back when none has come for a while: it fills 15 kB of heap.
 """
 
@@ -10,7 +10,7 @@ import time
 
 from micropython import const
 
-from node.room import drop, tidy
+from node.room import drop, load, tidy
 
 LONGEST = const(560)  # bytes of a sealed command
 _WAITING = const(8)
@@ -18,16 +18,11 @@ _TICK_S = const(5)
 _BUSY_MS = const(5000)
 _IDLE_MS = const(120_000)
 _TOLD_EVERY_MS = const(600_000)  # an event is a write to flash, and anybody at the broker can send nonsense
-_SERVICE = ("node.service", "node.commands", "node.operations", "node.downlink", "node.replay", "node.erase") + (
-    "node.blink",
-    "node.table",
-    "quaver_wire.decoder",
-    "quaver_wire.items",
-)
+_SERVICE = ("service", "command", "quaver_wire.decoder", "quaver_wire.items")
 
 
 class Mailbox:
-    """parts: what node.service works on, by name: "name" (the node's), "recorder", "uptime", "outbox", "measuring",
+    """parts: what service.obey works on, by name: "name" (the node's), "recorder", "uptime", "outbox", "measuring",
     "supervisor", "log" and "trial" (of node.trial while one runs, else None).
 
     leaving: what the link is to call once nothing waits and the broker has forgotten this node; None unless it retires.
@@ -111,15 +106,13 @@ class Mailbox:
         try:
             tidy()
             if self._service is None:
-                from node.service import Service
-
-                self._service = Service(self._parts, self._state, self)
+                self._service = load("service.obey").Service(self._parts, self._state, self)
             why = await self._service.obey(message)
         except MemoryError as error:
             print("node: commands: {}, {} free".format(error, gc.mem_free()))
             why = "memory"
             if self._service is None:
-                drop(_SERVICE)  # what of it was read
+                drop(*_SERVICE)  # what of it was read
         finally:
             self._obeying = False
         self._heard = time.ticks_ms()
@@ -135,4 +128,4 @@ class Mailbox:
         if time.ticks_diff(time.ticks_ms(), self._heard) >= idle_ms:
             self._state = self._service.state()
             self._service = None
-            drop(_SERVICE)
+            drop(*_SERVICE)

@@ -28,7 +28,8 @@ _DETAIL = ("heap_free", "rate_hz", "jitter_us", "samples", "dropped", "peaks", "
 
 
 class Sensor:
-    """A sensor with its health. read(values) fills the record's fields and returns quality names to set.
+    """A sensor with its health. read() is a coroutine that returns (fields of the record, names of quality bits,
+    changes: what is to be told, each as an event's name, subject and values).
 
     `begin` is called before the first reading and again after each failure. part: what measures, for who asks more.
     """
@@ -41,23 +42,22 @@ class Sensor:
         self._ready = False
         self._failed = False
 
-    async def measure(self, values, recorder):
-        """Read into `values`; return the names of quality bits. A failure is an event, never an exception."""
+    async def measure(self):
+        """What `read` returns; a failure is a change and a quality bit, never an exception."""
         try:
             if not self._ready:
                 self._begin()
                 self._ready = True
-            marks = await self._read(values)
+            values, marks, changes = await self._read()
         except (OSError, ValueError) as error:
             self._ready = False
-            if not self._failed:
-                self._failed = True
-                recorder.event("sensor_failed", self.name, text=_text(error))
-            return (self.name + "_failed",)
+            changes = () if self._failed else (("sensor_failed", self.name, {"text": _text(error)}),)
+            self._failed = True
+            return {}, (self.name + "_failed",), changes
         if self._failed:
             self._failed = False
-            recorder.event("sensor_recovered", self.name)
-        return marks
+            changes = list(changes) + [("sensor_recovered", self.name, {})]
+        return values, marks, changes
 
 
 def _text(error):
@@ -74,12 +74,11 @@ def vibration(measuring):
 def temperature(sensor):
     """The temperature sensor; outside the part's own range is a failure, not a reading."""
 
-    async def read(values):
+    async def read():
         milli = sensor.read_milli()
         if not sensor.LOWEST_MILLI <= milli <= sensor.HIGHEST_MILLI:
             raise ValueError("out of range: {} mC".format(milli))
-        values["temperature_c"] = milli / 1000
-        return ()
+        return {"temperature_c": milli / 1000}, (), ()
 
     return Sensor("temperature", sensor.probe, read)
 
@@ -87,23 +86,34 @@ def temperature(sensor):
 def energy(meter):
     """The energy meter."""
 
-    async def read(values):
-        values["energy"] = [milli / 1000 for milli in await meter.read()]
-        return ()
+    async def read():
+        return {"energy": [milli / 1000 for milli in await meter.read()]}, (), ()
 
     return Sensor("energy", meter.probe, read)
 
 
-def tell_level(recorder, feature, threshold, before, value):
-    """An event, and a line on the console: the level of `feature` was `before`, and now is threshold.level."""
+def level_change(feature, threshold, before, value):
+    """The change of a feature's level, which was `before` and now is threshold.level."""
     level = threshold.level
     limit = threshold.alarm if max(level, before) == 2 else threshold.warning
-    recorder.event("level", feature, level=level, value=value, limit=limit)
-    print("node: {} {} ({:.3f}, limit {:.3f})".format(feature, LEVELS[level], value, limit))
+    return "level", feature, {"level": level, "value": value, "limit": limit}
+
+
+def _tell(recorder, changes):
+    """An event for each change, and a line on the console for what was learned of the machine."""
+    for name, subject, values in changes:
+        recorder.event(name, subject, **values)
+        if name == "level" and "limit" in values:
+            line = "{} {} ({:.3f}, limit {:.3f})"
+            print("node:", line.format(subject, LEVELS[values["level"]], values["value"], values["limit"]))
+        elif name == "fault":
+            print("node: {} ({:.1f} dB)".format(subject, values["value"]))
+        elif name == "baseline_learned":
+            print("node: baseline learned")
 
 
 class Judge:
-    """Runs each feature that the configuration limits through its threshold; tells each change of level."""
+    """Runs each feature that the configuration limits through its threshold."""
 
     # the record's field for each feature that the configuration can limit
     _FIELDS = {
@@ -116,20 +126,20 @@ class Judge:
         "temperature": "temperature_c",
     }
 
-    def __init__(self, thresholds, recorder):
+    def __init__(self, thresholds):
         self._thresholds = thresholds
-        self._recorder = recorder
 
     def run(self, values):
-        """Judge the fields that are there; return the highest level, 0 ok, 1 warning, 2 alarm."""
+        """Judge the fields that are there; return (highest level, 0 ok, 1 warning, 2 alarm; changes of level)."""
         highest = 0
+        changes = []
         for feature, threshold in self._thresholds.items():
             value = values.get(self._FIELDS[feature])
             before = threshold.level
             if value is not None and threshold.update(value) != before:
-                tell_level(self._recorder, feature, threshold, before, value)
+                changes.append(level_change(feature, threshold, before, value))
             highest = max(highest, threshold.level)
-        return highest
+        return highest, changes
 
 
 class Measure:
@@ -151,6 +161,15 @@ class Measure:
     def hold(self, ms):
         """Begin no measurement for so long: somebody reads what the last one left."""
         self._held = time.ticks_add(time.ticks_ms(), ms)
+
+    def relearn(self):
+        """Forget what is healthy for the machine, also on flash. Raises ValueError on a node that learns nothing."""
+        part = self.part("vibration")
+        if part is None:
+            raise ValueError("no vibration sensor")
+        changes = part.relearn()
+        _tell(self._recorder, part.keep())
+        _tell(self._recorder, changes)
 
     def part(self, name):
         """What measures behind the sensor of that name, or None."""
@@ -175,11 +194,18 @@ class Measure:
         values = {"heap_free": gc.mem_free()}
         quality = 0
         for sensor in self._sensors:
-            for mark in await sensor.measure(values, self._recorder):
+            found, marks, changes = await sensor.measure()
+            values.update(found)
+            for mark in marks:
                 quality |= 1 << QUALITY.index(mark)
+            _tell(self._recorder, changes)
+            if sensor.part:
+                _tell(self._recorder, sensor.part.keep())
             self._progress("measure")
         values["quality"] = quality
-        values["level"] = max(values.get("level", 0), self._judge.run(values))
+        level, changes = self._judge.run(values)
+        values["level"] = max(values.get("level", 0), level)
+        _tell(self._recorder, changes)
         self._shorten(values)
         self._recorder.telemetry(values)
         if asked:

@@ -9,7 +9,8 @@ import asyncio
 
 from micropython import const
 
-from node.journal import SEGMENT, Entry, event_and_telemetry
+from node.entry import Entry
+from node.journal import SEGMENT, event_and_telemetry
 
 _NO_SPACE = const(28)
 _STAMP = const(64)  # records between two notes of how far RAM was emptied
@@ -23,8 +24,9 @@ class Outbox:
     always: telemetry goes to flash at once, link or not. oldest_boot: the lowest boot of which something is left.
     lost_from: boot, seq, boot, seq …: for each earlier boot whose losses are not yet told, the first record that may
     have been in RAM alone; what came before it was acknowledged, given up and told, or is on flash. The first record
-    of this boot must be the event that tells oldest_boot and lost_from. report(name, subject=, value=, drops=) makes
-    an event; set it before the first record. failed: how often flash could not be written.
+    of this boot must be the event that tells oldest_boot and lost_from. report(name, drops=) makes an event of what was
+    given up, where it can't wait for `losses`; set it before the first record. filled: an event, set by each `put`;
+    whoever waits for it clears it first. failed: how often flash could not be written.
     """
 
     def __init__(self, boot, path="/journal", length=16, limit=262144, always=False):
@@ -63,19 +65,22 @@ class Outbox:
 
     def first(self):
         """The entry to send next (entry.leaf, entry.payload), or None. It stays until `done`."""
+        return self._events.first() or self._telemetry.first()
+
+    def losses(self):
+        """What was lost and nobody was told of yet: yields (event's name, its values).
+
+        The task that sends tells each before it asks for the next: what is told is then no longer kept here.
+        """
         for log in self._logs:
-            entry = log.first()
-            if log.torn and not entry:
+            if log.first() is None and log.torn:
                 log.bridge(self._boot, self._newest + 1)
-            if log.damaged and self.report:
+            if log.damaged:
                 size, log.damaged = log.damaged, 0
-                self.report("flash_failed", subject=log.name, value=float(size))
+                yield "flash_failed", {"subject": log.name, "value": float(size)}
             if log.gaps and self._up and self._held() < 2 * self._length:  # else to tell of one would cost another
-                self._tell(log)
-        entry = self._events.first() or self._telemetry.first()
-        if not entry:
-            self.filled.clear()
-        return entry
+                for loss in self._gaps(log):
+                    yield loss
 
     def done(self, entry):
         """Take `entry` out for good; it may have been given up meanwhile."""
@@ -133,7 +138,8 @@ class Outbox:
         self._dropping = True
         victim.give_up()
         while len(victim.gaps) > 3 * _RUNS and self.report and not self._telling:
-            self._tell(victim)  # more than its state holds: an event on flash before what it tells of is gone
+            for name, values in self._gaps(victim):  # more than its state holds:
+                self.report(name, **values)  # an event is on flash before what it tells of is gone
         try:
             victim.drop(self._floor())
             return True
@@ -143,16 +149,18 @@ class Outbox:
         finally:
             self._dropping = False
 
-    def _tell(self, log):
-        """Make the oldest gaps of `log` an event."""
-        if not self.report or self._telling:
+    def _gaps(self, log):
+        """The oldest gaps of `log` as a loss, which leaves it when it was told."""
+        if self._telling:
             return
         self._telling = True
-        log.told = min(len(log.gaps), 3 * _RUNS)
-        self.report("records_dropped", drops=log.gaps[: log.told])
-        del log.gaps[: log.told]
-        log.told = 0
-        self._telling = False
+        try:
+            log.told = min(len(log.gaps), 3 * _RUNS)
+            yield "records_dropped", {"drops": log.gaps[: log.told]}
+            del log.gaps[: log.told]
+        finally:
+            log.told = 0
+            self._telling = False
         try:
             log.stamp(self._floor())
         except OSError:

@@ -63,8 +63,10 @@ class Publish:
     async def _send(self):
         """Send what waits; with an empty outbox wait a moment for something and tend the session."""
         outbox = self._outbox
+        self._recorder.account()
         entry = outbox.first()
         if entry is None:
+            outbox.filled.clear()
             if self._mailbox and self._mailbox.leaving:
                 await self._leave()
             try:

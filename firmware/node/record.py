@@ -98,6 +98,11 @@ class Recorder:
         values["event_level"] = values.pop("level", None)
         self._outbox.put("event", seq, self.encode("event", values))
 
+    def account(self):
+        """An event for each loss of the outbox: to be called by the task that empties it, before it looks for more."""
+        for name, values in self._outbox.losses():
+            self.event(name, **values)
+
     def death(self, task, error):
         """Tell of a task that the supervisor is about to restart.
 

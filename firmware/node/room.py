@@ -1,5 +1,8 @@
 """Room on a small heap: modules are read from flash for as long as they are needed, and a file can always be opened.
 
+A folder of modules is a lifetime: node/ and gateway/ run for ever, build/ is needed to build either, service/ while
+commands come, command/ for one command, enrol/ until a blank node is enrolled. `drop` ends one, by its name.
+
 An open file takes 1,148 bytes in one piece (littlefs caches 1 kB of it), and so does reading a module. A heap that has
 ten times as much free, in smaller pieces, has none for it: so one such piece is held back here for that moment, and
 taken again as soon as the collector has freed it. It is no larger: what a file leaves of it would be filled.
@@ -41,34 +44,31 @@ def load(name):
     try:
         __import__(name)
     except MemoryError:
-        drop((name,))  # what of it was read
+        drop(name)  # what of it was read
         _release()
         __import__(name)
     return sys.modules[name]
 
 
-def once(name, function, *arguments):
-    """What `function` of the module of that name returns; the module is there for this call alone."""
-    try:
-        return getattr(load(name), function)(*arguments)
-    finally:
-        drop((name,))
-
-
-def drop(modules):
-    """Give back the heap of modules that nothing uses any more.
+def drop(*names):
+    """Give back the heap of modules that nothing uses any more: each name is a folder of them, or one module.
 
     The collector takes whatever looks like an address on the stack for one, so a module may seem alive for no
-    reason. Emptied, it holds on to nothing.
+    reason. Emptied, it holds on to nothing. This module stays, whatever is given.
     """
-    for name in modules:
-        module = sys.modules.pop(name, None)
-        if module:
-            package, _, inner = name.rpartition(".")
-            if package:
-                sys.modules[package].__dict__.pop(inner, None)  # a None there would be taken for the module
-            module.__dict__.clear()
+    for name in list(sys.modules):
+        for given in names:
+            if (name == given or name.startswith(given + ".")) and not (__name__ + ".").startswith(name + "."):
+                _forget(name)
     tidy()
+
+
+def _forget(name):
+    module = sys.modules.pop(name)
+    folder, _, inner = name.rpartition(".")
+    if folder in sys.modules:
+        sys.modules[folder].__dict__.pop(inner, None)  # a None there would be taken for the module
+    module.__dict__.clear()
 
 
 def tidy():

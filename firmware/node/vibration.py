@@ -5,7 +5,7 @@ import time
 from uctypes import addressof, bytearray_at
 
 from dsp.diagnosis import FAULTS
-from node.measure import tell_level
+from node.measure import level_change
 
 
 class Vibration:
@@ -16,13 +16,12 @@ class Vibration:
     tachometer: anything with begin() and turns_hz(), or None.
     """
 
-    def __init__(self, capture, lines, diagnosis, condition, recorder, quiet, tachometer=None):
+    def __init__(self, capture, lines, diagnosis, condition, quiet, tachometer=None):
         self._capture = capture
         self._measurement = capture.sink
         self._lines = lines
         self._diagnosis = diagnosis
         self._condition = condition
-        self._recorder = recorder
         self._quiet = quiet
         self._tachometer = tachometer
         self._measured = None
@@ -35,8 +34,8 @@ class Vibration:
         self._measured = None
         self._capture.sensor.probe()
 
-    async def read(self, values):
-        """Fill a record's fields; return the names of quality bits. Raises OSError, ValueError."""
+    async def read(self):
+        """(fields of a record, names of quality bits, changes: see node.measure). Raises OSError, ValueError."""
         capture = self._capture
         m = self._measurement
         tachometer = self._tachometer
@@ -66,13 +65,11 @@ class Vibration:
         lines = self._lines if m.shaft_hz else None
         if lines:
             lines.run(m)
-        values["rate_hz"] = capture.rate_hz
-        values["jitter_us"] = capture.jitter_us
+        values = {"rate_hz": capture.rate_hz, "jitter_us": capture.jitter_us}
         values["samples"] = m.n
         values["dropped"] = capture.dropped
         self._features(values, lines)
-        self._judge(values, lines, not marks)
-        return marks
+        return values, marks, self._judge(values, lines, not marks)
 
     def kept(self):
         """(the first samples of the last measurement: int16, little-endian; their rate in Hz; g a count).
@@ -87,14 +84,13 @@ class Vibration:
         return view, self._capture.rate_hz, self._capture.sensor.UG_PER_LSB * 1e-6
 
     def relearn(self):
-        """Forget what is healthy for this machine and learn it anew; also on flash, for a restart."""
+        """Forget what is healthy for this machine, to learn it anew; `keep` has it so on flash. Returns changes."""
         self._diagnosis.relearn()
         self._condition.forget()
-        self._keep()
-        for feature, level in self._told.items():
-            if level and feature not in self._diagnosis.thresholds:
-                self._recorder.event("level", feature, level=0)
+        thresholds = self._diagnosis.thresholds
+        over = [feature for feature, level in self._told.items() if level and feature not in thresholds]
         self._told = {}
+        return [("level", feature, {"level": 0}) for feature in over]
 
     def _features(self, values, lines):
         m = self._measurement
@@ -128,30 +124,29 @@ class Vibration:
         if d.line is not None:
             values["margin_db"] = d.margin_db
         values["abstained"] = d.abstained or None
-        if d.state:  # a machine that stands is not judged: what was told of it holds
-            self._tell(learned)
-        self._keep()
+        # a machine that stands is not judged: what was told of it holds
+        return self._changes(learned) if d.state else ()
 
-    def _tell(self, learned):
-        """An event for each feature whose level is another than before, for a fault that is named, for the baseline."""
+    def _changes(self, learned):
+        """For each feature whose level is another than before, for a fault that is named, for the baseline."""
         d = self._diagnosis
         told = self._told
+        changes = []
         for feature, threshold in d.thresholds.items():
             before = told.get(feature, 0)
             if threshold.level != before:
                 told[feature] = threshold.level
-                tell_level(self._recorder, feature, threshold, before, d.values[feature])
+                changes.append(level_change(feature, threshold, before, d.values[feature]))
         if d.fault is not None and d.fault != self._fault:
-            self._recorder.event("fault", FAULTS[d.fault], level=d.level, value=d.margin_db)
-            print("node: {} ({:.1f} dB)".format(FAULTS[d.fault], d.margin_db))
+            changes.append(("fault", FAULTS[d.fault], {"level": d.level, "value": d.margin_db}))
         if d.fault is not None or not d.level:
             self._fault = d.fault
         if d.baseline.learned and not learned:
-            self._recorder.event("baseline_learned", value=float(d.baseline.count()))
-            print("node: baseline learned")
+            changes.append(("baseline_learned", "", {"value": float(d.baseline.count())}))
+        return changes
 
-    def _keep(self):
-        """Save what was learned; flash that can't be written is told once. The measurement goes on in any case."""
+    def keep(self):
+        """Save what was learned; returns changes: flash that can't be written is told once."""
         try:
             self._condition.keep()
             self._unkept = False
@@ -160,4 +155,5 @@ class Vibration:
         except OSError as error:
             if not self._unkept:
                 self._unkept = True
-                self._recorder.event("flash_failed", "condition", text=str(error))
+                return (("flash_failed", "condition", {"text": str(error)}),)
+        return ()

@@ -26,8 +26,8 @@ def test_the_board_seals_the_vectors_and_opens_what_it_should(board: Board) -> N
 
 OPEN = """
 import binascii
-from node.downlink import Downlink, Refused
-from node.replay import Window
+from service.downlink import Downlink, Refused
+from service.replay import Window
 from node.seal import channel
 un = binascii.unhexlify
 node = un({node!r})

@@ -53,7 +53,7 @@ def _micropython(image, tmp_path, code, progsize=32):
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
     """A firmware tree of our own in place of the package's; returns a function that adds a file."""
-    for folder in ("firmware/hal", "firmware/dsp", "protocols/quaver_wire"):
+    for folder in ("firmware/hal/chip", "firmware/dsp", "protocols/quaver_wire"):
         (tmp_path / folder).mkdir(parents=True)
 
     def add(path, text):
@@ -61,8 +61,9 @@ def sources(tmp_path, monkeypatch):
 
     add("firmware/boot.py", "import gc\n")
     add("firmware/main.py", "import board\n")
-    for name in ("__init__", "common", "rp2", "esp32", "unix"):
-        add(f"firmware/hal/{name}.py", "A = 1\n")
+    add("firmware/hal/__init__.py", "A = 1\n")
+    for name in ("common", "rp2", "esp32", "unix"):
+        add(f"firmware/hal/chip/{name}.py", "A = 1\n")
     add("firmware/dsp/fft.py", "B = 2\n")
     add("protocols/quaver_wire/__init__.py", "C = 3\n")
     monkeypatch.setattr(tree, "payload", lambda *parts: tmp_path.joinpath(*parts))
@@ -147,8 +148,8 @@ def test_a_board_gets_its_own_hal_and_only_armv6m_gets_thumb(sources, name, hal)
     files = firmware_files(name)
     assert {path for path in files if path.startswith("hal/")} == {
         "hal/__init__.mpy",
-        "hal/common.mpy",
-        f"hal/{hal}.mpy",
+        "hal/chip/common.mpy",
+        f"hal/chip/{hal}.mpy",
     }
     assert ("dsp/fft_thumb.mpy" in files) == (name == "pico_w")
 

@@ -262,7 +262,7 @@ def test_nothing_is_left_when_it_does_not_start(run, monkeypatch: pytest.MonkeyP
     _, emulation = run()
 
     def broken(board: str, config: object) -> dict[str, bytes]:
-        raise BuildError("firmware/node/app.py:3: invalid syntax")
+        raise BuildError("firmware/build/node.py:3: invalid syntax")
 
     monkeypatch.setattr("quaver.build.firmware_files", broken)
     with pytest.raises(BuildError), emulation:

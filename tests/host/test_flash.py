@@ -141,7 +141,7 @@ def test_a_file_system_that_holds_our_firmware_stays_with_all_else_in_it(boards,
 
 def test_a_pico_w_that_runs_is_asked_for_what_its_node_wrote(tmp_path):
     spec = load_board("pico_w")
-    firmware = {"main.py": b"", "node/app.py": b"", LISTING: b"main.py\nnode/app.py\n"}
+    firmware = {"main.py": b"", "build/node.py": b"", LISTING: b"main.py\nnode/app.py\n"}
     built = compose(spec, fetch_image(spec).read_bytes(), firmware, spec.flash.size)
     own = {"config.json": b"{}", "device.key": b"k", "journal/1": bytes(5000)}
     with UnixBoard(Setup(files={**firmware, **own, "node/old.py": b"", "main.py": b"# older"})) as board:

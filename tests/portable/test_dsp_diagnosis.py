@@ -8,7 +8,7 @@ import pytest
 Run = Callable[..., Any]
 
 RATIOS = """
-from dsp import bearings
+from build import bearings
 answers = []
 for given in argument:
     try:
@@ -34,7 +34,7 @@ def test_bearings_by_name_geometry_and_ratios(micropython: Run) -> None:
 
 def test_every_bearing_of_the_library_passes_the_check_of_ratios(micropython: Run) -> None:
     got = micropython("""
-from dsp import bearings
+from build import bearings
 for geometry in bearings.LIBRARY.values():
     bearings.check_ratios(*bearings.from_geometry(*geometry))
 print(len(bearings.LIBRARY))
@@ -68,7 +68,7 @@ def test_a_mistake_in_a_bearing_is_told(micropython: Run, given: Any, said: str)
 
 def test_zones(micropython: Run) -> None:
     got = micropython("""
-from dsp import zones
+from build import zones
 from dsp.diagnosis import zone
 answers = [zone(v, zones.limits(2, "rigid")) for v in (0.0, 1.4, 1.41, 2.8, 4.5, 4.6)]
 answers += [zone(7.2, zones.limits(group, mounting)) for group in (1, 2) for mounting in ("rigid", "flexible")]

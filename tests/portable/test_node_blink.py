@@ -5,7 +5,7 @@ from typing import Any
 
 HEAD = """
 import asyncio, time
-from node.blink import identify
+from command.identify import blink
 from node.room import drop
 
 class Board:
@@ -22,7 +22,8 @@ class Port:
 
 async def main():
     began = time.ticks_ms()
-    identify(Port(), Board)
+    global blinking
+    blinking = blink(Port(), Board, None)
     await asyncio.sleep_ms(1000)
     meanwhile()
     await asyncio.sleep_ms(9000)
@@ -32,7 +33,7 @@ async def main():
 
 def test_twenty_blinks_in_five_seconds_and_asking_again_meanwhile_adds_none(micropython: Callable[..., Any]) -> None:
     code = """
-meanwhile = lambda: identify(Port(), Board)
+meanwhile = lambda: blink(Port(), Board, blinking)
 print(json.dumps([asyncio.run(main()), Port.pins]))
 """
     [[times, values], pins] = micropython(HEAD + code, virtual_time=True)
@@ -43,7 +44,7 @@ print(json.dumps([asyncio.run(main()), Port.pins]))
 
 def test_it_blinks_to_the_end_when_its_module_is_given_back(micropython: Callable[..., Any]) -> None:
     code = """
-meanwhile = lambda: drop(("node.blink",))
+meanwhile = lambda: drop("command")
 print(json.dumps(asyncio.run(main())))
 """
     _, values = micropython(HEAD + code, virtual_time=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node import config
+from build import config
 
 DEFAULT, _ = config.parse({})
 trees = st.recursive(

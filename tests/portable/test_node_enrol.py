@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import serial
 
+from build.keys import key_check, load_key
 from links.improv import ERROR, RESULT, STATE
-from node.keys import key_check, load_key
 from quaver.errors import SessionError
 from quaver.provision.serial import SerialTransport
 from quaver.provision.session import Refused, Session, WrongCode, who

@@ -40,6 +40,8 @@ class Node:
     def send(self, most=10000):
         sent = []
         while len(sent) < most:
+            for name, values in self.outbox.losses():
+                self.event(name, **values)
             entry = self.outbox.first()
             if not entry:
                 break

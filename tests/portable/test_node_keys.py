@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node.keys import load_keys, save_key, spoiled
+from build.keys import load_keys, save_key, spoiled
 
 
 def test_a_key_that_is_not_there_is_not_spoiled(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ class Service:
 class Module:
     Service = Service
 
-sys.modules["node.service"] = Module
-mailbox.drop = lambda modules: dropped.append("node.service" in modules)
+sys.modules["service.obey"] = Module
+mailbox.drop = lambda *names: dropped.append("service" in names)
 told, obeyed, dropped, short = [], [], [], argument
 box = mailbox.Mailbox({"recorder": Recorder(), "supervisor": Supervisor(), "trial": None})
 async def run():

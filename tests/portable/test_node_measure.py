@@ -27,7 +27,7 @@ class Step:   # a threshold that does as it is told
 
 recorder = Recorder()
 def measure(sensors, thresholds={}, interval_s=60):
-    return Measure(sensors, Judge(thresholds, recorder), recorder, interval_s, lambda name: None)
+    return Measure(sensors, Judge(thresholds), recorder, interval_s, lambda name: None)
 def times(measuring, count):
     for _ in range(count):
         asyncio.run(measuring.once())
@@ -38,12 +38,11 @@ def test_a_failing_sensor_is_told_once_and_marked_until_it_answers_again(micropy
     code = """
 script = iter(["ok", OSError(5), OSError(5), ValueError("stuck at 3"), "ok", "ok"])
 begun = []
-async def read(values):
+async def read():
     step = next(script)
     if step != "ok":
         raise step
-    values["rms_g"] = 1.0
-    return ("dropped",)
+    return {"rms_g": 1.0}, ("dropped",), ()
 times(measure([Sensor("vibration", lambda: begun.append(1), read)]), 6)
 records = recorder.records
 print(json.dumps([recorder.events, [r["quality"] for r in records], ["rms_g" in r for r in records], len(begun)]))
@@ -87,9 +86,8 @@ print(json.dumps([recorder.records, [e[:2] for e in recorder.events]]))
 def test_each_change_of_level_is_an_event_with_the_limit_that_was_crossed(micropython: Callable[..., Any]) -> None:
     code = """
 script = iter([0.0, 1.0, 2.0, 2.0, None, 0.0])
-async def read(values):
-    values["rms_g"] = next(script)
-    return ()
+async def read():
+    return {"rms_g": next(script)}, (), ()
 times(measure([Sensor("vibration", lambda: None, read)], {"rms": Step()}), 6)
 print(json.dumps([recorder.events, [r["level"] for r in recorder.records]]))
 """
@@ -106,10 +104,10 @@ def test_measurements_keep_their_interval_however_long_one_takes(micropython: Ca
     code = """
 import time
 starts = []
-async def read(values):
+async def read():
     starts.append(time.ticks_ms())
     await asyncio.sleep_ms(1500)
-    return ()
+    return {}, (), ()
 async def main():
     task = asyncio.create_task(measure([Sensor("energy", lambda: None, read)], interval_s=10).run())
     await asyncio.sleep(35)
@@ -151,6 +149,8 @@ class Broker:
         self.got.append([topic, payload.decode(), retain])
 
 class Recorder:
+    def account(self):
+        pass
     def status(self, state):
         return b"on"
 
@@ -205,11 +205,12 @@ script = []  # (machine, level, mark), and how often
 for count, step in ((3, (1, 0, ())), (12, (2, 0, ())), (2, (2, 1, ())), (2, (2, 0, ())), (1, (2, 0, ("dropped",))), (3, (0, 0, ()))):
     script += [step] * count
 steps = iter(script)
-async def read(values):
+async def read():
+    values = {}
     values["machine"], values["level"], marks = next(steps)
     for name in ("peaks", "bands", "lines", "samples", "learned", "running_h", "rms_g"):
         values[name] = 1
-    return marks
+    return values, marks, ()
 times(measure([Sensor("vibration", lambda: None, read)]), len(script))
 print(json.dumps([sorted(record) for record in recorder.records]))
 """  # noqa: E501

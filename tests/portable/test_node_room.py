@@ -114,11 +114,11 @@ def test_a_heap_in_pieces_reads_modules_and_gives_them_back(micropython: Callabl
     code = """
 import builtins
 plain = tried(lambda: builtins.__import__("extra"))
-room.drop(("extra",))
+room.drop("extra")
 found = []
 for _ in range(3):
     found.append(tried(lambda: room.load("extra").number))
-    room.drop(("extra",))
+    room.drop("extra")
 print(json.dumps([repr(plain), found, "extra" in sys.modules]))
 """
     plain, found, left = micropython(HEAD + IN_PIECES + code, argument=EXTRA, heap="256k")
@@ -132,7 +132,7 @@ def test_a_module_that_is_there_is_not_read_again(micropython: Callable[..., Any
 first = room.load("extra")
 os.remove("/flash/extra.mpy")
 again = room.load("extra")
-room.drop(("extra",))
+room.drop("extra")
 try:
     room.load("extra")
     gone = None

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from node.enrol import Enrolment
-from node.keys import key_check, load_key
-from node.session import Session, Tries
-from node.x25519 import BASE, ladder
+from build.keys import key_check, load_key
+from enrol.enrolment import Enrolment
+from enrol.session import Session, Tries
+from enrol.x25519 import BASE, ladder
 from quaver.errors import SessionError
 from quaver.messages.sealing import Ccm
 from quaver.provision.session import MustWait, Refused, WrongCode

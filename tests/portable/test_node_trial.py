@@ -95,8 +95,8 @@ import asyncio, os
 sys.path.append(argument)
 from cut_flash import every_cut, mounted
 from node import store
-from node.enrol import Enrolment
-from node.keys import key_check, load_key
+from enrol.enrolment import Enrolment
+from build.keys import key_check, load_key
 from node.trial import Trial
 
 def read(name):
@@ -224,7 +224,7 @@ def test_what_is_retired_is_gone_from_the_flash_itself(micropython: Callable[...
     result = micropython(
         PRELUDE
         + """
-from node.erase import erase
+from command.erase import erase
 KEY, PASSWORD, CODE = "c0ffee" * 10 + "c0ff", "correct horse battery", b"7K2MXQ4TB0WNZ9RH"
 def live():
     store.replace("/flash/session.code", CODE)

@@ -14,11 +14,11 @@ from pycose.headers import IV, KID, Algorithm, PartialIV
 from pycose.keys import SymmetricKey
 from pycose.messages import Enc0Message
 
-from node.replay import Window
 from quaver.messages.sealing import Opener, Sealer
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, KINDS
 from quaver_wire.hkdf import derive, hkdf, hmac
+from service.replay import Window
 
 VECTORS = Path(__file__).resolve().parents[2] / "protocols" / "vectors"
 NODE = bytes(range(0xA0, 0xA8))
@@ -170,8 +170,8 @@ def test_pycose_opens_what_the_device_seals(micropython: Callable[..., Any]) -> 
 DEVICE_OPENS = """
 import binascii
 from node.seal import channel
-from node.replay import Window
-from node.downlink import Downlink, Refused
+from service.replay import Window
+from service.downlink import Downlink, Refused
 un = binascii.unhexlify
 node, keys, messages = argument
 node = un(node)

@@ -93,7 +93,7 @@ from dsp.measurement import Measurement
 
 class Analysis:
     def __init__(self, s):
-        from dsp import bearings, zones
+        from build import bearings, zones
         self.nominal = s["rpm"] / 60 if s["rpm"] else None
         self.measurement = Measurement(
             s["rate"], s["band"], s["n"], self.nominal, 2 if s["rpm"] and s["rpm"] < 600 else 10

@@ -25,7 +25,7 @@ def run_sync(step: Callable[[str], None]) -> list[Figure]:
     Raises what a sync raises.
     """
     files = current_firmware("pico_w")
-    changed = {**files, "node/app.mpy": files["node/app.mpy"] + bytes(16)}
+    changed = {**files, "build/node.mpy": files["build/node.mpy"] + bytes(16)}
     step("booting the Pico W")
     with Rp2040Board(Setup(files=files, real_time=True)) as board, board.execs() as run:
         step("comparing a tree that is as it should be")
@@ -33,7 +33,7 @@ def run_sync(step: Callable[[str], None]) -> list[Figure]:
         step("bringing one file up to date")
         one, sent_one = _cost(board, run, changed)
     # The file's blocks; each folder's pair of blocks may be due for compaction twice: the file's, and the plan's.
-    erased = -(-len(changed["node/app.mpy"]) // load_board("pico_w").flash.block_size) + 4
+    erased = -(-len(changed["build/node.mpy"]) // load_board("pico_w").flash.block_size) + 4
     erasing = f"with {erased} sectors erased at {_ERASE_S * 1000:.0f} ms each (W25Q16JV)"
     uart = "an ESP32's bridge at 115,200 baud carries the bytes in that time, beside what its board takes"
     return [

@@ -25,6 +25,7 @@ class Chip:
     uf2_family: int = 0
     drive: str = ""
     image_offset: int = 0
+    in_place: bool = False
     frozen: tuple[str, ...] = ()
 
 

@@ -302,7 +302,7 @@ def render_board(spec: BoardSpec) -> str:
     """Source of the device's module `board`: plain constants, so that the device parses nothing.
 
     BUSES is {"spi0": ("spi", id, sck, mosi, miso, baudrate), "i2c0": ("i2c", id, scl, sda, frequency),
-    "uart1": ("uart", id, tx, rx, baudrate)}; PINS is {"spi0_cs": 17}.
+    "uart1": ("uart", id, tx, rx, baudrate)}; PINS is {"spi0_cs": 17}; FILES_AT is the file system's place in flash.
     """
     buses: dict[str, tuple[str | int, ...]] = {}
     for name, bus in spec.buses.items():
@@ -318,6 +318,7 @@ def render_board(spec: BoardSpec) -> str:
         "PINS": dict(spec.pins),
         "RADIOS": spec.radios,
         "LED": spec.led,
+        "FILES_AT": spec.flash.filesystem_offset,
     }
     head = f'"""This board, rendered from boards/{spec.name}.toml: change it there."""\n\n'
     return head + "".join(f"{key} = {value!r}\n" for key, value in values.items())

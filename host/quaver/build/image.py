@@ -17,7 +17,7 @@ _DISK_VERSION = 0x00020001
 # The largest program size among the ports (rp2: one flash page); smaller ones divide it.
 _PROGRAM_SIZE = 256
 # A reader holds an inline file in its cache, which is 128 bytes where the program size is 32 (esp32, unix).
-_INLINE_MAX = 128
+INLINE_MAX = 128
 # Every look-up reads a folder's log from its start: in short ones a node finds its modules in a third of the time.
 _METADATA_MAX = 1024
 
@@ -40,7 +40,7 @@ def littlefs_image(files: Mapping[str, bytes], size: int, block_size: int = 4096
             read_size=_PROGRAM_SIZE,
             prog_size=_PROGRAM_SIZE,
             cache_size=_PROGRAM_SIZE,
-            inline_max=_INLINE_MAX,
+            inline_max=INLINE_MAX,
             metadata_max=_METADATA_MAX,
             disk_version=_DISK_VERSION,
         )

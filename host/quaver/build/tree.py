@@ -10,6 +10,8 @@ from pathlib import Path
 from quaver.board.chips import chips
 from quaver.board.spec import BoardSpec, load_board, render_board
 from quaver.build.compile import compile_mpy
+from quaver.build.image import INLINE_MAX
+from quaver.build.in_place import laid_out
 from quaver.errors import BuildError
 from quaver.files.carried import payload
 from quaver.files.pinned import UMQTT, fetch
@@ -39,7 +41,8 @@ def firmware_files(board: str, config: Mapping[str, object] | None = None) -> di
         if path in _SCRIPTS:
             files[path] = source
         else:
-            files[path.removesuffix(".py") + ".mpy"] = _compile(source, path, spec.arch)
+            mpy = _compile(source, path, spec.arch)
+            files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.silicon.in_place else mpy
     files[LISTING] = "".join(f"{path}\n" for path in sorted(files)).encode()
     if config is not None:
         files["config.json"] = json.dumps(config, separators=(",", ":")).encode()
@@ -74,8 +77,8 @@ def _compile(source: bytes, path: str, arch: str) -> bytes:
 
 def _belongs(path: str, spec: BoardSpec) -> bool:
     """Whether a module is for this board: no other chip's hal, no Thumb assembly where there is no assembler for it."""
-    if path.startswith("hal/"):
-        module = path.removeprefix("hal/").removesuffix(".py")
+    if path.startswith("hal/chip/"):
+        module = path.removeprefix("hal/chip/").removesuffix(".py")
         return module == spec.silicon.hal or module not in {chip.hal for chip in chips().values()}
     return not path.endswith(_THUMB) or spec.silicon.assembler == "thumb"
 
@@ -94,8 +97,9 @@ def check_budget(spec: BoardSpec, files: Mapping[str, bytes]) -> None:
     """Refuse firmware that leaves too little of the file system to the node's own data."""
     block = spec.flash.block_size
     folders = {path.rpartition("/")[0] for path in files}
-    # A file takes whole blocks, a folder a pair of them.
-    taken = sum(-(-len(data) // block) for data in files.values()) * block + len(folders) * 2 * block
+    # A file takes whole blocks, unless it is so small that it lies in its folder's; a folder takes a pair of them.
+    blocks = sum(-(-len(data) // block) for data in files.values() if len(data) > INLINE_MAX)
+    taken = (blocks + len(folders) * 2) * block
     if taken > spec.flash.budget:
         raise BuildError(
             f"{spec.name}: the firmware takes {taken} bytes of flash, its budget is {spec.flash.budget} "

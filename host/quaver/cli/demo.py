@@ -22,7 +22,7 @@ _MOST_CAPTURES = 12  # an alarm takes two captures of a fault; by then it will n
 # NICE bearing of the MFPT rig: 8 rollers of 0.235 in on a pitch circle of 1.245 in.
 _ROLLERS, _ROLLER_MM, _PITCH_MM = 8, 5.969, 31.623
 _SHAFT_HZ = 25.0
-_BEARING = "nice"  # as firmware/dsp/bearings.py calls it
+_BEARING = "nice"  # as firmware/build/bearings.py calls it
 _SAMPLES = 16384  # 0.6 s: half of a whole capture tells the lines apart, and an emulated Pico W needs half the time
 _PICTURED_S = 3.0
 

@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from quaver.recordings import Recording, Source
 
-# What firmware/node/config.py takes a limit on
+# What firmware/build/config.py takes a limit on
 _LIMITED = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")
 _MODELS = ("healthy", "outer", "inner", "ball")
 

@@ -61,12 +61,12 @@ except OSError:
 _there = os.listdir("/")
 print("code", "session.code" in _there)
 print("key", "device.key" in _there)
-import node.keys  # by its full name: the node leaves None in its package's place
-print("sealed", sys.modules["node.keys"].load_key() is not None)
-import node.config
-_settings, _problems = sys.modules["node.config"].load()
-import node.app
-_app = sys.modules["node.app"]
+import build.keys  # by its full name: the node leaves None in its package's place
+print("sealed", sys.modules["build.keys"].load_key() is not None)
+import build.config
+_settings, _problems = sys.modules["build.config"].load()
+import build.node
+_app = sys.modules["build.node"]
 _app._lines(_settings["machine"], _problems)
 _app._zones(_settings["machine"], _problems)
 print("problems", _problems)

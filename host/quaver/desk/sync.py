@@ -1,8 +1,8 @@
 """The sync room: brings the firmware on a board that runs MicroPython up to date, over its raw REPL.
 
-What differs by its hash is staged beside its place (`node/app.mpy.new`; a folder that is new, whole: `gateway.new/…`),
-verified there, and committed by one rename: of the plan, a list of steps that firmware/boot.py completes at every
-start. So a power cut at any moment leaves the old firmware or the new one:
+What differs by its hash is staged beside its place (`build/node.mpy.new`; a folder that is new, whole:
+`gateway.new/…`), verified there, and committed by one rename: of the plan, a list of steps that firmware/boot.py
+completes at every start. So a power cut at any moment leaves the old firmware or the new one:
 
     idle --files that differ--> staging --every hash is right--> sync.plan.new --rename--> sync.plan --boot.py--> idle
     a cut while staging: the old firmware runs; the next sync keeps what arrived whole

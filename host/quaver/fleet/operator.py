@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
 _LEAVES = ("status", "answer", "event")
-_COMMAND_MAX = 512  # bytes of a command before it is sealed, as firmware/node/downlink.py takes it
+_COMMAND_MAX = 512  # bytes of a command before it is sealed, as firmware/service/downlink.py takes it
 _QUIET_S = 0.3  # retained messages come at once, one behind the other
 _SENT_S = 10.0
 _SETTLED_S = 3.0  # in which a node that is back has told what it had to tell
-_LEAVE_S = 15.0  # firmware/node/service.py gives it ten
+_LEAVE_S = 15.0  # firmware/service/obey.py gives it ten
 _IDS = 31  # bits; a node holds them without a number on its heap
 _MEANINGS = {
     "expired": "it came to the node after its expiry; send it again with a longer one (--expires)",

@@ -32,7 +32,7 @@ _ONLINE = b"node: online"  # what firmware/node/publish.py prints when the broke
 _PROMPT_S = 3.0  # silence after which a prompt on the console means that the firmware is gone
 _PROMPT = (">>> ", "MicroPython ", 'Type "help()"')
 _TICK_S = 0.25
-_LONGEST_NAME = 24  # characters of a level, as in firmware/node/config.py
+_LONGEST_NAME = 24  # characters of a level, as in firmware/build/config.py
 _LEVEL_MARKS = "/+#"  # MQTT 3.1.1, section 4.7: what divides a topic, and the wildcards
 
 Limits = Mapping[str, tuple[float, float]]

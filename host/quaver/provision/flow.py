@@ -24,7 +24,7 @@ _FILE_MAX = 1 << 16
 _CA = "/ca.pem"  # on the node's flash, where docs/mosquitto.md puts it
 TIME_SERVER = "pool.ntp.org"
 """Where the date comes from unless somebody says otherwise. Without a date a node can't tell a late command."""
-_SERVER_MAX = 64  # characters, as firmware/node/config.py takes it
+_SERVER_MAX = 64  # characters, as firmware/build/config.py takes it
 _FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")  # what node.config limits
 
 

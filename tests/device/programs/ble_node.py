@@ -47,6 +47,9 @@ class Node:
     def status(self, state):
         return bytes((210, state)) + bytes(58)
 
+    def account(self):
+        pass
+
     def online(self):
         pass
 

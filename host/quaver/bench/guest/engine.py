@@ -6,7 +6,7 @@ import micropython
 
 gc.collect()
 free = gc.mem_free()
-from dsp import bearings, zones
+from build import bearings, zones
 from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
 from dsp.lines import Lines

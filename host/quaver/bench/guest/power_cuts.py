@@ -11,9 +11,10 @@ import json
 import vfs
 from nor_flash import NorFlash, change, tear
 
+from build import config
 from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
-from node import config, journal, outbox, store
+from node import journal, outbox, store
 from node.condition import Condition
 
 _NEVER = 1 << 30
@@ -106,6 +107,8 @@ class Node:
         """Take out up to `most` entries as if each was acknowledged; returns them."""
         sent = []
         while len(sent) < most:
+            for name, values in self.outbox.losses():
+                self.event(name, **values)
             entry = self.outbox.first()
             if entry is None:
                 break

@@ -2,8 +2,8 @@
 
 import json
 import sys
-from dsp import bearings, zones
-from node import config
+from build import bearings, zones
+from build import config
 
 config, problems = config.parse(json.loads(sys.stdin.read()))
 machine = config["machine"]

@@ -68,4 +68,4 @@ def _decode(data, leaf, length):
     except decoder.VersionError:
         return None
     finally:
-        drop(("quaver_wire.decoder",))
+        drop("quaver_wire.decoder")

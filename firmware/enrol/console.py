@@ -7,7 +7,7 @@ import sys
 import micropython
 from micropython import const
 
-from node.provision import serve
+from enrol.provision import serve
 from quaver_wire.frames import SESSION, Frames, improv_frame, session_frame
 
 _POLL_MS = const(20)

@@ -11,15 +11,15 @@ import json
 import board
 
 import hal
+from build.keys import load_code, load_key
+from enrol.console import Console
+from enrol.enrolment import CONFIG, Enrolment
+from enrol.provision import serve
+from enrol.session import Session, Tries
 from links.wifi import Wifi
 from node.clock import Uptime
-from node.console import Console
-from node.enrol import CONFIG, Enrolment
-from node.keys import load_code, load_key
-from node.provision import serve
-from node.room import once
+from node.room import drop, load
 from node.seal import Ccm
-from node.session import Session, Tries
 from quaver_wire.cose import node_id
 from quaver_wire.session import PLAIN_MAX
 
@@ -29,7 +29,10 @@ _WINDOW_S = 300  # after power-on, in which Improv takes a network
 
 def _check(config):
     """What is wrong with a configuration."""
-    return once("node.config", "parse", config)[1]
+    try:
+        return load("build.config").parse(config)[1]
+    finally:
+        drop("build.config")
 
 
 def _improv_wanted():
@@ -47,6 +50,7 @@ class Ways:
     def __init__(self, port):
         self._port = port
         self._radio = None
+        self._blinking = None
         self.network = None  # the last that was joined: (ssid, password)
         self.about = {"id": port.unique_id(), "board": board.NAME, "firmware": board.VERSION}
 
@@ -72,9 +76,9 @@ class Ways:
 
     async def _blink(self):
         """Soon: the LED of a Pico W wakes its radio, which takes the processor, and who asked waits for an answer."""
-        from node import blink
+        from command.identify import blink
 
-        blink.identify(self._port, board)
+        self._blinking = blink(self._port, board, self._blinking)
 
     async def keep(self, ssid, password):
         """Join for Improv: the network is kept for the enrolment, where no other is named. Returns no URL."""

@@ -1,6 +1,6 @@
 """RP2040: the common hardware, with the limits of its watchdog and the Pico W's radio."""
 
-from hal.common import Hal
+from hal.chip.common import Hal
 
 _PM_NONE = 0xA11140  # CYW43_NO_POWERSAVE_MODE: the default naps delay an acknowledgement by up to 300 ms
 

@@ -14,8 +14,8 @@ from hashlib import sha256
 
 from micropython import const
 
+from enrol.x25519 import BASE, ladder
 from node import store
-from node.x25519 import BASE, ladder
 from quaver_wire import session as wire
 
 _FREE_TRIES = const(4)

@@ -5,25 +5,23 @@ import gc
 import board
 
 import hal
-from gateway import config as gateway_configuration
+from build import config as configuration
+from build import gateway_config as gateway_configuration
+from build import wiring
 from gateway.collector import Collector
 from gateway.commands import Commands
 from gateway.forward import Forward
 from gateway.health import Health
 from gateway.relay import Relay
 from links.ble_central import Central
-from node import config as configuration
-from node import store, wiring
+from node import store
 from quaver_wire import chunks, gatt
-
-# What is needed to build a gateway and not to run it
-SCAFFOLD = wiring.SCAFFOLD + ("gateway.config", "gateway.app")
 
 
 def build():
     """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
 
-    Nothing that lives on may hold a function of the modules in SCAFFOLD: main.py drops them.
+    Nothing that lives on may hold a function of this folder: main.py drops it.
     """
     config, problems = configuration.load()
     branch = "/".join(config[key] for key in ("site", "area", "line", "asset")) + "/"

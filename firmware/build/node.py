@@ -6,22 +6,20 @@ import gc
 import board
 
 import hal
+from build import config as configuration
+from build import wiring
 from dsp.alarm import Threshold
 from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
 from dsp.lines import Lines
 from dsp.measurement import Measurement
-from node import config as configuration
-from node import measure, store, wiring
+from node import measure, room, store
 from node.capture import Capture
 from node.condition import Condition
 from node.log import Log
 from node.mailbox import Mailbox
 from node.trial import Trial
 from node.vibration import Vibration
-
-# What is needed to build a node and not to run it
-SCAFFOLD = wiring.SCAFFOLD + ("dsp.bearings", "dsp.zones", "quaver_wire.bearings", "node.app")
 
 _TRIAL_S = 300  # in which a new configuration brings the node online, or is rejected
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
@@ -63,7 +61,7 @@ def _lines(machine, problems):
     """The bearing's lines; a bearing with a mistake is a problem, and none is looked for."""
     if machine["bearing"] is None:
         return None
-    from dsp import bearings
+    from build import bearings
 
     try:
         return Lines(bearings.ratios(machine["bearing"]))
@@ -75,7 +73,7 @@ def _lines(machine, problems):
 def _zones(machine, problems):
     if not machine["group"]:
         return None
-    from dsp import zones
+    from build import zones
 
     try:
         return zones.limits(machine["group"], machine["mounting"])
@@ -95,7 +93,7 @@ def _tachometer(port, machine):
     return Tachometer(attach, machine["tachometer_pulses"])
 
 
-def _measuring(port, config, recorder, quiet, problems):
+def _measuring(port, config, quiet, problems):
     """All that one measurement of vibration needs, from the sensor to the verdict."""
     machine = config["machine"]
     given = config["vibration"]
@@ -121,10 +119,10 @@ def _measuring(port, config, recorder, quiet, problems):
     if problem:
         problems.append(problem)
     tachometer = _tachometer(port, machine)
-    return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, recorder, quiet, tachometer)
+    return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, quiet, tachometer)
 
 
-def _sensors(port, config, recorder, quiet, problems):
+def _sensors(port, config, quiet, problems):
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
     sensors = []
     for name, build in (("vibration", _vibration), ("temperature", _temperature), ("energy", _energy)):
@@ -132,7 +130,7 @@ def _sensors(port, config, recorder, quiet, problems):
             continue
         try:
             if name == "vibration":
-                part = _measuring(port, config, recorder, quiet, problems)
+                part = _measuring(port, config, quiet, problems)
             else:
                 part = build(port, config[name])
             sensors.append(getattr(measure, name)(part))
@@ -173,9 +171,8 @@ def _over_bluetooth(port, config, outbox, recorder, uptime, quiet, supervisor, l
 def build():
     """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
 
-    Nothing that lives on may hold a function of the modules in SCAFFOLD: main.py drops them, for 8 kB of heap.
+    Nothing that lives on may hold a function of this folder: main.py drops it.
     """
-    global SCAFFOLD
     log = Log()
     log.keep()
     trial = Trial()
@@ -186,7 +183,7 @@ def build():
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
     # early, while the heap has room for buffers in one piece
-    sensors = _sensors(port, config, recorder, quiet, problems)
+    sensors = _sensors(port, config, quiet, problems)
     wiring.tell("node", problems, recorder)
     if trial.rejected:
         print("node: config: did not bring the node online, so it is as before")
@@ -194,7 +191,7 @@ def build():
         trial.told()
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
-    judge = measure.Judge(_thresholds(config), recorder)
+    judge = measure.Judge(_thresholds(config))
     measuring = measure.Measure(sensors, judge, recorder, config["interval_s"], supervisor.progress)
     supervisor.add("measure", measuring.run, limit_s)
 
@@ -210,7 +207,7 @@ def build():
     if trial.running:
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
     else:
-        SCAFFOLD += ("node.trial",)
+        room.drop("node.trial")
     over = _over_bluetooth if config["link"] == "ble" else _over_wifi
     over(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox)
     gc.collect()

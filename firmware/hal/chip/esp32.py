@@ -2,7 +2,7 @@
 
 import machine
 
-from hal.common import Hal
+from hal.chip.common import Hal
 
 
 class Port(Hal):

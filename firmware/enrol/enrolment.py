@@ -11,8 +11,8 @@ key away first, so that a cut leaves a blank node and never the new configuratio
 import json
 import os
 
+from build.keys import KEY, key_check, load_key, save_key
 from node import store
-from node.keys import KEY, key_check, load_key, save_key
 from quaver_wire.session import same
 
 CONFIG = "/config.json"
@@ -32,7 +32,7 @@ class Enrolment:
 
     check(config) -> list of problems. join(ssid, password): a coroutine that joins or raises OSError. scan(): a
     coroutine, [(ssid, rssi, secured)]. identify(): shows which one it is. about: what the node says of itself.
-    tries: of node.session. command(name, arguments): a coroutine, what an enrolled node does beside this; or None.
+    tries: of enrol.session. command(name, arguments): a coroutine, what an enrolled node does beside this; or None.
     root: the folder of its files, for tests.
     """
 

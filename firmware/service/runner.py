@@ -1,9 +1,9 @@
-"""Commands: whatever link a command came by, it is in time and well formed, and done once, or it is not.
+"""The runner of commands: whatever link a command came by, it is in time and well formed, and done once, or it is not.
 
-That a message is new is the downlink's to say (node.downlink, node.replay); what its window knows is on flash before
-the work begins. A command also has an id: who got no answer sends it again in a new message with the same id, and it
-is answered again and not done again. So a command is done at most once; a power cut in the middle shows as no answer,
-and asking again then says that it was begun.
+That a message is new is the downlink's to say (service.downlink, service.replay); what its window knows is on flash
+before the work begins. A command also has an id: who got no answer sends it again in a new message with the same id,
+and it is answered again and not done again. So a command is done at most once; a power cut in the middle shows as no
+answer, and asking again then says that it was begun.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import asyncio
 from micropython import const
 
 from node import store
-from node.room import once
+from node.room import drop, load
 
 _KEPT = const(4)  # answers for commands that come again: of those that are noted, the rest is read anew
 _IDS = const(8)  # ids of commands that were begun, on flash
@@ -35,15 +35,13 @@ def taken(path="/commands.taken"):
     return bytes.fromhex(words[0]), [int(word) for word in words[1:]]
 
 
-class Commands:
-    """handlers: name -> coroutine function that takes the arguments by name and returns a dict of results or None.
-
-    now_ms(): milliseconds since 1970, or None while the clock is not set. window: the downlink's, of node.replay.
-    ids: of `load`; kept up to date.
+class Runner:
+    """node: what the commands work on, of service.obey. now_ms(): milliseconds since 1970, or None while the clock is
+    not set. window: the downlink's, of service.replay. ids: of `taken`; kept up to date.
     """
 
-    def __init__(self, handlers, now_ms, window, ids, path="/commands.taken"):
-        self._handlers = handlers
+    def __init__(self, node, now_ms, window, ids, path="/commands.taken"):
+        self._node = node
         self._now_ms = now_ms
         self._window = window
         self.ids = ids
@@ -91,11 +89,36 @@ class Commands:
             raise ValueError("expired")
         if identity in self.ids:
             raise ValueError("was begun before the last restart")
-        name = command.get("name")
-        arguments = command.get("args") or {}
-        noted = once("node.table", "check", name, arguments)
-        if name not in self._handlers:
-            raise ValueError("not on this node")
-        if noted:
-            self._note(identity)
-        return await asyncio.wait_for(self._handlers[name](**arguments), _LIMIT_S)
+        try:
+            work = _command(command.get("name"))
+            arguments = command.get("args") or {}
+            _check(work.ARGUMENTS, arguments)
+            if work.NOTED:
+                self._note(identity)
+            return await asyncio.wait_for(work.run(self._node, **arguments), _LIMIT_S)
+        finally:
+            drop("command", "build", "hal.chip", "board", "quaver_wire.hkdf")
+
+
+def _command(name):
+    """The module of that command. Raises ValueError when there is none."""
+    if isinstance(name, str) and name.replace("_", "").isalpha():
+        try:
+            found = load("command." + name)
+            if hasattr(found, "ARGUMENTS"):  # else it is what commands share
+                return found
+        except ImportError:
+            pass
+    raise ValueError("unknown command")
+
+
+def _check(wanted, arguments):
+    """Raises ValueError unless the arguments are just these, of their types and within their bounds."""
+    if not isinstance(arguments, dict) or len(arguments) != len(wanted):
+        raise ValueError("expected {} arguments".format(len(wanted)))
+    for key, kind, low, high in wanted:
+        if key not in arguments:
+            raise ValueError("{}: missing".format(key))
+        value = arguments[key]
+        if type(value) is not kind or not low <= (value if kind is int else len(value)) <= high:
+            raise ValueError("{}: expected {} from {} to {}".format(key, kind.__name__, low, high))

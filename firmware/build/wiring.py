@@ -10,13 +10,6 @@ from node.outbox import Outbox
 from node.record import Recorder
 from node.supervisor import Supervisor
 
-# What is needed to build either and not to run it
-SCAFFOLD = ("board", "hal.common", "hal.rp2", "hal.esp32", "hal.unix", "quaver_wire.hkdf") + (
-    "node.keys",
-    "node.config",
-    "node.wiring",
-)
-
 
 def recording(who, port, config, boot, always):
     """What records are made of and wait in: (outbox, uptime, recorder, mute). This boot's event is made.
@@ -39,7 +32,8 @@ def recording(who, port, config, boot, always):
 
 def _uplink(port):
     """The channel that seals this board's records, or None on a board that was never enrolled."""
-    from node import keys, seal
+    from build import keys
+    from node import seal
     from quaver_wire.cose import node_id
 
     held = keys.load_key()
@@ -51,7 +45,7 @@ def _uplink(port):
 
 def _mute(recorder):
     """Why nothing can be sealed, and so nothing may be said, or None."""
-    from node import keys
+    from build import keys
 
     if keys.spoiled():
         recorder.mute = True

@@ -1,0 +1,1 @@
+"""What builds a node or a gateway: needed while it starts, and given back then."""

@@ -1,0 +1,15 @@
+"""config_get: the configuration in force as JSON, from the character `at` on, its secrets masked."""
+
+from micropython import const
+
+from command import reconfigure
+
+ARGUMENTS = (("at", int, 0, 65535),)
+NOTED = False
+
+_TEXT = const(400)  # characters in one answer
+
+
+async def run(node, at):
+    text = reconfigure.text(node.config)
+    return {"text": text[at : at + _TEXT], "size": len(text)}

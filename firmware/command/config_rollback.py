@@ -1,0 +1,10 @@
+"""config_rollback: put the configuration on trial that was in force before."""
+
+ARGUMENTS = ()
+NOTED = True
+
+
+async def run(node):
+    node.trial().back()
+    node.restart()
+    return {"state": "trial"}

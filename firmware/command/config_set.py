@@ -1,0 +1,12 @@
+"""config_set: change the configuration, on trial: it is kept when the node comes online with it."""
+
+from command import reconfigure
+
+ARGUMENTS = (("changes", dict, 1, 16),)
+NOTED = True
+
+
+async def run(node, changes):
+    node.trial().propose(reconfigure.changed(node.config, changes))
+    node.restart()
+    return {"state": "trial"}

@@ -1,0 +1,8 @@
+"""reboot: restart, once the answer has left."""
+
+ARGUMENTS = ()
+NOTED = True
+
+
+async def run(node):
+    node.restart()

@@ -1,0 +1,8 @@
+"""relearn: forget what is healthy for this machine and learn it anew."""
+
+ARGUMENTS = ()
+NOTED = True
+
+
+async def run(node):
+    node.parts["measuring"].relearn()

@@ -1,0 +1,10 @@
+"""retire: erase keys, configuration and records, once the answer has had its time to leave."""
+
+ARGUMENTS = (("confirm", str, 1, 24),)
+NOTED = True
+
+
+async def run(node, confirm):
+    if confirm != node.parts["name"]:
+        raise ValueError("confirm: expected the node's name")
+    node.leave()

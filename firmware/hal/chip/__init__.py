@@ -1,0 +1,1 @@
+"""The chips, a file a family: needed to build a node, and given back then."""

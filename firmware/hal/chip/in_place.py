@@ -1,0 +1,182 @@
+"""Has the functions of modules go on from the .mpy files in flash, which an RP2040 sees as memory: 45 kB of heap less.
+
+A module's code is read onto the heap, as MicroPython does it. Then each function's pointer to its code there is
+replaced by one to the same bytes in flash, and what was read is garbage. A pointer is touched only if it leads to
+bytes that the file has too, all of the function's, so it is always one to the same code: whatever another version of
+MicroPython has elsewhere stays on the heap.
+
+Where a file lies only littlefs knows. So the file system is mounted a second time, to be read, over a device that
+notes which block was read last. A block of a file stays where it is until the file is removed or written anew; sync
+does that as the board starts, before anything is read from there. Who replaces a module by hand stops the node first:
+what runs even then (the console's log, the watchdog's hand-over) stays on the heap.
+
+build/in_place.py of the host has each function lie in one block, and machine code at a multiple of four.
+"""
+
+import builtins
+import gc
+import os
+import sys
+from array import array
+from struct import unpack_from
+
+import micropython
+import rp2
+import vfs
+from micropython import const
+from uctypes import bytearray_at
+
+_FLASH = const(0x10000000)
+_HEAP = const(0x20000000)
+_HEAP_END = const(0x20042000)
+_BLOCK = const(4096)
+_INLINE = const(512)  # bytes of a file up to which it may lie in its folder's block, which moves
+_STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
+
+_device = _files = _import = None
+_start = 0  # the file system's address
+_done = set()
+
+
+class _Blocks:
+    """The flash, for reading; last: the block that was read last."""
+
+    def __init__(self):
+        self._flash = rp2.Flash()
+        self.last = 0
+
+    def readblocks(self, block, buffer, offset=0):
+        self.last = block
+        self._flash.readblocks(block, buffer, offset)
+
+    def writeblocks(self, block, buffer, offset=0):
+        raise OSError(30)  # EROFS
+
+    def ioctl(self, operation, argument):
+        return self._flash.ioctl(operation, argument) if operation in (4, 5) else 0  # how many blocks, of what size
+
+
+@micropython.viper
+def _peek(at: ptr32) -> int:
+    return at[0]
+
+
+@micropython.viper
+def _poke(at: ptr32, value: int):
+    at[0] = value
+
+
+@micropython.viper
+def _found(code: ptr8, pieces: ptr32, count: int) -> int:
+    """The index in `pieces`, pairs of address and length, of the one that `code` is, or -1."""
+    i = 0
+    while i < count:
+        piece = ptr8(pieces[2 * i])
+        length = int(pieces[2 * i + 1])
+        k = 0
+        while k < length and piece[k] == code[k]:
+            k += 1
+        if k == length:
+            return i
+        i += 1
+    return -1
+
+
+def _pieces(path):
+    """Where in flash each piece of the file lies that may be used there: address and length, flat, longest first."""
+    pieces = array("I")
+    size = os.stat(path)[6]
+    if size <= _INLINE:
+        return pieces
+    blocks = []
+    first = bytearray(16)
+    with _files.open(path, "rb") as file:
+        at = 0
+        while at < size:
+            file.seek(at)
+            count = file.readinto(first)
+            number = len(blocks)
+            pointers = 4 * len(bin(number & -number)) - 8 if number else 0  # at a block's start: see the host's file
+            address = _start + _BLOCK * _device.last + pointers
+            if bytearray_at(address, count) != first[:count]:
+                return pieces  # it lies otherwise than this module knows
+            blocks.append((at, address))
+            at += _BLOCK - pointers
+        file.seek(size - 4)
+        count, mark = unpack_from("<H2s", file.read(4), 0)
+        if mark != b"FL" or size < 4 + 4 * count:
+            return pieces  # a file that was not laid out for this
+        file.seek(size - 4 - 4 * count)
+        table = file.read(4 * count)
+    for i in range(0, 4 * count, 4):
+        offset, length = unpack_from("<HH", table, i)
+        begins, address = [block for block in blocks if block[0] <= offset][-1]
+        pieces.append(address + offset - begins)
+        pieces.append(length)
+    return pieces
+
+
+def _move(value, pieces):
+    """Have an object of MicroPython's whose third or fourth word leads to one of the pieces lead to that in flash."""
+    at = id(value)
+    for word in (at + 12, at + 8):
+        code = _peek(word)
+        if not _HEAP <= code < _HEAP_END:
+            continue
+        found = _found(code, pieces, len(pieces) // 2)
+        if found >= 0:
+            target, length = pieces[2 * found], pieces[2 * found + 1]
+            prelude = _peek(at + 8)
+            if code <= prelude < code + length:  # native code has a second pointer into itself
+                _poke(at + 8, prelude - code + target)
+            _poke(word, target)
+            return
+
+
+def _place(holder, pieces):
+    """The functions and constants that a module or a class has as names, and those of the classes in it."""
+    for value in holder.__dict__.values():
+        kind = type(value)
+        if kind is type:
+            _place(value, pieces)
+        elif kind is bytes or kind.__name__ in ("function", "generator"):
+            _move(value, pieces)
+
+
+def _settle(under_way):
+    """Place what was imported since, but for modules that are still being read."""
+    for name in list(sys.modules):
+        if name in _done or name in under_way:
+            continue
+        _done.add(name)
+        module = sys.modules[name]
+        path = getattr(module, "__file__", "")
+        if path.endswith(".mpy") and name not in _STAY:
+            pieces = _pieces(path)
+            if pieces:
+                _place(module, pieces)
+                gc.collect()
+
+
+def _importing(*names):
+    under_way = [name for name in sys.modules if name not in _done]
+    found = _import(*names)
+    if any(name not in _done and name not in under_way for name in sys.modules):
+        _settle(under_way)
+    return found
+
+
+def begin(offset):
+    """From now on place each module when it was imported. offset: of the file system in flash."""
+    global _device, _files, _import, _start
+    _start = _FLASH + offset
+    _device = _Blocks()
+    _files = vfs.VfsLfs2(_device)
+    _import = builtins.__import__
+    _settle(())
+    builtins.__import__ = _importing
+
+
+def end():
+    """What is imported from now on stays on the heap."""
+    builtins.__import__ = _import

@@ -1,0 +1,43 @@
+"""An entry of the journal, as bytes: 0xA0 + leaf, u16 length, u32 boot, u32 seq, the payload, CRC-32 of all that;
+little-endian."""
+
+from binascii import crc32
+from collections import namedtuple
+from struct import pack_into, unpack_from
+
+from micropython import const
+
+LEAVES = ("telemetry", "event", "status", "answer")
+EXTRA = 15  # bytes beside the payload: head and CRC
+LONGEST = 663  # bytes: a payload of 640, and 8 of whose it is at a gateway
+
+_MARK = const(0xA0)
+_HEAD = const(11)
+
+Entry = namedtuple("Entry", ("leaf", "boot", "seq", "payload"))
+
+
+def whole(buffer, at, end):
+    """The length of the valid entry at `at`, of which nothing lies behind `end`, or 0."""
+    if end - at < EXTRA or buffer[at] & 0xFC != _MARK:
+        return 0
+    stop = at + _HEAD + unpack_from("<H", buffer, at + 1)[0]
+    if stop + 4 > end or crc32(memoryview(buffer)[at:stop]) != unpack_from("<I", buffer, stop)[0]:
+        return 0
+    return stop + 4 - at
+
+
+def unpack(buffer, at, size):
+    """The valid entry at `at`, `size` bytes of it."""
+    mark, _, boot, seq = unpack_from("<BHII", buffer, at)
+    return Entry(LEAVES[mark & 3], boot, seq, bytes(memoryview(buffer)[at + _HEAD : at + size - 4]))
+
+
+def pack(entry, buffer, at):
+    """Write an entry at `at`; returns the end."""
+    size = len(entry.payload)
+    pack_into("<BHII", buffer, at, _MARK | LEAVES.index(entry.leaf), size, entry.boot, entry.seq)
+    stop = at + _HEAD + size
+    buffer[at + _HEAD : stop] = entry.payload
+    pack_into("<I", buffer, stop, crc32(memoryview(buffer)[at:stop]))
+    return stop + 4
