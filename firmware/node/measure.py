@@ -9,11 +9,12 @@ import time
 
 from micropython import const
 
-from node.room import tidy
+from node.room import once, tidy
 from quaver_wire.fields import LEVELS, QUALITY
 
 _SLICE_MS = const(5000)
 _HELD_MS = const(500)
+_REASONS = const(16)  # why a value is absent, each told once: a part that names ever new ones is told of no longer
 # what somebody is told who asks for a measurement; all of it is in the record
 _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_mm_s", "envelope_g", "temperature_c") + (
     "shaft_hz",
@@ -26,16 +27,23 @@ _WATCHING = const(2)
 # What says how a measurement came about, and the spectrum behind its features: two thirds of a record's bytes
 _DETAIL = ("heap_free", "rate_hz", "jitter_us", "samples", "dropped", "peaks", "bands", "lines", "learned", "running_h")
 
+# of quaver_wire.reasons
+_STUCK = const(204)
+_OUT_OF_RANGE = const(205)
+
 
 class Sensor:
     """A sensor with its health. read(values) fills the record's fields and returns quality names to set.
 
     `begin` is called before the first reading and again after each failure. part: what measures, for who asks more.
+    absent: a list of which values the last reading went without, each as (reason, detail).
     """
 
-    def __init__(self, name, begin, read, part=None):
+    def __init__(self, name, begin, read, part=None, absent=()):
         self.name = name
         self.part = part
+        self._absent = absent
+        self._told = ()
         self._begin = begin
         self._read = read
         self._ready = False
@@ -52,18 +60,25 @@ class Sensor:
             self._ready = False
             if not self._failed:
                 self._failed = True
-                recorder.event("sensor_failed", self.name, text=_text(error))
-            return (self.name + "_failed",)
+                tell_health(recorder, "sensor_failed", self.name, error)
+            failed = self.name + "_failed"
+            return (failed, "stuck") if error.args and error.args[0] == _STUCK else (failed,)
         if self._failed:
             self._failed = False
-            recorder.event("sensor_recovered", self.name)
+            tell_health(recorder, "sensor_recovered", self.name)
+        for reason in self._absent:
+            if reason not in self._told and len(self._told) < _REASONS:
+                self._told += (reason,)
+                tell_health(recorder, "value_absent", self.name, OSError(*reason))
         return marks
 
 
-def _text(error):
-    if isinstance(error, OSError) and error.args and isinstance(error.args[0], int):
-        return "no answer (errno {})".format(error.args[0])
-    return str(error) or type(error).__name__
+def tell_health(recorder, event, name, error=None):
+    """An event and a line on the console of what has become of a sensor; error: why."""
+    try:
+        once("node.failure", "tell", recorder, event, name, error)
+    except MemoryError:
+        recorder.event(event, name)
 
 
 def vibration(measuring):
@@ -77,7 +92,7 @@ def temperature(sensor):
     async def read(values):
         milli = sensor.read_milli()
         if not sensor.LOWEST_MILLI <= milli <= sensor.HIGHEST_MILLI:
-            raise ValueError("out of range: {} mC".format(milli))
+            raise OSError(_OUT_OF_RANGE, milli)
         values["temperature_c"] = milli / 1000
         return ()
 
@@ -88,10 +103,10 @@ def energy(meter):
     """The energy meter."""
 
     async def read(values):
-        values["energy"] = [milli / 1000 for milli in await meter.read()]
+        values["energy"] = [None if milli is None else milli / 1000 for milli in await meter.read()]
         return ()
 
-    return Sensor("energy", meter.probe, read)
+    return Sensor("energy", meter.probe, read, absent=meter.absent)
 
 
 def tell_level(recorder, feature, threshold, before, value):

@@ -2,10 +2,15 @@
 
 import time
 
+from micropython import const
 from uctypes import addressof, bytearray_at
 
 from dsp.diagnosis import FAULTS
-from node.measure import tell_level
+from node.measure import tell_health, tell_level
+
+# of quaver_wire.reasons
+_STUCK = const(204)
+_NO_PULSES = const(210)
 
 
 class Vibration:
@@ -29,6 +34,7 @@ class Vibration:
         self._told = {}  # levels by feature, as the last events had them
         self._fault = None
         self._unkept = False
+        self._pulseless = False
 
     def probe(self):
         """See that the sensor is there. What the machine did since the last measurement is not known then."""
@@ -54,7 +60,7 @@ class Vibration:
         m.finish(sensor.UG_PER_LSB, capture.rate_hz)
         if m.minimum == m.maximum:
             # A machine at rest still shows the noise of the part; the same number every time is a dead one.
-            raise ValueError("stuck at {}".format(m.maximum))
+            raise OSError(_STUCK, m.maximum)
         marks = []
         if capture.dropped:
             marks.append("dropped")
@@ -72,6 +78,12 @@ class Vibration:
         values["dropped"] = capture.dropped
         self._features(values, lines)
         self._judge(values, lines, not marks)
+        if tachometer and self._diagnosis.state and self._pulseless == bool(speed_hz):
+            self._pulseless = not speed_hz
+            if speed_hz:
+                tell_health(self._recorder, "sensor_recovered", "tachometer")
+            else:
+                tell_health(self._recorder, "sensor_failed", "tachometer", OSError(_NO_PULSES))
         return marks
 
     def kept(self):
