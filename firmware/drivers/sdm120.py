@@ -147,7 +147,10 @@ class SDM120:
 
         deadline = time.ticks_add(time.ticks_ms(), self._timeout_ms)
         count = 0
-        while time.ticks_diff(deadline, time.ticks_ms()) > 0:
+        over = False
+        while not over:
+            # looked at first: what another task held this one up for, the answer has not taken
+            over = time.ticks_diff(deadline, time.ticks_ms()) <= 0
             if not uart.any():
                 await asyncio.sleep_ms(_POLL_MS)
                 continue

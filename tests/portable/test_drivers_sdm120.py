@@ -240,6 +240,20 @@ def test_a_torn_answer_times_out_and_its_rest_does_no_harm(clock: Clock, model: 
     assert read(driver)[0] == 231_500
 
 
+def test_an_answer_that_is_there_is_taken_however_long_another_task_held_this_one_up(
+    clock: Clock, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = read(SDM120(Uart(clock, model), 7))
+
+    async def busy(ms: int) -> None:
+        clock.advance(3)
+
+    monkeypatch.setattr(asyncio, "sleep_ms", busy)
+    uart = Uart(clock, model)
+    uart.delay_ms = 50
+    assert read(SDM120(uart, 7)) == grown(expected)
+
+
 def test_a_line_that_is_never_silent_is_given_up(clock: Clock, model: Model) -> None:
     class Babble(Uart):
         def any(self) -> int:
