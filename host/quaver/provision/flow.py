@@ -25,7 +25,7 @@ _CA = "/ca.pem"  # on the node's flash, where docs/mosquitto.md puts it
 TIME_SERVER = "pool.ntp.org"
 """Where the date comes from unless somebody says otherwise. Without a date a node can't tell a late command."""
 _SERVER_MAX = 64  # characters, as firmware/build/config.py takes it
-_FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")  # what node.config limits
+_FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")  # what build.config limits
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,7 @@ class Flow:
 
 
 def config(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The node's configuration, as node.config reads it, out of the answers."""
+    """The node's configuration, as build.config reads it, out of the answers."""
     from quaver.broker.client import parse_broker_url
 
     broker = parse_broker_url(answers["broker"])
