@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os.path
+import re
 import socket
 import ssl
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from quaver.errors import BrokerError
 
@@ -27,16 +30,17 @@ KEEPALIVE_S = 30
 NO_ANSWER = f"no MQTT answer within {CONNECT_S:.0f} s; check that the port is a broker's"
 _START_S = 10.0  # an embedded broker that isn't up by then never will be
 _STOP_S = 5.0
+_TEXT_MAX = 65535  # bytes of a text in MQTT 3.1.1
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
 class BrokerUrl:
-    """Where an MQTT 3.1.1 broker is, and who connects to it."""
+    """Where an MQTT 3.1.1 broker is, and who connects to it. Neither user nor password is in its str or repr."""
 
     host: str
     port: int = MQTT_PORT
-    user: str = ""
+    user: str = field(default="", repr=False)  # some brokers take a token as the user
     password: str = field(default="", repr=False)
     tls: bool = False
 
@@ -46,31 +50,89 @@ class BrokerUrl:
         return self.host in _LOOPBACK or self.host.startswith("127.")
 
     def __str__(self) -> str:
-        """The URL without its password, fit for a message."""
+        """The URL without user and password, fit for a message."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"mqtt{'s' if self.tls else ''}://{self.user + '@' if self.user else ''}{host}:{self.port}"
+        return f"mqtt{'s' if self.tls else ''}://{host}:{self.port}"
 
 
 def parse_broker_url(text: str) -> BrokerUrl:
-    """Read `mqtt[s]://[user[:password]@]host[:port]`; the scheme may be left out, a password percent-encoded.
+    """Read `mqtt[s]://[user[:password]@]host[:port]`; the scheme may be left out, user and password are %-encoded.
 
-    Raises BrokerError for anything else.
+    Raises BrokerError for anything else. No message repeats any of the text: it may hold a password, and in a URL that
+    is wrong nobody knows where.
     """
-    expected = "expected mqtt://[user:password@]host[:port], or mqtts:// for TLS"
-    # A message never repeats the text as given: it may hold a password.
-    shown = text.rpartition("@")[2]
+    head, found, rest = text.strip().partition("://")
+    if not found:
+        head, rest = "mqtt", head
+    login, _, place = rest.rpartition("@")
+    if head.lower() not in _SCHEMES:
+        raise _bad_url(f"its scheme is none of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
+    if _UNSAFE.search(login):
+        raise _bad_url(
+            "its user or password holds a character that must be %-encoded: / as %2F, # as %23, ? as %3F, @ as %40, "
+            "% as %25, [ as %5B, ] as %5D, a space as %20"
+        )
+    user, _, password = login.partition(":")
+    if password and not user:
+        raise _bad_url("it has a password and no user")
+    address = _ADDRESS.fullmatch(place.removesuffix("/"))
+    if address is None:
+        raise _bad_url("it is not a broker's address; / # ? @ and % in a user or password must be %-encoded")
+    tls = _SCHEMES[head.lower()]
+    port = int(address["port"] or (MQTTS_PORT if tls else MQTT_PORT))
+    if not 1 <= port <= 65535:
+        raise _bad_url("its port is not a number from 1 to 65535")
+    host = address["six"] or address["host"]
+    return BrokerUrl(host.lower(), port, _decoded(user), _decoded(password), tls)
+
+
+_SCHEMES = {"mqtt": False, "tcp": False, "mqtts": True}  # and whether that is TLS
+_UNSAFE = re.compile(r"[/#?@\[\]\s]|%(?![0-9A-Fa-f]{2})")  # RFC 3986, section 3.2.1: what a userinfo has not
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\W_][\w.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?")
+
+
+def _bad_url(why: str) -> BrokerError:
+    return BrokerError(f"broker URL: {why}; expected mqtt://[user:password@]host[:port], or mqtts:// for TLS")
+
+
+def without_logins(text: str, words: Iterable[str] = ()) -> str:
+    """A text for people without the users and passwords of URLs. words: of a command line, which it may repeat."""
+    for word in words:
+        value = word.partition("=")[2] if word.startswith("--") else word
+        if not may_log_in(value):
+            continue
+        as_path = str(Path(value))
+        forms = (value, as_path, repr(value)[1:-1], repr(as_path)[1:-1], " ".join(value.split()))
+        for login in filter(None, map(_TO_LOGIN.match, forms)):
+            while (at := text.find(login[0])) >= 0:  # whole, or cut off
+                end = at + max(len(os.path.commonprefix((text[at:], form))) for form in forms)  # noqa: RUF071  texts
+                text = f"{text[:at]}…{text[end:]}"
+    return _LOGIN.sub(r"\1…@", text)
+
+
+_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?!\[)\S*@")
+_TO_LOGIN = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*:/+)?[^:@]*[:@]", re.DOTALL
+)  # of a URL, to where its password may begin
+
+
+def may_log_in(value: str) -> bool:
+    """Whether a text that a person gave may be a URL with a password in it: no message may repeat it."""
+    if value.startswith("socket://") or not re.search(r"://|:.*@", value, re.DOTALL):
+        return False
     try:
-        url = urlsplit(text if "://" in text else f"mqtt://{text}")
-        host, port = url.hostname, url.port
-    except ValueError as error:
-        raise BrokerError(f"broker URL {shown!r}: {error}; {expected}") from error
-    if url.scheme not in ("mqtt", "tcp", "mqtts"):
-        raise BrokerError(f"broker URL {shown!r}: {url.scheme}:// is not supported; {expected}")
-    if not host or port == 0 or url.path.strip("/") or url.query or url.fragment:
-        raise BrokerError(f"broker URL {shown!r}: not a broker's address; {expected}")
-    tls = url.scheme == "mqtts"
-    port = port or (MQTTS_PORT if tls else MQTT_PORT)
-    return BrokerUrl(host, port, unquote(url.username or ""), unquote(url.password or ""), tls)
+        return "@" in value or not parse_broker_url(value)
+    except BrokerError:
+        return True
+
+
+def _decoded(text: str) -> str:
+    """A user or password without its %-encoding. Raises BrokerError for what MQTT can't send (section 1.5.3)."""
+    data = unquote_to_bytes(text.encode("utf-8", "surrogateescape"))
+    decoded = data.decode("utf-8", "replace")
+    if decoded.encode() != data or "\0" in decoded or len(data) > _TEXT_MAX:
+        raise _bad_url(f"its user or password is not UTF-8 text of at most {_TEXT_MAX} bytes, without NUL")
+    return decoded
 
 
 def tls_context(ca: Path | None) -> ssl.SSLContext:

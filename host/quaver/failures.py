@@ -54,6 +54,13 @@ _TABLE = (
     Known("no_serial_port", 83, "driver", "{port} is no serial port", "name the board's port; connected: {connected}"),
     Known("which_board", 84, "driver", "{count} boards are connected", "say which with --port; there are {connected}"),
     Known(
+        "same_id",
+        121,
+        "driver",
+        "{count} boards have the unique id {id}",
+        "say which by its device, with --port; there are {connected}",
+    ),
+    Known(
         "no_permission",
         85,
         "permission",

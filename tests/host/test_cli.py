@@ -108,7 +108,7 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
         (["unix", "--recording", "nowhere.npz", "--node", "a/b#"], 1, "node 'a/b#': can't be a level of a topic"),
         (["unix", "--recording", "mfpt:x", "--rate", "1000"], 5, "says its rate: leave --channel and --rate out"),
         (["unix", "--model", "ball", "--baseline", "mfpt:x", "--baseline-rate", "5"], 5, "leave --baseline-channel"),
-        (["unix", "--model", "outer", "--broker", "gopher://x"], 7, "gopher:// is not supported"),
+        (["unix", "--model", "outer", "--broker", "gopher://x"], 7, "its scheme is none of mqtt://, tcp://, mqtts://"),
         (["unix", "--model", "outer", "--broker", "127.0.0.1:1"], 7, "Connection refused"),
     ],
 )  # fmt: skip

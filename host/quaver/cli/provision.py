@@ -36,7 +36,11 @@ _PATIENCE_S = 60
 
 @click.command("provision")
 @click.option(
-    "--port", "ports", multiple=True, metavar="PORT", help="A serial device or socket://host:port; repeatable."
+    "--port",
+    "ports",
+    multiple=True,
+    metavar="PORT",
+    help="A serial device, socket://host:port, or a board's unique id; repeatable.",
 )
 @click.option("--ble", is_flag=True, help="Find nodes over Bluetooth too.")
 @click.option(
@@ -108,7 +112,7 @@ class _Ways:
     """To nodes: by cable, and with `ble` by radio."""
 
     def __init__(self, ports: tuple[str, ...], ble: bool) -> None:
-        self._ports = ports
+        self._ports = tuple(map(_device, ports))
         self._bluetooth: Bluetooth | None = None
         if ble:
             from quaver.provision.bluetooth import Bluetooth
@@ -129,8 +133,8 @@ class _Ways:
             return self._bluetooth.open(where)
         return SerialTransport(where)
 
-    def whereabouts(self) -> dict[str, str]:
-        """Node id -> where, of all nodes that answer."""
+    def whereabouts(self) -> dict[str, list[str]]:
+        """Node id -> where, of all nodes that answer; several places, where several say that they are the one."""
         from quaver.errors import SessionError
         from quaver.provision.session import who
 
@@ -147,9 +151,11 @@ class _Ways:
                 transport.close()
             return (answer[0].hex(), port) if answer else None
 
-        found = {identity.hex(): where for where, (identity, _) in self.seen().items()}
+        found: dict[str, list[str]] = {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return {**found, **dict(one for one in pool.map(look, self._ports) if one)}
+            for node, port in filter(None, pool.map(look, self._ports)):
+                found.setdefault(node, []).append(port)
+        return {identity.hex(): [where] for where, (identity, _) in self.seen().items()} | found
 
 
 def _dialogue(
@@ -285,10 +291,13 @@ def _plan(
     def one(item: tuple[int, Answers]) -> dict[str, Any]:
         row, answers = item
         began = time.monotonic()
-        port = where.get(answers["id"])
         try:
+            port, *others = where.get(answers["id"], [None])
             if port is None:
                 raise SessionError(f"node {answers['id']} is not there; connect and power it")
+            if others:
+                both = ", ".join((port, *others))
+                raise SessionError(f"node {answers['id']} answers at {both}; connect one board of that id at a time")
             with Inventory(path) as own:
                 worker = hands(ways, own)
                 flow = Flow({**answers, "node": port, "found": {port: port}, "networks": []})
@@ -359,6 +368,13 @@ class _Ear:
 
     def close(self) -> None:
         self._monitor.stop()
+
+
+def _device(port: str) -> str:
+    """What a person names as a port: a device or URL as it stands, or a unique id. Raises KnownFailure."""
+    from quaver.flash.ports import named_port
+
+    return port if "/" in port else named_port(port).device
 
 
 def _serial_ports() -> list[str]:

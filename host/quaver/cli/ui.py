@@ -214,7 +214,7 @@ def _clean(text: str) -> str:
 
 def print_record(record: Record, as_json: bool) -> None:
     """One record to stdout, at once: whoever reads a pipe wants it now."""
-    line = json.dumps(record.as_json(), ensure_ascii=False) if as_json else record_line(record)
+    line = json.dumps(record.as_json()) if as_json else record_line(record)
     print(line, flush=True)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from quaver.broker import parse_broker_url
 from quaver.errors import InventoryError, SessionError
 from quaver.inventory import Entry, Inventory
 from quaver.keys import KeyStore
@@ -288,4 +289,4 @@ def _line(where: str, identity: bytes, enrolled: bool) -> str:
 
 
 def _shown(broker: str) -> str:
-    return broker.rpartition("@")[2]
+    return str(parse_broker_url(broker))
