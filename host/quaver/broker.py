@@ -10,7 +10,8 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote_to_bytes
 
 from quaver.errors import BrokerError
+from quaver_wire.fields import KINDS
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -27,7 +29,10 @@ MQTT_PORT = 1883  # IANA's port of plain MQTT
 MQTTS_PORT = 8883  # and of MQTT over TLS
 CONNECT_S = 10.0  # a broker that has not answered by then is not there
 KEEPALIVE_S = 30
-NO_ANSWER = f"no MQTT answer within {CONNECT_S:.0f} s; check that the port is a broker's"
+SILENCE_S = 30.0  # without a message a person wonders: a broker keeps the status of each node that was ever there
+_PROBE_S = 3.0
+# A CONNECT without user and will (MQTT 3.1.1, section 3.1), to see who answers.
+_HELLO = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x1e\x00\x00"
 _START_S = 10.0  # an embedded broker that isn't up by then never will be
 _STOP_S = 5.0
 _TEXT_MAX = 65535  # bytes of a text in MQTT 3.1.1
@@ -150,8 +155,70 @@ def tls_context(ca: Path | None) -> ssl.SSLContext:
         raise BrokerError(f"{ca}: can't be read ({error.strerror}); name the PEM file of the broker's CA") from error
 
 
-def unreachable(error: OSError | ValueError) -> str:
-    """Why there is no connection to a broker, and what to do about this reason."""
+def node_topics(leaves: Iterable[str] = KINDS[:3], place: str = "+/+/+/+/+") -> tuple[str, ...]:
+    """The topics that can be a node's, site/area/line/asset/node/LEAF: by default what nodes send by themselves."""
+    return tuple(f"{place}/{leaf}" for leaf in leaves)
+
+
+class Silence:
+    """Tells once, a while after a subscription, that nothing came: brokers say nothing of what an ACL holds back."""
+
+    def __init__(self, url: BrokerUrl, clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = url
+        self._clock = clock
+        self._until: float | None = clock() + SILENCE_S
+
+    def tell(self, heard: bool) -> str:
+        """A line when it is time for it, else "". heard: whether any message has come."""
+        if heard:
+            self._until = None
+        if self._until is None or self._clock() < self._until:
+            return ""
+        self._until = None
+        return (
+            f"broker {self._url}: nothing has come within {SILENCE_S:.0f} s: no node publishes there, or the broker's "
+            "ACL does not let this user read, or the nodes write; check it against docs/mosquitto.md"
+        )
+
+
+def other_kind(url: BrokerUrl) -> str:
+    """What to write where a port is of the other kind, TLS or plain, than its URL says; "" where it is not seen to be.
+
+    Connects once more to look, for a few seconds at most; it tells neither user nor password.
+    """
+    try:
+        with socket.create_connection((url.host, url.port), _PROBE_S) as line:
+            if url.tls:
+                line.sendall(_HELLO)
+                answers = line.recv(4).startswith(b"\x20\x02")
+            else:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is told to who answers
+                context.wrap_socket(line, server_hostname=url.host).close()
+                answers = True
+    except ssl.SSLError as error:
+        answers = "ALERT" in (error.reason or "")  # only who speaks TLS sends one
+    except (OSError, ValueError):
+        answers = False
+    if not answers:
+        return ""
+    if url.tls:
+        return "speaks MQTT without TLS at that port; name its port for TLS, or write mqtt:// if the network is trusted"
+    return "speaks TLS at that port; write mqtts:// (and name its CA with --ca), or name its port without TLS"
+
+
+def no_answer(url: BrokerUrl) -> str:
+    """Why who took the connection gave no MQTT answer."""
+    return other_kind(url) or "no MQTT answer; check that the port is a broker's"
+
+
+def unreachable(error: OSError | ValueError, url: BrokerUrl | None = None) -> str:
+    """Why there is no connection to a broker, and what to do about this reason. url: its, to look closer."""
+    unseen = (ssl.SSLCertVerificationError, ConnectionRefusedError)  # it is known who is there, or that nobody is
+    if url is not None and isinstance(error, (ssl.SSLError, ConnectionError, TimeoutError)):
+        kind = "" if isinstance(error, unseen) else other_kind(url)
+        if kind:
+            return kind
     reason = getattr(error, "strerror", None) or str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}; name the CA that signed it with --ca"
@@ -200,7 +267,7 @@ def connect(client: Client, url: BrokerUrl) -> None:
     try:
         client.connect(url.host, url.port, keepalive=KEEPALIVE_S)
     except (OSError, ValueError) as error:
-        raise BrokerError(f"broker {url}: {unreachable(error)}") from error
+        raise BrokerError(f"broker {url}: {unreachable(error, url)}") from error
     client.loop_start()
 
 

@@ -357,4 +357,4 @@ def _broker(run: Exec) -> str:
         raise KnownFailure("broker_not_trusted", broker=f"{host}:{port}", reason=why)
     if why:
         raise KnownFailure("no_broker", broker=f"{host}:{port}", reason=why)
-    return f"{host}:{port} takes the node"
+    return f"{host}:{port} takes the node; whether its ACL lets records through, quaver monitor shows"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from quaver.broker import BrokerUrl
+from quaver.broker import BrokerUrl, Silence, node_topics
 from quaver.errors import BrokerError, InventoryError
 from quaver.ingest.intake import LEAVES, Intake, PlainToo, Reader, Tally
 from quaver.ingest.session import LinkLost, Session
@@ -21,7 +21,7 @@ from quaver.inventory import Inventory
 from quaver.keys import KeyStore
 from quaver.sealing import Opener
 
-TOPICS = tuple(f"+/+/+/+/+/{leaf}" for leaf in LEAVES)
+TOPICS = node_topics(LEAVES)
 _BATCH = 4096  # messages
 _BATCH_S = 0.25
 _SIGHTINGS_S = 10.0  # between two writes into the inventory
@@ -54,9 +54,13 @@ def ingest(
             raise BrokerError(f"broker {url}: {lost}") from lost
         say(f"storing what comes from {url} in {store.path}")
         yield intake.tally
+        silence = Silence(url)
         while True:
             try:
                 for _ in batches(session, intake):
+                    told = silence.tell(intake.tally != Tally())
+                    if told:
+                        say(told)
                     yield intake.tally
                     sightings.tell(_SIGHTINGS_S)
                     if keys:

@@ -268,7 +268,8 @@ class Hands:
         if status is None:
             raise SessionError(
                 f"{answers['place']} has not reached {_shown(answers['broker'])} within {self._online_s:.0f} s; "
-                "check the broker's address, then restart the node to try again"
+                "check the broker's address, and that its ACL lets the node write and this machine read, then restart "
+                "the node to try again"
             )
         return {"dated": "time_ms" in status}
 
