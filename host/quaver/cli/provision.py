@@ -389,7 +389,9 @@ def _progress() -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    bars = Progress(TextColumn("  key agreement"), BarColumn(), console=Console(stderr=True), transient=True)
+    bars = Progress(
+        TextColumn("  key agreement"), BarColumn(), console=Console(stderr=True, markup=False), transient=True
+    )
     task = bars.add_task("", total=100)
 
     def show(percent: int) -> None:
