@@ -109,16 +109,17 @@ def without_logins(text: str, words: Iterable[str] = ()) -> str:
         as_path = str(Path(value))
         forms = (value, as_path, repr(value)[1:-1], repr(as_path)[1:-1], " ".join(value.split()))
         for login in filter(None, map(_TO_LOGIN.match, forms)):
-            while (at := text.find(login[0])) >= 0:  # whole, or cut off
-                end = at + max(len(os.path.commonprefix((text[at:], form))) for form in forms)  # noqa: RUF071  texts
-                text = f"{text[:at]}…{text[end:]}"
+            at = -1
+            while (at := text.find(login[0], at + 1)) >= 0:  # whole, or cut off
+                told = max(len(os.path.commonprefix((text[at:], form))) for form in forms)  # noqa: RUF071  texts
+                if told > len(login[0]) or login[0].endswith("@"):
+                    text = f"{text[:at]}…{text[at + told :]}"
     return _LOGIN.sub(r"\1…@", text)
 
 
 _LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?!\[)\S*@")
-_TO_LOGIN = re.compile(
-    r"(?:[A-Za-z][A-Za-z0-9+.-]*:/+)?[^:@]*[:@]", re.DOTALL
-)  # of a URL, to where its password may begin
+# Of a URL, to where its password may begin.
+_TO_LOGIN = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/+)?[^:@]*[:@]", re.DOTALL)
 
 
 def may_log_in(value: str) -> bool:

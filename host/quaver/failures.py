@@ -229,7 +229,13 @@ _TABLE = (
         "the time server {server}: {reason}",
         "check that it runs, and time_server in config.json",
     ),
-    Known("no_broker", 112, "broker", "the broker {broker}: {reason}", "check that it runs, and broker in config.json"),
+    Known(
+        "no_broker",
+        112,
+        "broker",
+        "the broker {broker}: {reason}",
+        "check that it runs, and broker in config.json: its port, and broker.ca if that port is for TLS",
+    ),
     Known(
         "broker_refuses",
         113,
