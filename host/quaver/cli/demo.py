@@ -48,7 +48,7 @@ def command(board: str, output: Path, as_json: bool) -> None:
     """
     import time
 
-    from quaver.cli.emulate import load_recording
+    from quaver.cli.reading import load_recording
     from quaver.cli.ui import Display, event_details
     from quaver.emulate import Emulation, Place, Plan, board_of
     from quaver.picture import check_picture
