@@ -221,7 +221,12 @@ _NUMBERS = b"1.0,2.0\n" * 100
         ("x.npz", _save("x.npz", horizontal=_X, vertical=_X[:90], fs=12e3), {}, "differ in length"),
         ("x.npz", _save("x.npz", x=np.array(["a"] * 100), fs=12e3), {}, "holds <U1, not real numbers: choose another"),
         ("x.npz", _save("x.npz", x=_X * 1j, fs=12e3), {}, "holds complex64, not real numbers: choose another"),
-        ("x.npz", _save("x.npz", x=np.ones((4, 5, 50)), fs=12e3), {}, "x has 3 dimensions, expected 1 or 2: choose another"),
+        (
+            "x.npz",
+            _save("x.npz", x=np.ones((4, 5, 50)), fs=12e3),
+            {},
+            "x has 3 dimensions, expected 1 or 2: choose another",
+        ),
         (
             "x.npz",
             _save("x.npz", horizontal=_X, vertical=np.ones(100, np.int16), fs=12e3),

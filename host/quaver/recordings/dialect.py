@@ -31,7 +31,7 @@ _GROUPED = {mark: re.compile(rf"{_THOUSANDS}(?:{re.escape(mark)}\d{{3}})", re.AS
 
 @dataclass(frozen=True)
 class Dialect:
-    """delimiter: None for one column, " " for any white space. pattern: the kinds of a line's cells, as `kinds` gives them."""
+    """delimiter: None for one column, " " for any white space. pattern: the `kinds` of a line's cells."""
 
     delimiter: str | None
     pattern: str
@@ -124,6 +124,7 @@ def delimiter_of(
     decimal: the mark if it is known. named: whether a header of so many names, divided by commas, stands above.
     Raises DialectError where two ways are as good, RecordingError where there is none.
     """
+    decimal = None if decimal is None else DECIMALS[decimal]
     sampled = [line for line in lines if line.strip()]
     if len(sampled) > _SAMPLED:
         third = _SAMPLED // 3

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from quaver.recordings.contents import Rate
 from quaver.recordings.dialect import is_comment, kinds, split
-from quaver.recordings.units import time_named, unit_in, unit_named
+from quaver.recordings.units import G_PER_UNIT, time_named, unit_in, unit_named
 
 _NEAR = 4  # lines above the numbers in which the names may stand
 _NUMBER = r"(?P<number>\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)"
@@ -78,7 +78,9 @@ def read_header(above: Sequence[str], delimiter: str | None, width: int, indexed
         ):
             # A line of units, if there is one of names above it.
             higher = split(_bare(near[at - 1], delimiter), delimiter)
-            if len(higher) in (width, width - 1) and "N" not in kinds(higher):
+            telling = any(unit in ("s", "V", "mV", "µV") or (unit in G_PER_UNIT and unit != "lsb") for unit in given)
+            said = is_comment(near[at], delimiter) == is_comment(near[at - 1], delimiter)
+            if telling and said and len(higher) in (width, width - 1) and "N" not in kinds(higher):
                 units_seen = True
                 used.add(at)
                 header.units = [cell.strip("[]() ") or None for cell in cells]

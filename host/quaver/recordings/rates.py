@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from quaver.errors import RecordingError
@@ -53,14 +54,16 @@ def rate_of(path: Path, contents: Contents, given: float | None) -> tuple[float,
 def _spaced(path: Path, column: str, step: float, known: float | None) -> float:
     """The rate that a time column without a unit gives, beside what is known already."""
     rates = [1 / (step * seconds) for seconds in (*UNITS_S.values(), 60.0, 3600.0, 86400.0)]
-    if known is not None:
-        if not any(abs(rate / known - 1) <= _TOLERANCE for rate in rates):
-            raise RateError(
-                f"{path}: {column} has steps of {step:.6g}, which in no unit of time is {known:g} Hz: leave the rate out or give the right one"
-            )
-        return known
     low, high = PLAUSIBLE_HZ
     plausible = [rate for rate in rates[:4] if low <= rate <= high]
+    if known is not None:
+        if any(abs(rate / known - 1) <= _TOLERANCE for rate in rates):
+            return known
+        nearest = min(plausible or rates, key=lambda rate: abs(math.log(rate / known)))
+        raise RateError(
+            f"{path}: was sampled at {nearest:.7g} Hz (by {column}, in steps of {step:.6g}), not at {known:g} Hz: "
+            "leave the rate out"
+        )
     if len(plausible) != 1:
         ways = " or ".join(
             f"{rate:.6g} Hz ({unit})" for unit, rate in zip(UNITS_S, rates, strict=False) if rate in plausible

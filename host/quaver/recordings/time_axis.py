@@ -24,6 +24,7 @@ UNITS_S = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 PLAUSIBLE_HZ = (50.0, 200_000.0)
 _STEADY = 0.01  # how far one step may be from the median one
 _MOSTLY = 0.95
+_WRAPPING = 0.75  # of a counter's steps are its usual one; the others take it back to its start
 _LEAST_EDGES = 10
 
 
@@ -101,12 +102,16 @@ def _counter(label: str, values: NDArray[Any], steps: NDArray[np.float64], row: 
     """A number of samples that counts up or down, and may wrap. Raises RecordingError where it leaves some out."""
     found, counts = np.unique(steps, return_counts=True)
     step = float(found[counts.argmax()])
-    if step == 0 or counts.max() < _MOSTLY * len(steps):
+    if step == 0:
         return None
     others = found[found != step]
     span = float(values.max()) - float(values.min()) + abs(step)
-    if others.size == 0 or (others.size == 1 and others[0] == step - np.sign(step) * span):
+    share = counts.max() / len(steps)
+    wraps = others.size == 1 and others[0] == step - np.sign(step) * span and share >= _WRAPPING
+    if others.size == 0 or wraps:
         return Axis("index")
+    if share < _MOSTLY:
+        return None
     at = int(np.flatnonzero(steps != step)[0]) + 1
     raise RecordingError(
         f"{label} counts in steps of {step:g} and jumps by {steps[at - 1]:g} at {row(at)}: rows are missing; "
