@@ -53,7 +53,8 @@ STYLES = {
     "names and units": ("t,x\ns,g\n", "{t:.5f},{v}", RATE),
     "labels": ("Time (s),Sensor,X\n", "{t:.5f},S1:,{v}", RATE),
     "LabVIEW": (
-        "LabVIEW Measurement\t\nSeparator\tTab\nDecimal_Separator\t,\nX_Columns\tNo\n***End_of_Header***\t\n\t\nChannels\t1\n"
+        "LabVIEW "
+        "Measurement\t\nSeparator\tTab\nDecimal_Separator\t,\nX_Columns\tNo\n***End_of_Header***\t\n\t\nChannels\t1\n"
         "Y_Unit_Label\tg\nX_Dimension\tTime\nDelta_X\t0,000050\n***End_of_Header***\t\t\nX_Value\tDev0/Ai0\tComment\n",
         "\t{c}",
         RATE,
@@ -98,24 +99,29 @@ def test_time_stamps_give_the_rate(tmp_path, stamp, rate):
     assert np.array_equal(recording.acceleration[:, 0], signal.astype(np.float32))
 
 
-_TWO = "".join(f"{i % 7},{100 + (i * i * 37) % 800}\n" for i in range(100))
+_TWO = "".join(f"{i * i % 7},{100 + (i * i * 37) % 800}\n" for i in range(100))
 
 
 @pytest.mark.parametrize(
     ("text", "options", "says"),
     [
         (_TWO, {}, r"may be one number with a decimal comma, or two: say which"),
-        ("".join(f"1,{100 + (i * i * 37) % 800}.5\n" for i in range(100)), {}, "thousands marks, or 2: say what divides"),
-        ("".join(f"{1 + i % 7}.{100 + (i * i * 37) % 800};0\n" for i in range(100)), {}, "decimal mark or one of thousands"),
+        ("".join(f"1,{100 + (i * i * 37) % 800}.5\n" for i in range(100)), {},
+         "thousands marks, or 2: say what divides"),
+        ("".join(f"{1 + i % 7}.{100 + (i * i * 37) % 800};0\n" for i in range(100)), {},
+         "decimal mark or one of thousands"),
         ("".join(f"0.{i % 7}5;1,{i % 9}5\n" for i in range(100)), {}, "with a point .* and with a comma"),
         (lines("{v}") + "0.1,0.2\n", {}, "line 201: expected 1 number, found '0.1,0.2'"),
         (lines("{i};{c}") + '9;"1.234,5"\n', {}, "line 201: expected 2 numbers"),
-        ("20000\n" + lines("{v}"), {}, "line 1: '20000' is written unlike the samples below and may be the sampling rate"),
+        ("20000\n" + lines("{v}"), {},
+         "line 1: '20000' is written unlike the samples below and may be the sampling rate"),
         (lines("{v},a") + lines("{v},b"), {}, "column 1 changes from 'a' to 'b' at line 201"),
         ("n,x\n" + "".join(f"{i + (i > 50)},{v}\n" for i, v in enumerate(SIGNAL[:, 0])), {}, "jumps by 2 at line 53"),
-        ("t (s),x\n" + "".join(f"{(i + (i > 50)) / RATE:.5f},{v}\n" for i, v in enumerate(SIGNAL[:, 0])), {}, "at line 53"),
+        ("t (s),x\n" + "".join(f"{(i + (i > 50)) / RATE:.5f},{v}\n" for i, v in enumerate(SIGNAL[:, 0])), {},
+         "at line 53"),
         ("t (s),x\n" + 2 * lines("{t:.5f},{v}"), {}, "goes back at line 202: several recordings in one file"),
-        ("t,x\n" + "".join(f"{i * 0.01:.2f},{v}\n" for i, v in enumerate(SIGNAL[:, 0])), {}, r"100 Hz \(s\) or 100000 Hz \(ms\)"),
+        ("t,x\n" + "".join(f"{i * 0.01:.2f},{v}\n" for i, v in enumerate(SIGNAL[:, 0])), {},
+         r"100 Hz \(s\) or 100000 Hz \(ms\)"),
         ("x (V)\n" + lines("{v}"), {"rate": RATE}, "is a voltage .*: give the sensor's scale"),
         ("x [furlong]\n" + lines("{v}"), {"rate": RATE}, "'furlong', which is no unit known here: give its unit"),
         ("x_mg\n" + lines("{v}"), {"rate": RATE, "unit": "g"}, "says that x_mg is in mg, not g"),

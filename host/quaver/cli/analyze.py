@@ -125,7 +125,8 @@ def _as_learned(recording: Recording, learned: dict[str, tuple[float, int, Any]]
         found = next(iter(learned.values()))
     if found is None:
         raise ChannelError(
-            f"{recording.name}: {_axis(recording)} has nothing to be compared with: the baseline has {', '.join(learned)}: "
+            f"{recording.name}: {_axis(recording)} has nothing to be compared with: the baseline has "
+            f"{', '.join(learned)}: "
             "choose one (--channel NAME)"
         )
     return found

@@ -58,9 +58,9 @@ class Reading:
 def reading_options(prefix: str = "", what: str = "recording") -> Callable[[Any], Any]:
     """Adds --channel, --rate, --unit, --scale, --delimiter and --decimal to a command, each with a prefix."""
     options = (
-        click.option(f"--{prefix}channel", metavar="NAME", help=f"Which signal of a {what} with several: name, axis or number."),
-        click.option(f"--{prefix}rate", type=float, metavar="HZ", help=f"The sampling rate of a {what} that does not say it."),
-        click.option(f"--{prefix}unit", type=click.Choice(_UNITS), help=f"What the numbers of a {what} are in, if it does not say."),
+        click.option(f"--{prefix}channel", metavar="NAME", help=f"Which signal of a {what}: name, axis, number."),
+        click.option(f"--{prefix}rate", type=float, metavar="HZ", help=f"The rate of a {what} that does not say it."),
+        click.option(f"--{prefix}unit", type=click.Choice(_UNITS), help=f"What a {what} is in, if it does not say."),
         click.option(
             f"--{prefix}scale", type=float, metavar="G",
             help="What a number is multiplied with: g for each count, volt or full scale; with a unit, to be in it.",
@@ -90,7 +90,8 @@ def load_recording(name: str, reading: Reading | None = None, prefix: str = "", 
     if name.startswith("mfpt:"):
         if reading != Reading():
             raise RecordingError(
-                f"{name}: has one channel in g and says its rate: leave --{prefix}channel and --{prefix}rate out, and all like them"
+                f"{name}: has one channel in g and says its rate: leave --{prefix}channel and --{prefix}rate "
+                "out, and all like them"
             )
         with download() as progress:
             path = mfpt_path(name.removeprefix("mfpt:"), progress)

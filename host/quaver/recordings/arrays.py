@@ -18,7 +18,7 @@ _SHORTEST = 64
 _MOST_AXES = 3
 _FEWEST_RECORDS = 16  # fewer rows than that may as well be channels
 _RATES = ("fs", "sr", "f_s", "samplerate", "sample_rate", "samplingrate", "sampling_rate", "samplingfrequency",
-          "sampling_frequency", "sample_frequency", "samplefrequency", "rate_hz", "fs_hz", "sampling_rate_hz")  # fmt: skip
+          "sampling_frequency", "sample_frequency", "samplefrequency", "rate_hz", "fs_hz")  # fmt: skip
 _STEPS = ("dt", "increment", "delta_x", "wf_increment", "sample_interval", "sampling_interval")
 _RPMS = ("rpm", "shaft_rpm", "speed_rpm")
 _UNITS = ("unit", "units", "y_unit", "unit_string")
@@ -211,11 +211,12 @@ def _two_dimensional(
         return [array[:, at] for at in range(columns)], None
     if not recorded and rows <= _MOST_AXES:
         return [array[at] for at in range(rows)], None
-    if not recorded and (columns <= _FEWEST_RECORDS < rows or rows <= _FEWEST_RECORDS):
-        if options.record is None:
-            raise ChannelError(
-                f"{path}: {key} is {rows} x {columns}: its rows may be records or channels; save each channel as an array of its own"
-            )
+    unclear = not recorded and (columns <= _FEWEST_RECORDS or rows <= _FEWEST_RECORDS)
+    if unclear and options.record is None:
+        raise ChannelError(
+            f"{path}: {key} is {rows} x {columns}: its rows may be records or channels; save each channel as "
+            "an array of its own"
+        )
     if options.record is not None:
         if not 0 <= options.record < rows:
             raise RecordingError(f"{path}: has no record {options.record}: it has {rows}, from 0")

@@ -141,7 +141,8 @@ def read_hdf5(path: Path, options: Options) -> Contents:
             file.visititems(visit)
     except OSError as error:
         raise RecordingError(
-            f"{path}: is a damaged or unfinished HDF5 file{' (MATLAB v7.3)' if path.suffix == '.mat' else ''}: {error}; "
+            f"{path}: is a damaged or unfinished HDF5 "
+            f"file{' (MATLAB v7.3)' if path.suffix == '.mat' else ''}: {error}; "
             "fetch it anew, or save it with MATLAB's -v7"
         ) from error
     numbers = {

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from quaver.errors import RecordingError
@@ -24,6 +25,10 @@ _MISSING = frozenset(
     ("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--", "inf", "-inf", "+inf", "infinity", "-infinity", "-nan")
 )
 _MARKS = "\t;|,"
+_BYTE_ORDER_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
+)  # fmt: skip
 _SAMPLED = 600  # lines that the delimiter is found by
 _THOUSANDS = r"[-+]?[1-9]\d{0,2}"
 _GROUPED = {mark: re.compile(rf"{_THOUSANDS}(?:{re.escape(mark)}\d{{3}})", re.ASCII) for mark in ".,"}
@@ -39,17 +44,10 @@ class Dialect:
 
 def decode(path: Path, data: bytes) -> tuple[str, str]:
     """(text, encoding) of a file. Raises RecordingError for what is no text."""
-    for mark, encoding in (
-        (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
-        (b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
-    ):  # fmt: skip
-        if data.startswith(mark):
-            break
-    else:
-        encoding = "utf-8"
-        if b"\x00" in data:
-            even, odd = data[0::2].count(0), data[1::2].count(0)
-            encoding = "utf-16-le" if odd > 9 * even else "utf-16-be" if even > 9 * odd else ""
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\x00" in data:
+        even, odd = data[0::2].count(0), data[1::2].count(0)
+        encoding = "utf-16-le" if odd > 9 * even else "utf-16-be" if even > 9 * odd else ""
     for tried in (encoding, "latin-1") if encoding == "utf-8" else (encoding,):
         try:
             text = data.decode(tried) if tried else "\x00"
@@ -190,7 +188,7 @@ def _comma(
         counts = (
             len(first) > 8
             and all(text.isdecimal() for text in first)
-            and (len({int(b) - int(a) for a, b in zip(first, first[1:], strict=False)}) == 1 and first[0] != first[1])
+            and (len({int(b) - int(a) for a, b in pairwise(first)}) == 1 and first[0] != first[1])
         )
         dotted = all("." in line for line in data)
         if fraction and not header and not counts and not dotted and decimal is None:
@@ -200,15 +198,18 @@ def _comma(
         if decimal == "." and not dotted:
             return columns
         raise DialectError(
-            f"{path}: line {data[0][:30]!r} may be one number with a decimal comma, or two: say which mark is the decimal"
+            f"{path}: line {data[0][:30]!r} may be one number with a decimal comma, or two: say which mark "
+            "is the decimal"
         )
     if is_english and (not header or any(zeros.search(line) for line in data)) and decimal is None:
         raise DialectError(
-            f"{path}: line {data[0][:30]!r} may be one number with thousands marks, or {width}: say what divides the columns"
+            f"{path}: line {data[0][:30]!r} may be one number with thousands marks, or {width}: say what "
+            "divides the columns"
         )
     if width > 2 and all(map(whole.fullmatch, data)) and any(zeros.search(line) for line in data):
         raise DialectError(
-            f"{path}: commas may stand in its numbers and between its columns ({data[0][:40]!r}): save it with semicolons between them"
+            f"{path}: commas may stand in its numbers and between its columns ({data[0][:40]!r}): save it "
+            "with semicolons between them"
         )
     return columns
 
@@ -220,12 +221,14 @@ def decimal_of(path: Path, cells: Sequence[str], delimiter: str | None, given: s
     mark = None if given is None else DECIMALS[given]
     if mark is None and dotted and commas:
         raise DialectError(
-            f"{path}: has numbers with a point ({dotted[0]!r}) and with a comma ({commas[0]!r}): say which mark is the decimal"
+            f"{path}: has numbers with a point ({dotted[0]!r}) and with a comma ({commas[0]!r}): say which "
+            "mark is the decimal"
         )
     if mark is None:
         mark, marked = (",", commas) if commas else (".", dotted)
         if marked and (delimiter != "," or commas) and all(map(_GROUPED[mark].fullmatch, marked)):
             raise DialectError(
-                f"{path}: {marked[0]!r} may have a decimal mark or one of thousands, as all its numbers: say which mark is the decimal"
+                f"{path}: {marked[0]!r} may have a decimal mark or one of thousands, as all its numbers: say "
+                "which mark is the decimal"
             )
     return mark

@@ -14,14 +14,17 @@ _NEAR = 4  # lines above the numbers in which the names may stand
 _NUMBER = r"(?P<number>\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)"
 _HZ = {"khz": 1e3, "ks/s": 1e3, "ksps": 1e3, "mhz": 1e6}
 _RATE = re.compile(
-    r"(?:(?:sampl\w*|data|acq\w*|scan|output|abtast)[ _-]*(?:data[ _-]*)?(?:rate|freq\w*|frequenz)|abtast(?:rate|frequenz)|"
+    r"(?:(?:sampl\w*|data|acq\w*|scan|output|abtast)[ _-]*(?:data[ _-]*)?(?:rate|freq\w*|frequenz)|"
+    r"abtast(?:rate|frequenz)|"
     r"(?<![a-z])(?:fs|f_s|odr|sps)(?![a-z]))"
-    rf"\s*(?:[\[(]\s*(?P<before>k?hz|s/s|sps)[^\])]*[\])])?\s*[:=,;\t ]?\s*{_NUMBER}\s*(?P<after>k?hz|mhz|k?s/s|k?sps)?(?![\w])",
+    rf"\s*(?:[\[(]\s*(?P<before>k?hz|s/s|sps)[^\])]*[\])])?\s*[:=,;\t ]?\s*"
+    rf"{_NUMBER}\s*(?P<after>k?hz|mhz|k?s/s|k?sps)?(?![\w])",
     re.IGNORECASE,
 )
 _STEP = re.compile(
     r"(?<![a-z])(?:delta_?x|(?:sampl\w*|time)[ _-]*(?:interval|increment|period|step)|abtastintervall|dt)"
-    rf"\s*(?:[\[(]\s*(?P<before>s|ms|us|µs|ns)\s*[\])])?\s*[:=,;\t ]?\s*{_NUMBER}\s*(?P<after>s|sec|ms|us|µs|ns)?(?![\w])",
+    rf"\s*(?:[\[(]\s*(?P<before>s|ms|us|µs|ns)\s*[\])])?\s*[:=,;\t ]?\s*"
+    rf"{_NUMBER}\s*(?P<after>s|sec|ms|us|µs|ns)?(?![\w])",
     re.IGNORECASE,
 )
 

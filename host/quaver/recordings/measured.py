@@ -67,7 +67,8 @@ def _mended(path: Path, data: bytearray) -> tuple[bytearray, str]:
             if size in (0, _UNKNOWN_SIZE):
                 return (
                     data,
-                    f"its header does not say how long it is, as after a cut or a stream: all {count} samples that are there",
+                    f"its header does not say how long it is, as after a cut or a stream: all {count} samples that "
+                    "are there",
                 )
             return data, f"cut short: {count} of {size // frame} samples are there"
         at += 8 + size + (size & 1)

@@ -31,7 +31,8 @@ def rate_of(path: Path, contents: Contents, given: float | None) -> tuple[float,
     for rate in rates[1:]:
         if abs(rate.hz / rates[0].hz - 1) > _TOLERANCE:
             raise RecordingError(
-                f"{path}: was sampled at {rates[0].hz:.7g} Hz by {rates[0].source} and at {rate.hz:.7g} Hz by {rate.source}: mend the file"
+                f"{path}: was sampled at {rates[0].hz:.7g} Hz by {rates[0].source} and at {rate.hz:.7g} Hz by "
+                f"{rate.source}: mend the file"
             )
     known = rates[0].hz if rates else given
     for column, step in contents.spacings:

@@ -65,7 +65,7 @@ class Recording:
     acceleration: float32, shape (samples, axes) with 1 to 3 axes, in g. rate_hz: samples a second.
     rpm: the shaft's speed, None if unknown. temperature: shape (n, 2), seconds and °C, None if unknown.
     record_samples: the length of each of a file's records, which follow each other with gaps; None for one in a row.
-    axes: a name for each axis, as the file has it; empty without names. taken: how each was read; empty if not of a file.
+    axes: a name for each axis, as the file has it; empty without names. taken: how each was read, if from a file.
     """
 
     name: str

@@ -39,7 +39,8 @@ def unit_of(path: Path, signal: Signal, contents: Contents, options: Options) ->
         if scale is not None and options.unit is None:
             if abs(scale / g - 1) > _TOLERANCE:
                 raise ScaleError(
-                    f"{path}: says that {name} is in {said}, {g:g} g a unit, not {scale:g}: leave the scale out, or say the unit that it makes"
+                    f"{path}: says that {name} is in {said}, {g:g} g a unit, not {scale:g}: leave the scale out, or "
+                    "say the unit that it makes"
                 )
             return said, "by the file", 1.0, g
         return said, "by the file", scale or 1.0, g

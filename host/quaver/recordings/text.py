@@ -324,7 +324,8 @@ def _check_first(
         rates.append(Rate(number, f"line {block.numbers[0]}"))
     else:
         raise RateError(
-            f"{path}: line {block.numbers[0]}: {' '.join(top)[:30]!r} is written unlike the samples below and may be the "
+            f"{path}: line {block.numbers[0]}: {' '.join(top)[:30]!r} is written unlike the samples below "
+            "and may be the "
             "sampling rate: give that rate, or remove the line"
         )
     block.rows.pop(0)

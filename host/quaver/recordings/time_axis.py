@@ -157,7 +157,7 @@ def _time(
                 f"the time in {label} has steps of {low:.6g} to {high:.6g}: sampled unevenly; record it evenly"
             )
         if high - low > max(0.02 * usual, 2.01 * quantum):
-            note = f"its steps are {low:.6g} to {high:.6g}, so the rate is their mean, and lines in the spectra are smeared"
+            note = f"its steps are {low:.6g} to {high:.6g}, so the rate is their mean and spectra are smeared"
         if np.ptp(residual) > slack or high - low > 0.02 * usual:
             tolerance = max(tolerance, quantum / float(values[-1] - values[0]))
     if tolerance > 0.01:

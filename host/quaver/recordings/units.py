@@ -30,14 +30,14 @@ _WRITTEN = {
         "m/s2",
     ),
     **dict.fromkeys(("mm/s2", "mm/s/s", "mms-2", "mm/sec2", "mmps2", "mms2", "mm_s2", "mm_s_2", "mm_per_s2"), "mm/s2"),
-    **dict.fromkeys(("lsb", "lsbs", "count", "counts", "cnt", "cnts", "raw", "digit", "digits", "adc", "adccounts"), "lsb"),
+    **dict.fromkeys(("lsb", "lsbs", "count", "counts", "cnt", "cnts", "raw", "digit", "digits", "adc"), "lsb"),
 }  # fmt: skip
 # Units of other quantities. A voltage is a sensor's raw output: a scale makes acceleration of it.
 _VOLTAGES = {"v": "V", "mv": "mV", "uv": "µV", "volt": "V", "volts": "V", "millivolt": "mV", "millivolts": "mV"}
 _OTHERS = {
     **dict.fromkeys(("mm/s", "m/s", "in/s", "ips", "mm/sec", "um/s", "cm/s", "m/sec", "mm_s"), "a velocity"),
     **dict.fromkeys(("um", "mm", "mil", "mils", "micron", "microns", "nm"), "a displacement"),
-    **dict.fromkeys(("dps", "deg/s", "rad/s", "deg/sec", "rad/sec", "mdps", "grad/s", "rad/s2", "deg/s2"), "a rotation"),
+    **dict.fromkeys(("dps", "deg/s", "rad/s", "deg/sec", "rad/sec", "mdps", "grad/s", "rad/s2"), "a rotation"),
     **dict.fromkeys(("c", "degc", "f", "degf", "k", "kelvin", "celsius"), "a temperature"),
     **dict.fromkeys(("deg", "rad", "degree", "degrees"), "an angle"),
     **dict.fromkeys(("rpm", "1/min", "hz", "khz", "u/min", "min-1", "cpm"), "a speed of rotation"),
