@@ -151,8 +151,8 @@ def test_the_options_decide_what_the_text_does_not(tmp_path):
         ({"unit": "lsb", "scale": 0.5}, 0.5),
         ({"unit": "mg", "scale": 2.0}, 0.002),
     ):
-        counts = "".join(f"{i % 5}\n" for i in range(100))
-        assert read(tmp_path, counts, rate=RATE, **options).acceleration[4, 0] == pytest.approx(4 * g)
+        counts = "".join(f"{i * i % 5}\n" for i in range(100))
+        assert read(tmp_path, counts, rate=RATE, **options).acceleration[4, 0] == pytest.approx(g)
 
 
 def test_text_after_the_numbers_is_left_out_and_said(tmp_path):
