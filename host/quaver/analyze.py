@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from quaver.errors import QuaverError
 from quaver.micropython import last_line, start
 from quaver.recordings import Recording
+from quaver.recordings.rails import clipped, rails_of
 from quaver_wire.fields import LEVELS
 from quaver_wire.names import FAULTS, MACHINE, ZONES
 
@@ -27,9 +28,6 @@ _FASTEST_HZ = 30000.0  # a recording sampled faster is brought to the sensor's r
 _SENSOR_HZ = 26667.0
 _SAME_RATE = 1e-3  # two rates that differ by less put no line into another bin
 _FULL = 32767
-# A wave's topmost level holds up to 2.4 times as many samples as the next: the arcsine law of a sine.
-_PILED = 4.0
-_NEAR_LEVELS = 5
 
 
 class AnalysisError(QuaverError):
@@ -376,37 +374,6 @@ def full_length(rate_hz: float) -> int:
     while decimation > 2 and int(rate_hz) < 1500 * decimation:
         decimation //= 2
     return 2048 * decimation
-
-
-def clipped(acceleration: NDArray[np.floating[Any]], rails: tuple[float, float] | None = None) -> bool:
-    """Whether the recorder ran into its rails, which are those of `rails_of` the whole recording, or of this part."""
-    low, high = rails_of(acceleration) if rails is None else rails
-    return _flat((acceleration >= high) | (acceleration <= low))
-
-
-def rails_of(acceleration: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """(lowest, highest) value that a recorder could give; -inf, inf where the signal shows none.
-
-    At its rails the signal stays for three samples or more, and far more samples lie there than on each of the
-    levels beside it. Where there are few levels the top one of a slow wave is held for some samples too, as long
-    as the levels beside it are.
-    """
-    if np.ptp(acceleration) == 0:
-        return -np.inf, np.inf
-    low, high = (sign * _rail(sign * acceleration) for sign in (-1.0, 1.0))
-    return (low, high) if _flat((acceleration >= high) | (acceleration <= low)) else (-np.inf, np.inf)
-
-
-def _rail(signal: NDArray[np.floating[Any]]) -> float:
-    """The highest value, if it is a rail, else inf."""
-    levels, counts = np.unique(signal, return_counts=True)
-    if len(levels) <= _NEAR_LEVELS // 2:
-        return np.inf
-    return float(levels[-1]) if counts[-1] > _PILED * counts[-1 - _NEAR_LEVELS : -1].max() + 1 else np.inf
-
-
-def _flat(at: NDArray[np.bool_]) -> bool:
-    return bool((at[2:] & at[1:-1] & at[:-2]).any())
 
 
 def prepare(recording: Recording, rate_hz: float | None = None) -> tuple[float, int, list[NDArray[np.float32]]]:

@@ -11,11 +11,11 @@ import pytest
 import scipy.io
 import scipy.io.wavfile
 
-from quaver.analyze import clipped, rails_of
 from quaver.cli import main
 from quaver.errors import RecordingError
 from quaver.payload import payload
 from quaver.recordings import ChannelError, RecordingSource, load
+from quaver.recordings.rails import clipped, rails_of
 from quaver.recordings.units import velocity_mm_s
 
 FIELD = Path(os.environ.get("QUAVER_FIELD", payload().parent / "shared" / "data" / "field"))
