@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quaver.analysis.device import Analysis, AnalysisError, Settings, analyze, clipped, full_length, prepare
+from quaver.analysis.device import Analysis, AnalysisError, Settings, analyze, full_length, prepare
 from quaver.cli import main
 from quaver.recordings import Recording
+from quaver.recordings.rails import clipped
 
 RATE = 12000.0
 SHAFT = 29.95
