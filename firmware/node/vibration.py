@@ -70,8 +70,8 @@ class Vibration:
         values["jitter_us"] = capture.jitter_us
         values["samples"] = m.n
         values["dropped"] = capture.dropped
-        self._features(values, lines)
         self._judge(values, lines, not marks)
+        self._features(values, lines)
         return marks
 
     def kept(self):
@@ -104,7 +104,7 @@ class Vibration:
         values["bands"] = m.bands
         values["shaft_hz"] = m.shaft_hz
         values["shaft_confidence"] = m.shaft_confidence
-        if lines:
+        if lines and m.shaft_hz:  # none is left of a machine that stands
             found = []
             for i in range(4):
                 found += (lines.hz[i], lines.g[i], lines.score[i])
