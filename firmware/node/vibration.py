@@ -74,8 +74,8 @@ class Vibration:
         values = {"rate_hz": capture.rate_hz, "jitter_us": capture.jitter_us}
         values["samples"] = m.n
         values["dropped"] = capture.dropped
-        self._features(values, lines)
         changes = self._judge(values, lines, not marks)
+        self._features(values, lines)
         if tachometer and self._diagnosis.state and self._pulseless == bool(speed_hz):
             self._pulseless = not speed_hz
             event = "sensor_recovered" if speed_hz else "sensor_failed"
@@ -111,7 +111,7 @@ class Vibration:
         values["bands"] = m.bands
         values["shaft_hz"] = m.shaft_hz
         values["shaft_confidence"] = m.shaft_confidence
-        if lines:
+        if lines and m.shaft_hz:  # none is left of a machine that stands
             found = []
             for i in range(4):
                 found += (lines.hz[i], lines.g[i], lines.score[i])

@@ -113,6 +113,9 @@ def _signals(
             if array.size >= _SHORTEST or options.channel == key:
                 foreign.append(f"{key} holds {array.dtype}, not real numbers")
             continue
+        if starts is not None and value is starts and _has_records(arrays, len(starts)):
+            contents.not_signals[key] = "when each record began"
+            continue
         if array.ndim > 2 and min(array.shape) == 1:
             array = array.squeeze()
         if array.ndim > 2:
@@ -185,6 +188,11 @@ def _signals(
         names = ", ".join(signal.label for signal in signals)
         raise ChannelError(f"{path}: its channels {names} differ in length: choose one")
     return signals
+
+
+def _has_records(arrays: Mapping[str, Any], count: int) -> bool:
+    """Whether an array has so many records, each of more samples than a signal has axes."""
+    return any(np.ndim(a) == 2 and len(a) == count and np.shape(a)[1] > _MOST_AXES for a in arrays.values())
 
 
 def contents_key(key: str) -> bool:
