@@ -7,6 +7,7 @@ the broker has nothing more to hand, at most _BATCH messages or _BATCH_S.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from quaver.errors import BrokerError, InventoryError
 from quaver.ingest.intake import LEAVES, Intake, PlainToo, Reader, Tally
 from quaver.ingest.session import LinkLost, Session
 from quaver.ingest.store import Store
+from quaver.ingest.timeline import Timeline
 from quaver.inventory import Inventory
 from quaver.keys import KeyStore
 from quaver.sealing import Opener
@@ -26,6 +28,10 @@ _BATCH = 4096  # messages
 _BATCH_S = 0.25
 _SIGHTINGS_S = 10.0  # between two writes into the inventory
 _RETRY_S = (1.0, 30.0)  # between attempts to reconnect: the first, and the most
+_SHORT_S = 10.0  # a connection that lasts no longer was hardly lost by a network
+_RIVAL = 2  # such connections on end are another's doing
+_STAY_AWAY_S = (15.0, 300.0)  # then: long enough for the other one to get something done
+_WAIT_S = 1.0
 
 
 def ingest(
@@ -36,38 +42,96 @@ def ingest(
     ca: Path | None = None,
     plain: bool = False,
     inventory: Path | None = None,
+    moved: bool = False,
     say: Callable[[str], None],
 ) -> Iterator[Tally]:
     """Take what nodes publish at `url` into `store`, opened with `keys` (None knows no node), until the caller stops.
 
     Yields after every batch, and each second. `say` hears of reconnections and of security events.
-    inventory: is told when nodes were heard of, if it exists.
+    inventory: is told when nodes were heard of, if it exists. moved: as in `Store.settle`.
     Raises BrokerError when the broker can't be reached at first, or refuses; afterwards it is reconnected.
     Raises StoreError and KeyStoreError, with nothing lost: what was not acknowledged stays at the broker.
     """
     reader: Reader = Opener(keys or _NoKeys())
     intake = Intake(store, PlainToo(reader) if plain else reader, names(keys) if keys else lambda _: None, say)
+    former, given_up = store.settle(moved)
+    timeline = Timeline(store, intake, say)
     with _Sightings(intake, inventory, say) as sightings, Session(url, store.client_id, TOPICS, ca) as session:
         try:
-            session.connect()
+            session.connect(forget=given_up)
         except LinkLost as lost:
             raise BrokerError(f"broker {url}: {lost}") from lost
         say(f"storing what comes from {url} in {store.path}")
+        if former:
+            say(
+                f"{store.path} is a copy, so it listens as {store.client_id}; what the broker keeps for {former} goes "
+                "to the store that it was made of: if that is no more, start this once with --moved"
+            )
+        if store.wait is not None:
+            store.wait = _staying(session, store.wait)
+        rivalry = Rivalry(url, store.client_id, say)
         yield intake.tally
         while True:
             try:
-                for _ in batches(session, intake):
+                for _ in batches(session, intake, timeline.now_ms):
                     yield intake.tally
                     sightings.tell(_SIGHTINGS_S)
                     if keys:
                         keys.refresh()  # who was enrolled since is known from here on
             except LinkLost as lost:
-                say(f"broker {url}: connection lost ({lost}); reconnecting")
+                pause = rivalry.lost(str(lost))
                 # Taken, and not yet committed: the broker sends it again, and then it is a resend.
-                intake.commit(_now_ms())
-            for _ in _reconnecting(session):
+                intake.commit(timeline.now_ms())
+            for _ in _reconnecting(session, pause):
                 yield intake.tally
-            say(f"broker {url}: connected again")
+            rivalry.connected()
+
+
+class Rivalry:
+    """Tells a connection that is lost from one that is taken over, and how long to stay away then.
+
+    A broker ends a session when another connects under its client id, and MQTT 3.1.1 has no word for why. So what
+    shows is a connection that ends right after it began, again and again. clock: in seconds.
+    """
+
+    def __init__(
+        self, url: BrokerUrl, client_id: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._url = url
+        self._client_id = client_id
+        self._say = say
+        self._clock = clock
+        self._since = clock()
+        self._short = 0
+
+    def connected(self) -> None:
+        self._since = self._clock()
+        if self._short < _RIVAL:
+            self._say(f"broker {self._url}: connected again")
+
+    def lost(self, why: str) -> float:
+        """Seconds until the next attempt."""
+        self._short = self._short + 1 if self._clock() - self._since < _SHORT_S else 0
+        if self._short < _RIVAL:
+            self._say(f"broker {self._url}: connection lost ({why}); reconnecting")
+            return _RETRY_S[0]
+        pause = float(min(_STAY_AWAY_S[0] * 2 ** (self._short - _RIVAL), _STAY_AWAY_S[1]))
+        self._say(
+            f"broker {self._url}: the session is taken over, {self._short} times now, right after it began: another "
+            f"ingest connects as {self._client_id}; stop one of the two; trying again in {pause:.0f} s"
+        )
+        return pause
+
+
+def _staying(session: Session, say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say`, that keeps the connection too."""
+
+    def wait(line: str) -> None:
+        say(line)
+        with contextlib.suppress(LinkLost):  # found out at the next read
+            session.stay()
+
+    return wait
 
 
 class _Sightings:
@@ -78,6 +142,7 @@ class _Sightings:
         self._path = path
         self._say = say
         self._told = time.monotonic()
+        self._failure = ""
 
     def tell(self, after_s: float) -> None:
         """What was gathered since, when the last time is `after_s` ago."""
@@ -86,15 +151,17 @@ class _Sightings:
             return
         self._told = now
         heard = [(node, when / 1000, firmware) for node, (when, firmware) in self._intake.heard.items()]
+        if self._path is not None and heard and self._path.exists():
+            try:
+                with Inventory(self._path) as inventory:
+                    inventory.saw(heard)
+            except InventoryError as error:  # locked, perhaps, by another program: what was heard is told later
+                if str(error) != self._failure:
+                    self._failure = str(error)
+                    self._say(f"{error}; until then it is not told what is heard of nodes")
+                return
+        self._failure = ""
         self._intake.heard.clear()
-        if self._path is None or not heard or not self._path.exists():
-            return
-        try:
-            with Inventory(self._path) as inventory:
-                inventory.saw(heard)
-        except InventoryError as error:
-            self._say(f"{error}; it is not told what is heard of nodes")
-            self._path = None
 
     def __enter__(self) -> Self:
         return self
@@ -118,26 +185,26 @@ def names(keys: KeyStore) -> Callable[[bytes], str | None]:
     return name_of
 
 
-def batches(session: Session, intake: Intake, wait_s: float = 1.0) -> Iterator[None]:
-    """Take, commit and acknowledge batch after batch; yields after each, and every `wait_s` without one."""
+def batches(session: Session, intake: Intake, now_ms: Callable[[], int] | None = None) -> Iterator[None]:
+    """Take, commit and acknowledge batch after batch; yields after each, and every second without one."""
+    now_ms = now_ms or _now_ms
     while True:
-        messages = session.receive(wait_s)
+        messages = session.receive(_WAIT_S)
         packets = []
         began = time.monotonic()
         while messages:
-            intake.take(messages, _now_ms())
+            intake.take(messages, now_ms())
             packets += [message.packet for message in messages]
             if len(packets) >= _BATCH or time.monotonic() - began > _BATCH_S:
                 break
             messages = session.receive(0)
-        intake.commit(_now_ms())
+        intake.commit(now_ms())
         session.acknowledge(packets)
         yield
 
 
-def _reconnecting(session: Session) -> Iterator[None]:
-    """Yields each second until the session is up again."""
-    pause = _RETRY_S[0]
+def _reconnecting(session: Session, pause: float) -> Iterator[None]:
+    """Yields each second until the session is up again, at first after `pause` seconds."""
     while True:
         until = time.monotonic() + pause
         while (left := until - time.monotonic()) > 0:
@@ -147,7 +214,7 @@ def _reconnecting(session: Session) -> Iterator[None]:
             session.connect()
             return
         except LinkLost:
-            pause = min(2 * pause, _RETRY_S[1])
+            pause = min(2 * pause, max(pause, _RETRY_S[1]))
 
 
 def _now_ms() -> int:
