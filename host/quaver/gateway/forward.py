@@ -19,6 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from quaver.broker import KEEPALIVE_S, BrokerUrl, mqtt_client
 from quaver.errors import StoreError
 from quaver.gateway.spool import Spool
+from quaver.rivalry import Rivalry
 
 _BATCH = 32  # on their way at once
 _RETRY_S = (1, 30)
@@ -60,7 +61,9 @@ class Forward:
         self._stopping = threading.Event()
         self._acknowledged: set[int] = set()
         self._changed = threading.Condition()
-        client = mqtt_client(url, ca, spool.client_id)
+        client_id = spool.client_id
+        self._rivalry = Rivalry(client_id)
+        client = mqtt_client(url, ca, client_id)
         client.reconnect_delay_set(*_RETRY_S)
         client.max_inflight_messages_set(_BATCH)
         if presence:
@@ -129,18 +132,28 @@ class Forward:
         if code.is_failure:
             self._tell(f"broker {self.url}: refused the connection: {str(code).lower()}; trying again")
             return
+        self._rivalry.connected()
         for topic in self._topics:
             client.subscribe(topic, qos=1)
         if self._presence:
             client.publish(self._presence.topic, self._presence.online, qos=1, retain=True)
-        self._tell(f"broker {self.url}: connected")
+        if not self._rivalry.seen:
+            self._tell(f"broker {self.url}: connected")
 
     def _failed(self, _client: mqtt.Client, _data: Any) -> None:
         self._tell(f"broker {self.url}: can't be reached; what comes is kept, and it is tried again")
 
-    def _disconnected(self, _client: mqtt.Client, _data: Any, _flags: Any, _code: ReasonCode, _props: Any) -> None:
-        if not self._stopping.is_set():
-            self._tell(f"broker {self.url}: connection lost; what comes is kept, and it is tried again")
+    def _disconnected(self, client: mqtt.Client, _data: Any, _flags: Any, _code: ReasonCode, _props: Any) -> None:
+        if self._stopping.is_set():
+            return
+        away = self._rivalry.lost()
+        client.reconnect_delay_set(*((away, away) if away else _RETRY_S))
+        why = (
+            self._rivalry.line("gateway", away)
+            if away
+            else "connection lost; what comes is kept, and it is tried again"
+        )
+        self._tell(f"broker {self.url}: {why}")
 
     def _tell(self, line: str) -> None:
         if line != self._told:

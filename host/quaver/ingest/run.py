@@ -21,6 +21,7 @@ from quaver.ingest.store import Store
 from quaver.ingest.timeline import Timeline
 from quaver.inventory import Inventory
 from quaver.keys import KeyStore
+from quaver.rivalry import Rivalry
 from quaver.sealing import Opener
 
 TOPICS = tuple(f"+/+/+/+/+/{leaf}" for leaf in LEAVES)
@@ -28,9 +29,6 @@ _BATCH = 4096  # messages
 _BATCH_S = 0.25
 _SIGHTINGS_S = 10.0  # between two writes into the inventory
 _RETRY_S = (1.0, 30.0)  # between attempts to reconnect: the first, and the most
-_SHORT_S = 10.0  # a connection that lasts no longer was hardly lost by a network
-_RIVAL = 2  # such connections on end are another's doing
-_STAY_AWAY_S = (15.0, 300.0)  # then: long enough for the other one to get something done
 _WAIT_S = 1.0
 
 
@@ -69,7 +67,7 @@ def ingest(
             )
         if store.wait is not None:
             store.wait = _staying(session, store.wait)
-        rivalry = Rivalry(url, store.client_id, say)
+        rivalry = Rivalry(store.client_id)
         yield intake.tally
         while True:
             try:
@@ -79,48 +77,16 @@ def ingest(
                     if keys:
                         keys.refresh()  # who was enrolled since is known from here on
             except LinkLost as lost:
-                pause = rivalry.lost(str(lost))
+                away = rivalry.lost()
+                why = rivalry.line("ingest", away) if away else f"connection lost ({lost}); reconnecting"
+                say(f"broker {url}: {why}")
                 # Taken, and not yet committed: the broker sends it again, and then it is a resend.
                 intake.commit(timeline.now_ms())
-            for _ in _reconnecting(session, pause):
+            for _ in _reconnecting(session, away or _RETRY_S[0]):
                 yield intake.tally
             rivalry.connected()
-
-
-class Rivalry:
-    """Tells a connection that is lost from one that is taken over, and how long to stay away then.
-
-    A broker ends a session when another connects under its client id, and MQTT 3.1.1 has no word for why. So what
-    shows is a connection that ends right after it began, again and again. clock: in seconds.
-    """
-
-    def __init__(
-        self, url: BrokerUrl, client_id: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._url = url
-        self._client_id = client_id
-        self._say = say
-        self._clock = clock
-        self._since = clock()
-        self._short = 0
-
-    def connected(self) -> None:
-        self._since = self._clock()
-        if self._short < _RIVAL:
-            self._say(f"broker {self._url}: connected again")
-
-    def lost(self, why: str) -> float:
-        """Seconds until the next attempt."""
-        self._short = self._short + 1 if self._clock() - self._since < _SHORT_S else 0
-        if self._short < _RIVAL:
-            self._say(f"broker {self._url}: connection lost ({why}); reconnecting")
-            return _RETRY_S[0]
-        pause = float(min(_STAY_AWAY_S[0] * 2 ** (self._short - _RIVAL), _STAY_AWAY_S[1]))
-        self._say(
-            f"broker {self._url}: the session is taken over, {self._short} times now, right after it began: another "
-            f"ingest connects as {self._client_id}; stop one of the two; trying again in {pause:.0f} s"
-        )
-        return pause
+            if not rivalry.seen:
+                say(f"broker {url}: connected again")
 
 
 def _staying(session: Session, say: Callable[[str], None]) -> Callable[[str], None]:
