@@ -518,17 +518,21 @@ def test_a_session_that_is_taken_over_is_told_and_not_fought_for(
     reader.start()
     with Session(url, client_id, TOPICS) as rival:
         deadline = time.monotonic() + WAIT_S
-        while not any("taken over" in line for line in lines) and time.monotonic() < deadline:
+
+        def watched() -> bool:
+            return not any("taken over" in line for line in lines) and time.monotonic() < deadline
+
+        while watched():
             try:
                 rival.connect()
-                while True:
+                while watched():
                     rival.receive(0.05)
             except LinkLost:
                 pass
     process.send_signal(signal.SIGINT)
     process.wait(WAIT_S)
     reader.join(WAIT_S)
-    [told] = [line for line in lines if "taken over" in line]
+    told, *_ = [line for line in lines if "taken over" in line]
     assert f"another ingest connects as {client_id}; stop one of the two; trying again in 15 s" in told
 
 

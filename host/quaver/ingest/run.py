@@ -82,9 +82,8 @@ def ingest(
                 say(f"broker {url}: {why}")
                 # Taken, and not yet committed: the broker sends it again, and then it is a resend.
                 intake.commit(timeline.now_ms())
-            for _ in _reconnecting(session, away or _RETRY_S[0]):
+            for _ in _reconnecting(session, away or _RETRY_S[0], rivalry, say):
                 yield intake.tally
-            rivalry.connected()
             if not rivalry.seen:
                 say(f"broker {url}: connected again")
 
@@ -169,7 +168,7 @@ def batches(session: Session, intake: Intake, now_ms: Callable[[], int] | None =
         yield
 
 
-def _reconnecting(session: Session, pause: float) -> Iterator[None]:
+def _reconnecting(session: Session, pause: float, rivalry: Rivalry, say: Callable[[str], None]) -> Iterator[None]:
     """Yields each second until the session is up again, at first after `pause` seconds."""
     while True:
         until = time.monotonic() + pause
@@ -178,8 +177,15 @@ def _reconnecting(session: Session, pause: float) -> Iterator[None]:
             time.sleep(min(left, 1.0))
         try:
             session.connect()
+            rivalry.connected()
             return
         except LinkLost:
+            if session.greeted:
+                rivalry.connected()
+                if away := rivalry.lost():
+                    say(f"broker {session.url}: {rivalry.line('ingest', away)}")
+                    pause = float(away)
+                    continue
             pause = min(2 * pause, max(pause, _RETRY_S[1]))
 
 

@@ -68,6 +68,7 @@ class Session:
         self._skip = 0  # bytes of a message too long that are still to come
         self._early: list[Message] = []  # came before the subscription was answered
         self._subscribed = False
+        self.greeted = False  # the broker took the last connection, however it ended
         self._heard = self._asked = 0.0
 
     def connect(self, forget: str = "") -> bool:
@@ -83,12 +84,14 @@ class Session:
             if self._tls is not None:
                 self._socket = self._tls.wrap_socket(connection, server_hostname=self.url.host)
             self._rest, self._skip, self._early, self._subscribed = b"", 0, [], False
+            self.greeted = False
             self._heard = self._asked = time.monotonic()
             if forget:
                 self._greet(forget, clean=True)
                 self._socket.sendall(_packet(_DISCONNECT << 4, b""))
                 return self.connect()
             kept = self._greet(self._client_id)
+            self.greeted = True
             filters = b"".join(_text(topic) + b"\x01" for topic in self._topics)
             self._socket.sendall(_packet(_SUBSCRIBE << 4 | 2, b"\x00\x01" + filters))
             while not self._subscribed:
