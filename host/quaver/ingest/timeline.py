@@ -88,8 +88,8 @@ class Timeline:
             if not reading.plausible:
                 span.uncertain_ms = None
                 self._say(
-                    f"this machine's clock says {_date(reading.date_ms)} and was not set since it was switched on; "
-                    "what comes now is dated anew when it is"
+                    f"this machine's clock says {_date(reading.date_ms)} which can't be right; what comes now is dated "
+                    "anew when it is set"
                 )
             self._place_older(reading, vouched, shifted)
         else:
