@@ -266,7 +266,7 @@ def test_a_clock_that_is_years_off_is_flagged_and_not_believed(bench: Bench, pum
     assert bench.store.query("SELECT claimed_ms FROM record") == [(min(claimed, (1 << 63) - 1),)]
     (account,), _ = ledger(bench.store)
     assert (account.flagged, account.refused, account.received) == (1, {}, 1)
-    assert "days off; dated by receipt" in bench.lines[0]
+    assert "days apart; dated by receipt" in bench.lines[0]
 
 
 def test_security_events_are_bounded(bench: Bench, pump: Node) -> None:
