@@ -375,7 +375,8 @@ class Intake:
         said = f"{node.topic}: its clock"
         if not in_range(time_ms, row.received_ms + (self._span.shift_ms if self._span else 0)):
             apart = (time_ms - row.received_ms) / 86_400_000
-            self._refuse(node.id.hex(), "clock", f"{said} and this machine's are {apart:+.1f} days apart; dated by receipt")
+            said += f" and this machine's are {apart:+.1f} days apart; dated by receipt"
+            self._refuse(node.id.hex(), "clock", said)
             return unbelieved
         at = row.uptime_ms, time_ms - row.uptime_ms
         before, after = self._neighbours(key, row.uptime_ms)
