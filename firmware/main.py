@@ -18,7 +18,7 @@ if "session.code" in names:
         onboard.run(None if blank else 5)
         del onboard
     del blank, board, hal
-    room.drop("enrol", "build", "command", "node", "links", "hal", "quaver_wire")
+    room.drop("enrol", "build", "command", "node", "links.wifi", "links.improv", "hal", "quaver_wire")
 del names
 
 if sys.platform == "rp2":

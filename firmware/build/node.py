@@ -8,11 +8,8 @@ import board
 import hal
 from build import config as configuration
 from build import wiring
+from build.engine import band, engine
 from dsp.alarm import Threshold
-from dsp.baseline import Baseline
-from dsp.diagnosis import Diagnosis
-from dsp.lines import Lines
-from dsp.measurement import Measurement
 from node import measure, room, store
 from node.capture import Capture
 from node.condition import Condition
@@ -57,31 +54,6 @@ def _energy(port, config):
     raise ValueError("no driver " + config["driver"])
 
 
-def _lines(machine, problems):
-    """The bearing's lines; a bearing with a mistake is a problem, and none is looked for."""
-    if machine["bearing"] is None:
-        return None
-    from build import bearings
-
-    try:
-        return Lines(bearings.ratios(machine["bearing"]))
-    except ValueError as error:
-        problems.append("machine.{}".format(error))
-        return None
-
-
-def _zones(machine, problems):
-    if not machine["group"]:
-        return None
-    from build import zones
-
-    try:
-        return zones.limits(machine["group"], machine["mounting"])
-    except ValueError as error:
-        problems.append(str(error))
-        return None
-
-
 def _tachometer(port, machine):
     if machine["tachometer_pin"] < 0:
         return None
@@ -95,31 +67,18 @@ def _tachometer(port, machine):
 
 def _measuring(port, config, quiet, problems):
     """All that one measurement of vibration needs, from the sensor to the verdict."""
-    machine = config["machine"]
     given = config["vibration"]
     sensor = _vibration(port, given)
-    band = (given["band_low_hz"], given["band_high_hz"]) if given["band_high_hz"] else None
-    rpm = machine["rpm"]
-    measurement = Measurement(
-        sensor.ODR_HZ, band, given["samples"] or None, rpm / 60 or None, 2 if 0 < rpm < 600 else 10
-    )
-    rule = config["alarm"]
-    diagnosis = Diagnosis(
-        Baseline(machine["learn"]),
-        _zones(machine, problems),
-        rule["count"],
-        rule["of"],
-        rule["hysteresis"],
-        machine["running_g"],
-    )
-    lines = _lines(machine, problems)
-    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, measurement.n, band, rpm, lines and lines.ratios)
-    condition = Condition(diagnosis, mark=repr(comparable))
+    path = engine(sensor.ODR_HZ, config, problems)
+    m = path.measurement
+    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, m.n, band(given), config["machine"]["rpm"])
+    comparable += (path.lines and path.lines.ratios,)
+    condition = Condition(path.diagnosis, mark=repr(comparable))
     problem = condition.restore()
     if problem:
         problems.append(problem)
-    tachometer = _tachometer(port, machine)
-    return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, quiet, tachometer)
+    tachometer = _tachometer(port, config["machine"])
+    return Vibration(Capture(sensor, m), path, condition, quiet, tachometer)
 
 
 def _sensors(port, config, quiet, problems):

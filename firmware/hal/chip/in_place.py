@@ -33,7 +33,10 @@ _BLOCK = const(4096)
 _INLINE = const(512)  # bytes of a file up to which it may lie in its folder's block, which moves
 _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
+_DEEPEST = const(2)  # imports within imports that are placed one by one: more would take the stack, which is 8 kB
+
 _device = _files = _import = None
+_depth = 0
 _start = 0  # the file system's address
 _done = set()
 
@@ -159,8 +162,17 @@ def _settle(under_way):
 
 
 def _importing(*names):
+    global _depth
     under_way = [name for name in sys.modules if name not in _done]
-    found = _import(*names)
+    _depth += 1
+    if _depth == _DEEPEST:
+        builtins.__import__ = _import
+    try:
+        found = _import(*names)
+    finally:
+        if _depth == _DEEPEST:
+            builtins.__import__ = _importing
+        _depth -= 1
     if any(name not in _done and name not in under_way for name in sys.modules):
         _settle(under_way)
     return found

@@ -13,20 +13,10 @@ _LARGEST = 1 << 16
 # The file comes by stdin: a configuration holds passwords, and a process's arguments are anybody's to read.
 _CHECK = """
 import json, sys
-from build import bearings, zones
-from build import config
+from build import config, engine
 config, problems = config.parse(json.loads(sys.stdin.read()))
-machine = config["machine"]
-try:
-    if machine["bearing"] is not None:
-        bearings.ratios(machine["bearing"])
-except ValueError as error:
-    problems.append("machine.{}".format(error))
-try:
-    if machine["group"]:
-        zones.limits(machine["group"], machine["mounting"])
-except ValueError as error:
-    problems.append(str(error))
+engine.ratios(config["machine"], problems)
+engine.zones(config["machine"], problems)
 print(json.dumps(problems))
 """
 

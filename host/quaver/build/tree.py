@@ -37,17 +37,33 @@ def firmware_files(board: str, config: Mapping[str, object] | None = None) -> di
     Raises BoardFileError, BuildError (a mistake in a source, too big for the board), ArtifactError.
     """
     spec = load_board(board)
-    files: dict[str, bytes] = {}
-    for path, source in sorted(_sources(spec).items()):
-        if path in _SCRIPTS:
-            files[path] = source
-        else:
-            mpy = _compile(source, path, spec.arch)
-            files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.chip in _IN_PLACE else mpy
+    sources = _sources(spec)
+    files = {path: sources.pop(path) for path in _SCRIPTS if path in sources}
+    files |= _modules_of({path: source for path, source in sources.items() if not _has_twin(path, sources)}, spec)
     files[LISTING] = "".join(f"{path}\n" for path in sorted(files)).encode()
     if config is not None:
         files["config.json"] = json.dumps(config, separators=(",", ":")).encode()
     check_budget(spec, files)
+    return files
+
+
+def twins(board: str) -> dict[str, bytes]:
+    """The portable twins of a board's modules in assembly, which its flash does not get: to put beside, and compare."""
+    spec = load_board(board)
+    sources = _sources(spec)
+    return _modules_of({path: source for path, source in sources.items() if _has_twin(path, sources)}, spec)
+
+
+def _has_twin(path: str, sources: Mapping[str, bytes]) -> bool:
+    """Whether the board has the same in assembly: what imports it takes that."""
+    return path.removesuffix(".py") + "_thumb.py" in sources
+
+
+def _modules_of(sources: Mapping[str, bytes], spec: BoardSpec) -> dict[str, bytes]:
+    files = {}
+    for path, source in sorted(sources.items()):
+        mpy = _compile(source, path, spec.arch)
+        files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.chip in _IN_PLACE else mpy
     return files
 
 
