@@ -155,7 +155,10 @@ def _settle(under_way):
         module = sys.modules[name]
         path = getattr(module, "__file__", "")
         if path.endswith(".mpy") and name not in _STAY:
-            pieces = _pieces(path)
+            try:
+                pieces = _pieces(path)
+            except (OSError, MemoryError):
+                continue  # then it works from the heap
             if pieces:
                 _place(module, pieces)
                 gc.collect()
@@ -183,7 +186,10 @@ def begin(offset):
     global _device, _files, _import, _start
     _start = _FLASH + offset
     _device = _Blocks()
-    _files = vfs.VfsLfs2(_device)
+    try:
+        _files = vfs.VfsLfs2(_device)
+    except OSError:
+        return  # not littlefs: then all works from the heap
     _import = builtins.__import__
     _settle(())
     builtins.__import__ = _importing
@@ -191,4 +197,5 @@ def begin(offset):
 
 def end():
     """What is imported from now on stays on the heap."""
-    builtins.__import__ = _import
+    if _import:
+        builtins.__import__ = _import
