@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check docs format clean
 
 demo: .venv/installed
 	$(BIN)/quaver demo
@@ -21,6 +21,10 @@ check: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/portable
 
+# The documentation as a site, from README, docs, protocols and the docstrings.
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python tools/docs_site.py
+
 format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -31,5 +35,9 @@ format: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
+.venv/docs: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $@
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache

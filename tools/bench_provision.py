@@ -21,16 +21,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
-from quaver.broker import EmbeddedBroker
+from quaver.board.interface import Board
+from quaver.broker.client import EmbeddedBroker
 from quaver.build import firmware_files
 from quaver.cli import main as quaver
-from quaver.emulate import healthy_machine, standard_rig
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Air
 from quaver.emulator.radio import Path as RadioPath
 from quaver.emulator.radio.bleak_backend import backends
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.emulator.unix import UnixBoard
+from quaver.plant.node import healthy_machine, standard_rig
 from quaver.provision.bluetooth import Bluetooth
 from quaver.provision.identity import new_code
 from quaver.provision.serial import SerialTransport

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from quaver.analyze import Analysis, Settings, Verdict, analyze, prepare
+from quaver.analysis.device import Analysis, Settings, Verdict, analyze, prepare
 from quaver.recordings import load, mfpt_files, mfpt_path
 
 _TRUTH = {"or": "outer race", "ir": "inner race", "b": "ball", "normal": "healthy"}

@@ -3,11 +3,12 @@
 import argparse
 import sys
 
-from quaver.boards import load_board
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
-from quaver.emulate import Emulation, Plan, healthy_machine, standard_rig
-from quaver.emulator.board import Setup, open_board
-from quaver.monitor import Record
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.messages.monitor import Record
+from quaver.plant.node import Emulation, Plan, healthy_machine, standard_rig
 
 MODULES = (
     "asyncio",

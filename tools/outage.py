@@ -20,12 +20,13 @@ from pathlib import Path
 
 from quaver.bench.mosquitto import Mosquitto
 from quaver.build import firmware_files
-from quaver.emulator.board import Setup, open_board
 from quaver.emulator.identity import Identity
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.errors import QuaverError
-from quaver.ingest.ledger import Account, ledger
-from quaver.ingest.store import Store
-from quaver.keys import KeyStore
+from quaver.fleet.keys import KeyStore
+from quaver.store.ledger import Account, ledger
+from quaver.store.store import Store
 
 NAME = "pump-7"
 NODE = Identity.of(NAME).unique_id

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from quaver.emulator.board import Board, Setup
+    from quaver.board.interface import Board
     from quaver.emulator.bus import Attached
+    from quaver.emulator.setup import Setup
 
 _DEFAULT_TARGET = "unix:"
 _EMULATED = {"unix:": "unix", "rp2040:": "pico_w"}
@@ -146,9 +147,9 @@ def board_rig(board_target: Target) -> tuple[Attached, ...]:
 
 def default_rig() -> tuple[Attached, ...]:
     """iis3dwb (SPI), tmp117 and adxl345 (I2C), sdm120 (UART), on the pins of the emulated boards."""
-    from quaver.emulate import healthy_machine, standard_rig
     from quaver.emulator.bus import Attached
     from quaver.emulator.sensors.adxl345 import ADXL345
+    from quaver.plant.node import healthy_machine, standard_rig
 
     source = healthy_machine()
     return (*standard_rig(source), Attached("adxl345", "i2c0", 0x53, ADXL345(source)))
@@ -159,7 +160,7 @@ def board_setup(board_target: Target, request: pytest.FixtureRequest) -> Setup |
     """How an emulated board is started: files and rig. None for a real board."""
     if not board_target.emulated:
         return None
-    from quaver.emulator.board import Setup
+    from quaver.emulator.setup import Setup
 
     return Setup(files=request.getfixturevalue("board_files"), rig=request.getfixturevalue("board_rig"))
 
@@ -179,7 +180,7 @@ def start_board(board_target: Target) -> Iterator[Callable[..., Board]]:
     """
     if not board_target.emulated:
         pytest.skip(f"{board_target}: starts boards of its own, which a real board can't give")
-    from quaver.emulator.board import Setup
+    from quaver.emulator.setup import Setup
 
     with ExitStack() as stack:
 
@@ -190,11 +191,11 @@ def start_board(board_target: Target) -> Iterator[Callable[..., Board]]:
 
 
 def _open(stack: ExitStack, target: Target, setup: Setup | None) -> Board:
-    from quaver.emulator import board as boards
+    from quaver.emulator.targets import open_board
     from quaver.errors import QuaverError
 
     try:
-        return stack.enter_context(boards.open_board(target.where, setup))
+        return stack.enter_context(open_board(target.where, setup))
     except QuaverError as error:
         pytest.fail(f"{target}: {error}", pytrace=False)
 

@@ -10,9 +10,9 @@ import paho.mqtt.client as paho
 import pytest
 from pycddl import Schema, ValidationError
 
+from quaver.board.interface import Board
 from quaver.build import firmware_files
 from quaver.build.tree import twins
-from quaver.emulator.board import Board
 from quaver.emulator.bus import Attached
 from quaver.pytest_plugin import Target
 from quaver.recordings import RecordingSource, load

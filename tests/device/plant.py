@@ -4,29 +4,30 @@ import asyncio
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path as FilePath
 from typing import Any
 
-from quaver.broker import BrokerUrl
+from quaver.board.interface import Board
+from quaver.broker.client import BrokerUrl
 from quaver.build import firmware_files
-from quaver.emulate import standard_rig
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Air
 from quaver.emulator.radio.bleak_backend import backends
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.fleet.keys import KeyStore
 from quaver.gateway import health
 from quaver.gateway.collector import Radio
 from quaver.gateway.run import gateway
 from quaver.gateway.spool import Spool
-from quaver.ingest.ledger import Account, ledger
 from quaver.ingest.run import ingest
-from quaver.ingest.store import Store
-from quaver.keys import KeyStore
+from quaver.plant.node import standard_rig
+from quaver.store.ledger import Account, ledger
+from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
 from .conftest import signal
@@ -38,15 +39,6 @@ NAMES = {"unix:": "unix", "rp2040:": "pico_w"}
 HOSTS = {"unix:": "127.0.0.1", "rp2040:": "10.0.0.1"}
 PATIENCE_S = 240.0
 MEASURES = {"iis3dwb": "vibration", "tmp117": "temperature", "sdm120": "energy"}
-
-
-def until(wanted: Callable[[], Any], what: str) -> Any:
-    """What `wanted` returns once it is true; fails the test when it does not come true."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := wanted()):
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.02)  # a poll, bounded by the deadline; a console and a store have no event to wait for
-    return found
 
 
 def lines(board: Board, *starts: str) -> list[str]:

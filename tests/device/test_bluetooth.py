@@ -15,8 +15,10 @@ from bumble.core import UUID, AdvertisingData
 from bumble.device import Connection, Device, Peer
 from bumble.hci import OwnAddressType
 
-from quaver.emulator.board import Board, Setup, open_board
+from quaver.board.interface import Board
 from quaver.emulator.radio import Air, Path
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.pytest_plugin import Target
 
 SERVICE = "5a1d0001-8f5b-4f4e-9a43-2f0c3b1f6a11"

@@ -14,13 +14,16 @@ import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.gateway.visit import Visit, VisitError, visit
 from quaver.pytest_plugin import Target
 from quaver_wire import gatt
+from tests.waiting import wait_for_words
 
 PROGRAMS = FilePath(__file__).with_name("programs")
 TIMING = {"interval_ms": 200, "window_s": 4, "rest_s": 60, "visit_s": 30}
@@ -47,12 +50,7 @@ def air() -> Iterator[Air]:
 
 def says(board: Board, words: bytes) -> list[str]:
     """The console's lines once it has shown `words`."""
-    deadline = time.monotonic() + 60
-    while words not in board.console():
-        assert time.monotonic() < deadline, board.console().decode()[-2000:]
-        assert board.alive() is None, board.console().decode()[-2000:]
-        time.sleep(0.01)  # a poll, bounded by the deadline; the console has no event to wait for
-    return board.console().decode().splitlines()
+    return wait_for_words(board, words).splitlines()
 
 
 class Gateway:

@@ -11,9 +11,10 @@ from bumble.core import UUID
 from bumble.device import Connection, Device, Peer
 from bumble.hci import OwnAddressType
 
-from quaver.emulator.board import Setup, open_board
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.gateway.visit import VisitError, visit
 from quaver_wire import chunks, gatt
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 
 JOIN = """
 import asyncio, board, hal

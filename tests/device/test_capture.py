@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 
 from .conftest import signal
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from quaver.broker import BrokerUrl
+from quaver.board.interface import Board
+from quaver.broker.client import BrokerUrl
 from quaver.build import firmware_files
 from quaver.cli import main
-from quaver.emulator.board import Board
-from quaver.inventory import Inventory
-from quaver.monitor import Monitor
+from quaver.fleet.inventory import Inventory
+from quaver.messages.monitor import Monitor
 from quaver.provision.identity import new_code
 from quaver.provision.serial import SerialTransport
 from quaver.provision.session import Session, who

@@ -19,13 +19,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from improv_ble_client.errors import ProvisioningFailed
 from improv_ble_client.protocol import SERVICE_UUID, Capabilities, Error, State
 
+from quaver.board.interface import Board
 from quaver.build import firmware_files
 from quaver.cli import main
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.errors import RadioError
-from quaver.inventory import Inventory
+from quaver.fleet.inventory import Inventory
 from quaver.provision.bluetooth import SCHEME, Bluetooth
 from quaver.provision.identity import new_code
 from quaver.provision.session import MustWait, Refused, Session, WrongCode

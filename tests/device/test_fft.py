@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 
 PORTABLE = Path(__file__).resolve().parents[1] / "portable"
 sys.path.append(str(PORTABLE))

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
-from quaver.boards import load_board
+from quaver.board.interface import Board
+from quaver.board.ports import Port
+from quaver.board.spec import load_board
 from quaver.build import firmware_files, read_config, read_littlefs
-from quaver.build.partitions import IMAGE_OFFSET, read_partitions, vfs_partition
+from quaver.build.partitions import read_partitions, vfs_partition
 from quaver.cli import main
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.flash import fleet, rp2
-from quaver.flash.ports import Port
 from quaver.pytest_plugin import Target
 
 from .conftest import Client, signal
@@ -145,7 +147,7 @@ def test_what_esptool_wrote_is_our_firmware_and_raises_the_alarm(
         assert main(["flash", name, "--port", esp.url]) == 0
         assert "flashed" in capsys.readouterr().out
         flash = esp.content(0)
-    start = IMAGE_OFFSET[spec.chip]
+    start = spec.silicon.image_offset
     place = vfs_partition(read_partitions(flash[start:], start), len(flash))
     assert (place.offset, place.size) == (spec.flash.filesystem_offset, spec.flash.filesystem_size)
     files = read_littlefs(flash[place.offset : place.offset + place.size])

@@ -9,16 +9,18 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 
-from quaver.boards import load_board
-from quaver.emulator.board import Setup, open_board
+from quaver.board.spec import load_board
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Path
-from quaver.ingest.ledger import ledger
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.store.ledger import ledger
 from quaver_wire.fields import EVENTS
+from tests.waiting import wait_until
 
 from .conftest import signal
-from .plant import PLACE, Plant, lines, until
+from .plant import PLACE, Plant, lines
 from .test_bluetooth_link import firmware
 from .test_bluetooth_peers import BadNode, flood_with_chunks, notify_garbage, stay_silent
 
@@ -28,9 +30,9 @@ def test_an_alarm_goes_from_the_node_through_the_gateway_into_the_store(make_pla
     plant.start("n1", "gw")
     plant.gateway("unix:", "n1")
     node = plant.node("unix:", "n1", limits={"rms": [0.15, 0.25]}, interval_s=0.5)
-    until(lambda: plant.records("n1", "telemetry"), "a first record")
+    wait_until(lambda: plant.records("n1", "telemetry"), what="a first record")
     node.set_sensor("iis3dwb", source=signal("or007_6"))
-    alarm = until(lambda: plant.alarms("n1"), "the alarm")[0]
+    alarm = wait_until(lambda: plant.alarms("n1"), what="the alarm")[0]
     assert node.virtual_time_ns() / 1e6 - alarm["uptime_ms"] < 5000
     account = plant.accounts()["n1"]
     assert (account.topic, account.unexplained) == (f"{PLACE}/n1", 0)
@@ -51,22 +53,24 @@ def test_a_pico_w_beside_a_unix_board_hands_its_alarm_to_a_pico_w_and_then_to_a_
         """Since the node made it; and what the Pico W took to boot."""
         return node.virtual_time_ns() / 1e9 - event["uptime_ms"] / 1000
 
-    until(lambda: plant.records("n1", "telemetry"), "a first record")
+    wait_until(lambda: plant.records("n1", "telemetry"), what="a first record")
     node.set_sensor("iis3dwb", source=signal("or007_6"))
-    assert late_s(until(lambda: plant.alarms("n1"), "the alarm")[0]) < 5
+    assert late_s(wait_until(lambda: plant.alarms("n1"), what="the alarm")[0]) < 5
     assert plant.records("n2", "telemetry")
     assert {account.unexplained for account in plant.accounts().values()} == {0}
-    record = until(lambda: plant.records("gw", "telemetry"), "the gateway's health")[0]
+    record = wait_until(lambda: plant.records("gw", "telemetry"), what="the gateway's health")[0]
     assert record["heap_free"] >= load_board("pico_w").heap_budget
 
     plant.air.set_path("n1", "gw", Path(in_range=False))
     plant.host_gateway("n1", file=tmp_path / "gateway.sqlite", name="gw2")
     node.set_sensor("iis3dwb", source=signal("normal"))
-    assert late_s(until(lambda: plant.levels("n1", "rms", 0), "the end of the alarm")[0]) < 5
+    assert late_s(wait_until(lambda: plant.levels("n1", "rms", 0), what="the end of the alarm")[0]) < 5
     node.set_sensor("iis3dwb", source=signal("or007_6"))
-    assert late_s(until(lambda: plant.alarms("n1")[1:], "the alarm through the host's gateway")[0]) < 5
+    assert late_s(wait_until(lambda: plant.alarms("n1")[1:], what="the alarm through the host's gateway")[0]) < 5
     came = f"{Identity.of('n1').unique_id.hex()}: "
-    until(lambda: any(line.startswith(came) and " records, " in line for line in plant.said), "the visit's end")
+    wait_until(
+        lambda: any(line.startswith(came) and " records, " in line for line in plant.said), what="the visit's end"
+    )
     assert plant.accounts()["n1"].unexplained == 0
 
 
@@ -75,9 +79,9 @@ def test_the_gateway_of_a_host_hands_on_an_alarm_in_time(make_plant: Callable[..
     plant.start("n1", "gw")
     node = plant.node("unix:", "n1", limits={"rms": [0.15, 0.25]}, interval_s=0.5)
     plant.host_gateway("n1", file=tmp_path / "gateway.sqlite")
-    until(lambda: plant.records("n1", "telemetry"), "a first record")
+    wait_until(lambda: plant.records("n1", "telemetry"), what="a first record")
     node.set_sensor("iis3dwb", source=signal("or007_6"))
-    alarm = until(lambda: plant.alarms("n1"), "the alarm")[0]
+    alarm = wait_until(lambda: plant.alarms("n1"), what="the alarm")[0]
     assert node.virtual_time_ns() / 1e6 - alarm["uptime_ms"] < 5000
     assert plant.accounts()["n1"].unexplained == 0
 
@@ -97,15 +101,15 @@ def test_the_gateway_of_a_host_misses_nothing_over_an_outage_and_a_restart(
     def visits() -> int:
         return sum(" records, " in line for line in plant.said)
 
-    until(lambda: plant.count() >= 100, "a first part of the records")
+    wait_until(lambda: plant.count() >= 100, what="a first part of the records")
     mosquitto.stop()
     before = visits()
-    until(lambda: visits() >= before + 4, "visits without a broker")
+    wait_until(lambda: visits() >= before + 4, what="visits without a broker")
     stop()
     stop = plant.host_gateway(*names, file=file)
-    until(lambda: visits() >= before + 8, "visits after the restart")
+    wait_until(lambda: visits() >= before + 8, what="visits after the restart")
     mosquitto.start()
-    until(lambda: plant.count() >= 600, "600 records")
+    wait_until(lambda: plant.count() >= 600, what="600 records")
     accounts = plant.accounts()
     assert {name: account.unexplained for name, account in accounts.items()} == dict.fromkeys((*names, "gw"), 0)
     record = plant.records("gw", "telemetry")[-1]
@@ -133,7 +137,7 @@ def test_hostile_peers_cost_the_others_no_more_than_a_visit_and_are_told(
         plant.host_gateway(*listed, file=tmp_path / "gateway.sqlite")
     else:
         gateway = plant.gateway(kind, *listed, interval_s=60)
-    until(lambda: len(plant.records("gw", "telemetry")) >= 2, "two health records")
+    wait_until(lambda: len(plant.records("gw", "telemetry")) >= 2, what="two health records")
     said = plant.said if kind == "host" else lines(gateway, "gateway: ")
     told_of = [line for line in said if re.match("(gateway: )?[0-9a-f]{16}(?!: refused)", line)]
     visits = [" gave " in line or " records, " in line for line in told_of]
@@ -163,14 +167,14 @@ def test_a_plant_of_32_nodes_misses_nothing_over_loss_an_outage_and_a_power_cut(
     def visits() -> int:
         return gateway.console().count(b" gave ")
 
-    until(lambda: plant.count() >= 300, "a first part of the records")
+    wait_until(lambda: plant.count() >= 300, what="a first part of the records")
     mosquitto.stop()
     before = visits()
-    until(lambda: visits() >= before + 6, "visits without a broker")
+    wait_until(lambda: visits() >= before + 6, what="visits without a broker")
     gateway.reset()
-    until(lambda: visits() >= before + 12, "visits after the power cut")
+    wait_until(lambda: visits() >= before + 12, what="visits after the power cut")
     mosquitto.start()
-    until(lambda: plant.count() >= 2000 and plant.known() == 33, "2,000 records, and some of each node")
+    wait_until(lambda: plant.count() >= 2000 and plant.known() == 33, what="2,000 records, and some of each node")
     accounts = plant.accounts()
     del accounts["gw"]
     assert {name: account.unexplained for name, account in accounts.items() if account.unexplained} == {}
@@ -182,7 +186,7 @@ def test_a_command_waits_on_the_gateway_over_a_power_cut_and_its_answer_comes_up
     plant = make_plant(seed=9)
     plant.start("gw")
     gateway = plant.gateway("unix:", "n1", interval_s=1)
-    until(lambda: lines(gateway, "gateway: online"), "the gateway online")
+    wait_until(lambda: lines(gateway, "gateway: online"), what="the gateway online")
     answered: list[bytes] = []
     commander = paho.Client(paho.CallbackAPIVersion.VERSION2)
     commander.on_message = lambda _client, _data, message: answered.append(message.payload)
@@ -191,16 +195,18 @@ def test_a_command_waits_on_the_gateway_over_a_power_cut_and_its_answer_comes_up
     commander.loop_start()
     try:
         commander.publish(f"{PLACE}/n1/command", b"sealed, as far as anybody here knows", qos=1)
-        until(lambda: lines(gateway, "gateway: command for"), "the command at the gateway")
+        wait_until(lambda: lines(gateway, "gateway: command for"), what="the command at the gateway")
         # Told to the broker behind the command's acknowledgement; without that the command would come once more.
-        until(lambda: [r for r in plant.records("gw", "telemetry") if r["commands_waiting"]], "its health record")
+        wait_until(
+            lambda: [r for r in plant.records("gw", "telemetry") if r["commands_waiting"]], what="its health record"
+        )
         gateway.reset()
         timing = {"interval_ms": 200, "window_s": 60, "rest_s": 1, "visit_s": 30}
         node_id = Identity.of("n1").unique_id
         files = firmware("unix", "ble_node.py", hex=node_id.hex(), records=1, size=60, timing=timing, alarm_ms=0)
         with open_board("unix:", Setup(files=files, air=plant.air, name="n1")) as node:
-            until(lambda: answered, "the answer")
-            until(lambda: len(lines(gateway, f"gateway: {node_id.hex()} gave")) >= 1, "the visit's end")
+            wait_until(lambda: answered, what="the answer")
+            wait_until(lambda: len(lines(gateway, f"gateway: {node_id.hex()} gave")) >= 1, what="its end")
             assert lines(node, "command") == ["command b'sealed, as far as anybody here knows'"]
         assert answered == [b"dsealed, as far as anybody here knows"]
         assert gateway.exec("import os; print(os.listdir('/commands'))").strip() == "[]"

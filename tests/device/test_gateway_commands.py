@@ -11,14 +11,15 @@ import paho.mqtt.client as paho
 import paho.mqtt.publish as publish
 import pytest
 
-from quaver.boards import load_board
-from quaver.broker import BrokerUrl
+from quaver.board.spec import load_board
+from quaver.broker.client import BrokerUrl
 from quaver.cli import main
-from quaver.emulate import SLOW_SENSORS
-from quaver.operations import Operator, Refused
+from quaver.fleet.operator import Operator, Refused
+from quaver.plant.node import SLOW_SENSORS
 from quaver_wire.fields import EVENTS
+from tests.waiting import wait_until
 
-from .plant import NAMES, PLACE, Plant, lines, until
+from .plant import NAMES, PLACE, Plant, lines
 from .test_time import Server, good
 
 AHEAD = "--expires=2000000"  # virtual time runs ahead of whoever sends the command
@@ -82,7 +83,7 @@ def test_a_technician_commands_a_node_behind_a_gateway(
         ble={"interval_ms": 100, "window_s": 2, "rest_s": 4, "visit_s": 30},
         **(SLOW_SENSORS if where == "rp2040:" else {}),
     )
-    first = until(lambda: plant.records("n1", "telemetry"), "a first measurement")[0]
+    first = wait_until(lambda: plant.records("n1", "telemetry"), what="a first measurement")[0]
     assert first["heap_free"] >= load_board(NAMES[where]).heap_budget
     assert [record["state"] for record in plant.records("n1", "status")] == [2]
     ask = Technician(plant, capfd)
@@ -101,8 +102,9 @@ def test_a_technician_commands_a_node_behind_a_gateway(
         ear.loop_stop()
     [command] = overheard
     publish.single(f"{PLACE}/n1/command", command, qos=1, port=plant.mosquitto.port)
-    refused = until(
-        lambda: [e for e in plant.records("n1", "event") if EVENTS[e["code"]] == "message_refused"], "the refusal"
+    refused = wait_until(
+        lambda: [e for e in plant.records("n1", "event") if EVENTS[e["code"]] == "message_refused"],
+        what="the refusal",
     )
     assert [(event["subject"], event["count"]) for event in refused] == [("replay", 1)]
     assert len(lines(board, "node: identify")) == 1
@@ -115,7 +117,7 @@ def test_a_technician_commands_a_node_behind_a_gateway(
     assert found["samples"] == len(data["x"]) == 4096
     assert (data["x"] * float(data["g_per_lsb"])).std() == pytest.approx(measured["rms_g"], rel=0.02)
 
-    # While it is away commands wait, until they expire.
+    # While it is away commands wait they expire.
     board.reset(run=False)
     assert "did not answer through its gateway (1 s)" in ask("log", "--expires=600", code=19, timeout=1)
     with ask.operator(0.001) as late, ask.operator(2_000_000) as kept:

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from quaver.board.interface import Board
 from quaver.build import firmware_files
 from quaver.build.compile import compile_mpy
 from quaver.build.in_place import laid_out
-from quaver.emulator.board import Board, Setup, open_board
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.pytest_plugin import Target
 
 MODULE = """

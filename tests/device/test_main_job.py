@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.recordings.sources import Playlist

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTABLE = ROOT / "tests" / "portable"

@@ -1,19 +1,19 @@
 """A node in service meets what happens to nodes: brokers restart, sensors die, configurations have mistakes."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.emulator.sensors.tmp117 import TMP117
 from quaver.pytest_plugin import Target
 from quaver_wire.fields import EVENTS, QUALITY
+from tests.waiting import wait_for_words
 
-from .conftest import PATIENCE_S, Client, signal
+from .conftest import Client, signal
 
 TEMPERATURE = {"driver": "tmp117", "bus": "i2c0", "address": 0x48}
 pytestmark = pytest.mark.needs_radio
@@ -24,15 +24,6 @@ def rig() -> tuple[Attached, ...]:
         Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),
         Attached("tmp117", "i2c0", 0x48, TMP117(21.5)),
     )
-
-
-def says(board: Board, words: bytes) -> None:
-    """Wait until the board's console has shown `words`."""
-    deadline = time.monotonic() + PATIENCE_S
-    while words not in board.console():
-        assert time.monotonic() < deadline, board.console()[-2000:]
-        assert board.alive() is None
-        time.sleep(0.02)  # a poll, bounded by the deadline; the console has no event to wait for
 
 
 def events(client: Client, name: str) -> list[dict[str, Any]]:
@@ -46,7 +37,7 @@ def test_a_broker_that_restarts_costs_no_alarm(
     client.wait(lambda c: c.of("telemetry"), "a first record")
     mosquitto.stop()
     board.set_sensor("iis3dwb", source=signal("or007_6"))
-    says(board, b"rms alarm")
+    wait_for_words(board, b"rms alarm")
     mosquitto.start()
     client.wait(lambda c: [a for a in c.alarms() if a["subject"] == "rms"], "the alarm, after the outage")
     order = [payload["seq"] for topic, payload in client.messages if not topic.endswith("status")]
@@ -108,7 +99,7 @@ def test_the_last_will_says_that_the_node_is_gone(start_node: Callable[..., Boar
 
 @pytest.mark.needs_radio
 def test_enough_of_the_heap_stays_free(start_node: Callable[..., Board], client: Client) -> None:
-    from quaver.boards import load_board
+    from quaver.board.spec import load_board
 
     board = start_node(rig(), {"interval_s": 1, "temperature": TEMPERATURE})
     records = client.wait(lambda c: len(c.of("telemetry")) >= 3 and c.of("telemetry"), "records")

@@ -13,24 +13,25 @@ import paho.mqtt.client as paho
 import paho.mqtt.publish as publish
 import pytest
 
-from quaver.broker import parse_broker_url
+from quaver.board.interface import Board
+from quaver.broker.client import parse_broker_url
 from quaver.build import firmware_files
 from quaver.cli import main
-from quaver.emulator.board import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.errors import OperationError, QuaverError
-from quaver.inventory import Entry, Inventory, default_path
-from quaver.keys import KeyStore
-from quaver.monitor import Monitor, Notice, Record
-from quaver.operations import Operator
+from quaver.fleet.inventory import Entry, Inventory, default_path
+from quaver.fleet.keys import KeyStore
+from quaver.fleet.operator import Operator
+from quaver.messages.monitor import Monitor, Notice, Record
+from quaver.messages.sealing import Opener
 from quaver.provision.identity import new_code
 from quaver.provision.serial import SerialTransport
 from quaver.provision.session import Session, WrongCode
 from quaver.pytest_plugin import Target
 from quaver.recordings import load
-from quaver.sealing import Opener
+from tests.waiting import wait_for_words
 
 from .conftest import PATIENCE_S, signal
 from .test_time import Server, asks, good
@@ -69,11 +70,7 @@ class Plant:
         return json.loads(self.node(*arguments, "--json"))
 
     def says(self, words: bytes, times: int = 1) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while self.board.console().count(words) < times:
-            assert time.monotonic() < deadline, self.board.console()[-2000:]
-            assert self.board.alive() is None
-            time.sleep(0.02)  # a poll, bounded by the deadline; the console has no event to wait for
+        wait_for_words(self.board, words, times)
 
 
 @pytest.fixture(autouse=True)

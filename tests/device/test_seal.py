@@ -11,7 +11,7 @@ from pycose.keys import SymmetricKey
 from pycose.messages import Enc0Message
 
 from quaver.bench.wire import measure
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 from quaver_wire.hkdf import derive
 
 VECTORS = json.loads(

@@ -3,25 +3,25 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from quaver.boards import load_board
+from quaver.board.interface import Board
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
-from quaver.ingest.ledger import ledger
-from quaver.ingest.store import Store
-from quaver.keys import KeyStore
+from quaver.fleet.keys import KeyStore
 from quaver.pytest_plugin import Target
 from quaver.recordings.sources import Playlist
+from quaver.store.ledger import ledger
+from quaver.store.store import Store
+from tests.waiting import wait_until
 
-from .conftest import PATIENCE_S, signal
+from .conftest import signal
 
 KEY = "00112233445566778899aabbccddeeff" * 2
 
@@ -58,7 +58,7 @@ def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
             assert b"storing what comes from" in ingest.stderr.readline()
             board.put("main.py", main)
             board.reset()
-            wait(lambda: alarms(store), board)
+            wait_until(lambda: alarms(store), board)
         finally:
             ingest.terminate()
     assert KEY.encode() not in board.console()
@@ -78,11 +78,3 @@ def alarms(store: Path) -> list[dict[str, Any]]:
     with Store(store, write=False) as opened:
         found = [json.loads(text) for (text,) in opened.query("SELECT body FROM record WHERE class = 'event'")]
     return [event for event in found if event.get("code") in (1, "level") and event.get("event_level") in (2, "alarm")]
-
-
-def wait(condition: Callable[[], object], board: Board) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, board.console()[-2000:]
-        assert board.alive() is None
-        time.sleep(0.05)  # a poll, bounded by the deadline; the store has no event to wait for

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 
 PORT = """
 import asyncio, board, hal, micropython

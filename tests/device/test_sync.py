@@ -1,10 +1,9 @@
 """A change of firmware that was committed when the power went, completed by the start that follows."""
 
-import time
-
 import pytest
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
+from tests.waiting import wait_until
 
 PLAN = "rename\t/synced.new\t/synced\nrename\t/gone.new\t/gone\nremove\t/old/file\nrmdir\t/old\nremove\t/never"
 
@@ -17,10 +16,7 @@ def test_a_committed_change_is_completed_when_the_board_starts(board: Board) -> 
     board.put("sync.plan", PLAN.encode())
     # An interrupted start runs boot.py on a microcontroller; on the unix board it runs nothing.
     board.reset(run=board.board == "unix")
-    deadline = time.monotonic() + 10
-    while board.board == "unix" and not board.console().endswith(b">>> "):
-        assert time.monotonic() < deadline, board.console()
-        time.sleep(0.005)  # a poll, bounded by the deadline; the console has no event to wait for
+    wait_until(lambda: board.board != "unix" or board.console().endswith(b">>> "), board)
     names = ("old", "synced", "synced.new", "sync.plan")
     code = f"import os\nprint([name for name in {names} if name in os.listdir('/')], open('/synced').read())"
     assert board.exec(code) == "['synced'] new\n"

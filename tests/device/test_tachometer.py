@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quaver.emulator.board import Board
+from quaver.board.interface import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.emulator.sensors.tachometer import Tachometer

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board
 from quaver.pytest_plugin import Target
 
 pytestmark = pytest.mark.needs_radio

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board
 from quaver.pytest_plugin import Target
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "host"))

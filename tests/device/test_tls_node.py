@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from quaver.broker import parse_broker_url
+from quaver.board.interface import Board
+from quaver.broker.client import parse_broker_url
 from quaver.build import firmware_files
-from quaver.emulate import SLOW_SENSORS, healthy_machine, standard_rig
-from quaver.emulator.board import Board
 from quaver.emulator.identity import Identity
-from quaver.keys import KeyStore
-from quaver.monitor import Monitor, Record
-from quaver.operations import Operator
+from quaver.fleet.keys import KeyStore
+from quaver.fleet.operator import Operator
+from quaver.messages.monitor import Monitor, Record
+from quaver.messages.sealing import Opener
+from quaver.plant.node import SLOW_SENSORS, healthy_machine, standard_rig
 from quaver.pytest_plugin import Target
-from quaver.sealing import Opener
 
 from .conftest import PATIENCE_S
 from .test_time import Server, asks, good

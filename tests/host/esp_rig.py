@@ -141,11 +141,12 @@ def _after_console(client: socket.socket) -> bytes:
 
 def _says(chip: str, flash: bytes) -> bytes:
     """What a restart would print on the console."""
+    from quaver.board.chips import chips
     from quaver.build.image import read_littlefs
-    from quaver.build.partitions import IMAGE_OFFSET, read_partitions, vfs_partition
+    from quaver.build.partitions import read_partitions, vfs_partition
     from quaver.errors import BuildError
 
-    start = IMAGE_OFFSET[chip]
+    start = chips()[chip].image_offset
     try:
         place = vfs_partition(read_partitions(flash[start:], start), len(flash))
         files = read_littlefs(flash[place.offset : place.offset + place.size])

@@ -4,9 +4,9 @@ from typing import Any
 
 import paho.mqtt.client as paho
 
-from quaver.ingest.session import Message
-from quaver.keys import KeyStore
-from quaver.sealing import Sealer
+from quaver.broker.reader import Message
+from quaver.fleet.keys import KeyStore
+from quaver.messages.sealing import Sealer
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, VERSION
 

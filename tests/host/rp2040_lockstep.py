@@ -9,8 +9,8 @@ import zlib
 from types import SimpleNamespace
 from typing import Any
 
-from quaver.artifacts import fetch_image
-from quaver.boards import load_board
+from quaver.board.image import fetch_image
+from quaver.board.spec import load_board
 from quaver.emulator.identity import Identity
 from quaver.emulator.rp2040.burst import Bursts
 from quaver.emulator.rp2040.machine import Machine

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quaver.analyze import Analysis, AnalysisError, Settings, analyze, clipped, full_length, prepare
+from quaver.analysis.device import Analysis, AnalysisError, Settings, analyze, clipped, full_length, prepare
 from quaver.cli import main
 from quaver.recordings import Recording
 

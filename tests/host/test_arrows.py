@@ -33,6 +33,31 @@ _ROOTS = ("build/node", "build/gateway", "build/wiring", "service/obey", "enrol/
 EXEMPT = {f"firmware/{name}.py" for name in _ROOTS}
 
 
+# host room -> the host rooms that it may import. What all may know is left out: errors and the version.
+HOST = {
+    "files": set(),
+    "broker": set(),
+    "store": set(),
+    "board": {"files"},
+    "messages": {"broker"},
+    "recordings": {"files"},
+    "build": {"board", "files"},
+    "emulator": {"board", "build", "files", "recordings"},
+    "analysis": {"board", "build", "emulator", "recordings"},
+    "flash": {"board", "build"},
+    "desk": {"board", "build", "flash"},
+    "fleet": {"analysis", "broker", "files", "messages"},
+    "ingest": {"broker", "fleet", "messages", "store"},
+    "gateway": {"broker", "fleet", "messages"},
+    "plant": {"board", "broker", "build", "emulator", "files", "messages", "recordings"},
+    "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
+    "pytest_plugin": {"board", "emulator", "plant"},
+}
+# What measures, and what a person types, may know every room; nothing may know the command line.
+HOST["bench"] = set(HOST) - {"pytest_plugin"}
+HOST["cli"] = set(HOST) - {"pytest_plugin"}
+
+
 def imports(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -71,3 +96,25 @@ def test_nothing_imports_the_command_line_and_only_it_knows_its_library() -> Non
             found = imports(path)
             assert not {n for n in found if n == "quaver.cli" or n.startswith("quaver.cli.")}, path
             assert "click" not in {n.partition(".")[0] for n in found}, path
+
+
+def test_every_room_of_the_host_has_its_arrows() -> None:
+    rooms = {path.relative_to(ROOT / "host/quaver").parts[0].removesuffix(".py") for path in files("host/quaver")}
+    assert rooms == set(HOST) | {"__init__", "errors"}
+
+
+@pytest.mark.parametrize("room", HOST)
+def test_a_host_room_imports_only_what_its_arrows_point_at(room: str) -> None:
+    for path in files("host/quaver"):
+        if path.relative_to(ROOT / "host/quaver").parts[0].removesuffix(".py") == room:
+            ours = {name.split(".")[1] for name in imports(path) if name.startswith("quaver.")}
+            assert ours & set(HOST) <= HOST[room] | {room}, path
+
+
+def test_the_arrows_between_host_rooms_make_no_circle() -> None:
+    left = dict(HOST)
+    while left:
+        ground = {room for room, below in left.items() if not below & set(left)}
+        assert ground, f"a circle among {sorted(left)}"
+        for room in ground:
+            del left[room]

@@ -11,9 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from quaver.artifacts import Artifact, Package, cache_dir, fetch, fetch_all, fetch_image, is_cached
-from quaver.boards import load_board
+from quaver.board.image import fetch_image
+from quaver.board.spec import load_board
 from quaver.errors import ArtifactError
+from quaver.files.pinned import Artifact, Package, cache_dir, fetch, fetch_all, is_cached
 from quaver.recordings import mfpt
 
 _FIRMWARE = b"firmware" * 5000

@@ -7,7 +7,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from quaver.broker import BrokerUrl, EmbeddedBroker, parse_broker_url
+from quaver.broker.client import BrokerUrl, EmbeddedBroker, parse_broker_url
 from quaver.errors import BrokerError
 
 WAIT_S = 10.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quaver.boards import board_names, load_board
+from quaver.board.spec import board_names, load_board
 from quaver.build import board_image, compile_mpy, firmware_files, littlefs_image, read_littlefs, tree
 from quaver.errors import BuildError
 

@@ -9,16 +9,18 @@ import sys
 import pytest
 from nobody import as_nobody, open_the_way
 
-from quaver import artifacts
-from quaver.artifacts import fetch_image
-from quaver.boards import board_names, load_board
+from quaver.board.chips import chips
+from quaver.board.image import fetch_image
+from quaver.board.spec import board_names, load_board
 from quaver.build import build, firmware_files, libraries, littlefs_image, read_config, read_littlefs, write_flashable
 from quaver.build.flashable import compose
-from quaver.build.partitions import IMAGE_OFFSET, read_partitions, vfs_partition
+from quaver.build.partitions import read_partitions, vfs_partition
 from quaver.build.uf2 import FLASH_START, PAGE, SECTOR, make_uf2, read_uf2
 from quaver.cli import main
 from quaver.errors import BuildError
+from quaver.files import pinned as artifacts
 
+_RP2040 = chips()["rp2040"].uf2_family
 _ESP32 = [name for name in board_names() if load_board(name).chip.startswith("esp32")]
 _FILES = {"main.py": b"print(1)\n", "dsp/fft.mpy": bytes(range(256)) * 40}
 # sha256 of the file for _FILES. A change is meant only with a change of an image, of littlefs, or of the layout.
@@ -92,9 +94,9 @@ def test_what_an_earlier_file_system_left_is_not_believed(name):
 def test_a_uf2_holds_image_and_files_in_whole_sectors():
     built = _compose("pico_w")
     data = built.file()
-    pages = read_uf2(data)
-    assert make_uf2(pages) == data
-    official = read_uf2(fetch_image(built.board).read_bytes())
+    pages = read_uf2(data, _RP2040)
+    assert make_uf2(pages, _RP2040) == data
+    official = read_uf2(fetch_image(built.board).read_bytes(), _RP2040)
     assert {at: pages[at] for at in official} == official
     assert all(pages.keys() >= set(range(at // SECTOR * SECTOR, at // SECTOR * SECTOR + SECTOR, PAGE)) for at in pages)
     start = FLASH_START + built.board.flash.filesystem_offset
@@ -109,12 +111,12 @@ def test_a_bin_has_its_files_where_the_images_own_table_ends(name):
     spec = built.board
     image = fetch_image(spec).read_bytes()
     data = built.file()
-    partitions = read_partitions(image, IMAGE_OFFSET[spec.chip])
+    partitions = read_partitions(image, spec.silicon.image_offset)
     # The official images name no file system: MicroPython takes what is behind the last partition.
     assert [partition.name for partition in partitions] == ["nvs", "phy_init", "factory"]
     assert spec.flash.filesystem_offset == partitions[-1].offset + partitions[-1].size
     assert data.startswith(image)
-    content = b"\xff" * IMAGE_OFFSET[spec.chip] + data
+    content = b"\xff" * spec.silicon.image_offset + data
     place = content[spec.flash.filesystem_offset :].ljust(spec.flash.filesystem_size, b"\x5a")
     assert read_littlefs(place) == _FILES
 
@@ -136,13 +138,13 @@ def test_a_table_that_names_a_file_system_is_obeyed_and_a_broken_one_refused():
 
 
 def test_what_is_no_uf2_for_this_chip_is_refused():
-    whole = make_uf2({FLASH_START: b"\0" * PAGE})
+    whole = make_uf2({FLASH_START: b"\0" * PAGE}, _RP2040)
     with pytest.raises(BuildError, match="no UF2: expected whole blocks"):
-        read_uf2(whole[:-1])
+        read_uf2(whole[:-1], _RP2040)
     with pytest.raises(BuildError, match="block 1 is no UF2 block"):
-        read_uf2(whole[:512] + b"x" + whole[513:])
+        read_uf2(whole[:512] + b"x" + whole[513:], _RP2040)
     with pytest.raises(BuildError, match="block 0 of the UF2 is for another chip"):
-        read_uf2(make_uf2({FLASH_START: b"\0" * PAGE}, family=0xE48BFF59))
+        read_uf2(make_uf2({FLASH_START: b"\0" * PAGE}, 0xE48BFF59), _RP2040)
 
 
 # --- the configuration ----------------------------------------------------------------------------------------------
@@ -180,7 +182,7 @@ def test_a_file_with_a_configuration_is_its_owners_alone(tmp_path, capsys):
     out.chmod(0o666)
     assert main(["build", "pico_w", "--config", str(tmp_path / "c.json"), "-o", str(out)]) == 0
     assert out.stat().st_mode & 0o777 == 0o600
-    flash = read_uf2(out.read_bytes())
+    flash = read_uf2(out.read_bytes(), _RP2040)
     assert any(b"geheim" in page for page in flash.values())
     assert "geheim" not in capsys.readouterr().out
     kept = [

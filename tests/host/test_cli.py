@@ -14,9 +14,9 @@ import pytest
 from test_monitor import EVENT, ROOT, STATUS, TELEMETRY, dumps
 
 from quaver import __version__
-from quaver.broker import EmbeddedBroker
+from quaver.broker.client import EmbeddedBroker
 from quaver.cli import COMMANDS, main, root
-from quaver.payload import payload
+from quaver.files.carried import payload
 
 WAIT_S = 20.0
 QUAVER = Path(sys.executable).with_name("quaver")
@@ -147,7 +147,7 @@ def test_unexpected_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     def broken() -> list[str]:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("quaver.boards.board_names", broken)
+    monkeypatch.setattr("quaver.board.spec.board_names", broken)
     assert main(["boards"]) == 70
     assert capsys.readouterr().err == (
         "quaver: internal error: ZeroDivisionError: oh; run it with --debug and report the trace\n"
@@ -172,7 +172,7 @@ def test_a_bad_board_file_hides_no_other(
     good = sorted(path.stem for path in (tmp_path / "boards").glob("*.toml"))
     (tmp_path / "boards" / "broken.toml").write_text("title = ")
     (tmp_path / "boards" / "odd.toml").write_text('title = "Odd"\nchip = "z80"\n')
-    monkeypatch.setattr("quaver.boards.payload", tmp_path.joinpath)
+    monkeypatch.setattr("quaver.board.spec.payload", tmp_path.joinpath)
     for arguments in (["boards"], ["boards", "--json"]):
         assert main(arguments) == 3
         captured = capsys.readouterr()

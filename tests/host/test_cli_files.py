@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from quaver.board.failures import KnownFailure
+from quaver.board.serial import SerialBoard
 from quaver.build import firmware_files
-from quaver.emulator.board import Setup
-from quaver.emulator.repl import SerialBoard
+from quaver.desk.terminal import talk
+from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
-from quaver.failures import KnownFailure
-from quaver.terminal import talk
+from tests.waiting import wait_for_words
 
 QUAVER = Path(sys.executable).with_name("quaver")
 WAIT_S = 20.0
@@ -44,10 +45,7 @@ def board() -> Iterator[UnixBoard]:
 
 def ran(board: UnixBoard, times: int) -> None:
     """Wait until the board's main.py has started so often."""
-    deadline = time.monotonic() + WAIT_S
-    while board.console().count(b"main 42") < times:
-        assert time.monotonic() < deadline, board.console()
-        time.sleep(0.01)  # a poll, bounded by the deadline; the console has no event to wait for
+    wait_for_words(board, b"main 42", times)
 
 
 def test_files_go_both_ways(board: UnixBoard, tmp_path: Path) -> None:
@@ -179,7 +177,7 @@ def test_the_console_is_the_boards_and_ctrl_bracket_leaves_it_as_it_was(console:
 
 
 def test_a_console_whose_board_goes_says_so(board: UnixBoard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quaver.emulator.repl._RETURN_S", 0.1)
+    monkeypatch.setattr("quaver.board.serial._RETURN_S", 0.1)
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
     with SerialBoard(f"serial:{board.open_pty()}") as attached:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quaver.broker import BrokerUrl
-from quaver.monitor import Monitor, Record
+from quaver.broker.client import BrokerUrl
+from quaver.messages.monitor import Monitor, Record
 
 QUAVER = Path(sys.executable).with_name("quaver")
 WAIT_S = 60.0

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from quaver.cli import main
-from quaver.keys import KeyStore
+from quaver.fleet.keys import KeyStore
 from quaver.provision.identity import Codes, new_code
 
 

@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 from test_monitor import EVENT, ROOT, STATUS, TELEMETRY, dumps
 
-from quaver.broker import EmbeddedBroker
+from quaver.broker.client import EmbeddedBroker
 from quaver.cli.ui import Display, counted, event_words, fleet_table, print_note, print_record, record_line
-from quaver.monitor import Fleet, Link, Problem, Record, decode
+from quaver.messages.monitor import Fleet, Link, Problem, Record, decode
 
 WAIT_S = 20.0
 BARE = {0: 2, 1: 1, 2: "node-1"}

@@ -6,7 +6,7 @@ import socket
 import pytest
 import serial
 
-from quaver.emulator.console import Console
+from quaver.board.console import Console
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from quaver.counter import Counter
 from quaver.errors import KeyStoreError
+from quaver.fleet.command_numbers import Counter
 
 NODE, OTHER = bytes(8), bytes(7) + b"\1"
 
@@ -30,7 +30,7 @@ def test_numbers_rise_within_an_hour_and_begin_anew_with_the_time(tmp_path: Path
 
 
 def test_two_who_command_at_once_get_different_numbers(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from quaver.counter import Counter\n"
+    code = "import sys; from pathlib import Path; from quaver.fleet.command_numbers import Counter\n"
     code += "c = Counter(Path(sys.argv[1]))\nfor _ in range(30): print(c.take(bytes(8)))"
     running = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -14,16 +14,16 @@ import esp_rig
 import pytest
 from example_broker import lay_out
 
-from quaver import attach, doctor
+from quaver.board.failures import KNOWN, STEPS, KnownFailure, markdown
+from quaver.board.ports import Port
 from quaver.build import firmware_files
 from quaver.cli import main
-from quaver.emulator.board import Setup
+from quaver.desk import attach, doctor
+from quaver.desk.sync import About
+from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
-from quaver.failures import KNOWN, STEPS, KnownFailure, markdown
-from quaver.flash.ports import Port
-from quaver.payload import payload
+from quaver.files.carried import payload
 from quaver.pytest_plugin import default_rig
-from quaver.sync import About
 
 CONFIG: dict[str, Any] = {
     "node": "n1",

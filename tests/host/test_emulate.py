@@ -8,13 +8,14 @@ import cbor2
 import paho.mqtt.publish as publish
 import pytest
 
-from quaver.artifacts import UMQTT, image_artifact
-from quaver.boards import load_board
-from quaver.broker import BrokerUrl, EmbeddedBroker
-from quaver.emulate import Emulation, Place, Plan, board_of, healthy_machine, node_config, standard_rig
-from quaver.emulator.board import Setup
+from quaver.board.image import image_artifact
+from quaver.board.spec import load_board
+from quaver.broker.client import BrokerUrl, EmbeddedBroker
+from quaver.emulator.setup import Setup
 from quaver.errors import BoardError, BrokerError, BuildError, QuaverError
-from quaver.monitor import Link, Notice, Problem, Record
+from quaver.files.pinned import UMQTT
+from quaver.messages.monitor import Link, Notice, Problem, Record
+from quaver.plant.node import Emulation, Place, Plan, board_of, healthy_machine, node_config, standard_rig
 
 PLACE = Place("plant", "hall", "line", "pump", "n7")
 STATUS = {0: 2, 1: 2, 2: "n7", 30: 1}
@@ -64,7 +65,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[FakeBoard, Emula
 
     def prepare(*script: Message, ended: str | None = None, broker: BrokerUrl | None = None):
         board = FakeBoard(list(script), ended)
-        monkeypatch.setattr("quaver.emulate.open_board", board.open)
+        monkeypatch.setattr("quaver.plant.node.open_board", board.open)
         return board, Emulation(Plan("unix", healthy_machine(), PLACE), broker)
 
     yield prepare
@@ -134,8 +135,9 @@ def test_ends_after_its_own_captures(run) -> None:
 
 def test_a_download_is_told_as_one(run, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
-    monkeypatch.setattr("quaver.artifacts.is_cached", lambda artifact: False)
-    monkeypatch.setattr("quaver.artifacts.fetch", lambda artifact, progress: fetched.append((artifact, progress)))
+    monkeypatch.setattr("quaver.files.pinned.is_cached", lambda artifact: False)
+    for place in ("quaver.files.pinned.fetch", "quaver.board.image.fetch"):
+        monkeypatch.setattr(place, lambda artifact, progress: fetched.append((artifact, progress)))
     _, emulation = run()
     steps: list[str] = []
 
@@ -162,7 +164,7 @@ def test_a_node_that_is_not_heard_is_a_line_long_before_it_is_a_failure(
     run, monkeypatch: pytest.MonkeyPatch, said: bytes, wonder: tuple[float, float], told: bool
 ) -> None:
     """As when a broker takes what the node publishes and hands it to nobody; an older record is not this node's."""
-    monkeypatch.setattr("quaver.emulate._WONDER_S", wonder)
+    monkeypatch.setattr("quaver.plant.node._WONDER_S", wonder)
     with EmbeddedBroker() as broker:
         publish.single(
             f"{PLACE}/status", cbor2.dumps(STATUS | {30: 0}, canonical=True), 1, retain=True, port=broker.port
@@ -186,7 +188,7 @@ def test_a_node_that_is_not_heard_is_a_line_long_before_it_is_a_failure(
 
 
 def test_a_node_that_is_heard_raises_no_doubt(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quaver.emulate._WONDER_S", (0.3, 0.3))
+    monkeypatch.setattr("quaver.plant.node._WONDER_S", (0.3, 0.3))
     _, emulation = run(message("status", STATUS))
     with emulation:
         items = emulation.items()
@@ -214,7 +216,7 @@ def test_a_board_that_ends(run) -> None:
 
 
 def test_a_board_that_says_nothing(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quaver.emulate._PATIENCE_S", 0.3)
+    monkeypatch.setattr("quaver.plant.node._PATIENCE_S", 0.3)
     board, emulation = run()
     silence = r"unix sent nothing to mqtt://127\.0\.0\.1:\d+ for \d+ s; its console"
     with pytest.raises(BoardError, match=silence), emulation:
@@ -224,7 +226,7 @@ def test_a_board_that_says_nothing(run, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_firmware_that_ends(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quaver.emulate._PROMPT_S", 0.3)
+    monkeypatch.setattr("quaver.plant.node._PROMPT_S", 0.3)
     board, emulation = run(message("status", STATUS))
     board.said = b'Traceback:\r\nMemoryError: no\r\nMicroPython v1.27.0 on x\r\nType "help()" for more.\r\n>>> '
     ended = "unix: its firmware ended; its console ended with: MemoryError: no"
@@ -235,8 +237,8 @@ def test_a_firmware_that_ends(run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_somebody_at_the_console_of_a_node_that_worked(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quaver.emulate._PROMPT_S", 0.0)
-    monkeypatch.setattr("quaver.emulate._PATIENCE_S", 0.0)
+    monkeypatch.setattr("quaver.plant.node._PROMPT_S", 0.0)
+    monkeypatch.setattr("quaver.plant.node._PATIENCE_S", 0.0)
     board, emulation = run(message("status", STATUS), message("telemetry", TELEMETRY))
     board.said = b"KeyboardInterrupt:\r\n>>> "
     with emulation:
@@ -266,7 +268,7 @@ def test_nothing_is_left_when_it_does_not_start(run, monkeypatch: pytest.MonkeyP
     with pytest.raises(BuildError), emulation:
         pass
     monkeypatch.setattr("quaver.build.firmware_files", lambda board, config: {})
-    monkeypatch.setattr("quaver.emulate.open_board", lambda where, setup: (_ for _ in ()).throw(BoardError("no")))
+    monkeypatch.setattr("quaver.plant.node.open_board", lambda where, setup: (_ for _ in ()).throw(BoardError("no")))
     with pytest.raises(BoardError, match="no"), emulation:
         pass
     _, emulation = run(broker=BrokerUrl("127.0.0.1", 1))

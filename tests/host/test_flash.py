@@ -18,19 +18,22 @@ import pytest
 import serial
 from nobody import as_nobody, open_the_way
 
-from quaver.artifacts import fetch_image
-from quaver.boards import load_board
+from quaver.board import ports
+from quaver.board.chips import chips
+from quaver.board.failures import KnownFailure
+from quaver.board.image import fetch_image
+from quaver.board.ports import Port, find_ports, named_port, usb_ids
+from quaver.board.spec import load_board
 from quaver.build import firmware_files, read_littlefs
 from quaver.build.flashable import compose
 from quaver.build.image import littlefs_image
 from quaver.build.tree import LISTING
 from quaver.cli import flash as command
 from quaver.cli import main
-from quaver.emulator.board import Setup
+from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
-from quaver.failures import KnownFailure
-from quaver.flash import fleet, ports, rp2, serials
+from quaver.flash import fleet, rp2, serials
 from quaver.flash.errors import (
     DriveFullError,
     NoBoardError,
@@ -40,7 +43,6 @@ from quaver.flash.errors import (
     PortGoneError,
 )
 from quaver.flash.fleet import Fleet, choose_ports, exit_code
-from quaver.flash.ports import Port, find_ports, named_port, usb_ids
 from quaver.provision import identity
 
 _NAME_IT = "name the right BOARD, or none"
@@ -265,7 +267,7 @@ def drive(tmp_path):
 def test_a_drive_is_known_by_its_file_and_takes_the_image_whole(drive):
     assert (drive.kind, drive.chips, drive.description) == ("rp2-bootsel", ("rp2040",), "Raspberry Pi RP2")
     parts = []
-    rp2.copy_uf2(drive, b"u" * 100_000, parts.append)
+    rp2.copy_uf2(drive, b"u" * 100_000, chips()["rp2040"], parts.append)
     assert [path.read_bytes() for path in Path(drive.device).glob("*.UF2")] == [b"u" * 100_000]
     assert parts[-1] == 1.0 and parts == sorted(parts)
 
@@ -273,7 +275,7 @@ def test_a_drive_is_known_by_its_file_and_takes_the_image_whole(drive):
 def test_a_full_drive_leaves_nothing_half_written(drive):
     (Path(drive.device) / "QUAVER.UF2").symlink_to("/dev/full")
     with pytest.raises(DriveFullError, match=r"no room for the image \(No space left on device\): unplug"):
-        rp2.copy_uf2(drive, b"u" * 100_000, lambda _part: None)
+        rp2.copy_uf2(drive, b"u" * 100_000, chips()["rp2040"], lambda _part: None)
     assert [path.name for path in Path(drive.device).iterdir()] == ["INFO_UF2.TXT"]
 
 
@@ -288,17 +290,17 @@ def test_a_drive_that_vanishes_in_the_middle_is_told_and_one_that_goes_at_the_en
 
     monkeypatch.setattr(rp2.os, "fsync", sync)
     with pytest.raises(PortGoneError, match="the drive vanished while the image was written"):
-        rp2.copy_uf2(drive, b"u" * 200_000, lambda _part: None)
+        rp2.copy_uf2(drive, b"u" * 200_000, chips()["rp2040"], lambda _part: None)
     (Path(drive.device) / "INFO_UF2.TXT").write_bytes(b"Board-ID: RPI-RP2\r\n")
     left[0] = 2
-    rp2.copy_uf2(drive, b"u" * 3 * (1 << 15), lambda _part: None)
+    rp2.copy_uf2(drive, b"u" * 3 * (1 << 15), chips()["rp2040"], lambda _part: None)
 
 
 def test_another_boards_drive_and_one_without_permission_are_refused(drive, tmp_path):
     folder = Path(drive.device)
     open_the_way(tmp_path)
     folder.chmod(0o555)
-    kind, line = as_nobody(lambda: rp2.copy_uf2(drive, b"u", lambda _part: None))
+    kind, line = as_nobody(lambda: rp2.copy_uf2(drive, b"u", chips()["rp2040"], lambda _part: None))
     assert kind == PortDeniedError.__name__ and "you may not write to the drive" in line
     (folder / "INFO_UF2.TXT").write_bytes(b"Board-ID: SAMD21G18A-Feather-v0\r\n")
     with pytest.raises(BoardError, match=r"the folder has no INFO_UF2\.TXT of an RP2040's drive"):
@@ -369,7 +371,7 @@ def test_ports_are_found_by_usb_ids_and_drives_by_their_mounts(tmp_path, monkeyp
 
 
 def test_the_table_of_usb_ids_speaks_of_boards_that_there_are():
-    from quaver.boards import board_names
+    from quaver.board.spec import board_names
 
     chips = {load_board(name).chip for name in board_names()}
     assert all(row.chips and set(row.chips) <= chips for row in usb_ids().values())

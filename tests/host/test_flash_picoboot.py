@@ -6,15 +6,15 @@ import threading
 import pytest
 from rp2040_rom import RomDevice
 
-from quaver.artifacts import fetch_image
-from quaver.boards import load_board
+from quaver.board.image import fetch_image
+from quaver.board.ports import Port
+from quaver.board.spec import load_board
 from quaver.build import read_littlefs
 from quaver.build.flashable import compose
 from quaver.build.uf2 import make_uf2, read_uf2
 from quaver.flash import fleet, rp2
 from quaver.flash.errors import PortGoneError, WriteError
 from quaver.flash.picoboot import PicobootSession
-from quaver.flash.ports import Port
 
 _DATA = bytes(range(256)) * 40 + b"\xff" * 3000 + b"end"
 
@@ -37,9 +37,10 @@ def test_the_roms_flash_takes_what_is_written_and_gives_it_back(rom):
 
 
 def test_a_second_run_erases_only_the_sector_that_is_wrong(rom):
-    rom.flash[0x12000 + 5000] ^= 1
-    rom.flash[0x12000 + len(_DATA) + 5] = 0x55  # in the last sector, behind our bytes
     with PicobootSession("usb:1-1", rom) as session:
+        session.write([(0x12000, _DATA)], lambda _part: None)
+        rom.flash[0x12000 + 5000] ^= 1
+        rom.flash[0x12000 + len(_DATA) + 5] = 0x55  # in the last sector, behind our bytes
         erased = []
         sector = session._sector
         session._sector = lambda address, data: (erased.append(address), sector(address, data))
@@ -69,8 +70,13 @@ def test_the_end_of_a_session_restarts_the_board_and_a_lost_one_is_told(rom):
 
 def test_a_board_without_a_drive_is_flashed_through_its_rom_and_then_left_alone(monkeypatch):
     spec = load_board("pico_w")
-    image = read_uf2(fetch_image(spec).read_bytes())
-    built = compose(spec, make_uf2({at: image[at] for at in sorted(image)[:48]}), {"main.py": b"print(1)\n"}, 2 << 20)
+    image = read_uf2(fetch_image(spec).read_bytes(), spec.silicon.uf2_family)
+    built = compose(
+        spec,
+        make_uf2({at: image[at] for at in sorted(image)[:48]}, spec.silicon.uf2_family),
+        {"main.py": b"print(1)\n"},
+        2 << 20,
+    )
     monkeypatch.setattr(fleet, "build", lambda *_more, **_named: built)
     rom = RomDevice()
     monkeypatch.setattr(fleet, "find_device", lambda location: rom)

@@ -2,8 +2,8 @@
 
 import ast
 
-from quaver.emulator.board import Setup
 from quaver.emulator.identity import Identity, next_name
+from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 
 

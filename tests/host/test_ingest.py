@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from fleet import HOUR_MS, PLACE, Node, encoded, publish
 
+from quaver.broker.reader import Message
 from quaver.errors import StoreError
+from quaver.fleet.inventory import Entry, Inventory
+from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import Intake, PlainToo
-from quaver.ingest.ledger import ledger
 from quaver.ingest.run import names
-from quaver.ingest.session import Message
-from quaver.ingest.store import EVENTS_MAX, RESEND_WINDOW, Store
-from quaver.inventory import Entry, Inventory
-from quaver.keys import KeyStore
-from quaver.sealing import Opener, Sealer
+from quaver.messages.sealing import Opener, Sealer
+from quaver.store.ledger import ledger
+from quaver.store.store import EVENTS_MAX, RESEND_WINDOW, Store
 from quaver_wire.fields import VERSION
 
 PUMP = bytes.fromhex("e6614c311b7e6f25")

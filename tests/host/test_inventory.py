@@ -9,7 +9,7 @@ import pytest
 
 from quaver.cli import main
 from quaver.errors import InventoryError
-from quaver.inventory import Entry, Inventory
+from quaver.fleet.inventory import Entry, Inventory
 
 HEAD = "id,name,site,area,line,asset,bearing,rpm,state\n"
 

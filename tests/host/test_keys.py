@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from quaver.errors import KeyStoreError
-from quaver.keys import KeyStore, parse_node_id
+from quaver.fleet.keys import KeyStore, parse_node_id
 
 NODE = bytes.fromhex("e6614c311b7e6f25")
 OTHER = bytes.fromhex("0000aabbccddeeff")

@@ -12,7 +12,8 @@ from PIL import Image
 
 from quaver.build import firmware_files
 from quaver.cli import main
-from quaver.emulator.board import Setup, open_board
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.errors import SessionError
 from quaver.provision.identity import (
     CODE_FILE,

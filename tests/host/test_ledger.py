@@ -10,10 +10,10 @@ import pytest
 from fleet import Node
 from test_ingest import NOW, PUMP, Bench
 
-from quaver.ingest.ledger import ASIDE, Account, Gap, ledger
-from quaver.ingest.session import Message
-from quaver.ingest.store import Store
-from quaver.keys import KeyStore
+from quaver.broker.reader import Message
+from quaver.fleet.keys import KeyStore
+from quaver.store.ledger import ASIDE, Account, Gap, ledger
+from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
 DROPPED = EVENTS.index("records_dropped")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from quaver.board.local import ProgramError, run
 from quaver.errors import BoardError, BuildError
-from quaver.micropython import ProgramError, run
 
 
 def test_a_program_has_its_input_its_arguments_the_firmware_and_a_folder_before_it(tmp_path: Path) -> None:

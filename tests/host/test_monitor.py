@@ -9,9 +9,9 @@ import cbor2
 import paho.mqtt.publish as publish
 import pytest
 
-from quaver.broker import BrokerUrl, EmbeddedBroker
+from quaver.broker.client import BrokerUrl, EmbeddedBroker
 from quaver.errors import BrokerError
-from quaver.monitor import Fleet, Item, Link, MessageError, Monitor, Problem, Record, decode
+from quaver.messages.monitor import Fleet, Item, Link, MessageError, Monitor, Problem, Record, decode
 
 ROOT = "plant/hall/line-2/pump-7/node-1"
 WAIT_S = 10.0

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from quaver.counter import Counter
 from quaver.errors import SessionError
-from quaver.keys import KeyStore
-from quaver.private import write_private
+from quaver.files.private import write_private
+from quaver.fleet.command_numbers import Counter
+from quaver.fleet.keys import KeyStore
 
 
 def _key(folder: Path) -> Path:

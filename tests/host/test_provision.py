@@ -10,17 +10,17 @@ import paho.mqtt.publish as publish
 import pytest
 from test_monitor import STATUS, TELEMETRY, dumps
 
-from quaver.broker import EmbeddedBroker
+from quaver.broker.client import EmbeddedBroker
 from quaver.cli import main
 from quaver.cli.provision import _walk
 from quaver.errors import InventoryError, SessionError
-from quaver.inventory import Entry, Inventory
-from quaver.keys import KeyStore
-from quaver.monitor import MessageError, decode
+from quaver.fleet.inventory import Entry, Inventory
+from quaver.fleet.keys import KeyStore
+from quaver.messages.monitor import MessageError, decode
+from quaver.messages.sealing import Opener, Sealer
 from quaver.provision.flow import Ask, Do, Flow, Saved, config
 from quaver.provision.identity import Codes, label_text, new_code, shown
 from quaver.provision.plan import read_plan, read_profiles
-from quaver.sealing import Opener, Sealer
 from tests.session_rig import CODE, ID, Node
 from tests.terminal import Person
 

@@ -7,7 +7,7 @@ pytest_plugins = ["pytester"]
 # A board that only remembers; what boards do is tested where boards are.
 FAKE_BOARD = """
 import pytest
-from quaver.emulator import board as boards
+from quaver.emulator import targets
 from quaver.errors import BoardError
 
 
@@ -43,7 +43,7 @@ def open_board(where, setup=None):
     return FakeBoard(where, setup)
 
 
-boards.open_board = open_board
+targets.open_board = open_board
 
 
 @pytest.fixture(scope="session")
@@ -214,8 +214,6 @@ def test_fixtures_can_be_overridden(project: pytest.Pytester) -> None:
 def test_further_boards_end_with_the_test(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
-        from quaver.emulator import board as boards
-
         def test_one(start_board):
             first, second = start_board(files={"a": b""}), start_board(broker_port=1884)
             assert first.setup.files == {"a": b""} and second.setup.broker_port == 1884

@@ -9,7 +9,7 @@ import scipy.io.wavfile
 import scipy.signal
 
 from quaver.errors import RecordingError
-from quaver.payload import payload
+from quaver.files.carried import payload
 from quaver.recordings import ChannelError, Playlist, RateError, Recording, RecordingSource, load
 from quaver.recordings.sources import Bearing, Machine
 

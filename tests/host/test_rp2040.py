@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from quaver.emulator.board import Setup
 from quaver.emulator.bus import Attached
 from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.rp2040.bluetooth import RadioBus
+from quaver.emulator.setup import Setup
 from quaver.errors import BoardError
 
 

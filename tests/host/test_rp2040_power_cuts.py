@@ -1,10 +1,9 @@
 """An emulated Pico W loses its power at flash operations, clean and torn: its journal keeps every promise it gave."""
 
-import time
-
 from quaver.build import firmware_files
-from quaver.emulator.board import Setup
 from quaver.emulator.rp2040 import Rp2040Board
+from quaver.emulator.setup import Setup
+from tests.waiting import wait_until
 
 # A node's writes, told on the console before and after each; a sleep takes a line out of the chip before the next one.
 MAIN = b"""
@@ -49,15 +48,13 @@ CUTS = ((1, True), (4, False), (13, True), (26, True))
 
 def _lines(board: Rp2040Board, seen: int) -> list[list[str]]:
     """What the guest has said, whole lines, once there is more than `seen`."""
-    deadline = time.monotonic() + 60
-    while True:
+
+    def said() -> list[list[str]]:
         text = board.console().decode(errors="replace").replace("\r", "")
-        lines = [line.split()[1:] for line in text.split("\n")[:-1] if line.startswith("J ")]
-        if len(lines) > seen:
-            return lines
-        assert time.monotonic() < deadline, text[-1000:]
-        assert board.alive() is None
-        time.sleep(0.01)  # a poll, bounded by the deadline; the console has no event to wait for
+        return [line.split()[1:] for line in text.split("\n")[:-1] if line.startswith("J ")]
+
+    wait_until(lambda: len(said()) > seen, board)
+    return said()
 
 
 def test_cuts_at_flash_operations_break_no_promise() -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from quaver.boards import load_board
-from quaver.emulator.board import Setup
+from quaver.board.spec import load_board
 from quaver.emulator.bus import Attached
 from quaver.emulator.rp2040 import Rp2040Board
+from quaver.emulator.setup import Setup
 from quaver.errors import ArtifactError, BoardError
 
 PARENT = """
@@ -109,7 +109,7 @@ def test_a_missing_image_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_image_in_flash_is_the_official_one() -> None:
     """Read back through the guest's own eyes after it has run, and compared with the file."""
-    from quaver.artifacts import fetch_image
+    from quaver.board.image import fetch_image
 
     uf2 = fetch_image(load_board("pico_w")).read_bytes()
     blocks = [uf2[at : at + 512] for at in range(0, len(uf2), 512)]

@@ -13,14 +13,16 @@ import paho.mqtt.client as paho
 from example_broker import lay_out
 
 from quaver.build import firmware_files
-from quaver.emulate import healthy_machine, standard_rig
-from quaver.emulator.board import Board, Setup, open_board
 from quaver.emulator.identity import Identity
-from quaver.ingest.ledger import ledger
-from quaver.ingest.store import Store
-from quaver.keys import KeyStore
-from quaver.sealing import Opener
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.fleet.keys import KeyStore
+from quaver.messages.sealing import Opener
+from quaver.plant.node import healthy_machine, standard_rig
+from quaver.store.ledger import ledger
+from quaver.store.store import Store
 from tests.device.test_time import Server, good
+from tests.waiting import wait_until
 
 WAIT_S = 30.0
 NAME = "pump-7"
@@ -36,14 +38,6 @@ def config(**more: Any) -> dict[str, Any]:
     nothing = {"vibration": None, "temperature": None, "energy": None}
     wifi = {"ssid": "quaver", "password": "emulated"}
     return {**place, **nothing, "wifi": wifi, "interval_s": 1, "broker": {"host": "127.0.0.1"}, **more}
-
-
-def wait_for(condition: Callable[[], Any], board: Board) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, board.console()[-2000:]
-        assert board.alive() is None
-        time.sleep(0.02)  # a poll, bounded by the deadline
 
 
 def test_a_node_keeps_the_date_trusts_its_broker_and_loses_nothing(
@@ -65,7 +59,7 @@ def test_a_node_keeps_the_date_trusts_its_broker_and_loses_nothing(
         try:
             assert ingest.stderr is not None and "storing what comes" in ingest.stderr.readline()
             with open_board("unix:", Setup(files=files, broker_port=broker.port, name=NAME)) as board:
-                wait_for(lambda: ingest.poll() is not None, board)
+                wait_until(lambda: ingest.poll() is not None, board)
                 assert b"online" in board.console() and key.hex().encode() not in board.console()
         finally:
             ingest.terminate()
@@ -91,9 +85,9 @@ def test_a_node_whose_key_is_spoiled_says_so_and_sends_nothing(tmp_path: Path, m
     whole = firmware_files("unix", config(node="pump-8"))
     whole["device.key"] = json.dumps({"generation": 1, "key": "11" * 32}).encode()
     with open_board("unix:", Setup(files=spoiled, broker_port=mosquitto.port)) as board:
-        wait_for(lambda: b"/device.key is spoiled; enrol the node anew: nothing is sent" in board.console(), board)
+        wait_until(lambda: b"/device.key is spoiled; enrol the node anew: nothing is sent" in board.console(), board)
         with open_board("unix:", Setup(files=whole, broker_port=mosquitto.port)) as other:
-            wait_for(lambda: len(heard) > 5, other)  # time enough for the first one too
+            wait_until(lambda: len(heard) > 5, other)  # time enough for the first one too
         assert b"online" not in board.console()
         held = board.exec("import os; print(os.listdir('/journal/event'), os.listdir('/journal/telemetry'))")
         assert held.split() == ["[]", "[]"]
@@ -116,7 +110,7 @@ def test_an_ordinary_record_of_17_features_is_small(tmp_path: Path, mosquitto: A
     files["device.key"] = json.dumps({"generation": 1, "key": key.hex()}).encode()
     setup = Setup(files=files, rig=standard_rig(healthy_machine()), broker_port=mosquitto.port, name=NAME)
     with open_board("unix:", setup) as board:
-        wait_for(lambda: len(got) >= 6, board)
+        wait_until(lambda: len(got) >= 6, board)
     client.disconnect()
     client.loop_stop()
     opener = Opener(keys)

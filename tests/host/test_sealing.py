@@ -11,7 +11,7 @@ from pycose.headers import IV, KID, Algorithm, PartialIV
 from pycose.keys import SymmetricKey
 from pycose.messages import Enc0Message
 
-from quaver.sealing import Malformed, Opener, Sealer, SealError, UnknownNode, WrongKey, WrongVersion
+from quaver.messages.sealing import Malformed, Opener, Sealer, SealError, UnknownNode, WrongKey, WrongVersion
 from quaver_wire import cbor
 from quaver_wire.cose import Header
 from quaver_wire.fields import KINDS, WireError

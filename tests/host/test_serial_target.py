@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from quaver.build import firmware_files
-from quaver.emulator.board import Setup
+from quaver.emulator.setup import Setup
 from quaver.pytest_plugin import default_rig
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quaver.analysis.spectra import Line, amplitude_spectrum, check_place, draw, envelope
 from quaver.errors import QuaverError
-from quaver.spectra import Line, amplitude_spectrum, check_place, draw, envelope
 
 RATE = 26667.0
 

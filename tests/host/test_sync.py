@@ -2,20 +2,20 @@
 
 import binascii
 import dataclasses
-import time
 from collections.abc import Iterator, Mapping
 
 import pytest
 
+from quaver.board.failures import KnownFailure
+from quaver.board.repl import DeviceError
 from quaver.build import firmware_files
 from quaver.build.tree import LISTING
-from quaver.emulator.board import Setup
-from quaver.emulator.repl import DeviceError
+from quaver.desk.sync import About, ask, board_of, put_files, sync
 from quaver.emulator.rp2040 import Rp2040Board
+from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
-from quaver.failures import KnownFailure
-from quaver.payload import payload
-from quaver.sync import About, ask, board_of, put_files, sync
+from quaver.files.carried import payload
+from tests.waiting import wait_until
 
 BOOT = payload("firmware", "boot.py").read_bytes()
 BOARD = b'NAME = "unix"\nCHIP = "unix"\nVERSION = "0"\n'
@@ -144,10 +144,8 @@ def restart(board: UnixBoard) -> str:
     """The power comes back: which set then runs."""
     before = board.console().count(b"runs ")
     board.reset()
-    deadline = time.monotonic() + 10
-    while (said := board.console()).count(b"runs ") == before or not said.endswith(b">>> "):
-        assert time.monotonic() < deadline, said[-2000:]
-        time.sleep(0.002)  # a poll, bounded by the deadline; the console has no event to wait for
+    wait_until(lambda: board.console().count(b"runs ") > before and board.console().endswith(b">>> "), board)
+    said = board.console()
     return "runs " + said.decode().rpartition("runs ")[2].splitlines()[0]  # after what a cut left of the word before
 
 
@@ -276,7 +274,7 @@ def test_what_is_damaged_on_the_way_is_not_installed(board: UnixBoard, monkeypat
     def flip(data: bytes, newline: bool = True) -> bytes:
         return plain(data.replace(b"newnew", b"newnwe", 1), newline=newline)
 
-    monkeypatch.setattr("quaver.sync.binascii.b2a_base64", flip)
+    monkeypatch.setattr("quaver.desk.sync.binascii.b2a_base64", flip)
     words = r"\d of 4 files did not arrive as they were sent, /.* first: check the cable"
     with pytest.raises(KnownFailure, match=words) as failure:
         sync(board, lambda name: NEW)

@@ -18,12 +18,15 @@ from fleet import PLACE, Node
 from test_ingest import PUMP, run, stored
 
 from quaver.bench.mosquitto import Mosquitto
-from quaver.broker import BrokerUrl
+from quaver.board.interface import Board
+from quaver.broker.client import BrokerUrl
 from quaver.build import firmware_files
-from quaver.emulator.board import Board, Setup, open_board
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.errors import BrokerError
-from quaver.keys import KeyStore
-from quaver.monitor import Monitor
+from quaver.fleet.keys import KeyStore
+from quaver.messages.monitor import Monitor
+from tests.waiting import wait_until
 
 WAIT_S = 10.0
 USERS = {"pump-7": "one secret", "fan-1": "another", "ingest": "a third", "commands": "a fourth"}
@@ -103,7 +106,7 @@ def test_a_node_reaches_its_own_topics_alone(person: Callable[..., Person]) -> N
             thief.publish(topic, b"forged")
         assert thief.got == []
     person("pump-7").publish(mine, b"own")  # behind the rest: once it is there, nothing else is to come
-    wait_for(lambda: watcher.got)
+    wait_until(lambda: watcher.got)
     assert watcher.got == [(mine, b"own")]
 
 
@@ -113,18 +116,9 @@ def test_a_node_hears_its_own_commands_alone(person: Callable[..., Person]) -> N
     commander.publish(f"{PLACE}/fan-1/command", b"for the fan")
     commander.publish(f"{PLACE}/pump-7/command", b"for the pump")
     commander.publish(f"{PLACE}/pump-7/telemetry", b"not a command")
-    wait_for(lambda: pump.got)
+    wait_until(lambda: pump.got)
     assert pump.got == [(f"{PLACE}/pump-7/command", b"for the pump")]
     assert fan.got == []
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    import time
-
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)  # a poll, bounded by the deadline
 
 
 def test_records_go_from_a_node_to_the_store_over_tls(broker: Any, ca: Path, tmp_path: Path) -> None:

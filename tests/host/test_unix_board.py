@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from quaver.boards import load_board
-from quaver.emulator.board import Setup, open_board
+from quaver.board.spec import load_board
 from quaver.emulator.bus import Attached
 from quaver.emulator.clock import Clock
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
+from tests.waiting import wait_for_words, wait_until
 
 MPREMOTE = [sys.executable, "-m", "mpremote"]
 
@@ -35,14 +37,9 @@ def _terminal(board):
     return socket.create_connection(("127.0.0.1", int(board.address.rpartition(":")[2])))
 
 
-def _until(board, text, timeout=10.0):
+def _until(board, text):
     """Wait for a text on the console; returns what was printed until then."""
-    deadline = time.monotonic() + timeout
-    while text.encode() not in board.console():
-        assert board.alive() is None, board.alive()
-        assert time.monotonic() < deadline, board.console()
-        time.sleep(0.005)
-    return board.console().decode()
+    return wait_for_words(board, text.encode())
 
 
 def _mpremote(address, *command):
@@ -206,10 +203,8 @@ def test_a_soft_reset_runs_main_again_from_the_friendly_prompt_only():
             text = _until(board, "soft reboot\r\nmain\r\n")
             assert text.count("main\r\n") == 2
             terminal.sendall(b"\x01\x04")
-            deadline = time.monotonic() + 10
-            while not board.console().endswith(b"raw REPL; CTRL-B to exit\r\n>") or board.console().count(b"soft") < 2:
-                assert time.monotonic() < deadline, board.console()
-                time.sleep(0.005)
+            prompt = b"raw REPL; CTRL-B to exit\r\n>"
+            wait_until(lambda: board.console().endswith(prompt) and board.console().count(b"soft") == 2, board)
             assert board.console().count(b"main\r\n") == 2
 
 
@@ -267,7 +262,8 @@ def test_after_stop_every_verb_says_so():
 def test_a_killed_host_leaves_no_guest(hangup):
     script = (
         f"import signal\nsignal.signal(signal.SIGHUP, signal.{hangup})\n"
-        "from quaver.emulator.board import Setup, open_board\n"
+        "from quaver.emulator.setup import Setup\n"
+        "from quaver.emulator.targets import open_board\n"
         "board = open_board('unix:', Setup(files={'main.py': b'while True: pass'}))\n"
         "print(board._guest._process.pid, flush=True)\n"
         "input()\n"

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from quaver.emulator.board import Setup, open_board
 from quaver.emulator.bus import Attached
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.errors import BoardError
 
 

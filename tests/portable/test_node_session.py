@@ -17,9 +17,9 @@ from enrol.enrolment import Enrolment
 from enrol.session import Session, Tries
 from enrol.x25519 import BASE, ladder
 from quaver.errors import SessionError
+from quaver.messages.sealing import Ccm
 from quaver.provision.session import MustWait, Refused, WrongCode
 from quaver.provision.session import Session as Host
-from quaver.sealing import Ccm
 from quaver_wire import session as wire
 
 CODE = "7K2MXQ4TB0WNZ9RH"

@@ -14,7 +14,7 @@ from pycose.headers import IV, KID, Algorithm, PartialIV
 from pycose.keys import SymmetricKey
 from pycose.messages import Enc0Message
 
-from quaver.sealing import Opener, Sealer
+from quaver.messages.sealing import Opener, Sealer
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, KINDS
 from quaver_wire.hkdf import derive, hkdf, hmac

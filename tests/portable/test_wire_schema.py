@@ -9,7 +9,7 @@ import pytest
 from pycddl import Schema, ValidationError
 from test_wire import encode
 
-from quaver.sealing import Opener, Sealer
+from quaver.messages.sealing import Opener, Sealer
 from quaver_wire.decoder import decode
 from quaver_wire.fields import EVENTS
 

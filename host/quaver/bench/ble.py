@@ -14,10 +14,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quaver.artifacts import Progress
 from quaver.bench import Figure
+from quaver.board.guest import guest
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board, Setup, open_board
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.files.pinned import Progress
 from quaver_wire import chunks, gatt
 
 if TYPE_CHECKING:
@@ -33,69 +36,6 @@ _HOUR_S = 3600
 _NODES = 32
 _VISITS_S = 60.0
 _DAY = 24
-
-_NODE = """
-import asyncio, json
-import aioble
-from links.ble import Ble
-from quaver_wire import chunks, gatt
-import board, hal
-with open("plan.json") as file:
-    plan = json.load(file)
-
-class Entry:
-    leaf = "telemetry"
-    payload = bytes(plan["size"])
-
-class Nobody:
-    def set(unix_ms):
-        pass
-    def status(state):
-        return bytes(60)
-    def account():
-        pass
-
-class Outbox:
-    def __init__(self):
-        self.count = 0
-        self.filled = asyncio.Event()
-    def put(self):
-        self.count += 1
-        self.filled.set()
-    def first(self):
-        return Entry if self.count else None
-    def done(self, entry):
-        self.count -= 1
-    def link(self, up):
-        pass
-    def __len__(self):
-        return self.count
-
-async def measure(outbox):
-    while True:
-        await asyncio.sleep_ms(plan["interval_s"] * 1000)
-        outbox.put()
-
-async def main():
-    outbox = Outbox()
-    for _ in range(plan["records"]):
-        outbox.put()
-    uuid = hal.port(board).uuid
-    link = Ble(gatt, chunks, uuid, outbox, bytes.fromhex(plan["id"]), ("bench", "0"), plan["timing"],
-               Nobody, Nobody, None, lambda name: None)
-    if plan["burst"]:
-        connection = await aioble.advertise(100_000, adv_data=b"\\x02\\x01\\x06", timeout_ms=60_000)
-        await link._down.written()
-        data = bytes(connection.mtu - 3)
-        for _ in range(plan["burst"]):
-            link._up.notify(connection, data)
-        await connection.disconnected()
-    if plan["interval_s"]:
-        asyncio.create_task(measure(outbox))
-    await link.run()
-
-asyncio.run(main())
-"""
 
 
 @dataclass(frozen=True)
@@ -146,7 +86,7 @@ def _start(board: str, progress: Progress | None, air: Air, plan: dict[str, Any]
     whole.setdefault("timing", {"interval_ms": 100, "window_s": 60, "rest_s": 1, "visit_s": 60})
     files: Mapping[str, bytes] = {
         **firmware_files(name),
-        "main.py": _NODE.encode(),
+        "main.py": guest(__file__, "ble_node").encode(),
         "plan.json": json.dumps(whole).encode(),
     }
     setup = Setup(files=files, air=air, name=station)

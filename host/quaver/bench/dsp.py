@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from quaver.artifacts import Progress
 from quaver.bench import Figure, float_fft
+from quaver.board.guest import guest
 from quaver.errors import BoardError
+from quaver.files.pinned import Progress
 
 SIZES = (256, 512, 1024, 2048, 4096)
 _UG_PER_LSB = 488
@@ -30,142 +31,6 @@ _REST_GOAL_US = 60000
 _MEMORY_GOAL = 48000
 _RATIO_GOAL = 20
 
-# A time is that of one call between two readings of ticks_us, less what the readings take, and the longest of three.
-# The work does not depend on the samples, but for a microsecond in the search for their headroom.
-_TIMES = """
-import gc, time
-from array import array
-from dsp import fft
-def clock(function, *arguments):
-    longest = 0
-    for _ in range(3):
-        before = time.ticks_us()
-        function(*arguments)
-        longest = max(longest, time.ticks_diff(time.ticks_us(), before))
-    return longest
-def samples(n):
-    src = array("h", bytes(2 * n))
-    for i in range(n):
-        src[i] = i * 40503 % 65536 - 32768
-    return src
-idle = clock(lambda src, out: None, None, None)
-"""
-
-_TRANSFORMS = """
-from dsp import {passes} as used
-fft.passes = used
-for n in {sizes}:
-    gc.collect()
-    free = gc.mem_free()
-    transform = fft.RFFT(n)
-    gc.collect()
-    tables = free - gc.mem_free()
-    src = samples(n)
-    out = array("i", bytes(4 * n))
-    print((n, clock(transform.run, src, out) - idle, tables))
-    transform = src = out = None
-"""
-
-# Calls what float_fft.c describes: a jump with the return address set, which asm_thumb has no instruction for. The
-# four routines are numbers 0, 1, 2 and 11 of the bootrom's table of single-precision ones (RP2040 datasheet, 2.8.3.2).
-_FLOAT = """
-import gc, machine, math, micropython, uctypes
-@micropython.asm_thumb
-def call(r0, r1, r2, r3):
-    mov(r4, r0)
-    mov(r0, r1)
-    mov(r1, r2)
-    mov(r2, r3)
-    bl(there)
-    b(done)
-    label(there)
-    bx(r4)
-    label(done)
-with open("float_fft.bin", "rb") as file:
-    code = bytearray(file.read())
-entry = machine.mem16[0x16]
-while machine.mem16[entry] != ord("S") | ord("F") << 8:
-    entry += 4
-table = machine.mem16[entry + 2]
-start = uctypes.addressof(code)
-for place, routine in enumerate((0, 1, 2, 11)):
-    machine.mem32[start + 12 + 8 * place] = machine.mem32[table + 4 * routine]
-for n in {sizes}:
-    gc.collect()
-    work = array("f", bytes(12 * n))
-    for k in range(n // 2):
-        work[2 * n + k] = math.sin(2 * math.pi * k / n)
-        work[2 * n + n // 2 + k] = math.cos(2 * math.pi * k / n)
-    src = samples(n)
-    time_us = clock(call, start | 1, src, work, n) - idle
-    transform = fft.RFFT(n)
-    out = array("i", bytes(4 * n))
-    scale = 2.0 ** -transform.run(src, out)
-    largest = apart = 0.0
-    for k in range(1, n // 2, n // 128):
-        largest = max(largest, abs(work[k]), abs(work[n + k]))
-        apart = max(apart, abs(out[2 * k] * scale - work[k]), abs(out[2 * k + 1] * scale - work[n + k]))
-    print((n, time_us, apart / largest))
-    work = src = transform = out = None
-"""
-
-# One measurement to learn from, one that is judged for the first time, and one as a node judges them all its life.
-_ENGINE = """
-import gc, time, micropython
-gc.collect()
-free = gc.mem_free()
-from build import bearings, zones
-from dsp.baseline import Baseline
-from dsp.diagnosis import Diagnosis
-from dsp.lines import Lines
-from dsp.measurement import Measurement
-ratios, limits = bearings.ratios("6205"), zones.limits(2, "rigid")
-gc.collect()
-code = free - gc.mem_free()
-free = gc.mem_free()
-m = Measurement({rate}, (2000, 5000), {count}, {shaft})
-lines = Lines(ratios)
-baseline = Baseline(1)
-diagnosis = Diagnosis(baseline, limits)
-gc.collect()
-memory = free - gc.mem_free()
-def measure():
-    longest = whole = 0
-    m.begin()
-    with open("signal.bin", "rb") as file:
-        wanted = m.n
-        while wanted:
-            file.readinto(memoryview(m.target)[m.at : m.at + m.left])
-            micropython.heap_lock()
-            before = time.ticks_us()
-            wanted = m.take(m.left)
-            taken = time.ticks_diff(time.ticks_us(), before)
-            micropython.heap_unlock()
-            longest = max(longest, taken)
-            whole += taken
-    gc.collect()
-    gc.disable()
-    free = gc.mem_free()
-    t0 = time.ticks_us()
-    m.finish({ug}, {rate})
-    t1 = time.ticks_us()
-    lines.run(m)
-    t2 = time.ticks_us()
-    diagnosis.run(m, lines, m.n / {rate})
-    t3 = time.ticks_us()
-    brief = free - gc.mem_free()
-    gc.enable()
-    gc.collect()
-    return longest, whole * 512 // m.n, time.ticks_diff(t1, t0), time.ticks_diff(t2, t1), time.ticks_diff(t3, t2), brief
-measure()
-print(measure())
-gc.collect()
-free = gc.mem_free()
-print(measure())
-gc.collect()
-print((code, memory, free - gc.mem_free()))
-"""
-
 
 def run_dsp(
     board: str, step: Callable[[str], None] = lambda said: None, progress: Progress | None = None
@@ -177,7 +42,8 @@ def run_dsp(
     """
     from quaver.build import firmware_files
     from quaver.build.tree import twins
-    from quaver.emulator.board import Setup, open_board
+    from quaver.emulator.setup import Setup
+    from quaver.emulator.targets import open_board
 
     chip = board == "rp2040"
     name = "pico_w" if chip else "unix"
@@ -191,19 +57,19 @@ def run_dsp(
     step("starting the board")
     with open_board(f"{board}:", Setup(files=files, real_time=not chip)) as device:
         step("the measurement")
-        engine = _numbers(device.exec(_filled(_ENGINE), timeout=300.0))
+        engine = _numbers(device.exec(_engine(), timeout=300.0))
         device.reset(run=False)  # with a heap that the measurement has not been on
-        device.exec(_TIMES, timeout=60.0)
+        device.exec(guest(__file__, "times"), timeout=60.0)
         times: dict[str, dict[int, Any]] = {}
         for name, passes in (("assembly", "passes_thumb"), ("viper", "passes")):
             if name == "viper" or chip:
                 step(f"the transform in {name}")
-                said = device.exec(_TRANSFORMS.format(passes=passes, sizes=SIZES), timeout=120.0)
+                said = device.exec(guest(__file__, "transforms", passes=passes, sizes=SIZES), timeout=120.0)
                 times[name] = {line[0]: line[1:] for line in _numbers(said)}
         float_times: dict[int, Any] = {}
         if in_c:
             step("emlearn's transform")
-            said = device.exec(_FLOAT.format(sizes=_C_SIZES), timeout=120.0)
+            said = device.exec(guest(__file__, "float_transforms", sizes=_C_SIZES), timeout=120.0)
             float_times = {line[0]: line[1:] for line in _numbers(said)}
     figures = _transform_figures(times, chip)
     figures += _engine_figures(engine, chip)
@@ -212,12 +78,10 @@ def run_dsp(
     return figures
 
 
-def _filled(program: str) -> str:
+def _engine() -> str:
     from quaver.emulator.sensors.iis3dwb import ODR_HZ
 
-    for name, value in (("rate", ODR_HZ), ("count", _SAMPLES), ("shaft", _SHAFT_HZ), ("ug", _UG_PER_LSB)):
-        program = program.replace("{" + name + "}", str(value))
-    return program
+    return guest(__file__, "engine", rate=ODR_HZ, count=_SAMPLES, shaft=_SHAFT_HZ, ug=_UG_PER_LSB)
 
 
 def _signal() -> bytes:

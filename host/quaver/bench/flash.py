@@ -12,12 +12,12 @@ import io
 import time
 from collections.abc import Callable, Iterator
 
-from quaver.artifacts import Progress, fetch_image
 from quaver.bench import Figure
-from quaver.boards import BoardSpec, load_board
+from quaver.board.image import fetch_image
+from quaver.board.spec import BoardSpec, load_board
 from quaver.build import build
-from quaver.build.partitions import IMAGE_OFFSET
 from quaver.errors import BoardError
+from quaver.files.pinned import Progress
 
 _BOARD = "esp32"
 _RUNS = 5
@@ -74,14 +74,14 @@ def _mock(spec: BoardSpec) -> Iterator[str]:
 def _esptool(url: str, spec: BoardSpec, path: str) -> None:
     import esptool
 
-    place = f"0x{IMAGE_OFFSET[spec.chip]:x}"
+    place = f"0x{spec.silicon.image_offset:x}"
     esptool.main(["--port", url, "--after", "no-reset", "write-flash", place, path])
 
 
 def _quaver(url: str, spec: BoardSpec, data: bytes) -> None:
     from quaver.flash.esp import EspSession
 
-    place = IMAGE_OFFSET[spec.chip]
+    place = spec.silicon.image_offset
     with EspSession(url) as session:
         if not session.differs(place, data):
             raise BoardError(f"{url}: the mock's flash holds the image already ({hashlib.sha256(data).hexdigest()})")

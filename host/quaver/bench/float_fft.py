@@ -13,8 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from quaver.artifacts import Artifact, Package, Progress, fetch
 from quaver.errors import BuildError
+from quaver.files.pinned import Artifact, Package, Progress, fetch
 
 EMLEARN = Artifact(
     folder="packages",

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from quaver.board.local import ProgramError, run
 from quaver.errors import BoardError
-from quaver.micropython import ProgramError, run
 
 _GUEST = Path(__file__).with_name("guest")
 _CODE = "import json, sys; __import__(sys.argv[-1]).main(json.load(sys.stdin))"

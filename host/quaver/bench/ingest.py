@@ -18,15 +18,15 @@ from typing import Any
 
 from quaver.bench import Figure
 from quaver.bench.mosquitto import Mosquitto
-from quaver.broker import BrokerUrl, connect, mqtt_client
+from quaver.broker.client import BrokerUrl, connect, mqtt_client
+from quaver.broker.reader import LinkLost, Session
 from quaver.errors import BrokerError
+from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import Intake, Reader
-from quaver.ingest.ledger import ledger
 from quaver.ingest.run import TOPICS, batches, names
-from quaver.ingest.session import LinkLost, Session
-from quaver.ingest.store import Store
-from quaver.keys import KeyStore
-from quaver.sealing import Malformed, Opened, Opener, Sealer
+from quaver.messages.sealing import Malformed, Opened, Opener, Sealer
+from quaver.store.ledger import ledger
+from quaver.store.store import Store
 from quaver_wire import cbor
 from quaver_wire.fields import VERSION
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from quaver.bench import Figure
 from quaver.bench.guest_program import run_guest
-from quaver.boards import load_board
+from quaver.board.spec import load_board
 from quaver.build import board_image, firmware_files
 
 RECORDS = 3000

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from quaver.bench import Figure
-from quaver.boards import load_board
-from quaver.emulator.board import Setup
-from quaver.emulator.repl import Exec
+from quaver.board.repl import Exec
+from quaver.board.spec import load_board
+from quaver.desk.sync import ask, current_firmware, put_files
 from quaver.emulator.rp2040 import Rp2040Board
-from quaver.sync import ask, current_firmware, put_files
+from quaver.emulator.setup import Setup
 
 _UART_BYTES_S = 11_520  # 115,200 baud, ten bits a byte: the bridge of an ESP32 board
 _ERASE_S = 0.045  # of a sector of 4 KiB: W25Q16JV datasheet, AC electrical characteristics, typical

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from quaver.bench import Figure
+from quaver.board.guest import guest
+from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.emulator.board import Board, Setup, open_board
-from quaver.sealing import Sealer
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.messages.sealing import Sealer
 from quaver_wire.cbor import encode
 from quaver_wire.fields import VERSION
 
@@ -45,33 +48,6 @@ RECORD: Mapping[str, Any] = {
     "energy": [231.4, 3.217, 612.5, 744.4, 0.82, 49.98, 1234.56],
 }
 
-_CODE = """
-import binascii, gc, time
-from node.seal import channel
-from quaver_wire import cbor
-seals = None
-plain = bytearray(512)
-sealed = bytearray(560)
-found = []
-for vector in {vectors!r}:
-    key, node = binascii.unhexlify(vector["device_key"]), binascii.unhexlify(vector["node_id"])
-    seals = channel(key, node, vector["generation"], "uplink")
-    record = vector["record"]
-    best = None
-    for _ in range({rounds}):
-        gc.collect()
-        start = time.ticks_us()
-        end = cbor.encode(plain, record, vector["leaf"])
-        middle = time.ticks_us()
-        length = seals.seal(sealed, vector["leaf"], vector["boot"], vector["seq"], plain, end)
-        stop = time.ticks_us()
-        times = time.ticks_diff(middle, start), time.ticks_diff(stop, middle)
-        if best is None or sum(times) > sum(best):
-            best = times
-    found.append((best[0], best[1], binascii.hexlify(sealed[:length])))
-print(found)
-"""
-
 
 @dataclass(frozen=True)
 class Sealed:
@@ -86,7 +62,8 @@ def measure(board: Board, vectors: Sequence[Mapping[str, Any]], rounds: int = 3)
     """Let `board`, which has the firmware, encode and seal each vector (protocols/vectors/records.json)."""
     wanted = ("leaf", "device_key", "node_id", "generation", "boot", "seq", "record")
     brief = [{name: vector[name] for name in wanted} for vector in vectors]
-    answer = ast.literal_eval(board.exec(_CODE.format(vectors=brief, rounds=rounds), timeout=60.0).strip())
+    code = guest(__file__, "encode_and_seal", vectors=brief, rounds=rounds)
+    answer = ast.literal_eval(board.exec(code, timeout=60.0).strip())
     return [Sealed(encode_us, seal_us, bytes.fromhex(data.decode())) for encode_us, seal_us, data in answer]
 
 

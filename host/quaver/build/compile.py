@@ -9,8 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from quaver.artifacts import cache_dir, write_atomically
 from quaver.errors import BuildError
+from quaver.files.pinned import cache_dir, write_atomically
 
 
 def compile_mpy(source: bytes, name: str, arch: str) -> bytes:

@@ -6,19 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from quaver.board.guest import guest
+from quaver.board.local import ProgramError, run
 from quaver.errors import BuildError
-from quaver.micropython import ProgramError, run
 
 _LARGEST = 1 << 16
-# The file comes by stdin: a configuration holds passwords, and a process's arguments are anybody's to read.
-_CHECK = """
-import json, sys
-from build import config, engine
-config, problems = config.parse(json.loads(sys.stdin.read()))
-engine.ratios(config["machine"], problems)
-engine.zones(config["machine"], problems)
-print(json.dumps(problems))
-"""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -48,7 +40,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _problems(text: bytes, path: Path) -> list[str]:
     try:
-        problems: list[str] = run(_CHECK, text.decode(errors="surrogateescape"))
+        problems: list[str] = run(guest(__file__, "check_config"), text.decode(errors="surrogateescape"))
     except ProgramError as error:
         raise BuildError(f"{path}: the device's own check of it {error}") from error
     return problems

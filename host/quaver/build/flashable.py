@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quaver import __version__
-from quaver.artifacts import Progress, fetch_image, write_atomically
-from quaver.boards import BoardSpec, load_board
+from quaver.board.image import fetch_image
+from quaver.board.spec import BoardSpec, load_board
 from quaver.build.image import littlefs_image, read_littlefs_blocks
 from quaver.build.libraries import device_libraries
-from quaver.build.partitions import IMAGE_OFFSET, read_partitions, vfs_partition
+from quaver.build.partitions import read_partitions, vfs_partition
 from quaver.build.tree import LISTING, PLAN, check_budget, firmware_files
 from quaver.build.uf2 import FLASH_START, PAGE, make_uf2, read_uf2
 from quaver.errors import BuildError
+from quaver.files.pinned import Progress, write_atomically
 
 _ERASED = 0xFF
 
@@ -43,7 +44,7 @@ class Flashable:
     @property
     def name(self) -> str:
         """How the file is called where nobody says: "quaver-0.1.0-pico_w.uf2"."""
-        return f"quaver-{__version__}-{self.board.name}.{'uf2' if self.board.chip == 'rp2040' else 'bin'}"
+        return f"quaver-{__version__}-{self.board.name}.{'uf2' if self.board.silicon.loader == 'uf2' else 'bin'}"
 
     def beside(self, kept: Mapping[str, bytes]) -> Flashable:
         """The same with further files in the file system, which `files` does not name. Raises BuildError."""
@@ -99,13 +100,13 @@ class Flashable:
         return [(address, bytes(data)) for address, data in runs]
 
     def file(self) -> bytes:
-        """One file to flash: a UF2 for the RP2040; for the ESP32 family what belongs at image_offset and after."""
-        if self.board.chip == "rp2040":
+        """One file to flash: a UF2 where the boot loader takes one, else what belongs at image_offset and after."""
+        if self.board.silicon.loader == "uf2":
             pages: dict[int, bytes] = {}
             for start, data in [(self.image_offset, self.image), *self.runs()]:
                 for at in range(0, len(data), PAGE):
                     pages[FLASH_START + start + at] = data[at : at + PAGE]
-            return make_uf2(pages)
+            return make_uf2(pages, self.board.silicon.uf2_family)
         gap = self.filesystem_offset - self.image_offset - len(self.image)
         last, data = self.runs()[-1]
         end = last + len(data) - self.filesystem_offset
@@ -143,13 +144,13 @@ def compose(
     spec: BoardSpec, image: bytes, files: Mapping[str, bytes], flash_size: int, missing: tuple[str, ...] = ()
 ) -> Flashable:
     """The Flashable of an official image, as its publisher's file has it, and files. Raises BuildError."""
-    if spec.chip == "rp2040":
-        pages = read_uf2(image)
+    if spec.silicon.loader == "uf2":
+        pages = read_uf2(image, spec.silicon.uf2_family)
         start, end = min(pages), max(pages) + PAGE
         content = b"".join(pages.get(at, b"\xff" * PAGE) for at in range(start, end, PAGE))
         image_offset, offset, size = start - FLASH_START, spec.flash.filesystem_offset, spec.flash.filesystem_size
     else:
-        image_offset, content = IMAGE_OFFSET[spec.chip], image
+        image_offset, content = spec.silicon.image_offset, image
         place = vfs_partition(read_partitions(image, image_offset), flash_size)
         offset, size = place.offset, place.size
         if offset != spec.flash.filesystem_offset:

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
-from quaver.boards import BoardSpec
+from quaver.board.spec import BoardSpec
 from quaver.errors import BuildError
 
 # As the official v1.27 images format it (read off the superblock of one): on-disk version 2.1.

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quaver.artifacts import Artifact, Progress, fetch
-from quaver.boards import BoardSpec
+from quaver.board.spec import BoardSpec
 from quaver.build.compile import compile_mpy
 from quaver.errors import ArtifactError
+from quaver.files.pinned import Artifact, Progress, fetch
 
 _AIOBLE_URL = (
     "https://raw.githubusercontent.com/micropython/micropython-lib/v1.27.0/micropython/bluetooth/aioble/aioble/"
@@ -28,7 +28,6 @@ _AIOBLE = {
     "security.py": "c4e0510e43efc8f7cf32d94fd721045c7c19ee9f5eba9c00d3f30177beada24a",
     "server.py": "6253b57dd3d4fcdad4cc0226c3501fbcc63f7780e48b610f83b0de80f1d5bec4",
 }
-_LACKS_AIOBLE = ("esp32", "esp32s3", "esp32c3")
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Libraries:
 
 def device_libraries(spec: BoardSpec, progress: Progress | None = None) -> Libraries:
     """What goes into lib/ of a board beside what `firmware_files` puts there. Raises BuildError."""
-    if spec.chip not in _LACKS_AIOBLE:
+    if "aioble" in spec.silicon.frozen:
         return Libraries({})
     files: dict[str, bytes] = {}
     for name, sha256 in _AIOBLE.items():

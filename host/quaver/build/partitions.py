@@ -11,9 +11,6 @@ from dataclasses import dataclass
 
 from quaver.errors import BuildError
 
-IMAGE_OFFSET = {"esp32": 0x1000, "esp32s3": 0, "esp32c3": 0}
-"""chip -> the flash address of an image's first byte, its boot loader (esptool's BOOTLOADER_FLASH_OFFSET)."""
-
 VFS = "vfs"
 """The name of the partition that MicroPython mounts as its file system (ports/esp32/modules/flashbdev.py)."""
 

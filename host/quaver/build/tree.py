@@ -7,19 +7,18 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from quaver.artifacts import UMQTT, fetch
-from quaver.boards import BoardSpec, load_board, render_board
+from quaver.board.chips import chips
+from quaver.board.spec import BoardSpec, load_board, render_board
 from quaver.build.compile import compile_mpy
 from quaver.build.image import INLINE_MAX
 from quaver.build.in_place import laid_out
 from quaver.errors import BuildError
-from quaver.payload import payload
+from quaver.files.carried import payload
+from quaver.files.pinned import UMQTT, fetch
 
 # MicroPython runs these two by name, as source.
 _SCRIPTS = ("boot.py", "main.py")
-_HAL = {"rp2040": "rp2", "esp32": "esp32", "esp32s3": "esp32", "esp32c3": "esp32", "unix": "unix"}
-_THUMB = ("_asm.py", "_thumb.py")
-_IN_PLACE = ("rp2040",)  # chips that see their flash as memory
+_THUMB = "_thumb.py"
 
 LISTING = "firmware.txt"
 """On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""
@@ -63,7 +62,7 @@ def _modules_of(sources: Mapping[str, bytes], spec: BoardSpec) -> dict[str, byte
     files = {}
     for path, source in sorted(sources.items()):
         mpy = _compile(source, path, spec.arch)
-        files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.chip in _IN_PLACE else mpy
+        files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.silicon.flash_is_memory else mpy
     return files
 
 
@@ -93,11 +92,11 @@ def _compile(source: bytes, path: str, arch: str) -> bytes:
 
 
 def _belongs(path: str, spec: BoardSpec) -> bool:
-    """Whether a module is for this board: no other chip's hal, no Thumb assembly on another architecture."""
+    """Whether a module is for this board: no other chip's hal, no Thumb assembly where there is no assembler for it."""
     if path.startswith("hal/chip/"):
         module = path.removeprefix("hal/chip/").removesuffix(".py")
-        return module not in _HAL.values() or module == _HAL[spec.chip]
-    return not path.endswith(_THUMB) or spec.arch == "armv6m"
+        return module == spec.silicon.hal or module not in {chip.hal for chip in chips().values()}
+    return not path.endswith(_THUMB) or spec.silicon.assembler == "thumb"
 
 
 def _umqtt() -> Iterator[tuple[str, bytes]]:

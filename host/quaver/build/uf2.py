@@ -14,7 +14,6 @@ from quaver.errors import BuildError
 FLASH_START = 0x10000000
 """Where the RP2040 sees its flash; addresses in a UF2 are these."""
 
-RP2040_FAMILY = 0xE48BFF56
 PAGE = 256
 SECTOR = 4096
 
@@ -27,7 +26,7 @@ _NOT_FLASH = 0x0001  # a block that a boot loader skips
 _ERASED = b"\xff" * PAGE
 
 
-def read_uf2(data: bytes, family: int = RP2040_FAMILY) -> dict[int, bytes]:
+def read_uf2(data: bytes, family: int) -> dict[int, bytes]:
     """The pages of a UF2, address -> PAGE bytes. Raises BuildError when it is none, or for another chip."""
     pages: dict[int, bytes] = {}
     if not data or len(data) % _BLOCK:
@@ -45,7 +44,7 @@ def read_uf2(data: bytes, family: int = RP2040_FAMILY) -> dict[int, bytes]:
     return pages
 
 
-def make_uf2(pages: Mapping[int, bytes], family: int = RP2040_FAMILY) -> bytes:
+def make_uf2(pages: Mapping[int, bytes], family: int) -> bytes:
     """A UF2 of those pages in order of their addresses.
 
     A sector with any page gets all of its pages, erased ones where none is given: the boot loader erases a sector

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from quaver.analyze import Settings, Verdict
+    from quaver.analysis.device import Settings, Verdict
     from quaver.recordings import Recording
 
 _WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:"}
@@ -66,8 +66,8 @@ def command(
     Each FILE (.npz, .mat, .csv, .wav or mfpt:NAME) is cut into measurements as a node takes them, one after the
     other. With --baseline each file is judged against that healthy one; without, against its own first measurements.
     """
-    from quaver.analyze import Analysis, Settings, analyze, learned_from, prepare
-    from quaver.picture import check_picture, draw_verdict
+    from quaver.analysis.device import Analysis, Settings, analyze, learned_from, prepare
+    from quaver.analysis.verdict_plot import check_picture, draw_verdict
 
     if picture is not None:
         if len(files) > 1:
@@ -120,7 +120,7 @@ def _numbers(text: str, count: int, option: str) -> tuple[float, ...]:
 
 
 def _bearing(text: str) -> str | tuple[float, ...] | dict[str, Any]:
-    from quaver.bearings import SUFFIXES, load_bearing
+    from quaver.analysis.bearing_file import SUFFIXES, load_bearing
 
     if text.lower().endswith(SUFFIXES):
         return load_bearing(Path(text))
@@ -130,8 +130,8 @@ def _bearing(text: str) -> str | tuple[float, ...] | dict[str, Any]:
 @contextmanager
 def _naming(bearing: str | None) -> Iterator[None]:
     """Tell with what the device refuses of a bearing in which file that was."""
-    from quaver.analyze import AnalysisError
-    from quaver.bearings import SUFFIXES
+    from quaver.analysis.bearing_file import SUFFIXES
+    from quaver.analysis.device import AnalysisError
 
     try:
         yield

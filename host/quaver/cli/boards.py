@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from quaver.boards import BoardSpec
+    from quaver.board.spec import BoardSpec
 
 
 @click.command("boards")
 @click.option("--json", "as_json", is_flag=True, help="One board a line, every field.")
 def command(as_json: bool) -> int:
     """List the boards that Quaver knows."""
-    from quaver.boards import board_names, load_board
+    from quaver.board.spec import board_names, load_board
     from quaver.errors import BoardFileError
 
     boards, code = [], 0
@@ -35,7 +35,7 @@ def command(as_json: bool) -> int:
 
 
 def _print_json(boards: Sequence[BoardSpec]) -> None:
-    from quaver.emulate import EMULATED
+    from quaver.plant.node import EMULATED
 
     for board in boards:
         click.echo(json.dumps(asdict(board) | {"emulated": EMULATED.get(board.name)}))
@@ -45,7 +45,7 @@ def _print_table(boards: Sequence[BoardSpec]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from quaver.emulate import EMULATED
+    from quaver.plant.node import EMULATED
 
     console = Console()
     wide = console.width >= 100

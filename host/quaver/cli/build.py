@@ -40,7 +40,9 @@ def command(board: str, config_file: Path | None, output: Path | None) -> None:
         click.echo(f"quaver: {board}: {line}", err=True)
     click.echo(f"{path}: {len(data)} bytes, MicroPython {built.board.image.version} and {len(built.files)} files")
     click.echo(f"sha256 {sha256}")
-    if built.board.chip == "rp2040":
-        click.echo("to flash by hand: hold BOOTSEL, plug the board in, copy the file to the drive RPI-RP2")
+    if built.board.silicon.loader == "uf2":
+        click.echo(
+            f"to flash by hand: hold BOOTSEL, plug the board in, copy the file to the drive {built.board.silicon.drive}"
+        )
     else:
         click.echo(f"to flash by hand: esptool --chip {built.board.chip} write-flash 0x{built.image_offset:x} {path}")

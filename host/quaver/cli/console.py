@@ -16,8 +16,8 @@ def command(port: str | None) -> None:
 
     Ctrl-D at the prompt starts the firmware again; quaver reset does so from outside.
     """
+    from quaver.desk.terminal import talk
     from quaver.errors import QuaverError
-    from quaver.terminal import talk
 
     if not sys.stdin.isatty():
         raise QuaverError("the console needs a terminal to type at: run it in one, or use quaver files, mpremote exec")

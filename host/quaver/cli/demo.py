@@ -9,8 +9,8 @@ import click
 
 if TYPE_CHECKING:
     from quaver.cli.ui import Display
-    from quaver.emulate import Emulation
-    from quaver.monitor import Record
+    from quaver.messages.monitor import Record
+    from quaver.plant.node import Emulation
     from quaver.recordings import Source
 
 # The same rig, bearing and load (270 lbf), before and after.
@@ -48,10 +48,10 @@ def command(board: str, output: Path, as_json: bool) -> None:
     """
     import time
 
+    from quaver.analysis.verdict_plot import check_picture
     from quaver.cli.emulate import load_recording
     from quaver.cli.ui import Display, event_details
-    from quaver.emulate import Emulation, Place, Plan, board_of
-    from quaver.picture import check_picture
+    from quaver.plant.node import Emulation, Place, Plan, board_of
     from quaver.recordings import Playlist, RecordingSource
 
     started = time.monotonic()
@@ -103,9 +103,9 @@ def _alarm(emulation: Emulation, display: Display) -> Record:
 
 def _picture(path: Path, healthy: Source, faulty: Source) -> Path:
     """Both signals at the rate of the node's sensor, on its vertical axis, before it clips and quantises them."""
+    from quaver.analysis.spectra import Line, draw
     from quaver.emulator.sensors.iis3dwb import ODR_HZ
     from quaver.recordings.sources import Bearing
-    from quaver.spectra import Line, draw
 
     bearing = Bearing(_ROLLERS, _ROLLER_MM, _PITCH_MM)
     count = int(_PICTURED_S * ODR_HZ)

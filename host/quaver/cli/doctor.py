@@ -10,7 +10,7 @@ import click
 from quaver.cli.port import port_option
 
 if TYPE_CHECKING:
-    from quaver.doctor import Report
+    from quaver.desk.doctor import Report
 
 
 @click.command("doctor")
@@ -24,7 +24,7 @@ def command(port: str | None, as_json: bool) -> None:
     """
     from rich.console import Console
 
-    from quaver.doctor import examine
+    from quaver.desk.doctor import examine
 
     with Console(stderr=True).status("opening the port") as status:
         report = examine(port, tell=lambda step: status.update(f"looking at: {step}"))
@@ -37,7 +37,7 @@ def command(port: str | None, as_json: bool) -> None:
 
 
 def _as_object(report: Report) -> dict[str, object]:
-    from quaver.failures import STEPS
+    from quaver.board.failures import STEPS
 
     failure = report.failure
     return {
@@ -62,7 +62,7 @@ def _print_table(report: Report) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from quaver.failures import STEPS
+    from quaver.board.failures import STEPS
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("step", no_wrap=True)

@@ -43,7 +43,7 @@ def _no_key(path: str) -> None:
 @contextlib.contextmanager
 def _transport(port: str | None, path: str) -> Iterator[Any]:
     """mpremote's transport to the board; a failure of its file system names the path."""
-    from quaver.emulator.repl import DeviceError, failed_with
+    from quaver.board.repl import DeviceError, failed_with
     from quaver.errors import BoardError
 
     try:
@@ -97,8 +97,8 @@ def get(path: str, local: Path | None, port: str | None) -> None:
 
     LOCAL is a file or a folder; without it the file keeps its name, here.
     """
-    from quaver.artifacts import write_atomically
     from quaver.errors import QuaverError
+    from quaver.files.pinned import write_atomically
 
     _no_key(path)
     name = PurePosixPath(path).name

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from quaver.board.ports import Port
     from quaver.flash.fleet import Outcome, Watch
-    from quaver.flash.ports import Port
 
 
 @click.command("flash")
@@ -32,7 +32,7 @@ def command(board: str | None, names: tuple[str, ...], everything: bool, as_json
     A board that has no code yet gets one, which `quaver label` prints and `quaver provision` uses.
     """
     from quaver.flash.fleet import Fleet, board_to_flash, choose_ports, exit_code
-    from quaver.keys import default_folder
+    from quaver.fleet.keys import default_folder
     from quaver.provision.identity import Codes, give_code_at
 
     if names and everything:

@@ -43,10 +43,10 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
     """
     from rich.console import Console
 
-    from quaver.broker import parse_broker_url
+    from quaver.broker.client import parse_broker_url
+    from quaver.fleet.inventory import default_path
     from quaver.ingest.run import ingest
-    from quaver.ingest.store import Store
-    from quaver.inventory import default_path
+    from quaver.store.store import Store
 
     broker = parse_broker_url(url)
     known = open_store(folder)

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
-    from quaver.inventory import Entry, Inventory
+    from quaver.fleet.inventory import Entry, Inventory
 
 inventory_option = click.option(
     "--inventory",
@@ -28,7 +28,7 @@ inventory_option = click.option(
 def _open(path: Path | None, make: bool = False) -> Inventory:
     """The inventory that a command was given, or the user's own. make: also where a wrong name may have been typed."""
     from quaver.errors import InventoryError
-    from quaver.inventory import Inventory, default_path
+    from quaver.fleet.inventory import Inventory, default_path
 
     typed = click.get_current_context().get_parameter_source("path") is ParameterSource.COMMANDLINE
     if path is not None and typed and not make and not path.exists():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from quaver.keys import KeyStore
+    from quaver.fleet.keys import KeyStore
 
 keys_option = click.option(
     "--keys",
@@ -25,7 +25,7 @@ keys_option = click.option(
 
 def open_store(folder: Path | None) -> KeyStore:
     """The key store that a command was given, or the user's own."""
-    from quaver.keys import KeyStore, default_folder
+    from quaver.fleet.keys import KeyStore, default_folder
 
     return KeyStore(folder or default_folder())
 
@@ -47,7 +47,7 @@ def command() -> None:
 def create(node_id: str, name: str, source: Path | None, folder: Path | None) -> None:
     """Enrol a node with a fresh random key, or with one that another store exported."""
     from quaver.errors import KeyStoreError
-    from quaver.keys import KEY_BYTES, parse_node_id
+    from quaver.fleet.keys import KEY_BYTES, parse_node_id
 
     key = None
     if source is not None:
@@ -92,7 +92,7 @@ def rotate(node_id: str, folder: Path | None) -> None:
 
     The old ones stay: the node's messages open with them until its first under the new key is seen.
     """
-    from quaver.keys import parse_node_id
+    from quaver.fleet.keys import parse_node_id
 
     node = open_store(folder).rotate(parse_node_id(node_id))
     click.echo(f"{node.name}: generation {node.generation}; until the node has it, both are taken")
@@ -104,7 +104,7 @@ def rotate(node_id: str, folder: Path | None) -> None:
 @keys_option
 def rename(node_id: str, name: str, folder: Path | None) -> None:
     """Change the name that a node's topics carry: what comes on another node's topics is refused."""
-    from quaver.keys import parse_node_id
+    from quaver.fleet.keys import parse_node_id
 
     node = open_store(folder).rename(parse_node_id(node_id), name)
     click.echo(f"{node.node_id.hex()}  {node.name}")
@@ -115,7 +115,7 @@ def rename(node_id: str, name: str, folder: Path | None) -> None:
 @keys_option
 def forget(node_id: str, folder: Path | None) -> None:
     """Drop every key of a node but the newest: what it sealed with the others opens no more."""
-    from quaver.keys import parse_node_id
+    from quaver.fleet.keys import parse_node_id
 
     gone = open_store(folder).forget(parse_node_id(node_id))
     click.echo(f"forgotten: generation {', '.join(map(str, gone))}" if gone else "there is one key, and it stays")
@@ -128,7 +128,7 @@ def forget(node_id: str, folder: Path | None) -> None:
 def remove(node_id: str, folder: Path | None, yes: bool) -> None:
     """Drop a node and all its keys. What it sends from then on is refused."""
     from quaver.errors import KeyStoreError
-    from quaver.keys import parse_node_id
+    from quaver.fleet.keys import parse_node_id
 
     store, identity = open_store(folder), parse_node_id(node_id)
     known = store.get(identity)
@@ -146,7 +146,7 @@ def remove(node_id: str, folder: Path | None, yes: bool) -> None:
 @keys_option
 def export(node_id: str, file: Path, folder: Path | None) -> None:
     """Write a node's newest key, 32 bytes, to FILE, a new file that its owner alone can read."""
-    from quaver.keys import parse_node_id
+    from quaver.fleet.keys import parse_node_id
 
     node = open_store(folder).export(parse_node_id(node_id), file)
     click.echo(f"{node.name}: the key of generation {node.generation} is in {file}; delete it when it is on the node")

@@ -28,8 +28,8 @@ def command(nodes: tuple[str, ...], pdf: Path | None, png: Path | None, folder: 
     take over its node, so the files are yours alone (mode 0600), and nothing of a code is ever shown here.
     """
     from quaver.errors import SessionError
-    from quaver.keys import default_folder
-    from quaver.private import write_private
+    from quaver.files.private import write_private
+    from quaver.fleet.keys import default_folder
     from quaver.provision.identity import Codes
     from quaver.provision.labels import Label, picture, sheet
 

@@ -13,7 +13,7 @@ from quaver.cli.ingest import store_option
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from quaver.ingest.ledger import Account, Stranger
+    from quaver.store.ledger import Account, Stranger
 
 _LISTED = 10  # gaps of a node on a terminal; --json has more
 
@@ -27,8 +27,8 @@ def command(path: Path, as_json: bool) -> int:
     Ends with 1 when a gap is unexplained: numbers of a boot that are not in the store, and of which the node has not
     said that it dropped them or that its power took them.
     """
-    from quaver.ingest.ledger import ledger
-    from quaver.ingest.store import Store
+    from quaver.store.ledger import ledger
+    from quaver.store.store import Store
 
     with Store(path, write=False) as store:
         accounts, strangers = ledger(store)

@@ -39,13 +39,13 @@ def command(url: str, ca: Path | None, as_json: bool, count: int | None, sealed:
 
     A message that can't be taken is a line on stderr and is counted; the records after it are not touched.
     """
-    from quaver.broker import parse_broker_url
+    from quaver.broker.client import parse_broker_url
     from quaver.cli.ui import Display
-    from quaver.monitor import Monitor, Record
+    from quaver.messages.monitor import Monitor, Record
 
     opener = None
     if sealed:
-        from quaver.sealing import Opener
+        from quaver.messages.sealing import Opener
 
         opener = Opener(open_store(folder))
     broker = parse_broker_url(url)

@@ -15,7 +15,7 @@ from quaver.cli.keys import keys_option, open_store
 from quaver.cli.monitor import broker_option, ca_option
 
 if TYPE_CHECKING:
-    from quaver.operations import Operator
+    from quaver.fleet.operator import Operator
 
 _WAIT_S = 60.0
 
@@ -43,8 +43,8 @@ def _operation(function: Callable[..., Any]) -> Callable[..., Any]:
         as_json: bool,
         **arguments: Any,
     ) -> Any:
-        from quaver.broker import parse_broker_url
-        from quaver.operations import Operator
+        from quaver.broker.client import parse_broker_url
+        from quaver.fleet.operator import Operator
 
         def say(words: str) -> None:
             if sys.stderr.isatty():
@@ -110,9 +110,9 @@ def measure(node: Operator, as_json: bool) -> None:
 
 
 def _placed(path: Path) -> Path:
+    from quaver.analysis.spectra import check_place
     from quaver.errors import OperationError
-    from quaver.spectra import check_place
-    from quaver.waveform import FORMATS
+    from quaver.fleet.waveform import FORMATS
 
     if path.suffix not in FORMATS:
         raise OperationError(f"{path}: expected a name that ends in {' or '.join(FORMATS)}")
@@ -132,7 +132,7 @@ def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
 
     A run that breaks off goes on where it stopped when it is called again with the same FILE.
     """
-    from quaver.waveform import fetch, save
+    from quaver.fleet.waveform import fetch, save
 
     path = output or _placed(Path(f"{node.node.name}.npz"))
 
@@ -159,7 +159,7 @@ def relearn(node: Operator, as_json: bool) -> None:
 @_operation
 def log(node: Operator, as_json: bool) -> None:
     """Show the last lines of the node's console."""
-    from quaver.maintain import read_log
+    from quaver.fleet.procedures import read_log
 
     lines = read_log(node)
     if as_json:
@@ -173,7 +173,7 @@ def log(node: Operator, as_json: bool) -> None:
 @_operation
 def reboot(node: Operator, as_json: bool) -> None:
     """Restart the node, and wait until it is back."""
-    from quaver.maintain import reboot as restart
+    from quaver.fleet.procedures import reboot as restart
 
     boot = restart(node)
     _tell(node, as_json, f"is back, in boot {boot}", boot=boot)
@@ -186,7 +186,7 @@ def rotate(node: Operator, as_json: bool) -> None:
 
     A run that breaks off loses nothing: call it again.
     """
-    from quaver.maintain import rotate as change
+    from quaver.fleet.procedures import rotate as change
 
     generation = change(node)
     _noted(node.node.node_id, generation=generation)
@@ -220,7 +220,7 @@ def _noted(node_id: bytes, **changes: Any) -> None:
     """Tell the inventory, where there is one and it knows the node."""
     from dataclasses import replace
 
-    from quaver.inventory import Inventory, default_path
+    from quaver.fleet.inventory import Inventory, default_path
 
     path = default_path()
     if path.exists():
@@ -241,7 +241,7 @@ def config() -> None:
 def config_get(node: Operator, as_json: bool, path: str | None) -> None:
     """Show the configuration in force, or the one value at PATH (broker.host). Passwords are shown as *."""
     from quaver.errors import OperationError
-    from quaver.maintain import read_config
+    from quaver.fleet.procedures import read_config
 
     found: Any = read_config(node)
     for part in path.split(".") if path else ():
@@ -295,7 +295,7 @@ def config_set(node: Operator, as_json: bool, changes: dict[str, Any]) -> None:
     so. A VALUE of null gives the default back, and switches a whole sensor off (energy=null). A password is read from
     the terminal: wifi.password=-
     """
-    from quaver.maintain import set_config
+    from quaver.fleet.procedures import set_config
 
     set_config(node, changes)
     _tell(node, as_json, "is back, and its new configuration in force", kept=True)
@@ -305,7 +305,7 @@ def config_set(node: Operator, as_json: bool, changes: dict[str, Any]) -> None:
 @_operation
 def config_rollback(node: Operator, as_json: bool) -> None:
     """Go back to the configuration before the last change that was kept."""
-    from quaver.maintain import roll_back
+    from quaver.fleet.procedures import roll_back
 
     roll_back(node)
     _tell(node, as_json, "is back with the configuration before", kept=True)

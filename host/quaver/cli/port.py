@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from quaver.emulator.repl import SerialBoard
+    from quaver.board.serial import SerialBoard
 
 port_option = click.option(
     "--port",
@@ -18,7 +18,7 @@ port_option = click.option(
 
 def attached(port: str | None) -> SerialBoard:
     """The board, opened. Raises KnownFailure, BoardError."""
-    from quaver.attach import attach
+    from quaver.desk.attach import attach
 
     return attach(port)
 

@@ -23,8 +23,8 @@ from quaver.cli.monitor import ca_option
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from quaver.inventory import Inventory
-    from quaver.keys import KeyStore
+    from quaver.fleet.inventory import Inventory
+    from quaver.fleet.keys import KeyStore
     from quaver.provision.bluetooth import Bluetooth
     from quaver.provision.flow import Answers, Ask, Flow
     from quaver.provision.hands import ClosableTransport, Hands
@@ -77,9 +77,9 @@ def command(
     columns id, name, asset, and any of site, area, line, code, wifi, broker, time_server, group, mounting, bearing,
     rpm, limits.
     """
-    from quaver.broker import parse_broker_url
-    from quaver.inventory import Inventory, default_path
-    from quaver.keys import KeyStore, default_folder
+    from quaver.broker.client import parse_broker_url
+    from quaver.fleet.inventory import Inventory, default_path
+    from quaver.fleet.keys import KeyStore, default_folder
     from quaver.provision.hands import Hands
     from quaver.provision.identity import Codes
     from quaver.provision.plan import read_profiles
@@ -274,7 +274,7 @@ def _plan(
     as_json: bool,
 ) -> int:
     from quaver.errors import InventoryError, QuaverError, SessionError
-    from quaver.inventory import Inventory
+    from quaver.fleet.inventory import Inventory
     from quaver.provision import report
     from quaver.provision.flow import Flow
     from quaver.provision.plan import read_plan
@@ -339,16 +339,16 @@ class _Ear:
     """A subscription to all that one node seals with one key at one place."""
 
     def __init__(self, keys: KeyStore, ca: Path | None, broker: str, place: str, node: bytes, generation: int) -> None:
-        from quaver.broker import parse_broker_url
-        from quaver.monitor import Monitor
-        from quaver.sealing import Opener
+        from quaver.broker.client import parse_broker_url
+        from quaver.messages.monitor import Monitor
+        from quaver.messages.sealing import Opener
 
         only = _OneKey(keys, node, generation)
         self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", ca, Opener(only)).start()
         self._heard: dict[str, Mapping[str, Any]] = {}
 
     def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:
-        from quaver.monitor import Record
+        from quaver.messages.monitor import Record
 
         end = time.monotonic() + timeout
         while kind not in self._heard and (left := end - time.monotonic()) > 0:

@@ -19,7 +19,7 @@ def command(port: str | None) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from quaver.sync import current_firmware, sync
+    from quaver.desk.sync import current_firmware, sync
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     screen = Console(stderr=True)

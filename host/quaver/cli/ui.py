@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from quaver.monitor import Fleet, Item, Link, NodeState, Notice, Problem, Record
+from quaver.messages.monitor import Fleet, Item, Link, NodeState, Notice, Problem, Record
 
 _STYLES = {
     "ok": "green",

@@ -6,12 +6,12 @@ sensor models (unix_wires), the console that mpremote opens (console), and the c
 
 from __future__ import annotations
 
-from quaver.boards import load_board
+from quaver.board.repl import ConsoleBoard
+from quaver.board.spec import load_board
 from quaver.build import littlefs_image
-from quaver.emulator.board import Setup
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity, next_name
-from quaver.emulator.repl import ConsoleBoard
+from quaver.emulator.setup import Setup
 from quaver.emulator.unix_guest import Guest
 from quaver.emulator.unix_wires import Wires
 from quaver.errors import BoardError

@@ -33,9 +33,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quaver.boards import BoardSpec, I2cBus, SpiBus
+from quaver.board.console import Console
+from quaver.board.spec import BoardSpec, I2cBus, SpiBus
 from quaver.emulator.clock import Clock
-from quaver.emulator.console import Console
 from quaver.emulator.identity import Identity
 from quaver.emulator.unix_wifi import Wifi
 from quaver.emulator.unix_wires import SPI_WRITE, Wires

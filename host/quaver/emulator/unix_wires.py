@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from quaver.boards import BoardSpec
+from quaver.board.spec import BoardSpec
 from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
 from quaver.emulator.clock import FOREVER
 from quaver.errors import BoardError

@@ -1,7 +1,7 @@
 """The flash room's named failures; docs/flashing.md lists them with their exit codes and remedies."""
 
+from quaver.board.failures import KNOWN
 from quaver.errors import QuaverError
-from quaver.failures import KNOWN
 
 
 class FlashError(QuaverError):

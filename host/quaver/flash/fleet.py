@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from quaver import __version__
-from quaver.boards import BoardSpec, board_names, load_board
+from quaver.board.chips import chips
+from quaver.board.ports import Port, find_ports, named_port
+from quaver.board.spec import BoardSpec, board_names, load_board
 from quaver.build import Flashable, build
 from quaver.build.image import read_littlefs_blocks
 from quaver.errors import BuildError, QuaverError
@@ -28,7 +30,6 @@ from quaver.flash.errors import (
 )
 from quaver.flash.esp import EspSession
 from quaver.flash.picoboot import PicobootSession, find_device
-from quaver.flash.ports import Port, find_ports, named_port
 from quaver.flash.serials import Report, open_port, wait_for_report
 
 _AT_ONCE = 16
@@ -118,8 +119,12 @@ class Fleet:
 
     def _is_rp2(self, port: Port) -> bool:
         if port.chips:
-            return port.chips == ("rp2040",)
-        return port.kind == "rp2-bootsel" or (self._spec is not None and self._spec.chip == "rp2040")
+            return all(chips()[chip].loader == "uf2" for chip in port.chips)
+        return port.kind == "rp2-bootsel" or (self._spec is not None and self._spec.silicon.loader == "uf2")
+
+    def _chip(self, port: Port) -> str:
+        """The chip behind a port whose boot loader takes UF2: what USB says, else the board that was named."""
+        return port.chips[0] if port.chips or self._spec is None else self._spec.chip
 
     def _alive(self) -> None:
         if self._stop.is_set():
@@ -187,7 +192,7 @@ class Fleet:
         return regions
 
     def _rp2(self, port: Port, outcome: Outcome) -> None:
-        spec = self._choose("rp2040", port, outcome)
+        spec = self._choose(self._chip(port), port, outcome)
         built = self.built(spec)
         outcome.image = _image_name(built)
         drive, whole = port, built
@@ -209,7 +214,7 @@ class Fleet:
         if not by_drive:
             self._picoboot(port, drive, built, outcome)
         else:
-            rp2.copy_uf2(drive, whole.file(), lambda part: self._say(port, "writing", part))
+            rp2.copy_uf2(drive, whole.file(), spec.silicon, lambda part: self._say(port, "writing", part))
             outcome.outcome = "flashed"
         self._say(port, "starting", 1.0)
         running = rp2.wait_for_start(drive, known, self._alive)

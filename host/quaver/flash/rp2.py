@@ -11,10 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from quaver.board.chips import Chip, chips
+from quaver.board.guest import guest
+from quaver.board.ports import Port, drive_info, find_ports
+from quaver.board.repl import DeviceError
+from quaver.board.serial import SerialBoard
 from quaver.build import Flashable
 from quaver.build.tree import LISTING
 from quaver.build.uf2 import FLASH_START
-from quaver.emulator.repl import DeviceError, SerialBoard
 from quaver.errors import BoardError
 from quaver.flash.errors import (
     DriveFullError,
@@ -24,7 +28,6 @@ from quaver.flash.errors import (
     WriteError,
     WrongChipError,
 )
-from quaver.flash.ports import Port, drive_info, find_ports
 
 Progress = Callable[[float], None]
 
@@ -36,31 +39,6 @@ _START_S = 20.0  # from the last block to the board's own USB port
 _LOOK_S = 0.1
 _HASH_S = 120.0
 
-# Runs on the board: the sha256 of a stretch of flash as the chip sees it, and of files.
-_HASHES = """
-import hashlib, json, machine, uctypes
-from binascii import hexlify
-def _hex(h):
-    return hexlify(h.digest()).decode()
-def _flash(at, left):
-    h = hashlib.sha256()
-    while left:
-        n = min(left, 4096)
-        h.update(uctypes.bytearray_at(at, n))
-        at += n
-        left -= n
-    return _hex(h)
-def _file(path, b):
-    h = hashlib.sha256()
-    try:
-        with open(path, "rb") as f:
-            while n := f.readinto(b):
-                h.update(b[:n])
-    except OSError:
-        return None
-    return _hex(h)
-"""
-
 
 def holds(device: str, built: Flashable) -> tuple[str, bool]:
     """(unique id, whether image and firmware are what a board that runs MicroPython holds).
@@ -71,27 +49,13 @@ def holds(device: str, built: Flashable) -> tuple[str, bool]:
     with contextlib.ExitStack() as stack:
         board = SerialBoard(where)
         stack.callback(board.stop)
-        board.exec(_HASHES)
+        board.exec(guest(__file__, "hashes"))
         unique_id = board.exec("print(hexlify(machine.unique_id()).decode())").strip()
         start = FLASH_START + built.image_offset
         found = board.exec(f"print(_flash({start}, {len(built.image)}))", timeout=_HASH_S).strip()
         if found != hashlib.sha256(built.image).hexdigest():
             return unique_id, False
         return unique_id, _files_hold(board, built.files)
-
-
-# Every file of the flash, in pieces; the journal's too, so they are not gathered on the board.
-_LIST = """
-import os
-def _walk(path):
-    for entry in os.ilistdir(path or "/"):
-        inner = path + "/" + entry[0]
-        if entry[1] & 0x4000:
-            _walk(inner)
-        else:
-            print(json.dumps(inner[1:]))
-_walk("")
-"""
 
 
 def own_files(device: str, built: Flashable) -> dict[str, bytes]:
@@ -101,7 +65,7 @@ def own_files(device: str, built: Flashable) -> dict[str, bytes]:
         board = SerialBoard(where)
         stack.callback(board.stop)
         try:
-            listed = [json.loads(line) for line in board.exec("import json\n" + _LIST).splitlines()]
+            listed = [json.loads(line) for line in board.exec(guest(__file__, "list_files")).splitlines()]
         except DeviceError:  # no file system, or none that can be read
             return {}
         if LISTING not in listed:
@@ -144,7 +108,7 @@ def call_boot_loader(port: Port, alive: Callable[[], None]) -> Port:
     return drive
 
 
-def copy_uf2(drive: Port, data: bytes, progress: Progress) -> None:
+def copy_uf2(drive: Port, data: bytes, chip: Chip, progress: Progress) -> None:
     """Write a UF2 to a boot loader's drive; afterwards the board restarts by itself and the drive goes.
 
     Nothing half-written stays behind. Raises FlashError.
@@ -153,9 +117,9 @@ def copy_uf2(drive: Port, data: bytes, progress: Progress) -> None:
     info = drive_info(folder)
     if not info:
         raise PortGoneError(f"{folder}: the drive is gone: hold BOOTSEL while you plug the board in")
-    if info.get("Board-ID") != "RPI-RP2":
+    if info.get("Board-ID") != chip.drive:
         raise WrongChipError(
-            f"{folder}: a {info.get('Board-ID') or 'board without a name'}, the image is for an rp2040"
+            f"{folder}: a {info.get('Board-ID') or 'board without a name'}, the image is for an {chip.name}"
         )
     target = folder / _UF2_NAME
     written = 0
@@ -207,7 +171,7 @@ def wait_for_start(drive: Port, known: set[str], alive: Callable[[], None]) -> P
     """
 
     def is_it(found: Port) -> bool:
-        if found.kind != "micropython" or "rp2040" not in found.chips:
+        if found.kind != "micropython" or not any(chips()[chip].loader == "uf2" for chip in found.chips):
             return False
         return found.location == drive.location if drive.location else found.device not in known
 

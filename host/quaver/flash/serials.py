@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from quaver.attach import refusal
+from quaver.board.failures import KNOWN, KnownFailure
+from quaver.board.ports import refusal
 from quaver.errors import QuaverError
-from quaver.failures import KNOWN, KnownFailure
 from quaver.flash.errors import FlashError, NoReportError, PortGoneError
 
 REPORT_S = 20.0

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
-from quaver.broker import KEEPALIVE_S, BrokerUrl, mqtt_client
+from quaver.broker.client import KEEPALIVE_S, BrokerUrl, mqtt_client
 from quaver.errors import StoreError
 from quaver.gateway.spool import Spool
 

@@ -10,7 +10,7 @@ from typing import Any
 from quaver import __version__
 from quaver.gateway.collector import Collector
 from quaver.gateway.spool import Spool
-from quaver.sealing import Sealer
+from quaver.messages.sealing import Sealer
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, VERSION
 from quaver_wire.names import ROLES, STATES

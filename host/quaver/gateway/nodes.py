@@ -51,7 +51,7 @@ def read_nodes(path: Path) -> dict[bytes, str]:
 
 def inventory_nodes() -> dict[bytes, str]:
     """The nodes of the user's inventory that are not retired. Raises InventoryError, GatewayError."""
-    from quaver.inventory import Inventory, default_path
+    from quaver.fleet.inventory import Inventory, default_path
 
     with Inventory(default_path()) as inventory:
         nodes = {entry.id: entry.place for entry in inventory.entries() if entry.state != "retired"}

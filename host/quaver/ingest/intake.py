@@ -26,9 +26,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from quaver.ingest.session import Message
-from quaver.ingest.store import Clock, Node, Row, Store
-from quaver.sealing import Malformed, Opened, SealError
+from quaver.broker.reader import Message
+from quaver.messages.sealing import Malformed, Opened, SealError
+from quaver.store.store import Clock, Node, Row, Store
 from quaver_wire.cose import START
 from quaver_wire.decoder import decode
 from quaver_wire.fields import WireError
@@ -47,7 +47,7 @@ PLAIN = b"unsealed:"  # begins the id of a node that seals nothing; longer than 
 
 
 class Reader(Protocol):
-    """Opens messages; raises quaver.sealing.SealError for what it does not take."""
+    """Opens messages; raises quaver.messages.sealing.SealError for what it does not take."""
 
     def open(self, leaf: str, message: bytes) -> Opened: ...
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from quaver.broker import BrokerUrl
+from quaver.broker.client import BrokerUrl
+from quaver.broker.reader import LinkLost, Session
 from quaver.errors import BrokerError, InventoryError
+from quaver.fleet.inventory import Inventory
+from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import LEAVES, Intake, PlainToo, Reader, Tally
-from quaver.ingest.session import LinkLost, Session
-from quaver.ingest.store import Store
-from quaver.inventory import Inventory
-from quaver.keys import KeyStore
-from quaver.sealing import Opener
+from quaver.messages.sealing import Opener
+from quaver.store.store import Store
 
 TOPICS = tuple(f"+/+/+/+/+/{leaf}" for leaf in LEAVES)
 _BATCH = 4096  # messages

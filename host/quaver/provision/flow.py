@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quaver import rows
 from quaver.errors import SessionError
-from quaver.private import read_private, write_private
+from quaver.files import csv_rows as rows
+from quaver.files.private import read_private, write_private
 from quaver.provision.identity import CodeError, normal, scanned
 
 Answers = dict[str, Any]
@@ -119,7 +119,7 @@ def time_server(text: str) -> str:
 
 
 def _broker(text: str, answers: Answers) -> str:
-    from quaver.broker import parse_broker_url
+    from quaver.broker.client import parse_broker_url
     from quaver.errors import BrokerError
 
     try:
@@ -336,7 +336,7 @@ class Flow:
 
 def config(answers: Mapping[str, Any]) -> dict[str, Any]:
     """The node's configuration, as node.config reads it, out of the answers."""
-    from quaver.broker import parse_broker_url
+    from quaver.broker.client import parse_broker_url
 
     broker = parse_broker_url(answers["broker"])
     found: dict[str, Any] = {key: answers[key] for key in ("site", "area", "line", "asset")}

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from quaver.errors import InventoryError, SessionError
-from quaver.inventory import Entry, Inventory
-from quaver.keys import KeyStore
+from quaver.fleet.inventory import Entry, Inventory
+from quaver.fleet.keys import KeyStore
 from quaver.provision.flow import Answers, config
 from quaver.provision.identity import Codes
 from quaver.provision.session import Refused, Session, Transport, who

@@ -15,9 +15,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from quaver.emulator.board import Board, open_board
+from quaver.board.interface import Board
+from quaver.emulator.targets import open_board
 from quaver.errors import BoardError, SessionError
-from quaver.private import read_private, write_private
+from quaver.files.private import read_private, write_private
 
 CODE_FILE = "session.code"
 """Where the code stands on a node's flash: 16 bytes, the normal form."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from quaver.errors import SessionError
-from quaver.inventory import Inventory
-from quaver.private import read_private
+from quaver.files.csv_rows import Column, Mistake, bearing, choice, node_id, number, place_part, read_rows
+from quaver.files.private import read_private
+from quaver.fleet.inventory import Inventory
 from quaver.provision.flow import TIME_SERVER, Answers, limits, time_server
 from quaver.provision.identity import CodeError, Codes, normal
-from quaver.rows import Column, Mistake, bearing, choice, node_id, number, place_part, read_rows
 
 _FILE_MAX = 1 << 20
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from quaver.errors import SessionError
-from quaver.sealing import Ccm
+from quaver.messages.sealing import Ccm
 from quaver_wire import session as wire
 
 _HELLO_S = 15.0  # an ESP32-C3's or RP2040's two X25519 take one to two seconds

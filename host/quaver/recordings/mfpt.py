@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from quaver.artifacts import Artifact, Package, Progress, fetch, fetch_all, is_cached
 from quaver.errors import RecordingError
+from quaver.files.pinned import Artifact, Package, Progress, fetch, fetch_all, is_cached
 
 MFPT_TERMS = "MFPT bearing set, E. Bechhoefer, CC BY-NC-SA 4.0: not for commercial use, and fetched, not shipped"
 

@@ -3,11 +3,12 @@
 import sys
 
 import quaver.provision.bluetooth
-from quaver.broker import EmbeddedBroker
+from quaver.broker.client import EmbeddedBroker
 from quaver.build import firmware_files
 from quaver.cli import main
-from quaver.emulate import healthy_machine, standard_rig
-from quaver.emulator.board import Setup, open_board
+from quaver.plant.node import healthy_machine, standard_rig
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
 

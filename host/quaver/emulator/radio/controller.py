@@ -8,16 +8,17 @@ a connection's real parameters, flow control by what the air has carried, LE Enc
 from __future__ import annotations
 
 import asyncio
+import random
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, cast
 
 from bumble import controller as bumble_controller
 from bumble import hci, ll
 from bumble.core import InvalidPacketError, PhysicalTransport
+from bumble.link import LocalLink
 
-if TYPE_CHECKING:
-    from quaver.emulator.radio.link import Lane, RadioLink
+from quaver.emulator.radio.path import Tally
 
 _UNIT_S = 0.000625  # of advertising and scan intervals
 _INTERVAL_S = 0.00125  # of connection intervals
@@ -28,6 +29,33 @@ _CONNECTABLE = (_ADV_IND, _ADV_DIRECT_IND)
 _SCANNABLE = (_ADV_IND, _ADV_SCAN_IND)
 _VENDOR = 0x3F  # opcode group
 _WRITE_BD_ADDR = 0xFC01  # Broadcom's vendor command
+
+
+class Lane(Protocol):
+    """The connection that an end sends over; `link.Lane` is the one there is."""
+
+    interval_s: float
+    timeout_s: float
+
+    def send(self, end: RadioConnection, packet: hci.HCI_AclDataPacket | ll.ControlPdu) -> None: ...
+
+    def retime(self, interval_s: float, timeout_s: float) -> None: ...
+
+    def abandon(self, end: RadioConnection) -> None: ...
+
+    def drop(self, end: RadioConnection, reason: int) -> None: ...
+
+
+class Radio(Protocol):
+    """The air as a station knows it; `link.RadioLink` is the one there is."""
+
+    random: random.Random
+
+    def tally(self, name: str) -> Tally: ...
+
+    def advertise(self, sender: RadioController, advertiser: Advertiser) -> None: ...
+
+    def connect(self, central: RadioController, advertiser: Advertiser, address: hci.Address, pending: Any) -> None: ...
 
 
 class Advertiser(bumble_controller.LegacyAdvertiser):
@@ -77,8 +105,8 @@ class RadioController(bumble_controller.Controller):
     total_num_le_acl_data_packets = 8
     total_num_acl_data_packets = 8
 
-    def __init__(self, name: str, radio: RadioLink, address: hci.Address) -> None:
-        super().__init__(name, link=radio, public_address=address)
+    def __init__(self, name: str, radio: Radio, address: hci.Address) -> None:
+        super().__init__(name, link=cast(LocalLink, radio), public_address=address)
         self.radio = radio
         self.le_legacy_advertiser = Advertiser(self)
         self._listens_since = 0.0

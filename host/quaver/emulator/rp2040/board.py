@@ -17,16 +17,18 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quaver.artifacts import Progress, fetch_image
-from quaver.boards import load_board
+from quaver.board.chips import chips
+from quaver.board.image import fetch_image
+from quaver.board.repl import ConsoleBoard
+from quaver.board.spec import load_board
 from quaver.build import board_image
 from quaver.build.uf2 import read_uf2
-from quaver.emulator.board import Setup
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity, next_name
-from quaver.emulator.repl import ConsoleBoard
 from quaver.emulator.rp2040.start import Start
+from quaver.emulator.setup import Setup
 from quaver.errors import BoardError
+from quaver.files.pinned import Progress
 
 if TYPE_CHECKING:
     from quaver.emulator.radio.air import Station
@@ -234,7 +236,7 @@ class Rp2040Board(ConsoleBoard):
 
 def _check_image(image: Path) -> None:
     try:
-        read_uf2(image.read_bytes())
+        read_uf2(image.read_bytes(), chips()["rp2040"].uf2_family)
     except OSError as error:
         raise BoardError(f"{image}: cannot be read ({error.strerror}): check the name") from error
 

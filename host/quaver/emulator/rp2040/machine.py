@@ -16,8 +16,8 @@ from rp2040py.external.bootsel_button import BootselButton
 from rp2040py.gpio_pin import GPIOPinState
 from rp2040py.peripherals.vreg_and_chip_reset import HAD_RUN
 
-from quaver.boards import I2cBus as I2cWiring
-from quaver.boards import load_board
+from quaver.board.spec import I2cBus as I2cWiring
+from quaver.board.spec import load_board
 from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
 from quaver.emulator.identity import Identity
 from quaver.emulator.rp2040.bluetooth import RadioBus

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from rp2040py.rp2040 import RP2040
 
-from quaver.artifacts import cache_dir
 from quaver.errors import ArtifactError
+from quaver.files.pinned import cache_dir
 
 Burst = Callable[[int, int], int]
 """The C function: address of its `struct chip`, cycles to run for -> cycles run."""

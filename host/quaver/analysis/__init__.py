@@ -1,0 +1,1 @@
+"""The analysis room: what the device's code says of recordings, and pictures of it."""

@@ -1,0 +1,443 @@
+"""Runs the device's own analysis over recordings: on MicroPython's unix port, or on an emulated or real board.
+
+Nothing is computed here: a recording is cut into measurements, turned into the sensor's whole numbers, and handed to
+`firmware/dsp`; what comes back is what a node would have said after each.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quaver.board.local import last_line, start
+from quaver.errors import QuaverError
+from quaver.recordings import Recording
+from quaver_wire.fields import LEVELS
+from quaver_wire.names import FAULTS, MACHINE, ZONES
+
+UG_PER_LSB = 488  # of the IIS3DWB at +-16 g; a louder recording is given coarser steps instead of being clipped
+_FASTEST_HZ = 30000.0  # a recording sampled faster is brought to the sensor's rate
+_SENSOR_HZ = 26667.0
+_SAME_RATE = 1e-3  # two rates that differ by less put no line into another bin
+_FULL = 32767
+
+
+class AnalysisError(QuaverError):
+    """Settings or a recording that the device's analysis can't take."""
+
+    exit_code = 9
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a node would be configured with. rpm None: look for the speed. bearing: a name of the library, the four
+    ratios BPFO, BPFI, BSF, FTF, or its geometry as a mapping; None searches no lines. band: of the envelope, Hz.
+    learn: measurements that make the baseline; group and mounting: of ISO 20816-3, None for no absolute limits.
+    """
+
+    rpm: float | None = None
+    bearing: str | tuple[float, ...] | dict[str, float] | None = None
+    band: tuple[float, float] = (2000.0, 5000.0)
+    learn: int = 10
+    group: int | None = None
+    mounting: str = "rigid"
+    count: int = 2
+    of: int = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One measurement: its features with units as firmware/dsp/measurement.py gives them, and what was made of it."""
+
+    index: int
+    features: dict[str, Any]
+    state: str
+    level: str
+    causes: dict[str, int]
+    fault: str | None
+    line: str | None
+    margin_db: float
+    abstained: str
+    zone: str | None
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """What a measurement's features were read from, as the device left it; scaled here, not computed.
+
+    spectrum_g: amplitudes of the first 4,096 samples, a value every spectrum_hz; envelope_g: of the envelope, a value
+    every envelope_hz. A sine of 1 g shows 1 g.
+    """
+
+    spectrum_hz: float
+    spectrum_g: NDArray[np.float64]
+    envelope_hz: float
+    envelope_g: NDArray[np.float64]
+
+
+# Runs on the device. `one` reads the samples of a measurement from a stream, block by block, as a node does.
+PROGRAM = """
+import json
+from dsp.baseline import Baseline
+from dsp.diagnosis import Diagnosis
+from dsp.lines import LINES, Lines
+from dsp.measurement import Measurement
+
+class Analysis:
+    def __init__(self, s):
+        from build import bearings, zones
+        self.nominal = s["rpm"] / 60 if s["rpm"] else None
+        self.measurement = Measurement(
+            s["rate"], s["band"], s["n"], self.nominal, 2 if s["rpm"] and s["rpm"] < 600 else 10
+        )
+        given = s["bearing"]
+        self.lines = Lines(bearings.ratios({"ratios": given} if isinstance(given, list) else given)) if given else None
+        self.baseline = Baseline(s["learn"])
+        if s["baseline"]:
+            self.baseline.restore(s["baseline"])
+        limits = zones.limits(s["group"], s["mounting"]) if s["group"] else None
+        self.diagnosis = Diagnosis(self.baseline, limits, s["count"], s["of"])
+        self.rate = s["rate"]
+
+    def one(self, source, ug, clipped):
+        m = self.measurement
+        m.begin()
+        wanted = m.n
+        while wanted:
+            source.readinto(memoryview(m.target)[m.at : m.at + m.left])
+            wanted = m.take(m.left)
+        m.finish(ug, self.rate)
+        lines = self.lines if m.shaft_hz else None
+        if lines:
+            lines.run(m)
+        d = self.diagnosis
+        d.run(m, lines, m.n / self.rate, not clipped)
+        velocity = m.velocity_mm_s
+        answer = {
+            "features": {
+                "rms_g": m.rms_g, "peak_g": m.peak_g, "crest": m.crest, "kurtosis": m.kurtosis, "skew": m.skew,
+                "velocity_mm_s": velocity, "envelope_g": m.envelope_g, "peaks": m.peaks, "bands_g": m.bands,
+                "shaft_hz": m.shaft_hz, "shaft_confidence": m.shaft_confidence, "samples": m.n,
+                "clipped": clipped, "stuck": m.minimum == m.maximum,
+            },
+            "state": d.state, "level": d.level, "causes": d.causes, "fault": d.fault,
+            "line": None if d.line is None else LINES[d.line], "margin_db": d.margin_db, "abstained": d.abstained,
+            "zone": d.zone,
+            "lines": [],
+        }
+        for i in range(4) if lines else ():
+            answer["lines"].append({
+                "name": LINES[i], "hz": lines.hz[i], "g": lines.g[i], "score": lines.score[i],
+                "heights": lines.heights[3 * i : 3 * i + 3],
+            })
+        return json.dumps(answer)
+
+    def spectra(self):
+        from binascii import b2a_base64
+        from dsp.lines import droop
+        m = self.measurement
+        droops = [droop(min(0.45, i / 64), m.decimation, 3) for i in range(33)]
+        print(json.dumps({"envelope_hz": m.line_hz, "line_g": m.line_g, "droops": droops}), end="|")
+        for words in (m.powers, m._spectrum):
+            for at in range(0, len(words), 384):  # in threes of bytes, so that the pieces make one whole
+                print(b2a_base64(words[at : at + 384]).decode().strip(), end="")
+            print(end="|")
+        print()
+"""
+
+_SERVE = """
+import io, sys
+from binascii import a2b_base64
+try:
+    analysis = Analysis(json.loads(sys.stdin.readline()))
+except ValueError as error:
+    print("refused", error)
+    sys.exit()
+print(json.dumps(None))
+while True:
+    line = sys.stdin.readline()
+    if not line:
+        break
+    ug, clipped, data = line.split(" ")
+    if ug == "spectra":
+        analysis.spectra()
+    elif ug == "baseline":
+        print(json.dumps(analysis.baseline.state()))
+    else:
+        print(analysis.one(io.BytesIO(a2b_base64(data)), int(ug), clipped == "1"))
+"""
+
+
+class _Runner(Protocol):
+    def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any: ...
+
+    def baseline(self) -> Any: ...
+
+    def spectra(self) -> str: ...
+
+    def close(self) -> None: ...
+
+
+class _Unix:
+    """The unix port in a process of its own."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._process = start(PROGRAM + _SERVE)
+        self._ask(json.dumps(settings))
+
+    def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any:
+        return self._ask(f"{ug} {int(clipped)} {base64.b64encode(samples.tobytes()).decode()}")
+
+    def baseline(self) -> Any:
+        return self._ask("baseline 0 -")
+
+    def spectra(self) -> str:
+        return self._line("spectra 0 -")
+
+    def _ask(self, line: str) -> Any:
+        answer = self._line(line)
+        try:
+            return json.loads(answer)
+        except ValueError:
+            assert self._process.stdout is not None
+            last = last_line(answer + self._process.stdout.read())
+            raise AnalysisError(f"the device's code failed: {last}: report it with the recording") from None
+
+    def _line(self, line: str) -> str:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        answer = self._process.stdout.readline()
+        if answer.startswith("refused "):
+            raise AnalysisError(answer.removeprefix("refused ").strip())
+        return answer
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+# The samples of a measurement lie in an array from which `one` reads them.
+_HELD = """
+import gc, uctypes
+from array import array
+class Held:
+    def __init__(self, count):
+        self.samples = array("h", bytes(2 * count))
+        self.address = uctypes.addressof(self.samples)
+    def readinto(self, view):
+        view[:] = memoryview(self.samples)[self.at : self.at + len(view)]
+        self.at += len(view)
+held = Held({count})
+gc.collect()
+print(held.address)
+"""
+
+
+class _Rp2040:
+    """The emulated Pico W. Its samples are put into its memory: over its console they would take minutes."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        from quaver.board.spec import load_board
+        from quaver.build import compile_mpy, firmware_files
+        from quaver.emulator.rp2040 import Rp2040Board
+        from quaver.emulator.setup import Setup
+
+        files = dict(firmware_files("pico_w"))
+        files.pop("main.py")  # the board is to analyse, not to be a node
+        # Compiled here: the chip would take seconds for it.
+        files["analysis.mpy"] = compile_mpy(PROGRAM.encode(), "analysis.py", load_board("pico_w").arch)
+        self._board = Rp2040Board(Setup(files=files))
+        try:
+            # First of all: the one piece that long is to be found while the heap is empty.
+            self._address = int(self._board.exec(_HELD.format(count=settings["n"])))
+            refused = self._board.exec(
+                "import json\nfrom analysis import Analysis\ntry:\n"
+                f" analysis = Analysis(json.loads({json.dumps(settings)!r}))\n"
+                "except ValueError as error:\n print(error)\n"
+            )
+        except BaseException:
+            self._board.stop()
+            raise
+        if refused.strip():
+            self._board.stop()
+            raise AnalysisError(refused.strip())
+
+    def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any:
+        self._board.write_memory(self._address, samples.astype("<i2").tobytes())
+        return json.loads(self._board.exec(f"held.at = 0\nprint(analysis.one(held, {ug}, {clipped}))", timeout=300.0))
+
+    def baseline(self) -> Any:
+        return json.loads(self._board.exec("print(json.dumps(analysis.baseline.state()))"))
+
+    def spectra(self) -> str:
+        return self._board.exec("analysis.spectra()")
+
+    def close(self) -> None:
+        self._board.stop()
+
+
+class Analysis:
+    """A node's analysis that remembers, so several recordings in turn are one machine's life.
+
+    where: "unix:" (the quick one), "rp2040:". rate_hz: of all recordings it is given. samples: of one measurement.
+    baseline: what an earlier one's `baseline()` gave. Raises AnalysisError for settings the device refuses.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        rate_hz: float,
+        *,
+        samples: int | None = None,
+        baseline: dict[str, Any] | None = None,
+        where: str = "unix:",
+    ) -> None:
+        self.rate_hz = rate_hz
+        self.samples = full_length(rate_hz) if samples is None else samples
+        given = {**asdict(settings), "rate": rate_hz, "n": self.samples, "baseline": baseline}
+        self._runner: _Runner = _Unix(given) if where == "unix:" else _Rp2040(given)
+        self._index = 0
+        self._bands_g: list[float] = []
+
+    def run(self, acceleration: NDArray[np.floating[Any]]) -> Verdict:
+        """One measurement of `samples` values in g."""
+        steps = acceleration * 1e6
+        ug = max(UG_PER_LSB, int(np.ceil(np.abs(steps).max() / _FULL)))
+        whole = np.clip(np.round(steps / ug), -_FULL, _FULL).astype(np.int16)
+        answer = self._runner.one(whole, ug, clipped(acceleration))
+        answer["state"] = MACHINE[answer["state"]]
+        answer["level"] = LEVELS[answer["level"]]
+        for name, names in (("fault", FAULTS), ("zone", ZONES)):
+            answer[name] = None if answer[name] is None else names[answer[name]]
+        self._index += 1
+        self._bands_g = answer["features"]["bands_g"]
+        return Verdict(index=self._index - 1, **answer)
+
+    def spectra(self) -> Spectra:
+        """What the last measurement's features were read from."""
+        head, powers, words, _ = self._runner.spectra().split("|")
+        scale = json.loads(head)
+        squares = np.frombuffer(base64.b64decode(powers), "<i4").astype(np.float64)
+        places = np.linspace(0, 0.5, len(scale["droops"]))
+        droops = np.interp(np.arange(len(squares)) / (2 * len(squares)), places, scale["droops"])
+        parts = np.frombuffer(base64.b64decode(words), "<i4").astype(np.float64).reshape(-1, 2)
+        parts[0] = 0.0  # the mean, which is gravity
+        magnitudes = np.hypot(parts[:, 0], parts[:, 1])
+        return Spectra(
+            self.rate_hz / (2 * len(magnitudes)),
+            magnitudes * self._scale(magnitudes),
+            scale["envelope_hz"],
+            np.sqrt(squares) * scale["line_g"] * droops,
+        )
+
+    def _scale(self, magnitudes: NDArray[np.float64]) -> float:
+        """g a unit: an octave's RMS, which the device told, is the sum of its bins' squares times 4**2 / 3 / 4**2."""
+        bands = self._bands_g
+        best = int(np.argmax(bands))
+        last = len(magnitudes) >> (len(bands) - 1 - best)
+        square = float(np.sum(magnitudes[last >> 1 : last] ** 2))
+        return 4 * bands[best] / float(np.sqrt(square * 16 / 3)) if square else 0.0
+
+    def baseline(self) -> dict[str, Any]:
+        """What was learned so far, for another analysis."""
+        result: dict[str, Any] = self._runner.baseline()
+        return result
+
+    def close(self) -> None:
+        self._runner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def full_length(rate_hz: float) -> int:
+    """Samples of a whole measurement at that rate, as firmware/dsp/measurement.py chooses them."""
+    decimation = 16
+    while decimation > 2 and int(rate_hz) < 1500 * decimation:
+        decimation //= 2
+    return 2048 * decimation
+
+
+def clipped(acceleration: NDArray[np.floating[Any]]) -> bool:
+    """Whether the recorder ran into its rails: its largest value stands there three times in a row or more."""
+    top = np.abs(acceleration) >= np.abs(acceleration).max()
+    runs = top[2:] & top[1:-1] & top[:-2]
+    return bool(runs.any() and np.ptp(acceleration) > 0)
+
+
+def prepare(recording: Recording, rate_hz: float | None = None) -> tuple[float, int, list[NDArray[np.float32]]]:
+    """(rate, samples of a measurement, the measurements in g) of a recording's first axis.
+
+    A file of records gives one measurement a record. One sampled faster than rate_hz is brought to it; without a
+    rate_hz, one sampled at more than 30 kHz to 26,667 Hz. Raises AnalysisError if it is shorter than a 32nd of a
+    measurement.
+    """
+    signal = recording.acceleration[:, 0]
+    rate = recording.rate_hz
+    each = recording.record_samples or len(signal)
+    pieces = [signal[i : i + each] for i in range(0, len(signal) - each + 1, each)]
+    if rate > (_FASTEST_HZ if rate_hz is None else rate_hz * (1 + _SAME_RATE)):
+        from fractions import Fraction
+
+        from scipy.signal import resample_poly
+
+        ratio = Fraction((_SENSOR_HZ if rate_hz is None else rate_hz) / rate).limit_denominator(400)
+        pieces = [resample_poly(piece, ratio.numerator, ratio.denominator).astype(np.float32) for piece in pieces]
+        rate = rate * ratio.numerator / ratio.denominator
+    full = full_length(rate)
+    count = full
+    while count > len(pieces[0]):
+        count //= 2
+    least = max(full // 32, 1024)
+    if count < least:
+        raise AnalysisError(f"{recording.name}: {len(pieces[0])} samples at {rate:g} Hz: expected at least {least}")
+    blocks = [piece[i : i + count] for piece in pieces for i in range(0, len(piece) - count + 1, count)]
+    return rate, count, blocks
+
+
+def analyze(recording: Recording, analysis: Analysis) -> Iterator[Verdict]:
+    """The verdict after each measurement of a recording, at the analysis's rate.
+
+    Raises AnalysisError if it is sampled more slowly, or its measurements are not as long.
+    """
+    rate, count, blocks = prepare(recording, analysis.rate_hz)
+    if abs(rate / analysis.rate_hz - 1) > _SAME_RATE:
+        raise AnalysisError(
+            f"{recording.name}: sampled at {rate:g} Hz, what it is compared with at {analysis.rate_hz:g} Hz: "
+            "levels of different bands say nothing; give recordings of one rate, or a slower one to learn from"
+        )
+    if count != analysis.samples:
+        raise AnalysisError(
+            f"{recording.name}: gives {count} samples a measurement, what it is compared with {analysis.samples}: "
+            "give recordings of one length"
+        )
+    for block in blocks:
+        yield analysis.run(block)
+
+
+def learned_from(recording: Recording, analysis: Analysis, wanted: int) -> dict[str, Any]:
+    """The baseline that a healthy recording gave. Raises AnalysisError if it has not the measurements for one."""
+    learned = analysis.baseline()
+    if "rows" in learned:
+        raise AnalysisError(
+            f"{recording.name}: {len(learned['rows'])} of {wanted} measurements teach what is healthy, in the others "
+            "the machine stands still or the samples are clipped: give a recording of it running, or a smaller --learn"
+        )
+    return learned

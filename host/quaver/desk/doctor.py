@@ -1,0 +1,364 @@
+"""The doctor: walks from the cable to the broker and names the first thing that is wrong.
+
+Each step of `quaver.board.failures.STEPS` has one check; the first that raises a KnownFailure ends the walk. What is
+asked of the board runs there, with the firmware's own drivers and links, so what it says holds for the node too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from quaver import __version__
+from quaver.board.failures import STEPS, KnownFailure
+from quaver.board.ports import Port
+from quaver.board.repl import Exec
+from quaver.board.serial import SerialBoard
+from quaver.board.spec import BoardSpec
+from quaver.desk import attach
+from quaver.desk.sync import About, ask, board_of, current_firmware, device_reason, differences, said
+from quaver.errors import BoardError
+
+_PROMPT_S = 6.0  # for a board to give its prompt, whatever it was doing
+_TIMEOUT_S = 30.0  # one step on the board without a word: joining a network takes up to 20
+_LEAST_BLOCKS = 4  # free ones, below which the node can't replace a file
+_MPY_VERSION = 6  # of the files that mpy-cross makes, since MicroPython 1.19
+
+_FILE_SYSTEM = """
+gc.collect()
+def _read(path):
+    try:
+        if os.stat(path or "/")[0] & 0x4000:
+            for entry in list(os.ilistdir(path or "/")):
+                _read(path + "/" + entry[0])
+        else:
+            with open(path, "rb") as file:
+                while file.readinto(_room):
+                    pass
+    except OSError as error:
+        print("unreadable", (path or "/", error.errno or 5))
+_room = bytearray(1024)
+_read("")
+try:
+    with open("/doctor.new", "wb") as _file:
+        _file.write(b"doctor")
+    with open("/doctor.new", "rb") as _file:
+        print("kept", _file.read() == b"doctor")
+    os.remove("/doctor.new")
+except OSError as error:
+    print("unwritable", error.errno)
+"""
+_CONFIG = """
+import os
+supervisor = None  # what the interrupted node held
+gc.collect()
+try:
+    os.stat("/config.json")
+    print("config", True)
+except OSError:
+    print("config", False)
+_there = os.listdir("/")
+print("code", "session.code" in _there)
+print("key", "device.key" in _there)
+import build.keys  # by its full name: the node leaves None in its package's place
+print("sealed", sys.modules["build.keys"].load_key() is not None)
+import build.config
+_settings, _problems = sys.modules["build.config"].load()
+import build.engine
+_engine = sys.modules["build.engine"]
+_engine.ratios(_settings["machine"], _problems)
+_engine.zones(_settings["machine"], _problems)
+import build.node
+_app = sys.modules["build.node"]
+print("problems", _problems)
+_broker = _settings["broker"]
+_why = ""
+if _broker["ca"]:
+    try:
+        import links.tls
+        sys.modules["links.tls"]._certificate(_broker["ca"])
+    except OSError as _error:
+        _why = "no such file" if _error.errno == 2 else "errno %s" % _error.errno
+    except ValueError:
+        _why = "neither PEM nor DER"
+print("ca", (_broker["ca"], _why))
+"""
+_SENSORS = """
+import asyncio, board, hal
+_port = hal.port(board)
+async def _sensor(name, part):
+    part.probe()
+    if name == "temperature":
+        part.read_milli()
+    elif name == "energy":
+        await asyncio.sleep_ms(400)  # the answer to what the interrupted node had asked is through by then
+        await part.read()
+for _name in ("vibration", "temperature", "energy"):
+    if _settings[_name] is None:
+        continue
+    try:
+        asyncio.run(_sensor(_name, getattr(_app, "_" + _name)(_port, _settings[_name])))
+        _why = ""
+    except Exception as _error:
+        _why = "no answer (errno %s)" % _error.args[0] if isinstance(_error, OSError) else str(_error)
+    print("sensor", (_name, "{driver} on {bus}".format(**_settings[_name]), _why))
+"""
+_RADIO = """
+from links.wifi import Wifi
+_ssid = _settings["wifi"]["ssid"]
+_radio = _port.radio()
+try:
+    if _ssid:
+        asyncio.run(Wifi(_radio, _ssid, _settings["wifi"]["password"]).up(20000))
+    print("radio", (_ssid, ""))
+except OSError as _error:
+    print("radio", (_ssid, str(_error)))
+    try:
+        print("seen", sorted(set(entry[0].decode() for entry in _radio.scan() if entry[0]))[:8])
+    except Exception:
+        pass
+"""
+# TLS wants heap, so what is neither the port's nor a link's goes; and the date, by which a certificate is judged.
+_BROKER = """
+from links.mqtt import Mqtt
+_server = _settings["time_server"]
+_app = _engine = _part = None
+for _name in list(sys.modules):
+    if _name.split(".")[0] in ("build", "dsp", "drivers", "node", "quaver_wire"):
+        sys.modules.pop(_name).__dict__.clear()
+gc.collect()
+_why = ""
+if _server:
+    import links.ntp
+    try:
+        import hal.date
+        sys.modules["hal.date"].set_date(asyncio.run(sys.modules["links.ntp"].ask(_server, 5000))[0])
+    except OSError as _error:
+        _why = str(_error)
+print("time", (_server, _why))
+_tls = None
+if _broker["ca"]:
+    import links.tls
+    _tls = sys.modules["links.tls"].Tls(_broker["ca"], _broker["host"])
+_mqtt = Mqtt(_broker, "doctor-" + _port.unique_id()[-8:], "quaver/doctor", b"", _tls)
+_why = ""
+try:
+    if _broker["host"]:
+        _mqtt.up()
+        _mqtt.down()
+except OSError as _error:
+    _why = str(_error)
+print("broker", (_broker["host"], _broker["port"], _why))
+"""
+
+
+@dataclass
+class Report:
+    """What was found: for each step that is well, a few words; the failure that ended the walk, or None."""
+
+    found: dict[str, str] = field(default_factory=dict)
+    failure: KnownFailure | None = None
+
+    def state(self, step: str) -> str:
+        """ "ok", "failed", or "" for a step that was not reached."""
+        if self.failure is None:
+            return "ok"
+        place = STEPS.index(step) - STEPS.index(self.failure.known.step)
+        return "ok" if place < 0 else "" if place else "failed"
+
+
+def examine(
+    name: str | None,
+    build: Callable[[str], Mapping[str, bytes]] = current_firmware,
+    tell: Callable[[str], None] = lambda step: None,
+) -> Report:
+    """Examine the board on the port of that name, or the only one that is connected; restarts it in the end.
+
+    build: the files that belong on a board. tell: called with each step that begins. Raises BoardError when the board
+    goes away in between, and what `build` raises.
+    """
+    report = Report()
+    try:
+        tell("driver")
+        port = attach.choose(name)
+        report.found["driver"] = f"{port.device}, {port.description}"
+        tell("port busy")
+        board = attach.open_port(port)
+        report.found["permission"] = report.found["port busy"] = "opened for us alone"
+        with board:
+            _examine_board(board, port, build, report.found, tell)
+    except KnownFailure as failure:
+        report.failure = failure
+    return report
+
+
+def _examine_board(
+    board: SerialBoard,
+    port: Port,
+    build: Callable[[str], Mapping[str, bytes]],
+    found: dict[str, str],
+    tell: Callable[[str], None],
+) -> None:
+    tell("bootloader")
+    _prompt(board, port)
+    found["bootloader"] = "not in it: MicroPython's prompt answers"
+    try:
+        with board.execs() as run:
+            about = ask(run)
+            checks: tuple[tuple[str, Callable[[], str]], ...] = (
+                ("image", lambda: _image(about)),
+                ("chip", lambda: _chip(about)),
+                ("file system", lambda: _file_system(run, about)),
+                ("version", lambda: _version(run, about, build)),
+                ("config", lambda: _config(run)),
+                ("sensors", lambda: _sensors(run)),
+                ("radio", lambda: _radio(run, about)),
+                ("broker", lambda: _broker(run)),
+            )
+            for step, check in checks:
+                tell(step)
+                found[step] = check()
+    finally:
+        if board.alive() is None:
+            board.reset()
+
+
+def _prompt(board: SerialBoard, port: Port) -> None:
+    """The board's prompt, or who answers instead."""
+    try:
+        board.interrupt(_PROMPT_S)
+        return
+    except BoardError:
+        if board.alive() is not None:
+            raise
+    board.stop()
+    chip = _boot_loader(port.device)
+    if chip is None:
+        raise KnownFailure("no_prompt", port=port.device)
+    raise KnownFailure("boot_loader_esp", port=port.device, chip=chip)
+
+
+def _boot_loader(device: str) -> str | None:
+    """The chip whose ROM boot loader answers at the port; None when none does. The board is not reset for it."""
+    from quaver.flash.errors import FlashError
+    from quaver.flash.esp import answering_chip
+
+    try:
+        return answering_chip(device)
+    except FlashError:
+        return None
+
+
+def _image(about: About) -> str:
+    if about.interpreter != "micropython":
+        raise KnownFailure("other_interpreter", interpreter=about.interpreter)
+    if about.mpy & 0xFF != _MPY_VERSION:
+        raise KnownFailure("other_bytecode", found=about.mpy & 0xFF, wanted=_MPY_VERSION)
+    version = ".".join(map(str, about.version))
+    wanted = [spec.image.version for spec in _candidates(about) if spec.image is not None]
+    if wanted and about.version < tuple(map(int, wanted[0].split("."))):
+        raise KnownFailure("old_image", found=version, wanted=wanted[0])
+    return f"MicroPython {version}"
+
+
+def _candidates(about: About) -> list[BoardSpec]:
+    try:
+        return [board_of(about)]
+    except KnownFailure:
+        return []
+
+
+def _chip(about: About) -> str:
+    board_of(about)
+    return about.machine or about.platform
+
+
+def _file_system(run: Exec, about: About) -> str:
+    if about.room is None:
+        raise KnownFailure("no_file_system")
+    block, free = about.room
+    seen = said(run(_FILE_SYSTEM, timeout=_TIMEOUT_S))
+    for path, number in seen.get("unreadable", []):
+        raise KnownFailure("damaged_file_system", path=path, reason=device_reason(number))
+    if not block:
+        raise KnownFailure("damaged_file_system", path="/", reason=device_reason(free))
+    if free < _LEAST_BLOCKS:
+        raise KnownFailure("full_file_system", free=free * block // 1024)
+    for number in seen.get("unwritable", []):
+        raise KnownFailure("no_write", reason=device_reason(number))
+    if seen.get("kept") != [True]:
+        raise KnownFailure("no_write", reason="it reads back otherwise")
+    return f"{free * block // 1024} KiB free"
+
+
+def _version(run: Exec, about: About, build: Callable[[str], Mapping[str, bytes]]) -> str:
+    spec = board_of(about)
+    if about.board is None:
+        raise KnownFailure("no_firmware")
+    version = about.board[2]
+    files = build(spec.name)
+    wrong, unfinished = differences(run, files, about)
+    if unfinished:
+        raise KnownFailure("unfinished_change")
+    if version != __version__:
+        raise KnownFailure("other_firmware", found=version, wanted=__version__)
+    if wrong:
+        raise KnownFailure("changed_firmware", count=len(wrong), path=wrong[0])
+    return f"Quaver {version}, {len(files)} files as they should be"
+
+
+def _config(run: Exec) -> str:
+    seen = said(run(_CONFIG, timeout=_TIMEOUT_S))
+    if seen["key"] == [True] and seen["sealed"] != [True]:
+        raise KnownFailure("bad_key")
+    if seen["key"] != [True] and seen["code"] == [True]:
+        raise KnownFailure("blank_node")
+    if seen["config"] != [True]:
+        raise KnownFailure("no_config")
+    for problem in seen["problems"][0]:
+        raise KnownFailure("bad_config", problem=problem.removeprefix("/config.json: "))
+    ((path, why),) = seen["ca"]
+    if why:
+        raise KnownFailure("no_ca", path=path, reason=why)
+    return f"config.json is well, records are {'sealed' if seen['sealed'] == [True] else 'not sealed'}"
+
+
+def _sensors(run: Exec) -> str:
+    sensors: list[Any] = said(run(_SENSORS, timeout=_TIMEOUT_S)).get("sensor", [])
+    for sensor, part, why in sensors:
+        if why:
+            raise KnownFailure("no_sensor", sensor=sensor, part=part, reason=why)
+    return ", ".join(part for _, part, _ in sensors) or "none configured"
+
+
+def _radio(run: Exec, about: About) -> str:
+    seen = said(run(_RADIO, timeout=_TIMEOUT_S))
+    ((ssid, why),) = seen["radio"]
+    if not ssid:
+        raise KnownFailure("no_network_name")
+    if "no such network" in why:
+        others = ", ".join(seen["seen"][0]) if seen.get("seen") else ""
+        raise KnownFailure("no_network", ssid=ssid, seen=others or "none")
+    if "wrong password" in why:
+        raise KnownFailure("wrong_password", ssid=ssid)
+    if why:
+        raise KnownFailure("no_join", ssid=ssid, reason=why.removeprefix("wifi "))
+    return f"joined {ssid}"
+
+
+def _broker(run: Exec) -> str:
+    seen = said(run(_BROKER, timeout=_TIMEOUT_S))
+    ((host, port, why),) = seen["broker"]
+    ((server, no_time),) = seen["time"]
+    if not host:
+        raise KnownFailure("no_broker", broker="in config.json", reason="broker.host is empty")
+    if no_time:
+        raise KnownFailure("no_time", server=server, reason=no_time)
+    if "password" in why or "authorised" in why:
+        raise KnownFailure("broker_refuses", broker=f"{host}:{port}", reason=why)
+    if "certificate" in why or ("TLS" in why and "memory" not in why):
+        raise KnownFailure("broker_not_trusted", broker=f"{host}:{port}", reason=why)
+    if why:
+        raise KnownFailure("no_broker", broker=f"{host}:{port}", reason=why)
+    return f"{host}:{port} takes the node"

@@ -1,0 +1,36 @@
+"""What a board says of itself. Given: plan and listing, paths."""
+
+_is = sys.implementation
+print("machine", (sys.platform, getattr(_is, "_machine", ""), _is[0], _is[1][:3]))
+print("mpy", getattr(_is, "_mpy", 0))
+try:
+    import network
+
+    print("wifi", hasattr(network, "WLAN"))
+except ImportError:
+    print("wifi", False)
+try:
+    import board
+
+    print("board", (board.NAME, board.CHIP, board.VERSION))
+except Exception:
+    print("board", None)
+sys.modules.pop("board", None)
+try:
+    print("completes", plan in open("/boot.py").read())
+except OSError:
+    print("completes", False)
+try:
+    _last = ""
+    for _line in open("/" + listing):
+        _folder, _, _name = _line.strip().rpartition("/")
+        if not _folder or _folder != _last:
+            print("listed", repr(_folder + "/" if _folder else _name))
+        _last = _folder
+except OSError:
+    pass
+try:
+    _room = os.statvfs("/")
+    print("room", (_room[0], _room[3]) if _room[2] else None)
+except OSError as _error:
+    print("room", (0, _error.errno))

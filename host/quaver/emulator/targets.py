@@ -1,0 +1,35 @@
+"""Opens the board that a string names, emulated or real: what `--target` and `--port` take."""
+
+from __future__ import annotations
+
+from quaver.board.interface import Board
+from quaver.emulator.setup import Setup
+from quaver.errors import BoardError
+
+
+def open_board(where: str, setup: Setup | None = None) -> Board:
+    """Start or reach the board that `where` names.
+
+    unix:                     the MicroPython unix port with boards/unix.toml
+    rp2040:                   the official Pico W image in the emulator, boards/pico_w.toml
+    serial:/dev/ttyACM0       a board on a serial port (or a pty); setup must be None
+    socket://127.0.0.1:4321   a console behind TCP; setup must be None
+
+    Raises BoardError.
+    """
+    kind = where.partition(":")[0]
+    if where == "unix:":
+        from quaver.emulator.unix import UnixBoard
+
+        return UnixBoard(setup or Setup())
+    if where == "rp2040:":
+        from quaver.emulator.rp2040 import Rp2040Board
+
+        return Rp2040Board(setup or Setup())
+    if kind in ("serial", "socket") and where != f"{kind}:":
+        from quaver.board.serial import SerialBoard
+
+        if setup is not None:
+            raise BoardError(f"{where} is a running board: it takes no setup, put files on it instead")
+        return SerialBoard(where)
+    raise BoardError(f"{where!r} names no board: expected unix:, rp2040:, serial:/dev/ttyACM0 or socket://host:port")

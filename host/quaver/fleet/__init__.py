@@ -1,0 +1,1 @@
+"""The fleet room: nodes in service, their keys, places and commands."""

@@ -1,0 +1,72 @@
+"""The numbers of what is sent to nodes: a pair of boot and sequence number that no node is ever sent twice.
+
+They are part of each command's nonce, and a nonce that comes twice opens both messages. So a number is on the disk
+before it is used, in a file beside the keys, and whoever else commands from the same store takes the next one. The
+"boot" is the time, in seconds, at which a stretch of numbers began, and a stretch lasts an hour: a store that comes
+back from a backup goes on with higher numbers than it ever gave, unless the backup is younger than that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from quaver.errors import KeyStoreError
+from quaver.files.private import read_private, write_private
+
+_FILE = "commands.json"
+_LOCK = ".commands.lock"
+_FILE_MAX = 8 << 20
+_STRETCH_S = 3600
+_SEQ_END = 1 << 24
+
+
+class Counter:
+    """folder: the key store's. clock: seconds since 1970. Raises KeyStoreError."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = folder / _FILE
+        self._lock = folder / _LOCK
+        self._clock = clock
+
+    def take(self, node_id: bytes) -> tuple[int, int]:
+        """The next (boot, seq) for a node; nobody is given it again."""
+        with self._locked():
+            known = self._read()
+            now = int(self._clock())
+            boot, seq = known.get(node_id.hex(), (0, 0))
+            if now - boot >= _STRETCH_S or seq + 1 >= _SEQ_END:
+                boot, seq = max(boot + 1, now), -1
+            known[node_id.hex()] = (boot, seq + 1)
+            write_private(self.path, json.dumps(known).encode(), KeyStoreError)
+            return boot, seq + 1
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise KeyStoreError(
+                f"{self._lock}: can't be made ({error.strerror}); name another store with --keys"
+            ) from (error)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _read(self) -> dict[str, tuple[int, int]]:
+        data = read_private(self.path, _FILE_MAX, KeyStoreError)
+        if data is None:
+            return {}
+        try:
+            return {node: (int(boot), int(seq)) for node, (boot, seq) in json.loads(data).items()}
+        except (ValueError, TypeError, AttributeError):
+            raise KeyStoreError(
+                f"{self.path}: corrupt, and left as it is; move it away: the numbers then begin anew with the time"
+            ) from None

@@ -1,0 +1,1 @@
+"""The messages room: what nodes publish, opened and in words."""

@@ -1,0 +1,1 @@
+"""The store room: every record once, and the ledger of what is missing."""
