@@ -2,6 +2,7 @@
 
 from build import bearings
 from build import zones as iso20816
+from dsp.alarm import Threshold
 from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
 from dsp.engine import Engine
@@ -31,6 +32,15 @@ def zones(machine, problems):
     except ValueError as error:
         problems.append(str(error))
         return None
+
+
+def thresholds(config):
+    """{feature: dsp.alarm.Threshold} of the limits that a checked configuration sets."""
+    rule = config["alarm"]
+    return {
+        feature: Threshold(warning, alarm, rule["hysteresis"], rule["count"], rule["of"])
+        for feature, (warning, alarm) in config["limits"].items()
+    }
 
 
 def band(given):

@@ -8,8 +8,7 @@ import board
 import hal
 from build import config as configuration
 from build import wiring
-from build.engine import band, engine
-from dsp.alarm import Threshold
+from build.engine import band, engine, thresholds
 from node import measure, room, store
 from node.capture import Capture
 from node.condition import Condition
@@ -98,14 +97,6 @@ def _sensors(port, config, quiet, problems):
     return sensors
 
 
-def _thresholds(config):
-    rule = config["alarm"]
-    return {
-        feature: Threshold(warning, alarm, rule["hysteresis"], rule["count"], rule["of"])
-        for feature, (warning, alarm) in config["limits"].items()
-    }
-
-
 def _over_wifi(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
     """Records go to the broker by Wi-Fi and MQTT."""
     from node.publish import Publish
@@ -150,7 +141,7 @@ def build():
         trial.told()
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
-    judge = measure.Judge(_thresholds(config))
+    judge = measure.Judge(thresholds(config))
     measuring = measure.Measure(sensors, judge, recorder, config["interval_s"], supervisor.progress)
     supervisor.add("measure", measuring.run, limit_s)
 
