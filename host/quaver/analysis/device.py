@@ -60,7 +60,7 @@ class Settings:
         machine = {"rpm": self.rpm or 0, "bearing": bearing, "learn": self.learn}
         machine |= {"group": self.group or 0, "mounting": self.mounting}
         low, high = self.band
-        sections = {
+        sections: dict[str, dict[str, Any]] = {
             "machine": machine,
             "vibration": {"samples": samples, "band_low_hz": low, "band_high_hz": high},
             "alarm": {"count": self.count, "of": self.of},
@@ -163,15 +163,13 @@ class _Rp2040:
         files = dict(firmware_files("pico_w"))
         files.pop("main.py")  # the board is to analyse, not to be a node
         # Compiled here: the chip would take seconds for it.
-        files["analysis.mpy"] = compile_mpy(
-            guest(__file__, "analysis").encode(), "analysis.py", load_board("pico_w").arch
-        )
+        source = guest(__file__, "analysis").encode()
+        files["analysis.mpy"] = compile_mpy(source, "analysis.py", load_board("pico_w").arch)
         self._board = Rp2040Board(Setup(files=files))
         try:
             # First of all: the one piece that long is to be found while the heap is empty.
-            self._address = int(
-                self._board.exec(guest(__file__, "held", count=settings["config"]["vibration"]["samples"]))
-            )
+            count = settings["config"]["vibration"]["samples"]
+            self._address = int(self._board.exec(guest(__file__, "held", count=count)))
             refused = self._board.exec(
                 "import json\nfrom analysis import Analysis\ntry:\n"
                 f" analysis = Analysis(json.loads({json.dumps(settings)!r}))\n"
