@@ -2,6 +2,8 @@
 
 import json
 
+from quaver_wire.fields import LIMITED
+
 # path, kind, default, lowest, highest (of a text: its length). A section whose value is null is switched off.
 # One text, and no tuples: it is 2 kB less for a node that checks a change while everything else runs.
 _FIELDS = (
@@ -60,10 +62,6 @@ _KINDS = {"t": str, "i": int, "f": float, "b": bool}
 _SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox")
 _SENSORS = ("vibration", "temperature", "energy")
 
-# What a limit can be set on. None has one by itself: the diagnosis has those that hold for any machine, and learns
-# the others.
-FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")
-
 
 def _fields():
     at = 0
@@ -99,7 +97,7 @@ def _limits(given, problems):
             continue
         try:
             warning, alarm = (_typed(v, float) for v in pair)
-            if feature not in FEATURES or not 0 < warning <= alarm < 1e9:
+            if feature not in LIMITED or not 0 < warning <= alarm < 1e9:
                 raise ValueError
             limits[feature] = (warning, alarm)
         except (ValueError, TypeError):

@@ -7,8 +7,6 @@ shaft height from 160 to 315 mm). mm/s RMS, 10 (below 600 1/min: 2) to 1,000 Hz.
 A: a new machine. B: fit for long-term operation. C: not fit for it. D: enough to do damage.
 """
 
-ZONES = "ABCD"
-
 # (group, mounting): upper ends of zones A, B and C
 _LIMITS = {
     (1, "rigid"): (2.3, 4.5, 7.1),

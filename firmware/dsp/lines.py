@@ -14,8 +14,6 @@ from micropython import const
 from . import streams
 from .fft import SIGN32
 
-LINES = ("bpfo", "bpfi", "bsf2", "ftf")
-
 _AROUND = const(24)  # bins of background on each side: with 49 the median is right to 1.5 dB
 _HARMONICS = const(3)
 _BALL = const(2)  # of LINES

@@ -10,7 +10,7 @@ import time
 from micropython import const
 
 from node.room import tidy
-from quaver_wire.fields import LEVELS, QUALITY
+from quaver_wire.fields import LEVELS, LIMITED, QUALITY
 
 _SLICE_MS = const(5000)
 _HELD_MS = const(500)
@@ -115,17 +115,6 @@ def _tell(recorder, changes):
 class Judge:
     """Runs each feature that the configuration limits through its threshold."""
 
-    # the record's field for each feature that the configuration can limit
-    _FIELDS = {
-        "rms": "rms_g",
-        "peak": "peak_g",
-        "crest": "crest",
-        "kurtosis": "kurtosis",
-        "velocity": "velocity_mm_s",
-        "envelope": "envelope_g",
-        "temperature": "temperature_c",
-    }
-
     def __init__(self, thresholds):
         self._thresholds = thresholds
 
@@ -134,7 +123,7 @@ class Judge:
         highest = 0
         changes = []
         for feature, threshold in self._thresholds.items():
-            value = values.get(self._FIELDS[feature])
+            value = values.get(LIMITED[feature])
             before = threshold.level
             if value is not None and threshold.update(value) != before:
                 changes.append(level_change(feature, threshold, before, value))

@@ -4,8 +4,8 @@ import time
 
 from uctypes import addressof, bytearray_at
 
-from dsp.diagnosis import FAULTS
 from node.measure import level_change
+from quaver_wire.fields import FAULTS
 
 
 class Vibration:

@@ -20,8 +20,8 @@ from quaver.board.guest import guest
 from quaver.board.local import last_line, start
 from quaver.errors import QuaverError
 from quaver.recordings import Recording
-from quaver_wire.fields import LEVELS
-from quaver_wire.names import FAULTS, MACHINE, ZONES
+from quaver_wire.fields import FAULTS, LEVELS
+from quaver_wire.names import MACHINE, ZONES
 
 UG_PER_LSB = 488  # of the IIS3DWB at +-16 g; a louder recording is given coarser steps instead of being clipped
 _FASTEST_HZ = 30000.0  # a recording sampled faster is brought to the sensor's rate

@@ -18,6 +18,7 @@ from quaver.errors import SessionError
 from quaver.files import csv_rows as rows
 from quaver.files.private import read_private, write_private
 from quaver.provision.identity import CodeError, normal, scanned
+from quaver_wire.fields import LIMITED
 
 Answers = dict[str, Any]
 _FILE_MAX = 1 << 16
@@ -25,7 +26,6 @@ _CA = "/ca.pem"  # on the node's flash, where docs/mosquitto.md puts it
 TIME_SERVER = "pool.ntp.org"
 """Where the date comes from unless somebody says otherwise. Without a date a node can't tell a late command."""
 _SERVER_MAX = 64  # characters, as firmware/build/config.py takes it
-_FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")  # what node.config limits
 
 
 @dataclass(frozen=True)
@@ -164,10 +164,8 @@ def limits(text: str) -> dict[str, list[float]]:
             pair = [float(value) for value in values]
         except ValueError:
             pair = []
-        if name not in _FEATURES or len(pair) != 2 or not 0 < pair[0] <= pair[1] < 1e9:
-            raise ValueError(
-                f"expected FEATURE WARNING ALARM, as in velocity 2.8 4.5; features: {', '.join(_FEATURES)}"
-            )
+        if name not in LIMITED or len(pair) != 2 or not 0 < pair[0] <= pair[1] < 1e9:
+            raise ValueError(f"expected FEATURE WARNING ALARM, as in velocity 2.8 4.5; features: {', '.join(LIMITED)}")
         found[name] = pair
     return found
 

@@ -4,8 +4,9 @@ import json
 from binascii import b2a_base64
 
 from build import config, engine
-from dsp.lines import LINES, droop
+from dsp.lines import droop
 from node.measure import Judge
+from quaver_wire.fields import LINES
 
 
 class Analysis:
