@@ -97,25 +97,45 @@ def _sensors(port, config, quiet, problems):
     return sensors
 
 
-def _over_wifi(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
-    """Records go to the broker by Wi-Fi and MQTT."""
+def _over_wifi(port, config, parts, quiet):
+    """Records go to the broker by Wi-Fi and MQTT; returns the link's name and task."""
     from node.publish import Publish
 
-    root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime)
-    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper, mailbox)
-    supervisor.add("publish", publishing.run, limit_s)
+    root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, parts["recorder"], parts["uptime"])
+    publishing = Publish(
+        wifi,
+        mqtt,
+        outbox=parts["outbox"],
+        root=root,
+        recorder=parts["recorder"],
+        quiet=quiet,
+        progress=parts["supervisor"].progress,
+        timekeeper=timekeeper,
+        mailbox=parts["mailbox"],
+    )
+    return "publish", publishing.run
 
 
-def _over_bluetooth(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
-    """Records wait for a gateway that fetches them by Bluetooth, and brings the time."""
+def _over_bluetooth(port, config, parts, quiet):
+    """Records wait for a gateway that fetches them by Bluetooth, and brings the time; returns as above."""
     from links.ble import Ble
     from quaver_wire import chunks, gatt
     from quaver_wire.cose import node_id
 
-    own = node_id(bytes.fromhex(port.unique_id()))
-    about = (board.NAME, board.VERSION)
-    parts = (gatt, chunks, port.uuid, outbox, own, about, config["ble"], uptime, recorder, mailbox)
-    supervisor.add("ble", Ble(*parts, supervisor.progress).run, limit_s)
+    link = Ble(
+        gatt,
+        chunks,
+        uuid=port.uuid,
+        outbox=parts["outbox"],
+        node_id=node_id(bytes.fromhex(port.unique_id())),
+        about=(board.NAME, board.VERSION),
+        timing=config["ble"],
+        clock=parts["uptime"],
+        recorder=parts["recorder"],
+        mailbox=parts["mailbox"],
+        progress=parts["supervisor"].progress,
+    )
+    return "ble", link.run
 
 
 def build():
@@ -148,18 +168,19 @@ def build():
     if mute:
         print("node: {}: nothing is sent".format(mute))
         return supervisor, watchdog
-    mailbox = None
+    parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
+    parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
+    parts["mailbox"] = None
     if recorder.seals:
-        parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
-        parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
-        mailbox = Mailbox(parts)
+        parts["mailbox"] = mailbox = Mailbox(parts)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
     if trial.running:
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
     else:
         room.drop("node.trial")
     over = _over_bluetooth if config["link"] == "ble" else _over_wifi
-    over(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox)
+    name, task = over(port, config, parts, quiet)
+    supervisor.add(name, task, limit_s)
     gc.collect()
     free = gc.mem_free()
     if free < _LOW_MEMORY:
