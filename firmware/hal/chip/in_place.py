@@ -136,12 +136,13 @@ def _move(value, pieces):
             return
 
 
-def _place(holder, pieces):
-    """The functions and constants that a module or a class has as names, and those of the classes in it."""
+def _place(holder, module, pieces):
+    """The functions and constants that `holder`, a module or a class of it, has as names, and those of its classes."""
     for value in holder.__dict__.values():
         kind = type(value)
         if kind is type:
-            _place(value, pieces)
+            if getattr(value, "__module__", None) == module:
+                _place(value, module, pieces)
         elif kind is bytes or kind.__name__ in ("function", "generator"):
             _move(value, pieces)
 
@@ -160,7 +161,7 @@ def _settle(under_way):
             except (OSError, MemoryError):
                 continue  # then it works from the heap
             if pieces:
-                _place(module, pieces)
+                _place(module, name, pieces)
                 gc.collect()
 
 
