@@ -40,4 +40,4 @@ format: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .docs site .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,6 @@
 """Builds the documentation site from README.md, docs/, protocols/ and the docstrings of host and firmware.
 
-    make docs        writes build/site, and fails where a link leads nowhere
+    make docs        writes site/, and fails where a link leads nowhere
 
 The pages lie in the site as they lie in the repository, so that one link serves both.
 """
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGE = ROOT / "build/docs"
-SITE = ROOT / "build/site"
+STAGE = ROOT / ".docs/pages"
+SITE = ROOT / "site"
 
 # reference page -> its rooms, as they lie below the root
 PACKAGES = {

@@ -75,7 +75,7 @@ def main() -> int:
     files.pop("main.py")
     total = 0
     with open_board(where, Setup(files=files, rig=standard_rig(healthy_machine()))) as device:
-        if spec.silicon.flash_is_memory:
+        if spec.silicon.in_place:
             device.exec(IN_PLACE)
         print(f"{'module':24}{'heap, bytes':>12}")
         for name in MODULES:

@@ -49,18 +49,23 @@ _FIELDS = (
     "energy.driver t sdm120 1 16\n"
     "energy.bus t uart1 1 8\n"
     "energy.address i 1 1 247\n"
+    "energy.baudrate i 0 0 115200\n"  # 0: as the board file has it
+    "energy.parity t none 1 8\n"
+    "energy.de_pin i -1 -1 64\n"  # high while an RS-485 transceiver is to send; -1: it turns round by itself
     "alarm.hysteresis f 0.1 0 0.9\n"
     "alarm.count i 2 1 15\n"
     "alarm.of i 3 1 15\n"
     "outbox.length i 16 4 64\n"
     "outbox.flash_kb i 256 32 1024\n"
     "outbox.durable b 0 0 1\n"
-    "improv i 0 0 1\n"  # whether a blank node takes a network by Improv; read by node.onboard
+    "improv i 0 0 1\n"  # whether a blank node takes a network by Improv; read by enrol.onboard
     "watchdog_s i 120 0 3600\n"
 )
 _KINDS = {"t": str, "i": int, "f": float, "b": bool}
 _SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox")
 _SENSORS = ("vibration", "temperature", "energy")
+_BAUDRATES = (0, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+_PARITIES = ("none", "even", "odd")
 
 
 def _fields():
@@ -151,6 +156,13 @@ def parse(given):
     if vibration and vibration["samples"] & (vibration["samples"] - 1):
         vibration["samples"] = 0
         problems.append("vibration.samples: expected a power of two")
+    meter = config["energy"]
+    if meter and meter["baudrate"] not in _BAUDRATES:
+        meter["baudrate"] = 0
+        problems.append("energy.baudrate: expected one of {}".format(", ".join([str(rate) for rate in _BAUDRATES[1:]])))
+    if meter and meter["parity"] not in _PARITIES:
+        meter["parity"] = "none"
+        problems.append("energy.parity: expected none, even or odd")
     machine = given.get("machine")
     # a name, a geometry or four ratios: dsp.bearings checks it
     config["machine"]["bearing"] = machine.get("bearing") if isinstance(machine, dict) else None

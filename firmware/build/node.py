@@ -22,15 +22,17 @@ _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
 
 def _vibration(port, config):
-    bus = port.bus(config["bus"])
     if config["driver"] == "iis3dwb":
         from drivers.iis3dwb import IIS3DWB
 
+        bus = port.bus(config["bus"], "spi")
         return IIS3DWB(bus, port.output(config["cs"], 1), config["range_g"])
     if config["driver"] == "adxl345":
         from drivers import adxl345
 
-        if config["bus"].startswith("i2c"):
+        kind = "i2c" if config["bus"].startswith("i2c") else "spi"
+        bus = port.bus(config["bus"], kind)
+        if kind == "i2c":
             # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
             return adxl345.ADXL345(adxl345.I2cAccess(bus, config["address"]), config["range_g"], 1600)
         return adxl345.ADXL345(adxl345.SpiAccess(bus, port.output(config["cs"], 1)), config["range_g"])
@@ -41,7 +43,7 @@ def _temperature(port, config):
     if config["driver"] == "tmp117":
         from drivers.tmp117 import TMP117
 
-        return TMP117(port.bus(config["bus"]), config["address"])
+        return TMP117(port.bus(config["bus"], "i2c"), config["address"])
     raise ValueError("no driver " + config["driver"])
 
 
@@ -49,7 +51,10 @@ def _energy(port, config):
     if config["driver"] == "sdm120":
         from drivers.sdm120 import SDM120
 
-        return SDM120(port.bus(config["bus"]), config["address"])
+        # first, so that a transceiver lets go of the line
+        direction = port.output(config["de_pin"], 0) if config["de_pin"] >= 0 else None
+        uart = port.uart(config["bus"], config["baudrate"], config["parity"])
+        return SDM120(uart, config["address"], direction)
     raise ValueError("no driver " + config["driver"])
 
 

@@ -35,8 +35,10 @@ _SPI_BURST = const(0x40)
 _RANGES = (2, 4, 8, 16)
 _RATES = (3200, 1600, 800, 400, 200, 100)
 
-_ENODEV = const(19)
-_EIO = const(5)
+# of quaver_wire.reasons
+_NO_ANSWER = const(200)
+_BROKEN = const(201)
+_OTHER_PART = const(202)
 
 
 class I2cAccess:
@@ -84,7 +86,7 @@ class ADXL345:
 
     raw: where read() puts samples: WORD_BYTES each, an axis at Z_OFFSET (Y 2 and X 4 bytes before it).
     overrun: whether the FIFO was ever found filled since start(), so that samples may be lost.
-    Every verb raises OSError when the part does not answer.
+    Every verb raises OSError when the part does not answer: a number of quaver_wire.reasons, and a detail.
     """
 
     ODR_HZ = 3200  # of the instance: nominal; the part's own oscillator may be some percent off
@@ -112,10 +114,11 @@ class ADXL345:
         self._one = bytearray(1)
 
     def probe(self):
-        """Check the part's identity and put it to standby. Raises OSError: ENODEV when it is another part."""
+        """Check the part's identity and put it to standby. Raises OSError when it is another part, or none."""
         self._access.read(_DEVID, self._one)
-        if self._one[0] != _IDENTITY:
-            raise OSError(_ENODEV)
+        identity = self._one[0]
+        if identity != _IDENTITY:  # a line that nobody drives reads as 0 or 255
+            raise OSError(_OTHER_PART if 0 < identity < 255 else _NO_ANSWER, identity)
         self._access.write(_INT_ENABLE, 0)
         self.stop()
 
@@ -140,7 +143,7 @@ class ADXL345:
         self._access.read(_FIFO_STATUS, self._one)
         entries = self._one[0] & _ENTRIES
         if entries > _ENTRIES_MAX:
-            raise OSError(_EIO)
+            raise OSError(_NO_ANSWER if self._one[0] == 255 else _BROKEN)
         if entries >= self.FIFO_DEPTH:
             # The part's own overrun bit says no more than "filled", and is gone once a sample is read.
             self.overrun = True

@@ -35,8 +35,11 @@ _STEP = const(16)  # a burst is a multiple of this many words in one piece, and 
 # FS[1:0] and µg per LSB by range in g
 _RANGES = {2: (0, 61), 4: (2, 122), 8: (3, 244), 16: (1, 488)}
 
-_ENODEV = const(19)
-_EIO = const(5)
+# of quaver_wire.reasons
+_NO_ANSWER = const(200)
+_BROKEN = const(201)
+_OTHER_PART = const(202)
+_NO_READING = const(203)
 
 
 class IIS3DWB:
@@ -44,7 +47,7 @@ class IIS3DWB:
 
     raw: where read() puts words: WORD_BYTES each, an axis at Z_OFFSET (Y 2 and X 4 bytes before it).
     overrun: whether the FIFO has lost samples since start().
-    Every verb raises OSError when the part does not answer.
+    Every verb raises OSError when the part does not answer: a number of quaver_wire.reasons, and a detail.
     """
 
     ODR_HZ = 26667  # nominal; the part's own oscillator may be some percent off
@@ -72,15 +75,16 @@ class IIS3DWB:
         self._order = bytearray(2)
 
     def probe(self):
-        """Check the part's identity and reset it. Raises OSError: ENODEV when it is another part or none."""
-        if self._read(_WHO_AM_I, self._one)[0] != _IDENTITY:
-            raise OSError(_ENODEV)
+        """Check the part's identity and reset it. Raises OSError when it is another part, or none."""
+        identity = self._read(_WHO_AM_I, self._one)[0]
+        if identity != _IDENTITY:  # a line that nobody drives reads as 0 or 255
+            raise OSError(_OTHER_PART if 0 < identity < 255 else _NO_ANSWER, identity)
         self._write(_CTRL3_C, _SW_RESET)
         for _ in range(_RESET_POLLS):
             if not self._read(_CTRL3_C, self._one)[0] & _SW_RESET:
                 break
         else:
-            raise OSError(_EIO)
+            raise OSError(_NO_READING)
         self._write(_CTRL3_C, _BDU_IF_INC)
 
     def start(self):
@@ -101,7 +105,7 @@ class IIS3DWB:
         status = self._read(_FIFO_STATUS, self._pair)
         high = status[1]
         if high & _ALWAYS_ZERO:
-            raise OSError(_EIO)
+            raise OSError(_NO_ANSWER)
         if high & _OVERRUN:
             self.overrun = True
         return status[0] | (high & 3) << 8
@@ -110,7 +114,7 @@ class IIS3DWB:
     def read(self, n):
         """Move the oldest n words (at most READ_MAX, and no more than wait) to the start of `raw`, in one burst.
 
-        Allocates nothing; quickest when n is a multiple of 16. Raises OSError: EIO when what comes is no
+        Allocates nothing; quickest when n is a multiple of 16. Raises OSError when what comes is no
         acceleration.
         """
         raw = self.raw
@@ -135,7 +139,7 @@ class IIS3DWB:
             at += _WORD
         self._cs(1)
         if n and (raw[0] >> 3 != _TAG_XL or raw[at - _WORD] >> 3 != _TAG_XL):
-            raise OSError(_EIO)
+            raise OSError(_BROKEN)
 
     def temperature_centi(self):
         """Temperature of the die in 0.01 °C, to 1/256 °C; fresh only while the stream runs."""

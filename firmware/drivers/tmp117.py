@@ -19,12 +19,16 @@ _CONTINUOUS = b"\x02\x20"
 _FIRST_MS = const(160)  # by then it has its first result: power-up 1.5 ms, eight conversions of up to 17.5 ms
 _POLL_MS = const(10)
 
-_EAGAIN = const(11)
-_ENODEV = const(19)
+# of quaver_wire.reasons
+_OTHER_PART = const(202)
+_NO_READING = const(203)
 
 
 class TMP117:
-    """i2c: a machine.I2C; address: 0x48..0x4B by the ADD0 pin. Every verb raises OSError without an answer."""
+    """i2c: a machine.I2C; address: 0x48..0x4B by the ADD0 pin.
+
+    Every verb raises OSError when the part does not answer: a number of quaver_wire.reasons, and a detail.
+    """
 
     LOWEST_MILLI = -55_000  # the part's range (section 6.3); a result beyond it is a fault
     HIGHEST_MILLI = 150_000
@@ -37,22 +41,23 @@ class TMP117:
     def probe(self):
         """Check the part's identity and start conversions.
 
-        Raises OSError: ENODEV when it is another part.
+        Raises OSError when it is another part.
         """
-        if self._read(_DEVICE_ID) & _ID_BITS != _IDENTITY:
-            raise OSError(_ENODEV)
+        identity = self._read(_DEVICE_ID) & _ID_BITS
+        if identity != _IDENTITY:
+            raise OSError(_OTHER_PART, identity)
         self._i2c.writeto_mem(self._address, _CONFIGURATION, _CONTINUOUS)
 
     def read_milli(self):
         """The last result in m°C, rounded from 7.8125 m°C an LSB. Allocates nothing.
 
-        Right after power-up it waits for the first result, up to 0.16 s. Raises OSError: EAGAIN when none comes.
+        Right after power-up it waits for the first result, up to 0.16 s. Raises OSError when none comes.
         """
         lsb = self._read(_TEMPERATURE)
         waited = 0
         while lsb == _NO_RESULT:
             if waited == _FIRST_MS:
-                raise OSError(_EAGAIN)
+                raise OSError(_NO_READING)
             time.sleep_ms(_POLL_MS)
             waited += _POLL_MS
             lsb = self._read(_TEMPERATURE)

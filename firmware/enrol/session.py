@@ -28,7 +28,7 @@ _ALTERED_MAX = const(8)  # forged messages that a session takes; a tag has 64 bi
 class Tries:
     """Wrong codes, on flash, and what sessions turned away else. uptime: its ms() does not wrap.
 
-    untold: wrong codes that no event has told of yet. node.wiring tells of both, once the node is in service.
+    untold: wrong codes that no event has told of yet. build.wiring tells of both, once the node is in service.
     """
 
     def __init__(self, uptime, path="/session.tries"):

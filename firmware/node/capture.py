@@ -65,7 +65,7 @@ class Capture:
         now = time.ticks_us()
         if words == 0:
             if time.ticks_diff(now, self._silent_since) > _PATIENCE_MS * 1000:
-                raise OSError(5)  # EIO
+                raise OSError(203)  # of quaver_wire.reasons: gives no reading
             return self._wait_us
         if words < self._batch and words < self._left:
             return self._wait_us - self._wait_us * words // self._batch + 1

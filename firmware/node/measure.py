@@ -9,11 +9,13 @@ import time
 
 from micropython import const
 
+from node import failure
 from node.room import tidy
 from quaver_wire.fields import LEVELS, LIMITED, QUALITY
 
 _SLICE_MS = const(5000)
 _HELD_MS = const(500)
+_REASONS = const(16)  # why a value is absent, each told once: a part that names ever new ones is told of no longer
 # what somebody is told who asks for a measurement; all of it is in the record
 _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_mm_s", "envelope_g", "temperature_c") + (
     "shaft_hz",
@@ -26,17 +28,24 @@ _WATCHING = const(2)
 # What says how a measurement came about, and the spectrum behind its features: two thirds of a record's bytes
 _DETAIL = ("heap_free", "rate_hz", "jitter_us", "samples", "dropped", "peaks", "bands", "lines", "learned", "running_h")
 
+# of quaver_wire.reasons
+_STUCK = const(204)
+_OUT_OF_RANGE = const(205)
+
 
 class Sensor:
     """A sensor with its health. read() is a coroutine that returns (fields of the record, names of quality bits,
     changes: what is to be told, each as an event's name, subject and values).
 
     `begin` is called before the first reading and again after each failure. part: what measures, for who asks more.
+    absent: a list of which values the last reading went without, each as (reason, detail).
     """
 
-    def __init__(self, name, begin, read, part=None):
+    def __init__(self, name, begin, read, part=None, absent=()):
         self.name = name
         self.part = part
+        self._absent = absent
+        self._told = ()
         self._begin = begin
         self._read = read
         self._ready = False
@@ -51,19 +60,19 @@ class Sensor:
             values, marks, changes = await self._read()
         except (OSError, ValueError) as error:
             self._ready = False
-            changes = () if self._failed else (("sensor_failed", self.name, {"text": _text(error)}),)
+            changes = () if self._failed else (("sensor_failed", self.name, {"error": error}),)
             self._failed = True
-            return {}, (self.name + "_failed",), changes
+            failed = self.name + "_failed"
+            return {}, (failed, "stuck") if error.args and error.args[0] == _STUCK else (failed,), changes
+        changes = list(changes)
         if self._failed:
             self._failed = False
-            changes = list(changes) + [("sensor_recovered", self.name, {})]
+            changes.append(("sensor_recovered", self.name, {"error": None}))
+        for reason in self._absent:
+            if reason not in self._told and len(self._told) < _REASONS:
+                self._told += (reason,)
+                changes.append(("value_absent", self.name, {"error": OSError(*reason)}))
         return values, marks, changes
-
-
-def _text(error):
-    if isinstance(error, OSError) and error.args and isinstance(error.args[0], int):
-        return "no answer (errno {})".format(error.args[0])
-    return str(error) or type(error).__name__
 
 
 def vibration(measuring):
@@ -77,7 +86,7 @@ def temperature(sensor):
     async def read():
         milli = sensor.read_milli()
         if not sensor.LOWEST_MILLI <= milli <= sensor.HIGHEST_MILLI:
-            raise ValueError("out of range: {} mC".format(milli))
+            raise OSError(_OUT_OF_RANGE, milli)
         return {"temperature_c": milli / 1000}, (), ()
 
     return Sensor("temperature", sensor.probe, read)
@@ -87,9 +96,9 @@ def energy(meter):
     """The energy meter."""
 
     async def read():
-        return {"energy": [milli / 1000 for milli in await meter.read()]}, (), ()
+        return {"energy": [None if milli is None else milli / 1000 for milli in await meter.read()]}, (), ()
 
-    return Sensor("energy", meter.probe, read)
+    return Sensor("energy", meter.probe, read, absent=meter.absent)
 
 
 def level_change(feature, threshold, before, value):
@@ -102,6 +111,9 @@ def level_change(feature, threshold, before, value):
 def _tell(recorder, changes):
     """An event for each change, and a line on the console for what was learned of the machine."""
     for name, subject, values in changes:
+        if "error" in values:
+            failure.tell(recorder, name, subject, values["error"])
+            continue
         recorder.event(name, subject, **values)
         if name == "level" and "limit" in values:
             line = "{} {} ({:.3f}, limit {:.3f})"

@@ -88,7 +88,8 @@ class Recorder:
     def event(self, name, subject="", **values):
         """Queue the event that quaver_wire.fields.EVENTS calls `name`.
 
-        values: level (of "level"), value, limit, text, drops, oldest_boot, lost_from, count, generation.
+        values: level (of "level"), value, limit, text, drops, oldest_boot, lost_from, count, generation,
+        reason.
         """
         if self.mute:
             return

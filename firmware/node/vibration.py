@@ -2,10 +2,15 @@
 
 import time
 
+from micropython import const
 from uctypes import addressof, bytearray_at
 
 from node.measure import level_change
 from quaver_wire.fields import FAULTS
+
+# of quaver_wire.reasons
+_STUCK = const(204)
+_NO_PULSES = const(210)
 
 
 class Vibration:
@@ -28,6 +33,7 @@ class Vibration:
         self._told = {}  # levels by feature, as the last events had them
         self._fault = None
         self._unkept = False
+        self._pulseless = False
 
     def probe(self):
         """See that the sensor is there. What the machine did since the last measurement is not known then."""
@@ -53,7 +59,7 @@ class Vibration:
         self._engine.measure(sensor.UG_PER_LSB, capture.rate_hz, speed_hz)
         if m.minimum == m.maximum:
             # A machine at rest still shows the noise of the part; the same number every time is a dead one.
-            raise ValueError("stuck at {}".format(m.maximum))
+            raise OSError(_STUCK, m.maximum)
         marks = []
         if capture.dropped:
             marks.append("dropped")
@@ -63,7 +69,12 @@ class Vibration:
         values["samples"] = m.n
         values["dropped"] = capture.dropped
         self._features(values, self._engine.found)
-        return values, marks, self._judge(values, not marks)
+        changes = self._judge(values, not marks)
+        if tachometer and self._diagnosis.state and self._pulseless == bool(speed_hz):
+            self._pulseless = not speed_hz
+            event = "sensor_recovered" if speed_hz else "sensor_failed"
+            changes.append((event, "tachometer", {"error": None if speed_hz else OSError(_NO_PULSES)}))
+        return values, marks, changes
 
     def kept(self):
         """(the first samples of the last measurement: int16, little-endian; their rate in Hz; g a count).

@@ -112,6 +112,7 @@ EVENT = (
     _row(28, "lost_from", "l"),
     _row(29, "count", "u"),
     _row(34, "generation", "u"),
+    _row(36, "reason", (1,)),  # a number and perhaps a detail, of reasons.py
 )
 
 STATUS = (
@@ -172,6 +173,7 @@ EVENTS: "tuple[str, ...]" = _row(
     "message_refused",
     "key_announced",
     "config_rejected",
+    "value_absent",
 )
 # The position is the bit in `quality`.
 QUALITY: "tuple[str, ...]" = _row(

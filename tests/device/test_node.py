@@ -74,9 +74,29 @@ def any_board(board_target: Target) -> None:
 def test_a_stuck_sensor_is_no_healthy_machine(start_node: Callable[..., Board], client: Client) -> None:
     models = rig()
     models[0].model.fault = "stuck"  # type: ignore[union-attr]
-    start_node(models, {"interval_s": 1})
+    board = start_node(models, {"interval_s": 1})
     failed = client.wait(lambda c: events(c, "sensor_failed"), "the failure")
-    assert failed[0]["text"].startswith("stuck at")
+    assert (failed[0]["subject"], failed[0]["reason"][0]) == ("vibration", 204)
+    wait_for_words(board, b"node: vibration: stuck: the same value every time (")
+    record = client.wait(lambda c: c.of("telemetry"), "a record")[0]
+    assert record["quality"] == 1 << QUALITY.index("stuck") | 1 << QUALITY.index("vibration_failed")
+    assert not record.keys() & {"rms_g", "velocity_mm_s", "machine"}  # neither a value, nor a machine that stands
+    board.set_sensor("iis3dwb", fault=None)
+    wait_for_words(board, b"node: vibration: well again")
+    client.wait(lambda c: not c.of("telemetry")[-1]["quality"], "a record of a sensor that is well")
+
+
+@pytest.mark.usefixtures("any_board")
+@pytest.mark.parametrize("sensor", ["vibration", "temperature", "energy"])
+def test_a_sensor_on_a_bus_of_another_kind_is_told_and_the_node_runs(
+    start_node: Callable[..., Board], client: Client, sensor: str
+) -> None:
+    wrong = {"vibration": "uart1", "temperature": "spi0", "energy": "i2c0"}[sensor]
+    start_node(rig(), {"interval_s": 1, sensor: {"bus": wrong}})
+    client.wait(lambda c: c.of("telemetry"), "a record")
+    (text,) = {event["text"] for event in events(client, "config_invalid")}
+    assert text.startswith(f"{sensor}: board unix has no ")
+    assert not events(client, "task_restarted")
 
 
 @pytest.mark.usefixtures("any_board")

@@ -72,3 +72,10 @@ def test_a_wrong_speed_in_the_configuration_does_not_matter_with_a_tachometer(
     )[0]
     assert alone["shaft_confidence"] < 0.5
     assert alone["abstained"] == "the speed is not certain"
+    failed = client.wait(lambda c: [e for e in c.of("event") if e.get("subject") == "tachometer"], "why")
+    assert (EVENTS[failed[0]["code"]], failed[0]["reason"]) == ("sensor_failed", [210])
+    board.set_sensor("tachometer", fault=None)
+    client.wait(
+        lambda c: [e for e in c.of("event") if EVENTS[e["code"]] == "sensor_recovered"], "the tachometer's recovery"
+    )
+    assert len([e for e in client.of("event") if e.get("subject") == "tachometer"]) == 2

@@ -75,7 +75,16 @@ def test_a_record_with_little_in_it() -> None:
 
 @pytest.mark.parametrize(
     ("quality", "level", "style"),
-    [(0, 0, "green"), (0b100001, 0, "green"), (4, 0, ""), (8, 0, ""), (16, 0, ""), (4, 2, "bold white on red")],
+    [
+        (0, 0, "green"),
+        (1, 0, "green"),
+        (32, 0, ""),
+        (36, 0, ""),
+        (4, 0, ""),
+        (8, 0, ""),
+        (16, 0, ""),
+        (4, 2, "bold white on red"),
+    ],
 )
 def test_a_level_is_green_only_when_every_sensor_spoke(quality: int, level: int, style: str) -> None:
     fleet = Fleet()
@@ -92,6 +101,16 @@ def test_a_level_is_green_only_when_every_sensor_spoke(quality: int, level: int,
         (EVENT, "ALARM {}: kurtosis 9.5, limit 4.5"),
         (EVENT | {21: 0, 22: "rms", 23: 0.25}, "OK {}: rms 0.25 g, limit 4.5 g"),
         (BARE | {20: 2, 22: "temperature", 25: "no answer"}, "sensor failed {}: temperature no answer"),
+        (BARE | {20: 2, 22: "temperature", 36: [5]}, "sensor failed {}: temperature no answer"),
+        (
+            BARE | {20: 2, 22: "vibration", 36: [204, -5]},
+            "sensor failed {}: vibration stuck: the same value every time (-5)",
+        ),
+        (
+            BARE | {20: 15, 22: "energy", 36: [206, 0x015602]},
+            "value absent {}: energy refuses register 0x0156 (2, no such register)",
+        ),
+        (BARE | {20: 2, 22: "energy", 36: [999, None, 7]}, "sensor failed {}: energy error 999"),
         (BARE | {20: 6}, "boot {}: -"),
         (BARE | {20: 5, 25: "\x1b[2Jgone"}, "config invalid {}: ?[2Jgone"),
     ],

@@ -70,7 +70,10 @@ def test_a_node_that_is_well_is_told_so_and_goes_on(start: Callable[..., UnixBoa
         report = doctor.examine(where, build=firmware_files)
         assert report.failure is None
         assert set(report.found) == set(STEPS)
-        assert report.found["sensors"] == "iis3dwb on spi0, tmp117 on i2c0, sdm120 on uart1"
+        assert (
+            report.found["sensors"]
+            == "iis3dwb on spi0; tmp117 on i2c0; sdm120 on uart1, address 1, 2400 baud, parity none"
+        )
     assert board.alive() is None
     assert b"node: quaver" in board.console()
 
@@ -240,11 +243,24 @@ def test_what_the_machine_and_the_broker_are_said_to_be(start: Callable[..., Uni
 def test_a_sensor_that_does_not_answer(start: Callable[..., UnixBoard]) -> None:
     board = start()
     for name, words in (
-        ("tmp117", "the temperature sensor (tmp117 on i2c0) fails: no answer (errno 5): check its wiring"),
-        ("iis3dwb", "the vibration sensor (iis3dwb on spi0) fails: no answer (errno 19): check its wiring"),
+        ("tmp117", "the temperature sensor (tmp117 on i2c0) fails: no answer: check its wiring"),
+        ("iis3dwb", "the vibration sensor (iis3dwb on spi0) fails: no answer: check its wiring"),
     ):
         board.set_sensor(name, fault="absent")
         assert words in failure(board.address, "no_sensor")
+
+
+def test_a_meter_is_named_with_the_settings_of_its_line(start: Callable[..., UnixBoard]) -> None:
+    board = start(CONFIG | {"vibration": None, "energy": {"baudrate": 9600, "parity": "even"}})
+    assert "(sdm120 on uart1, address 1, 9600 baud, parity even) fails: no answer: check its wiring, its power and" in (
+        failure(board.address, "no_sensor")
+    )
+    board.set_sensor("sdm120", baudrate=9600, parity="even", echo=True, refused={0x0046: 2})
+    report = doctor.examine(board.address, build=firmware_files)
+    assert report.failure is None
+    assert report.found["sensors"].endswith("parity even (refuses register 0x0046 (2, no such register))")
+    board.set_sensor("sdm120", fault="absent")
+    assert "fails: an echo of the adapter, and no answer: check" in failure(board.address, "no_sensor")
 
 
 def test_networks_that_can_not_be_joined(start: Callable[..., UnixBoard]) -> None:

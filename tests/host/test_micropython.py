@@ -11,7 +11,7 @@ from quaver.errors import BoardError, BuildError
 
 def test_a_program_has_its_input_its_arguments_the_firmware_and_a_folder_before_it(tmp_path: Path) -> None:
     (tmp_path / "dsp.py").write_text("mine = True")
-    code = "import dsp, json, sys, quaver_wire.fields as f, node.config\nprint('first')\n"
+    code = "import dsp, json, sys, quaver_wire.fields as f, build.config\nprint('first')\n"
     code += "print(json.dumps([sys.stdin.read(), sys.argv[1:], sys.implementation.name, dsp.mine, f.VERSION]))"
     assert run(code, "µ\n", "given", folder=tmp_path)[:4] == ["µ\n", ["given"], "micropython", True]
 
@@ -43,3 +43,10 @@ def test_those_who_run_programs_say_it_in_their_own_words(tmp_path: Path, monkey
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(BuildError, match=r"config.json: the device's own check of it failed \(it ended without a word"):
         read_config(tmp_path / "config.json")
+
+
+def test_a_folder_of_the_same_name_where_one_stands_is_not_taken_for_the_firmware(tmp_path, monkeypatch) -> None:
+    (tmp_path / "build").mkdir()
+    (tmp_path / "json.py").write_text("raise ValueError('not mine')")
+    monkeypatch.chdir(tmp_path)
+    assert run("import json\nfrom build import bearings\nprint(json.dumps(len(bearings.ratios('6205'))))", "") == 4

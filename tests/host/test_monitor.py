@@ -106,6 +106,10 @@ def test_single_precision_reads_short() -> None:
 def test_event_and_status() -> None:
     event = decode(f"{ROOT}/event", dumps(EVENT)).values
     assert (event["code"], event["event_level"], event["subject"]) == ("level", "alarm", "kurtosis")
+    failed = decode(f"{ROOT}/event", dumps(EVENT | {36: [202, 107]})).values
+    assert (failed["reason"], failed["text"]) == ([202, 107], "another part answers (identity 0x6B)")
+    old = decode(f"{ROOT}/event", dumps(EVENT | {25: "no answer (errno 19)"})).values  # as before there were reasons
+    assert (old["text"], "reason" in old) == ("no answer (errno 19)", False)
     status = decode(f"{ROOT}/status", dumps(STATUS)).values
     assert (status["state"], status["board"], status["interval_s"]) == ("online", "pico_w", 60)
 

@@ -49,6 +49,7 @@ def test_pymodbus_own_client_reads_the_table(meter: SDM120) -> None:
         0x001E: 0.8,
         0x0046: 50.02,
         0x0048: 5.0,
+        0x004A: 0.0,
         0x0156: 5.0,
     }
     with ModbusTcpClient("127.0.0.1", port=meter.port, framer=FramerType.RTU) as client:
@@ -91,6 +92,55 @@ def test_energy_grows_with_the_power_that_flows(meter: SDM120) -> None:
     hour = 3600 * 1000 * MS
     assert number(meter.uart_exchange(frame(3, 4, 0x0156), 0)) == pytest.approx(5.0)
     assert number(meter.uart_exchange(frame(3, 4, 0x0156), hour)) == pytest.approx(6.836)
+
+
+def test_what_flows_back_is_exported_and_the_total_never_falls(meter: SDM120) -> None:
+    hour = 3600 * 1000 * MS
+    meter.power_factor = -0.8
+    assert number(meter.uart_exchange(frame(3, 4, 0x000C), 0)) == -1836.0
+    assert number(meter.uart_exchange(frame(3, 4, 0x001E), 10 * MS)) == pytest.approx(-0.8)
+    found = [
+        number(meter.uart_exchange(frame(3, 4, register), hour + at * 10 * MS))
+        for at, register in enumerate((0x0048, 0x004A, 0x0156))
+    ]
+    assert found == [pytest.approx(kwh, abs=1e-3) for kwh in (5.0, 1.836, 6.836)]
+
+
+def test_an_adapter_that_echoes_and_adds_noise(meter: SDM120) -> None:
+    plain = meter.uart_exchange(frame(3, 4, 0), 0)
+    meter.echo = True
+    meter.noise = b"\x00\xff"
+    request = frame(3, 4, 0)
+    assert meter.uart_exchange(request, 50 * MS) == request + b"\x00\xff" + plain
+    assert meter.uart_exchange(request[:3], 100 * MS) == request[:3]  # an echo waits for no answer
+    other = frame(4, 4, 0)
+    assert meter.uart_exchange(other, 200 * MS) == other
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 8, 10, 11])
+def test_a_register_that_the_meter_refuses(meter: SDM120, code: int) -> None:
+    meter.refused = {0x0156: code}
+    answer = meter.uart_exchange(frame(3, 4, 0x0156), 0)
+    assert answer[:3] == bytes([3, 0x84, code])
+    assert number(meter.uart_exchange(frame(3, 4, 0), 50 * MS)) == 229.5
+
+
+def test_a_board_that_sends_otherwise_is_not_understood() -> None:
+    meter = SDM120(3, baudrate=9600, parity="even")
+    try:
+        for at, (baudrate, parity, answers) in enumerate(
+            [
+                (9600, "even", True),
+                (9615, "even", True),
+                (2400, "even", False),
+                (9600, "none", False),
+                (9600, "odd", False),
+            ]
+        ):
+            meter.uart_line(baudrate, parity)
+            assert bool(meter.uart_exchange(frame(3, 4, 0), at * 50 * MS)) == answers
+    finally:
+        meter.close()
 
 
 def test_faults(meter: SDM120) -> None:

@@ -34,7 +34,7 @@ def micropython() -> Callable[..., Any]:
         if virtual_time:
             paths[:0] = [str(VIRTUAL_TIME), str(UNIX_SHIM)]
             code = f"import quaver_tasks\nsys.modules['_asyncio'] = quaver_tasks\n{code}"
-        program = f"import json, sys\nargument = json.load(sys.stdin)\n{code}"
+        program = f"import json, sys\nsys.path.pop(0)\nargument = json.load(sys.stdin)\n{code}"
         result = subprocess.run(
             [Path(sys.executable).with_name("micropython"), "-X", f"heapsize={heap}", "-c", program],
             input=json.dumps(argument),

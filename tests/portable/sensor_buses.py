@@ -97,18 +97,26 @@ class I2c:
 
 
 class Uart:
-    """machine.UART; `line` may damage what comes back."""
+    """machine.UART; `line` may change what comes back, and delay_ms holds it up."""
 
     def __init__(self, clock: Clock, model: Any, line: Callable[[bytes], bytes] = bytes) -> None:
         self.clock = clock
         self.model = model
         self.line = line
+        self.delay_ms = 0
         self.received = b""
+        self._coming: list[tuple[int, bytes]] = []
 
     def write(self, data: bytes) -> None:
-        self.received += self.line(self.model.uart_exchange(bytes(data), self.clock.now))
+        answer = self.line(self.model.uart_exchange(bytes(data), self.clock.now))
+        self._coming.append((self.clock.now + self.delay_ms * 1_000_000, answer))
+
+    def flush(self) -> None:
+        pass
 
     def any(self) -> int:
+        self.received += b"".join(data for when, data in self._coming if when <= self.clock.now)
+        self._coming = [entry for entry in self._coming if entry[0] > self.clock.now]
         return len(self.received)
 
     def readinto(self, buffer: Any) -> int | None:

@@ -46,7 +46,7 @@ def test_it_waits_for_the_first_result_and_not_for_ever(clock: Clock) -> None:
 def test_without_conversions_there_is_no_result(clock: Clock) -> None:
     driver, model = rig(clock)
     I2c(clock, model, 0x48).writeto_mem(0x48, 0x01, b"\x06\x20")  # shutdown
-    with pytest.raises(OSError, match="11"):
+    with pytest.raises(OSError, match="203"):
         driver.read_milli()
 
 
@@ -72,7 +72,7 @@ def test_another_part_at_the_address_is_refused(clock: Clock) -> None:
         def readfrom_mem_into(self, address: int, register: int, buffer: bytearray) -> None:
             buffer[:] = b"\x01\x16"
 
-    with pytest.raises(OSError, match="19"):
+    with pytest.raises(OSError, match=r"202\D+278"):
         TMP117(Other()).probe()
 
 

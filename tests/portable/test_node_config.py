@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from build import config
 
+BAUDRATES = "1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200"
 DEFAULT, _ = config.parse({})
 trees = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -53,6 +54,11 @@ def test_an_empty_file_is_all_defaults() -> None:
         ({"broker": {"hots": "x"}}, "broker.hots: unknown key"),
         ({"vibration": {"samples": 1000}}, "vibration.samples: expected a power of two"),
         ({"alarm": {"count": 5, "of": 3}}, "alarm.of: expected at least alarm.count"),
+        ({"energy": {"baudrate": 12345}}, f"energy.baudrate: expected one of {BAUDRATES}"),
+        ({"energy": {"baudrate": "9600"}}, "energy.baudrate: expected int from 0 to 115200"),
+        ({"energy": {"parity": "E"}}, "energy.parity: expected none, even or odd"),
+        ({"energy": {"parity": 1}}, "energy.parity: expected str from 1 to 8"),
+        ({"energy": {"de_pin": 65}}, "energy.de_pin: expected int from -1 to 64"),
         ({"site": "a/b"}, "site: expected no / + # in a name"),
         ({"limits": {"rms": [2, 1]}}, "limits.rms: expected [warning, alarm], 0 < warning <= alarm"),
         ({"limits": {"rms": 3}}, "limits.rms: expected [warning, alarm], 0 < warning <= alarm"),
@@ -65,6 +71,18 @@ def test_a_mistake_is_one_line_and_costs_only_its_own_value(given: Any, line: st
     assert problems == [line]
     same = {key for key in DEFAULT if result[key] == DEFAULT[key]}
     assert same >= set(DEFAULT) - {"alarm"}
+
+
+def test_the_settings_of_a_meters_line() -> None:
+    assert {name: DEFAULT["energy"][name] for name in ("baudrate", "parity", "de_pin")} == {
+        "baudrate": 0,
+        "parity": "none",
+        "de_pin": -1,
+    }
+    given = {"baudrate": 9600, "parity": "even", "de_pin": 10}
+    result, problems = config.parse({"energy": given})
+    assert problems == []
+    assert given.items() <= result["energy"].items()
 
 
 def test_a_sensor_is_switched_off_by_null_and_a_limit_too() -> None:

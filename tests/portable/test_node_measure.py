@@ -14,8 +14,8 @@ class Recorder:
     def __init__(self):
         self.events = []
         self.records = []
-    def event(self, name, subject="", level=None, value=None, limit=None, text=None):
-        self.events.append([name, subject, level, value, limit, text])
+    def event(self, name, subject="", level=None, value=None, limit=None, text=None, reason=None):
+        self.events.append([name, subject, level, value, limit, text, reason])
     def telemetry(self, values):
         self.records.append(values)
 
@@ -36,7 +36,7 @@ def times(measuring, count):
 
 def test_a_failing_sensor_is_told_once_and_marked_until_it_answers_again(micropython: Callable[..., Any]) -> None:
     code = """
-script = iter(["ok", OSError(5), OSError(5), ValueError("stuck at 3"), "ok", "ok"])
+script = iter(["ok", OSError(5), OSError(5), OSError(204, 3), "ok", "ok"])
 begun = []
 async def read():
     step = next(script)
@@ -48,12 +48,12 @@ records = recorder.records
 print(json.dumps([recorder.events, [r["quality"] for r in records], ["rms_g" in r for r in records], len(begun)]))
 """
     events, quality, present, begun = micropython(MEASURE + code, virtual_time=True)
-    failed, dropped = 1 << QUALITY.index("vibration_failed"), 1 << QUALITY.index("dropped")
-    assert quality == [dropped, failed, failed, failed, dropped, dropped]
+    failed, dropped, stuck = (1 << QUALITY.index(name) for name in ("vibration_failed", "dropped", "stuck"))
+    assert quality == [dropped, failed, failed, failed | stuck, dropped, dropped]
     assert present == [True, False, False, False, True, True]
     assert events == [
-        ["sensor_failed", "vibration", None, None, None, "no answer (errno 5)"],
-        ["sensor_recovered", "vibration", None, None, None, None],
+        ["sensor_failed", "vibration", None, None, None, None, [5]],
+        ["sensor_recovered", "vibration", None, None, None, None, None],
     ]
     assert begun == 4  # at the start, and again after each failure
 
@@ -83,6 +83,69 @@ print(json.dumps([recorder.records, [e[:2] for e in recorder.events]]))
     assert events == [["sensor_failed", "vibration"], ["sensor_failed", "temperature"]]
 
 
+def test_why_a_sensor_fails_is_a_number_in_the_event_and_words_on_the_console(micropython: Callable[..., Any]) -> None:
+    code = """
+import builtins, node.failure
+said = []
+builtins.print, plain = lambda *words: said.append(" ".join(words)), print
+async def read():
+    raise errors.pop()
+def gone(*arguments):
+    raise MemoryError
+for error in (OSError(19), OSError(202, 0x6B), OSError(259), OSError("a text"), ValueError("sensor_failed"), OSError()):
+    errors = [error]
+    times(measure([Sensor("vibration", lambda: None, read)]), 1)
+node.failure.load = gone
+errors = [OSError(202, 0x6B)]
+times(measure([Sensor("vibration", lambda: None, read)]), 1)
+plain(json.dumps([[event[5:] for event in recorder.events], said, "quaver_wire.reasons" in sys.modules]))
+"""
+    events, said, kept = micropython(MEASURE + code, virtual_time=True)
+    assert events == [
+        [None, [19]],
+        [None, [202, 107]],
+        [None, [259]],
+        ["a text", None],
+        ["sensor_failed", None],
+        ["OSError", None],
+        [None, [202, 107]],
+    ]
+    assert said == [
+        "node: vibration: no answer",
+        "node: vibration: another part answers (identity 0x6B)",
+        "node: vibration: error 259",
+        "node: vibration: a text",
+        "node: vibration: sensor_failed",
+        "node: vibration: OSError",
+        "node: vibration: (202, 107)",  # no room for the words
+    ]
+    assert not kept
+
+
+def test_values_that_the_meter_does_not_give_are_absent_and_told_once(micropython: Callable[..., Any]) -> None:
+    code = """
+from node.measure import energy
+class Meter:
+    def __init__(self):
+        self.absent = []
+    def probe(self):
+        pass
+    async def read(self):
+        self.absent[:] = script.pop(0)
+        return [230500, -1500, None] if self.absent else [230500, -1500, 0]
+once, other = (206, 0x1202), (207, 0x46)
+script = [[once], [once, other], [], [once]] + [[(206, code)] for code in range(99)]
+times(measure([energy(Meter())]), 103)
+print(json.dumps([[r["energy"] for r in recorder.records[:4]], [r["quality"] for r in recorder.records],
+                  [[e[:2], e[6]] for e in recorder.events]]))
+"""
+    energy, quality, events = micropython(MEASURE + code, virtual_time=True)
+    assert energy == [[230.5, -1.5, None], [230.5, -1.5, None], [230.5, -1.5, 0.0], [230.5, -1.5, None]]
+    assert not any(quality)
+    assert events[:2] == [[["value_absent", "energy"], [206, 0x1202]], [["value_absent", "energy"], [207, 0x46]]]
+    assert len(events) == 16  # one that names ever new reasons does not fill the journal
+
+
 def test_each_change_of_level_is_an_event_with_the_limit_that_was_crossed(micropython: Callable[..., Any]) -> None:
     code = """
 script = iter([0.0, 1.0, 2.0, 2.0, None, 0.0])
@@ -94,9 +157,9 @@ print(json.dumps([recorder.events, [r["level"] for r in recorder.records]]))
     events, levels = micropython(MEASURE + code, virtual_time=True)
     assert levels == [0, 1, 2, 2, 2, 0]  # a reading that is absent changes no verdict
     assert events == [
-        ["level", "rms", 1, 1.0, 1.0, None],
-        ["level", "rms", 2, 2.0, 2.0, None],
-        ["level", "rms", 0, 0.0, 2.0, None],
+        ["level", "rms", 1, 1.0, 1.0, None, None],
+        ["level", "rms", 2, 2.0, 2.0, None, None],
+        ["level", "rms", 0, 0.0, 2.0, None, None],
     ]
 
 

@@ -21,17 +21,28 @@ class Hal:
         self.board = board
         self._buses = {}
 
-    def bus(self, name):
+    def _wiring(self, name, kind):
+        if name not in self.board.BUSES or not name.startswith(kind):
+            raise ValueError("board {} has no {}bus {}".format(self.board.NAME, kind and kind + " ", name))
+        return self.board.BUSES[name]
+
+    def bus(self, name, kind=""):
         """The bus that the board file calls `name` ("spi0", "i2c0", "uart1"), made once.
 
-        Raises ValueError when the board has no such bus.
+        kind: what it has to be, "spi" for one. Raises ValueError when the board has no such bus.
         """
+        kind, number, *wires = self._wiring(name, kind)
         if name not in self._buses:
-            if name not in self.board.BUSES:
-                raise ValueError("board {} has no bus {}".format(self.board.NAME, name))
-            kind, number, *wires = self.board.BUSES[name]
             self._buses[name] = getattr(self, "_" + kind)(number, *wires)
         return self._buses[name]
+
+    def uart(self, name, baudrate, parity):
+        """A UART with settings of its own: baudrate 0 for the board file's; parity "none", "even" or "odd".
+
+        Raises ValueError when the board has no such UART.
+        """
+        _, number, tx, rx, own = self._wiring(name, "uart")
+        return self._uart(number, tx, rx, baudrate or own, None if parity == "none" else int(parity == "odd"))
 
     def _spi(self, number, sck, mosi, miso, baudrate):
         pin = machine.Pin
@@ -40,8 +51,10 @@ class Hal:
     def _i2c(self, number, scl, sda, frequency):
         return machine.I2C(number, scl=machine.Pin(scl), sda=machine.Pin(sda), freq=frequency)
 
-    def _uart(self, number, tx, rx, baudrate):
-        return machine.UART(number, baudrate=baudrate, tx=machine.Pin(tx), rx=machine.Pin(rx), timeout=0)
+    def _uart(self, number, tx, rx, baudrate, parity=None):
+        """Pulled up: a transceiver that sends lets go of the receive line, and an RP2040 pulls that down by itself."""
+        rx = machine.Pin(rx, machine.Pin.IN, machine.Pin.PULL_UP)
+        return machine.UART(number, baudrate=baudrate, parity=parity, tx=machine.Pin(tx), rx=rx, timeout=0)
 
     def output(self, pin, value):
         """A GPIO as an output, at `value` from the start (a chip select must not glitch low)."""

@@ -25,7 +25,7 @@ class Chip:
     uf2_family: int = 0
     drive: str = ""
     image_offset: int = 0
-    flash_is_memory: bool = False
+    in_place: bool = False
     frozen: tuple[str, ...] = ()
 
 

@@ -195,7 +195,7 @@ _TABLE = (
         107,
         "sensors",
         "the {sensor} sensor ({part}) fails: {reason}",
-        "check its wiring and power, or set {sensor} to null in config.json",
+        "check its wiring, its power and its settings in config.json, or set {sensor} to null there",
     ),
     Known("no_network_name", 108, "radio", "wifi.ssid in config.json is empty", "write the network's name there"),
     Known(

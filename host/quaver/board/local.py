@@ -25,6 +25,8 @@ def start(code: str, *arguments: str, heap: str = "2m", folder: Path | None = No
     arguments: its sys.argv, at most 255 bytes each, and anybody's to read. heap: as `-X heapsize` takes it.
     folder: modules that are found before the firmware's.
     """
+    # Not from the folder that a person happens to stand in: there may be a `build` or a `json.py` of theirs.
+    code = f"import sys; sys.path.pop(0)\n{code}"
     places = [*([folder] if folder else []), payload("firmware"), payload("protocols"), ".frozen"]
     return subprocess.Popen(
         [sys.executable, "-c", _CHILD, "-X", f"heapsize={heap}", "-c", code, *arguments],

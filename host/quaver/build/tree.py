@@ -62,7 +62,7 @@ def _modules_of(sources: Mapping[str, bytes], spec: BoardSpec) -> dict[str, byte
     files = {}
     for path, source in sorted(sources.items()):
         mpy = _compile(source, path, spec.arch)
-        files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.silicon.flash_is_memory else mpy
+        files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.silicon.in_place else mpy
     return files
 
 

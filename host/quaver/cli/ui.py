@@ -104,7 +104,7 @@ def fleet_table(fleet: Fleet, now: float | None = None, width: int = _WIDE) -> R
 
 def _row(node: NodeState, now: float) -> list[RenderableType]:
     values = node.telemetry
-    blind = any(name.endswith("_failed") for name in values.get("quality", []))
+    blind = any(name.endswith("_failed") or name == "stuck" for name in values.get("quality", []))
     energy = values.get("energy", {})
     return [
         node.place,

@@ -19,6 +19,7 @@ from quaver.board.spec import BoardSpec
 from quaver.desk import attach
 from quaver.desk.sync import About, ask, board_of, current_firmware, device_reason, differences, said
 from quaver.errors import BoardError
+from quaver_wire.reasons import words
 
 _PROMPT_S = 6.0  # for a board to give its prompt, whatever it was doing
 _TIMEOUT_S = 30.0  # one step on the board without a word: joining a network takes up to 20
@@ -92,17 +93,26 @@ async def _sensor(name, part):
     if name == "temperature":
         part.read_milli()
     elif name == "energy":
-        await asyncio.sleep_ms(400)  # the answer to what the interrupted node had asked is through by then
         await part.read()
 for _name in ("vibration", "temperature", "energy"):
     if _settings[_name] is None:
         continue
+    _given = _settings[_name]
+    _where = "{driver} on {bus}".format(**_given)
+    if _name == "energy":
+        _rate = _given["baudrate"] or board.BUSES.get(_given["bus"], (0,))[-1]
+        _where += ", address {}, {} baud, parity {}".format(_given["address"], _rate, _given["parity"])
+    _absent = []
     try:
-        asyncio.run(_sensor(_name, getattr(_app, "_" + _name)(_port, _settings[_name])))
+        _part = getattr(_app, "_" + _name)(_port, _given)
+        asyncio.run(_sensor(_name, _part))
         _why = ""
+        _absent = getattr(_part, "absent", _absent)
+    except OSError as _error:
+        _why = _error.args[:2] or "OSError"
     except Exception as _error:
-        _why = "no answer (errno %s)" % _error.args[0] if isinstance(_error, OSError) else str(_error)
-    print("sensor", (_name, "{driver} on {bus}".format(**_settings[_name]), _why))
+        _why = str(_error) or repr(_error)
+    print("sensor", (_name, _where, _why, _absent))
 """
 _RADIO = """
 from links.wifi import Wifi
@@ -326,10 +336,13 @@ def _config(run: Exec) -> str:
 
 def _sensors(run: Exec) -> str:
     sensors: list[Any] = said(run(_SENSORS, timeout=_TIMEOUT_S)).get("sensor", [])
-    for sensor, part, why in sensors:
+    found = []
+    for sensor, part, why, absent in sensors:
         if why:
-            raise KnownFailure("no_sensor", sensor=sensor, part=part, reason=why)
-    return ", ".join(part for _, part, _ in sensors) or "none configured"
+            reason = why if isinstance(why, str) else words(why)
+            raise KnownFailure("no_sensor", sensor=sensor, part=part, reason=reason)
+        found.append("".join([part, *(f" ({words(one)})" for one in absent)]))
+    return "; ".join(found) or "none configured"
 
 
 def _radio(run: Exec, about: About) -> str:

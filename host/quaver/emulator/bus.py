@@ -52,6 +52,15 @@ class UartModel(Protocol):
 
 
 @runtime_checkable
+class UartLineModel(UartModel, Protocol):
+    """A device on a UART that minds how the board has set it."""
+
+    def uart_line(self, baudrate: int, parity: str) -> None:
+        """What comes next is sent at `baudrate` with `parity`: "none", "even" or "odd"."""
+        ...
+
+
+@runtime_checkable
 class GpioModel(Protocol):
     """A device that drives one GPIO of the board."""
 
@@ -72,7 +81,8 @@ class Attached:
     """One model on one place of one bus.
 
     bus: "spi0", "i2c0", "uart1" as the board file names them, or "gpio"; select: the chip-select GPIO of an SPI
-    device, the 7-bit address of an I2C one, 0 on a UART, the GPIO that a device on "gpio" drives.
+    device, the 7-bit address of an I2C one, the GPIO that a device on "gpio" drives. On a UART the GPIO that lets an
+    RS-485 transceiver before the device send while it is high, and receive while it is low; 0 for none.
     """
 
     name: str

@@ -558,7 +558,7 @@ class Guest:
             incoming = wires.uart_read(f"uart{a}", b, now)
             self._answer(len(incoming), incoming)
         elif op == _UART_WRITE:
-            self._answer(wires.uart_write(f"uart{a}", b, c, data, now))
+            self._answer(wires.uart_write(f"uart{a}", b, c, d, data, now))
         elif op == _EDGE:
             at, kind = wires.edge(a, b, c)
             self._answer(at, more=kind)

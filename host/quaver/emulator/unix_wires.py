@@ -12,13 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from quaver.board.spec import BoardSpec
-from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
+from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartLineModel, UartModel
 from quaver.emulator.clock import FOREVER
 from quaver.errors import BoardError
 
 SPI_WRITE, SPI_READ, SPI_BOTH = 0, 1, 2
 I2C_STOP, I2C_MEMORY, I2C_WRITES = 1, 2, 4
 FALLING, RISING = 4, 8  # machine.Pin.IRQ_FALLING and IRQ_RISING
+
+PARITIES = ("none", "even", "odd")
 
 _MODELS = {"spi": SpiModel, "i2c": I2cModel, "uart": UartModel, "gpio": GpioModel}
 _AHEAD_NS = 50_000_000  # how far edges are foretold: what a test changes in a model shows that soon
@@ -34,6 +36,8 @@ class _SpiDevice:
 @dataclass
 class _Uart:
     model: UartModel | None = None
+    direction: int = 0  # the GPIO that lets its transceiver send; 0 for none
+    sends: bool = False  # that GPIO is high
     sent_at: int = 0  # when the last bit written has left
     arriving: deque[tuple[int, int]] = field(default_factory=deque)  # (when, byte)
 
@@ -66,11 +70,12 @@ class Wires:
                 self._gpio[part.select] = part.model
             elif isinstance(part.model, UartModel):
                 self._uart[part.bus].model = part.model
+                self._uart[part.bus].direction = part.select
 
     @property
     def selects(self) -> list[int]:
-        """GPIOs that are some SPI device's chip select."""
-        return sorted(self._spi)
+        """GPIOs that some device minds: an SPI device's chip select, a transceiver's direction."""
+        return sorted([*self._spi, *(uart.direction for uart in self._uart.values() if uart.direction)])
 
     @property
     def inputs(self) -> list[int]:
@@ -97,6 +102,8 @@ class Wires:
         """The guest was reset: its pins float, chip selects go high."""
         for pin in self._spi:
             self.pin(pin, 1, now)
+        for uart in self._uart.values():
+            self.pin(uart.direction, 0, now)
 
     def pin(self, number: int, level: int, now: int) -> None:
         device = self._spi.get(number)
@@ -106,6 +113,16 @@ class Wires:
                 device.model.spi_select(now)
             else:
                 device.model.spi_deselect(now)
+        for uart in self._uart.values():
+            if number == uart.direction and number:
+                self._turn(uart, bool(level), now)
+
+    def _turn(self, uart: _Uart, sends: bool, now: int) -> None:
+        """The transceiver turns round: a request that was not through is torn, what came meanwhile is lost."""
+        if uart.sends and not sends:
+            arriving = [] if now < uart.sent_at else [byte for byte in uart.arriving if byte[0] > now]
+            uart.arriving = deque(arriving)
+        uart.sends = sends
 
     def spi(
         self, bus: str, baudrate: int, mode: int, count: int, fill: int, data: bytes, now: int
@@ -168,12 +185,14 @@ class Wires:
             model.i2c_stop(at())
         return failed, acknowledged, bytes(incoming) if not failed else b"", at()
 
-    def uart_write(self, bus: str, baudrate: int, frame: int, data: bytes, now: int) -> int:
+    def uart_write(self, bus: str, baudrate: int, frame: int, parity: int, data: bytes, now: int) -> int:
         """Send `data` (frame: bits a byte, with start and stop); returns when its last bit has left."""
         uart = self._uart[bus]
         byte_ns = frame * 1e9 / max(baudrate, 1)
         uart.sent_at = max(now, uart.sent_at) + int(len(data) * byte_ns)
-        if uart.model is not None:
+        if uart.model is not None and (uart.sends or not uart.direction):
+            if isinstance(uart.model, UartLineModel):
+                uart.model.uart_line(baudrate, PARITIES[parity])
             answer = uart.model.uart_exchange(data, uart.sent_at)
             start = max(uart.sent_at, uart.arriving[-1][0] if uart.arriving else 0)
             uart.arriving.extend((start + int(i * byte_ns), value) for i, value in enumerate(answer, 1))
@@ -181,6 +200,8 @@ class Wires:
 
     def uart_level(self, bus: str, now: int) -> int:
         """Bytes received by now."""
+        if self._uart[bus].sends:
+            return 0
         return sum(when <= now for when, _ in self._uart[bus].arriving)
 
     def uart_next(self, bus: str, now: int) -> int:

@@ -22,6 +22,7 @@ from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
 from quaver_wire.fields import EVENTS, FAULTS, KINDS, LEVELS, LINES, QUALITY, WireError
 from quaver_wire.names import ENERGY, LINE, MACHINE, ROLES, STATES, ZONES
+from quaver_wire.reasons import words
 
 if TYPE_CHECKING:
     from quaver.messages.sealing import Opener
@@ -58,8 +59,8 @@ class Record:
 
     values: the names of `quaver_wire.fields` with readable values: "level" and "event_level" one of ok,
     warning, alarm; "code" the event's name; "state" online, offline or via gateway; "role" node or gateway; "quality" a
-    list of names; "peaks" a list of [Hz, g]; "energy" a dict. An absent value is an absent name. received: seconds
-    since the epoch.
+    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy" a dict. An
+    absent value is an absent name. received: seconds since the epoch.
     """
 
     topic: str
@@ -178,6 +179,8 @@ def _readable(values: dict[str, Any]) -> dict[str, Any]:
         values["quality"] = [name for bit, name in enumerate(QUALITY) if bits >> bit & 1]
         if bits >> len(QUALITY):
             values["quality"].append(f"bits {bits >> len(QUALITY) << len(QUALITY):#x}")
+    if values.get("reason"):
+        values.setdefault("text", words(values["reason"]))
     if "peaks" in values:
         values["peaks"] = _rows("peaks", values["peaks"], 2)
     if "lines" in values:

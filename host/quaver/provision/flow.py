@@ -333,7 +333,7 @@ class Flow:
 
 
 def config(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """The node's configuration, as node.config reads it, out of the answers."""
+    """The node's configuration, as build.config reads it, out of the answers."""
     from quaver.broker.client import parse_broker_url
 
     broker = parse_broker_url(answers["broker"])

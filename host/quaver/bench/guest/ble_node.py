@@ -21,6 +21,9 @@ class Nobody:
     def set(unix_ms):
         pass
 
+    def account():
+        pass
+
     def status(state):
         return bytes(60)
 

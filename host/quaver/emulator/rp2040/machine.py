@@ -135,7 +135,7 @@ class Machine:
             case I2cBus() if isinstance(model, I2cModel):
                 bus.attach(model, attached.select)
             case UartBus() if isinstance(model, UartModel):
-                bus.attach(model)
+                bus.attach(model, attached.select)
             case _:
                 raise BoardError(
                     f"sensor {attached.name}: a {type(model).__name__} does not speak {kind.upper()}: "

@@ -4,6 +4,9 @@ SDM120 Modbus protocol, table of input registers (function 04, IEEE 754 floats o
 first). The server listens on the loopback only, on a port of the system's choice, and starts with the first
 request. Registers that the table does not list answer with exception 2, functions other than 04 with
 exception 1; the meter's settings (holding registers) are not modelled.
+
+The RS-485 adapter before it may echo what the board sends, and add noise before an answer: of a line that nobody drives
+while a transceiver turns round.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import math
 import socket
 import struct
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from quaver.emulator.sensors.stream import Fault
@@ -26,12 +30,14 @@ REGISTERS = {
     0x0018: "reactive_power",  # var
     0x001E: "power_factor",
     0x0046: "frequency",  # Hz
-    0x0048: "energy",  # kWh imported; nothing is exported here
-    0x0156: "energy",  # kWh in total
+    0x0048: "imported",  # kWh
+    0x004A: "exported",  # kWh
+    0x0156: "energy",  # kWh in total: what was imported and exported, added
 }
 
 _READ_INPUT = 0x04
 _CHARACTER_BITS = 10
+_TOLERANCE = 0.04  # of the bit rate; beyond it the last bits of a character are read wrong
 _ANSWER_S = 5.0  # a loopback server that takes longer is broken, not slow
 _BEYOND = 99999.0
 
@@ -53,8 +59,11 @@ def _sound(frame: bytes) -> bool:
 class SDM120:
     """The meter. All attributes may change while it runs; powers follow from them.
 
-    voltage V, current A, power_factor -1..1, frequency Hz; energy kWh grows with the power that flows.
-    address: its Modbus address; baudrate: of its line, for the silence that ends a frame.
+    voltage V, current A, power_factor -1..1, below 0 for power that flows back; frequency Hz; energy kWh in total, and
+    exported of it, grow with the power that flows.
+    address: its Modbus address. baudrate and parity ("none", "even", "odd"): of its line; a board that sends otherwise
+    is not understood, and gets no answer. refused: the exception that a register answers with, by register.
+    echo: the adapter gives back what the board sends; noise: and these bytes before each answer.
     fault: None; "absent" (no reply), "stuck" (the same values for ever), "range" (every value far beyond what
     such a meter can measure).
     """
@@ -68,7 +77,12 @@ class SDM120:
         power_factor: float = 0.9,
         frequency: float = 50.0,
         energy: float = 100.0,
-        baudrate: int = 9600,
+        exported: float = 0.0,
+        baudrate: int = 2400,
+        parity: str = "none",
+        refused: Mapping[int, int] | None = None,
+        echo: bool = False,
+        noise: bytes = b"",
         fault: Fault = None,
     ) -> None:
         self.address = address
@@ -77,8 +91,14 @@ class SDM120:
         self.power_factor = power_factor
         self.frequency = frequency
         self.energy = energy
+        self.exported = exported
         self.baudrate = baudrate
+        self.parity = parity
+        self.refused: Mapping[int, int] = refused or {}
+        self.echo = echo
+        self.noise = noise
         self.fault: Fault = fault
+        self._understood = True
         self._pending = b""
         self._last_byte = 0
         self._last_energy = 0
@@ -101,13 +121,28 @@ class SDM120:
         return math.sqrt(max(0.0, self.apparent_power**2 - self.active_power**2))
 
     @property
+    def imported(self) -> float:
+        """kWh."""
+        return self.energy - self.exported
+
+    @property
     def port(self) -> int | None:
         """The server's TCP port on 127.0.0.1 (RTU frames), None before the first request."""
         return self._server.port if self._server else None
 
+    def uart_line(self, baudrate: int, parity: str) -> None:
+        """How the board sends from now on."""
+        self._understood = parity == self.parity and abs(baudrate - self.baudrate) <= _TOLERANCE * self.baudrate
+
     def uart_exchange(self, data: bytes, now: int) -> bytes:
-        """Take bytes of a request; with its last one, return the server's answer."""
+        """Take bytes of a request; with its last one, return the server's answer, as the adapter gives it on."""
+        answer = self._answered(data, now)
+        return (data if self.echo else b"") + (self.noise + answer if answer else b"")
+
+    def _answered(self, data: bytes, now: int) -> bytes:
         self._count_energy(now)
+        if not self._understood:
+            return b""
         silence = int(3.5 * _CHARACTER_BITS * 1e9 / self.baudrate)
         if self._pending and now - self._last_byte - self._wire_ns(len(data)) > silence:
             self._pending = b""  # a frame that broke off (Modbus over serial line V1.02, 2.5.1.1)
@@ -135,7 +170,10 @@ class SDM120:
         return int(count * _CHARACTER_BITS * 1e9 / self.baudrate)
 
     def _count_energy(self, now: int) -> None:
-        self.energy += self.active_power / 1000 * (now - self._last_energy) / 3.6e12
+        flowed = self.active_power / 1000 * (now - self._last_energy) / 3.6e12
+        self.energy += abs(flowed)
+        if flowed < 0:
+            self.exported -= flowed
         self._last_energy = now
 
     def _ask(self, frame: bytes) -> bytes:
@@ -240,6 +278,8 @@ class _Server:
 
         if function != _READ_INPUT:
             return ExcCodes.ILLEGAL_FUNCTION
+        if address in self._meter.refused:
+            return ExcCodes(self._meter.refused[address])
         for register in REGISTERS:
             high, low = struct.unpack(">HH", struct.pack(">f", self._meter.value(register)))
             registers[register - start : register - start + 2] = [high, low]

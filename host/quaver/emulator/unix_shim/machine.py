@@ -16,7 +16,7 @@ DEEPSLEEP_RESET = const(4)
 SOFT_RESET = const(5)
 
 _about = {}  # what the host said of this boot, set by quaver_boot
-_selects = ()  # pins that are some SPI device's chip select
+_selects = ()  # pins that some device minds
 _inputs = ()  # pins that some device drives
 
 _WRITE = const(0)
@@ -257,6 +257,7 @@ class UART:
     def init(self, baudrate=None, bits=8, parity=None, stop=1, *, timeout=None, timeout_char=None, **_):
         if baudrate:
             self._baudrate = baudrate
+        self._parity = 0 if parity is None else 1 + (parity & 1)  # none, even, odd
         self._frame = 1 + bits + (parity is not None) + stop
         if timeout is not None:
             self._timeout = timeout * 1000000
@@ -295,7 +296,7 @@ class UART:
         while left > 0:
             size = min(left, _link.MAX_PAYLOAD)
             self._sent_at = _link.call(
-                _link.UART_WRITE, self._id, self._baudrate, self._frame, 0, buffer, start, size, None
+                _link.UART_WRITE, self._id, self._baudrate, self._frame, self._parity, buffer, start, size, None
             )
             start += size
             left -= size
