@@ -19,6 +19,8 @@ from quaver.files.pinned import UMQTT, fetch
 # MicroPython runs these two by name, as source.
 _SCRIPTS = ("boot.py", "main.py")
 _THUMB = "_thumb.py"
+# What no node asks for: words for readers of messages, and windows that a measurement does without.
+_LEFT_OUT = ("quaver_wire/names.py", "quaver_wire/reasons.py", "dsp/windows.py")
 
 LISTING = "firmware.txt"
 """On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""
@@ -72,7 +74,7 @@ def _sources(spec: BoardSpec) -> dict[str, bytes]:
     sources.update(_modules(payload("protocols", "quaver_wire"), "quaver_wire/"))
     sources.update(_umqtt())
     sources["board.py"] = render_board(spec).encode()
-    return {path: source for path, source in sources.items() if _belongs(path, spec)}
+    return {path: source for path, source in sources.items() if path not in _LEFT_OUT and _belongs(path, spec)}
 
 
 def _modules(root: Path, under: str) -> Iterator[tuple[str, bytes]]:

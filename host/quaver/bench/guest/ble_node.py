@@ -21,9 +21,6 @@ class Nobody:
     def set(unix_ms):
         pass
 
-    def account():
-        pass
-
     def status(state):
         return bytes(60)
 
