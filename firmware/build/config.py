@@ -72,8 +72,8 @@ def _fields():
     at = 0
     while at < len(_FIELDS):
         end = _FIELDS.find("\n", at)
-        path, kind, default, low, high = _FIELDS[at:end].split(" ")
-        kind = _KINDS[kind]
+        path, letter, default, low, high = _FIELDS[at:end].split(" ")
+        kind = _KINDS[letter]
         number = float if kind is float else int
         yield path, kind, default if kind is str else kind(number(default)), number(low), number(high)
         at = end + 1
@@ -93,7 +93,7 @@ def _set(config, path, value):
 
 
 def _limits(given, problems):
-    limits = {}
+    limits: dict = {}
     if not isinstance(given, dict):
         problems.append("limits: expected {feature: [warning, alarm]}")
         return limits
@@ -117,7 +117,7 @@ def parse(given):
     each such replacement but a missing value is one line in `problems`.
     """
     problems = []
-    config = {}
+    config: dict = {}
     if not isinstance(given, dict):
         given = {}
         problems.append("config: expected an object")

@@ -75,8 +75,8 @@ def _measuring(port, config, quiet, problems):
     sensor = _vibration(port, given)
     path = engine(sensor.ODR_HZ, config, problems)
     m = path.measurement
-    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, m.n, band(given), config["machine"]["rpm"])
-    comparable += (path.lines and path.lines.ratios,)
+    ratios = path.lines and path.lines.ratios
+    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, m.n, band(given), config["machine"]["rpm"], ratios)
     condition = Condition(path.diagnosis, mark=repr(comparable))
     problem = condition.restore()
     if problem:

@@ -45,7 +45,7 @@ class Sensor:
         self.name = name
         self.part = part
         self._absent = absent
-        self._told = ()
+        self._told: tuple = ()
         self._begin = begin
         self._read = read
         self._ready = False

@@ -106,7 +106,7 @@ class Vibration:
         values["shaft_hz"] = m.shaft_hz
         values["shaft_confidence"] = m.shaft_confidence
         if lines:
-            found = []
+            found: list = []
             for i in range(4):
                 found += (lines.hz[i], lines.g[i], lines.score[i])
                 found += lines.heights[3 * i + 1 : 3 * i + 3]

@@ -38,7 +38,7 @@ _DEEPEST = const(2)  # imports within imports that are placed one by one: more w
 _device = _files = _import = None
 _depth = 0
 _start = 0  # the file system's address
-_done = set()
+_done: set = set()
 
 
 class _Blocks:
@@ -91,7 +91,7 @@ def _pieces(path):
     size = os.stat(path)[6]
     if size <= _INLINE:
         return pieces
-    blocks = []
+    blocks: list = []
     first = bytearray(16)
     with _files.open(path, "rb") as file:
         at = 0
