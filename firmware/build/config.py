@@ -110,7 +110,7 @@ def _limits(given, problems):
     return limits
 
 
-def parse(given):
+def parse(given) -> tuple[dict, list[str]]:
     """Check `given`, the decoded file, against the table; return (config, problems).
 
     Never raises: a value that is missing, of the wrong type or out of range is replaced by its default, and
@@ -184,7 +184,7 @@ def parse(given):
     return config, problems
 
 
-def load(path="/config.json"):
+def load(path: str = "/config.json") -> tuple[dict, list[str]]:
     """Read and check the file; return (config, problems) as `parse` does. A missing file is all defaults."""
     try:
         with open(path) as file:
@@ -197,7 +197,7 @@ def load(path="/config.json"):
     return parse(given)
 
 
-def role(path="/config.json"):
+def role(path: str = "/config.json") -> str:
     """What this board is: "gateway" where the file says so, else "node": which of the two composition roots runs."""
     try:
         with open(path) as file:

@@ -12,7 +12,7 @@ from dsp.measurement import Measurement
 _SLOW_RPM = 600  # below it velocity begins at 2 Hz (ISO 20816-3, 4.2.2)
 
 
-def ratios(machine, problems):
+def ratios(machine: dict, problems: list[str]) -> tuple[float, float, float, float] | None:
     """The bearing's ratios, or None; a bearing with a mistake is a problem, and none is looked for."""
     if machine["bearing"] is None:
         return None
@@ -23,7 +23,7 @@ def ratios(machine, problems):
         return None
 
 
-def zones(machine, problems):
+def zones(machine: dict, problems: list[str]) -> tuple[float, float, float] | None:
     """The boundaries of the machine's zones, or None."""
     if not machine["group"]:
         return None
@@ -34,7 +34,7 @@ def zones(machine, problems):
         return None
 
 
-def thresholds(config):
+def thresholds(config: dict) -> dict[str, Threshold]:
     """{feature: dsp.alarm.Threshold} of the limits that a checked configuration sets."""
     rule = config["alarm"]
     return {
@@ -43,12 +43,12 @@ def thresholds(config):
     }
 
 
-def band(given):
+def band(given: dict) -> tuple[float, float] | None:
     """(low, high) in Hz of the envelope's band, by the configuration's section "vibration"; None: by the rate."""
     return (given["band_low_hz"], given["band_high_hz"]) if given["band_high_hz"] else None
 
 
-def engine(rate_hz, config, problems):
+def engine(rate_hz: float, config: dict, problems: list[str]) -> Engine:
     """The dsp.engine.Engine for samples at rate_hz, by the sections "vibration", "machine" and "alarm" of a checked
     configuration; what of the machine can't be taken is added to `problems`. Raises ValueError."""
     given = config["vibration"]

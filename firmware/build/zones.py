@@ -16,7 +16,7 @@ _LIMITS = {
 }
 
 
-def limits(group, mounting):
+def limits(group: int, mounting: str) -> tuple[float, float, float]:
     """The three boundaries in mm/s: A/B, B/C, C/D. Raises ValueError for a group or mounting the standard lacks."""
     if (group, mounting) not in _LIMITS:
         raise ValueError("machine: expected group 1 or 2, rigid or flexible, found {} {}".format(group, mounting))

@@ -14,7 +14,7 @@ class Engine:
         self.diagnosis = diagnosis
         self.found = None
 
-    def measure(self, ug_per_lsb, rate_hz, speed_hz=None):
+    def measure(self, ug_per_lsb: int, rate_hz: float, speed_hz: float | None = None) -> None:
         """Work out features and lines of n samples of ug_per_lsb micro-g, taken at the measured rate_hz.
 
         speed_hz: of the shaft, turns a second, where a tachometer knows it. Raises ValueError.
@@ -28,6 +28,6 @@ class Engine:
         if self.found:
             self.found.run(m)
 
-    def judge(self, since_s, trusted=True):
+    def judge(self, since_s: float, trusted: bool = True) -> int:
         """Judge what `measure` left; as dsp.diagnosis has it. Returns the level."""
         return self.diagnosis.run(self.measurement, self.found, since_s, trusted)
