@@ -97,6 +97,8 @@ def _belongs(path: str, spec: BoardSpec) -> bool:
     """Whether a module is for this board: no other chip's hal, no Thumb assembly where there is no assembler for it."""
     if path.startswith("hal/chip/"):
         module = path.removeprefix("hal/chip/").removesuffix(".py")
+        if module == "in_place":
+            return spec.silicon.in_place
         return module == spec.silicon.hal or module not in {chip.hal for chip in chips().values()}
     return not path.endswith(_THUMB) or spec.silicon.assembler == "thumb"
 
