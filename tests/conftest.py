@@ -1,5 +1,6 @@
 """What all tests share. Boards come from Quaver's own pytest plugin: `--target`, `board` and the markers."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,12 @@ from quaver.bench.mosquitto import Mosquitto
 # fail somebody else's change.
 hypothesis.settings.register_profile("quaver", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("quaver")
+
+# `make test &` in a script has it ignore SIGINT, nohup SIGHUP, and children inherit that: signals to them would do
+# nothing. A handler of ours ignores them just as well, and a program that is started gets the default in its place.
+for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, lambda _number, _frame: None)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from quaver.board.interface import Board
-from quaver.broker.client import EmbeddedBroker
+from quaver.broker.embedded import EmbeddedBroker
 from quaver.build import firmware_files
 from quaver.cli import main as quaver
 from quaver.emulator.identity import Identity

@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from quaver.board.interface import Board
-from quaver.broker.client import BrokerUrl
+from quaver.broker.address import BrokerUrl
 from quaver.build import firmware_files
 from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from quaver.board.interface import Board
-from quaver.broker.client import BrokerUrl
+from quaver.broker.address import BrokerUrl
 from quaver.build import firmware_files
 from quaver.cli import main
 from quaver.fleet.inventory import Inventory

@@ -12,7 +12,7 @@ import paho.mqtt.publish as publish
 import pytest
 
 from quaver.board.spec import load_board
-from quaver.broker.client import BrokerUrl
+from quaver.broker.address import BrokerUrl
 from quaver.cli import main
 from quaver.fleet.operator import Operator, Refused
 from quaver.plant.node import SLOW_SENSORS

@@ -14,7 +14,7 @@ import paho.mqtt.publish as publish
 import pytest
 
 from quaver.board.interface import Board
-from quaver.broker.client import parse_broker_url
+from quaver.broker.address import parse_broker_url
 from quaver.build import firmware_files
 from quaver.cli import main
 from quaver.emulator.bus import Attached

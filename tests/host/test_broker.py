@@ -7,7 +7,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from quaver.broker.client import BrokerUrl, EmbeddedBroker, parse_broker_url
+from quaver.broker.address import BrokerUrl, parse_broker_url
+from quaver.broker.embedded import EmbeddedBroker
 from quaver.errors import BrokerError
 
 WAIT_S = 10.0
@@ -78,14 +79,6 @@ def test_url_refused(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_password_stays_out_of_messages() -> None:
-    url = parse_broker_url("mqtt://me:secret@host")
-    assert "secret" not in str(url) + repr(url)
-    with pytest.raises(BrokerError) as caught:
-        parse_broker_url("ftp://me:secret@host")
-    assert "secret" not in str(caught.value)
-
-
 def test_loopback() -> None:
     assert parse_broker_url("localhost:1").loopback
     assert parse_broker_url("127.0.0.7").loopback
@@ -142,4 +135,4 @@ def test_restarts_on_its_port() -> None:
 def test_a_url_with_tls_has_its_own_port() -> None:
     url = parse_broker_url("mqtts://me:secret@plant.example")
     assert (url.host, url.port, url.tls) == ("plant.example", 8883, True)
-    assert str(url) == "mqtts://me@plant.example:8883"
+    assert str(url) == "mqtts://plant.example:8883"

@@ -14,7 +14,7 @@ import pytest
 from test_monitor import EVENT, ROOT, STATUS, TELEMETRY, dumps
 
 from quaver import __version__
-from quaver.broker.client import EmbeddedBroker
+from quaver.broker.embedded import EmbeddedBroker
 from quaver.cli import COMMANDS, main, root
 from quaver.files.carried import payload
 
@@ -108,7 +108,7 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
         (["unix", "--recording", "nowhere.npz", "--node", "a/b#"], 1, "node 'a/b#': can't be a level of a topic"),
         (["unix", "--recording", "mfpt:x", "--rate", "1000"], 5, "says its rate: leave --channel and --rate out"),
         (["unix", "--model", "ball", "--baseline", "mfpt:x", "--baseline-rate", "5"], 5, "leave --baseline-channel"),
-        (["unix", "--model", "outer", "--broker", "gopher://x"], 7, "gopher:// is not supported"),
+        (["unix", "--model", "outer", "--broker", "gopher://x"], 7, "its scheme is none of mqtt://, tcp://, mqtts://"),
         (["unix", "--model", "outer", "--broker", "127.0.0.1:1"], 7, "Connection refused"),
     ],
 )  # fmt: skip
@@ -290,3 +290,91 @@ def test_a_reader_that_has_enough() -> None:
         assert process.wait(WAIT_S) == 1
         assert process.stderr.read() == ""
         process.stderr.close()
+
+
+def test_nohup_is_obeyed() -> None:
+    """Who ignores SIGHUP, as nohup has its command do, wants to outlive the terminal."""
+    with EmbeddedBroker() as broker:
+        publish.single(f"{ROOT}/status", dumps(STATUS), qos=1, retain=True, port=broker.port)
+        process = subprocess.Popen(
+            ["nohup", QUAVER, "monitor", "--broker", str(broker.url), "--json", "--count", "2"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        publish.single(f"{ROOT}/status", dumps(STATUS), qos=1, port=broker.port)
+        out, _ = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0 and json.loads(out)["kind"] == "status"
+
+
+def test_tests_give_children_the_default_handlers(tmp_path: Path) -> None:
+    """However the tests were started: in the background of a script, SIGINT is ignored."""
+    test = tmp_path / "test_child.py"
+    test.write_text(
+        "import signal, subprocess, sys\n"
+        "def test_child():\n"
+        "    code = 'import signal; print([signal.getsignal(n) == signal.SIG_IGN for n in (1, 2, 15)])'\n"
+        "    assert subprocess.check_output([sys.executable, '-c', code]) == b'[False, False, False]\\n'\n"
+    )
+    shutil.copy(Path(__file__).parents[1] / "conftest.py", tmp_path)
+    code = 'trap \'\' HUP INT TERM; exec "$0" -m pytest -q -c /dev/null "$1"'
+    subprocess.run(["/bin/sh", "-c", code, sys.executable, test], check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_name_that_the_terminal_can_not_show_ends_no_command(encoding: str, tmp_path: Path) -> None:
+    """Names of nodes, files and networks come from everywhere; a table is a table in ASCII too."""
+    plan = tmp_path / "plan.csv"
+    site, area, line, asset, name = "\u5de5\u5834", "\u0394", "[red]", "motor\u2014\u00fc", "pump[b]"
+    plan.write_text(f"id,name,site,area,line,asset\n0123456789abcdef,{name},{site},{area},{line},{asset}\n")
+    environment = {
+        "PYTHONIOENCODING": encoding,
+        "QUAVER_INVENTORY": str(tmp_path / "inventory.sqlite"),
+        "QUAVER_KEYS": str(tmp_path / "keys"),
+        "COLUMNS": "200",
+    }
+
+    def said(code: int, *arguments: object) -> str:
+        command = [os.fsencode(str(argument)) for argument in (QUAVER, *arguments)]
+        done = subprocess.run(command, capture_output=True, timeout=WAIT_S, env={**os.environ, **environment})
+        assert done.returncode == code and b"Traceback" not in done.stderr and b"internal" not in done.stderr, done
+        return (done.stdout + done.stderr).decode(encoding if encoding != "ascii" else "utf-8")
+
+    said(0, "inventory", "import", plan)
+    shown = said(0, "inventory", "list")
+    assert "0123456789abcdef" in shown and "[red]" in shown and "pump[b]" in shown
+    assert ("\u5de5" in shown) == (encoding == "utf-8")
+    said(0, "inventory", "show", "0123456789abcdef")
+    assert json.loads(said(0, "inventory", "list", "--json"))["site"] == site
+    said(0, "inventory", "export")
+    said(0, "keys", "create", "1", "--name", "\u043d\u0430\u0441\u043e\u0441")
+    said(0, "keys", "list")
+    said(0, "boards")
+    said(0, "--help")
+    said(5, "analyze", "\udcff\u2014\u00b0.wav")
+    said(5, "emulate", "unix", "--recording", "\udcff\u2014\u00b0.wav")
+    said(2, "\udcfe\u5de5")
+    with EmbeddedBroker() as broker:
+        there = f"{site}/{area}/{line}/{asset}/\u043d"
+        publish.single(f"{there}/status", dumps(STATUS | {2: "\u043d"}), qos=1, retain=True, port=broker.port)
+        said(0, "monitor", "--broker", broker.url, "--count", 1)
+        record = said(0, "monitor", "--broker", broker.url, "--count", 1, "--json")
+        assert json.loads(record.splitlines()[0] if record.startswith("{") else record.splitlines()[-1])["line"] == line
+
+
+@pytest.mark.parametrize("arguments", ["boards", "boards --json", "recordings list", "--help", "nope", "keys list"])
+def test_a_pipe_that_is_closed_gives_no_trace(arguments: str, tmp_path: Path) -> None:
+    """Neither below the output nor below the errors."""
+    for redirect in ("", "2>&1"):
+        result = subprocess.run(
+            ["/bin/sh", "-c", f'exec 3>&2; {{ "$0" {arguments} {redirect}; echo $? >&3; }} | true', QUAVER],
+            capture_output=True,
+            text=True,
+            timeout=WAIT_S,
+            env={**os.environ, "QUAVER_KEYS": str(tmp_path)},
+        )
+        assert "Traceback" not in result.stderr and "Exception" not in result.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quaver.broker.client import BrokerUrl
+from quaver.broker.address import BrokerUrl
 from quaver.messages.monitor import Monitor, Record
 
 QUAVER = Path(sys.executable).with_name("quaver")

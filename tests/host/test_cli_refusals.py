@@ -32,9 +32,12 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> s
     [
         (
             ("--broker", "nonsense://x"),
-            "quaver: broker URL 'nonsense://x': nonsense:// is not supported; expected mqtt",
+            "quaver: broker URL: its scheme is none of mqtt://, tcp://, mqtts://; expected mqtt",
         ),
-        (("--listen", "host/path"), "quaver: broker URL 'host/path': not a broker's address; expected mqtt"),
+        (
+            ("--listen", "host/path"),
+            "quaver: broker URL: it is not a broker's address; / # ? @ and % in a user or password must",
+        ),
     ],
 )
 def test_provision_takes_no_broker_that_can_not_be_one(

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from test_monitor import EVENT, ROOT, STATUS, TELEMETRY, dumps
 
-from quaver.broker.client import EmbeddedBroker
+from quaver.broker.embedded import EmbeddedBroker
 from quaver.cli.ui import Display, counted, event_words, fleet_table, print_note, print_record, record_line
 from quaver.messages.monitor import Fleet, Link, Problem, Record, decode
 

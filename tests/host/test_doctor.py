@@ -6,6 +6,8 @@ import os
 import pty
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,72 @@ def test_a_node_that_is_well_is_told_so_and_goes_on(start: Callable[..., UnixBoa
         )
     assert board.alive() is None
     assert b"node: quaver" in board.console()
+
+
+# What does not stay up.
+
+
+@pytest.mark.parametrize(
+    ("program", "cause"),
+    [
+        (b"raise ValueError('no such thing')", "ValueError: no such thing: put its files back"),
+        (
+            b"import machine, time\nprint('password=QXZWJKVQ')\ntime.sleep(.3)\nmachine.reset()",
+            "it restarts|ends without",
+        ),
+    ],
+)
+def test_a_node_that_does_not_stay_up_shows_what_it_prints(
+    start: Callable[..., UnixBoard], program: bytes, cause: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = firmware_files("unix", CONFIG)
+    board = start(main__py=b"print('node: quaver 0 on unix,')\nprint('I am here')\n" + program)
+    with pytest.MonkeyPatch.context() as patch:
+        mine = {**files, "main.py": b"print('node: quaver 0 on unix,')\nprint('I am here')\n" + program}
+        patch.setattr("quaver.desk.doctor._version", lambda *_: "as it is")
+        report = doctor.examine(board.address, build=lambda _: mine)
+    assert report.failure is not None and report.failure.known.name == "stays_not_up", report
+    assert any(word in str(report.failure) for word in cause.split("|")), str(report.failure)
+    assert "I am here" in report.failure.console
+    assert "QXZW" not in " ".join(report.failure.console)
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("rst:0xc (SW_CPU_RESET)\r\nGuru Meditation Error: Core 1 panic'ed", "MicroPython itself fails"),
+        ("\r\nBrownout detector was triggered\r\n\r\nrst:0xc (SW_CPU_RESET)", "its supply voltage drops"),
+        ("E (5412) task_wdt: Task watchdog got triggered", "its watchdog resets it"),
+        ("rst:0x10 (RTCWDT_RTC_RESET),boot:0x13\r\nflash read err, 1000", "its flash holds no image"),
+        ("Traceback (most recent call last):\nImportError: no module named 'node'", "ImportError: no module named"),
+    ],
+)  # fmt: skip
+def test_a_board_that_gives_no_prompt_shows_what_it_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str, cause: str
+) -> None:
+    """A panic again and again, on a port where nobody hears Ctrl-C."""
+    monkeypatch.setattr(doctor, "_PROMPT_S", 0.3)
+    monkeypatch.setattr(doctor, "_WATCH_S", 1.0)
+    master, slave = pty.openpty()
+    ended = threading.Event()
+
+    def board() -> None:
+        while not ended.wait(0.05):
+            os.write(master, said.encode() + b"\r\nwifi password: QXZWJKVQ\r\n")
+
+    thread = threading.Thread(target=board)
+    thread.start()
+    try:
+        assert main(["doctor", "--port", os.ttyname(slave)]) == 122
+    finally:
+        ended.set()
+        termios.tcflush(master, termios.TCIOFLUSH)
+        thread.join()
+        os.close(master)
+        os.close(slave)
+    told = capsys.readouterr()
+    assert f"gives no MicroPython prompt: {cause}" in told.err
+    assert said.splitlines()[-1] in told.out and "QXZW" not in told.out + told.err
 
 
 # The cable and the port.
@@ -329,7 +397,16 @@ def test_a_time_server_that_is_not_there(start: Callable[..., UnixBoard]) -> Non
 def test_every_failure_of_the_table_is_made_here() -> None:
     made = Path(__file__).read_text() + (Path(__file__).parent / "test_cli_files.py").read_text()
     made += (Path(__file__).parent / "test_sync.py").read_text()
-    told_by_its_words = {"no_board", "no_driver", "which_board", "no_port", "no_serial_port", "no_console"}
+    told_by_its_words = {
+        "no_board",
+        "no_driver",
+        "which_board",
+        "no_port",
+        "no_serial_port",
+        "no_console",
+        "same_id",
+        "restarts",
+    }
     assert [name for name in KNOWN if f'"{name}"' not in made and name not in told_by_its_words] == []
     codes = [known.code for known in KNOWN.values()]
     assert len(set(codes)) == len(codes) and max(codes) < 126

@@ -10,7 +10,8 @@ import pytest
 
 from quaver.board.image import image_artifact
 from quaver.board.spec import load_board
-from quaver.broker.client import BrokerUrl, EmbeddedBroker
+from quaver.broker.address import BrokerUrl
+from quaver.broker.embedded import EmbeddedBroker
 from quaver.emulator.setup import Setup
 from quaver.errors import BoardError, BrokerError, BuildError, QuaverError
 from quaver.files.pinned import UMQTT
@@ -121,7 +122,7 @@ def test_the_rig_has_the_sensors_of_the_config() -> None:
 
 def test_ends_after_its_own_captures(run) -> None:
     stranger = message("telemetry", TELEMETRY | {2: "n8"}, Place("plant", "hall", "line", "pump", "n8"))
-    script = [message("status", STATUS), stranger, ("junk", b"")]
+    script = [message("status", STATUS), stranger, ("a/b/c/d/e/event", b"junk")]
     board, emulation = run(*script, *[message("telemetry", TELEMETRY)] * 3)
     steps: list[str] = []
     emulation.step = steps.append

@@ -370,6 +370,23 @@ def test_ports_are_found_by_usb_ids_and_drives_by_their_mounts(tmp_path, monkeyp
         named_port("socket://here")
 
 
+def test_two_boards_with_one_id_are_told_apart_by_their_device(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the makers of cheap bridges give all of them "0001"."""
+    twins = [
+        Port(f"/dev/ttyUSB{n}", "unknown", (0x10C4, 0xEA60), "0001", "CP210x", ("esp32",), f"1-{n + 1}") for n in (0, 1)
+    ]
+    monkeypatch.setattr(ports, "find_ports", lambda: twins)
+    assert named_port("/dev/ttyUSB1") == twins[1]
+    words = "2 boards have the unique id 0001: say which by its device, with --port; there are "
+    words += "/dev/ttyUSB0 (USB 1-1), /dev/ttyUSB1 (USB 1-2)"
+    for name in ("flash", "sync", "reset", "provision", "doctor"):
+        assert main([name, "--port", "0001"]) == 121
+        assert capsys.readouterr().err.splitlines()[-1] == f"quaver: {words}"
+    assert main(["files", "ls", "--port", "0001"]) == 121
+
+
 def test_the_table_of_usb_ids_speaks_of_boards_that_there_are():
     from quaver.board.spec import board_names
 

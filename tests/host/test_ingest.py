@@ -444,7 +444,7 @@ def test_failures_are_one_line(mosquitto: Any, tmp_path: Path, keys: KeyStore, c
     here, there = ("--keys", keys.folder), ("--broker", f"mqtt://127.0.0.1:{mosquitto.port}")
     for arguments, code, words in (
         (("--store", tmp_path / "s", *here, "--broker", f"127.0.0.1:{closed_port}"), 7, "Connection refused; start"),
-        (("--store", tmp_path / "s", *here, "--broker", "http://x"), 7, "http:// is not supported"),
+        (("--store", tmp_path / "s", *here, "--broker", "http://x"), 7, "its scheme is none of mqtt://"),
         (("--store", tmp_path / "s", "--keys", tmp_path / "none", *there), 12, "there is no key store"),
         (("--store", tmp_path, *here, *there), 2, "is a directory"),
         (("--store", tmp_path / "no" / "s", *here, *there), 13, "can't be opened"),

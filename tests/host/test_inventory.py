@@ -119,7 +119,7 @@ def test_each_mistake_is_named_by_row_and_column_and_the_rest_is_taken(inventory
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"id,name,colour\n", "column 'colour' is unknown"),
+        (b"id,name,colour\n", "column 'colour' is unknown: expected some of id, name"),
         (b"id,name,id\n", "column 'id' is there twice"),
         (b"name\n", "has no column 'id'"),
         (b"", "has no column 'id'"),

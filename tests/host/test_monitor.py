@@ -9,9 +9,11 @@ import cbor2
 import paho.mqtt.publish as publish
 import pytest
 
-from quaver.broker.client import BrokerUrl, EmbeddedBroker
+from quaver.broker.address import BrokerUrl
+from quaver.broker.client import SILENCE_S
+from quaver.broker.embedded import EmbeddedBroker
 from quaver.errors import BrokerError
-from quaver.messages.monitor import Fleet, Item, Link, MessageError, Monitor, Problem, Record, decode
+from quaver.messages.monitor import Fleet, Item, Link, MessageError, Monitor, Notice, Problem, Record, decode
 
 ROOT = "plant/hall/line-2/pump-7/node-1"
 WAIT_S = 10.0
@@ -172,20 +174,49 @@ def take(monitor: Monitor, count: int) -> list[Item]:
 
 
 def test_nothing_else_is_lost(mosquitto) -> None:
-    """Between every kind of nonsense, each good record arrives; each nonsense is a line and is counted."""
-    nonsense = [("hello", b"x"), (f"{ROOT}/telemetry", b"\xff"), (f"{ROOT}/event", bare(EVENT, _0=9))]
+    """Between every kind of nonsense, each good record arrives; each nonsense is a line and is counted.
+
+    What others publish at the broker, on topics that can be no node's, is nobody's affair.
+    """
+    foreign = [("hello", b"x"), ("zigbee2mqtt/hall/lamp", b"{}"), (f"{ROOT}/config", b"x"), (f"{ROOT}/event/x", b"x")]
+    nonsense = [(f"{ROOT}/status", dumps(EVENT)), (f"{ROOT}/telemetry", b"\xff"), (f"{ROOT}/event", bare(EVENT, _0=9))]
     messages = [(f"{ROOT}/status", dumps(STATUS), 1, False)]
     for seq in range(6):
         messages.append((*nonsense[seq % 3], 1, False))
+        messages.append((*foreign[seq % 4], 1, False))
         messages.append((f"{ROOT}/telemetry", bare(TELEMETRY, _4=seq), 1, False))
     with Monitor(BrokerUrl("127.0.0.1", mosquitto.port)) as monitor:
         publish.multiple(messages, port=mosquitto.port)
-        items = take(monitor, len(messages))
+        items = take(monitor, len(messages) - 6)
     assert [item.values["seq"] for item in items if isinstance(item, Record) and item.kind == "telemetry"] == [
         0, 1, 2, 3, 4, 5
     ]  # fmt: skip
-    assert [item.kind for item in items if isinstance(item, Problem)] == ["topic", "cbor", "version"] * 2
-    assert monitor.problems == {"topic": 2, "cbor": 2, "version": 2}
+    assert [item.kind for item in items if isinstance(item, Problem)] == ["field", "cbor", "version"] * 2
+    assert monitor.problems == {"field": 2, "cbor": 2, "version": 2}
+
+
+def test_an_acl_that_lets_nothing_through_is_told_once(tmp_path, start_mosquitto: Callable[..., object]) -> None:
+    """The broker takes the subscription, and the records, and hands out none."""
+    acl, passwords = tmp_path / "acl", tmp_path / "passwords"
+    acl.write_text("topic write #\nuser me\ntopic read another/#\nuser she\ntopic read #\n")
+    acl.chmod(0o600)
+    passwords.touch()
+    for user in ("me", "she"):
+        subprocess.run(["mosquitto_passwd", "-b", passwords, user, "right"], check=True)
+    broker = start_mosquitto(f"allow_anonymous true\npassword_file {passwords}\nacl_file {acl}")
+    now = [0.0]
+    me, she = (BrokerUrl("127.0.0.1", broker.port, user, "right") for user in ("me", "she"))
+    with Monitor(me, clock=lambda: now[0]) as shut, Monitor(she, clock=lambda: now[0]) as open_:
+        publish.single(f"{ROOT}/status", dumps(STATUS), qos=1, port=broker.port)
+        assert isinstance(open_.get(WAIT_S), Record)
+        now[0] = SILENCE_S - 1
+        assert shut.get(0) is None
+        now[0] = SILENCE_S
+        told = shut.get(0)
+        assert isinstance(told, Notice) and told.line.isprintable()
+        assert "nothing has come within 30 s" in told.line and "ACL does not let this user read" in told.line
+        now[0] = 1e6
+        assert (shut.get(0), open_.get(0)) == (None, None)
 
 
 def test_unknown_node_is_told_once_and_shown() -> None:

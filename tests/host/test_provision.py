@@ -10,7 +10,7 @@ import paho.mqtt.publish as publish
 import pytest
 from test_monitor import STATUS, TELEMETRY, dumps
 
-from quaver.broker.client import EmbeddedBroker
+from quaver.broker.embedded import EmbeddedBroker
 from quaver.cli import main
 from quaver.cli.provision import _walk
 from quaver.errors import InventoryError, SessionError
@@ -325,7 +325,7 @@ def test_a_plan_names_each_mistake_by_row_and_spares_the_rest(tmp_path: Path) ->
     assert all(other not in str(mistake) for mistake in mistakes)
     assert "place site/area/line/p/n-2 is in row 3 too" in str(mistakes[1])
     _, mistakes = read_plan(tmp_path / "plan.csv", {}, codes, inventory)
-    assert {"profile 'hall' is unknown: there are none", "is missing; name one for all with --broker"} <= {
+    assert {"is no profile of Wi-Fi networks: there are none", "is missing; name one for all with --broker"} <= {
         mistake.reason for mistake in mistakes
     }
     with pytest.raises(InventoryError, match="can't be read"):
@@ -335,16 +335,22 @@ def test_a_plan_names_each_mistake_by_row_and_spares_the_rest(tmp_path: Path) ->
 def test_a_plan_is_carried_out(
     tmp_path: Path, broker: EmbeddedBroker, home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Six nodes of which one has another code, one is not there, and one row is wrong: the others are in service."""
+    """Seven nodes, of which one has another code, one is not there, one has a twin, and one row is wrong: the others
+    are in service.
+    """
     plant, nodes, ports = Plant(broker), [], []
     lines = ["id,name,asset,code,bearing"]
-    for n in range(1, 7):
+    for n in range(1, 8):
         root = tmp_path / f"flash-{n}"
         root.mkdir()
         node = Node(root, bytes(7) + bytes((n,)), new_code())
         nodes.append(node)
         if n != 4:
             ports += ["--port", plant.add(node)]
+        if n == 7:
+            (tmp_path / "twin").mkdir()
+            nodes.append(Node(tmp_path / "twin", node.identity, new_code()))
+            ports += ["--port", plant.add(nodes[-1])]
         given = new_code() if n == 3 else node.code
         lines.append(f"{node.identity.hex()},n-{n},pump-{n},{given},{'62O5' if n == 5 else '6205'}")
     (home / "keys").mkdir(mode=0o700)
@@ -365,8 +371,18 @@ def test_a_plan_is_carried_out(
     assert "the node has another code" in results[4]["failed"]
     assert "is not there" in results[5]["failed"]
     assert results[6]["column"] == "bearing"
+    assert f"answers at {ports[-3]}, {ports[-1]}; connect one board of that id at a time" in results[8]["failed"]
     states = {n: node.state() for n, node in enumerate(nodes, 1)}
-    assert states == {1: "enrolled", 2: "enrolled", 3: "blank", 4: "blank", 5: "blank", 6: "enrolled"}
+    assert states == {
+        1: "enrolled",
+        2: "enrolled",
+        3: "blank",
+        4: "blank",
+        5: "blank",
+        6: "enrolled",
+        7: "blank",
+        8: "blank",
+    }
     entries = Inventory(home / "inventory.sqlite").entries()
     assert [entry.state for entry in entries] == ["in service"] * 3
     assert not any(node.code in out for node in nodes)

@@ -3,8 +3,11 @@
 import contextlib
 import datetime
 import os
+import queue
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +22,16 @@ from test_ingest import PUMP, run, stored
 
 from quaver.bench.mosquitto import Mosquitto
 from quaver.board.interface import Board
-from quaver.broker.client import BrokerUrl
+from quaver.broker.address import BrokerUrl, parse_broker_url
+from quaver.broker.client import other_kind
 from quaver.build import firmware_files
+from quaver.cli import main
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.errors import BrokerError
 from quaver.fleet.keys import KeyStore
+from quaver.gateway.forward import Forward
+from quaver.gateway.spool import Spool
 from quaver.messages.monitor import Monitor
 from tests.waiting import wait_until
 
@@ -129,7 +136,7 @@ def test_records_go_from_a_node_to_the_store_over_tls(broker: Any, ca: Path, tmp
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stderr is not None
     line = process.stderr.readline()
-    assert f"mqtts://ingest@127.0.0.1:{broker.port}" in line and "third" not in line
+    assert f"mqtts://127.0.0.1:{broker.port}" in line and "third" not in line
     client = paho.Client(paho.CallbackAPIVersion.VERSION2)
     client.username_pw_set("pump-7", USERS["pump-7"])
     client.tls_set(str(ca))
@@ -154,8 +161,12 @@ def test_what_a_host_is_told_when_tls_fails(
         (url(broker.port), None, "its certificate is not trusted"),
         (url(broker.port).replace("127.0.0.1", "localhost"), ca, "certificate is not trusted: Hostname mismatch"),
         (url(broker.port, password="wrong"), ca, "check the user and password|bad user or password"),
-        (url(broker.port).replace("mqtts", "mqtt"), ca, "no MQTT answer|closed the connection|reset by peer"),
-        (url(mosquitto_plain.port), ca, "no TLS there|check its address"),
+        (url(broker.port).replace("mqtts", "mqtt"), ca, "speaks TLS at that port; write mqtts://"),
+        (
+            url(mosquitto_plain.port),
+            ca,
+            "speaks MQTT without TLS at that port; name its port for TLS, or write mqtt://",
+        ),
     ):
         more = ("--ca", trusted) if trusted else ()
         result = run(
@@ -164,6 +175,50 @@ def test_what_a_host_is_told_when_tls_fails(
         assert result.returncode == 7, result.stderr
         assert any(word in result.stderr for word in words.split("|")), result.stderr
         assert len(result.stderr.splitlines()) == 1 and "wrong" not in result.stderr
+
+
+def test_every_command_says_that_a_port_is_of_the_other_kind(
+    broker: Any, mosquitto_plain: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    keys = KeyStore(tmp_path / "keys")
+    keys.create(PUMP, "pump-7")
+    monkeypatch.setenv("QUAVER_KEYS", str(keys.folder))
+    for where, words in (
+        (url(broker.port).replace("mqtts", "mqtt"), "speaks TLS at that port; write mqtts://"),
+        (url(mosquitto_plain.port), "speaks MQTT without TLS at that port; name its port for TLS, or write mqtt://"),
+    ):
+        monkeypatch.setenv("QUAVER_BROKER", where)
+        for command in (
+            ("monitor",),
+            ("ingest", "--store", str(tmp_path / "s")),
+            ("emulate", "unix", "--model", "healthy", "--json"),
+            ("node", "pump-7", "measure"),
+        ):
+            assert main([*command]) == 7
+            (line,) = capsys.readouterr().err.splitlines()[-1:]
+            assert line.startswith(f"quaver: broker {parse_broker_url(where)}: {words}"), (command, line)
+        said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        with Spool(tmp_path / "g.sqlite") as spool, Forward(parse_broker_url(where), spool, {PUMP: PLACE}, said.put):
+            assert words in said.get(timeout=WAIT_S)
+
+
+def test_what_is_no_broker_is_not_taken_for_one() -> None:
+    """Who answers in neither way, or not at all, is told nothing about."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def greet() -> None:
+            for _ in range(2):
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(b"220 mail.example ESMTP\r\n")
+                    connection.recv(1000)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        assert [other_kind(BrokerUrl("127.0.0.1", port, tls=tls)) for tls in (True, False)] == ["", ""]
+        thread.join()
+    assert [other_kind(BrokerUrl("127.0.0.1", port, tls=tls)) for tls in (True, False)] == ["", ""]
 
 
 def test_the_monitor_takes_tls_too(broker: Any, ca: Path, other_ca: Path) -> None:

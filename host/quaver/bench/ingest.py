@@ -18,7 +18,8 @@ from typing import Any
 
 from quaver.bench import Figure
 from quaver.bench.mosquitto import Mosquitto
-from quaver.broker.client import BrokerUrl, connect, mqtt_client
+from quaver.broker.address import BrokerUrl
+from quaver.broker.client import connect, mqtt_client
 from quaver.broker.reader import LinkLost, Session
 from quaver.errors import BrokerError
 from quaver.fleet.keys import KeyStore

@@ -6,6 +6,7 @@ docs/doctor.md is printed from it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from quaver.errors import BoardError
@@ -35,6 +36,7 @@ STEPS = (
     "sensors",
     "radio",
     "broker",
+    "start",
 )
 """The links of the chain, in the order in which the first broken one is looked for."""
 
@@ -53,6 +55,13 @@ _TABLE = (
     ),
     Known("no_serial_port", 83, "driver", "{port} is no serial port", "name the board's port; connected: {connected}"),
     Known("which_board", 84, "driver", "{count} boards are connected", "say which with --port; there are {connected}"),
+    Known(
+        "same_id",
+        121,
+        "driver",
+        "{count} boards have the unique id {id}",
+        "say which by its device, with --port; there are {connected}",
+    ),
     Known(
         "no_permission",
         85,
@@ -220,7 +229,13 @@ _TABLE = (
         "the time server {server}: {reason}",
         "check that it runs, and time_server in config.json",
     ),
-    Known("no_broker", 112, "broker", "the broker {broker}: {reason}", "check that it runs, and broker in config.json"),
+    Known(
+        "no_broker",
+        112,
+        "broker",
+        "the broker {broker}: {reason}",
+        "check that it runs, and broker in config.json: its port, and broker.ca if that port is for TLS",
+    ),
     Known(
         "broker_refuses",
         113,
@@ -235,7 +250,41 @@ _TABLE = (
         "the broker {broker}: {reason}",
         "check broker.host, broker.port and broker.ca in config.json, time_server, and the broker's certificate",
     ),
+    Known("restarts", 122, "bootloader", "{port} gives no MicroPython prompt: {cause}", "{remedy}"),
+    Known("stays_not_up", 123, "start", "the firmware does not stay up: {cause}", "{remedy}"),
 )
+# What boards print that end or restart by themselves: (pattern, cause, remedy), the surest first.
+CAUSES = (
+    (r"Brownout detector", "its supply voltage drops", "give it a better supply and a shorter cable"),
+    (r"flash read err|invalid header: 0x", "its flash holds no image", "flash it (quaver flash)"),
+    (r"Guru Meditation|FATAL: uncaught|abort\(\) was called", "MicroPython itself fails", "flash it (quaver flash)"),
+    (r"(?i)\bt[ag]\w*wdt|task watchdog|WDT_RESET", "its watchdog resets it", "look for what blocks (quaver console)"),
+    (r"MemoryError", "it runs out of memory", "switch a sensor off or shorten outbox.length in config.json"),
+    (r"ImportError: (?:no module named )?.*", "{found}", "put its files back (quaver sync)"),
+    (r"(?:SyntaxError|ValueError: incompatible \.mpy).*", "{found}", "put its files back (quaver sync)"),
+    (
+        r"OSError: (?:\[Errno )?(?:5|19|ETIMEDOUT|ENODEV|EIO)\b.*",
+        "{found}",
+        "check the sensors' wiring and config.json",
+    ),
+    (
+        r"(?m)^(?!Traceback)[A-Za-z.]*(?:Error|Exception|Interrupt|Exit)\b.*$",
+        "{found}",
+        "put its files back (quaver sync)",
+    ),
+    (r"rst:0x|MPY: soft reboot", "it restarts again and again", "look at its console (quaver console)"),
+)
+
+
+def cause_of(said: str) -> tuple[str, str] | None:
+    """(cause, remedy) of what a board printed that does not stay up; None when that says nothing of the kind."""
+    for pattern, cause, remedy in CAUSES:
+        found = re.findall(pattern, said)
+        if found:
+            return cause.format(found=" ".join(found[-1].split())), remedy
+    return None
+
+
 KNOWN = {known.name: known for known in _TABLE}
 
 
@@ -247,6 +296,7 @@ class KnownFailure(BoardError):
         self.message = self.known.message.format(**facts)
         self.remedy = self.known.remedy.format(**facts)
         self.exit_code = self.known.code
+        self.console: list[str] = []  # what the board printed, where that tells more
         super().__init__(f"{self.message}: {self.remedy}")
 
 
@@ -266,4 +316,14 @@ def markdown() -> str:
     ]
     for known in _TABLE:
         lines.append(f"| {known.code} | {known.step} | {known.message} | {known.remedy} |")
+    lines += [
+        "",
+        "A board that gives no prompt, or that is well and started again in the end, is listened to for some seconds.",
+        "Where it ends or restarts by itself, its last lines are shown, without passwords, and the cause that they",
+        "name:",
+        "",
+        "| cause | remedy |",
+        "|---|---|",
+    ]
+    lines += [f"| {'the last exception' if '{' in cause else cause} | {remedy} |" for _, cause, remedy in CAUSES]
     return "\n".join(lines) + "\n"

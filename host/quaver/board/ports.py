@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from quaver.board.failures import KnownFailure
+from quaver.broker.address import may_log_in
 from quaver.errors import BoardError
 
 Kind = Literal["micropython", "esp-rom", "rp2-bootsel", "unknown"]
@@ -88,18 +89,26 @@ def find_ports() -> list[Port]:
 
 def named_port(name: str) -> Port:
     """The port that a person names: a device, a pty, `serial:/dev/ttyACM0`, `socket://host:port`, a drive's folder, or
-    a unique id of a connected board. Raises BoardError; KnownFailure, with what is connected, if there is none.
+    a unique id of a connected board. Raises BoardError; KnownFailure, with what is connected, if there is none, and
+    with the boards of that unique id if there are several: makers of bridges give many the same.
     """
     wanted = name.removeprefix("serial:")
     if wanted.startswith("socket://"):
         if not re.fullmatch(r"socket://[^/:\s]+:\d{1,5}", wanted):
             raise BoardError(f"port {name!r}: expected socket://host:port, as in socket://127.0.0.1:4321")
         return Port(wanted, "unknown", None, None, "a console behind TCP")
+    if may_log_in(wanted):
+        raise BoardError("port: a URL of no console: expected a device, socket://host:port, or a unique id")
     path = os.path.realpath(wanted)  # /dev/serial/by-id/… are links
     ports = find_ports()
     for port in ports:
-        if wanted in (port.device, port.unique_id) or path == os.path.realpath(port.device):
+        if wanted == port.device or path == os.path.realpath(port.device):
             return port
+    named = [port for port in ports if port.unique_id == wanted]
+    if len(named) > 1:
+        raise KnownFailure("same_id", count=len(named), id=wanted, connected=listed(named))
+    if named:
+        return named[0]
     facts = {"port": wanted, "connected": listed(ports)}
     try:
         mode = Path(path).stat().st_mode
@@ -118,8 +127,12 @@ def named_port(name: str) -> Port:
 
 
 def listed(ports: Iterable[Port]) -> str:
-    """For a message."""
-    return ", ".join(port.device for port in ports) or "none"
+    """For a message: where each board is; of those with one unique id, which USB socket it is in too."""
+    ports = list(ports)
+    ids = [port.unique_id for port in ports]
+    alike = [bool(port.location and port.unique_id) and ids.count(port.unique_id) > 1 for port in ports]
+    shown = (f"{port.device}{f' (USB {port.location})' * twin}" for port, twin in zip(ports, alike, strict=True))
+    return ", ".join(shown) or "none"
 
 
 def no_permission(path: str) -> KnownFailure:

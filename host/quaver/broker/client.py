@@ -1,76 +1,27 @@
-"""The broker on the host's side: where one is (a URL), who connects to it, and the embedded one to start here."""
+"""A client of a broker: how it connects, and why it does not."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import socket
 import ssl
-import threading
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
+from quaver.broker.address import BrokerUrl
 from quaver.errors import BrokerError
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
 
-MQTT_PORT = 1883  # IANA's port of plain MQTT
-MQTTS_PORT = 8883  # and of MQTT over TLS
 CONNECT_S = 10.0  # a broker that has not answered by then is not there
 KEEPALIVE_S = 30
-NO_ANSWER = f"no MQTT answer within {CONNECT_S:.0f} s; check that the port is a broker's"
-_START_S = 10.0  # an embedded broker that isn't up by then never will be
-_STOP_S = 5.0
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-@dataclass(frozen=True)
-class BrokerUrl:
-    """Where an MQTT 3.1.1 broker is, and who connects to it."""
-
-    host: str
-    port: int = MQTT_PORT
-    user: str = ""
-    password: str = field(default="", repr=False)
-    tls: bool = False
-
-    @property
-    def loopback(self) -> bool:
-        """Whether it runs on this machine, where an emulated board reaches it by its `host_address`."""
-        return self.host in _LOOPBACK or self.host.startswith("127.")
-
-    def __str__(self) -> str:
-        """The URL without its password, fit for a message."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"mqtt{'s' if self.tls else ''}://{self.user + '@' if self.user else ''}{host}:{self.port}"
-
-
-def parse_broker_url(text: str) -> BrokerUrl:
-    """Read `mqtt[s]://[user[:password]@]host[:port]`; the scheme may be left out, a password percent-encoded.
-
-    Raises BrokerError for anything else.
-    """
-    expected = "expected mqtt://[user:password@]host[:port], or mqtts:// for TLS"
-    # A message never repeats the text as given: it may hold a password.
-    shown = text.rpartition("@")[2]
-    try:
-        url = urlsplit(text if "://" in text else f"mqtt://{text}")
-        host, port = url.hostname, url.port
-    except ValueError as error:
-        raise BrokerError(f"broker URL {shown!r}: {error}; {expected}") from error
-    if url.scheme not in ("mqtt", "tcp", "mqtts"):
-        raise BrokerError(f"broker URL {shown!r}: {url.scheme}:// is not supported; {expected}")
-    if not host or port == 0 or url.path.strip("/") or url.query or url.fragment:
-        raise BrokerError(f"broker URL {shown!r}: not a broker's address; {expected}")
-    tls = url.scheme == "mqtts"
-    port = port or (MQTTS_PORT if tls else MQTT_PORT)
-    return BrokerUrl(host, port, unquote(url.username or ""), unquote(url.password or ""), tls)
+SILENCE_S = 30.0  # without a message a person wonders: a broker keeps the status of each node that was ever there
+_PROBE_S = 3.0
+# A CONNECT without user and will (MQTT 3.1.1, section 3.1), to see who answers.
+_HELLO = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x1e\x00\x00"
 
 
 def tls_context(ca: Path | None) -> ssl.SSLContext:
@@ -88,8 +39,65 @@ def tls_context(ca: Path | None) -> ssl.SSLContext:
         raise BrokerError(f"{ca}: can't be read ({error.strerror}); name the PEM file of the broker's CA") from error
 
 
-def unreachable(error: OSError | ValueError) -> str:
-    """Why there is no connection to a broker, and what to do about this reason."""
+class Silence:
+    """Tells once, a while after a subscription, that nothing came: brokers say nothing of what an ACL holds back."""
+
+    def __init__(self, url: BrokerUrl, clock: Callable[[], float] = time.monotonic) -> None:
+        self._url = url
+        self._clock = clock
+        self._until: float | None = clock() + SILENCE_S
+
+    def tell(self, heard: bool) -> str:
+        """A line when it is time for it, else "". heard: whether any message has come."""
+        if heard:
+            self._until = None
+        if self._until is None or self._clock() < self._until:
+            return ""
+        self._until = None
+        return (
+            f"broker {self._url}: nothing has come within {SILENCE_S:.0f} s: no node publishes there, or the broker's "
+            "ACL does not let this user read, or the nodes write; check it against docs/mosquitto.md"
+        )
+
+
+def other_kind(url: BrokerUrl) -> str:
+    """What to write where a port is of the other kind, TLS or plain, than its URL says; "" where it is not seen to be.
+
+    Connects once more to look, for a few seconds at most; it tells neither user nor password.
+    """
+    try:
+        with socket.create_connection((url.host, url.port), _PROBE_S) as line:
+            if url.tls:
+                line.sendall(_HELLO)
+                answers = line.recv(4).startswith(b"\x20\x02")
+            else:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is told to who answers
+                context.wrap_socket(line, server_hostname=url.host).close()
+                answers = True
+    except ssl.SSLError as error:
+        answers = "ALERT" in (error.reason or "")  # only who speaks TLS sends one
+    except (OSError, ValueError):
+        answers = False
+    if not answers:
+        return ""
+    if url.tls:
+        return "speaks MQTT without TLS at that port; name its port for TLS, or write mqtt:// if the network is trusted"
+    return "speaks TLS at that port; write mqtts:// (and name its CA with --ca), or name its port without TLS"
+
+
+def no_answer(url: BrokerUrl) -> str:
+    """Why who took the connection gave no MQTT answer."""
+    return other_kind(url) or "no MQTT answer; check that the port is a broker's"
+
+
+def unreachable(error: OSError | ValueError, url: BrokerUrl | None = None) -> str:
+    """Why there is no connection to a broker, and what to do about this reason. url: its, to look closer."""
+    unseen = (ssl.SSLCertVerificationError, ConnectionRefusedError)  # it is known who is there, or that nobody is
+    if url is not None and isinstance(error, (ssl.SSLError, ConnectionError, TimeoutError)):
+        kind = "" if isinstance(error, unseen) else other_kind(url)
+        if kind:
+            return kind
     reason = getattr(error, "strerror", None) or str(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}; name the CA that signed it with --ca"
@@ -138,131 +146,5 @@ def connect(client: Client, url: BrokerUrl) -> None:
     try:
         client.connect(url.host, url.port, keepalive=KEEPALIVE_S)
     except (OSError, ValueError) as error:
-        raise BrokerError(f"broker {url}: {unreachable(error)}") from error
+        raise BrokerError(f"broker {url}: {unreachable(error, url)}") from error
     client.loop_start()
-
-
-class EmbeddedBroker:
-    """An amqtt broker on the host's loopback, in a thread of its own; a context manager.
-
-    port: 0 takes a free one, which `port` and `url` then tell. Not 1883 by itself: whatever else on this
-    machine looks for a broker there would join in. Anyone on this machine may connect. `with` (or `start`)
-    raises BrokerError when it can't listen.
-    """
-
-    def __init__(self, port: int = 0) -> None:
-        self.port = port
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-        self._thread: threading.Thread | None = None
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-
-    @property
-    def url(self) -> BrokerUrl:
-        return BrokerUrl("127.0.0.1", self.port)
-
-    def start(self) -> Self:
-        _quiet_logs()
-        self._ready.clear()
-        self._failure = None
-        self._thread = threading.Thread(target=self._run, name="quaver-broker", daemon=True)
-        self._thread.start()
-        if not self._ready.wait(_START_S):
-            self._failure = TimeoutError(f"not up after {_START_S:.0f} s")
-        if self._failure is not None:
-            raise BrokerError(
-                f"embedded broker: can't listen on 127.0.0.1:{self.port}: {self._failure}; "
-                "free that port or name another broker with --broker"
-            ) from self._failure
-        return self
-
-    def stop(self) -> None:
-        """Close every connection and the port; safe to call twice."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        if self._loop is not None and self._stopping is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-                self._loop.call_soon_threadsafe(self._stopping.set)
-        thread.join(_STOP_S)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except Exception as error:  # told by start(), or after it nobody's loss: clients see the closed port
-            self._failure = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        from amqtt.adapters import StreamReaderAdapter, StreamWriterAdapter
-        from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
-
-        # amqtt binds only ports that it is told; a socket of ours takes a free one without a race.
-        config = BrokerConfig(
-            listeners={"default": ListenerConfig(type=ListenerType.EXTERNAL)},
-            plugins={"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-        )
-        broker = _broker(config)
-        connections: set[asyncio.Task[None]] = set()
-
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task: asyncio.Task[None] | None = asyncio.current_task()
-            if task is not None:
-                connections.add(task)
-            try:
-                await broker.external_connected(
-                    StreamReaderAdapter(reader), StreamWriterAdapter(writer), listener_name="default"
-                )
-            finally:
-                if task is not None:
-                    connections.discard(task)
-                writer.close()
-
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        server = await asyncio.start_server(connected, "127.0.0.1", self.port)
-        await broker.start()
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stopping.wait()
-        server.close()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(broker.shutdown(), _STOP_S / 2)
-        for task in connections:
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
-
-
-def _broker(config: Any) -> Any:
-    """An amqtt broker that hands retained messages to those who subscribed to them, and to nobody else."""
-    from amqtt.broker import Broker
-
-    class Corrected(Broker):  # type: ignore[misc, unused-ignore]
-        # amqtt 0.12.1 sends every client that connects the retained messages of everybody's subscriptions; a node
-        # that subscribes to nothing is not ready for any (MQTT 3.1.1, 3.3.1.3: on a subscription, to its client).
-        async def _publish_retained_messages_for_subscription(
-            self, subscription: tuple[str, int], session: Any
-        ) -> None:
-            subscribers = self.subscriptions.get(subscription[0], [])
-            if any(subscriber.client_id == session.client_id for subscriber, _ in subscribers):
-                await super()._publish_retained_messages_for_subscription(subscription, session)
-
-    return Corrected(config)
-
-
-def _quiet_logs() -> None:
-    """Keep amqtt's running commentary off the terminal unless somebody configured logging for it."""
-    logger = logging.getLogger("amqtt")
-    if not logger.handlers and not logging.getLogger().handlers:
-        logger.addHandler(logging.NullHandler())
-        logger.propagate = False

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from quaver.broker.client import CONNECT_S, KEEPALIVE_S, BrokerUrl, tls_context, unreachable
+from quaver.broker.address import BrokerUrl
+from quaver.broker.client import CONNECT_S, KEEPALIVE_S, no_answer, tls_context, unreachable
 from quaver.errors import BrokerError
 
 PACKET_MAX = 1 << 16  # bytes; a longer message is handed out without its payload
@@ -99,7 +100,7 @@ class Session:
             raise BrokerError(f"broker {self.url}: {unreachable(error)}") from error
         except (OSError, ValueError) as error:
             self.close()
-            raise LinkLost(unreachable(error)) from error
+            raise LinkLost(unreachable(error, self.url)) from error
         except BaseException:
             self.close()
             raise
@@ -192,9 +193,7 @@ class Session:
                 break
             answer += part
         if len(answer) < 4 or answer[:2] != bytes([_CONNACK << 4, 2]):
-            raise BrokerError(
-                f"broker {self.url}: no MQTT answer; check that the port is a broker's, and its kind (TLS)"
-            )
+            raise BrokerError(f"broker {self.url}: {no_answer(self.url)}")
         return answer[3], bool(answer[2] & 1)
 
     def _messages(self, data: bytes) -> list[Message]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import os
 import signal
 import sys
@@ -21,6 +23,9 @@ _INTERRUPTED = 128 + signal.SIGINT  # what a shell expects of a command that Ctr
 _NO_OUTPUT = 74  # EX_IOERR of sysexits.h
 # What a write to a file without a name of its own fails with: every file with one has its own message.
 _WRITE_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+# What stands for a character that the terminal's encoding has not.
+_PLAINER = {"°": "", "µ": "u", "·": "-", "—": "-", "…": "...", "±": "+-", "√": "sqrt", "→": "->"}
+_PLAINER |= dict.fromkeys("▏▎▍▌▋▊▉█", "#")
 # Name -> its line in the help. Here, so that the help imports no command; a test compares both.
 COMMANDS = {
     "analyze": "Run the device's own analysis over recordings and print features and verdicts.",
@@ -75,10 +80,18 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in arguments
     # Taken wherever it stands: people think of it when the command has failed, and add it at the end.
     arguments = [argument for argument in arguments if argument != "--debug"]
+
+    def say(line: str, trace: bool = False) -> None:
+        _say(line, arguments, trace)
+
     if sys.stdout is None:  # as Python has it when the shell closed it: `>&-`
-        _say("standard output is closed; send it somewhere, if only to /dev/null", debug=False)
+        say("standard output is closed; send it somewhere, if only to /dev/null")
         return _NO_OUTPUT
-    before = {number: signal.signal(number, _terminated) for number in (signal.SIGTERM, signal.SIGHUP)}
+    _take_any_character()
+    ends = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which is what nohup asks for
+        ends.append(signal.SIGHUP)
+    before = {number: signal.signal(number, _terminated) for number in ends}
     try:
         result: Any = root.main(arguments, prog_name="quaver", standalone_mode=False)
         sys.stdout.flush()
@@ -88,16 +101,16 @@ def main(arguments: list[str] | None = None) -> int:
             error.show()
         else:
             path = error.ctx.command_path if error.ctx else "quaver"
-            _say(f"{error.format_message().rstrip('.')} (see {path} --help)", debug=False)
+            say(f"{error.format_message().rstrip('.')} (see {path} --help)")
         return error.exit_code
     except click.ClickException as error:
-        _say(error.format_message(), debug)
+        say(error.format_message(), debug)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _say("interrupted", debug)
+        say("interrupted", debug)
         return _INTERRUPTED
     except QuaverError as error:
-        _say(str(error), debug)
+        say(str(error), debug)
         return error.exit_code
     except BrokenPipeError:
         _drop_stdout()  # whoever read our output has enough; click ends with 1 then
@@ -105,13 +118,29 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in _WRITE_FAILURES:
             _drop_stdout()
-            _say(f"the output can't be written ({error.strerror}); make room for it, or send it elsewhere", debug)
+            say(f"the output can't be written ({error.strerror}); make room for it, or send it elsewhere", debug)
             return _NO_OUTPUT
-        _say(f"internal error: {type(error).__name__}: {error}; run it with --debug and report the trace", debug)
+        say(f"internal error: {type(error).__name__}: {error}; run it with --debug and report the trace", debug)
         return 70  # EX_SOFTWARE of sysexits.h
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _take_any_character() -> None:
+    """What a terminal's encoding has not is shown in its place, and never ends a command."""
+    codecs.register_error("quaver", _plainer)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="quaver")
+
+
+def _plainer(error: UnicodeError) -> tuple[str | bytes, int]:
+    """The nearest ASCII to what can't be encoded, else its number: a handler of `codecs.register_error`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAINER.get(mark) or ascii(mark)[1:-1] for mark in text), error.end
 
 
 def _drop_stdout() -> None:
@@ -119,7 +148,14 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _say(line: str, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    print(f"quaver: {' '.join(line.split())}", file=sys.stderr)
+def _say(line: str, words: list[str], trace: bool) -> None:
+    """A line to stderr, and the trace of the failure before it; without what `words`, the command line, keep secret."""
+    from quaver.broker.address import without_logins
+
+    line = f"quaver: {' '.join(without_logins(line, words).split())}"
+    try:
+        if trace:
+            print(without_logins(traceback.format_exc(), words), end="", file=sys.stderr)
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:  # nobody reads it: the exit code says the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

@@ -47,7 +47,7 @@ def _print_table(boards: Sequence[BoardSpec]) -> None:
 
     from quaver.plant.node import EMULATED
 
-    console = Console()
+    console = Console(markup=False)
     wide = console.width >= 100
     table = Table(pad_edge=False)
     for heading in ("board", "chip", "radios", "emulated", "image"):

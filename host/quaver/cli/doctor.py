@@ -26,7 +26,7 @@ def command(port: str | None, as_json: bool) -> None:
 
     from quaver.desk.doctor import examine
 
-    with Console(stderr=True).status("opening the port") as status:
+    with Console(stderr=True, markup=False).status("opening the port") as status:
         report = examine(port, tell=lambda step: status.update(f"looking at: {step}"))
     if as_json:
         click.echo(json.dumps(_as_object(report)))
@@ -52,6 +52,7 @@ def _as_object(report: Report) -> dict[str, object]:
             "code": failure.exit_code,
             "message": failure.message,
             "remedy": failure.remedy,
+            "console": failure.console,
         },
     }
 
@@ -73,4 +74,8 @@ def _print_table(report: Report) -> None:
         state = report.state(step)
         failed = report.failure.message if report.failure is not None and state == "failed" else ""
         table.add_row(step, Text(state or "-", style=styles.get(state, "dim")), failed or report.found.get(step, ""))
-    Console().print(table)
+    Console(markup=False).print(table)
+    if report.failure is not None and report.failure.console:
+        click.echo("the last lines of the board's console:")
+        for line in report.failure.console:
+            click.echo(f"  {line}")

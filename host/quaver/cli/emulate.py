@@ -76,7 +76,7 @@ def command(
     and so is the address of the board's console, for `mpremote connect`. The node learns what is healthy from the
     --baseline's captures, or else from its first ten, and warns and alarms on what leaves it.
     """
-    from quaver.broker.client import parse_broker_url
+    from quaver.broker.address import parse_broker_url
     from quaver.cli.ui import Display
     from quaver.plant.node import Emulation, Place, Plan, board_of
     from quaver.recordings import Playlist

@@ -81,7 +81,7 @@ def _bars(ports: list[Port]) -> Iterator[Watch]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     words: dict[str, str] = {}
     if not console.is_terminal or console.is_dumb_terminal:
 
@@ -92,7 +92,12 @@ def _bars(ports: list[Port]) -> Iterator[Watch]:
 
         yield plain
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[word]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[word]}", markup=False),
+    )
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         tasks = {port.device: progress.add_task(port.device, total=1.0, word="") for port in ports}
 
@@ -107,6 +112,7 @@ def _bars(ports: list[Port]) -> Iterator[Watch]:
 def _table(outcomes: list[Outcome]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(pad_edge=False)
     for heading in ("board", "port", "unique id", "image"):
@@ -116,5 +122,5 @@ def _table(outcomes: list[Outcome]) -> None:
     styles = {"flashed": "green", "already right": "green", "failed": "red"}
     for one in outcomes:
         cells = (one.board or "-", one.port, one.unique_id or "-", one.image or "-", f"{one.seconds:.1f}")
-        table.add_row(*cells, f"[{styles[one.outcome]}]{one.outcome}[/]")
-    Console().print(table)
+        table.add_row(*cells, Text(one.outcome, style=styles[one.outcome]))
+    Console(markup=False).print(table)

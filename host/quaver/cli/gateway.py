@@ -43,7 +43,7 @@ def command(
     leaves that when the broker has it. Commands for nodes wait in the same file. With --place the gateway tells of
     itself as a node does, under a key of the key store with its name. Ctrl-C ends it.
     """
-    from quaver.broker.client import parse_broker_url
+    from quaver.broker.address import parse_broker_url
     from quaver.gateway.nodes import inventory_nodes, read_nodes
     from quaver.gateway.run import gateway
     from quaver.gateway.spool import Spool

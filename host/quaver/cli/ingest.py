@@ -43,7 +43,7 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
     """
     from rich.console import Console
 
-    from quaver.broker.client import parse_broker_url
+    from quaver.broker.address import parse_broker_url
     from quaver.fleet.inventory import default_path
     from quaver.ingest.run import ingest
     from quaver.store.store import Store
@@ -59,7 +59,7 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
     def say(line: str) -> None:
         click.echo(f"quaver: {line}", err=True)
 
-    status = Console(stderr=True).status("waiting for records") if sys.stderr.isatty() else None
+    status = Console(stderr=True, markup=False).status("waiting for records") if sys.stderr.isatty() else None
     try:
         with Store(path) as store, status or contextlib.nullcontext():
             for tally in ingest(broker, store, keys, ca=ca, plain=allow_plain, inventory=default_path(), say=say):

@@ -122,7 +122,7 @@ def _table(entries: list[Entry]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False)
     if not entries:
         print("no node is in the inventory; quaver provision brings one in", file=sys.stderr)
         return

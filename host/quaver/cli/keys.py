@@ -81,7 +81,7 @@ def list_(as_json: bool, folder: Path | None) -> None:
     for node in nodes:
         generations = ", ".join(map(str, sorted(node.keys)))
         table.add_row(node.node_id.hex(), node.name, generations, time.strftime("%Y-%m-%d", time.gmtime(node.created)))
-    Console().print(table if nodes else "no node has a key; enrol one with: quaver keys create NODE_ID")
+    Console(markup=False).print(table if nodes else "no node has a key; enrol one with: quaver keys create NODE_ID")
 
 
 @command.command("rotate", short_help="Give a node a new key beside the old one.")

@@ -45,8 +45,9 @@ def command(path: Path, as_json: bool) -> int:
 def _print(accounts: Sequence[Account], strangers: Sequence[Stranger]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
+    console = Console(markup=False)
     if not accounts and not strangers:
         console.print("no record has come yet")
         return
@@ -59,7 +60,7 @@ def _print(accounts: Sequence[Account], strangers: Sequence[Stranger]) -> None:
         boots = "-" if account.boots is None else f"{account.boots[0]} to {account.boots[1]}"
         numbers = (account.received, account.duplicates, sum(account.refused.values()), account.dropped)
         style = "bold red" if account.unexplained else "green"
-        lost = f"[{style}]{account.unexplained}[/]"
+        lost = Text(str(account.unexplained), style=style)
         table.add_row(account.topic, boots, *map(str, (*numbers, account.lost_in_ram, account.waiting)), lost)
     if accounts:
         console.print(table)

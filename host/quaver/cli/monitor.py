@@ -39,7 +39,7 @@ def command(url: str, ca: Path | None, as_json: bool, count: int | None, sealed:
 
     A message that can't be taken is a line on stderr and is counted; the records after it are not touched.
     """
-    from quaver.broker.client import parse_broker_url
+    from quaver.broker.address import parse_broker_url
     from quaver.cli.ui import Display
     from quaver.messages.monitor import Monitor, Record
 

@@ -43,7 +43,7 @@ def _operation(function: Callable[..., Any]) -> Callable[..., Any]:
         as_json: bool,
         **arguments: Any,
     ) -> Any:
-        from quaver.broker.client import parse_broker_url
+        from quaver.broker.address import parse_broker_url
         from quaver.fleet.operator import Operator
 
         def say(words: str) -> None:
@@ -248,7 +248,7 @@ def config_get(node: Operator, as_json: bool, path: str | None) -> None:
         if not isinstance(found, dict) or part not in found:
             raise OperationError(f"{path}: is not set, so the node's own default holds")
         found = found[part]
-    click.echo(json.dumps(found, indent=None if as_json else 2, ensure_ascii=False))
+    click.echo(json.dumps(found, indent=None if as_json else 2, ensure_ascii=as_json))
 
 
 def _parsed(_ctx: click.Context, _parameter: click.Parameter, changes: tuple[str, ...]) -> dict[str, Any]:

@@ -36,7 +36,11 @@ _PATIENCE_S = 60
 
 @click.command("provision")
 @click.option(
-    "--port", "ports", multiple=True, metavar="PORT", help="A serial device or socket://host:port; repeatable."
+    "--port",
+    "ports",
+    multiple=True,
+    metavar="PORT",
+    help="A serial device, socket://host:port, or a board's unique id; repeatable.",
 )
 @click.option("--ble", is_flag=True, help="Find nodes over Bluetooth too.")
 @click.option(
@@ -77,7 +81,7 @@ def command(
     columns id, name, asset, and any of site, area, line, code, wifi, broker, time_server, group, mounting, bearing,
     rpm, limits.
     """
-    from quaver.broker.client import parse_broker_url
+    from quaver.broker.address import parse_broker_url
     from quaver.fleet.inventory import Inventory, default_path
     from quaver.fleet.keys import KeyStore, default_folder
     from quaver.provision.hands import Hands
@@ -108,7 +112,7 @@ class _Ways:
     """To nodes: by cable, and with `ble` by radio."""
 
     def __init__(self, ports: tuple[str, ...], ble: bool) -> None:
-        self._ports = ports
+        self._ports = tuple(map(_device, ports))
         self._bluetooth: Bluetooth | None = None
         if ble:
             from quaver.provision.bluetooth import Bluetooth
@@ -129,8 +133,8 @@ class _Ways:
             return self._bluetooth.open(where)
         return SerialTransport(where)
 
-    def whereabouts(self) -> dict[str, str]:
-        """Node id -> where, of all nodes that answer."""
+    def whereabouts(self) -> dict[str, list[str]]:
+        """Node id -> where, of all nodes that answer; several places, where several say that they are the one."""
         from quaver.errors import SessionError
         from quaver.provision.session import who
 
@@ -147,9 +151,11 @@ class _Ways:
                 transport.close()
             return (answer[0].hex(), port) if answer else None
 
-        found = {identity.hex(): where for where, (identity, _) in self.seen().items()}
+        found: dict[str, list[str]] = {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return {**found, **dict(one for one in pool.map(look, self._ports) if one)}
+            for node, port in filter(None, pool.map(look, self._ports)):
+                found.setdefault(node, []).append(port)
+        return {identity.hex(): [where] for where, (identity, _) in self.seen().items()} | found
 
 
 def _dialogue(
@@ -285,10 +291,13 @@ def _plan(
     def one(item: tuple[int, Answers]) -> dict[str, Any]:
         row, answers = item
         began = time.monotonic()
-        port = where.get(answers["id"])
         try:
+            port, *others = where.get(answers["id"], [None])
             if port is None:
                 raise SessionError(f"node {answers['id']} is not there; connect and power it")
+            if others:
+                both = ", ".join((port, *others))
+                raise SessionError(f"node {answers['id']} answers at {both}; connect one board of that id at a time")
             with Inventory(path) as own:
                 worker = hands(ways, own)
                 flow = Flow({**answers, "node": port, "found": {port: port}, "networks": []})
@@ -339,7 +348,7 @@ class _Ear:
     """A subscription to all that one node seals with one key at one place."""
 
     def __init__(self, keys: KeyStore, ca: Path | None, broker: str, place: str, node: bytes, generation: int) -> None:
-        from quaver.broker.client import parse_broker_url
+        from quaver.broker.address import parse_broker_url
         from quaver.messages.monitor import Monitor
         from quaver.messages.sealing import Opener
 
@@ -361,6 +370,13 @@ class _Ear:
         self._monitor.stop()
 
 
+def _device(port: str) -> str:
+    """What a person names as a port: a device or URL as it stands, or a unique id. Raises KnownFailure."""
+    from quaver.board.ports import named_port
+
+    return port if "/" in port else named_port(port).device
+
+
 def _serial_ports() -> list[str]:
     from serial.tools.list_ports import comports
 
@@ -373,7 +389,9 @@ def _progress() -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    bars = Progress(TextColumn("  key agreement"), BarColumn(), console=Console(stderr=True), transient=True)
+    bars = Progress(
+        TextColumn("  key agreement"), BarColumn(), console=Console(stderr=True, markup=False), transient=True
+    )
     task = bars.add_task("", total=100)
 
     def show(percent: int) -> None:

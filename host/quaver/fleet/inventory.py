@@ -20,7 +20,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from quaver.errors import InventoryError
-from quaver.files.csv_rows import Column, Mistake, bearing, choice, node_id, number, place_part, read_rows
+from quaver.files.csv_rows import (
+    Column,
+    Mistake,
+    bearing,
+    choice,
+    figure,
+    node_id,
+    number,
+    place_part,
+    read_rows,
+    shown,
+)
 
 VERSION = 1
 STATES = ("enrolled", "in service", "retired")
@@ -75,8 +86,8 @@ _FIELDS = tuple(field.name for field in fields(Entry))
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise ValueError(f"expected a whole number from {low} to {high}, found {text!r}")
+        if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
+            raise ValueError(f"expected a whole number from {low} to {high}, found {shown(text)}")
         return int(text)
 
     return parse
@@ -86,7 +97,7 @@ def _moment(text: str) -> int:
     try:
         return int(time.mktime(time.strptime(text, "%Y-%m-%d %H:%M:%S")))
     except (ValueError, OverflowError):
-        raise ValueError(f"expected a time like 2026-11-23 05:30:00, found {text!r}") from None
+        raise ValueError(f"expected a time like 2026-11-23 05:30:00, found {shown(text)}") from None
 
 
 def _stamp(moment: int) -> str:
@@ -304,5 +315,5 @@ def _cell(name: str, value: Any) -> str:
     if name in ("enrolled", "seen"):
         return _stamp(value)
     if name == "bearing" and isinstance(value, list):
-        return "/".join(f"{ratio:g}" for ratio in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return "/".join(map(figure, value))
+    return figure(value) if isinstance(value, float) else str(value)

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from quaver.broker.client import CONNECT_S, NO_ANSWER, BrokerUrl, connect, mqtt_client, refused
+from quaver.broker.address import BrokerUrl, node_topics
+from quaver.broker.client import CONNECT_S, connect, mqtt_client, no_answer, refused
 from quaver.errors import BrokerError, KeyStoreError, OperationError, UnansweredError
 from quaver.fleet.command_numbers import Counter
 from quaver.fleet.keys import KeyStore, NodeKeys
@@ -29,6 +30,7 @@ from quaver_wire.names import ROLES, STATES
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
+_LOST = "connection lost"
 _LEAVES = ("status", "answer", "event")
 _COMMAND_MAX = 512  # bytes of a command before it is sealed, as firmware/service/downlink.py takes it
 _QUIET_S = 0.3  # retained messages come at once, one behind the other
@@ -113,6 +115,7 @@ class Operator:
         client = mqtt_client(url, ca)
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
+        client.on_disconnect = lambda *_: self._up.put(_LOST)
         client.on_message = lambda _client, _data, message: self._inbox.put((message.topic, bytes(message.payload)))
         self._client = client
 
@@ -121,8 +124,10 @@ class Operator:
         try:
             refusal = self._up.get(timeout=CONNECT_S)
         except queue.Empty:
-            refusal = NO_ANSWER
+            refusal = _LOST
         try:
+            if refusal == _LOST:
+                refusal = no_answer(self.url)
             if refusal:
                 raise BrokerError(f"broker {self.url}: {refusal}")
             self._find()
@@ -146,7 +151,7 @@ class Operator:
         if code.is_failure:
             self._up.put(refused(code))
             return
-        client.subscribe([(f"+/+/+/+/{self.node.name}/{leaf}", 1) for leaf in _LEAVES])
+        client.subscribe([(topic, 1) for topic in node_topics(_LEAVES, f"+/+/+/+/{self.node.name}")])
 
     def _subscribed(self, _client: Client, _data: Any, _mid: int, codes: Any, _props: Any) -> None:
         refused = any(code.is_failure for code in codes)
@@ -173,7 +178,7 @@ class Operator:
             )
         raise OperationError(
             f"node {self.node.name}: nobody of that name has been at {self.url}; "
-            "check the broker, and that its records are sealed"
+            "check the broker, that its ACL lets this user read, and that the node's records are sealed"
         )
 
     def _listen(self, seconds: float) -> bool:

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
-from quaver.broker.client import KEEPALIVE_S, BrokerUrl, mqtt_client
+from quaver.broker.address import BrokerUrl
+from quaver.broker.client import KEEPALIVE_S, mqtt_client, no_answer, other_kind
 from quaver.errors import StoreError
 from quaver.gateway.spool import Spool
 
@@ -70,9 +71,11 @@ class Forward:
         client.on_disconnect = self._disconnected
         client.on_message = self._message
         client.on_publish = self._published
+        client.on_subscribe = self._subscribed
         self._client = client
         self._thread = threading.Thread(target=self._run, name="forward", daemon=True)
         self._told = ""
+        self._answered = False  # this connection, by an MQTT broker
 
     def __enter__(self) -> Self:
         self._client.connect_async(self.url.host, self.url.port, keepalive=KEEPALIVE_S)
@@ -126,6 +129,7 @@ class Forward:
     # paho calls these in its own thread; an exception here would end that thread, so none may escape.
 
     def _connected(self, client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _props: Any) -> None:
+        self._answered = True
         if code.is_failure:
             self._tell(f"broker {self.url}: refused the connection: {str(code).lower()}; trying again")
             return
@@ -135,12 +139,19 @@ class Forward:
             client.publish(self._presence.topic, self._presence.online, qos=1, retain=True)
         self._tell(f"broker {self.url}: connected")
 
+    def _subscribed(self, _client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _props: Any) -> None:
+        if any(code.is_failure for code in codes):
+            self._tell(f"broker {self.url}: refused a subscription to commands; allow this user to read the nodes'")
+
     def _failed(self, _client: mqtt.Client, _data: Any) -> None:
-        self._tell(f"broker {self.url}: can't be reached; what comes is kept, and it is tried again")
+        why = other_kind(self.url) or "can't be reached"
+        self._tell(f"broker {self.url}: {why}; what comes is kept, and it is tried again")
 
     def _disconnected(self, _client: mqtt.Client, _data: Any, _flags: Any, _code: ReasonCode, _props: Any) -> None:
+        answered, self._answered = self._answered, False
         if not self._stopping.is_set():
-            self._tell(f"broker {self.url}: connection lost; what comes is kept, and it is tried again")
+            why = "connection lost" if answered else no_answer(self.url)
+            self._tell(f"broker {self.url}: {why}; what comes is kept, and it is tried again")
 
     def _tell(self, line: str) -> None:
         if line != self._told:

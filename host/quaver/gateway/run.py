@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from quaver.broker.client import BrokerUrl
+from quaver.broker.address import BrokerUrl
 from quaver.gateway.collector import Collector, Radio
 from quaver.gateway.forward import Forward, Presence
 from quaver.gateway.health import Health, Identity

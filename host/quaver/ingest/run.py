@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from quaver.broker.client import BrokerUrl
+from quaver.broker.address import BrokerUrl, node_topics
+from quaver.broker.client import Silence
 from quaver.broker.reader import LinkLost, Session
 from quaver.errors import BrokerError, InventoryError
 from quaver.fleet.inventory import Inventory
@@ -21,7 +22,7 @@ from quaver.ingest.intake import LEAVES, Intake, PlainToo, Reader, Tally
 from quaver.messages.sealing import Opener
 from quaver.store.store import Store
 
-TOPICS = tuple(f"+/+/+/+/+/{leaf}" for leaf in LEAVES)
+TOPICS = node_topics(LEAVES)
 _BATCH = 4096  # messages
 _BATCH_S = 0.25
 _SIGHTINGS_S = 10.0  # between two writes into the inventory
@@ -54,9 +55,13 @@ def ingest(
             raise BrokerError(f"broker {url}: {lost}") from lost
         say(f"storing what comes from {url} in {store.path}")
         yield intake.tally
+        silence = Silence(url)
         while True:
             try:
                 for _ in batches(session, intake):
+                    told = silence.tell(intake.tally != Tally())
+                    if told:
+                        say(told)
                     yield intake.tally
                     sightings.tell(_SIGHTINGS_S)
                     if keys:

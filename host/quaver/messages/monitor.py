@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
-from quaver.broker.client import CONNECT_S, NO_ANSWER, BrokerUrl, connect, mqtt_client, refused
+from quaver.broker.address import BrokerUrl, node_topics
+from quaver.broker.client import CONNECT_S, Silence, connect, mqtt_client, no_answer, refused
 from quaver.errors import BrokerError
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
@@ -27,7 +28,6 @@ from quaver_wire.reasons import words
 if TYPE_CHECKING:
     from quaver.messages.sealing import Opener
 
-TOPICS = "#"
 _PLACE = ("site", "area", "line", "asset", "node")
 _RETRY_S = (1, 8)  # seconds between reconnects: the first, and the most
 _LEAVES = KINDS[:3]  # what a node sends by itself; commands and answers are between it and who commands it
@@ -218,16 +218,25 @@ class Monitor:
     Connecting raises BrokerError at once when the broker is down or refuses; later interruptions are Link
     items, and it reconnects by itself. `problems` counts what could not be taken, by kind. ca: who signed the
     broker's certificate, PEM; None trusts whom this system does. opener: for sealed messages, which are then the
-    only ones that are taken.
+    only ones that are taken. topics: a filter, or all that can be nodes'. clock: by which a silence is told once, in
+    seconds; None tells of none.
     """
 
     def __init__(
-        self, url: BrokerUrl, topics: str = TOPICS, ca: Path | None = None, opener: Opener | None = None
+        self,
+        url: BrokerUrl,
+        topics: str | None = None,
+        ca: Path | None = None,
+        opener: Opener | None = None,
+        clock: Callable[[], float] | None = time.monotonic,
     ) -> None:
         self._opener = opener
         self.url = url
         self.problems: Counter[str] = Counter()
-        self._topics = topics
+        self._topics = node_topics() if topics is None else (topics,)
+        self._clock = clock
+        self._silence: Silence | None = None
+        self._heard = False
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._known: set[str] = set()
         self._strangers: set[str] = set()
@@ -246,9 +255,9 @@ class Monitor:
     def start(self) -> Self:
         connect(self._client, self.url)
         if not self._subscribed.wait(CONNECT_S) or self._refusal is not None:
-            reason = self._refusal or NO_ANSWER
             self.stop()
-            raise BrokerError(f"broker {self.url}: {reason}")
+            raise BrokerError(f"broker {self.url}: {self._refusal or no_answer(self.url)}")
+        self._silence = Silence(self.url, self._clock) if self._clock else None
         return self
 
     def stop(self) -> None:
@@ -269,7 +278,8 @@ class Monitor:
         try:
             return self._items.get(timeout=timeout)
         except queue.Empty:
-            return None
+            line = self._silence.tell(self._heard) if self._silence else ""
+            return Notice(line) if line else None
 
     def __iter__(self) -> Iterator[Item]:
         while True:
@@ -284,11 +294,12 @@ class Monitor:
         if code.is_failure:
             self._refuse(refused(code))
             return
-        client.subscribe(self._topics, qos=1)
+        client.subscribe([(topic, 1) for topic in self._topics])
 
     def _on_subscribe(self, _client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _props: Any) -> None:
         if any(code.is_failure for code in codes):
-            self._refuse(f"refused the subscription to {self._topics}; allow this user to read it")
+            refused = [topic for topic, code in zip(self._topics, codes, strict=False) if code.is_failure]
+            self._refuse(f"refused the subscription to {', '.join(refused)}; allow this user to read it")
             return
         if self._was_up:
             self._items.put(Link(True, f"broker {self.url}: connected again"))
@@ -306,13 +317,12 @@ class Monitor:
         if self._stopping:
             return
         if not self._subscribed.is_set():
-            self._refuse(
-                "closed the connection without an MQTT answer; check that the port is a broker's, one without TLS"
-            )
+            self._refuse("")
         elif self._was_up:
             self._items.put(Link(False, f"broker {self.url}: connection lost; reconnecting"))
 
     def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        self._heard = True
         try:
             topic = message.topic
         except UnicodeDecodeError:

@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
 from quaver.board.interface import Board
-from quaver.broker.client import MQTT_PORT, BrokerUrl, EmbeddedBroker
+from quaver.broker.address import MQTT_PORT, BrokerUrl
+from quaver.broker.embedded import EmbeddedBroker
 from quaver.emulator.bus import Attached
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
@@ -174,7 +175,7 @@ class Emulation:
             else:
                 self.broker = self._given
             self.step(f"connecting to {self.broker}")
-            self.monitor = stack.enter_context(Monitor(self.broker))
+            self.monitor = stack.enter_context(Monitor(self.broker, clock=None))  # `items` tells of a silence
             self.step("compiling the firmware")
             files = firmware_files(self.plan.board, node_config(self.plan, self.broker))
             self.step(f"booting {self.plan.board}")

@@ -26,6 +26,7 @@ _CA = "/ca.pem"  # on the node's flash, where docs/mosquitto.md puts it
 TIME_SERVER = "pool.ntp.org"
 """Where the date comes from unless somebody says otherwise. Without a date a node can't tell a late command."""
 _SERVER_MAX = 64  # characters, as firmware/build/config.py takes it
+_LIMIT_MAX = 999999999.0  # below 1e9, as the node takes it
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def time_server(text: str) -> str:
 
 
 def _broker(text: str, answers: Answers) -> str:
-    from quaver.broker.client import parse_broker_url
+    from quaver.broker.address import parse_broker_url
     from quaver.errors import BrokerError
 
     try:
@@ -160,11 +161,8 @@ def limits(text: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, *values = part.split()
-        try:
-            pair = [float(value) for value in values]
-        except ValueError:
-            pair = []
-        if name not in LIMITED or len(pair) != 2 or not 0 < pair[0] <= pair[1] < 1e9:
+        pair = [rows.decimal(value, 0, _LIMIT_MAX) for value in values]
+        if name not in LIMITED or len(pair) != 2 or not 0 < pair[0] <= pair[1]:
             raise ValueError(f"expected FEATURE WARNING ALARM, as in velocity 2.8 4.5; features: {', '.join(LIMITED)}")
         found[name] = pair
     return found
@@ -334,7 +332,7 @@ class Flow:
 
 def config(answers: Mapping[str, Any]) -> dict[str, Any]:
     """The node's configuration, as build.config reads it, out of the answers."""
-    from quaver.broker.client import parse_broker_url
+    from quaver.broker.address import parse_broker_url
 
     broker = parse_broker_url(answers["broker"])
     found: dict[str, Any] = {key: answers[key] for key in ("site", "area", "line", "asset")}

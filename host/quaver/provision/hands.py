@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from quaver.broker.address import parse_broker_url
 from quaver.errors import InventoryError, SessionError
 from quaver.fleet.inventory import Entry, Inventory
 from quaver.fleet.keys import KeyStore
@@ -267,7 +268,8 @@ class Hands:
         if status is None:
             raise SessionError(
                 f"{answers['place']} has not reached {_shown(answers['broker'])} within {self._online_s:.0f} s; "
-                "check the broker's address, then restart the node to try again"
+                "check the broker's address, and that its ACL lets the node write and this machine read, then restart "
+                "the node to try again"
             )
         return {"dated": "time_ms" in status}
 
@@ -288,4 +290,4 @@ def _line(where: str, identity: bytes, enrolled: bool) -> str:
 
 
 def _shown(broker: str) -> str:
-    return broker.rpartition("@")[2]
+    return str(parse_broker_url(broker))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quaver.errors import SessionError
+from quaver.broker.address import parse_broker_url
+from quaver.errors import BrokerError, SessionError
 from quaver.files.csv_rows import Column, Mistake, bearing, choice, node_id, number, place_part, read_rows
 from quaver.files.private import read_private
 from quaver.fleet.inventory import Inventory
@@ -129,7 +130,9 @@ def _answers(
     if name is None:
         wrong.append(Mistake(row, "wifi", "is missing"))
     elif name not in profiles:
-        wrong.append(Mistake(row, "wifi", f"profile {name!r} is unknown: there are {', '.join(profiles) or 'none'}"))
+        wrong.append(
+            Mistake(row, "wifi", f"is no profile of Wi-Fi networks: there are {', '.join(profiles) or 'none'}")
+        )
     else:
         answers |= {"ssid": profiles[name]["ssid"], "password": profiles[name]["password"]}
     given = profiles.get(name or "", {}).get("time_server", TIME_SERVER)
@@ -137,6 +140,11 @@ def _answers(
     url = values.get("broker") or broker
     if url is None:
         wrong.append(Mistake(row, "broker", "is missing; name one for all with --broker"))
+    elif "broker" in values:
+        try:
+            parse_broker_url(url)
+        except BrokerError as error:
+            wrong.append(Mistake(row, "broker", str(error)))
     group = int(values.get("group", "0"))
     answers |= {"code": code, "broker": url, "group": group, "mounting": values.get("mounting", "rigid")}
     answers |= {"bearing": values.get("bearing"), "rpm": values.get("rpm", 0.0), "limits": values.get("limits", {})}

@@ -3,7 +3,7 @@
 import sys
 
 import quaver.provision.bluetooth
-from quaver.broker.client import EmbeddedBroker
+from quaver.broker.embedded import EmbeddedBroker
 from quaver.build import firmware_files
 from quaver.cli import main
 from quaver.plant.node import healthy_machine, standard_rig

@@ -39,6 +39,7 @@ def show(title: str, figures: Sequence[Figure], as_json: bool) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=title, title_justify="left")
     table.add_column("")
@@ -53,9 +54,9 @@ def show(title: str, figures: Sequence[Figure], as_json: bool) -> None:
                 notes.append(figure.note)
             mark = f" ({notes.index(figure.note) + 1})"
         goal = "" if figure.goal is None else f"{'>=' if figure.at_least else '<='} {_number(figure.goal, figure.unit)}"
-        verdict = {None: "", True: "reached", False: "[bold red]missed"}[figure.reached]
+        verdict = {None: Text(), True: Text("reached"), False: Text("missed", style="bold red")}[figure.reached]
         table.add_row(figure.name + mark, _number(figure.value, figure.unit), goal, verdict)
-    screen = Console()
+    screen = Console(markup=False)
     screen.print(table)
     for number, note in enumerate(notes, 1):
         screen.print(f"({number}) {note}", highlight=False, markup=False)

@@ -1,0 +1,125 @@
+"""Where a broker is, who connects to it, and which topics are a node's; what of a URL a message may repeat."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from quaver.errors import BrokerError
+from quaver_wire.fields import KINDS
+
+MQTT_PORT = 1883  # IANA's port of plain MQTT
+MQTTS_PORT = 8883  # and of MQTT over TLS
+_TEXT_MAX = 65535  # bytes of a text in MQTT 3.1.1
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class BrokerUrl:
+    """Where an MQTT 3.1.1 broker is, and who connects to it. Neither user nor password is in its str or repr."""
+
+    host: str
+    port: int = MQTT_PORT
+    user: str = field(default="", repr=False)  # some brokers take a token as the user
+    password: str = field(default="", repr=False)
+    tls: bool = False
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it runs on this machine, where an emulated board reaches it by its `host_address`."""
+        return self.host in _LOOPBACK or self.host.startswith("127.")
+
+    def __str__(self) -> str:
+        """The URL without user and password, fit for a message."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"mqtt{'s' if self.tls else ''}://{host}:{self.port}"
+
+
+def parse_broker_url(text: str) -> BrokerUrl:
+    """Read `mqtt[s]://[user[:password]@]host[:port]`; the scheme may be left out, user and password are %-encoded.
+
+    Raises BrokerError for anything else. No message repeats any of the text: it may hold a password, and in a URL that
+    is wrong nobody knows where.
+    """
+    head, found, rest = text.strip().partition("://")
+    if not found:
+        head, rest = "mqtt", head
+    login, _, place = rest.rpartition("@")
+    if head.lower() not in _SCHEMES:
+        raise _bad_url(f"its scheme is none of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
+    if _UNSAFE.search(login):
+        raise _bad_url(
+            "its user or password holds a character that must be %-encoded: / as %2F, # as %23, ? as %3F, @ as %40, "
+            "% as %25, [ as %5B, ] as %5D, a space as %20"
+        )
+    user, _, password = login.partition(":")
+    if password and not user:
+        raise _bad_url("it has a password and no user")
+    address = _ADDRESS.fullmatch(place.removesuffix("/"))
+    if address is None:
+        raise _bad_url("it is not a broker's address; / # ? @ and % in a user or password must be %-encoded")
+    tls = _SCHEMES[head.lower()]
+    port = int(address["port"] or (MQTTS_PORT if tls else MQTT_PORT))
+    if not 1 <= port <= 65535:
+        raise _bad_url("its port is not a number from 1 to 65535")
+    host = address["six"] or address["host"]
+    return BrokerUrl(host.lower(), port, _decoded(user), _decoded(password), tls)
+
+
+_SCHEMES = {"mqtt": False, "tcp": False, "mqtts": True}  # and whether that is TLS
+_UNSAFE = re.compile(r"[/#?@\[\]\s]|%(?![0-9A-Fa-f]{2})")  # RFC 3986, section 3.2.1: what a userinfo has not
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\W_][\w.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?")
+
+
+def _bad_url(why: str) -> BrokerError:
+    return BrokerError(f"broker URL: {why}; expected mqtt://[user:password@]host[:port], or mqtts:// for TLS")
+
+
+def without_logins(text: str, words: Iterable[str] = ()) -> str:
+    """A text for people without the users and passwords of URLs. words: of a command line, which it may repeat."""
+    for word in words:
+        value = word.partition("=")[2] if word.startswith("--") else word
+        if not may_log_in(value):
+            continue
+        as_path = str(Path(value))
+        forms = (value, as_path, repr(value)[1:-1], repr(as_path)[1:-1], " ".join(value.split()))
+        for login in filter(None, map(_TO_LOGIN.match, forms)):
+            at = -1
+            while (at := text.find(login[0], at + 1)) >= 0:  # whole, or cut off
+                told = max(len(os.path.commonprefix((text[at:], form))) for form in forms)  # noqa: RUF071  texts
+                if told > len(login[0]) or login[0].endswith("@"):
+                    text = f"{text[:at]}…{text[at + told :]}"
+    return _LOGIN.sub(r"\1…@", text)
+
+
+_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?!\[)\S*@")
+# Of a URL, to where its password may begin.
+_TO_LOGIN = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:/+)?[^:@]*[:@]", re.DOTALL)
+
+
+def may_log_in(value: str) -> bool:
+    """Whether a text that a person gave may be a URL with a password in it: no message may repeat it."""
+    if value.startswith("socket://") or not re.search(r"://|:.*@", value, re.DOTALL):
+        return False
+    try:
+        return "@" in value or not parse_broker_url(value)
+    except BrokerError:
+        return True
+
+
+def _decoded(text: str) -> str:
+    """A user or password without its %-encoding. Raises BrokerError for what MQTT can't send (section 1.5.3)."""
+    data = unquote_to_bytes(text.encode("utf-8", "surrogateescape"))
+    decoded = data.decode("utf-8", "replace")
+    if decoded.encode() != data or "\0" in decoded or len(data) > _TEXT_MAX:
+        raise _bad_url(f"its user or password is not UTF-8 text of at most {_TEXT_MAX} bytes, without NUL")
+    return decoded
+
+
+def node_topics(leaves: Iterable[str] = KINDS[:3], place: str = "+/+/+/+/+") -> tuple[str, ...]:
+    """The topics that can be a node's, site/area/line/asset/node/LEAF: by default what nodes send by themselves."""
+    return tuple(f"{place}/{leaf}" for leaf in leaves)
