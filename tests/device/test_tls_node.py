@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from quaver.board.interface import Board
-from quaver.broker.client import parse_broker_url
+from quaver.broker.address import parse_broker_url
 from quaver.build import firmware_files
 from quaver.emulator.identity import Identity
 from quaver.fleet.keys import KeyStore
