@@ -7,18 +7,20 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/quaver demo
 
-test: .venv/installed
+test: .venv/installed .venv/stubs
 	tools/setup-system compiler mosquitto
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file firmware/mypy.ini firmware
 	$(BIN)/pytest -n 2 --dist worksteal --target unix: --target rp2040:
 
 # The quick checks, without a board.
-check: .venv/installed
+check: .venv/installed .venv/stubs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file firmware/mypy.ini firmware
 	$(BIN)/pytest -q tests/portable
 
 # The documentation as a site, from README, docs, protocols and the docstrings.
@@ -33,6 +35,12 @@ format: .venv/installed
 	PYTHON=$(PYTHON) tools/setup-system python
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+# MicroPython's modules as types, for firmware/. In a folder of their own: some have the names of the host's modules.
+.venv/stubs: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ \
+		micropython-rp2-rpi_pico_w-stubs==1.26.0.post1 micropython-stdlib-stubs==1.26.0.post3
 	touch $@
 
 .venv/docs: .venv/installed

@@ -18,9 +18,10 @@ if "session.code" in names:
         onboard.run(None if blank else 5)
         del onboard
     del blank, board, hal
-    room.drop("enrol", "build", "command", "node", "links", "hal", "quaver_wire")
+    room.drop("enrol", "build", "command", "node", "links.wifi", "links.improv", "hal", "quaver_wire")
 del names
 
+in_place = None
 if sys.platform == "rp2":
     import board
 
@@ -28,20 +29,18 @@ if sys.platform == "rp2":
 
     in_place.begin(board.FILES_AT)
     del board
+try:
+    from build import config
 
-from build import config  # noqa: E402
-
-if config.role() == "gateway":
-    from build import gateway as app
-else:
-    from build import node as app
-config = None
-
-supervisor, watchdog = app.build()
-app = None
-if sys.platform == "rp2":
-    in_place.end()
-    del in_place
+    if config.role() == "gateway":
+        from build import gateway as app
+    else:
+        from build import node as app
+    supervisor, watchdog = app.build()
+finally:
+    if in_place:
+        in_place.end()
+app = config = in_place = None
 room.drop("build", "hal.chip", "board", "quaver_wire.hkdf", "quaver_wire.bearings")
 
 from node import start  # noqa: E402

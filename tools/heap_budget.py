@@ -18,7 +18,7 @@ MODULES = (
     "umqtt.simple2",
     "links.wifi",
     "links.mqtt",
-    "hal.{hal}",
+    "hal.chip.{hal}",
     "drivers.iis3dwb",
     "drivers.tmp117",
     "drivers.sdm120",
@@ -32,6 +32,9 @@ MODULES = (
     "dsp.baseline",
     "dsp.diagnosis",
     "dsp.unpack",
+    "dsp.engine",
+    "node.entry",
+    "node.state",
     "node.journal",
     "node.outbox",
     "node.record",
@@ -46,6 +49,12 @@ MODULES = (
     "build.node",
 )
 
+# As main.py has it: what is read is then used in flash.
+IN_PLACE = """
+import board, gc
+from hal.chip import in_place
+in_place.begin(board.FILES_AT)
+"""
 IMPORT = """
 import gc
 gc.collect()
@@ -66,6 +75,8 @@ def main() -> int:
     files.pop("main.py")
     total = 0
     with open_board(where, Setup(files=files, rig=standard_rig(healthy_machine()))) as device:
+        if spec.silicon.in_place:
+            device.exec(IN_PLACE)
         print(f"{'module':24}{'heap, bytes':>12}")
         for name in MODULES:
             module = name.format(hal={"rp2040:": "rp2", "unix:": "unix"}[where])

@@ -7,7 +7,9 @@ from quaver_wire.bearings import LIBRARY
 _GEOMETRY = ("balls", "ball_mm", "pitch_mm", "angle_deg")
 
 
-def from_geometry(balls, ball_mm, pitch_mm, angle_deg=0.0):
+def from_geometry(
+    balls: float, ball_mm: float, pitch_mm: float, angle_deg: float = 0.0
+) -> tuple[float, float, float, float]:
     """(BPFO, BPFI, BSF, FTF) a turn of the shaft, outer ring at rest, for rolling without slip.
 
     Randall and Antoni, Mechanical Systems and Signal Processing 25 (2011), section 2. Raises ValueError.
@@ -27,7 +29,7 @@ def from_geometry(balls, ball_mm, pitch_mm, angle_deg=0.0):
     )
 
 
-def check_ratios(outer, inner, ball, cage):
+def check_ratios(outer: float, inner: float, ball: float, cage: float) -> tuple[float, float, float, float]:
     """The ratios as they are, if they can be those of one bearing; else ValueError.
 
     BPFO + BPFI is the number of balls and BPFO / FTF too. With p = 1 - 2 * FTF, BSF is cos(angle) * (1 - p**2) / (2 p).
@@ -46,7 +48,7 @@ def check_ratios(outer, inner, ball, cage):
     return outer, inner, ball, cage
 
 
-def ratios(given):
+def ratios(given) -> tuple[float, float, float, float]:
     """The ratios (BPFO, BPFI, BSF, FTF) of a bearing given by name, by {"ratios": [4]}, or by its geometry as a dict.
 
     Raises ValueError with one line that says what is wrong.

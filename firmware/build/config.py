@@ -2,6 +2,8 @@
 
 import json
 
+from quaver_wire.fields import LIMITED
+
 # path, kind, default, lowest, highest (of a text: its length). A section whose value is null is switched off.
 # One text, and no tuples: it is 2 kB less for a node that checks a change while everything else runs.
 _FIELDS = (
@@ -65,17 +67,13 @@ _SENSORS = ("vibration", "temperature", "energy")
 _BAUDRATES = (0, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 _PARITIES = ("none", "even", "odd")
 
-# What a limit can be set on. None has one by itself: the diagnosis has those that hold for any machine, and learns
-# the others.
-FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")
-
 
 def _fields():
     at = 0
     while at < len(_FIELDS):
         end = _FIELDS.find("\n", at)
-        path, kind, default, low, high = _FIELDS[at:end].split(" ")
-        kind = _KINDS[kind]
+        path, letter, default, low, high = _FIELDS[at:end].split(" ")
+        kind = _KINDS[letter]
         number = float if kind is float else int
         yield path, kind, default if kind is str else kind(number(default)), number(low), number(high)
         at = end + 1
@@ -95,7 +93,7 @@ def _set(config, path, value):
 
 
 def _limits(given, problems):
-    limits = {}
+    limits: dict = {}
     if not isinstance(given, dict):
         problems.append("limits: expected {feature: [warning, alarm]}")
         return limits
@@ -104,7 +102,7 @@ def _limits(given, problems):
             continue
         try:
             warning, alarm = (_typed(v, float) for v in pair)
-            if feature not in FEATURES or not 0 < warning <= alarm < 1e9:
+            if feature not in LIMITED or not 0 < warning <= alarm < 1e9:
                 raise ValueError
             limits[feature] = (warning, alarm)
         except (ValueError, TypeError):
@@ -112,14 +110,14 @@ def _limits(given, problems):
     return limits
 
 
-def parse(given):
+def parse(given) -> tuple[dict, list[str]]:
     """Check `given`, the decoded file, against the table; return (config, problems).
 
     Never raises: a value that is missing, of the wrong type or out of range is replaced by its default, and
     each such replacement but a missing value is one line in `problems`.
     """
     problems = []
-    config = {}
+    config: dict = {}
     if not isinstance(given, dict):
         given = {}
         problems.append("config: expected an object")
@@ -186,7 +184,7 @@ def parse(given):
     return config, problems
 
 
-def load(path="/config.json"):
+def load(path: str = "/config.json") -> tuple[dict, list[str]]:
     """Read and check the file; return (config, problems) as `parse` does. A missing file is all defaults."""
     try:
         with open(path) as file:
@@ -199,7 +197,7 @@ def load(path="/config.json"):
     return parse(given)
 
 
-def role(path="/config.json"):
+def role(path: str = "/config.json") -> str:
     """What this board is: "gateway" where the file says so, else "node": which of the two composition roots runs."""
     try:
         with open(path) as file:

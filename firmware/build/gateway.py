@@ -41,12 +41,32 @@ def build():
         return supervisor, watchdog
     progress = supervisor.progress
     central = Central(gatt, chunks, port.uuid, settings["visit_s"], settings["records"])
-    collector = Collector(central, places, relay, commands, uptime, progress)
+    collector = Collector(central, node_ids=places, relay=relay, commands=commands, clock=uptime, progress=progress)
     supervisor.add("collect", collector.run, limit_s)
     root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime)
-    forward = Forward(wifi, mqtt, outbox, relay, commands, root, places, branch, recorder, timekeeper, progress)
+    forward = Forward(
+        wifi,
+        mqtt,
+        outbox=outbox,
+        relay=relay,
+        commands=commands,
+        root=root,
+        places=places,
+        branch=branch,
+        recorder=recorder,
+        timekeeper=timekeeper,
+        progress=progress,
+    )
     supervisor.add("forward", forward.run, limit_s)
-    health = Health(collector, relay, commands, recorder, uptime, config["interval_s"], progress)
+    health = Health(
+        collector,
+        relay,
+        commands,
+        recorder=recorder,
+        clock=uptime,
+        interval_s=config["interval_s"],
+        progress=progress,
+    )
     supervisor.add("health", health.run, limit_s)
     gc.collect()
     return supervisor, watchdog

@@ -39,7 +39,7 @@ def parse(given, branch):
             value = default
             problems.append("gateway.{}: expected int from {} to {}".format(key, low, high))
         settings[key] = value
-    nodes = {}
+    nodes: dict = {}
     listed = given.get("nodes", {})
     if not isinstance(listed, dict):
         listed = {}

@@ -11,7 +11,7 @@ KEY = "/device.key"
 CODE = "/session.code"
 
 
-def load_keys(path=KEY):
+def load_keys(path: str = KEY) -> dict[int, bytes]:
     """{generation: device key of 32 bytes}: the one in force, and the one before it while a rotation is not settled.
 
     Empty when the node is blank.
@@ -32,7 +32,7 @@ def load_keys(path=KEY):
         return {}
 
 
-def load_key(path=KEY):
+def load_key(path: str = KEY) -> tuple[int, bytes] | None:
     """(generation, device key) in force, or None: the node is blank."""
     keys = load_keys(path)
     if not keys:
@@ -41,7 +41,7 @@ def load_key(path=KEY):
     return generation, keys[generation]
 
 
-def spoiled(path=KEY):
+def spoiled(path: str = KEY) -> bool:
     """Whether there is a key that can't be read: such a node was enrolled, and must not send what nobody sealed."""
     try:
         os.stat(path)
@@ -50,7 +50,7 @@ def spoiled(path=KEY):
     return not load_keys(path)
 
 
-def save_key(generation, key, before=None, path=KEY):
+def save_key(generation: int, key: bytes, before: bytes | None = None, path: str = KEY) -> None:
     """Have this key in force from the next start on. before: the one that the host may still use.
 
     Called again without `before` once a message under the new key was opened. Raises OSError.
@@ -61,7 +61,7 @@ def save_key(generation, key, before=None, path=KEY):
     store.replace(path, json.dumps(given).encode())
 
 
-def load_code(path=CODE):
+def load_code(path: str = CODE) -> bytes | None:
     """The proof of possession that flashing wrote, 16 bytes, or None."""
     try:
         with open(path, "rb") as file:
@@ -71,6 +71,6 @@ def load_code(path=CODE):
         return None
 
 
-def key_check(key):
+def key_check(key: bytes) -> str:
     """What tells that two sides have the same device key, and nothing of the key."""
     return hmac(key, b"quaver key check")[:8].hex()

@@ -8,11 +8,7 @@ import board
 import hal
 from build import config as configuration
 from build import wiring
-from dsp.alarm import Threshold
-from dsp.baseline import Baseline
-from dsp.diagnosis import Diagnosis
-from dsp.lines import Lines
-from dsp.measurement import Measurement
+from build.engine import band, engine, thresholds
 from node import measure, room, store
 from node.capture import Capture
 from node.condition import Condition
@@ -62,31 +58,6 @@ def _energy(port, config):
     raise ValueError("no driver " + config["driver"])
 
 
-def _lines(machine, problems):
-    """The bearing's lines; a bearing with a mistake is a problem, and none is looked for."""
-    if machine["bearing"] is None:
-        return None
-    from build import bearings
-
-    try:
-        return Lines(bearings.ratios(machine["bearing"]))
-    except ValueError as error:
-        problems.append("machine.{}".format(error))
-        return None
-
-
-def _zones(machine, problems):
-    if not machine["group"]:
-        return None
-    from build import zones
-
-    try:
-        return zones.limits(machine["group"], machine["mounting"])
-    except ValueError as error:
-        problems.append(str(error))
-        return None
-
-
 def _tachometer(port, machine):
     if machine["tachometer_pin"] < 0:
         return None
@@ -100,31 +71,18 @@ def _tachometer(port, machine):
 
 def _measuring(port, config, quiet, problems):
     """All that one measurement of vibration needs, from the sensor to the verdict."""
-    machine = config["machine"]
     given = config["vibration"]
     sensor = _vibration(port, given)
-    band = (given["band_low_hz"], given["band_high_hz"]) if given["band_high_hz"] else None
-    rpm = machine["rpm"]
-    measurement = Measurement(
-        sensor.ODR_HZ, band, given["samples"] or None, rpm / 60 or None, 2 if 0 < rpm < 600 else 10
-    )
-    rule = config["alarm"]
-    diagnosis = Diagnosis(
-        Baseline(machine["learn"]),
-        _zones(machine, problems),
-        rule["count"],
-        rule["of"],
-        rule["hysteresis"],
-        machine["running_g"],
-    )
-    lines = _lines(machine, problems)
-    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, measurement.n, band, rpm, lines and lines.ratios)
-    condition = Condition(diagnosis, mark=repr(comparable))
+    path = engine(sensor.ODR_HZ, config, problems)
+    m = path.measurement
+    ratios = path.lines and path.lines.ratios
+    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, m.n, band(given), config["machine"]["rpm"], ratios)
+    condition = Condition(path.diagnosis, mark=repr(comparable))
     problem = condition.restore()
     if problem:
         problems.append(problem)
-    tachometer = _tachometer(port, machine)
-    return Vibration(Capture(sensor, measurement), lines, diagnosis, condition, quiet, tachometer)
+    tachometer = _tachometer(port, config["machine"])
+    return Vibration(Capture(sensor, m), path, condition, quiet, tachometer)
 
 
 def _sensors(port, config, quiet, problems):
@@ -144,33 +102,45 @@ def _sensors(port, config, quiet, problems):
     return sensors
 
 
-def _thresholds(config):
-    rule = config["alarm"]
-    return {
-        feature: Threshold(warning, alarm, rule["hysteresis"], rule["count"], rule["of"])
-        for feature, (warning, alarm) in config["limits"].items()
-    }
-
-
-def _over_wifi(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
-    """Records go to the broker by Wi-Fi and MQTT."""
+def _over_wifi(port, config, parts, quiet):
+    """Records go to the broker by Wi-Fi and MQTT; returns the link's name and task."""
     from node.publish import Publish
 
-    root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime)
-    publishing = Publish(wifi, mqtt, outbox, root, recorder, quiet, supervisor.progress, timekeeper, mailbox)
-    supervisor.add("publish", publishing.run, limit_s)
+    root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, parts["recorder"], parts["uptime"])
+    publishing = Publish(
+        wifi,
+        mqtt,
+        outbox=parts["outbox"],
+        root=root,
+        recorder=parts["recorder"],
+        quiet=quiet,
+        progress=parts["supervisor"].progress,
+        timekeeper=timekeeper,
+        mailbox=parts["mailbox"],
+    )
+    return "publish", publishing.run
 
 
-def _over_bluetooth(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox):
-    """Records wait for a gateway that fetches them by Bluetooth, and brings the time."""
+def _over_bluetooth(port, config, parts, quiet):
+    """Records wait for a gateway that fetches them by Bluetooth, and brings the time; returns as above."""
     from links.ble import Ble
     from quaver_wire import chunks, gatt
     from quaver_wire.cose import node_id
 
-    own = node_id(bytes.fromhex(port.unique_id()))
-    about = (board.NAME, board.VERSION)
-    parts = (gatt, chunks, port.uuid, outbox, own, about, config["ble"], uptime, recorder, mailbox)
-    supervisor.add("ble", Ble(*parts, supervisor.progress).run, limit_s)
+    link = Ble(
+        gatt,
+        chunks,
+        uuid=port.uuid,
+        outbox=parts["outbox"],
+        node_id=node_id(bytes.fromhex(port.unique_id())),
+        about=(board.NAME, board.VERSION),
+        timing=config["ble"],
+        clock=parts["uptime"],
+        recorder=parts["recorder"],
+        mailbox=parts["mailbox"],
+        progress=parts["supervisor"].progress,
+    )
+    return "ble", link.run
 
 
 def build():
@@ -196,25 +166,26 @@ def build():
         trial.told()
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
-    judge = measure.Judge(_thresholds(config))
+    judge = measure.Judge(thresholds(config))
     measuring = measure.Measure(sensors, judge, recorder, config["interval_s"], supervisor.progress)
     supervisor.add("measure", measuring.run, limit_s)
 
     if mute:
         print("node: {}: nothing is sent".format(mute))
         return supervisor, watchdog
-    mailbox = None
+    parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
+    parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
+    parts["mailbox"] = None
     if recorder.seals:
-        parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
-        parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
-        mailbox = Mailbox(parts)
+        parts["mailbox"] = mailbox = Mailbox(parts)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
     if trial.running:
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
     else:
         room.drop("node.trial")
     over = _over_bluetooth if config["link"] == "ble" else _over_wifi
-    over(port, config, outbox, recorder, uptime, quiet, supervisor, limit_s, mailbox)
+    name, task = over(port, config, parts, quiet)
+    supervisor.add(name, task, limit_s)
     gc.collect()
     free = gc.mem_free()
     if free < _LOW_MEMORY:

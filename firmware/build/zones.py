@@ -7,8 +7,6 @@ shaft height from 160 to 315 mm). mm/s RMS, 10 (below 600 1/min: 2) to 1,000 Hz.
 A: a new machine. B: fit for long-term operation. C: not fit for it. D: enough to do damage.
 """
 
-ZONES = "ABCD"
-
 # (group, mounting): upper ends of zones A, B and C
 _LIMITS = {
     (1, "rigid"): (2.3, 4.5, 7.1),
@@ -18,7 +16,7 @@ _LIMITS = {
 }
 
 
-def limits(group, mounting):
+def limits(group: int, mounting: str) -> tuple[float, float, float]:
     """The three boundaries in mm/s: A/B, B/C, C/D. Raises ValueError for a group or mounting the standard lacks."""
     if (group, mounting) not in _LIMITS:
         raise ValueError("machine: expected group 1 or 2, rigid or flexible, found {} {}".format(group, mounting))

@@ -10,6 +10,6 @@ NOTED = False
 _TEXT = const(400)  # characters in one answer
 
 
-async def run(node, at):
+async def run(node, at: int) -> dict:
     text = reconfigure.text(node.config)
     return {"text": text[at : at + _TEXT], "size": len(text)}

@@ -4,7 +4,7 @@ ARGUMENTS = ()
 NOTED = True
 
 
-async def run(node):
+async def run(node) -> dict:
     node.trial().back()
     node.restart()
     return {"state": "trial"}

@@ -6,7 +6,7 @@ ARGUMENTS = (("changes", dict, 1, 16),)
 NOTED = True
 
 
-async def run(node, changes):
+async def run(node, changes: dict) -> dict:
     node.trial().propose(reconfigure.changed(node.config, changes))
     node.restart()
     return {"state": "trial"}

@@ -6,5 +6,5 @@ ARGUMENTS = (("changes", dict, 1, 16),)
 NOTED = True
 
 
-async def run(node, changes):
+async def run(node, changes: dict) -> None:
     reconfigure.changed(node.config, changes)

@@ -11,7 +11,7 @@ _BLINKS = const(20)
 _BLINK_MS = const(125)
 
 
-async def run(node):
+async def run(node) -> None:
     node.blinking = node.hardware(lambda port, board: blink(port, board, node.blinking))
 
 

@@ -8,7 +8,7 @@ NOTED = False
 _TEXT = const(400)  # characters in one answer
 
 
-async def run(node, at):
+async def run(node, at: int) -> dict:
     lines = node.parts["log"].lines
     found = []
     size = 0

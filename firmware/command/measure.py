@@ -4,5 +4,5 @@ ARGUMENTS = ()
 NOTED = True
 
 
-async def run(node):
+async def run(node) -> dict:
     return await node.parts["measuring"].now()

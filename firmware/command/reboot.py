@@ -4,5 +4,5 @@ ARGUMENTS = ()
 NOTED = True
 
 
-async def run(node):
+async def run(node) -> None:
     node.restart()

@@ -4,7 +4,7 @@ ARGUMENTS = (("confirm", str, 1, 24),)
 NOTED = True
 
 
-async def run(node, confirm):
+async def run(node, confirm: str) -> None:
     if confirm != node.parts["name"]:
         raise ValueError("confirm: expected the node's name")
     node.leave()

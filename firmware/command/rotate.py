@@ -9,7 +9,7 @@ ARGUMENTS = (("key", bytes, 32, 32), ("generation", int, 1, 255))
 NOTED = True
 
 
-async def run(node, key, generation):
+async def run(node, key: bytes, generation: int) -> dict:
     path = node.root + keys.KEY
     held = keys.load_key(path)
     if held is None:

@@ -11,7 +11,7 @@ PART = const(480)  # bytes in one answer
 _HOLD_MS = const(15_000)
 
 
-async def run(node):
+async def run(node) -> dict:
     data, rate_hz, scale_g = node.vibration().kept()
     node.wave = data
     hold(node)

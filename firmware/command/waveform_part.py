@@ -8,7 +8,7 @@ ARGUMENTS = (("at", int, 0, 1 << 20), ("crc", int, 0, 0xFFFFFFFF))
 NOTED = False
 
 
-async def run(node, at, crc):
+async def run(node, at: int, crc: int) -> dict:
     if node.wave is None or crc32(node.wave) != crc:
         raise ValueError("that waveform is gone")
     hold(node)

@@ -40,7 +40,7 @@ class Threshold:
     level: 0 ok, 1 warning, 2 alarm. Raises ValueError for limits and counts that make no sense.
     """
 
-    def __init__(self, warning, alarm, hysteresis=0.1, count=2, of=3):
+    def __init__(self, warning: float, alarm: float, hysteresis: float = 0.1, count: int = 2, of: int = 3) -> None:
         if not 0 < warning <= alarm:
             raise ValueError("alarm: expected 0 < warning <= alarm, found {} and {}".format(warning, alarm))
         if not 0 <= hysteresis < 1:
@@ -56,7 +56,7 @@ class Threshold:
         self._mask = (1 << of) - 1
         self._votes = [0, 0, 0, 0]  # each a bit a value, the newest lowest
 
-    def update(self, value):
+    def update(self, value: float) -> int:
         """Take the next value; return the level after it."""
         self._vote(_OVER_ALARM, value >= self.alarm)
         self._vote(_OVER_WARNING, value >= self.warning)
@@ -68,17 +68,17 @@ class Threshold:
                 break
         return self.level
 
-    def _vote(self, kind, given):
+    def _vote(self, kind: int, given: bool) -> None:
         self._votes[kind] = (self._votes[kind] << 1 | given) & self._mask
 
-    def _move(self, level):
+    def _move(self, level: int) -> None:
         stale = (_UNDER_WARNING, _UNDER_ALARM) if level > self.level else (_OVER_ALARM, _OVER_WARNING)
         for kind in stale:
             self._votes[kind] = 0
         self.level = level
 
 
-def _ones(bits):
+def _ones(bits: int) -> int:
     ones = 0
     while bits:
         bits &= bits - 1

@@ -22,7 +22,7 @@ _LINE_RATIOS = (4.0, 8.0)
 _DEVIATIONS = (6.0, 10.0)
 
 
-def _median(values):
+def _median(values: list[float]) -> float:
     values = sorted(values)
     middle = len(values) >> 1
     return values[middle] if len(values) & 1 else (values[middle - 1] + values[middle]) / 2
@@ -34,14 +34,14 @@ class Baseline:
     median, mad: one value a feature once `learned`.
     """
 
-    def __init__(self, wanted):
+    def __init__(self, wanted: int) -> None:
         self.wanted = wanted
         self.learned = False
         self.median = [0.0] * len(FEATURES)
         self.mad = [0.0] * len(FEATURES)
-        self._rows = []
+        self._rows: list[list[float]] = []
 
-    def learn(self, row):
+    def learn(self, row: list[float]) -> bool:
         """Take the features of one healthy measurement, in the order of FEATURES; returns `learned`."""
         if not self.learned:
             self._rows.append(list(row))
@@ -54,11 +54,11 @@ class Baseline:
                 self.learned = True
         return self.learned
 
-    def count(self):
+    def count(self) -> int:
         """How many measurements it has learned from."""
         return self.wanted if self.learned else len(self._rows)
 
-    def limits(self, index):
+    def limits(self, index: int) -> tuple | None:
         """(warning, alarm) of a feature in its unit; None where nothing was learned about it."""
         middle = self.median[index]
         if middle <= 0:
@@ -67,13 +67,13 @@ class Baseline:
         deviation = _SIGMA * self.mad[index]
         return tuple(max(ratio * middle, middle + count * deviation) for ratio, count in zip(ratios, _DEVIATIONS))
 
-    def state(self):
+    def state(self) -> dict[str, list]:
         """All of it as a dict of numbers and lists, for JSON."""
         if self.learned:
             return {"median": self.median, "mad": self.mad}
         return {"rows": self._rows}
 
-    def restore(self, state):
+    def restore(self, state: dict) -> bool:
         """Take back what `state` gave. Raises ValueError, and stays as it was, if it is not that."""
         if not isinstance(state, dict):
             raise ValueError("baseline: not the state of one")
@@ -88,7 +88,7 @@ class Baseline:
         return self.learned
 
 
-def _check(rows):
+def _check(rows) -> None:
     ok = isinstance(rows, list)
     for row in rows if ok else ():
         ok = ok and isinstance(row, list) and len(row) == len(FEATURES)

@@ -27,12 +27,10 @@ import math
 
 from micropython import const
 
+from quaver_wire.fields import FAULTS, LINES
+
 from .alarm import Threshold
 from .baseline import FEATURES, Baseline
-from .lines import LINES
-
-STATES = ("stopped", "learning", "watching")
-FAULTS = ("outer race", "inner race", "ball", "cage")
 
 _FIRST_LINE = const(3)
 _SCORE = 16.0
@@ -56,7 +54,8 @@ class Diagnosis:
     """baseline: learns or has learned; zones: boundaries in mm/s of ISO 20816-3 or None; count of `of` measurements
     must agree; running_g: RMS below which the machine stands still.
 
-    After `run`: state (index of STATES), level 0 ok, 1 warning, 2 alarm; zone: 0 ... 3 for A ... D, None at rest;
+    After `run`: state: 0 stopped, 1 learning, 2 watching (quaver_wire.names.MACHINE); level 0 ok, 1 warning, 2 alarm;
+    zone: 0 ... 3 for A ... D, None at rest;
     causes: {feature: level} above 0; thresholds and, while the machine runs, values by feature; fault: index of FAULTS
     or None; line: the best line's index or None; margin_db: of its score over the next best (or over a line that just
     is there); abstained: why no fault is named, "" where one is or nothing rose.

@@ -21,8 +21,6 @@ from micropython import const
 from . import streams
 from .fft import SIGN32
 
-LINES = ("bpfo", "bpfi", "bsf2", "ftf")
-
 _AROUND = const(24)  # bins of background on each side: with 49 the median is right to 1.5 dB
 _NEAR = const(6)  # bins that a speed's line is held against, on each side from the second on: the first is its own
 _HARMONICS = const(3)

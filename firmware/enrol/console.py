@@ -69,7 +69,7 @@ class Console:
             left = _LINGER_MS
             while left > 0:
                 data = self._read()
-                found = ()
+                found: list = []
                 if data:
                     silence = 0
                     found = self._frames.feed(data)

@@ -79,7 +79,7 @@ class Enrolment:
         self._identify()
 
     async def _networks(self):
-        found = []
+        found: list = []
         for ssid, rssi, secured in sorted(await self._scan(), key=lambda network: -network[1]):
             if ssid and len(found) < 12 and not any(ssid == other[0] for other in found):
                 found.append((ssid, rssi, bool(secured)))
@@ -133,7 +133,7 @@ def _text(value, low, high):
         raise ValueError("expected text of {} to {}".format(low, high))
 
 
-_VERBS = {
+_VERBS: dict = {
     "about": Enrolment._say,
     "identify": Enrolment._show,
     "scan": Enrolment._networks,

@@ -107,7 +107,15 @@ def _doorway(port, identity, session, enrolment, improv):
         await serve(session, enrolment, message, send)
 
     try:
-        return Doorway(gatt_session, chunks, port.uuid, identity, gatt_session.HAS_CODE, answer, improv)
+        return Doorway(
+            gatt_session,
+            chunks,
+            uuid=port.uuid,
+            identity=identity,
+            state=gatt_session.HAS_CODE,
+            serve=answer,
+            improv=improv,
+        )
     except OSError as error:  # a radio that does not start leaves the cable
         print("node: no Bluetooth (errno {})".format(error.args[0]))
         return None
@@ -121,7 +129,7 @@ def build(air=True):
     port = hal.port(board)
     ways = Ways(port)
     tries = Tries(Uptime())
-    enrolment = Enrolment(ways.about, _check, ways.join, ways.scan, ways.identify, tries)
+    enrolment = Enrolment(ways.about, check=_check, join=ways.join, scan=ways.scan, identify=ways.identify, tries=tries)
     identity = node_id(bytes.fromhex(port.unique_id()))
 
     sessions = []
@@ -129,7 +137,14 @@ def build(air=True):
     def session():
         """One for each way in: nobody who comes by radio ends what goes on over the cable."""
         enrolled = load_key() is not None
-        made = Session(identity, load_code(), lambda key: Ccm(key, PLAIN_MAX), tries, enrolled, ways.identify)
+        made = Session(
+            identity,
+            code=load_code(),
+            aead=lambda key: Ccm(key, PLAIN_MAX),
+            tries=tries,
+            enrolled=enrolled,
+            identify=ways.identify,
+        )
         sessions.append(made)
         return made
 
@@ -141,7 +156,15 @@ def build(air=True):
         about = ("Quaver", board.VERSION, board.CHIP, identity.hex())
 
         def improv(emit, serial=False):
-            return Improv(emit, about, ways.keep, ways.scan, ways.identify, Uptime(), serial)
+            return Improv(
+                emit,
+                about,
+                join=ways.keep,
+                scan=ways.scan,
+                identify=ways.identify,
+                uptime=Uptime(),
+                serial=serial,
+            )
 
         console.improv = improv(console.emit, True)
         console.improv.open(_WINDOW_S)

@@ -16,7 +16,7 @@ class Commands:
 
     def __init__(self, path="/commands"):
         self._path = path + "/"
-        self._numbers = {}  # of each node that has some, oldest first
+        self._numbers: dict = {}  # of each node that has some, oldest first
         self.dropped = 0
         try:
             os.mkdir(path)

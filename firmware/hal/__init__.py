@@ -1,7 +1,10 @@
 """The hardware room: the only one that imports machine and network."""
 
+import sys
+
 
 def port(board):
     """The hardware of the chip that `board` (the rendered board file) names; other chips' files stay unread."""
-    name = board.HAL
-    return getattr(__import__("hal.chip." + name).chip, name).Port(board)
+    name = "hal.chip." + board.HAL
+    __import__(name)
+    return sys.modules[name].Port(board)

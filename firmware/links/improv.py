@@ -190,7 +190,7 @@ class Improv:
                 self._result(_SCAN, (ssid, str(rssi), "YES" if secured else "NO"))
             self._result(_SCAN, ())
             return
-        texts = []
+        texts: list = []
         for ssid, rssi, secured in found:
             more = [ssid, str(rssi), "WPA2" if secured else "NO"]
             if len(packed(texts)) + len(packed(more)) > _NOTIFIED_MAX:

@@ -78,7 +78,7 @@ class Mqtt:
         )
         self._client.set_last_will(will_topic, will, retain=True, qos=1)
         self._client.set_callback_status(self._on_status)
-        self._topics = ()
+        self._topics: tuple = ()
         self._waiting = None
         self._heard = 0
         self._asked = 0

@@ -17,7 +17,7 @@ _HEAD = const(11)
 Entry = namedtuple("Entry", ("leaf", "boot", "seq", "payload"))
 
 
-def whole(buffer, at, end):
+def whole(buffer: bytearray, at: int, end: int) -> int:
     """The length of the valid entry at `at`, of which nothing lies behind `end`, or 0."""
     if end - at < EXTRA or buffer[at] & 0xFC != _MARK:
         return 0
@@ -27,13 +27,13 @@ def whole(buffer, at, end):
     return stop + 4 - at
 
 
-def unpack(buffer, at, size):
+def unpack(buffer: bytearray, at: int, size: int) -> Entry:
     """The valid entry at `at`, `size` bytes of it."""
     mark, _, boot, seq = unpack_from("<BHII", buffer, at)
     return Entry(LEAVES[mark & 3], boot, seq, bytes(memoryview(buffer)[at + _HEAD : at + size - 4]))
 
 
-def pack(entry, buffer, at):
+def pack(entry: Entry, buffer: bytearray, at: int) -> int:
     """Write an entry at `at`; returns the end."""
     size = len(entry.payload)
     pack_into("<BHII", buffer, at, _MARK | LEAVES.index(entry.leaf), size, entry.boot, entry.seq)

@@ -15,6 +15,6 @@ def tell(recorder, event, name, error):
         try:
             text = load("quaver_wire.reasons").words(reason)  # read from flash for this moment alone
         except MemoryError:
-            text = reason  # the numbers say it too
+            text = str(reason)  # the numbers say it too
         drop("quaver_wire.reasons")
     print("node: {}: {}".format(name, text or "well again"))

@@ -131,7 +131,8 @@ class Log:
     def _save(self, staged, floor):
         """Put the state on flash, with the first `staged` entries of ram."""
         numbers = (self._read, self._at, self._write, self._size, self.count) + tuple(self._passed) + tuple(floor)
-        state.write(self._path + "state", self._buffer, numbers, self.gaps, self.torn, self.ram[:staged])
+        path = self._path + "state"
+        state.write(path, self._buffer, numbers, gaps=self.gaps, torn=self.torn, entries=self.ram[:staged])
         self.staged = staged
         self.floor = floor
 

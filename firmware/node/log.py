@@ -12,19 +12,19 @@ _WIDTH = const(72)
 class Log:
     """lines: the last ones, oldest first, each with the seconds since it was made."""
 
-    def __init__(self):
-        self.lines = []
+    def __init__(self) -> None:
+        self.lines: list[str] = []
         self._began = time.ticks_ms()
         self._print = builtins.print
         # of its own: whoever empties the modules of a node that was stopped must still be able to print
         self._now = time.ticks_ms
         self._diff = time.ticks_diff
 
-    def keep(self):
+    def keep(self) -> None:
         """From now on keep what anybody prints."""
         builtins.print = self.print
 
-    def print(self, *words, **settings):
+    def print(self, *words: object, **settings) -> None:
         self._print(*words, **settings)
         if settings:
             return  # not a line

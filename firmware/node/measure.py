@@ -11,7 +11,7 @@ from micropython import const
 
 from node import failure
 from node.room import tidy
-from quaver_wire.fields import LEVELS, QUALITY
+from quaver_wire.fields import LEVELS, LIMITED, QUALITY
 
 _SLICE_MS = const(5000)
 _HELD_MS = const(500)
@@ -45,7 +45,7 @@ class Sensor:
         self.name = name
         self.part = part
         self._absent = absent
-        self._told = ()
+        self._told: tuple = ()
         self._begin = begin
         self._read = read
         self._ready = False
@@ -127,17 +127,6 @@ def _tell(recorder, changes):
 class Judge:
     """Runs each feature that the configuration limits through its threshold."""
 
-    # the record's field for each feature that the configuration can limit
-    _FIELDS = {
-        "rms": "rms_g",
-        "peak": "peak_g",
-        "crest": "crest",
-        "kurtosis": "kurtosis",
-        "velocity": "velocity_mm_s",
-        "envelope": "envelope_g",
-        "temperature": "temperature_c",
-    }
-
     def __init__(self, thresholds):
         self._thresholds = thresholds
 
@@ -146,7 +135,7 @@ class Judge:
         highest = 0
         changes = []
         for feature, threshold in self._thresholds.items():
-            value = values.get(self._FIELDS[feature])
+            value = values.get(LIMITED[feature])
             before = threshold.level
             if value is not None and threshold.update(value) != before:
                 changes.append(level_change(feature, threshold, before, value))

@@ -44,7 +44,7 @@ class Outbox:
         self.filled = asyncio.Event()
         self._logs = self._events, self._telemetry = event_and_telemetry(path)
         self._begun = max(self._events.floor, self._telemetry.floor, (1, 0))
-        self.lost_from = []
+        self.lost_from: list = []
         for before in range(max(self._begun[0], boot - _RUNS), boot):
             self.lost_from += (before, self._begun[1] if before == self._begun[0] else 0)
         boots = [entry.boot for entry in (log.first() for log in self._logs) if entry]

@@ -19,7 +19,7 @@ _NO_MEMORY = const(12)
 _held = None
 
 
-def opened(path, mode="r"):
+def opened(path: str, mode: str = "r"):
     """open(), with the room that is held back where there is no other.
 
     Where there is none either, a file to be written raises OSError, for flash can't be written now, and one to be
@@ -38,7 +38,7 @@ def opened(path, mode="r"):
         raise OSError(_NO_MEMORY)
 
 
-def load(name):
+def load(name: str):
     """The module of that name, read from flash unless it is there; with the room that is held back, as above."""
     _hold()
     try:
@@ -50,7 +50,7 @@ def load(name):
     return sys.modules[name]
 
 
-def drop(*names):
+def drop(*names: str) -> None:
     """Give back the heap of modules that nothing uses any more: each name is a folder of them, or one module.
 
     The collector takes whatever looks like an address on the stack for one, so a module may seem alive for no
@@ -63,7 +63,7 @@ def drop(*names):
     tidy()
 
 
-def _forget(name):
+def _forget(name: str) -> None:
     module = sys.modules.pop(name)
     folder, _, inner = name.rpartition(".")
     if folder in sys.modules:
@@ -71,13 +71,13 @@ def _forget(name):
     module.__dict__.clear()
 
 
-def tidy():
+def tidy() -> None:
     """Collect what is garbage, and hold room for a file again."""
     gc.collect()
     _hold()
 
 
-def _hold():
+def _hold() -> None:
     global _held
     if _held is None:
         try:
@@ -86,7 +86,7 @@ def _hold():
             pass  # the next time, perhaps
 
 
-def _release():
+def _release() -> None:
     global _held
     gc.collect()
     if _held:

@@ -46,7 +46,9 @@ def _counters(blocks: ptr8, nonce: ptr8, count: int):
         at += 16
 
 
-_data = _stream = b""  # to work in: of all ciphers, none of which keeps anything there
+# to work in: of all ciphers, none of which keeps anything there
+_data = bytearray()
+_stream = bytearray()
 
 
 def _scratch(room):

@@ -23,12 +23,14 @@ _RUNS_SPARE = const(4)  # room for them is kept beside what is staged
 _TORN = const(32768)
 
 
-def room(gaps):
+def room(gaps: list[int]) -> int:
     """Bytes of entries that a state has room for beside these gaps."""
     return _MAX - _HEAD - 4 - 4 * max(len(gaps), 3 * _RUNS_SPARE)
 
 
-def write(path, buffer, numbers, gaps, torn, entries):
+def write(
+    path: str, buffer: bytearray, numbers: tuple[int, ...], gaps: list[int], torn: bool, entries: list[codec.Entry]
+) -> None:
     """Put a state on flash; numbers: the nine, in order; gaps: flat, of which no more than 16 runs. Raises OSError."""
     runs = min(len(gaps) // 3, RUNS_MAX)
     pack_into("<HH9I", buffer, 0, _MARK, runs | (_TORN if torn else 0), *numbers)
@@ -44,7 +46,7 @@ def write(path, buffer, numbers, gaps, torn, entries):
         file.write(memoryview(buffer)[:at])
 
 
-def read(path, buffer):
+def read(path: str, buffer: bytearray) -> tuple:
     """(numbers, gaps, torn, entries, damaged: bytes that made no sense), or (None, damaged) for no state at all."""
     try:
         with opened(path, "rb") as file:

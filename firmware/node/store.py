@@ -6,7 +6,7 @@ from binascii import crc32
 from node.room import opened
 
 
-def replace(path, data):
+def replace(path: str, data: bytes) -> None:
     """Make `path` hold `data` (bytes): afterwards it is the old file or the new one, never a part."""
     aside = path + ".new"
     with opened(aside, "wb") as file:
@@ -14,7 +14,7 @@ def replace(path, data):
     os.rename(aside, path)
 
 
-def _count(path):
+def _count(path: str) -> int | None:
     try:
         with open(path, "rb") as file:
             count, _, check = file.read(24).partition(b" ")
@@ -25,7 +25,7 @@ def _count(path):
     return None
 
 
-def next_boot(path="/boot"):
+def next_boot(path: str = "/boot") -> int:
     """Count this boot on flash and return its number, 1 for the first.
 
     The number is part of every nonce: none may come twice. So it stands in two files in turn; where one is spoiled

@@ -68,7 +68,7 @@ class Supervisor:
             began = time.ticks_ms()
             try:
                 await task.start()
-                error = RuntimeError("ended")
+                error: Exception = RuntimeError("ended")
             except asyncio.CancelledError:
                 raise
             except Exception as caught:

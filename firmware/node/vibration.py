@@ -5,8 +5,8 @@ import time
 from micropython import const
 from uctypes import addressof, bytearray_at
 
-from dsp.diagnosis import FAULTS
 from node.measure import level_change
+from quaver_wire.fields import FAULTS
 
 # of quaver_wire.reasons
 _STUCK = const(204)
@@ -14,18 +14,18 @@ _NO_PULSES = const(210)
 
 
 class Vibration:
-    """capture: of node.capture, with its dsp.measurement; lines: of dsp.lines, or None without a bearing.
+    """capture: of node.capture; engine: of dsp.engine, with the measurement that the capture fills.
 
-    diagnosis: of dsp.diagnosis; condition: keeps on flash what it learns.
+    condition: keeps on flash what the engine's diagnosis learns.
     quiet: a lock that is held while nothing may take the processor for longer than the FIFO lasts.
     tachometer: anything with begin() and turns_hz(), or None.
     """
 
-    def __init__(self, capture, lines, diagnosis, condition, quiet, tachometer=None):
+    def __init__(self, capture, engine, condition, quiet, tachometer=None):
         self._capture = capture
-        self._measurement = capture.sink
-        self._lines = lines
-        self._diagnosis = diagnosis
+        self._engine = engine
+        self._measurement = engine.measurement
+        self._diagnosis = engine.diagnosis
         self._condition = condition
         self._quiet = quiet
         self._tachometer = tachometer
@@ -56,7 +56,7 @@ class Vibration:
                 if not capture.dropped:
                     break  # else once more: the radio's driver may have held the processor; rarely twice running
         sensor = capture.sensor
-        m.finish(sensor.UG_PER_LSB, capture.rate_hz)
+        self._engine.measure(sensor.UG_PER_LSB, capture.rate_hz, speed_hz)
         if m.minimum == m.maximum:
             # A machine at rest still shows the noise of the part; the same number every time is a dead one.
             raise OSError(_STUCK, m.maximum)
@@ -65,17 +65,11 @@ class Vibration:
             marks.append("dropped")
         if m.maximum >= sensor.CLIP_LSB or m.minimum <= -sensor.CLIP_LSB:
             marks.append("clipped")
-        if speed_hz:
-            m.shaft_hz = speed_hz
-            m.shaft_confidence = 1.0
-        lines = self._lines if m.shaft_hz else None
-        if lines:
-            lines.run(m)
         values = {"rate_hz": capture.rate_hz, "jitter_us": capture.jitter_us}
         values["samples"] = m.n
         values["dropped"] = capture.dropped
-        changes = self._judge(values, lines, not marks)
-        self._features(values, lines)
+        changes = self._judge(values, not marks)
+        self._features(values, self._engine.found)
         if tachometer and self._diagnosis.state and self._pulseless == bool(speed_hz):
             self._pulseless = not speed_hz
             event = "sensor_recovered" if speed_hz else "sensor_failed"
@@ -112,13 +106,13 @@ class Vibration:
         values["shaft_hz"] = m.shaft_hz
         values["shaft_confidence"] = m.shaft_confidence
         if lines and m.shaft_hz:  # none is left of a machine that stands
-            found = []
+            found: list = []
             for i in range(4):
                 found += (lines.hz[i], lines.g[i], lines.score[i])
                 found += lines.heights[3 * i + 1 : 3 * i + 3]
             values["lines"] = found
 
-    def _judge(self, values, lines, trusted):
+    def _judge(self, values, trusted):
         d = self._diagnosis
         now = time.ticks_ms()
         since_s = self._measurement.n / self._capture.rate_hz
@@ -126,7 +120,7 @@ class Vibration:
             since_s = time.ticks_diff(now, self._measured) / 1000
         self._measured = now
         learned = d.baseline.learned
-        values["level"] = d.run(self._measurement, lines, since_s, trusted)
+        values["level"] = self._engine.judge(since_s, trusted)
         values["machine"] = d.state
         values["zone"] = d.zone
         values["learned"] = d.baseline.count()

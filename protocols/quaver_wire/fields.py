@@ -140,6 +140,21 @@ ANSWER = (
 KINDS: "tuple[str, ...]" = _row("telemetry", "event", "status", "command", "answer")
 TABLES: "tuple[tuple[Any, ...], ...]" = (TELEMETRY, EVENT, STATUS, COMMAND, ANSWER)
 
+# The position is the number in "fault", and of a line in "lines".
+FAULTS: "tuple[str, ...]" = _row("outer race", "inner race", "ball", "cage")
+LINES: "tuple[str, ...]" = _row("bpfo", "bpfi", "bsf2", "ftf")
+
+# What a configuration can set limits on, and an event of a level is about: the field that has its value.
+LIMITED = {
+    "rms": "rms_g",
+    "peak": "peak_g",
+    "crest": "crest",
+    "kurtosis": "kurtosis",
+    "velocity": "velocity_mm_s",
+    "envelope": "envelope_g",
+    "temperature": "temperature_c",
+}
+
 LEVELS: "tuple[str, ...]" = _row("ok", "warning", "alarm")
 # The position is the event's code.
 EVENTS: "tuple[str, ...]" = _row(

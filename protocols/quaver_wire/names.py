@@ -5,7 +5,5 @@ ROLES = ("node", "gateway")
 ENERGY = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
 ZONES = ("A", "B", "C", "D")
 MACHINE = ("stopped", "learning", "watching")
-FAULTS = ("outer race", "inner race", "ball", "cage")
-LINES = ("bpfo", "bpfi", "bsf2", "ftf")
 # of each line: frequency, amplitude, signal to background, and that of two harmonics
 LINE = ("hz", "g", "score", "second", "third")

@@ -18,9 +18,10 @@ from quaver.provision.identity import new_code
 from quaver.provision.serial import SerialTransport
 from quaver.provision.session import Session, who
 from quaver.pytest_plugin import Target
+from tests.waiting import wait_for_words
 
 from .conftest import PATIENCE_S
-from .test_node import rig, says
+from .test_node import rig
 from .test_time import Server, asks, good, server
 
 __all__ = ["server"]  # a fixture
@@ -97,7 +98,7 @@ def test_a_node_in_service_is_enrolled_anew_after_its_power_came_on(
         assert (about["enrolled"], about["generation"]) == (True, 1)
         check = session.request("stage", {"config": {"node": "n2"}, "key": "a5" * 32, "generation": 2})
         session.request("commit", {"check": check})
-    says(board, b"node: quaver 0.1.0 on unix, n2,")
+    wait_for_words(board, b"node: quaver 0.1.0 on unix, n2,")
     assert b"on unix, n1," not in board.console()
     assert json.loads(board.get("device.key")) == {"generation": 2, "key": "a5" * 32}
 
@@ -113,6 +114,6 @@ def test_a_node_in_service_runs_when_nobody_comes_to_enrol_it_anew(
     files = {**firmware_files("unix", {"node": "n1", **wifi, **sensors}), "session.code": new_code().encode()}
     files["device.key"] = json.dumps({"generation": 1, "key": "5a" * 32}).encode()
     board = start_board(files=files, rig=rig(), broker_port=mosquitto.port)
-    says(board, b"node: online")
+    wait_for_words(board, b"node: online")
     assert b"Traceback" not in board.console()
     assert int(board.exec("import time\nprint(time.ticks_ms())")) > 5000

@@ -9,8 +9,7 @@ from quaver.board.interface import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.recordings.sources import Playlist
-from quaver_wire.fields import EVENTS
-from quaver_wire.names import FAULTS
+from quaver_wire.fields import EVENTS, FAULTS
 
 from .conftest import Client, signal
 

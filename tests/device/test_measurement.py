@@ -43,7 +43,9 @@ def test_hostile_signals_give_the_host_s_numbers(
     blocks = {name: block.tobytes() for name, block in dsp_hostile.blocks(LENGTH)}
     for rate, chosen in RATES.items():
         files[f"{rate}.bin"] = b"".join(blocks[name] for name in chosen or blocks)
-    board = start_board(files={**board_files, **files})
+    # the engine alone: the signals take the room of the rest
+    firmware = {path: data for path, data in board_files.items() if path.startswith(("dsp/", "quaver_wire/"))}
+    board = start_board(files={**firmware, **files})
     for (rate, chosen), expected in zip(RATES.items(), on_the_host(), strict=True):
         names = list(chosen or blocks)
         code = (

@@ -101,6 +101,17 @@ def test_a_zone_of_the_standard(baseline: dict[str, Any]) -> None:
     assert "zone" in last.causes
 
 
+def test_any_setting_of_a_node_may_be_given(baseline: dict[str, Any]) -> None:
+    """What makes a machine run, a limit of the configuration's own, and how often values must agree."""
+    samples = machine(8)
+    rms = judge(samples, baseline)[-1].features["rms_g"]
+    assert judge(samples, baseline, node={"machine": {"running_g": 2 * rms}})[-1].state == "stopped"
+    limits = {"limits": {"rms": (rms / 4, rms / 2)}, "alarm": {"count": 3, "of": 3}}
+    found = judge(samples, baseline, node=limits)
+    assert [verdict.level for verdict in found[:3]] == ["ok", "ok", "alarm"]
+    assert found[2].causes == {"rms": 2}
+
+
 def test_a_loud_recording_is_scaled_and_not_clipped(baseline: dict[str, Any]) -> None:
     loud = 200 * machine(2.0, 3.5848)
     (verdict, *_) = judge(loud, baseline)

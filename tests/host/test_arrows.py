@@ -21,7 +21,7 @@ ARROWS = {
     # A folder is a lifetime: what lives longer imports nothing of what is given back before it.
     "firmware/node": {"dsp", "quaver_wire"},
     "firmware/gateway": {"node", "quaver_wire"},
-    "firmware/build": {"node", "quaver_wire"},
+    "firmware/build": {"node", "dsp", "quaver_wire"},
     "firmware/service": {"node", "build", "quaver_wire"},
     "firmware/command": {"node", "build", "quaver_wire"},
     "firmware/enrol": {"node", "build", "command", "quaver_wire"},

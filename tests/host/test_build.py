@@ -1,5 +1,6 @@
 """From sources to flash: what is compiled for whom, and that MicroPython itself mounts and imports the result."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -190,3 +191,13 @@ def test_the_real_tree_imports_on_micropython(tmp_path):
         "print(board.NAME, board.BUSES['spi0'], board.PINS['spi0_cs'], json.load(open('config.json')))\n",
     )
     assert said == "unix ('spi', 0, 18, 19, 16, 8000000) 17 {'site': 'x'}\n"
+
+
+@pytest.mark.parametrize("name", ["pico_w", "esp32", "unix"])
+def test_every_module_that_the_firmware_reads_by_name_is_there(name):
+    """An import that is missing shows when the board starts; one by name may show years later."""
+    root = Path(__file__).resolve().parents[2] / "firmware"
+    named = {found for path in root.rglob("*.py") for found in re.findall(r'\bload\("([\w.]+)"\)', path.read_text())}
+    assert len(named) >= 5
+    files = firmware_files(name)
+    assert not {module for module in named if module.replace(".", "/") + ".mpy" not in files}

@@ -33,9 +33,12 @@ _BLOCK = const(4096)
 _INLINE = const(512)  # bytes of a file up to which it may lie in its folder's block, which moves
 _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
+_DEEPEST = const(2)  # imports within imports that are placed one by one: more would take the stack, which is 8 kB
+
 _device = _files = _import = None
+_depth = 0
 _start = 0  # the file system's address
-_done = set()
+_done: set = set()
 
 
 class _Blocks:
@@ -88,7 +91,7 @@ def _pieces(path):
     size = os.stat(path)[6]
     if size <= _INLINE:
         return pieces
-    blocks = []
+    blocks: list = []
     first = bytearray(16)
     with _files.open(path, "rb") as file:
         at = 0
@@ -133,12 +136,13 @@ def _move(value, pieces):
             return
 
 
-def _place(holder, pieces):
-    """The functions and constants that a module or a class has as names, and those of the classes in it."""
+def _place(holder, module, pieces):
+    """The functions and constants that `holder`, a module or a class of it, has as names, and those of its classes."""
     for value in holder.__dict__.values():
         kind = type(value)
         if kind is type:
-            _place(value, pieces)
+            if getattr(value, "__module__", None) == module:
+                _place(value, module, pieces)
         elif kind is bytes or kind.__name__ in ("function", "generator"):
             _move(value, pieces)
 
@@ -152,15 +156,27 @@ def _settle(under_way):
         module = sys.modules[name]
         path = getattr(module, "__file__", "")
         if path.endswith(".mpy") and name not in _STAY:
-            pieces = _pieces(path)
+            try:
+                pieces = _pieces(path)
+            except (OSError, MemoryError):
+                continue  # then it works from the heap
             if pieces:
-                _place(module, pieces)
+                _place(module, name, pieces)
                 gc.collect()
 
 
 def _importing(*names):
+    global _depth
     under_way = [name for name in sys.modules if name not in _done]
-    found = _import(*names)
+    _depth += 1
+    if _depth == _DEEPEST:
+        builtins.__import__ = _import
+    try:
+        found = _import(*names)
+    finally:
+        if _depth == _DEEPEST:
+            builtins.__import__ = _importing
+        _depth -= 1
     if any(name not in _done and name not in under_way for name in sys.modules):
         _settle(under_way)
     return found
@@ -171,7 +187,10 @@ def begin(offset):
     global _device, _files, _import, _start
     _start = _FLASH + offset
     _device = _Blocks()
-    _files = vfs.VfsLfs2(_device)
+    try:
+        _files = vfs.VfsLfs2(_device)
+    except OSError:
+        return  # not littlefs: then all works from the heap
     _import = builtins.__import__
     _settle(())
     builtins.__import__ = _importing
@@ -179,4 +198,5 @@ def begin(offset):
 
 def end():
     """What is imported from now on stays on the heap."""
-    builtins.__import__ = _import
+    if _import:
+        builtins.__import__ = _import

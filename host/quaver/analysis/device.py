@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quaver.board.guest import guest
 from quaver.board.local import last_line, start
 from quaver.errors import QuaverError
 from quaver.recordings import Recording
 from quaver.recordings.rails import clipped, rails_of
-from quaver_wire.fields import LEVELS
-from quaver_wire.names import FAULTS, MACHINE, ZONES
+from quaver_wire.fields import FAULTS, LEVELS
+from quaver_wire.names import MACHINE, ZONES
 
 UG_PER_LSB = 488  # of the IIS3DWB at +-16 g; a louder recording is given coarser steps instead of being clipped
 _FASTEST_HZ = 30000.0  # a recording sampled faster is brought to the sensor's rate
@@ -40,7 +41,8 @@ class AnalysisError(QuaverError):
 class Settings:
     """What a node would be configured with. rpm None: look for the speed. bearing: a name of the library, the four
     ratios BPFO, BPFI, BSF, FTF, or its geometry as a mapping; None searches no lines. band: of the envelope, Hz.
-    learn: measurements that make the baseline; group and mounting: of ISO 20816-3, None for no absolute limits.
+    learn: measurements that make the baseline; group and mounting: of ISO 20816-3, None for no absolute limits. node:
+    any other setting of a node's config.json, by section: machine, vibration, alarm, limits.
     """
 
     rpm: float | None = None
@@ -51,6 +53,20 @@ class Settings:
     mounting: str = "rigid"
     count: int = 2
     of: int = 3
+    node: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def config(self, samples: int) -> dict[str, dict[str, Any]]:
+        """The sections of a node's configuration, for measurements of so many samples."""
+        bearing = {"ratios": list(self.bearing)} if isinstance(self.bearing, tuple) else self.bearing
+        machine = {"rpm": self.rpm or 0, "bearing": bearing, "learn": self.learn}
+        machine |= {"group": self.group or 0, "mounting": self.mounting}
+        low, high = self.band
+        sections: dict[str, dict[str, Any]] = {
+            "machine": machine,
+            "vibration": {"samples": samples, "band_low_hz": low, "band_high_hz": high},
+            "alarm": {"count": self.count, "of": self.of},
+        }
+        return {name: {**sections.get(name, {}), **self.node.get(name, {})} for name in {**sections, **self.node}}
 
 
 @dataclass(frozen=True)
@@ -84,99 +100,6 @@ class Spectra:
     envelope_g: NDArray[np.float64]
 
 
-# Runs on the device. `one` reads the samples of a measurement from a stream, block by block, as a node does.
-PROGRAM = """
-import json
-from dsp.baseline import Baseline
-from dsp.diagnosis import Diagnosis
-from dsp.lines import LINES, Lines
-from dsp.measurement import Measurement
-
-class Analysis:
-    def __init__(self, s):
-        from build import bearings, zones
-        self.nominal = s["rpm"] / 60 if s["rpm"] else None
-        self.measurement = Measurement(
-            s["rate"], s["band"], s["n"], self.nominal, 2 if s["rpm"] and s["rpm"] < 600 else 10
-        )
-        given = s["bearing"]
-        self.lines = Lines(bearings.ratios({"ratios": given} if isinstance(given, list) else given)) if given else None
-        self.baseline = Baseline(s["learn"])
-        if s["baseline"]:
-            self.baseline.restore(s["baseline"])
-        limits = zones.limits(s["group"], s["mounting"]) if s["group"] else None
-        self.diagnosis = Diagnosis(self.baseline, limits, s["count"], s["of"])
-        self.rate = s["rate"]
-
-    def one(self, source, ug, clipped):
-        m = self.measurement
-        m.begin()
-        wanted = m.n
-        while wanted:
-            source.readinto(memoryview(m.target)[m.at : m.at + m.left])
-            wanted = m.take(m.left)
-        m.finish(ug, self.rate)
-        lines = self.lines if m.shaft_hz else None
-        if lines:
-            lines.run(m)
-        d = self.diagnosis
-        d.run(m, lines, m.n / self.rate, not clipped)
-        velocity = m.velocity_mm_s
-        answer = {
-            "features": {
-                "rms_g": m.rms_g, "peak_g": m.peak_g, "crest": m.crest, "kurtosis": m.kurtosis, "skew": m.skew,
-                "velocity_mm_s": velocity, "envelope_g": m.envelope_g, "peaks": m.peaks, "bands_g": m.bands,
-                "shaft_hz": m.shaft_hz, "shaft_confidence": m.shaft_confidence, "samples": m.n,
-                "clipped": clipped, "stuck": m.minimum == m.maximum,
-            },
-            "state": d.state, "level": d.level, "causes": d.causes, "fault": d.fault,
-            "line": None if d.line is None else LINES[d.line], "margin_db": d.margin_db, "abstained": d.abstained,
-            "zone": d.zone,
-            "lines": [],
-        }
-        for i in range(4) if lines else ():
-            answer["lines"].append({
-                "name": LINES[i], "hz": lines.hz[i], "g": lines.g[i], "score": lines.score[i],
-                "heights": lines.heights[3 * i : 3 * i + 3],
-            })
-        return json.dumps(answer)
-
-    def spectra(self):
-        from binascii import b2a_base64
-        from dsp.lines import droop
-        m = self.measurement
-        droops = [droop(min(0.45, i / 64), m.decimation, 3) for i in range(33)]
-        print(json.dumps({"envelope_hz": m.line_hz, "line_g": m.line_g, "droops": droops}), end="|")
-        for words in (m.powers, m._spectrum):
-            for at in range(0, len(words), 384):  # in threes of bytes, so that the pieces make one whole
-                print(b2a_base64(words[at : at + 384]).decode().strip(), end="")
-            print(end="|")
-        print()
-"""
-
-_SERVE = """
-import io, sys
-from binascii import a2b_base64
-try:
-    analysis = Analysis(json.loads(sys.stdin.readline()))
-except ValueError as error:
-    print("refused", error)
-    sys.exit()
-print(json.dumps(None))
-while True:
-    line = sys.stdin.readline()
-    if not line:
-        break
-    ug, clipped, data = line.split(" ")
-    if ug == "spectra":
-        analysis.spectra()
-    elif ug == "baseline":
-        print(json.dumps(analysis.baseline.state()))
-    else:
-        print(analysis.one(io.BytesIO(a2b_base64(data)), int(ug), clipped == "1"))
-"""
-
-
 class _Runner(Protocol):
     def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any: ...
 
@@ -191,7 +114,7 @@ class _Unix:
     """The unix port in a process of its own."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._process = start(PROGRAM + _SERVE)
+        self._process = start(guest(__file__, "analysis") + guest(__file__, "serve"))
         self._ask(json.dumps(settings))
 
     def one(self, samples: NDArray[np.int16], ug: int, clipped: bool) -> Any:
@@ -229,23 +152,6 @@ class _Unix:
         self._process.communicate()
 
 
-# The samples of a measurement lie in an array from which `one` reads them.
-_HELD = """
-import gc, uctypes
-from array import array
-class Held:
-    def __init__(self, count):
-        self.samples = array("h", bytes(2 * count))
-        self.address = uctypes.addressof(self.samples)
-    def readinto(self, view):
-        view[:] = memoryview(self.samples)[self.at : self.at + len(view)]
-        self.at += len(view)
-held = Held({count})
-gc.collect()
-print(held.address)
-"""
-
-
 class _Rp2040:
     """The emulated Pico W. Its samples are put into its memory: over its console they would take minutes."""
 
@@ -258,11 +164,13 @@ class _Rp2040:
         files = dict(firmware_files("pico_w"))
         files.pop("main.py")  # the board is to analyse, not to be a node
         # Compiled here: the chip would take seconds for it.
-        files["analysis.mpy"] = compile_mpy(PROGRAM.encode(), "analysis.py", load_board("pico_w").arch)
+        source = guest(__file__, "analysis").encode()
+        files["analysis.mpy"] = compile_mpy(source, "analysis.py", load_board("pico_w").arch)
         self._board = Rp2040Board(Setup(files=files))
         try:
             # First of all: the one piece that long is to be found while the heap is empty.
-            self._address = int(self._board.exec(_HELD.format(count=settings["n"])))
+            count = settings["config"]["vibration"]["samples"]
+            self._address = int(self._board.exec(guest(__file__, "held", count=count)))
             refused = self._board.exec(
                 "import json\nfrom analysis import Analysis\ntry:\n"
                 f" analysis = Analysis(json.loads({json.dumps(settings)!r}))\n"
@@ -280,7 +188,7 @@ class _Rp2040:
         return json.loads(self._board.exec(f"held.at = 0\nprint(analysis.one(held, {ug}, {clipped}))", timeout=300.0))
 
     def baseline(self) -> Any:
-        return json.loads(self._board.exec("print(json.dumps(analysis.baseline.state()))"))
+        return json.loads(self._board.exec("print(json.dumps(analysis.baseline()))"))
 
     def spectra(self) -> str:
         return self._board.exec("analysis.spectra()")
@@ -307,7 +215,7 @@ class Analysis:
     ) -> None:
         self.rate_hz = rate_hz
         self.samples = full_length(rate_hz) if samples is None else samples
-        given = {**asdict(settings), "rate": rate_hz, "n": self.samples, "baseline": baseline}
+        given = {"rate": rate_hz, "config": settings.config(self.samples), "baseline": baseline}
         self._runner: _Runner = _Unix(given) if where == "unix:" else _Rp2040(given)
         self._index = 0
         self._bands_g: list[float] = []

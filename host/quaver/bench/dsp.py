@@ -41,11 +41,13 @@ def run_dsp(
     a build raises.
     """
     from quaver.build import firmware_files
+    from quaver.build.tree import twins
     from quaver.emulator.setup import Setup
     from quaver.emulator.targets import open_board
 
     chip = board == "rp2040"
-    files = dict(firmware_files("pico_w" if chip else "unix"))
+    name = "pico_w" if chip else "unix"
+    files = {**firmware_files(name), **twins(name)}
     files.pop("main.py")  # the board is to be measured, not to be a node
     files["signal.bin"] = _signal()
     in_c = chip and float_fft.has_compiler()

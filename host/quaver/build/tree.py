@@ -19,6 +19,8 @@ from quaver.files.pinned import UMQTT, fetch
 # MicroPython runs these two by name, as source.
 _SCRIPTS = ("boot.py", "main.py")
 _THUMB = "_thumb.py"
+# What no node asks for: names for readers of messages, and windows that a measurement does without.
+_LEFT_OUT = ("quaver_wire/names.py", "dsp/windows.py")
 
 LISTING = "firmware.txt"
 """On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""
@@ -36,17 +38,33 @@ def firmware_files(board: str, config: Mapping[str, object] | None = None) -> di
     Raises BoardFileError, BuildError (a mistake in a source, too big for the board), ArtifactError.
     """
     spec = load_board(board)
-    files: dict[str, bytes] = {}
-    for path, source in sorted(_sources(spec).items()):
-        if path in _SCRIPTS:
-            files[path] = source
-        else:
-            mpy = _compile(source, path, spec.arch)
-            files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.silicon.in_place else mpy
+    sources = _sources(spec)
+    files = {path: sources.pop(path) for path in _SCRIPTS if path in sources}
+    files |= _modules_of({path: source for path, source in sources.items() if not _has_twin(path, sources)}, spec)
     files[LISTING] = "".join(f"{path}\n" for path in sorted(files)).encode()
     if config is not None:
         files["config.json"] = json.dumps(config, separators=(",", ":")).encode()
     check_budget(spec, files)
+    return files
+
+
+def twins(board: str) -> dict[str, bytes]:
+    """The portable twins of a board's modules in assembly, which its flash does not get: to put beside, and compare."""
+    spec = load_board(board)
+    sources = _sources(spec)
+    return _modules_of({path: source for path, source in sources.items() if _has_twin(path, sources)}, spec)
+
+
+def _has_twin(path: str, sources: Mapping[str, bytes]) -> bool:
+    """Whether the board has the same in assembly: what imports it takes that."""
+    return path.removesuffix(".py") + "_thumb.py" in sources
+
+
+def _modules_of(sources: Mapping[str, bytes], spec: BoardSpec) -> dict[str, bytes]:
+    files = {}
+    for path, source in sorted(sources.items()):
+        mpy = _compile(source, path, spec.arch)
+        files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.silicon.in_place else mpy
     return files
 
 
@@ -56,7 +74,7 @@ def _sources(spec: BoardSpec) -> dict[str, bytes]:
     sources.update(_modules(payload("protocols", "quaver_wire"), "quaver_wire/"))
     sources.update(_umqtt())
     sources["board.py"] = render_board(spec).encode()
-    return {path: source for path, source in sources.items() if _belongs(path, spec)}
+    return {path: source for path, source in sources.items() if path not in _LEFT_OUT and _belongs(path, spec)}
 
 
 def _modules(root: Path, under: str) -> Iterator[tuple[str, bytes]]:
@@ -79,6 +97,8 @@ def _belongs(path: str, spec: BoardSpec) -> bool:
     """Whether a module is for this board: no other chip's hal, no Thumb assembly where there is no assembler for it."""
     if path.startswith("hal/chip/"):
         module = path.removeprefix("hal/chip/").removesuffix(".py")
+        if module == "in_place":
+            return spec.silicon.in_place
         return module == spec.silicon.hal or module not in {chip.hal for chip in chips().values()}
     return not path.endswith(_THUMB) or spec.silicon.assembler == "thumb"
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quaver.cli.reading import FORMATS, Reading, load_recording, reading_options
+from quaver_wire.fields import LIMITED
 
 if TYPE_CHECKING:
     from quaver.recordings import Source
 
-# What firmware/build/config.py takes a limit on
-_LIMITED = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")
 _MODELS = ("healthy", "outer", "inner", "ball")
 
 
@@ -150,11 +149,11 @@ def _limits(given: tuple[str, ...]) -> dict[str, tuple[float, float]]:
         feature, _, pair = text.partition("=")
         try:
             warning, alarm = (float(value) for value in pair.split(","))
-            if feature not in _LIMITED or not 0 < warning <= alarm < 1e9:
+            if feature not in LIMITED or not 0 < warning <= alarm < 1e9:
                 raise ValueError
         except ValueError:
             raise click.BadParameter(
-                f"{text!r}: expected {'|'.join(_LIMITED)}=WARNING,ALARM with 0 < WARNING <= ALARM",
+                f"{text!r}: expected {'|'.join(LIMITED)}=WARNING,ALARM with 0 < WARNING <= ALARM",
                 param_hint="--limit",
             ) from None
         limits[feature] = (warning, alarm)

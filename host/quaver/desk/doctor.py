@@ -75,10 +75,12 @@ import build.keys  # by its full name: the node leaves None in its package's pla
 print("sealed", sys.modules["build.keys"].load_key() is not None)
 import build.config
 _settings, _problems = sys.modules["build.config"].load()
+import build.engine
+_engine = sys.modules["build.engine"]
+_engine.ratios(_settings["machine"], _problems)
+_engine.zones(_settings["machine"], _problems)
 import build.node
 _app = sys.modules["build.node"]
-_app._lines(_settings["machine"], _problems)
-_app._zones(_settings["machine"], _problems)
 print("problems", _problems)
 _broker = _settings["broker"]
 _why = ""
@@ -140,9 +142,9 @@ except OSError as _error:
 _BROKER = """
 from links.mqtt import Mqtt
 _server = _settings["time_server"]
-_app = _part = None
+_app = _engine = _part = None
 for _name in list(sys.modules):
-    if _name.split(".")[0] in ("dsp", "drivers", "node", "quaver_wire"):
+    if _name.split(".")[0] in ("build", "dsp", "drivers", "node", "quaver_wire"):
         sys.modules.pop(_name).__dict__.clear()
 gc.collect()
 _why = ""

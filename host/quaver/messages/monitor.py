@@ -21,8 +21,8 @@ from quaver.broker.client import CONNECT_S, Silence, connect, mqtt_client, no_an
 from quaver.errors import BrokerError
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
-from quaver_wire.fields import EVENTS, KINDS, LEVELS, QUALITY, WireError
-from quaver_wire.names import ENERGY, FAULTS, LINE, LINES, MACHINE, ROLES, STATES, ZONES
+from quaver_wire.fields import EVENTS, FAULTS, KINDS, LEVELS, LINES, QUALITY, WireError
+from quaver_wire.names import ENERGY, LINE, MACHINE, ROLES, STATES, ZONES
 from quaver_wire.reasons import words
 
 if TYPE_CHECKING:

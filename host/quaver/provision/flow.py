@@ -18,6 +18,7 @@ from quaver.errors import SessionError
 from quaver.files import csv_rows as rows
 from quaver.files.private import read_private, write_private
 from quaver.provision.identity import CodeError, normal, scanned
+from quaver_wire.fields import LIMITED
 
 Answers = dict[str, Any]
 _FILE_MAX = 1 << 16
@@ -26,7 +27,6 @@ TIME_SERVER = "pool.ntp.org"
 """Where the date comes from unless somebody says otherwise. Without a date a node can't tell a late command."""
 _SERVER_MAX = 64  # characters, as firmware/build/config.py takes it
 _LIMIT_MAX = 999999999.0  # below 1e9, as the node takes it
-_FEATURES = ("rms", "peak", "crest", "kurtosis", "velocity", "envelope", "temperature")  # what build.config limits
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,8 @@ def limits(text: str) -> dict[str, list[float]]:
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, *values = part.split()
         pair = [rows.decimal(value, 0, _LIMIT_MAX) for value in values]
-        if name not in _FEATURES or len(pair) != 2 or not 0 < pair[0] <= pair[1]:
-            raise ValueError(
-                f"expected FEATURE WARNING ALARM, as in velocity 2.8 4.5; features: {', '.join(_FEATURES)}"
-            )
+        if name not in LIMITED or len(pair) != 2 or not 0 < pair[0] <= pair[1]:
+            raise ValueError(f"expected FEATURE WARNING ALARM, as in velocity 2.8 4.5; features: {', '.join(LIMITED)}")
         found[name] = pair
     return found
 

@@ -21,11 +21,11 @@ class Nobody:
     def set(unix_ms):
         pass
 
-    def account():
-        pass
-
     def status(state):
         return bytes(60)
+
+    def account():
+        pass
 
 
 class Outbox:

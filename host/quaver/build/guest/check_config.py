@@ -2,19 +2,9 @@
 
 import json
 import sys
-from build import bearings, zones
-from build import config
+from build import config, engine
 
 config, problems = config.parse(json.loads(sys.stdin.read()))
-machine = config["machine"]
-try:
-    if machine["bearing"] is not None:
-        bearings.ratios(machine["bearing"])
-except ValueError as error:
-    problems.append("machine.{}".format(error))
-try:
-    if machine["group"]:
-        zones.limits(machine["group"], machine["mounting"])
-except ValueError as error:
-    problems.append(str(error))
+engine.ratios(config["machine"], problems)
+engine.zones(config["machine"], problems)
 print(json.dumps(problems))

@@ -1,0 +1,88 @@
+"""TLS on a node with everything, each sensor, seals, commands: the session fits beside a whole measurement."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quaver.board.interface import Board
+from quaver.broker.address import parse_broker_url
+from quaver.build import firmware_files
+from quaver.emulator.identity import Identity
+from quaver.fleet.keys import KeyStore
+from quaver.fleet.operator import Operator
+from quaver.messages.monitor import Monitor, Record
+from quaver.messages.sealing import Opener
+from quaver.plant.node import SLOW_SENSORS, healthy_machine, standard_rig
+from quaver.pytest_plugin import Target
+from tests.waiting import wait_until
+
+from .test_time import Server, asks, good
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "host"))
+from example_broker import lay_out
+
+pytestmark = pytest.mark.needs_radio
+
+KEY = "00112233445566778899aabbccddeeff" * 2
+PLACE = dict(zip(("site", "area", "line", "asset", "node"), ("plant", "hall", "line1", "motor1", "n1"), strict=True))
+
+
+@pytest.fixture
+def time_server() -> Iterator[Server]:
+    server = Server()
+    server.answer = lambda request: good(request, time_ms=int(time.time() * 1000))
+    yield server
+    server.stop()
+
+
+def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
+    start_board: Callable[..., Board],
+    board_target: Target,
+    start_mosquitto: Callable[[str], Any],
+    time_server: Server,
+    tmp_path: Path,
+) -> None:
+    host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
+    users = {"n1": "secret", "ingest": "another", "commands": "a-third"}
+    broker = start_mosquitto(lay_out(tmp_path / "etc", users, f"IP:{host},IP:127.0.0.1"))
+    ca = tmp_path / "etc" / "ca.crt"
+    config = {
+        **PLACE,
+        **SLOW_SENSORS,
+        "interval_s": 1,
+        "time_server": host,
+        "machine": {"rpm": 1797, "bearing": "6205"},
+        "wifi": {"ssid": "quaver", "password": "emulated"},
+        "broker": {"host": host, "port": 1883, "user": "n1", "password": "secret", "ca": "/ca.pem"},
+    }
+    files = firmware_files(board_target.board, config)
+    files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
+    files["ca.pem"] = ca.read_bytes()
+    files["main.py"] = asks(time_server.port) + files["main.py"]
+    keys = KeyStore(tmp_path / "keys")
+    keys.create(Identity.of("n1").unique_id.rjust(8, b"\0"), "n1", bytes.fromhex(KEY))
+    url = f"mqtts://{{}}@127.0.0.1:{broker.port}"
+    reader = Monitor(parse_broker_url(url.format("ingest:another")), "+/+/+/+/+/telemetry", ca, Opener(keys))
+    with reader:
+        board = start_board(files=files, rig=standard_rig(healthy_machine()), broker_port=broker.port, name="n1")
+        records: list[Record] = []
+
+        def three() -> bool:
+            if isinstance(item := reader.get(0.5), Record):
+                records.append(item)
+            return len(records) >= 3
+
+        wait_until(three, board, "three measurements")
+        commander = parse_broker_url(url.format("commands:a-third"))
+        with Operator(commander, keys, "n1", ca, timeout_s=90, expires_s=2_000_000) as node:
+            measured = node.answer("measure", node.send("measure"))
+    first = records[0].values
+    assert {"rms_g", "temperature_c", "energy", "peaks", "lines"} <= set(first)
+    assert measured["rms_g"] == pytest.approx(first["rms_g"], rel=0.2)
+    assert b"does not fit" not in board.console() and b"memory" not in board.console()
+    assert min(record.values.get("heap_free", 1 << 20) for record in records) > 20_000
