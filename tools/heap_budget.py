@@ -7,7 +7,7 @@ from quaver.board.spec import load_board
 from quaver.build import firmware_files
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
-from quaver.messages.monitor import Record
+from quaver.messages.record import Record
 from quaver.plant.node import Emulation, Plan, healthy_machine, standard_rig
 
 MODULES = (

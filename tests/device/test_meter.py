@@ -9,7 +9,7 @@ import pytest
 from quaver.board.interface import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.sdm120 import SDM120
-from quaver.messages.monitor import Record, decode
+from quaver.messages.record import Record, decode
 from quaver.pytest_plugin import Target
 from quaver_wire.fields import EVENTS
 

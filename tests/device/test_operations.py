@@ -24,7 +24,8 @@ from quaver.errors import OperationError, QuaverError
 from quaver.fleet.inventory import Entry, Inventory, default_path
 from quaver.fleet.keys import KeyStore
 from quaver.fleet.operator import Operator
-from quaver.messages.monitor import Monitor, Notice, Record
+from quaver.messages.monitor import Monitor, Notice
+from quaver.messages.record import Record
 from quaver.messages.sealing import Opener
 from quaver.provision.identity import new_code
 from quaver.provision.serial import SerialTransport

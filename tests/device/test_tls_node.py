@@ -15,7 +15,8 @@ from quaver.build import firmware_files
 from quaver.emulator.identity import Identity
 from quaver.fleet.keys import KeyStore
 from quaver.fleet.operator import Operator
-from quaver.messages.monitor import Monitor, Record
+from quaver.messages.monitor import Monitor
+from quaver.messages.record import Record
 from quaver.messages.sealing import Opener
 from quaver.plant.node import SLOW_SENSORS, healthy_machine, standard_rig
 from quaver.pytest_plugin import Target

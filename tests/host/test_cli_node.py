@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from quaver.broker.address import BrokerUrl
-from quaver.messages.monitor import Monitor, Record
+from quaver.messages.monitor import Monitor
+from quaver.messages.record import Record
 
 QUAVER = Path(sys.executable).with_name("quaver")
 WAIT_S = 60.0

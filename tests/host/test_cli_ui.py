@@ -17,7 +17,9 @@ from test_monitor import EVENT, ROOT, STATUS, TELEMETRY, dumps
 
 from quaver.broker.embedded import EmbeddedBroker
 from quaver.cli.ui import Display, counted, event_words, fleet_table, print_note, print_record, record_line
-from quaver.messages.monitor import Fleet, Link, Problem, Record, decode
+from quaver.fleet.state import Fleet
+from quaver.messages.monitor import Link, Problem
+from quaver.messages.record import Record, decode
 
 WAIT_S = 20.0
 BARE = {0: 2, 1: 1, 2: "node-1"}

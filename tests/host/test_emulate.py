@@ -15,7 +15,8 @@ from quaver.broker.embedded import EmbeddedBroker
 from quaver.emulator.setup import Setup
 from quaver.errors import BoardError, BrokerError, BuildError, QuaverError
 from quaver.files.pinned import UMQTT
-from quaver.messages.monitor import Link, Notice, Problem, Record
+from quaver.messages.monitor import Link, Notice, Problem
+from quaver.messages.record import Record
 from quaver.plant.node import Emulation, Place, Plan, board_of, healthy_machine, node_config, standard_rig
 
 PLACE = Place("plant", "hall", "line", "pump", "n7")

@@ -13,7 +13,9 @@ from quaver.broker.address import BrokerUrl
 from quaver.broker.client import SILENCE_S
 from quaver.broker.embedded import EmbeddedBroker
 from quaver.errors import BrokerError
-from quaver.messages.monitor import Fleet, Item, Link, MessageError, Monitor, Notice, Problem, Record, decode
+from quaver.fleet.state import Fleet
+from quaver.messages.monitor import Item, Link, Monitor, Notice, Problem
+from quaver.messages.record import MessageError, Record, decode
 
 ROOT = "plant/hall/line-2/pump-7/node-1"
 WAIT_S = 10.0

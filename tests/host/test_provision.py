@@ -16,7 +16,7 @@ from quaver.cli.provision import _walk
 from quaver.errors import InventoryError, SessionError
 from quaver.fleet.inventory import Entry, Inventory
 from quaver.fleet.keys import KeyStore
-from quaver.messages.monitor import MessageError, decode
+from quaver.messages.record import MessageError, decode
 from quaver.messages.sealing import Opener, Sealer
 from quaver.provision.flow import Ask, Do, Flow, Saved, config
 from quaver.provision.identity import Codes, label_text, new_code, shown

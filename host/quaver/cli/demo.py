@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from quaver.cli.ui import Display
-    from quaver.messages.monitor import Record
+    from quaver.messages.record import Record
     from quaver.plant.node import Emulation
     from quaver.recordings import Source
 

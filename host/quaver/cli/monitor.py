@@ -41,7 +41,8 @@ def command(url: str, ca: Path | None, as_json: bool, count: int | None, sealed:
     """
     from quaver.broker.address import parse_broker_url
     from quaver.cli.ui import Display
-    from quaver.messages.monitor import Monitor, Record
+    from quaver.messages.monitor import Monitor
+    from quaver.messages.record import Record
 
     opener = None
     if sealed:

@@ -357,7 +357,7 @@ class _Ear:
         self._heard: dict[str, Mapping[str, Any]] = {}
 
     def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:
-        from quaver.messages.monitor import Record
+        from quaver.messages.record import Record
 
         end = time.monotonic() + timeout
         while kind not in self._heard and (left := end - time.monotonic()) > 0:

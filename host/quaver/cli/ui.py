@@ -25,7 +25,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from quaver.messages.monitor import Fleet, Item, Link, NodeState, Notice, Problem, Record
+from quaver.fleet.state import Fleet, NodeState
+from quaver.messages.monitor import Item, Link, Notice, Problem
+from quaver.messages.record import Record
 
 _STYLES = {
     "ok": "green",

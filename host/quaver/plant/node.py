@@ -16,7 +16,8 @@ from quaver.emulator.bus import Attached
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.errors import BoardError, QuaverError
-from quaver.messages.monitor import Item, Monitor, Notice, Record
+from quaver.messages.monitor import Item, Monitor, Notice
+from quaver.messages.record import Record
 
 if TYPE_CHECKING:
     from quaver.files.pinned import Progress

@@ -1,0 +1,173 @@
+"""One message as a record: decoded, with its fields by name and readable values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from quaver_wire import decoder as wire
+from quaver_wire.cose import START as SEALED
+from quaver_wire.fields import EVENTS, FAULTS, KINDS, LEVELS, LINES, QUALITY, WireError
+from quaver_wire.names import ENERGY, LINE, MACHINE, ROLES, STATES, ZONES
+from quaver_wire.reasons import words
+
+if TYPE_CHECKING:
+    from quaver.messages.sealing import Opener
+
+_PLACE = ("site", "area", "line", "asset", "node")
+_LEAVES = KINDS[:3]  # what a node sends by itself; commands and answers are between it and who commands it
+# the fields whose number has a name
+_CODES: Mapping[str, tuple[str, ...]] = {
+    "level": LEVELS,
+    "event_level": LEVELS,
+    "state": STATES,
+    "role": ROLES,
+    "code": EVENTS,
+    "zone": ZONES,
+    "machine": MACHINE,
+    "fault": FAULTS,
+}
+_LINE_MAX = 160  # characters of a broken message's own text in a line
+
+
+class MessageError(ValueError):
+    """A message that is not a record. `kind` is what it is counted under: topic, cbor, version, field."""
+
+    def __init__(self, kind: str, line: str) -> None:
+        super().__init__(line)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Record:
+    """One decoded message: where it came from and its fields by name, in units that the names tell.
+
+    values: the names of `quaver_wire.fields` with readable values: "level" and "event_level" one of ok,
+    warning, alarm; "code" the event's name; "state" online, offline or via gateway; "role" node or gateway; "quality" a
+    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy" a dict. An
+    absent value is an absent name. received: seconds since the epoch.
+    """
+
+    topic: str
+    kind: str
+    values: Mapping[str, Any]
+    received: float
+
+    @property
+    def node(self) -> str:
+        """The node's place in the namespace: "site/area/line/asset/node"."""
+        return self.topic.rpartition("/")[0]
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as one flat object; "time" is when it was received, UTC, ISO 8601."""
+        moment = datetime.fromtimestamp(self.received, UTC).isoformat(timespec="milliseconds")
+        parts = self.topic.split("/")
+        place = dict(zip(_PLACE, parts, strict=False))
+        return {"time": moment, "topic": self.topic, "kind": self.kind, **place, **self.values}
+
+
+def decode(topic: str, payload: bytes, received: float | None = None, opener: Opener | None = None) -> Record:
+    """Decode one message by protocols/README.md; keys that this version doesn't know are passed over.
+
+    opener: takes sealed messages, and no others. Raises MessageError.
+    """
+    parts = topic.split("/")
+    if len(parts) != 6 or not all(parts) or parts[5] not in _LEAVES:
+        raise MessageError("topic", f"not a node's topic: expected site/area/line/asset/node/{{{','.join(_LEAVES)}}}")
+    stamp = time.time() if received is None else received
+    if opener is not None:
+        return Record(topic, parts[5], _readable(_opened(opener, parts[5], payload)), stamp)
+    values = _decoded(parts[5], payload)
+    values.pop("kind", None)
+    if values.get("node") != parts[4]:
+        raise MessageError(
+            "node", f"names node {_shown(values.get('node'))}: expected {_shown(parts[4])} as in its topic"
+        )
+    del values["node"]
+    return Record(topic, parts[5], _readable(values), stamp)
+
+
+def _opened(opener: Opener, leaf: str, payload: bytes) -> dict[str, Any]:
+    from quaver.messages.sealing import SealError
+
+    try:
+        opened = opener.open(leaf, payload)
+    except SealError as error:
+        raise MessageError(error.kind, str(error)) from error
+    values = dict(opened.record)
+    values.pop("kind", None)
+    return {**values, "boot": opened.boot, "seq": opened.seq}
+
+
+def _decoded(leaf: str, payload: bytes) -> dict[str, Any]:
+    if not payload:
+        raise MessageError("cbor", "empty payload: expected a CBOR map")
+    if payload.startswith(SEALED):
+        raise MessageError("sealed", "sealed: quaver ingest opens it with its node's key")
+    try:
+        return wire.decode(payload, leaf)
+    except wire.VersionError as error:
+        raise MessageError("version", f"{error}; update it") from error
+    except wire.FieldError as error:
+        raise MessageError("field", one_line(error)) from error
+    except WireError as error:
+        raise MessageError("cbor", f"broken CBOR ({len(payload)} bytes): {error}") from error
+
+
+def _short(value: float) -> float:
+    """A binary32's value as the shortest decimal of 8 digits: 0.1, not 0.10000000149011612."""
+    if isinstance(value, int):
+        return value
+    return float(f"{value:.8g}")
+
+
+def _readable(values: dict[str, Any]) -> dict[str, Any]:
+    for name, value in values.items():
+        if isinstance(value, float):
+            values[name] = _short(value)
+        elif isinstance(value, list):
+            values[name] = [None if v is None else _short(v) for v in value]
+    for name, names in _CODES.items():
+        if name in values:
+            code = values[name]
+            # A later node may send a code that this host has no name for: its number still says something.
+            values[name] = names[code] if 0 <= code < len(names) and names[code] else str(code)
+    if "quality" in values:
+        bits = values["quality"]
+        values["quality"] = [name for bit, name in enumerate(QUALITY) if bits >> bit & 1]
+        if bits >> len(QUALITY):
+            values["quality"].append(f"bits {bits >> len(QUALITY) << len(QUALITY):#x}")
+    if values.get("reason"):
+        values.setdefault("text", words(values["reason"]))
+    if "peaks" in values:
+        values["peaks"] = _rows("peaks", values["peaks"], 2)
+    if "lines" in values:
+        if len(values["lines"]) != len(LINES) * len(LINE):
+            raise MessageError("field", f"lines has {len(values['lines'])} numbers: expected {len(LINES) * len(LINE)}")
+        rows = _rows("lines", values["lines"], len(LINE))
+        values["lines"] = {line: dict(zip(LINE, row, strict=True)) for line, row in zip(LINES, rows, strict=True)}
+    if "energy" in values:
+        flat = values["energy"]
+        if len(flat) != len(ENERGY):
+            raise MessageError("field", f"energy has {len(flat)} numbers: expected {len(ENERGY)}")
+        values["energy"] = {name: v for name, v in zip(ENERGY, flat, strict=True) if v is not None}
+    return values
+
+
+def _rows(name: str, flat: list[Any], width: int) -> list[list[Any]]:
+    if len(flat) % width:
+        raise MessageError("field", f"{name} has {len(flat)} numbers: expected a multiple of {width}")
+    return [flat[i : i + width] for i in range(0, len(flat), width)]
+
+
+def _shown(value: object) -> str:
+    return one_line(repr(value))
+
+
+def one_line(value: object) -> str:
+    """Foreign text made safe for one line of a terminal: printable, and not long."""
+    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    return text if len(text) <= _LINE_MAX else text[: _LINE_MAX - 1] + "…"
