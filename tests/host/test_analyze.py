@@ -12,6 +12,7 @@ from quaver.analysis.device import Analysis, AnalysisError, Settings, Verdict, a
 from quaver.analysis.verdict_plot import conclusion
 from quaver.cli import main
 from quaver.recordings import Recording
+from quaver.recordings.machine import Machine
 from quaver.recordings.rails import clipped
 
 RATE = 12000.0
@@ -390,3 +391,30 @@ def test_a_recording_is_judged_at_the_rate_that_was_learned_from(
 def test_too_short_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyze", save(tmp_path / "a.npz", machine(0.075))]) == 9
     assert capsys.readouterr().err == "quaver: a: 900 samples at 12000 Hz: expected at least 1024\n"
+
+
+def test_a_nodes_configuration_judges_as_the_node_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "fault.npz"
+    signal = Machine(fault="outer").samples(0, RATE, 0, 4 * full_length(RATE))[:, 2]
+    np.savez(file, x=signal, fs=RATE)
+    config = tmp_path / "config.json"
+    config.write_text(
+        json.dumps(
+            {
+                "machine": {"rpm": 1797, "bearing": "6205", "learn": 3},
+                "alarm": {"count": 1, "of": 1},
+                "limits": {"rms": [0.01, 0.02]},
+                "vibration": {"driver": "adxl345", "bus": "i2c0", "samples": 1024},  # the recording stands for it
+            }
+        )
+    )
+    assert main(["analyze", str(file), "--unit", "g", "--config", str(config), "--json"]) == 0
+    first, *_ = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (first["level"], first["causes"]) == ("alarm", {"rms": 2})  # one measurement, by the limit alone
+    assert first["lines"][0]["hz"] == pytest.approx(3.5848 * 1797 / 60, rel=0.01)
+    assert main(["analyze", str(file), "--unit", "g", "--config", str(config), "--bearing", "6203", "--json"]) == 0
+    first, *_ = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert first["lines"][0]["hz"] != pytest.approx(3.5848 * 1797 / 60, rel=0.01)
+    config.write_text('{"machine": {"rpm": -4}}')
+    assert main(["analyze", str(file), "--config", str(config)]) == 8
+    assert capsys.readouterr().err == f"quaver: {config}: machine.rpm: expected float from 0.0 to 60000.0\n"

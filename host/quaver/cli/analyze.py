@@ -32,6 +32,13 @@ _WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:"}
     metavar="NAME|RATIOS|FILE",
     help='A name of the library ("6205"); BPFO,BPFI,BSF,FTF; or a .toml or .json with its geometry or ratios.',
 )
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Judge as a node with this config.json does; options given beside it win.",
+)
 @click.option("--baseline", metavar="FILE", help="A recording of the healthy machine, to learn from first.")
 @click.option(
     "--learn", type=click.IntRange(2, 1000), default=10, show_default=True, help="Measurements to learn from."
@@ -52,6 +59,7 @@ def command(
     board: str,
     rpm: float | None,
     bearing: str | None,
+    config_file: Path | None,
     baseline: str | None,
     learn: int,
     band: str,
@@ -78,13 +86,19 @@ def command(
         raise click.UsageError(f"--rpm {rpm}: expected a number")
     low, high = _numbers(band, 2, "--band")
     known = None if bearing is None else _bearing(bearing)
+    node = {} if config_file is None else _node_settings(config_file)
+    machine = node.get("machine", {})
+    rpm = machine.pop("rpm", None) or rpm
+    known = machine.pop("bearing", None) or known
+    learn = machine.pop("learn", learn)
     reading = Reading.of(options)
     with _naming(bearing):
         learned: dict[str, tuple[float, int, Any]] = {}
         if baseline is not None:
             for healthy in load_recording(baseline, reading, rpm=rpm).each():
                 rate_hz, samples, blocks = prepare(healthy)
-                settings = Settings(rpm or healthy.rpm, known, (low, high), min(learn, len(blocks)), group, mounting)
+                wanted = min(learn, len(blocks))
+                settings = Settings(rpm or healthy.rpm, known, (low, high), wanted, group, mounting, node=node)
                 with Analysis(settings, rate_hz, samples=samples, where=_WHERE[board]) as analysis:
                     _say(healthy, as_json)
                     for verdict in analyze(healthy, analysis):
@@ -99,7 +113,7 @@ def command(
                 rate_hz, samples, taught = (
                     _as_learned(recording, learned) if learned else (*prepare(recording)[:2], None)
                 )
-                settings = Settings(rpm or recording.rpm, known, (low, high), learn, group, mounting)
+                settings = Settings(rpm or recording.rpm, known, (low, high), learn, group, mounting, node=node)
                 with Analysis(settings, rate_hz, samples=samples, baseline=taught, where=_WHERE[board]) as analysis:
                     _say(recording, as_json)
                     last: Verdict | None = None
@@ -109,6 +123,40 @@ def command(
                         draw_verdict(picture, recording.name, last, analysis.spectra())
                 if last is not None and not as_json:
                     _conclude(recording, settings, last)
+
+
+_SENSORS_OWN = ("driver", "bus", "cs", "address", "range_g", "samples")
+# option -> the settings of a node that it stands for
+_SETTINGS = {
+    "rpm": ("machine.rpm",),
+    "bearing": ("machine.bearing",),
+    "learn": ("machine.learn",),
+    "group": ("machine.group",),
+    "mounting": ("machine.mounting",),
+    "band": ("vibration.band_low_hz", "vibration.band_high_hz"),
+}
+
+
+def _node_settings(path: Path) -> dict[str, dict[str, Any]]:
+    """What a node's configuration says of its analysis, without what an option on the command line replaces.
+
+    What it says of the sensor is left out: the recording stands for it. Raises BuildError.
+    """
+    from click.core import ParameterSource
+
+    from quaver.build.config import read_config
+
+    config = read_config(path)
+    context = click.get_current_context()
+    sections = {name: dict(config.get(name) or {}) for name in ("machine", "vibration", "alarm", "limits")}
+    replaced = [f"vibration.{key}" for key in _SENSORS_OWN]
+    for option, settings in _SETTINGS.items():
+        if context.get_parameter_source(option) == ParameterSource.COMMANDLINE:
+            replaced += settings
+    for setting in replaced:
+        section, _, key = setting.partition(".")
+        sections[section].pop(key, None)
+    return sections
 
 
 def _axis(recording: Recording) -> str:
