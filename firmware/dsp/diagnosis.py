@@ -107,7 +107,8 @@ class Diagnosis:
 
         since_s: seconds since the last measurement, counted as running time if the machine runs now. trusted: False
         for a measurement that was clipped or lost samples: it is judged by its levels, teaches nothing, names
-        nothing. Returns the level.
+        nothing. Returns the level. Of a machine that stands still no speed is left in the measurement, for what shows
+        in its spectrum is another's or the mains'.
         """
         m = measurement
         self.zone = None
@@ -115,6 +116,9 @@ class Diagnosis:
         self.fault = self.line = None
         self.margin_db = 0.0
         if m.rms_g < self.running_g:
+            if m.shaft_confidence < 1:  # 1 is a tachometer's, which counted
+                m.shaft_hz = None
+                m.shaft_confidence = 0.0
             self.state = 0
             self.level = 0
             self.causes = {}

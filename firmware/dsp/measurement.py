@@ -27,7 +27,7 @@ from micropython import const
 
 from . import kernels, streams, tables
 from .fft import RFFT, SIGN32
-from .lines import droop, shaft_speed
+from .lines import SHAFT_HZ, droop, shaft_speed
 
 if platform == "rp2":
     from .taper_thumb import taper
@@ -310,8 +310,9 @@ class Measurement:
         form = self._form
         first = max(1, int(self.slowest_hz / width + 0.5))
         last = int(min(1000.0, _TOP * low_rate) / width + 0.5) + 1
-        form[1] = shift = streams.span(self._spectrum, first, last, form)
-        form[2] = first
+        lowest = max(1, int(min(self.slowest_hz, SHAFT_HZ[0]) / width + 0.5))
+        form[1] = shift = streams.span(self._spectrum, lowest, last, form)
+        form[2] = lowest
         form[3] = last
         streams.integrate(self._spectrum, self._gains, form)
         form[1] = again = streams.span(self._spectrum, first, last, form)
@@ -319,10 +320,18 @@ class Measurement:
         square = (form[2] + form[3] * 32768.0) * _ENERGY
         scale = 2.0 ** (shift + again - exponent - 12) / count * ug_per_lsb * 9.80665e-3 / (2 * math.pi * width)
         self.velocity_mm_s = math.sqrt(square) * scale if count / low_rate >= _SHORTEST_S else None
+        again = max(again, streams.span(self._spectrum, lowest, first, form))
         form[1] = again + 1
         streams.powers(self._spectrum, _LOW >> 2, form)
+        streams.clear(self._spectrum, 0, 2 * lowest)  # what is below was not divided, and says nothing
+        # Drift crosses the sensor's steps one by one and so draws lines, of up to 1/pi step: let that be height 4.
+        # Noise hides them, above one step in the envelope's band also where the low band is decimated most.
+        step = streams.step(self.samples, len(self.samples))
+        steps = 0.0
+        if self.envelope_g < step * ug_per_lsb * 1e-6:
+            steps = (step * count / (16 * math.pi) * 2.0 ** (exponent + 11 - shift - again)) ** 2
         self.shaft_hz, self.shaft_confidence = shaft_speed(
-            self._spectrum, first, _LOW >> 2, width, self.stretch, self.nominal_hz
+            self._spectrum, lowest, _LOW >> 2, width, self.stretch, self.nominal_hz, steps
         )
 
     def _raw(self, ug_per_lsb, rate_hz):

@@ -184,6 +184,29 @@ def clear(out: ptr16, first: int, last: int):
 
 
 @micropython.viper
+def step(samples: ptr16, count: int) -> int:
+    """The least by which neighbours that differ do so in samples[0] ... samples[count - 1]; 0xFFFF if none differ."""
+    x = 0
+    y = 0
+    least = 0xFFFF
+    before = samples[0] ^ 0x8000
+    k = 1
+    while k < count:
+        x = samples[k] ^ 0x8000
+        y = x - before
+        before = x
+        if y < 0:
+            y = 0 - y
+        if y != 0:
+            if y < least:
+                least = y
+                if y == 1:
+                    k = count
+        k += 1
+    return least
+
+
+@micropython.viper
 def neighbours(spectrum: ptr32, k: int, far: int, form: ptr32):
     """The powers of bins k - far, k and k + far to form[2], [3] and [4], each below 2**30.
 

@@ -18,6 +18,7 @@ _SERVER = const(4)
 _UNIX = 2208988800  # 1970 in NTP's seconds, which begin with 1900
 _ERA = 1 << 32  # and begin anew in 2036
 _BUILT = 1767225600  # 2026: no clock that this firmware meets is earlier
+_LATEST = 3345062400  # and none is later than 2076: a server in 1970, its clock not set, would seem to be in 2106
 
 
 def _answer(packet, asked):
@@ -30,6 +31,8 @@ def _answer(packet, asked):
     seconds -= _UNIX
     if seconds < _BUILT:
         seconds += _ERA
+    if seconds > _LATEST:
+        raise LinkError("the time server's clock is wrong")
     return seconds * 1000 + (fraction * 1000 >> 32)
 
 

@@ -68,8 +68,8 @@ class Vibration:
         values = {"rate_hz": capture.rate_hz, "jitter_us": capture.jitter_us}
         values["samples"] = m.n
         values["dropped"] = capture.dropped
-        self._features(values, self._engine.found)
         changes = self._judge(values, not marks)
+        self._features(values, self._engine.found)
         if tachometer and self._diagnosis.state and self._pulseless == bool(speed_hz):
             self._pulseless = not speed_hz
             event = "sensor_recovered" if speed_hz else "sensor_failed"

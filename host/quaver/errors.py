@@ -55,6 +55,10 @@ class StoreError(QuaverError):
     exit_code = 13
 
 
+class StoreBusy(StoreError):
+    """A store that another program holds locked: what waits for it goes on when that one is done."""
+
+
 class SessionError(QuaverError):
     """A provisioning session that can't be had or broke: no answer, a wrong code, a request that was refused."""
 

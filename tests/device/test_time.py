@@ -110,6 +110,9 @@ def test_what_a_time_server_says(node: Board, server: Server) -> None:
         assert node.exec("say(300)").startswith("no answer")
     server.answer = lambda request: good(request, stratum=0)  # "kiss of death"
     assert node.exec("say(3000)").startswith("the time server does not know")
+    for wrong in (0, 1_700_000_000_000):  # its own clock was not set, though it says nothing of it
+        server.answer = lambda request, wrong=wrong: good(request, time_ms=wrong)
+        assert node.exec("say(3000)").strip() == "the time server's clock is wrong"
     server.answer = lambda request: good(request, time_ms=2_100_000_000_000)  # after 2036
     assert abs(eval(node.exec("say(3000)"))[0] - 2_100_000_000_000) <= 3000
 

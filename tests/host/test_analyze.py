@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from quaver.analysis.device import Analysis, AnalysisError, Settings, analyze, clipped, full_length, prepare
+from quaver.analysis.device import Analysis, AnalysisError, Settings, Verdict, analyze, full_length, prepare
+from quaver.analysis.verdict_plot import conclusion
 from quaver.cli import main
 from quaver.recordings import Recording
+from quaver.recordings.rails import clipped
 
 RATE = 12000.0
 SHAFT = 29.95
@@ -321,6 +323,26 @@ def test_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"<!-- {label}" in drawn for label in ("BPFO", "2 x BPFO", "3 x BPFO", "BPFI", "2xBSF", "FTF"))
     assert "amplitude (mg)" in drawn and "frequency (Hz)" in drawn and "broken, measurement 2: learning" in drawn
     assert main(["analyze", broken, "--picture", str(tmp_path / "plain.png")]) == 0  # no bearing: no lines to mark
+
+
+@pytest.mark.parametrize(
+    ("hz", "confidence", "said"),
+    [(29.95, 0.9, "1797 1/min"), (29.95, 0.4, "1797 1/min, not certain"), (None, 0.0, "no speed")],
+)
+def test_a_picture_says_how_certain_a_speed_is(hz: float | None, confidence: float, said: str) -> None:
+    features = {"shaft_hz": hz, "shaft_confidence": confidence}
+    assert conclusion(Verdict(0, features, "watching", "ok", {}, None, None, 0.0, "", None)) == f"ok; {said}"
+
+
+@pytest.mark.parametrize("rpm", [None, SHAFT * 60])
+def test_a_machine_that_stands_has_no_speed(rpm: float | None) -> None:
+    """The mains hum at 50 Hz, below what counts as running; and so does a machine beside at the configured speed."""
+    time = np.arange(full_length(RATE)) / RATE
+    hum = 0.01 * np.sin(2 * np.pi * 50 * time) + 0.005 * np.sin(2 * np.pi * SHAFT * time)
+    with Analysis(Settings(rpm, SKF_6205), RATE) as analysis:
+        verdict = analysis.run(hum + np.random.default_rng(1).normal(0, 0.002, len(time)))
+    assert verdict.state == "stopped"
+    assert (verdict.features["shaft_hz"], verdict.features["shaft_confidence"]) == (None, 0.0)
 
 
 @pytest.mark.parametrize(

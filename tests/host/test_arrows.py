@@ -36,8 +36,9 @@ EXEMPT = {f"firmware/{name}.py" for name in _ROOTS}
 # host room -> the host rooms that it may import. What all may know is left out: errors and the version.
 HOST = {
     "files": set(),
+    "system": set(),
     "broker": set(),
-    "store": set(),
+    "store": {"system"},
     "board": {"broker", "files"},
     "messages": {"broker"},
     "recordings": {"files"},
@@ -47,8 +48,8 @@ HOST = {
     "flash": {"board", "build"},
     "desk": {"board", "broker", "build", "flash"},
     "fleet": {"analysis", "broker", "files", "messages"},
-    "ingest": {"broker", "fleet", "messages", "store"},
-    "gateway": {"broker", "fleet", "messages"},
+    "ingest": {"broker", "fleet", "messages", "store", "system"},
+    "gateway": {"broker", "fleet", "messages", "system"},
     "plant": {"board", "broker", "build", "emulator", "files", "messages", "recordings"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},

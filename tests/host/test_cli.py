@@ -134,7 +134,7 @@ def test_a_recordings_mistake_names_the_option(prefix: str, tmp_path: Path, caps
         f"quaver: {file}: does not say its sampling rate: give it in Hz (--{prefix}rate HZ)\n"
     )
     assert main([*arguments, f"--{prefix}rate", "1000", f"--{prefix}channel", "z"]) == 5
-    assert capsys.readouterr().err == f"quaver: {file}: has no column 'z': it has 0 to 1 (--{prefix}channel NAME)\n"
+    assert capsys.readouterr().err == f"quaver: {file}: has no channel 'z': it has 0, 1 (--{prefix}channel NAME)\n"
 
 
 @pytest.mark.parametrize("limit", ["rms", "rms=1", "rms=2,1", "rms=a,b", "noise=1,2", "rms=nan,nan"])

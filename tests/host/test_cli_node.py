@@ -102,7 +102,9 @@ def test_a_limit_from_the_command_line_reaches_the_node(recordings) -> None:
     output, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, errors
     assert re.fullmatch(
-        r"unix: .*quiet.npz: at mqtt://127.0.0.1:\d+; console: mpremote connect socket://127.0.0.1:\d+\n", errors
+        r".*quiet.npz: x in counts x 0.001 \(g_per_lsb\), \d+ Hz \(by fs\), at .* z, which the node measures\n"
+        r"unix: .*quiet.npz: at mqtt://127.0.0.1:\d+; console: mpremote connect socket://127.0.0.1:\d+\n",
+        errors,
     )
     events = [json.loads(line) for line in output.splitlines()]
     assert {event["subject"] for event in events if event.get("event_level") == "alarm"} == {"rms"}

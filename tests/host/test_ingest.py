@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +15,14 @@ from typing import Any
 import pytest
 from fleet import HOUR_MS, PLACE, Node, encoded, publish
 
-from quaver.broker.reader import Message
+from quaver.broker.address import BrokerUrl
+from quaver.broker.reader import LinkLost, Message, Session
+from quaver.broker.rivalry import Rivalry
 from quaver.errors import StoreError
 from quaver.fleet.inventory import Entry, Inventory
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import Intake, PlainToo
-from quaver.ingest.run import names
+from quaver.ingest.run import TOPICS, names
 from quaver.messages.sealing import Opener, Sealer
 from quaver.store.ledger import ledger
 from quaver.store.store import EVENTS_MAX, RESEND_WINDOW, Store
@@ -263,7 +266,7 @@ def test_a_clock_that_is_years_off_is_flagged_and_not_believed(bench: Bench, pum
     assert bench.store.query("SELECT claimed_ms FROM record") == [(min(claimed, (1 << 63) - 1),)]
     (account,), _ = ledger(bench.store)
     assert (account.flagged, account.refused, account.received) == (1, {}, 1)
-    assert "days off; dated by receipt" in bench.lines[0]
+    assert "days apart; dated by receipt" in bench.lines[0]
 
 
 def test_security_events_are_bounded(bench: Bench, pump: Node) -> None:
@@ -432,6 +435,181 @@ def test_a_broker_that_restarts_is_found_again(mosquitto: Any, tmp_path: Path, k
     publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(5)])  # before or after it is back
     assert process.wait(WAIT_S) == 0
     assert stored(path, 10) == 10
+
+
+def said_by(process: subprocess.Popen[str], words: str) -> str:
+    """The next line of a process on stderr, which holds `words`."""
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert words in line, line
+    return line
+
+
+def test_a_copy_of_a_store_gets_everything_too(mosquitto: Any, tmp_path: Path, keys: KeyStore) -> None:
+    """Two sessions; a file that was renamed, or put back from a backup, keeps the one that it had."""
+    pump, path, copy = Node(keys, PUMP, "pump-7"), tmp_path / "s.sqlite", tmp_path / "copy.sqlite"
+    with Store(path) as store:
+        assert store.settle() == store.settle() == ("", "")
+        before = store.client_id
+    copy.write_bytes(path.read_bytes())
+    one, other = (start(mosquitto.port, place, keys, "--count", 40) for place in (path, copy))
+    said_by(one, "storing what comes from")
+    said_by(other, "storing what comes from")
+    said_by(other, f"what the broker keeps for {before} goes to the store that it was made of")
+    publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(40)])
+    assert [process.wait(WAIT_S) for process in (one, other)] == [0, 0]
+    assert "lost" not in one.communicate()[1] + other.communicate()[1]
+    with Store(copy) as store:
+        assert store.settle() == ("", "") and store.client_id != before
+    backup = tmp_path / "backup"
+    backup.write_bytes(path.read_bytes())
+    backup.replace(path)
+    path.rename(tmp_path / "renamed.sqlite")
+    with Store(tmp_path / "renamed.sqlite") as store:
+        assert store.settle()[0] == before  # path and inode are new at once: nothing tells it from a copy
+        mine = store.client_id
+        assert store.settle(moved=True) == ("", mine) and store.client_id == before
+    (tmp_path / "renamed.sqlite").rename(path)
+    with Store(path) as store:
+        assert store.settle() == ("", "") and store.client_id == before
+
+
+def test_a_store_that_was_moved_takes_up_its_session(mosquitto: Any, tmp_path: Path, keys: KeyStore) -> None:
+    """What the broker kept for it while it was on its way is not lost, and of the session between nothing stays."""
+    pump, path, moved = Node(keys, PUMP, "pump-7"), tmp_path / "s.sqlite", tmp_path / "moved.sqlite"
+    process = start(mosquitto.port, path, keys, "--count", 1)
+    publish_when_listening(process, mosquitto.port, pump, 1)
+    assert process.wait(WAIT_S) == 0
+    process.communicate()
+    moved.write_bytes(path.read_bytes())
+    publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(3)])
+    process = start(mosquitto.port, moved, keys, "--count", 1)
+    said_by(process, "storing what comes from")
+    said_by(process, "start this once with --moved")
+    publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal())])
+    assert process.wait(WAIT_S) == 0
+    process.communicate()
+    with Store(moved) as store:
+        between = store.client_id
+    process = start(mosquitto.port, moved, keys, "--moved", "--count", 3)
+    assert process.wait(WAIT_S) == 0
+    process.communicate()
+    with Store(moved, write=False) as store:
+        (account,), _ = ledger(store)
+        assert (account.received, account.unexplained) == (5, 0)
+        assert store.client_id != between
+    with Session(BrokerUrl("127.0.0.1", mosquitto.port), between, TOPICS) as session:
+        assert session.connect() is False  # the broker knows nothing of it
+
+
+def test_a_session_that_is_taken_over_is_told_and_not_fought_for(
+    mosquitto: Any, tmp_path: Path, keys: KeyStore
+) -> None:
+    pump, path = Node(keys, PUMP, "pump-7"), tmp_path / "s.sqlite"
+    with Store(path) as store:
+        client_id = store.client_id
+    process = start(mosquitto.port, path, keys)
+    publish_when_listening(process, mosquitto.port, pump, 1)
+    assert stored(path, 1) == 1
+    url = BrokerUrl("127.0.0.1", mosquitto.port)
+    assert process.stderr is not None
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(process.stderr or ()))
+    reader.start()
+    with Session(url, client_id, TOPICS) as rival:
+        deadline = time.monotonic() + WAIT_S
+
+        def watched() -> bool:
+            return not any("taken over" in line for line in lines) and time.monotonic() < deadline
+
+        while watched():
+            try:
+                rival.connect()
+                while watched():
+                    rival.receive(0.05)
+            except LinkLost:
+                pass
+    process.send_signal(signal.SIGINT)
+    process.wait(WAIT_S)
+    reader.join(WAIT_S)
+    told, *_ = [line for line in lines if "taken over" in line]
+    assert f"another ingest connects as {client_id}; stop one of the two; trying again in 15 s" in told
+
+
+def test_who_is_thrown_out_again_and_again_stays_away_longer() -> None:
+    now = [0.0]
+    rivalry = Rivalry("me", lambda: now[0])
+    pauses = []
+    for lasted in (3600, 1, 1, 1, 1, 1, 1, 1, 3600, 1):
+        now[0] += lasted
+        pauses.append(rivalry.lost())
+        rivalry.connected()
+    assert pauses == [0, 0, 15, 30, 60, 120, 240, 300, 0, 0]
+
+
+def locked(path: Path, how: str) -> sqlite3.Connection:
+    """Another program's connection that holds the store, as a database browser does or a backup."""
+    db = sqlite3.connect(path, isolation_level=None)
+    if how == "exclusive":
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("BEGIN IMMEDIATE" if how == "write" else "BEGIN EXCLUSIVE")
+    db.execute("UPDATE meta SET value = value")
+    return db
+
+
+def test_a_store_that_another_program_holds_is_waited_for(mosquitto: Any, tmp_path: Path, keys: KeyStore) -> None:
+    pump, path = Node(keys, PUMP, "pump-7"), tmp_path / "s.sqlite"
+    process = start(mosquitto.port, path, keys, "--count", 60)
+    publish_when_listening(process, mosquitto.port, pump, 5)
+    assert stored(path, 5) == 5
+    other = locked(path, "write")
+    publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(50)])
+    line = said_by(process, "holds it locked; waiting until it is free; the broker keeps what comes")
+    assert f"(process {os.getpid()})" in line or sys.platform != "linux"
+    publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(5)])
+    assert process.poll() is None
+    other.execute("ROLLBACK")
+    said_by(process, "the store is free again")
+    assert process.wait(WAIT_S) == 0
+    _, rest = process.communicate()
+    assert "holds it locked" not in rest and "60 records stored" in rest
+    with Store(path, write=False) as store:
+        (account,), _ = ledger(store)
+    assert (account.received, account.unexplained, account.refused) == (60, 0, {})
+    other.close()
+
+
+def test_a_store_that_is_held_at_the_start_is_waited_for_too(mosquitto: Any, tmp_path: Path, keys: KeyStore) -> None:
+    pump, path = Node(keys, PUMP, "pump-7"), tmp_path / "s.sqlite"
+    Store(path).close()
+    other = locked(path, "write")
+    process = start(mosquitto.port, path, keys, "--count", 1)
+    said_by(process, "holds it locked; waiting until it is free")
+    other.execute("ROLLBACK")
+    said_by(process, "the store is free again")
+    publish_when_listening(process, mosquitto.port, pump, 1)
+    assert process.wait(WAIT_S) == 0
+    process.communicate()
+    other.close()
+
+
+def test_who_reads_a_store_that_is_held_is_told_by_whom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "s.sqlite"
+    Store(path).close()
+    code = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "db.execute('PRAGMA locking_mode = EXCLUSIVE'); db.execute('BEGIN EXCLUSIVE'); "
+        "db.execute('UPDATE meta SET value = value'); print('held', flush=True); input()"
+    )
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], **pipes) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        monkeypatch.setattr("quaver.store.store._BUSY_S", 0.1)
+        with pytest.raises(StoreError, match=r"holds it locked; close that one, then try again") as caught:
+            Store(path, write=False)
+        if sys.platform == "linux":
+            assert f"(process {other.pid})" in str(caught.value)
+        other.communicate("\n")
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

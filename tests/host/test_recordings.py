@@ -14,6 +14,7 @@ from quaver.recordings import ChannelError, Playlist, RateError, Recording, Reco
 from quaver.recordings.sources import Bearing, Machine
 
 _ODR = 26_667.0  # the IIS3DWB's
+_WAVE = np.random.default_rng(3).integers(-500, 500, 1000).astype(np.int16)
 
 
 def _sine(frequency, rate, seconds=1.0, height=1.0):
@@ -35,12 +36,12 @@ def _strongest(signal, rate):
 
 def test_npz_with_integers_and_a_scale(tmp_path):
     path = tmp_path / "one.npz"
-    np.savez(path, x=np.arange(-500, 500, dtype=np.int16), g_per_lsb=0.001, fs=12_000.0, rpm=1797.0)
+    np.savez(path, x=_WAVE, g_per_lsb=0.001, fs=12_000.0, rpm=1797.0)
     recording = load(path)
     assert recording.name == "one"
     assert recording.acceleration.shape == (1000, 1)
     assert recording.acceleration.dtype == np.float32
-    assert recording.acceleration[0, 0] == pytest.approx(-0.5)
+    assert recording.acceleration[0, 0] == pytest.approx(0.001 * _WAVE[0])
     assert (recording.rate_hz, recording.rpm, recording.temperature_c) == (12_000.0, 1797.0, None)
 
 
@@ -94,9 +95,10 @@ def cwru(tmp_path):
     return path
 
 
-def test_cwru_mat_takes_the_drive_end_of_its_own_number(cwru):
+def test_cwru_mat_takes_the_signals_of_its_own_number(cwru):
     recording = load(cwru, rate=12_000)
-    assert recording.acceleration[0, 0] == 2.0
+    assert recording.acceleration[0].tolist() == [2.0, 3.0]
+    assert recording.axes == ("X099_DE_time", "X099_FE_time")
     assert (recording.rate_hz, recording.rpm) == (12_000.0, 1750.0)
     assert load(cwru, rate=12_000, channel="fe").acceleration[0, 0] == 3.0
     assert load(cwru, rate=12_000, channel="X098_DE_time").acceleration[0, 0] == 1.0
@@ -115,18 +117,20 @@ def test_cwru_mat_takes_the_drive_end_of_its_own_number(cwru):
 @pytest.mark.parametrize("head", ["", "Acceleration (g), second\n"])
 def test_csv_with_and_without_names(tmp_path, text, shape, head):
     path = tmp_path / "x.csv"
-    path.write_text(head + "".join(text.format(n / 10, -n, 1e-3 * n) for n in range(100)))
+    path.write_text(head + "".join(text.format(n / 1000, -n / 500, 1e-3 * n) for n in _WAVE[:100]))
     recording = load(path, rate=1000)
     assert recording.acceleration.shape == shape
-    assert recording.acceleration[50, 0] == 5.0
+    assert recording.acceleration[50, 0] == pytest.approx(_WAVE[50] / 1000)
 
 
 def test_csv_leaves_the_time_out_and_takes_a_column_by_name_or_number(tmp_path):
     path = tmp_path / "x.csv"
-    path.write_text("time,a,b\n" + "".join(f"{n * 0.001},{n},{-n}\n" for n in range(100)))
-    assert load(path, rate=1000).acceleration[7].tolist() == [7.0, -7.0]
-    assert load(path, rate=1000, channel="b").acceleration[7].tolist() == [-7.0]
-    assert load(path, rate=1000, channel="1", scale=0.5).acceleration[7].tolist() == [3.5]
+    path.write_text("time,a,b\n" + "".join(f"{n * 0.001},{n % 9 - 4}.5,{n % 7 - 3}.25\n" for n in range(100)))
+    assert load(path, rate=1000).acceleration[7].tolist() == [3.5, -3.25]
+    assert load(path, channel="b").acceleration[7].tolist() == [-3.25]
+    assert load(path, rate=1000, channel="1", scale=0.5).acceleration[7].tolist() == [1.75]
+    with pytest.raises(ChannelError, match="'time' is the time, not a signal: it has a, b"):
+        load(path, channel="time")
 
 
 @pytest.mark.parametrize(
@@ -135,24 +139,25 @@ def test_csv_leaves_the_time_out_and_takes_a_column_by_name_or_number(tmp_path):
         (np.full(100, 16_384, np.int16), 0.5),
         (np.full(100, -(2**30), np.int32), -0.5),
         (np.full(100, 192, np.uint8), 0.5),
-        (np.full(100, 7.5, np.float32), 7.5),
+        (np.full(100, 0.75, np.float32), 0.75),
     ],
 )
 def test_wav_integers_are_fractions_of_full_scale_and_floats_stay(tmp_path, samples, expected):
     path = tmp_path / "x.wav"
     scipy.io.wavfile.write(path, 25_600, samples)
-    recording = load(path)
+    with pytest.raises(RecordingError, match="does not say: give the"):
+        load(path)
+    recording = load(path, scale=2.0)
     assert recording.rate_hz == 25_600.0
     assert recording.acceleration.shape == (100, 1)
-    assert recording.acceleration[0, 0] == pytest.approx(expected)
-    assert load(path, scale=2.0).acceleration[0, 0] == pytest.approx(2 * expected)
+    assert recording.acceleration[0, 0] == pytest.approx(2 * expected)
 
 
 def test_wav_channels(tmp_path):
     path = tmp_path / "x.wav"
     scipy.io.wavfile.write(path, 8000, np.tile(np.array([1.0, 2.0], np.float32), (100, 1)))
-    assert load(path).acceleration[0].tolist() == [1.0, 2.0]
-    assert load(path, channel="1").acceleration[0].tolist() == [2.0]
+    assert load(path, unit="g").acceleration[0].tolist() == [1.0, 2.0]
+    assert load(path, unit="g", channel="1").acceleration[0].tolist() == [2.0]
 
 
 # Mistakes
@@ -178,16 +183,16 @@ _NUMBERS = b"1.0,2.0\n" * 100
 @pytest.mark.parametrize(
     ("name", "make", "options", "says"),
     [
-        ("x.mp3", _write("x.mp3", b"ID3"), {}, "expected a file named .csv, .mat, .npz, .wav"),
+        ("x.mp3", _write("x.mp3", b"ID3"), {}, "expected a file named .asc, .csv, .dat, .h5, "),
         ("none.npz", _write("x.npz", b""), {}, "is no file"),
         ("x.npz", _write("x.npz", b""), {}, "is empty"),
         ("x.npz", _write("x.npz", b"nonsense"), {}, "is no .npz file"),
         ("x.mat", _write("x.mat", b"nonsense" * 40), {}, "is not a readable mat recording: "),
         ("x.mat", _write("x.mat", b"nonsense" * 40), {}, "; save it anew with MATLAB's -v7, or as .npz"),
         ("x.wav", _write("x.wav", b"nonsense" * 40), {}, "is not a readable wav recording: "),
-        ("x.csv", _write("x.csv", b"\xff\xfe\x00nonsense"), {"rate": 1000}, "is not a readable csv recording: "),
+        ("x.csv", _write("x.csv", b"\xff\xfe\x00nonsense"), {"rate": 1000}, "is not text that can be read"),
         ("x.csv", _write("x.csv", b"\n\n"), {"rate": 1000}, "has no samples"),
-        ("x.csv", _write("x.csv", b"a,b\n"), {"rate": 1000}, "has 0 "),
+        ("x.csv", _write("x.csv", b"a,b\n"), {"rate": 1000}, "has no samples: no line of it is of numbers"),
         ("x.csv", _write("x.csv", _NUMBERS), {}, "does not say its sampling rate: give it in Hz"),
         (
             "x.csv",
@@ -196,33 +201,37 @@ _NUMBERS = b"1.0,2.0\n" * 100
             "line 101: expected 2 numbers, found '1.0,x'",
         ),
         ("x.csv", _write("x.csv", _NUMBERS + b"1.0\n"), {"rate": 1000}, "line 101: expected 2 numbers"),
-        ("x.csv", _write("x.csv", b"1,2,3,4\n" * 100), {"rate": 1000}, "4 columns of signals: choose one"),
-        ("x.csv", _write("x.csv", _NUMBERS), {"rate": 1000, "channel": "z"}, "has no column 'z': it has 0 to 1"),
+        ("x.csv", _write("x.csv", b"1.5,2.5,3.5,4.5\n" * 100), {"rate": 1000}, "4 columns of signals: choose one"),
+        ("x.csv", _write("x.csv", _NUMBERS), {"rate": 1000, "channel": "z"}, "has no channel 'z': it has 0, 1"),
         ("x.csv", _write("x.csv", _NUMBERS), {"rate": 0}, "a sampling rate of 0 Hz: expected 50 to 2e+06 Hz"),
         ("x.csv", _write("x.csv", _NUMBERS), {"rate": float("nan")}, "a sampling rate of nan Hz"),
         ("x.csv", _write("x.csv", _NUMBERS), {"rate": 1000, "scale": -1.0}, "expected a positive number"),
         ("x.csv", _write("x.csv", _NUMBERS), {"rate": 1000, "record": 1}, "has no record 1: it has 1"),
         ("x.npz", _save("x.npz", x=_X, fs=-5.0), {}, "a sampling rate of -5 Hz"),
         ("x.npz", _save("x.npz", x=_X), {}, "does not say its sampling rate"),
-        ("x.npz", _save("x.npz", x=_X, fs=12e3), {"rate": 48e3}, "was sampled at 12000 Hz, not at 48000 Hz"),
+        ("x.npz", _save("x.npz", x=_X, fs=12e3), {"rate": 48e3}, "was sampled at 12000 Hz (by fs), not at 48000 Hz"),
         ("x.npz", _save("x.npz", x=_GAP, fs=12e3), {}, "1 samples are NaN or infinite, the first is 42"),
         ("x.npz", _save("x.npz", x=_X * np.inf, fs=12e3), {}, "100 samples are NaN or infinite"),
         ("x.npz", _save("x.npz", x=_X[:10], fs=12e3), {}, "has 10 samples: expected at least 64"),
-        ("x.npz", _save("x.npz", x=_X[:0], fs=12e3), {}, "has 0 samples"),
-        ("x.npz", _save("x.npz", x=np.ones(100, np.int16), fs=12e3), {}, "holds integers without g_per_lsb"),
+        ("x.npz", _save("x.npz", x=_X[:0], fs=12e3), {}, "has no signal"),
+        ("x.npz", _save("x.npz", x=np.ones(100, np.int16), fs=12e3), {}, "x holds whole numbers without a unit: give"),
         ("x.npz", _save("x.npz", x=_X, g_per_lsb=0.0, fs=12e3), {}, "g_per_lsb is 0"),
-        ("x.npz", _save("x.npz", y=_X, fs=12e3), {}, "holds none of x, horizontal, vertical"),
         ("x.npz", _save("x.npz", x=_X, fs=12e3), {"channel": "y"}, "has no channel 'y': it has x"),
         ("x.npz", _save("x.npz", x=_X, fs=12e3), {"record": 3}, "has no record 3: it has 1"),
         ("x.npz", _save("x.npz", horizontal=_X, vertical=_X[:90], fs=12e3), {}, "differ in length"),
         ("x.npz", _save("x.npz", x=np.array(["a"] * 100), fs=12e3), {}, "holds <U1, not real numbers: choose another"),
         ("x.npz", _save("x.npz", x=_X * 1j, fs=12e3), {}, "holds complex64, not real numbers: choose another"),
-        ("x.npz", _save("x.npz", x=np.ones((4, 5, 50)), fs=12e3), {}, "x has 3 dimensions: expected samples"),
+        (
+            "x.npz",
+            _save("x.npz", x=np.ones((4, 5, 50)), fs=12e3),
+            {},
+            "x has 3 dimensions, expected 1 or 2: choose another",
+        ),
         (
             "x.npz",
             _save("x.npz", horizontal=_X, vertical=np.ones(100, np.int16), fs=12e3),
             {},
-            "holds integers without g_per_lsb",
+            "vertical holds whole numbers without a unit",
         ),
         ("x.mat", _mat("x.mat", X001_DE_time=np.ones((4, 5, 50))), {"rate": 12e3}, "its signal has 3 dimensions"),
     ],
@@ -248,14 +257,13 @@ def test_what_another_rate_or_channel_mends_is_an_error_of_its_own(tmp_path, opt
         load(tmp_path / "x.csv", **options)
 
 
-def test_a_mat_file_of_another_kind_and_a_missing_rate_or_channel(tmp_path, cwru):
+def test_a_mat_file_of_any_kind_and_a_missing_rate_or_channel(tmp_path, cwru):
     path = tmp_path / "x.mat"
     scipy.io.savemat(path, {"a": np.ones(100)})
-    with pytest.raises(RecordingError, match="neither an MFPT nor a CWRU file"):
-        load(path)
-    with pytest.raises(RecordingError, match="does not say its sampling rate"):
+    assert load(path, rate=12_000).acceleration.shape == (100, 1)
+    with pytest.raises(RateError, match="does not say its sampling rate"):
         load(cwru)
-    with pytest.raises(RecordingError, match="expected one of X098_DE_time, X099_DE_time, X099_FE_time"):
+    with pytest.raises(ChannelError, match="has no channel 'BA': it has X099_DE_time, X099_FE_time"):
         load(cwru, rate=12_000, channel="BA")
 
 
@@ -284,11 +292,20 @@ def test_a_rate_off_by_a_few_ppm_is_followed():
     assert turns[0] - turns[1] == pytest.approx(26_000 * 1000 / _ODR * 0.004, abs=1)
 
 
-def test_axes_one_is_z_two_are_y_and_z():
+def test_one_signal_is_z_and_several_lie_where_their_names_say():
     one, two = np.full(1000, 1.0), np.full(1000, 2.0)
-    assert RecordingSource(_recording(one)).samples(0, 12_000.0, 500, 1).tolist() == [[0, 0, 1]]
-    assert RecordingSource(_recording(one, two)).samples(0, 12_000.0, 500, 1).tolist() == [[0, 1, 2]]
-    assert RecordingSource(_recording(one, two, one)).samples(0, 12_000.0, 500, 1).tolist() == [[1, 2, 1]]
+
+    def at_sensor(axes, *signals):
+        signals = np.stack(signals, axis=1).astype(np.float32)
+        return RecordingSource(Recording("test", signals, 12_000.0, axes=axes)).samples(0, 12_000.0, 500, 1).tolist()
+
+    assert at_sensor((), one) == at_sensor(("x",), one) == [[0, 0, 1]]
+    assert at_sensor(("horizontal", "vertical"), one, two) == [[0, 1, 2]]
+    assert at_sensor(("acc_z", "acc_y"), one, two) == [[0, 2, 1]]
+    assert at_sensor(("x-axis (g)", "y-axis (g)", "z-axis (g)"), one, two, one) == [[1, 2, 1]]
+    for axes in ((), ("a", "b"), ("x", "y"), ("z", "z")):
+        with pytest.raises(ChannelError, match=r"a node measures z: choose one: "):
+            at_sensor(axes, one, two)
 
 
 def test_a_recording_loops_and_each_capture_starts_a_second_further_on():

@@ -225,6 +225,23 @@ print(json.dumps(answers))
     assert got[3] == pytest.approx(20)
 
 
+def test_a_machine_that_stands_has_no_speed_but_a_tachometer_s(micropython: Run) -> None:
+    """The mains hum at 50 Hz, and the machine beside turns."""
+    got = micropython(
+        MACHINE
+        + """
+answers = []
+for rms, confidence in ((0.3, 0.9), (0.01, 0.9), (0.01, 0.0), (0.01, 1.0)):
+    d = Diagnosis(Baseline(5))
+    m = measured(rms_g=rms, shaft_hz=50.0, shaft_confidence=confidence)
+    d.run(m, None, 60)
+    answers.append([d.state, m.shaft_hz, m.shaft_confidence])
+print(json.dumps(answers))
+"""
+    )
+    assert got == [[1, 50, 0.9], [0, None, 0], [0, None, 0], [0, 50, 1]]
+
+
 @pytest.mark.parametrize(
     ("measured", "strength", "trusted", "said"),
     [

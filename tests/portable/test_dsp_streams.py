@@ -1,5 +1,6 @@
 """Each kernel of dsp/streams.py beside its plain twin: the same bits, from the real MicroPython."""
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -253,6 +254,28 @@ print(json.dumps(result))
         argument=lists,
     )
     assert got == [[twin.median(values), values.index(max(values))] for values in lists]
+
+
+def test_step(micropython: Run) -> None:
+    rng = random.Random(4)
+    lists = [
+        [7] * 50,
+        [7] * 48 + [4, 4],
+        [-RAIL, RAIL - 1] * 3,
+        [16 * rng.randint(-200, 200) for _ in range(400)],
+        [rng.randint(-RAIL, RAIL - 1) for _ in range(5)],
+        [0, 300, 299, 0],
+    ]
+    got = micropython(
+        """
+from array import array
+from dsp import streams
+print(json.dumps([streams.step(array("h", values), len(values)) for values in argument]))
+""",
+        argument=lists,
+    )
+    changes = [[abs(b - a) for a, b in itertools.pairwise(values) if a != b] for values in lists]
+    assert got == [min(each, default=0xFFFF) for each in changes]
 
 
 def test_standing(micropython: Run) -> None:

@@ -20,6 +20,7 @@ from quaver.board.guest import guest
 from quaver.board.local import last_line, start
 from quaver.errors import QuaverError
 from quaver.recordings import Recording
+from quaver.recordings.rails import clipped, rails_of
 from quaver_wire.fields import FAULTS, LEVELS
 from quaver_wire.names import MACHINE, ZONES
 
@@ -219,12 +220,12 @@ class Analysis:
         self._index = 0
         self._bands_g: list[float] = []
 
-    def run(self, acceleration: NDArray[np.floating[Any]]) -> Verdict:
-        """One measurement of `samples` values in g."""
+    def run(self, acceleration: NDArray[np.floating[Any]], at_rails: bool | None = None) -> Verdict:
+        """One measurement of `samples` values in g. at_rails: whether the recorder ran into its rails, None to look."""
         steps = acceleration * 1e6
         ug = max(UG_PER_LSB, int(np.ceil(np.abs(steps).max() / _FULL)))
         whole = np.clip(np.round(steps / ug), -_FULL, _FULL).astype(np.int16)
-        answer = self._runner.one(whole, ug, clipped(acceleration))
+        answer = self._runner.one(whole, ug, clipped(acceleration) if at_rails is None else at_rails)
         answer["state"] = MACHINE[answer["state"]]
         answer["level"] = LEVELS[answer["level"]]
         for name, names in (("fault", FAULTS), ("zone", ZONES)):
@@ -283,24 +284,25 @@ def full_length(rate_hz: float) -> int:
     return 2048 * decimation
 
 
-def clipped(acceleration: NDArray[np.floating[Any]]) -> bool:
-    """Whether the recorder ran into its rails: its largest value stands there three times in a row or more."""
-    top = np.abs(acceleration) >= np.abs(acceleration).max()
-    runs = top[2:] & top[1:-1] & top[:-2]
-    return bool(runs.any() and np.ptp(acceleration) > 0)
-
-
 def prepare(recording: Recording, rate_hz: float | None = None) -> tuple[float, int, list[NDArray[np.float32]]]:
-    """(rate, samples of a measurement, the measurements in g) of a recording's first axis.
+    """(rate, samples of a measurement, the measurements in g) of a recording of one axis (`Recording.each`).
 
     A file of records gives one measurement a record. One sampled faster than rate_hz is brought to it; without a
-    rate_hz, one sampled at more than 30 kHz to 26,667 Hz. Raises AnalysisError if it is shorter than a 32nd of a
-    measurement.
+    rate_hz, one sampled at more than 30 kHz to 26,667 Hz. Raises AnalysisError if it has several axes, or is shorter
+    than a 32nd of a measurement.
     """
+    return _cut(recording, rate_hz)[:3]
+
+
+def _cut(recording: Recording, rate_hz: float | None) -> tuple[float, int, list[NDArray[np.float32]], list[bool]]:
+    """As `prepare`, and of each measurement whether the recorder ran into its rails in it."""
+    if recording.acceleration.shape[1] != 1:
+        raise AnalysisError(f"{recording.name}: has {recording.acceleration.shape[1]} axes: analyse one at a time")
     signal = recording.acceleration[:, 0]
     rate = recording.rate_hz
+    rails = rails_of(signal)  # before the rate is changed, which rounds what is flat
     each = recording.record_samples or len(signal)
-    pieces = [signal[i : i + each] for i in range(0, len(signal) - each + 1, each)]
+    recorded = pieces = [signal[i : i + each] for i in range(0, len(signal) - each + 1, each)]
     if rate > (_FASTEST_HZ if rate_hz is None else rate_hz * (1 + _SAME_RATE)):
         from fractions import Fraction
 
@@ -316,8 +318,13 @@ def prepare(recording: Recording, rate_hz: float | None = None) -> tuple[float, 
     least = max(full // 32, 1024)
     if count < least:
         raise AnalysisError(f"{recording.name}: {len(pieces[0])} samples at {rate:g} Hz: expected at least {least}")
-    blocks = [piece[i : i + count] for piece in pieces for i in range(0, len(piece) - count + 1, count)]
-    return rate, count, blocks
+    step = recording.rate_hz / rate
+    blocks, at_rails = [], []
+    for before, piece in zip(recorded, pieces, strict=True):
+        for i in range(0, len(piece) - count + 1, count):
+            blocks.append(piece[i : i + count])
+            at_rails.append(clipped(before[round(i * step) : round((i + count) * step)], rails))
+    return rate, count, blocks, at_rails
 
 
 def analyze(recording: Recording, analysis: Analysis) -> Iterator[Verdict]:
@@ -325,7 +332,7 @@ def analyze(recording: Recording, analysis: Analysis) -> Iterator[Verdict]:
 
     Raises AnalysisError if it is sampled more slowly, or its measurements are not as long.
     """
-    rate, count, blocks = prepare(recording, analysis.rate_hz)
+    rate, count, blocks, at_rails = _cut(recording, analysis.rate_hz)
     if abs(rate / analysis.rate_hz - 1) > _SAME_RATE:
         raise AnalysisError(
             f"{recording.name}: sampled at {rate:g} Hz, what it is compared with at {analysis.rate_hz:g} Hz: "
@@ -336,8 +343,8 @@ def analyze(recording: Recording, analysis: Analysis) -> Iterator[Verdict]:
             f"{recording.name}: gives {count} samples a measurement, what it is compared with {analysis.samples}: "
             "give recordings of one length"
         )
-    for block in blocks:
-        yield analysis.run(block)
+    for block, ran_into in zip(blocks, at_rails, strict=True):
+        yield analysis.run(block, ran_into)
 
 
 def learned_from(recording: Recording, analysis: Analysis, wanted: int) -> dict[str, Any]:

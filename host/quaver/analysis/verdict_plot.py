@@ -17,6 +17,7 @@ FORMATS = (".pdf", ".png", ".svg")
 _NAMES = {"bpfo": "BPFO", "bpfi": "BPFI", "bsf2": "2xBSF", "ftf": "FTF"}
 _COLOURS = {"bpfo": "tab:red", "bpfi": "tab:purple", "bsf2": "tab:orange", "ftf": "tab:green"}
 _HARMONICS = 3  # as many as the device searches
+_CERTAIN = 0.5  # confidence from which a diagnosis relies on a speed, as firmware/dsp/diagnosis.py has it
 _LABELLED = 5  # of the peaks: more would cover each other
 _PEAK_LABEL_WIDTH = 0.04  # of the axis: a label nearer to a higher peak's is left out
 _LABEL_WIDTH = 0.062  # of the axis; a label nearer to another goes into the next row
@@ -70,8 +71,10 @@ def conclusion(verdict: Verdict) -> str:
             words += f", no fault named: {verdict.abstained}"
     if verdict.zone:
         words += f"; zone {verdict.zone}"
-    shaft_hz = verdict.features["shaft_hz"]
-    return words + (f"; {shaft_hz * 60:.0f} 1/min" if shaft_hz else "; no speed")
+    shaft_hz, confidence = verdict.features["shaft_hz"], verdict.features["shaft_confidence"]
+    if not shaft_hz:
+        return f"{words}; no speed"
+    return f"{words}; {shaft_hz * 60:.0f} 1/min" + (", not certain" if confidence < _CERTAIN else "")
 
 
 def _draw_spectrum(axis: Any, verdict: Verdict, spectra: Spectra) -> None:

@@ -69,10 +69,14 @@ class Session:
         self._skip = 0  # bytes of a message too long that are still to come
         self._early: list[Message] = []  # came before the subscription was answered
         self._subscribed = False
+        self.greeted = False  # the broker took the last connection, however it ended
         self._heard = self._asked = 0.0
 
-    def connect(self) -> bool:
-        """Connect and subscribe; whether the broker had kept the session."""
+    def connect(self, forget: str = "") -> bool:
+        """Connect and subscribe; whether the broker had kept the session.
+
+        forget: a client id of before whose session, and all that waits in it, the broker is told to drop first.
+        """
         self.close()
         try:
             connection = socket.create_connection((self.url.host, self.url.port), CONNECT_S)
@@ -81,12 +85,14 @@ class Session:
             if self._tls is not None:
                 self._socket = self._tls.wrap_socket(connection, server_hostname=self.url.host)
             self._rest, self._skip, self._early, self._subscribed = b"", 0, [], False
+            self.greeted = False
             self._heard = self._asked = time.monotonic()
-            self._socket.sendall(self._hello())
-            code, kept = self._answer()
-            if code:
-                reason = _REFUSALS.get(code, f"refused the connection with code {code}")
-                raise BrokerError(f"broker {self.url}: {reason}")
+            if forget:
+                self._greet(forget, clean=True)
+                self._socket.sendall(_packet(_DISCONNECT << 4, b""))
+                return self.connect()
+            kept = self._greet(self._client_id)
+            self.greeted = True
             filters = b"".join(_text(topic) + b"\x01" for topic in self._topics)
             self._socket.sendall(_packet(_SUBSCRIBE << 4 | 2, b"\x00\x01" + filters))
             while not self._subscribed:
@@ -143,6 +149,12 @@ class Session:
         if data:
             self._send(data)
 
+    def stay(self) -> None:
+        """Keep the connection while nothing is read; to be called every few seconds."""
+        if time.monotonic() - self._asked > KEEPALIVE_S / 2:
+            self._asked = time.monotonic()
+            self._send(_packet(_PINGREQ << 4, b""))
+
     def _send(self, data: bytes) -> None:
         if self._socket is None:
             raise LinkLost("not connected")
@@ -174,9 +186,19 @@ class Session:
             self._asked = now
             self._send(_packet(_PINGREQ << 4, b""))
 
-    def _hello(self) -> bytes:
-        flags = 0x80 * bool(self.url.user) | 0x40 * bool(self.url.user and self.url.password)
-        body = _text("MQTT") + bytes([4, flags]) + KEEPALIVE_S.to_bytes(2, "big") + _text(self._client_id)
+    def _greet(self, client_id: str, clean: bool = False) -> bool:
+        """Open the session `client_id`; whether the broker had kept it."""
+        assert self._socket is not None
+        self._socket.sendall(self._hello(client_id, clean))
+        code, kept = self._answer()
+        if code:
+            reason = _REFUSALS.get(code, f"refused the connection with code {code}")
+            raise BrokerError(f"broker {self.url}: {reason}")
+        return kept
+
+    def _hello(self, client_id: str, clean: bool) -> bytes:
+        flags = 0x80 * bool(self.url.user) | 0x40 * bool(self.url.user and self.url.password) | 0x02 * clean
+        body = _text("MQTT") + bytes([4, flags]) + KEEPALIVE_S.to_bytes(2, "big") + _text(client_id)
         if self.url.user:
             body += _text(self.url.user)
             if self.url.password:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quaver.cli.reading import Reading, load_recording, reading_options
+
 if TYPE_CHECKING:
     from quaver.analysis.device import Settings, Verdict
     from quaver.recordings import Recording
@@ -37,8 +39,7 @@ _WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:"}
 @click.option("--band", metavar="LOW,HIGH", default="2000,5000", show_default=True, help="The envelope's band, Hz.")
 @click.option("--group", type=click.IntRange(1, 2), help="The machine group of ISO 20816-3, for zones A to D.")
 @click.option("--mounting", type=click.Choice(["rigid", "flexible"]), default="rigid", show_default=True)
-@click.option("--channel", metavar="NAME", help="Which signal of a recording with several.")
-@click.option("--rate", type=float, metavar="HZ", help="The sampling rate of a file that does not say it.")
+@reading_options()
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
@@ -56,15 +57,15 @@ def command(
     band: str,
     group: int | None,
     mounting: str,
-    channel: str | None,
-    rate: float | None,
     picture: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Run the device's own analysis over recordings and print features and verdicts.
 
-    Each FILE (.npz, .mat, .csv, .wav or mfpt:NAME) is cut into measurements as a node takes them, one after the
-    other. With --baseline each file is judged against that healthy one; without, against its own first measurements.
+    Each FILE (.csv and other text, .npz, .npy, .mat, .h5, .wav, .tdms, .uff, or mfpt:NAME) is cut into measurements
+    as a node takes them, one after the other; of a file with several axes each is analysed in turn. With --baseline
+    each is judged against that healthy one; without, against its own first measurements.
     """
     from quaver.analysis.device import Analysis, Settings, analyze, learned_from, prepare
     from quaver.analysis.verdict_plot import check_picture, draw_verdict
@@ -77,36 +78,64 @@ def command(
         raise click.UsageError(f"--rpm {rpm}: expected a number")
     low, high = _numbers(band, 2, "--band")
     known = None if bearing is None else _bearing(bearing)
-    learned = None
+    reading = Reading.of(options)
     with _naming(bearing):
+        learned: dict[str, tuple[float, int, Any]] = {}
         if baseline is not None:
-            healthy = _load(baseline, channel, rate)
-            rate_hz, samples, blocks = prepare(healthy)
-            settings = Settings(rpm or healthy.rpm, known, (low, high), min(learn, len(blocks)), group, mounting)
-            with Analysis(settings, rate_hz, samples=samples, where=_WHERE[board]) as analysis:
-                for verdict in analyze(healthy, analysis):
-                    _show(healthy.name, verdict, as_json)
-                learned = learned_from(healthy, analysis, settings.learn)
+            for healthy in load_recording(baseline, reading, rpm=rpm).each():
+                rate_hz, samples, blocks = prepare(healthy)
+                settings = Settings(rpm or healthy.rpm, known, (low, high), min(learn, len(blocks)), group, mounting)
+                with Analysis(settings, rate_hz, samples=samples, where=_WHERE[board]) as analysis:
+                    _say(healthy, as_json)
+                    for verdict in analyze(healthy, analysis):
+                        _show(healthy, verdict, as_json)
+                    learned[_axis(healthy)] = rate_hz, samples, learned_from(healthy, analysis, settings.learn)
         for file in files:
-            recording = _load(file, channel, rate)
-            if baseline is None:  # else as the healthy one: only what was measured alike can be compared
-                rate_hz, samples, _ = prepare(recording)
-            settings = Settings(rpm or recording.rpm, known, (low, high), learn, group, mounting)
-            with Analysis(settings, rate_hz, samples=samples, baseline=learned, where=_WHERE[board]) as analysis:
-                last: Verdict | None = None
-                for last in analyze(recording, analysis):
-                    _show(recording.name, last, as_json)
-                if last is not None and picture is not None:
-                    draw_verdict(picture, recording.name, last, analysis.spectra())
-            if last is not None and not as_json:
-                _conclude(recording, settings, last)
+            recordings = load_recording(file, reading, rpm=rpm).each()
+            if picture is not None and len(recordings) > 1:
+                raise click.UsageError(f"--picture draws one axis, and {file} has {len(recordings)}: give --channel.")
+            for recording in recordings:
+                # With a baseline as the healthy one: only what was measured alike can be compared.
+                rate_hz, samples, taught = (
+                    _as_learned(recording, learned) if learned else (*prepare(recording)[:2], None)
+                )
+                settings = Settings(rpm or recording.rpm, known, (low, high), learn, group, mounting)
+                with Analysis(settings, rate_hz, samples=samples, baseline=taught, where=_WHERE[board]) as analysis:
+                    _say(recording, as_json)
+                    last: Verdict | None = None
+                    for last in analyze(recording, analysis):
+                        _show(recording, last, as_json)
+                    if last is not None and picture is not None:
+                        draw_verdict(picture, recording.name, last, analysis.spectra())
+                if last is not None and not as_json:
+                    _conclude(recording, settings, last)
 
 
-def _load(file: str, channel: str | None, rate: float | None) -> Recording:
-    from quaver.recordings import load, mfpt_path
+def _axis(recording: Recording) -> str:
+    """The axis, or the name, of a recording's one signal."""
+    return next((taken.axis or taken.column for taken in recording.taken), "")
 
-    path = mfpt_path(file.removeprefix("mfpt:")) if file.startswith("mfpt:") else Path(file)
-    return load(path, channel=channel, rate=rate)
+
+def _as_learned(recording: Recording, learned: dict[str, tuple[float, int, Any]]) -> tuple[float, int, Any]:
+    """What was learned of the same axis; where one alone was learned of and is compared, of that."""
+    from quaver.recordings import ChannelError
+
+    found = learned.get(_axis(recording))
+    if found is None and len(learned) == 1 and not recording.several:
+        found = next(iter(learned.values()))
+    if found is None:
+        raise ChannelError(
+            f"{recording.name}: {_axis(recording)} has nothing to be compared with: the baseline has "
+            f"{', '.join(learned)}: "
+            "choose one (--channel NAME)"
+        )
+    return found
+
+
+def _say(recording: Recording, as_json: bool) -> None:
+    """What was taken of the file; in JSON it stands in each line."""
+    for taken in recording.taken if not as_json else ():
+        click.echo(f"{recording.name}: {taken}")
 
 
 def _numbers(text: str, count: int, option: str) -> tuple[float, ...]:
@@ -141,9 +170,11 @@ def _naming(bearing: str | None) -> Iterator[None]:
         raise
 
 
-def _show(name: str, verdict: Verdict, as_json: bool) -> None:
+def _show(recording: Recording, verdict: Verdict, as_json: bool) -> None:
+    name = recording.title
     if as_json:
-        click.echo(json.dumps({"recording": name, **asdict(verdict)}))
+        taken = asdict(recording.taken[0]) if recording.taken else None
+        click.echo(json.dumps({"recording": recording.name, "taken": taken, **asdict(verdict)}))
         return
     f = verdict.features
     velocity = "   -   " if f["velocity_mm_s"] is None else f"{f['velocity_mm_s']:7.3f}"
@@ -161,7 +192,7 @@ def _conclude(recording: Recording, settings: Settings, verdict: Verdict) -> Non
     """What the last measurement says of its lines, and why no fault is named."""
     f = verdict.features
     speed = f"{f['shaft_hz'] * 60:.0f} 1/min, confidence {f['shaft_confidence']:.2f}" if f["shaft_hz"] else "not found"
-    click.echo(f"{recording.name}: speed {speed}")
+    click.echo(f"{recording.title}: speed {speed}")
     for line in verdict.lines:
         heights = " ".join(f"{height:.1f}" for height in line["heights"])
         click.echo(

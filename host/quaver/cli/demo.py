@@ -49,7 +49,7 @@ def command(board: str, output: Path, as_json: bool) -> None:
     import time
 
     from quaver.analysis.verdict_plot import check_picture
-    from quaver.cli.emulate import load_recording
+    from quaver.cli.reading import load_recording
     from quaver.cli.ui import Display, event_details
     from quaver.plant.node import Emulation, Place, Plan, board_of
     from quaver.recordings import Playlist, RecordingSource

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from quaver.cli.reading import FORMATS, Reading, load_recording, reading_options
 from quaver_wire.fields import LIMITED
 
 if TYPE_CHECKING:
-    from quaver.recordings import Recording, Source
+    from quaver.recordings import Source
 
 _MODELS = ("healthy", "outer", "inner", "ball")
 
 
 @click.command("emulate")
 @click.argument("board", metavar="BOARD")
-@click.option("--recording", metavar="FILE", help="What the sensor measures: .npz, .mat, .csv, .wav, or mfpt:NAME.")
+@click.option("--recording", metavar="FILE", help=f"What the sensor measures: {FORMATS}.")
 @click.option("--model", type=click.Choice(_MODELS), help="A modelled machine in place of a recording.")
 @click.option("--baseline", metavar="FILE", help="A recording of the healthy machine, learned from first.")
 @click.option(
     "--baseline-captures", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="For how long."
 )
-@click.option("--channel", metavar="NAME", help="Which signal of a --recording with several.")
-@click.option("--rate", type=float, metavar="HZ", help="The sampling rate of a --recording that does not say it.")
-@click.option("--baseline-channel", metavar="NAME", help="As --channel, of the --baseline.")
-@click.option("--baseline-rate", type=float, metavar="HZ", help="As --rate, of the --baseline.")
+@reading_options("", "--recording")
+@reading_options("baseline-", "--baseline")
 @click.option("--captures", type=click.IntRange(1), metavar="N", help="End after N measurements; else Ctrl-C ends it.")
 @click.option(
     "--broker", "url", envvar="QUAVER_BROKER", metavar="URL", help="mqtt://[user:password@]host[:port]; else our own."
@@ -54,10 +53,6 @@ def command(
     model: str | None,
     baseline: str | None,
     baseline_captures: int,
-    channel: str | None,
-    rate: float | None,
-    baseline_channel: str | None,
-    baseline_rate: float | None,
     captures: int | None,
     url: str | None,
     as_json: bool,
@@ -68,6 +63,7 @@ def command(
     bearing: str | None,
     real_time: bool,
     limits: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Run a node on an emulated board with a recording at its sensor.
 
@@ -85,20 +81,23 @@ def command(
     name = board_of(board)
     if (recording is None) == (model is None):
         raise click.UsageError("What should the sensor measure? Give one of --recording FILE or --model FAULT.")
-    for file, options, given in (
-        ("--recording", "--channel and --rate", (channel, rate)),
-        ("--baseline", "--baseline-channel and --baseline-rate", (baseline_channel, baseline_rate)),
+    reading, baseline_reading = Reading.of(options), Reading.of(options, "baseline_")
+    for file, prefix, given, said in (
+        ("--recording", "", recording, reading),
+        ("--baseline", "baseline-", baseline, baseline_reading),
     ):
-        if given != (None, None) and (recording if file == "--recording" else baseline) is None:
-            raise click.UsageError(f"{options} say how to read a {file} FILE: there is none.")
+        if given is None and said != Reading():
+            raise click.UsageError(
+                f"--{prefix}channel, --{prefix}rate and their like say how to read a {file} FILE: there is none."
+            )
     place = Place(node=node)
     warned = _limits(limits)
     if bearing is not None and bearing.lower() not in LIBRARY:
         # The node would measure without it, and say so in an event.
         raise click.UsageError(f"--bearing {bearing}: not in the library: {', '.join(sorted(LIBRARY))}")
-    source: Source = _model(model) if model else _source(recording or "", channel, rate)
+    source: Source = _model(model) if model else _source(recording or "", reading, "", rpm)
     if baseline is not None:
-        healthy = _source(baseline, baseline_channel, baseline_rate, "baseline-")
+        healthy = _source(baseline, baseline_reading, "baseline-", rpm)
         source = Playlist([(healthy, baseline_captures), (source, None)])
     machine: dict[str, object] = {"learn": max(2, baseline_captures)} if baseline is not None else {}
     machine |= {key: value for key, value in (("rpm", rpm), ("bearing", bearing)) if value is not None}
@@ -117,35 +116,24 @@ def command(
             display.advance(emulation.captures)
 
 
-def load_recording(name: str, channel: str | None = None, rate: float | None = None, options: str = "") -> Recording:
-    """The recording of a file, or of mfpt:NAME, which is fetched with a progress bar if need be.
+def _source(name: str, reading: Reading, prefix: str, rpm: float | None) -> Source:
+    """The recording at the sensor; says on stderr what was taken of it, and which axis the node measures."""
+    from quaver.recordings import ChannelError, RecordingSource
 
-    options: how the names of the options that gave channel and rate begin, for a message. Raises RecordingError.
-    """
-    from quaver.cli.ui import download
-    from quaver.errors import RecordingError
-    from quaver.recordings import ChannelError, RateError, load, mfpt_path
-
-    if not name.startswith("mfpt:"):
-        try:
-            return load(name, channel=channel, rate=rate)
-        except ChannelError as error:
-            raise ChannelError(f"{error} (--{options}channel NAME)") from error
-        except RateError as error:
-            raise RateError(f"{error} (--{options}rate HZ)") from error
-    if channel is not None or rate is not None:
-        raise RecordingError(
-            f"{name}: has one channel and says its rate: leave --{options}channel and --{options}rate out"
+    recording = load_recording(name, reading, prefix, rpm)
+    try:
+        source = RecordingSource(recording)
+    except ChannelError as error:
+        raise ChannelError(f"{error} (--{prefix}channel NAME)") from error
+    several = len(recording.taken) > 1
+    for taken in recording.taken:
+        place = (
+            ", at the sensor's "
+            + (f"{taken.axis}" if several else "z")
+            + (", which the node measures" if not several or taken.axis == "z" else "")
         )
-    with download() as progress:
-        path = mfpt_path(name.removeprefix("mfpt:"), progress)
-    return load(path)
-
-
-def _source(name: str, channel: str | None, rate: float | None, options: str = "") -> Source:
-    from quaver.recordings import RecordingSource
-
-    return RecordingSource(load_recording(name, channel, rate, options))
+        click.echo(f"{name}: {taken}{place}", err=True)
+    return source
 
 
 def _model(fault: str) -> Source:

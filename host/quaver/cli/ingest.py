@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,13 +33,18 @@ store_option = click.option(
 @store_option
 @keys_option
 @click.option("--allow-plain", is_flag=True, help="Take messages that nobody sealed too; nothing vouches for them.")
+@click.option("--moved", is_flag=True, help="The store was moved here from elsewhere: take up its session again.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; otherwise Ctrl-C ends it.")
-def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_plain: bool, count: int | None) -> None:
+def command(
+    url: str, ca: Path | None, path: Path, folder: Path | None, allow_plain: bool, moved: bool, count: int | None
+) -> None:
     """Open, verify, date and store what nodes publish at a broker.
 
     A message is acknowledged once it is on the disk, so that a kill or a full disk loses none: what was not
     acknowledged stays at the broker, which keeps this store's session. Refused messages are counted in the store and
-    the first of each kind is a line on stderr. A user and a password belong into QUAVER_BROKER, where no process list
+    the first of each kind is a line on stderr. While another program holds the store locked nothing is acknowledged,
+    and it goes on when the store is free. A copy of a store has a session of its own. When this machine's clock is set,
+    what came before is dated anew. A user and a password belong into QUAVER_BROKER, where no process list
     shows them. Where there is an inventory (QUAVER_INVENTORY), it learns when each node was last heard of.
     """
     from rich.console import Console
@@ -61,8 +67,10 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
 
     status = Console(stderr=True, markup=False).status("waiting for records") if sys.stderr.isatty() else None
     try:
-        with Store(path) as store, status or contextlib.nullcontext():
-            for tally in ingest(broker, store, keys, ca=ca, plain=allow_plain, inventory=default_path(), say=say):
+        with Store(path, wait=_once(say)) as store, status or contextlib.nullcontext():
+            for tally in ingest(
+                broker, store, keys, ca=ca, plain=allow_plain, inventory=default_path(), moved=moved, say=say
+            ):
                 if status:
                     status.update(_told(tally, time.monotonic() - began))
                 if count is not None and tally.received >= count:
@@ -70,6 +78,19 @@ def command(url: str, ca: Path | None, path: Path, folder: Path | None, allow_pl
     finally:
         if tally is not None:
             say(_told(tally, time.monotonic() - began))
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """What a store that is locked says, once each time that it is."""
+    waiting = False
+
+    def wait(line: str) -> None:
+        nonlocal waiting
+        if bool(line) != waiting:
+            waiting = bool(line)
+            say(f"{line}; the broker keeps what comes" if line else "the store is free again")
+
+    return wait
 
 
 def _told(tally: Tally, seconds: float) -> str:

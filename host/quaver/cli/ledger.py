@@ -74,7 +74,17 @@ def _details(account: Account) -> None:
     if account.refused:
         click.echo(f"{account.topic}: refused {_counted(account.refused)}")
     if account.flagged:
-        click.echo(f"{account.topic}: {account.flagged} records with a clock that is off, dated by their receipt")
+        click.echo(f"{account.topic}: {account.flagged} records with a clock that was off, not dated by it")
+    if account.by_receipt:
+        from quaver.ingest.dating import length
+
+        bound = "nothing bounds how uncertain that is" if account.uncertain_ms is None else (
+            f"uncertain by up to {length(account.uncertain_ms)}")  # fmt: skip
+        click.echo(
+            f"{account.topic}: {account.by_receipt} records dated by receipt, for the node told no date; {bound}"
+        )
+    if account.redated:
+        click.echo(f"{account.topic}: {account.redated} records came while this machine's clock was off; dated anew")
     if account.since is not None and account.since[1]:
         click.echo(f"{account.topic}: accounted for from boot {account.since[0]}, seq {account.since[1]} on")
     for gap in account.gaps[:_LISTED]:

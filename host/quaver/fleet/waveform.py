@@ -109,6 +109,18 @@ def _complete(node: Operator, parts: _Parts, progress: Callable[[int, int], None
             parts.save()
 
 
+def _comment(path: Path, words: bytes) -> None:
+    """Add a comment of even length, its end included, to a .wav file: RIFF's LIST of the kind INFO, chunk ICMT."""
+    text = words + b"\x00" * (2 - len(words) % 2)
+    chunk = b"INFOICMT" + len(text).to_bytes(4, "little") + text
+    with path.open("r+b") as file:
+        file.seek(0, 2)
+        file.write(b"LIST" + len(chunk).to_bytes(4, "little") + chunk)
+        size = file.tell()
+        file.seek(4)
+        file.write((size - 8).to_bytes(4, "little"))
+
+
 def save(path: Path, samples: NDArray[np.int16], rate_hz: float, scale_g: float, name: str) -> tuple[Path, Path]:
     """Write the samples as .npz (as quaver analyze reads it) or .wav (float32, in g) and a picture beside it.
 
@@ -126,6 +138,7 @@ def save(path: Path, samples: NDArray[np.int16], rate_hz: float, scale_g: float,
             import scipy.io.wavfile
 
             scipy.io.wavfile.write(path, round(rate_hz), acceleration.astype(np.float32))
+            _comment(path, b"acceleration in g")
         else:
             np.savez(path, x=samples, fs=rate_hz, g_per_lsb=scale_g)
     except OSError as error:

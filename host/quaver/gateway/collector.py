@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from quaver.errors import StoreError
+from quaver.errors import StoreBusy, StoreError
 from quaver.gateway.spool import Spool
 from quaver.gateway.visit import VisitError, visit
 from quaver_wire import gatt
@@ -30,6 +30,7 @@ _CONNECT_S = 8.0
 _RECORDS = 200  # of one visit: an alarm elsewhere waits no longer than this
 _HOLD_S = 1.0  # after a wasted visit; for a stranger doubled each time, up to 64 times that
 _HELD_MAX = 64
+_BUSY_S = 1.0  # before the spool is tried again that another program holds
 
 
 @dataclass
@@ -82,10 +83,18 @@ class Collector:
 
     async def run(self) -> None:
         """Until it is cancelled. Raises RadioError when the system's Bluetooth can't be had, StoreError."""
+        told = ""
         while True:
-            found = await self._listen()
-            if found is not None:
-                await self._visit(*found)
+            try:
+                found = await self._listen()
+                if found is not None:
+                    await self._visit(*found)
+                told = ""
+            except StoreBusy as busy:
+                if not told:
+                    told = f"{busy}; the nodes keep what they have until then"
+                    self._say(told)
+                await asyncio.sleep(_BUSY_S)
             task = asyncio.current_task()
             if task is not None and task.cancelling():  # Python 3.11's wait_for may swallow it, in any Bluetooth stack
                 raise asyncio.CancelledError

@@ -18,6 +18,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from quaver.broker.address import BrokerUrl
 from quaver.broker.client import KEEPALIVE_S, mqtt_client, no_answer, other_kind
+from quaver.broker.rivalry import Rivalry
 from quaver.errors import StoreError
 from quaver.gateway.spool import Spool
 
@@ -61,7 +62,9 @@ class Forward:
         self._stopping = threading.Event()
         self._acknowledged: set[int] = set()
         self._changed = threading.Condition()
-        client = mqtt_client(url, ca, spool.client_id)
+        client_id = spool.client_id
+        self._rivalry = Rivalry(client_id)
+        client = mqtt_client(url, ca, client_id)
         client.reconnect_delay_set(*_RETRY_S)
         client.max_inflight_messages_set(_BATCH)
         if presence:
@@ -133,11 +136,13 @@ class Forward:
         if code.is_failure:
             self._tell(f"broker {self.url}: refused the connection: {str(code).lower()}; trying again")
             return
+        self._rivalry.connected()
         for topic in self._topics:
             client.subscribe(topic, qos=1)
         if self._presence:
             client.publish(self._presence.topic, self._presence.online, qos=1, retain=True)
-        self._tell(f"broker {self.url}: connected")
+        if not self._rivalry.seen:
+            self._tell(f"broker {self.url}: connected")
 
     def _subscribed(self, _client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _props: Any) -> None:
         if any(code.is_failure for code in codes):
@@ -147,11 +152,17 @@ class Forward:
         why = other_kind(self.url) or "can't be reached"
         self._tell(f"broker {self.url}: {why}; what comes is kept, and it is tried again")
 
-    def _disconnected(self, _client: mqtt.Client, _data: Any, _flags: Any, _code: ReasonCode, _props: Any) -> None:
+    def _disconnected(self, client: mqtt.Client, _data: Any, _flags: Any, _code: ReasonCode, _props: Any) -> None:
         answered, self._answered = self._answered, False
-        if not self._stopping.is_set():
-            why = "connection lost" if answered else no_answer(self.url)
-            self._tell(f"broker {self.url}: {why}; what comes is kept, and it is tried again")
+        if self._stopping.is_set():
+            return
+        away = self._rivalry.lost()
+        client.reconnect_delay_set(*((away, away) if away else _RETRY_S))
+        if away:
+            why = self._rivalry.line("gateway", away)
+        else:
+            why = f"{'connection lost' if answered else no_answer(self.url)}; what comes is kept, and it is tried again"
+        self._tell(f"broker {self.url}: {why}")
 
     def _tell(self, line: str) -> None:
         if line != self._told:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from quaver import __version__
+from quaver.errors import StoreBusy
 from quaver.gateway.collector import Collector
 from quaver.gateway.spool import Spool
 from quaver.messages.sealing import Sealer
@@ -17,6 +19,7 @@ from quaver_wire.names import ROLES, STATES
 
 _RECORD_MAX = 900
 _ASIDE = 1 << 23  # statuses count from here on, as a node's
+_BUSY_S = 1.0
 _AGES_MAX = 64  # of an array, by the wire format
 
 
@@ -31,12 +34,23 @@ class Identity:
 
 
 class Health:
-    """interval_s: between two health records. To be made in a running loop."""
+    """unix_ms: the date, 0 when this machine does not know it: then the records bear none, as a node's.
 
-    def __init__(self, identity: Identity, collector: Collector, spool: Spool, interval_s: float = 60.0) -> None:
+    interval_s: between two health records. To be made in a running loop.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        collector: Collector,
+        spool: Spool,
+        unix_ms: Callable[[], int],
+        interval_s: float = 60.0,
+    ) -> None:
         self._identity = identity
         self._collector = collector
         self._spool = spool
+        self._unix_ms = unix_ms
         self._interval_s = interval_s
         self._sealer = Sealer(identity.key, identity.node_id, identity.generation, "uplink")
         self._seq = 0
@@ -47,13 +61,16 @@ class Health:
     def _seal(self, leaf: str, seq: int, values: dict[str, Any]) -> bytes:
         uptime_ms = int((asyncio.get_running_loop().time() - self._began) * 1000)
         buffer = bytearray(_RECORD_MAX)
-        end = cbor.encode(buffer, {"version": VERSION, "uptime_ms": uptime_ms, **values}, leaf)
+        about = {"version": VERSION, "uptime_ms": uptime_ms}
+        if date_ms := self._unix_ms():
+            about["time_ms"] = date_ms
+        end = cbor.encode(buffer, {**about, **values}, leaf)
         return self._sealer.seal(leaf, self._spool.boot, seq, bytes(buffer[:end]))
 
     def _say(self, leaf: str, **values: Any) -> None:
         message = self._seal(leaf, self._seq, values)
-        self._seq += 1
         self._spool.put(self._identity.node_id, leaf, message)
+        self._seq += 1  # what was not kept has left nowhere, and its number is free
 
     def status(self, state: str) -> bytes:
         """The status that the broker keeps of this gateway: "online", or "offline" as its last will."""
@@ -66,10 +83,9 @@ class Health:
         """Make the health record, and an event for each refusal since the last one."""
         now = asyncio.get_running_loop().time()
         collector = self._collector
-        refused = collector.tally.refused - self._told
-        self._told = Counter(collector.tally.refused)
-        for (why, who), count in refused.items():
+        for (why, who), count in (collector.tally.refused - self._told).items():
             self._say("event", code=EVENTS.index("message_refused"), subject=why, text=who, count=count)
+            self._told[why, who] += count
         nodes = collector.nodes.values()
         ages = [None if node.visited is None else int(now - node.visited) for node in nodes]
         self._say(
@@ -85,9 +101,16 @@ class Health:
         )
 
     async def run(self) -> None:
-        self._say(
-            "event", code=EVENTS.index("boot"), text=f"quaver {__version__} on a host", oldest_boot=self._spool.boot
-        )
+        boot = {"text": f"quaver {__version__} on a host", "oldest_boot": self._spool.boot}
+        await self._patiently(lambda: self._say("event", code=EVENTS.index("boot"), **boot))
         while True:
             await asyncio.sleep(self._interval_s)
-            self.tell()
+            await self._patiently(self.tell)
+
+    async def _patiently(self, action: Callable[[], None]) -> None:
+        """Do `action`, once no other program holds the spool; the collecting side says that one does."""
+        while True:
+            try:
+                return action()
+            except StoreBusy:
+                await asyncio.sleep(_BUSY_S)

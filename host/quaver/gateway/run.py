@@ -27,6 +27,7 @@ async def gateway(
 ) -> None:
     """Be the gateway of the nodes in `places` ({id: place}) until it is cancelled.
 
+    unix_ms: what nodes are told as the date, 0 for none.
     identity: whose health record it makes; None makes none. Raises BrokerError, RadioError, StoreError.
     """
     collector = Collector(places, spool, unix_ms, say, radio)
@@ -34,7 +35,7 @@ async def gateway(
     work = [collector.run]
     presence = None
     if identity is not None:
-        health = Health(identity, collector, spool)
+        health = Health(identity, collector, spool, unix_ms)
         work.append(health.run)
         presence = Presence(f"{identity.place}/status", health.status("offline"), health.status("online"))
     with Forward(url, spool, known, say, ca, presence):

@@ -17,11 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from quaver.errors import StoreError
+from quaver.errors import StoreBusy, StoreError
+from quaver.system.identity import home, is_copy
+from quaver.system.locks import holder
 
 _APPLICATION = 0x51766731  # "Qvg1"
 _COMMANDS_MAX = 16  # for one node
-_BUSY_S = 10.0
+_BUSY_S = 2.0  # longer, and what listens to nodes stands still
+_OPEN_S = 10.0
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE record (number INTEGER PRIMARY KEY AUTOINCREMENT, later INTEGER NOT NULL, node BLOB NOT NULL,
@@ -40,8 +43,15 @@ class Waiting(NamedTuple):
     message: bytes
 
 
+def _new_client_id() -> str:
+    return f"quaver-gateway-{secrets.token_hex(6)}"
+
+
 class Spool:
-    """path: made when it is missing; one gateway a file. Verbs may be called from any thread. Raises StoreError."""
+    """path: made when it is missing; one gateway a file. Verbs may be called from any thread. Raises StoreError.
+
+    boot: counts the starts. copied: the file is a copy of another gateway's.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,13 +63,15 @@ class Spool:
             raise StoreError(f"{path}: can't be opened ({error.strerror}); name a file in a folder of yours") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(path, timeout=_OPEN_S, isolation_level=None, check_same_thread=False)
         except OSError as error:
             os.close(self._file)
             raise StoreError(f"{path}: another quaver gateway has it; stop that one, or name another file") from error
         try:
             self._open()
             self.boot = self._count_boot()
+            self.copied = self._settle()
+            self._ask(f"PRAGMA busy_timeout = {1000 * _BUSY_S:.0f}")
         except BaseException:
             self.close()
             raise
@@ -74,9 +86,16 @@ class Spool:
             self._db.execute("PRAGMA synchronous = FULL")
             if empty:
                 self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; COMMIT;")
-                self._change(
-                    "INSERT INTO meta VALUES ('client_id', ?), ('boot', 0)", (f"quaver-gateway-{secrets.token_hex(6)}",)
-                )
+                self._change("INSERT INTO meta VALUES ('client_id', ?), ('boot', 0)", (_new_client_id(),))
+
+    def _settle(self) -> bool:
+        """Whether this file was copied from one that another gateway may have: it takes an id of its own then."""
+        kept = self._ask("SELECT value FROM meta WHERE name = 'home'")
+        if kept and is_copy(self.path, kept[0][0]):
+            self._change("UPDATE meta SET value = ? WHERE name = 'client_id'", (_new_client_id(),))
+            self._change("INSERT OR REPLACE INTO meta VALUES ('copied', 1)")
+        self._change("INSERT OR REPLACE INTO meta VALUES ('home', ?)", (home(self.path),))
+        return bool(self._ask("SELECT 1 FROM meta WHERE name = 'copied'"))
 
     def _count_boot(self) -> int:
         """This start's number, on the disk before it is used: it is part of every nonce."""
@@ -93,7 +112,10 @@ class Spool:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_BUSY:
+                raise StoreBusy(f"{self.path}: {holder(self.path)} holds it locked; close that one") from error
+            if code == sqlite3.SQLITE_NOTADB:
                 raise StoreError(f"{self.path}: is no SQLite file; name another") from error
             raise StoreError(f"{self.path}: {error}; make room, or name another file") from error
 
@@ -128,8 +150,13 @@ class Spool:
         """The broker has these."""
         with self._lock, self._failures():
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("DELETE FROM record WHERE number = ?", [(number,) for number in numbers])
-            self._db.execute("COMMIT")
+            try:
+                self._db.executemany("DELETE FROM record WHERE number = ?", [(number,) for number in numbers])
+                self._db.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
 
     def __len__(self) -> int:
         return int(self._ask("SELECT count(*) FROM record")[0][0])

@@ -14,21 +14,24 @@ nothing of its content used. The reasons:
     replay         a copy that comes long after the record it copies
     conflict       another message under a number that is taken: the node's boot counter was set back
 
-A clock that is years off is a security event too, `clock`, but the record is taken, and dated by its receipt.
+A clock that is years off its receipt is a security event too, `clock`, and one that was corrected: the record is taken,
+and dated by its receipt, or by what the clock said later (dating.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from quaver.broker.reader import Message
+from quaver.ingest.dating import DRIFT_MS, corrected, in_range, judge
 from quaver.messages.sealing import Malformed, Opened, SealError
-from quaver.store.store import Clock, Node, Row, Store
+from quaver.store.store import Clock, Node, Row, Span, Store
 from quaver_wire.cose import START
 from quaver_wire.decoder import decode
 from quaver_wire.fields import WireError
@@ -38,9 +41,6 @@ MESSAGE_MAX = 2048  # bytes; the longest event, all its drops told, takes 700
 _TOPIC_PARTS = 6
 _TOPIC_MAX = 512  # bytes; a node's own takes 490 at most, and only such are kept in memory
 _RUNS_MAX = 16  # runs of lost records that one event may tell
-_AHEAD_MS = 3600_000  # a clock further ahead of the receipt is not believed,
-_BEHIND_MS = 366 * 86_400_000  # nor one further behind: no journal holds a year
-_DRIFT_MS = 500  # a clock that moved less against the uptime was not set anew
 _SEQ_MAX = 0xFFFFFF
 _DETAIL_MAX = 200
 PLAIN = b"unsealed:"  # begins the id of a node that seals nothing; longer than any chip's
@@ -120,6 +120,11 @@ class Intake:
         self._dirty: dict[int, Node] = {}
         self._clocks: dict[tuple[int, int], Clock] = {}
         self._dirty_clocks: dict[tuple[int, int], Clock] = {}
+        self._sets: dict[tuple[int, int], list[tuple[int, int]]] = {}  # (uptime, offset) of each boot's clock
+        self._receipts: dict[tuple[int, int], int] = {}  # of each boot in this span, the least
+        self._dirty_receipts: dict[tuple[int, int, int], int] = {}
+        self._anew: set[tuple[int, int]] = set()  # boots whose clock was corrected
+        self._span: Span | None = None
         self._rows: list[Row] = []
         self._again: set[tuple[int, int, int]] = set()  # rows that the broker itself says it sends again
         self._clock_sets: list[tuple[int, int, int, int]] = []
@@ -130,6 +135,22 @@ class Intake:
         # JSON has no bytes, as the parts of a waveform are: they stand there in hexadecimal.
         encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=bytes.hex)
         self._encode = encoder.encode
+
+    def follow(self, span: Span) -> None:
+        """What comes from now on is received in `span`; nothing that was taken may be uncommitted."""
+        self._span = span
+        self._receipts.clear()
+        self._clocks.clear()
+        self._sets.clear()
+
+    def judge_again(self, node: int, boot: int) -> None:
+        """Date a boot's records by all that is known now, inside a transaction of the store's."""
+        believed, others, sets = judge(self.store.claims(node, boot))
+        self.store.put_judged(node, boot, believed, others, sets)
+        self._clocks.pop((node, boot), None)
+        self._sets.pop((node, boot), None)
+        known = next(one for one in self._nodes.values() if one.number == node)
+        known.last_time_ms = self.store.last_time_ms(node)
 
     def take(self, messages: Sequence[Message], now_ms: int) -> None:
         """Judge messages that came at `now_ms`, milliseconds since the epoch."""
@@ -172,9 +193,15 @@ class Intake:
             self.store.put_nodes(self._dirty.values())
             self.store.put_clocks(self._dirty_clocks.values())
             self.store.put_clock_sets(self._clock_sets)
+            self.store.put_receipts(self._dirty_receipts)
+            if self._span is not None and self._rows:
+                self._span.last_ms = self._rows[-1].received_ms
+                self.store.put_spans([self._span])
             self.store.put_explained(self._explained)
             for (name, reason), told in self._refused.items():
                 self.store.put_security_event(name, reason, told.count, now_ms, told.detail)
+            for key in self._anew:
+                self.judge_again(*key)
         self._hear(said_new, numbers, now_ms)
         self.tally.received += len(self._rows) - len(copies)
         for (name, reason), told in self._refused.items():
@@ -183,6 +210,8 @@ class Intake:
         for batch in (
             self._dirty,
             self._dirty_clocks,
+            self._dirty_receipts,
+            self._anew,
             self._rows,
             self._again,
             self._clock_sets,
@@ -237,7 +266,20 @@ class Intake:
         tag = hashlib.sha256(payload).digest()[:8] if plain else payload[-8:]
         if message.again:
             self._again.add((node.number, boot, seq))
-        row = Row(node.number, boot, seq, leaf, node.arrivals + 1, tag, now_ms, uptime, None, None, body)
+        row = Row(
+            node.number,
+            boot,
+            seq,
+            leaf,
+            node.arrivals + 1,
+            tag,
+            now_ms,
+            uptime,
+            None,
+            None,
+            body,
+            self._span.number if self._span else 0,
+        )
         self._judge(node, row, opened.generation)
         if leaf != "telemetry":
             self._learn(node, row, values)
@@ -324,32 +366,60 @@ class Intake:
         """The row with its own time, when that can be believed; what it says of its boot's clock is kept."""
         key = (row.node, row.boot)
         clock = self._clocks.get(key) or self._clock(node, row)
-        if row.received_ms - row.uptime_ms < clock.receipt_offset_ms:
-            clock.receipt_offset_ms = row.received_ms - row.uptime_ms
-            self._dirty_clocks[key] = clock
+        receipt = row.received_ms - row.uptime_ms
+        if receipt < self._receipts.get(key, receipt + 1):
+            self._receipts[key] = self._dirty_receipts[*key, row.span] = receipt
         if time_ms is None:
             return row
-        if not row.received_ms - _BEHIND_MS <= time_ms <= row.received_ms + _AHEAD_MS:
+        unbelieved = row._replace(claimed_ms=min(time_ms, (1 << 63) - 1))
+        said = f"{node.topic}: its clock"
+        if not in_range(time_ms, row.received_ms + (self._span.shift_ms if self._span else 0)):
             apart = (time_ms - row.received_ms) / 86_400_000
-            self._refuse(node.id.hex(), "clock", f"{node.topic}: its clock is {apart:+.1f} days off; dated by receipt")
-            return row._replace(claimed_ms=min(time_ms, (1 << 63) - 1))
-        offset = time_ms - row.uptime_ms
-        if clock.offset_ms is None or abs(offset - clock.offset_ms) > _DRIFT_MS:
-            self._clock_sets.append((node.number, row.boot, row.uptime_ms, offset))
-            clock.offset_ms = offset
+            said += f" and this machine's are {apart:+.1f} days apart; dated by receipt"
+            self._refuse(node.id.hex(), "clock", said)
+            return unbelieved
+        at = row.uptime_ms, time_ms - row.uptime_ms
+        before, after = self._neighbours(key, row.uptime_ms)
+        if after and corrected(after, at):
+            self._refuse(
+                node.id.hex(), "clock", f"{said} was corrected in boot {row.boot}; dated by what it said later"
+            )
+            return unbelieved
+        if before is None or abs(at[1] - before[1]) > DRIFT_MS:
+            if before and corrected(before, at):
+                moved = (at[1] - before[1]) / 1000
+                self._refuse(node.id.hex(), "clock", f"{said} moved by {moved:+.0f} s in boot {row.boot}; what came "
+                             "before is dated by it")  # fmt: skip
+                self._anew.add(key)
+            self._clock_sets.append((*key, *at))
+            self._sets[key].append(at)
+            self._sets[key].sort()
+            clock.offset_ms = self._sets[key][-1][1]
             self._dirty_clocks[key] = clock
         if node.last_time_ms is None or time_ms > node.last_time_ms:
             node.last_time_ms = time_ms
         return row._replace(time_ms=time_ms)
 
+    def _neighbours(
+        self, key: tuple[int, int], uptime_ms: int
+    ) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """(uptime, offset) of the times that a boot's clock was set: the last by then, and the next."""
+        sets = self._sets.get(key)
+        if sets is None:
+            sets = self._sets[key] = self.store.clock_sets(*key)
+        place = bisect_right(sets, (uptime_ms, 1 << 64))
+        return sets[place - 1] if place else None, sets[place] if place < len(sets) else None
+
     def _clock(self, node: Node, row: Row) -> Clock:
         key = (row.node, row.boot)
         clock = self._dirty_clocks.get(key) or self.store.clock(*key)
         if clock is None:
-            clock = Clock(row.node, row.boot, None, row.received_ms - row.uptime_ms, node.last_time_ms)
+            clock = Clock(row.node, row.boot, None, node.last_time_ms)
             self._dirty_clocks[key] = clock
         if len(self._clocks) > 10_000:
             self._clocks.clear()
+            self._sets.clear()
+            self._receipts.clear()
         self._clocks[key] = clock
         return clock
 

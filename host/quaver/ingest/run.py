@@ -7,6 +7,7 @@ the broker has nothing more to hand, at most _BATCH messages or _BATCH_S.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Self
 from quaver.broker.address import BrokerUrl, node_topics
 from quaver.broker.client import Silence
 from quaver.broker.reader import LinkLost, Session
+from quaver.broker.rivalry import Rivalry
 from quaver.errors import BrokerError, InventoryError
 from quaver.fleet.inventory import Inventory
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import LEAVES, Intake, PlainToo, Reader, Tally
+from quaver.ingest.timeline import Timeline
 from quaver.messages.sealing import Opener
 from quaver.store.store import Store
 
@@ -27,6 +30,7 @@ _BATCH = 4096  # messages
 _BATCH_S = 0.25
 _SIGHTINGS_S = 10.0  # between two writes into the inventory
 _RETRY_S = (1.0, 30.0)  # between attempts to reconnect: the first, and the most
+_WAIT_S = 1.0
 
 
 def ingest(
@@ -37,28 +41,39 @@ def ingest(
     ca: Path | None = None,
     plain: bool = False,
     inventory: Path | None = None,
+    moved: bool = False,
     say: Callable[[str], None],
 ) -> Iterator[Tally]:
     """Take what nodes publish at `url` into `store`, opened with `keys` (None knows no node), until the caller stops.
 
     Yields after every batch, and each second. `say` hears of reconnections and of security events.
-    inventory: is told when nodes were heard of, if it exists.
+    inventory: is told when nodes were heard of, if it exists. moved: as in `Store.settle`.
     Raises BrokerError when the broker can't be reached at first, or refuses; afterwards it is reconnected.
     Raises StoreError and KeyStoreError, with nothing lost: what was not acknowledged stays at the broker.
     """
     reader: Reader = Opener(keys or _NoKeys())
     intake = Intake(store, PlainToo(reader) if plain else reader, names(keys) if keys else lambda _: None, say)
+    former, given_up = store.settle(moved)
+    timeline = Timeline(store, intake, say)
     with _Sightings(intake, inventory, say) as sightings, Session(url, store.client_id, TOPICS, ca) as session:
         try:
-            session.connect()
+            session.connect(forget=given_up)
         except LinkLost as lost:
             raise BrokerError(f"broker {url}: {lost}") from lost
         say(f"storing what comes from {url} in {store.path}")
+        if former:
+            say(
+                f"{store.path} is a copy, so it listens as {store.client_id}; what the broker keeps for {former} goes "
+                "to the store that it was made of: if that is no more, start this once with --moved"
+            )
+        if store.wait is not None:
+            store.wait = _staying(session, store.wait)
+        rivalry = Rivalry(store.client_id)
         yield intake.tally
         silence = Silence(url)
         while True:
             try:
-                for _ in batches(session, intake):
+                for _ in batches(session, intake, timeline.now_ms):
                     told = silence.tell(intake.tally != Tally())
                     if told:
                         say(told)
@@ -67,12 +82,26 @@ def ingest(
                     if keys:
                         keys.refresh()  # who was enrolled since is known from here on
             except LinkLost as lost:
-                say(f"broker {url}: connection lost ({lost}); reconnecting")
+                away = rivalry.lost()
+                why = rivalry.line("ingest", away) if away else f"connection lost ({lost}); reconnecting"
+                say(f"broker {url}: {why}")
                 # Taken, and not yet committed: the broker sends it again, and then it is a resend.
-                intake.commit(_now_ms())
-            for _ in _reconnecting(session):
+                intake.commit(timeline.now_ms())
+            for _ in _reconnecting(session, away or _RETRY_S[0], rivalry, say):
                 yield intake.tally
-            say(f"broker {url}: connected again")
+            if not rivalry.seen:
+                say(f"broker {url}: connected again")
+
+
+def _staying(session: Session, say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say`, that keeps the connection too."""
+
+    def wait(line: str) -> None:
+        say(line)
+        with contextlib.suppress(LinkLost):  # found out at the next read
+            session.stay()
+
+    return wait
 
 
 class _Sightings:
@@ -83,6 +112,7 @@ class _Sightings:
         self._path = path
         self._say = say
         self._told = time.monotonic()
+        self._failure = ""
 
     def tell(self, after_s: float) -> None:
         """What was gathered since, when the last time is `after_s` ago."""
@@ -91,15 +121,17 @@ class _Sightings:
             return
         self._told = now
         heard = [(node, when / 1000, firmware) for node, (when, firmware) in self._intake.heard.items()]
+        if self._path is not None and heard and self._path.exists():
+            try:
+                with Inventory(self._path) as inventory:
+                    inventory.saw(heard)
+            except InventoryError as error:  # locked, perhaps, by another program: what was heard is told later
+                if str(error) != self._failure:
+                    self._failure = str(error)
+                    self._say(f"{error}; until then it is not told what is heard of nodes")
+                return
+        self._failure = ""
         self._intake.heard.clear()
-        if self._path is None or not heard or not self._path.exists():
-            return
-        try:
-            with Inventory(self._path) as inventory:
-                inventory.saw(heard)
-        except InventoryError as error:
-            self._say(f"{error}; it is not told what is heard of nodes")
-            self._path = None
 
     def __enter__(self) -> Self:
         return self
@@ -123,26 +155,26 @@ def names(keys: KeyStore) -> Callable[[bytes], str | None]:
     return name_of
 
 
-def batches(session: Session, intake: Intake, wait_s: float = 1.0) -> Iterator[None]:
-    """Take, commit and acknowledge batch after batch; yields after each, and every `wait_s` without one."""
+def batches(session: Session, intake: Intake, now_ms: Callable[[], int] | None = None) -> Iterator[None]:
+    """Take, commit and acknowledge batch after batch; yields after each, and every second without one."""
+    now_ms = now_ms or _now_ms
     while True:
-        messages = session.receive(wait_s)
+        messages = session.receive(_WAIT_S)
         packets = []
         began = time.monotonic()
         while messages:
-            intake.take(messages, _now_ms())
+            intake.take(messages, now_ms())
             packets += [message.packet for message in messages]
             if len(packets) >= _BATCH or time.monotonic() - began > _BATCH_S:
                 break
             messages = session.receive(0)
-        intake.commit(_now_ms())
+        intake.commit(now_ms())
         session.acknowledge(packets)
         yield
 
 
-def _reconnecting(session: Session) -> Iterator[None]:
-    """Yields each second until the session is up again."""
-    pause = _RETRY_S[0]
+def _reconnecting(session: Session, pause: float, rivalry: Rivalry, say: Callable[[str], None]) -> Iterator[None]:
+    """Yields each second until the session is up again, at first after `pause` seconds."""
     while True:
         until = time.monotonic() + pause
         while (left := until - time.monotonic()) > 0:
@@ -150,9 +182,16 @@ def _reconnecting(session: Session) -> Iterator[None]:
             time.sleep(min(left, 1.0))
         try:
             session.connect()
+            rivalry.connected()
             return
         except LinkLost:
-            pause = min(2 * pause, _RETRY_S[1])
+            if session.greeted:
+                rivalry.connected()
+                if away := rivalry.lost():
+                    say(f"broker {session.url}: {rivalry.line('ingest', away)}")
+                    pause = float(away)
+                    continue
+            pause = min(2 * pause, max(pause, _RETRY_S[1]))
 
 
 def _now_ms() -> int:

@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quaver.errors import RecordingError
+from quaver.recordings.contents import ChannelError, Contents, Options, RpmError
+from quaver.recordings.units import check_plausible
 
 if TYPE_CHECKING:
-    from quaver.recordings.readers import Raw
+    Reader = Callable[[Path, Options], Contents]
 
-_RATES_HZ = (50.0, 2_000_000.0)
+_RPMS = (1.0, 60_000.0)
 _SHORTEST = 64  # samples; less than any block that a node measures
-_RATE_TOLERANCE = 1e-3
 # What to do about a file that its format's reader gives up on.
 _REMEDIES = {
-    ".csv": "save it anew as columns of numbers, in UTF-8",
     ".mat": "save it anew with MATLAB's -v7, or as .npz",
     ".npz": "write it anew with numpy.savez",
+    ".npy": "write it anew with numpy.save",
     ".wav": "save it anew as PCM or float",
 }
+TEXT_SUFFIXES = (".csv", ".txt", ".tsv", ".dat", ".asc", ".lvm")
+SUFFIXES = (*TEXT_SUFFIXES, ".npz", ".npy", ".mat", ".h5", ".hdf5", ".wav", ".tdms", ".uff", ".unv")
 
 
-class ChannelError(RecordingError):
-    """A recording of which another signal has to be chosen: the `channel` of `load`."""
+@dataclass(frozen=True)
+class Taken:
+    """What was taken from a file, and on what grounds.
 
+    column: the signal's name or number, as the file has it. axis: "x", "y" or "z" by its name, "" without. unit: what
+    its numbers are in; unit_source, rate_source: how that is known. scale: what each number was multiplied with.
+    notes: what else a person should know.
+    """
 
-class RateError(RecordingError):
-    """A sampling rate that is missing or wrong: the `rate` of `load`."""
+    column: str
+    axis: str
+    rate_hz: float
+    rate_source: str
+    unit: str
+    unit_source: str
+    scale: float
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        axis = f" (axis {self.axis})" if self.axis else ""
+        scale = "" if self.scale == 1 else f" x {self.scale:g}"
+        notes = "".join(f"; {note}" for note in self.notes)
+        return (
+            f"{self.column}{axis} in {self.unit}{scale} ({self.unit_source}), "
+            f"{self.rate_hz:.7g} Hz ({self.rate_source}){notes}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +65,7 @@ class Recording:
     acceleration: float32, shape (samples, axes) with 1 to 3 axes, in g. rate_hz: samples a second.
     rpm: the shaft's speed, None if unknown. temperature: shape (n, 2), seconds and °C, None if unknown.
     record_samples: the length of each of a file's records, which follow each other with gaps; None for one in a row.
+    axes: a name for each axis, as the file has it; empty without names. taken: how each was read, if from a file.
     """
 
     name: str
@@ -50,11 +74,32 @@ class Recording:
     rpm: float | None = None
     temperature: NDArray[np.float32] | None = None
     record_samples: int | None = None
+    axes: tuple[str, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    several: bool = False  # whether this is one of several axes
+
+    @property
+    def title(self) -> str:
+        """Its name, and of one of several axes that one's."""
+        return f"{self.name} {self.axes[0]}" if self.several and self.axes else self.name
 
     @property
     def temperature_c(self) -> float | None:
         """Mean temperature in °C, None if unknown."""
         return None if self.temperature is None else float(self.temperature[:, 1].mean())
+
+    def each(self) -> list[Recording]:
+        """A recording of each axis alone, in order; itself where there is one."""
+        count = self.acceleration.shape[1]
+        if count == 1:
+            return [self]
+        return [
+            replace(
+                self, acceleration=self.acceleration[:, at : at + 1], axes=self.axes[at : at + 1],
+                taken=self.taken[at : at + 1], several=True,
+            )
+            for at in range(count)
+        ]  # fmt: skip
 
 
 def load(
@@ -63,74 +108,133 @@ def load(
     channel: str | None = None,
     rate: float | None = None,
     record: int | None = None,
-    scale: float = 1.0,
+    unit: str | None = None,
+    scale: float | None = None,
+    rpm: float | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
 ) -> Recording:
-    """Read a recording: .npz, .mat (CWRU and MFPT), .csv or .wav.
+    """Read a recording, of any format in `SUFFIXES`; docs/recordings.md tells what of each.
 
-    channel: which signal of a file with several: a key of an .npz ("horizontal"), "DE", "FE" or "BA" of a CWRU
-    .mat, a column of a .csv by name or by number from 0, a .wav's channel from 0; without it every axis of an
-    .npz and of a .wav or .csv of up to three, and the drive end ("DE").
-    rate: Hz, for files that do not say (.csv, CWRU .mat); with others it must agree.
+    channel: which signal of a file with several: its name, the axis that its name says, or its number from 0; without
+    it all that can be acceleration, up to three (see `axes`).
+    rate: Hz, for files that do not say; what a file says must agree within 1 %.
     record: one record, from 0, of a file of several (PRONOSTIA); without it all in a row.
-    scale: g a unit, for files that do not say (.csv, and .wav where an integer's full scale is 1).
+    unit: of `units.G_PER_UNIT`, for files that do not say; what a file says must agree.
+    scale: what each number is multiplied with to be in `unit`; without a unit g for each of the file's units (a count,
+    a volt, a WAV's full scale). rpm: of the shaft, in place of the file's.
+    delimiter, decimal: of text (`dialect.DELIMITERS`, `dialect.DECIMALS`), where it can be read in two ways.
 
-    Raises RecordingError; of it ChannelError and RateError where another channel or rate is the way out.
+    Raises RecordingError; of it an OptionError where another value of one of these is the way out.
     """
-    from quaver.recordings.readers import READERS, Wanted
-
     path = Path(path)
-    reader = READERS.get(path.suffix.lower())
+    options = Options(channel, rate, record, unit, scale, rpm, delimiter, decimal)
+    suffix = path.suffix.lower()
+    reader = _reader(suffix)
     if reader is None:
-        raise RecordingError(f"{path}: can't be read: expected a file named {', '.join(sorted(READERS))}")
-    if not path.is_file():
+        hint = ": save its sheet as .csv" if suffix in (".xlsx", ".xls", ".ods") else ""
+        raise RecordingError(f"{path}: can't be read: expected a file named {', '.join(sorted(SUFFIXES))}{hint}")
+    if path.is_dir() or not path.exists():
         raise RecordingError(f"{path}: is no file: check the name")
-    if path.stat().st_size == 0:
-        raise RecordingError(f"{path}: is empty: record it again or fetch it anew")
     try:
-        raw = reader(path, Wanted(channel, record))
+        if path.stat().st_size == 0:
+            raise RecordingError(f"{path}: is empty: record it again or fetch it anew")
+        from quaver.recordings.disguises import check_disguise
+
+        check_disguise(path)
+        contents = reader(path, options)
     except RecordingError:
         raise
+    except OSError as error:
+        if error.strerror is None:
+            raise _unreadable(path, error) from error
+        raise RecordingError(f"{path}: can't be read ({error.strerror}): check the file") from error
     # The readers of other people's formats fail in ways of their own; all mean the same to a person.
     except Exception as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        suffix = path.suffix.lower()
-        raise RecordingError(
-            f"{path}: is not a readable {suffix[1:]} recording: {reason}; {_REMEDIES[suffix]}"
-        ) from error
-    return _checked(path, raw, rate, scale)
+        raise _unreadable(path, error) from error
+    return _checked(path, contents, options)
 
 
-def _checked(path: Path, raw: Raw, rate: float | None, scale: float) -> Recording:
+def _unreadable(path: Path, error: Exception) -> RecordingError:
+    reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    suffix = path.suffix.lower()
+    remedy = _REMEDIES.get(
+        suffix, "save it anew as columns of numbers, in UTF-8" if suffix in TEXT_SUFFIXES else "fetch it anew"
+    )
+    return RecordingError(f"{path}: is not a readable {suffix[1:]} recording: {reason}; {remedy}")
+
+
+def _reader(suffix: str) -> Reader | None:
+    from quaver.recordings import binary, measured, text
+
+    readers: dict[str, Reader] = {
+        ".npz": binary.read_npz, ".npy": binary.read_npy, ".mat": binary.read_mat, ".h5": binary.read_hdf5,
+        ".hdf5": binary.read_hdf5, ".wav": measured.read_wav, ".tdms": measured.read_tdms, ".uff": measured.read_uff,
+        ".unv": measured.read_uff,
+    }  # fmt: skip
+    return text.read_text if suffix in TEXT_SUFFIXES else readers.get(suffix)
+
+
+def _checked(path: Path, contents: Contents, options: Options) -> Recording:
     """Hold what a file gave against what a signal must be."""
-    samples = np.asarray(raw.samples)
-    if samples.ndim == 1:
-        samples = samples[:, np.newaxis]
-    if samples.dtype.kind not in "iuf":
-        raise ChannelError(f"{path}: holds {samples.dtype}, not real numbers: choose another channel")
-    if samples.ndim > 2:
-        raise ChannelError(f"{path}: its signal has {samples.ndim} dimensions, expected 1 or 2: choose another channel")
-    if not math.isfinite(scale) or scale <= 0:
-        raise RecordingError(f"{path}: scale {scale} g a unit: expected a positive number")
-    if len(samples) < _SHORTEST:
-        raise RecordingError(f"{path}: has {len(samples)} samples: expected at least {_SHORTEST}")
-    if not 1 <= samples.shape[1] <= 3:
-        raise ChannelError(f"{path}: has {samples.shape[1]} channels: choose one")
-    acceleration = (samples * (raw.g_per_unit or scale)).astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(acceleration).all(axis=1))
-    if bad.size:
-        raise RecordingError(f"{path}: {bad.size} samples are NaN or infinite, the first is {bad[0]}: mend the file")
-    temperature = None if raw.temperature is None else np.asarray(raw.temperature, dtype=np.float32)
-    return Recording(path.stem, acceleration, _rate(path, raw.rate_hz, rate), raw.rpm, temperature, raw.record_samples)
+    from quaver.recordings.axes import axis_of, choose
+    from quaver.recordings.rates import rate_of
+    from quaver.recordings.scales import unit_of
+
+    if options.record not in (None, 0) and path.suffix.lower() not in (".npz", ".npy", ".mat", ".h5", ".hdf5"):
+        raise RecordingError(f"{path}: has no record {options.record}: it has 1, from 0")
+    signals = choose(path, contents, options.channel)
+    for signal in signals:
+        values = np.asarray(signal.values)
+        if values.dtype.kind not in "iuf":
+            raise ChannelError(f"{path}: holds {values.dtype}, not real numbers: choose another channel")
+        if values.ndim != 1:
+            raise ChannelError(
+                f"{path}: its signal has {values.ndim} dimensions, expected 1 or 2: choose another channel"
+            )
+        if len(values) < _SHORTEST:
+            raise RecordingError(f"{path}: has {len(values)} samples: expected at least {_SHORTEST}")
+    rate, rate_source = rate_of(path, contents, options.rate)
+    rpm = _rpm(path, contents.rpm, options.rpm)
+    parts, taken = [], []
+    notes = list(contents.notes)
+    if contents.not_signals:
+        notes.append("left out: " + ", ".join(f"{name} ({what})" for name, what in contents.not_signals.items()))
+    for signal in signals:
+        unit, source, scale, g_per_unit = unit_of(path, signal, contents, options)
+        with np.errstate(over="ignore", invalid="ignore"):
+            acceleration = (np.asarray(signal.values) * (scale * g_per_unit)).astype(np.float32)
+        bad = np.flatnonzero(~np.isfinite(acceleration))
+        if bad.size:
+            raise RecordingError(
+                f"{path}: {bad.size} samples are NaN or infinite, the first is {bad[0]}: mend the file"
+            )
+        alone = len(contents.signals) + len(contents.not_signals) == 1
+        label = signal.name or ("its one signal" if alone else f"column {signal.number}")
+        what = f"{path}: {label}" if len(signals) > 1 else str(path)
+        check_plausible(what, acceleration, rate, unit, source == "assumed")
+        parts.append(acceleration)
+        axis = "" if alone and signal.name.lower() == "x" else axis_of(signal.name)  # "x" may as well be any signal
+        taken.append(Taken(label, axis, rate, rate_source, unit, source, scale, tuple(notes)))
+    temperature = None if contents.temperature is None else np.asarray(contents.temperature, dtype=np.float32)
+    names = tuple(signal.name for signal in signals) if any(signal.name for signal in signals) else ()
+    if not names and len(signals) > 1:
+        names = tuple(str(signal.number) for signal in signals)
+    return Recording(
+        path.stem, np.stack(parts, axis=1), rate, rpm, temperature, contents.record_samples, names, tuple(taken)
+    )
 
 
-def _rate(path: Path, own: float | None, given: float | None) -> float:
-    """The sampling rate, from the file or from the caller; both must agree."""
-    low, high = _RATES_HZ
-    for rate, kind in ((own, RecordingError), (given, RateError)):
-        if rate is not None and not low <= rate <= high:  # NaN too
-            raise kind(f"{path}: a sampling rate of {rate:g} Hz: expected {low:g} to {high:g} Hz")
-    if own is None and given is None:
-        raise RateError(f"{path}: does not say its sampling rate: give it in Hz")
-    if own is not None and given is not None and abs(own / given - 1) > _RATE_TOLERANCE:
-        raise RateError(f"{path}: was sampled at {own:g} Hz, not at {given:g} Hz: leave the rate out")
-    return float(own if own is not None else given or 0.0)
+def _rpm(path: Path, own: tuple[str, Any] | None, given: float | None) -> float | None:
+    from quaver.recordings.arrays import scalar
+
+    low, high = _RPMS
+    if given is not None or own is None:
+        return given
+    try:
+        rpm = scalar(path, own[0], own[1])
+    except RecordingError as error:
+        raise RpmError(f"{error}: give the speed") from None
+    if not low <= rpm <= high:  # NaN too
+        raise RpmError(f"{path}: {own[0]} is {rpm:g}: expected a speed of {low:g} to {high:g} 1/min: give it")
+    return rpm

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.errors import RecordingError
+from quaver.recordings.axes import on_sensor, sensor_axes
 from quaver.recordings.machine import Bearing, Machine
 from quaver.recordings.recording import Recording
 
@@ -37,13 +38,18 @@ class Source(Protocol):
 class RecordingSource:
     """A recording, resampled once to each rate that it is asked for.
 
-    One axis goes to z (x and y are 0), two go to y and z, three to x, y and z. It begins anew where it ends,
-    without a cross-fade: its ends run out to 0 over the resampling filter's length, ten samples of the lower
-    rate. Capture k starts k seconds further on, so that each sees other samples as long as there are any.
+    One axis alone goes to z (x and y are 0), several to the axes that their names say (`axes.sensor_axes`), of which
+    one must be z. It begins anew where it ends, without a cross-fade: its ends run out to 0 over the resampling
+    filter's length, ten samples of the lower rate. Capture k starts k seconds further on, so that each sees other
+    samples as long as there are any. Raises ChannelError where a signal has to be chosen.
     """
 
     recording: Recording
+    _places: list[int] = field(init=False, repr=False)
     _resampled: dict[float, NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._places = sensor_axes(self.recording.name, self.recording.axes, self.recording.acceleration.shape[1])
 
     def samples(self, capture: int, rate_hz: float, first: int, count: int) -> NDArray[np.float32]:
         signal = self._at_rate(rate_hz)
@@ -56,7 +62,7 @@ class RecordingSource:
     def _at_rate(self, rate_hz: float) -> NDArray[np.float32]:
         found = self._resampled.get(rate_hz)
         if found is None:
-            found = self._resampled[rate_hz] = _resample(self.recording, rate_hz)
+            found = self._resampled[rate_hz] = _resample(self.recording, rate_hz, self._places)
         return found
 
     def __getstate__(self) -> dict[str, Any]:
@@ -64,7 +70,7 @@ class RecordingSource:
         return {**self.__dict__, "_resampled": {}}
 
 
-def _resample(recording: Recording, rate_hz: float) -> NDArray[np.float32]:
+def _resample(recording: Recording, rate_hz: float, places: Sequence[int]) -> NDArray[np.float32]:
     """The recording at another rate, shape (n, 3), by a polyphase anti-alias filter (scipy.signal.resample_poly)."""
     import scipy.signal
 
@@ -77,9 +83,7 @@ def _resample(recording: Recording, rate_hz: float) -> NDArray[np.float32]:
         signal = scipy.signal.resample_poly(signal, ratio.numerator, ratio.denominator, axis=0)
         # The filter makes one sample beyond the end where the ratio does not divide the length.
         signal = signal[: max(1, int(len(recording.acceleration) * ratio))]
-    axes = signal.shape[1]
-    full = np.zeros((len(signal), 3), dtype=np.float32)
-    full[:, 3 - axes :] = signal
+    full = on_sensor(signal, places)
     full.flags.writeable = False
     return full
 

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from quaver.store.schema import BEST_RECEIPT
 from quaver.store.store import Store
 
 ASIDE = 1 << 23
@@ -38,6 +39,12 @@ SELECT boot, min(seq), max(seq) FROM (
 """
 # The newest telemetry.
 _SETTLED = "SELECT boot, seq FROM record WHERE node = ? AND class = 'telemetry' ORDER BY boot DESC, seq DESC LIMIT 1"
+# Of each boot whose clock was never set: how many records, and how uncertain their dates are.
+_BY_RECEIPT = f"""
+SELECT count(*), (SELECT max(e.offset_ms + p.shift_ms - c.not_before_ms, 0) + p.uncertain_ms {BEST_RECEIPT})
+FROM record r LEFT JOIN clock c ON c.node = r.node AND c.boot = r.boot
+WHERE r.node = ? AND r.time_ms IS NULL AND c.offset_ms IS NULL GROUP BY r.boot
+"""  # noqa: S608  all of it is ours
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,11 @@ class Gap:
 
 @dataclass
 class Account:
-    """One node's line. since: the boot and number that the account begins with. boots: first, last."""
+    """One node's line. since: the boot and number that the account begins with. boots: first, last.
+
+    by_receipt: records that only their receipt dates, uncertain by up to uncertain_ms (None: nothing bounds it).
+    redated: records that came while this machine's clock was off, and whose receipt was dated anew.
+    """
 
     id: str
     topic: str
@@ -74,6 +85,9 @@ class Account:
     lost_in_ram: int = 0
     waiting: int = 0
     unexplained: int = 0
+    by_receipt: int = 0
+    uncertain_ms: int | None = 0
+    redated: int = 0
     gaps: list[Gap] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -99,8 +113,21 @@ def ledger(store: Store) -> tuple[list[Account], list[Stranger]]:
         flagged = refused.pop("clock", 0)
         account = Account(_shown(node.id), node.topic, node.received, node.duplicates, refused, flagged, None, None)
         _balance(account, store, node.number)
+        if store.followed:
+            _dates(account, store, node.number)
         accounts.append(account)
     return accounts, [Stranger(name, refused) for name, refused in sorted(events.items())]
+
+
+def _dates(account: Account, store: Store, number: int) -> None:
+    """How the records of a node are dated."""
+    account.redated = store.query(
+        "SELECT count(*) FROM record JOIN span ON number = span WHERE node = ? AND shift_ms", (number,)
+    )[0][0]
+    boots = store.query(_BY_RECEIPT, (number,))
+    account.by_receipt = sum(count for count, _ in boots)
+    bounds = [bound for _, bound in boots]
+    account.uncertain_ms = None if None in bounds else max(bounds, default=0)
 
 
 def _shown(node_id: bytes) -> str:

@@ -15,98 +15,32 @@ import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from quaver.errors import StoreError
+from quaver.store.schema import APPLICATION, MIGRATIONS, SCHEMA, VERSION
+from quaver.system.identity import home, is_copy
+from quaver.system.locks import holder
 
-_APPLICATION = 0x51767231  # "Qvr1": says that a SQLite file is one of ours
-_VERSION = 1
+_T = TypeVar("_T")
+
 _BUSY_S = 10.0
+_LOOK_S = 0.5  # of a writer that waits for as long as it takes, between two lines to `wait`
+_PAUSE_S = 0.05
 # A copy that comes within this many records of its node is a resend: a node whose acknowledgement was lost, or whose
 # power went before it could note one, sends what it has not noted. A copy that comes later is a replay, unless it is
 # the broker that says so: what this store did not acknowledge before it was killed comes again, marked.
 RESEND_WINDOW = 256
 EVENTS_MAX = 1000  # rows; foreign key ids are free to invent, and beyond this they share one row
 
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE node (
-    number INTEGER PRIMARY KEY,
-    id BLOB NOT NULL UNIQUE,        -- 8 bytes of the chip, or the name's text of a node that seals nothing
-    topic TEXT NOT NULL,            -- its place, up to the class
-    arrivals INTEGER NOT NULL,      -- numbers its records in the order of their coming
-    received INTEGER NOT NULL,
-    duplicates INTEGER NOT NULL,
-    oldest_boot INTEGER NOT NULL,   -- what its journal still holds; older boots are refused
-    generation INTEGER NOT NULL,    -- of its newest key seen, and the first place it was seen at
-    generation_boot INTEGER NOT NULL,
-    generation_seq INTEGER NOT NULL,
-    last_time_ms INTEGER            -- the latest date that its clock has told
-);
-CREATE TABLE clock (                -- of one boot
-    node INTEGER NOT NULL,
-    boot INTEGER NOT NULL,
-    offset_ms INTEGER,              -- time - uptime, by the node's clock when it was set last; NULL: never
-    receipt_offset_ms INTEGER NOT NULL,  -- the same at most: by when its records came
-    not_before_ms INTEGER,          -- the same at least: what an earlier boot was dated; NULL: nothing is known
-    PRIMARY KEY (node, boot)
-) WITHOUT ROWID;
-CREATE TABLE clock_set (            -- the same, each time that it moved; a crystal drifts minutes in a year
-    node INTEGER NOT NULL,
-    boot INTEGER NOT NULL,
-    uptime_ms INTEGER NOT NULL,
-    offset_ms INTEGER NOT NULL,
-    PRIMARY KEY (node, boot, uptime_ms)
-) WITHOUT ROWID;
-CREATE TABLE record (
-    node INTEGER NOT NULL,
-    boot INTEGER NOT NULL,
-    seq INTEGER NOT NULL,
-    class TEXT NOT NULL,
-    arrival INTEGER NOT NULL,
-    tag BLOB NOT NULL,              -- the seal's own check: equal for a copy, different for another message
-    received_ms INTEGER NOT NULL,
-    uptime_ms INTEGER NOT NULL,
-    time_ms INTEGER,                -- by the node's clock; NULL when that was not set, or not to be believed
-    claimed_ms INTEGER,             -- what a clock said that was not believed
-    body TEXT NOT NULL              -- the fields, JSON
-);
-CREATE UNIQUE INDEX record_once ON record (node, boot, seq);
-CREATE TABLE explained (            -- what a node says it lost
-    node INTEGER NOT NULL,
-    boot INTEGER NOT NULL,
-    first INTEGER NOT NULL,
-    last INTEGER NOT NULL,          -- of the run that was dropped; -1: RAM lost its content when the power went,
-    until INTEGER NOT NULL,         -- and any from (boot, first) to the begin of boot `until` may have been in it
-    PRIMARY KEY (node, boot, first, last, until)
-) WITHOUT ROWID;
-CREATE TABLE security_event (       -- counted; all but `clock` are messages that were refused
-    node TEXT NOT NULL,             -- the id that the message bore, in hexadecimal; '' for all that found no room
-    reason TEXT NOT NULL,
-    count INTEGER NOT NULL,
-    first_ms INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL,
-    detail TEXT NOT NULL,           -- of the last one
-    PRIMARY KEY (node, reason)
-) WITHOUT ROWID;
-CREATE VIEW dated AS
-SELECT lower(hex(n.id)) AS node, n.topic, r.boot, r.seq, r.class,
-    coalesce(r.time_ms, r.uptime_ms + coalesce(
-        (SELECT offset_ms FROM clock_set s WHERE s.node = r.node AND s.boot = r.boot AND s.uptime_ms <= r.uptime_ms
-            ORDER BY s.uptime_ms DESC LIMIT 1),
-        (SELECT offset_ms FROM clock_set s WHERE s.node = r.node AND s.boot = r.boot ORDER BY s.uptime_ms LIMIT 1),
-        c.receipt_offset_ms)) AS time_ms,
-    CASE WHEN r.time_ms IS NOT NULL THEN 'node' WHEN c.offset_ms IS NOT NULL THEN 'offset' ELSE 'receipt' END
-        AS dated_by,
-    CASE WHEN r.time_ms IS NOT NULL OR c.offset_ms IS NOT NULL THEN 0
-        ELSE c.receipt_offset_ms - c.not_before_ms END AS uncertain_ms,
-    r.claimed_ms, r.received_ms, r.uptime_ms, r.body
-FROM record r JOIN node n ON n.number = r.node LEFT JOIN clock c ON c.node = r.node AND c.boot = r.boot;
-"""
+
+def _new_client_id() -> str:
+    return f"quaver-ingest-{secrets.token_hex(6)}"
 
 
 class Row(NamedTuple):
@@ -123,6 +57,17 @@ class Row(NamedTuple):
     time_ms: int | None
     claimed_ms: int | None
     body: str
+    span: int = 0
+
+
+class Claim(NamedTuple):
+    """What a record says of the date; received_ms: by the best of what is known; ms."""
+
+    seq: int
+    uptime_ms: int
+    time_ms: int
+    believed: bool
+    received_ms: int
 
 
 @dataclass
@@ -149,8 +94,25 @@ class Clock:
     node: int
     boot: int
     offset_ms: int | None
-    receipt_offset_ms: int
     not_before_ms: int | None
+
+
+@dataclass
+class Span:
+    """A stretch in which nobody set this machine's clock; columns of the table of that name."""
+
+    number: int
+    host_boot: str
+    offset_ms: int
+    last_ms: int
+    shift_ms: int = 0
+    uncertain_ms: int | None = 0
+    vouched: bool = False
+
+    @property
+    def best_ms(self) -> int:
+        """This machine's date - its uptime, by the best of what is known."""
+        return self.offset_ms + self.shift_ms
 
 
 @dataclass(frozen=True)
@@ -170,10 +132,13 @@ class Store:
     """path: made when it is missing. write: take the lock of the one writer; False only reads.
 
     Raises StoreError, here and everywhere: the transaction is rolled back then, and the file is as it was.
+    wait: called with a line again and again while another program holds the file locked, and then it is tried again
+    for as long as it takes, as a service does; called with "" once the file is free. None: an error after a while.
     """
 
-    def __init__(self, path: Path, write: bool = True) -> None:
+    def __init__(self, path: Path, write: bool = True, wait: Callable[[str], None] | None = None) -> None:
         self.path = path
+        self.wait = wait
         self._lock: int | None = None
         if not write and not path.exists():
             raise StoreError(f"{path}: there is no such store; name the file that quaver ingest writes")
@@ -182,7 +147,8 @@ class Store:
                 self._take_lock()
             mode = "rwc" if write else "ro"
             uri = f"{path.absolute().as_uri()}?mode={mode}"
-            self._db = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+            patience = _BUSY_S if wait is None else _LOOK_S
+            self._db = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
         except sqlite3.Error as error:
             self._free_lock()
             raise StoreError(f"{path}: can't be opened ({error}); name a file in a folder of yours") from error
@@ -215,28 +181,69 @@ class Store:
 
     def _open(self, write: bool) -> None:
         db = self._db
-        application = db.execute("PRAGMA application_id").fetchone()[0]
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        empty = not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-        if application != _APPLICATION and not (empty and write):
+        application = self.query("PRAGMA application_id")[0][0]
+        empty = not self.query("SELECT 1 FROM sqlite_master LIMIT 1")
+        if application != APPLICATION and not (empty and write):
             raise StoreError(f"{self.path}: is no store of Quaver's; name another file")
         if write:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
+            self.query("PRAGMA journal_mode = WAL")
+            self.query("PRAGMA synchronous = FULL")
+        version: int = self.query("PRAGMA user_version")[0][0]
         if empty and write:
             with self.transaction():
-                for statement in _SCHEMA.split(";\n"):
-                    db.execute(statement)
-                db.execute("INSERT INTO meta VALUES ('client_id', ?)", (f"quaver-ingest-{secrets.token_hex(6)}",))
-                db.execute(f"PRAGMA application_id = {_APPLICATION}")
-                db.execute(f"PRAGMA user_version = {_VERSION}")
-        elif version != _VERSION:
-            raise StoreError(f"{self.path}: of version {version}, this quaver reads {_VERSION}; update it")
+                self._script(SCHEMA)
+                db.execute("INSERT INTO meta VALUES ('client_id', ?)", (_new_client_id(),))
+                db.execute(f"PRAGMA application_id = {APPLICATION}")
+                db.execute(f"PRAGMA user_version = {VERSION}")
+            version = VERSION
+        while write and version in MIGRATIONS:
+            with self.transaction():
+                self._script(MIGRATIONS[version])
+                version += 1
+                db.execute(f"PRAGMA user_version = {version}")
+        self.version = version
+        if not (version == VERSION or (version in MIGRATIONS and not write)):
+            raise StoreError(f"{self.path}: of version {version}, this quaver reads {VERSION}; update it")
+
+    def _script(self, sql: str) -> None:
+        for statement in sql.split(";\n"):
+            self._db.execute(statement)
 
     @property
     def client_id(self) -> str:
         """Names the session at the broker that feeds this store, and no other's."""
-        return str(self.query("SELECT value FROM meta WHERE name = 'client_id'")[0][0])
+        return self._meta("client_id")
+
+    def _meta(self, name: str) -> str:
+        found = self.query("SELECT value FROM meta WHERE name = ?", (name,))
+        return str(found[0][0]) if found else ""
+
+    def settle(self, moved: bool = False) -> tuple[str, str]:
+        """Take an id of its own when this file is a copy: (former id, given-up id), each "" when there is none.
+
+        A copy keeps the former id, under which the broker may keep messages for the store that it was made of.
+        moved: that store is no more, and this one takes its id up again, and gives up its own if it had taken one.
+        """
+        kept, former, mine = self._meta("home"), self._meta("former_client_id"), self.client_id
+        copied = bool(kept) and is_copy(self.path, kept)
+        given_up = ""
+        values = {"home": home(self.path)}
+        if moved:
+            if former and not copied:
+                values["client_id"], given_up = former, mine
+            values["former_client_id"] = former = ""
+        elif copied:
+            values["former_client_id"] = former = mine
+            values["client_id"] = _new_client_id()
+        if values != {"home": kept}:
+            with self.transaction():
+                self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+        return former if copied and not moved else "", given_up
+
+    @property
+    def followed(self) -> bool:
+        """Whether this machine's clock is known by spans; not yet in a store of an older version that is only read."""
+        return self.version == VERSION
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -259,7 +266,7 @@ class Store:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             say = {
                 sqlite3.SQLITE_FULL: "the disk is full; make room",
-                sqlite3.SQLITE_BUSY: "another program holds it locked; close that one",
+                sqlite3.SQLITE_BUSY: f"{holder(self.path)} holds it locked; close that one, then try again",
                 sqlite3.SQLITE_READONLY: "can't be written; check its permissions",
                 sqlite3.SQLITE_IOERR: "can't be written (input/output error, or no more room); check the disk",
                 sqlite3.SQLITE_CORRUPT: "is corrupt; move it away, or mend it with sqlite3's .recover",
@@ -270,16 +277,33 @@ class Store:
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._failures():
-            return self._db.execute(sql, values).fetchall()
+            return self._patient(lambda: self._db.execute(sql, values).fetchall())
+
+    def _patient(self, action: Callable[[], _T]) -> _T:
+        """What `action` returns, once no other program holds the file locked."""
+        waited = False
+        while True:
+            try:
+                done = action()
+            except sqlite3.OperationalError as error:
+                if self.wait is None or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                self.wait(f"{self.path}: {holder(self.path)} holds it locked; waiting until it is free")
+                waited = True
+                time.sleep(_PAUSE_S)
+                continue
+            if waited and self.wait is not None:
+                self.wait("")
+            return done
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All that happens inside is on the disk afterwards, or nothing of it when it raises."""
         with self._failures():
-            self._db.execute("BEGIN IMMEDIATE")
+            self._patient(lambda: self._db.execute("BEGIN IMMEDIATE"))
             try:
                 yield
-                self._db.execute("COMMIT")
+                self._patient(lambda: self._db.execute("COMMIT"))
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):  # a full disk has rolled it back by itself
                     self._db.execute("ROLLBACK")
@@ -300,7 +324,76 @@ class Store:
 
     def put_clocks(self, clocks: Iterable[Clock]) -> None:
         self._db.executemany(
-            "INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?, ?)", [tuple(vars(clock).values()) for clock in clocks]
+            "INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?)", [tuple(vars(clock).values()) for clock in clocks]
+        )
+
+    def put_receipts(self, receipts: Mapping[tuple[int, int, int], int]) -> None:
+        """receipts: {(node, boot, span): time - uptime at most, ms}."""
+        self._db.executemany(
+            "INSERT INTO receipt VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET offset_ms = min(offset_ms, "
+            "excluded.offset_ms)",
+            [(*key, offset) for key, offset in receipts.items()],
+        )
+
+    def spans(self) -> list[Span]:
+        """In the order of time."""
+        return [Span(*row) for row in self.query("SELECT * FROM span ORDER BY number")]
+
+    def put_spans(self, spans: Iterable[Span]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?, ?)", [tuple(vars(span).values()) for span in spans]
+        )
+
+    def clock_sets(self, node: int, boot: int) -> list[tuple[int, int]]:
+        """(uptime, offset) of each time that the clock of a boot was set, ms, in order."""
+        sql = "SELECT uptime_ms, offset_ms FROM clock_set WHERE node = ? AND boot = ? ORDER BY uptime_ms"
+        return [(uptime, offset) for uptime, offset in self.query(sql, (node, boot))]
+
+    def last_time_ms(self, node: int) -> int | None:
+        """The latest date that a node told and that is believed, ms."""
+        return self.query("SELECT last_time_ms FROM node WHERE number = ?", (node,))[0][0]  # type: ignore[no-any-return]
+
+    def claims(self, node: int, boot: int) -> list[Claim]:
+        """What the records of a boot say of the date, in the order of their uptime."""
+        sql = (
+            "SELECT seq, uptime_ms, coalesce(time_ms, claimed_ms), time_ms IS NOT NULL, received_ms + shift_ms "
+            "FROM record JOIN span ON number = span WHERE node = ? AND boot = ? "
+            "AND coalesce(time_ms, claimed_ms) IS NOT NULL ORDER BY uptime_ms, seq"
+        )
+        return [Claim(*row) for row in self.query(sql, (node, boot))]
+
+    def claiming(self, spans: Sequence[int]) -> list[tuple[int, int]]:
+        """The boots (node, boot) of which a record came in one of `spans` and says a date."""
+        marks = ", ".join("?" * len(spans))
+        sql = (
+            f"SELECT DISTINCT node, boot FROM record WHERE span IN ({marks}) "  # noqa: S608  the marks are ours
+            "AND coalesce(time_ms, claimed_ms) IS NOT NULL"
+        )
+        return [(node, boot) for node, boot in self.query(sql, spans)]
+
+    def put_judged(
+        self, node: int, boot: int, believed: Iterable[Claim], others: Iterable[Claim], sets: Sequence[tuple[int, int]]
+    ) -> None:
+        """Date a boot anew: by the claims that are believed, and by when its clock was set, (uptime, offset)."""
+        key, set_ = (
+            (node, boot),
+            "UPDATE record SET time_ms = ?, claimed_ms = ? WHERE node = ? AND boot = ? AND seq = ?",
+        )
+        self._db.executemany(set_, [(claim.time_ms, None, *key, claim.seq) for claim in believed])
+        self._db.executemany(set_, [(None, claim.time_ms, *key, claim.seq) for claim in others])
+        self._db.execute("DELETE FROM clock_set WHERE node = ? AND boot = ?", key)
+        self.put_clock_sets((node, boot, *at) for at in sets)
+        self._db.execute(
+            "UPDATE clock SET offset_ms = ? WHERE node = ? AND boot = ?", (sets[-1][1] if sets else None, *key)
+        )
+        self._db.execute(
+            "UPDATE node SET last_time_ms = (SELECT max(time_ms) FROM record WHERE node = number) WHERE number = ?",
+            (node,),
+        )
+        self._db.execute(
+            "UPDATE clock SET not_before_ms = (SELECT max(time_ms) FROM record r WHERE r.node = clock.node "
+            "AND r.boot < clock.boot) WHERE node = ? AND boot > ?",
+            key,
         )
 
     def put_clock_sets(self, sets: Iterable[tuple[int, int, int, int]]) -> None:
@@ -326,7 +419,7 @@ class Store:
 
     def add(self, rows: Sequence[Row]) -> list[Copy]:
         """Insert rows, inside a transaction; those that the store has already, each once for every time it came."""
-        insert = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        insert = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         try:
             self._db.execute("SAVEPOINT rows")
             self._db.executemany(insert, rows)

@@ -1,0 +1,200 @@
+"""Units of acceleration: their names, how headers write them, and whether values can be what they are said to be."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quaver.recordings.contents import UnitError
+
+STANDARD_GRAVITY = 9.80665  # m/s², ISO 80000-3
+# g a unit; None where only a scale can tell.
+G_PER_UNIT: dict[str, float | None] = {
+    "g": 1.0,
+    "m/s2": 1 / STANDARD_GRAVITY,
+    "mm/s2": 1e-3 / STANDARD_GRAVITY,
+    "mg": 1e-3,
+    "lsb": None,
+}
+# How headers write them, after `_plain`.
+_WRITTEN = {
+    **dict.fromkeys(("g", "gs", "gn", "g0", "gee", "grms", "gravity", "gravities", "earthgravity"), "g"),
+    **dict.fromkeys(("mg", "milli-g", "millig", "mgs"), "mg"),
+    **dict.fromkeys(
+        ("m/s2", "m/s/s", "ms-2", "m/sec2", "mps2", "ms2", "m/ss", "m_s2", "m_s_2", "meterspersecondsquared",
+         "m/(s2)", "m/sqs", "m/s/sec", "meters/second2", "metre/second2", "m_per_s2"),
+        "m/s2",
+    ),
+    **dict.fromkeys(("mm/s2", "mm/s/s", "mms-2", "mm/sec2", "mmps2", "mms2", "mm_s2", "mm_s_2", "mm_per_s2"), "mm/s2"),
+    **dict.fromkeys(("lsb", "lsbs", "count", "counts", "cnt", "cnts", "raw", "digit", "digits", "adc"), "lsb"),
+}  # fmt: skip
+# Units of other quantities. A voltage is a sensor's raw output: a scale makes acceleration of it.
+_VOLTAGES = {"v": "V", "mv": "mV", "uv": "µV", "volt": "V", "volts": "V", "millivolt": "mV", "millivolts": "mV"}
+_OTHERS = {
+    **dict.fromkeys(("mm/s", "m/s", "in/s", "ips", "mm/sec", "um/s", "cm/s", "m/sec", "mm_s"), "a velocity"),
+    **dict.fromkeys(("um", "mm", "mil", "mils", "micron", "microns", "nm"), "a displacement"),
+    **dict.fromkeys(("dps", "deg/s", "rad/s", "deg/sec", "rad/sec", "mdps", "grad/s", "rad/s2"), "a rotation"),
+    **dict.fromkeys(("c", "degc", "f", "degf", "k", "kelvin", "celsius"), "a temperature"),
+    **dict.fromkeys(("deg", "rad", "degree", "degrees"), "an angle"),
+    **dict.fromkeys(("rpm", "1/min", "hz", "khz", "u/min", "min-1", "cpm"), "a speed of rotation"),
+    **dict.fromkeys(("a", "ma", "amp", "amps"), "a current"),
+    **dict.fromkeys(("w", "kw", "pa", "kpa", "hpa", "bar", "mbar", "psi", "%", "%rh", "db", "n", "kn", "nm", "ut",
+                     "gauss", "mgauss", "lx", "lux"), "another quantity"),
+}  # fmt: skip
+# Names without a unit that say another quantity.
+_OTHER_NAMES = re.compile(
+    r"(^|[^a-z])(gyro\w*|gyr|rot\w*|omega|ang(ular)?|angle|mag(net\w*)?|temp(erature?|eratur)?|humid\w*|press\w*|rpm|tacho\w*|"
+    r"speed|drehzahl|current|strom|voltage|spannung|velocity|power|torque|battery|label|sound|mic(rophone)?|latitude|"
+    r"longitude|altitude|roll|pitch|yaw|heading|quat\w*|load)($|[^a-z])"
+)
+_TIMES = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sek", "sekunden"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millis", "millisecond", "milliseconds", "msek"), 1e-3),
+    **dict.fromkeys(("us", "usec", "micros", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nsec", "nanos", "nanosecond", "nanoseconds"), 1e-9),
+    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
+}
+_BRACKETS = re.compile(r"[\[({<]([^\[\](){}<>]*(?:\([^)]*\))?[^\[\](){}<>]*)[\])}>]")
+# What stands in brackets without being a unit.
+_NO_UNIT = re.compile(
+    r"(?i)[xyz]([- ]?axis)?|axis|de|fe|ba|ch\w*|\d+|raw data|horizontal|vertical|axial|radial|top|bottom|left|right|"
+    r"acc\w*|vib\w*|filtered|unfiltered|sensor.*"
+)
+_GRAVEST_RMS_G = 200.0
+_FASTEST_MM_S = 1000.0
+_MOST_GRAVITY_G = 1.5  # gravity is 1 g; the rest is what a cheap sensor may be off
+
+
+def _plain(text: str) -> str:
+    text = text.strip().lower()
+    for given, put in (("²", "2"), ("µ", "u"), ("μ", "u"), ("°", "deg"), ("⁻", "-"), ("·", ""), ("⋅", ""), ("*", ""),
+                       ("^", ""), (" ", ""), (".", ""), ("{", ""), ("}", "")):  # fmt: skip
+        text = text.replace(given, put)
+    return text.replace("sec", "s") if text.endswith(("sec2", "sec-2")) else text
+
+
+def unit_named(text: str) -> str | None:
+    """The unit that a text is, alone: "m/s^2" -> "m/s2", "V" -> "V", "dps" -> "a rotation"; None if it is none."""
+    plain = _plain(text)
+    return _WRITTEN.get(plain) or _VOLTAGES.get(plain) or _OTHERS.get(plain)
+
+
+def time_named(text: str) -> float | None:
+    """Seconds in the unit of time that a text is, alone."""
+    return _TIMES.get(_plain(text))
+
+
+def _parts(name: str) -> tuple[str, list[str]]:
+    """(the name without what stands in brackets, what stands in them)."""
+    return _BRACKETS.sub(" ", name).strip(), [part.strip() for part in _BRACKETS.findall(name) if part.strip()]
+
+
+def bare_name(name: str) -> str:
+    """A column's name without its unit in brackets."""
+    return _parts(name)[0]
+
+
+def _candidates(name: str) -> list[str]:
+    """What may be a unit at the end of a name without brackets: "a / m/s2", "accel_m_s2", "acc in g", "x_mg"."""
+    rest = name.strip()
+    found = []
+    if match := re.search(r"(?:^|\s)in\s+(\S+(?:\s\S+)?)$", rest, re.IGNORECASE):
+        found.append(match[1])
+    if "/" in rest:
+        found.append(rest.partition("/")[2])
+    pieces = re.split(r"[_\s,;:]+", rest)
+    for count in (3, 2, 1):
+        if len(pieces) > count:
+            found.append("_".join(pieces[-count:]))
+    camel = re.search(r"[a-z](Ms2|MS2|Mps2|Mg|MilliG|InG|LSB)$", rest)
+    if camel:
+        found.append(camel[1].removeprefix("In"))
+    return found
+
+
+def unit_in(name: str) -> str | None:
+    """The unit that a column's name says; "?…" for one in brackets that is not known; None if it says none."""
+    _, brackets = _parts(name)
+    for text in brackets:
+        if unit := unit_named(text):
+            return unit
+    for text in _candidates(_parts(name)[0]):
+        if (unit := unit_named(text)) and _plain(text) not in ("a", "c", "f", "k", "n", "w", "min", "deg", "rad"):
+            return unit
+    if _OTHER_NAMES.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", bare_name(name)).lower()):
+        return "another quantity"
+    unknown = [text for text in brackets if not _NO_UNIT.fullmatch(text)]
+    return f"?{unknown[-1]}" if unknown else None
+
+
+def time_unit_in(name: str) -> float | None:
+    """Seconds in the unit that a time column's name says, None if it says none."""
+    rest, brackets = _parts(name)
+    for text in (*brackets, *_candidates(rest), rest):
+        if (seconds := time_named(text)) is not None:
+            return seconds
+    return None
+
+
+def is_acceleration(unit: str | None) -> bool:
+    """Whether numbers of this unit are acceleration, or may become it by a scale."""
+    return unit is None or unit in G_PER_UNIT or unit in _VOLTAGES.values() or unit.startswith("?")
+
+
+def is_voltage(unit: str | None) -> bool:
+    return unit in _VOLTAGES.values()
+
+
+def check_plausible(
+    what: str, acceleration: NDArray[np.floating[Any]], rate_hz: float, unit: str, assumed: bool
+) -> None:
+    """Raise UnitError for what no machine does: then the numbers are in another unit.
+
+    acceleration: (n,) in g. Its mean is left out: gravity, and a sensor's zero, are no vibration.
+    """
+    mean = float(acceleration.mean(dtype=np.float64))
+    rms = float(np.std(acceleration, dtype=np.float64))
+    said = f"{unit} (assumed)" if assumed else unit
+    if not rms <= _GRAVEST_RMS_G:
+        raise UnitError(
+            f"{what}: in {said} its RMS would be {rms:.4g} g, more than {_GRAVEST_RMS_G:g} g: {_suggestion(mean, rms)}"
+        )
+    if assumed and abs(mean) > max(_MOST_GRAVITY_G, rms):
+        raise UnitError(
+            f"{what}: in {said} its mean would be {mean:.4g} g beside an RMS of {rms:.4g} g, and gravity is 1 g: "
+            f"{_suggestion(mean, rms)}"
+        )
+    velocity = velocity_mm_s(acceleration, rate_hz)
+    if velocity > _FASTEST_MM_S:
+        raise UnitError(
+            f"{what}: in {said} at {rate_hz:g} Hz its velocity would be {velocity:.4g} mm/s, more than "
+            f"{_FASTEST_MM_S:g} mm/s: {_suggestion(mean, rms)}, and check the rate"
+        )
+
+
+def _suggestion(mean: float, rms: float) -> str:
+    gravity = abs(mean)
+    if 900 < gravity < 1100:
+        return "give its unit, by the mean mg"
+    if 9 < gravity < 10.7:
+        return "give its unit, by the mean m/s2"
+    if gravity > max(_MOST_GRAVITY_G, rms):
+        return "give its unit (m/s2, mg, …), or, of a sensor's raw voltage or counts, the scale"
+    return "give its unit (mg, mm/s2, m/s2), or the scale"
+
+
+def velocity_mm_s(acceleration: NDArray[np.floating[Any]], rate_hz: float) -> float:
+    """RMS of the velocity from 10 to 1,000 Hz (ISO 20816-1) in mm/s, estimated from the power spectral density."""
+    from scipy.signal import welch
+
+    length = min(len(acceleration), 1 << max(6, math.ceil(math.log2(rate_hz))))
+    hz, power = welch(acceleration.astype(np.float64), rate_hz, nperseg=length, detrend="linear")
+    band = (hz >= 10) & (hz <= 1000)
+    if not band.any():
+        return 0.0
+    square = float(np.sum(power[band] / (2 * np.pi * hz[band]) ** 2) * (hz[1] - hz[0]))
+    return math.sqrt(square) * STANDARD_GRAVITY * 1e3
