@@ -1,6 +1,5 @@
 # Kept as source, because MicroPython starts main.py and not main.mpy.
 import os
-import sys
 
 from node import room
 
@@ -21,14 +20,15 @@ if "session.code" in names:
     room.drop("enrol", "build", "command", "node", "links.wifi", "links.improv", "hal", "quaver_wire")
 del names
 
-in_place = None
-if sys.platform == "rp2":
+try:
     import board
 
     from hal.chip import in_place
 
     in_place.begin(board.FILES_AT)
     del board
+except ImportError:
+    in_place = None  # of a chip that does not see its flash as memory
 try:
     from build import config
 

@@ -5,7 +5,8 @@ class Engine:
     """measurement: of dsp.measurement, which takes the samples; lines: of dsp.lines, or None without a bearing;
     diagnosis: of dsp.diagnosis. build/engine.py makes all three by a node's configuration.
 
-    After `measure`: found: the lines that were looked for, or None where no speed was known.
+    found: the lines that `measure` looked for, or None where no speed was known; None of a machine that `judge` finds
+    standing still.
     """
 
     def __init__(self, measurement, lines, diagnosis):
@@ -30,4 +31,7 @@ class Engine:
 
     def judge(self, since_s: float, trusted: bool = True) -> int:
         """Judge what `measure` left; as dsp.diagnosis has it. Returns the level."""
-        return self.diagnosis.run(self.measurement, self.found, since_s, trusted)
+        level = self.diagnosis.run(self.measurement, self.found, since_s, trusted)
+        if not self.measurement.shaft_hz:
+            self.found = None
+        return level

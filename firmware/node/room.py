@@ -57,9 +57,9 @@ def drop(*names: str) -> None:
     reason. Emptied, it holds on to nothing. This module stays, whatever is given.
     """
     for name in list(sys.modules):
-        for given in names:
-            if (name == given or name.startswith(given + ".")) and not (__name__ + ".").startswith(name + "."):
-                _forget(name)
+        own = (__name__ + ".").startswith(name + ".")
+        if not own and any(name == given or name.startswith(given + ".") for given in names):
+            _forget(name)
     tidy()
 
 

@@ -105,7 +105,7 @@ class Vibration:
         values["bands"] = m.bands
         values["shaft_hz"] = m.shaft_hz
         values["shaft_confidence"] = m.shaft_confidence
-        if lines and m.shaft_hz:  # none is left of a machine that stands
+        if lines:
             found: list = []
             for i in range(4):
                 found += (lines.hz[i], lines.g[i], lines.score[i])

@@ -111,3 +111,11 @@ def test_a_file_in_its_folder_s_own_block_is_left_alone(board: Board) -> None:
 def test_a_file_that_came_by_the_cable_is_used_too(board: Board, look: Callable[[str], tuple[str, str]]) -> None:
     board.put("fresh.mpy", laid_out(compile_mpy(source(), "fresh.py", "armv6m")))
     assert look("fresh") == (f"{[FLASH] * 5} {FLASH} {FLASH}", SAID)
+
+
+def test_objects_of_another_micropython_are_left_alone(board: Board) -> None:
+    said = board.exec(
+        "import board, builtins\nfrom hal.chip import in_place\nin_place.end()\nin_place._KNOWN = (1, 99)\n"
+        "in_place.begin(board.FILES_AT)\nprint(builtins.__import__ is in_place._import)"
+    )
+    assert said.strip() == "True"

@@ -141,3 +141,19 @@ except ImportError as error:
 print(json.dumps([first is again, gone]))
 """
     assert micropython(HEAD + code, argument=EXTRA) == [True, "no module named 'extra'"]
+
+
+def test_a_folder_is_given_back_with_all_in_it_and_this_module_stays(micropython: Callable[..., Any]) -> None:
+    """Given twice over, too; a neighbour whose name begins alike is another folder."""
+    code = """
+import command.log, command.erase, build.keys, node.store
+sys.modules["commander"] = sys.modules["build.keys"]
+from node import room
+room.drop("command", "command.log", "node")
+left = sorted(name for name in sys.modules if name.split(".")[0] in ("command", "commander", "build", "node"))
+import command.log
+print(json.dumps([left, command.log.NOTED, room is sys.modules["node.room"]]))
+"""
+    left, noted, stays = micropython(code)
+    assert left == ["build", "build.keys", "commander", "node", "node.room"]
+    assert noted is False and stays

@@ -2,8 +2,7 @@
 
 A module's code is read onto the heap, as MicroPython does it. Then each function's pointer to its code there is
 replaced by one to the same bytes in flash, and what was read is garbage. A pointer is touched only if it leads to
-bytes that the file has too, all of the function's, so it is always one to the same code: whatever another version of
-MicroPython has elsewhere stays on the heap.
+bytes that the file has too, all of the function's, so it is always one to the same code.
 
 Where a file lies only littlefs knows. So the file system is mounted a second time, to be read, over a device that
 notes which block was read last. A block of a file stays where it is until the file is removed or written anew; sync
@@ -33,6 +32,7 @@ _BLOCK = const(4096)
 _INLINE = const(512)  # bytes of a file up to which it may lie in its folder's block, which moves
 _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
+_KNOWN = (1, 27)  # of MicroPython, for its objects: whatever another version has in them stays on the heap
 _DEEPEST = const(2)  # imports within imports that are placed one by one: more would take the stack, which is 8 kB
 
 _device = _files = _import = None
@@ -185,6 +185,8 @@ def _importing(*names):
 def begin(offset):
     """From now on place each module when it was imported. offset: of the file system in flash."""
     global _device, _files, _import, _start
+    if sys.implementation.version[:2] != _KNOWN:
+        return
     _start = _FLASH + offset
     _device = _Blocks()
     try:
