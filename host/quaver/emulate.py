@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from quaver.recordings.sources import Source
 
 # Which emulated board stands for which board file, and how its guest names this machine's loopback.
-EMULATED = {"pico_w": "rp2040:", "unix": "unix:"}
-_HOST_ADDRESS = {"rp2040:": "10.0.0.1", "unix:": "127.0.0.1"}
+EMULATED = {"pico_w": "rp2040:", "esp32_c3": "esp32_c3:", "unix": "unix:"}
+_HOST_ADDRESS = {"rp2040:": "10.0.0.1", "esp32_c3:": "10.0.0.1", "unix:": "127.0.0.1"}
 _PATIENCE_S = 120.0  # real seconds without a word from the node before it counts as stuck
 # Without a record for so long after the start a person wonders: when the node says that the broker took one, and
 # when it does not (an emulated Pico W needs 9 s until its first).

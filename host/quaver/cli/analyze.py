@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quaver.analyze import Settings, Verdict
     from quaver.recordings import Recording
 
-_WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:"}
+_WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:", "esp32_c3": "esp32_c3:"}
 
 
 @click.command("analyze")

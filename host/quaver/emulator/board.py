@@ -1,6 +1,6 @@
 """One interface for every board, emulated or real; a string says where it is.
 
-`unix:` and `rp2040:` start an emulated board, `serial:/dev/ttyACM0` and `socket://host:port` reach one that runs.
+`unix:`, `rp2040:` and `esp32_c3:` start an emulated board, `serial:/dev/ttyACM0` and `socket://host:port` reach one that runs.
 Whatever the kind, the console is an address that pyserial opens, so exec and files go over mpremote's own
 transport and mpremote itself can take the same address.
 """
@@ -94,6 +94,7 @@ def open_board(where: str, setup: Setup | None = None) -> Board:
 
     unix:                     the MicroPython unix port with boards/unix.toml
     rp2040:                   the official Pico W image in the emulator, boards/pico_w.toml
+    esp32_c3:                 the official ESP32-C3 image in the emulator, boards/esp32_c3.toml
     serial:/dev/ttyACM0       a board on a serial port (or a pty); setup must be None
     socket://127.0.0.1:4321   a console behind TCP; setup must be None
 
@@ -108,8 +109,14 @@ def open_board(where: str, setup: Setup | None = None) -> Board:
         from quaver.emulator.rp2040 import Rp2040Board
 
         return Rp2040Board(setup or Setup())
+    if where == "esp32_c3:":
+        from quaver.emulator.esp32c3 import Esp32C3Board
+
+        return Esp32C3Board(setup or Setup())
     if kind in ("serial", "socket") and where != f"{kind}:":
         from quaver.emulator.repl import SerialBoard
 
         return SerialBoard(where, setup)
-    raise BoardError(f"{where!r} names no board: expected unix:, rp2040:, serial:/dev/ttyACM0 or socket://host:port")
+    raise BoardError(
+        f"{where!r} names no board: expected unix:, rp2040:, esp32_c3:, serial:/dev/ttyACM0 or socket://host:port"
+    )

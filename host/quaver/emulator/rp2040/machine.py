@@ -27,7 +27,7 @@ from quaver.emulator.rp2040.flash import PowerCut, give_unique_id
 from quaver.emulator.rp2040.gpio import GpioInput
 from quaver.emulator.rp2040.gspi import word_taker
 from quaver.emulator.rp2040.i2c import I2cBus
-from quaver.emulator.rp2040.network import Network
+from quaver.emulator.network import Network
 from quaver.emulator.rp2040.spi import SpiBus
 from quaver.emulator.rp2040.uart import UartBus
 from quaver.emulator.rp2040.usb import UsbConsole
