@@ -113,7 +113,7 @@ def node_config(plan: Plan, broker: BrokerUrl) -> dict[str, Any]:
         "node": plan.place.node,
         "wifi": {"ssid": "quaver", "password": "emulated"},
         "broker": {"host": host, "port": port, "user": broker.user, "password": broker.password},
-        "vibration": {"driver": "iis3dwb", "bus": "spi0", "cs": 17, "range_g": 16, "samples": plan.samples},
+        "vibration": {"driver": "iis3dwb", "bus": "spi0", "range_g": 16, "samples": plan.samples},
         "machine": dict(plan.machine),
         **SLOW_SENSORS,
         "interval_s": plan.interval_s,
@@ -130,7 +130,7 @@ def standard_rig(source: Source) -> tuple[Attached, ...]:
     from quaver.emulator.sensors.tmp117 import TMP117
 
     return (
-        Attached("iis3dwb", "spi0", 17, IIS3DWB(source)),
+        Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(source)),
         Attached("tmp117", "i2c0", 0x48, TMP117()),
         Attached("sdm120", "uart1", 0, SDM120()),
     )

@@ -5,8 +5,11 @@ own buses. `now` is always the board's virtual time in nanoseconds since power-o
 Models must be picklable until their first use: the Pico W's emulator runs in a process of its own.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
+
+from quaver.errors import BoardError
 
 
 @runtime_checkable
@@ -72,10 +75,23 @@ class Attached:
     """One model on one place of one bus.
 
     bus: "spi0", "i2c0", "uart1" as the board file names them, or "gpio"; select: the chip-select GPIO of an SPI
-    device, the 7-bit address of an I2C one, 0 on a UART, the GPIO that a device on "gpio" drives.
+    device, the 7-bit address of an I2C one, 0 on a UART, the GPIO that a device on "gpio" drives. A GPIO may be given by
+    the board file's name for it ("spi0_cs").
     """
 
     name: str
     bus: str
-    select: int
+    select: int | str
     model: Model
+
+
+def placed(rig: tuple[Attached, ...], pins: Mapping[str, int]) -> tuple[Attached, ...]:
+    """The rig with each GPIO as a number; pins: by name, of the board file. Raises BoardError."""
+    return tuple(part if isinstance(part.select, int) else _placed(part, part.select, pins) for part in rig)
+
+
+def _placed(part: Attached, name: str, pins: Mapping[str, int]) -> Attached:
+    if name not in pins:
+        known = ", ".join(sorted(pins)) or "none"
+        raise BoardError(f"sensor {part.name}: the board has no pin {name} (there: {known}): use one of these names")
+    return replace(part, select=pins[name])

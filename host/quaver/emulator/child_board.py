@@ -21,6 +21,7 @@ from quaver.artifacts import Progress, fetch_image
 from quaver.boards import load_board
 from quaver.build import board_image
 from quaver.emulator.board import Setup
+from quaver.emulator.bus import Attached, placed
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity, next_name
 from quaver.emulator.repl import ConsoleBoard
@@ -65,7 +66,7 @@ class ChildBoard(ConsoleBoard):
             image=str(image),
             filesystem=board_image(spec, setup.files) if setup.files else b"",
             filesystem_offset=spec.flash.filesystem_offset,
-            rig=_pickled(setup),
+            rig=_pickled(placed(setup.rig, spec.pins)),
             broker_port=setup.broker_port,
             real_time=real_time,
             identity=self.identity,
@@ -289,9 +290,9 @@ def _ended(code: int | None) -> str:
     return f"the emulator ended with exit code {code}: open the board again"
 
 
-def _pickled(setup: Setup) -> bytes:
+def _pickled(rig: tuple[Attached, ...]) -> bytes:
     try:
-        return pickle.dumps(tuple(setup.rig))
+        return pickle.dumps(rig)
     except Exception as error:  # whatever a model's own __reduce__ raises
         raise BoardError(
             f"a sensor model can't be sent to the emulator's process ({error}): keep what it holds picklable"
