@@ -21,8 +21,7 @@ static u32 cube_root_fraction(u32 prime) /* 32 bits of it, by bisection in whole
     u64 low = 1ull << 32, high = 7ull << 32;
     while (high - low > 1) {
         u64 middle = (low + high) / 2;
-        unsigned __int128 square = (unsigned __int128)middle * middle >> 32;
-        if ((u64)((square * middle) >> 64) < prime)
+        if ((unsigned __int128)middle * middle * middle < (unsigned __int128)prime << 96)
             low = middle;
         else
             high = middle;

@@ -98,6 +98,7 @@ void sleep_begin(void)
         reset_request(RESET_DEEP_SLEEP);
         return;
     }
+    timers_slept(now - began);
     raw |= INT_WAKEUP;
     REG(BASE + STATE0) |= BIT(29); /* woken, not refused */
     update();

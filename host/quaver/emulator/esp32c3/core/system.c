@@ -7,6 +7,11 @@ u32 cpu_mhz = 160;
 /* ---- system: CPU clock, interrupts that the CPU gives itself */
 #define SYSTEM 0x600C0000u
 
+static u32 system_read(u32 offset)
+{
+    return REG(SYSTEM + offset) | (offset == 0x48 ? BIT(31) : 0); /* the checksum of retained memory is made */
+}
+
 static void system_write(u32 offset, u32 value)
 {
     REG(SYSTEM + offset) = value;
@@ -28,7 +33,7 @@ static void system_reset(void)
     tick_cost = 1;
 }
 
-const struct device system_device = {SYSTEM, 0, system_write, system_reset};
+const struct device system_device = {SYSTEM, system_read, system_write, system_reset};
 
 /* ---- cache: every operation is done at once */
 static u32 cache_read(u32 offset)
@@ -56,6 +61,7 @@ void efuse_reset_registers(void)
     REG(EFUSE + 0x44) = efuse_mac_low;
     REG(EFUSE + 0x48) = efuse_mac_high;
     REG(EFUSE + 0x50) = 0x00100000; /* revision 0.4 */
+    REG(EFUSE + 0x6C) = 1;          /* block 2 is of version 1: with calibration of the ADC, here without a deviation */
 }
 
 /* ---- random numbers: xorshift64*, seeded by the host */

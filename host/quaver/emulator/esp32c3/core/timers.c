@@ -277,3 +277,17 @@ static void timer1_reset(void) { group_reset(1); }
 
 const struct device timer0_device = {0x6001F000, timer0_read, timer0_write, timer0_reset};
 const struct device timer1_device = {0x60020000, timer1_read, timer1_write, timer1_reset};
+
+/* The clocks of all this stand still in a light sleep. */
+void timers_slept(u64 ticks)
+{
+    units[0].offset -= ticks / SYSTIMER_TICKS;
+    units[1].offset -= ticks / SYSTIMER_TICKS;
+    systimer_update();
+    for (int g = 0; g < 2; g++) {
+        groups[g].since += ticks;
+        groups[g].watchdog_since += ticks;
+        timer_update(g);
+        watchdog_update(g);
+    }
+}
