@@ -33,7 +33,10 @@ def test_the_speed_is_right_while_a_capture_runs_and_costs_it_nothing(
 ) -> None:
     # 1,797 1/min and 8 marks: 37 edges in the 154 ms of the capture.
     model = Tachometer(1797, 8, jitter=0.01)
-    rig = (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(signal("normal"))), Attached("tachometer", "gpio", PIN, model))
+    rig = (
+        Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(signal("normal"))),
+        Attached("tachometer", "gpio", PIN, model),
+    )
     board = start_board(files=board_files, rig=rig)
     speed, dropped, rate = ast.literal_eval(board.exec(CAPTURE + WHILE_CAPTURING).strip())
     assert speed == pytest.approx(1797 / 60, rel=0.002)

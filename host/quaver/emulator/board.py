@@ -1,7 +1,7 @@
 """One interface for every board, emulated or real; a string says where it is.
 
-`unix:`, `rp2040:` and `esp32_c3:` start an emulated board, `serial:/dev/ttyACM0` and `socket://host:port` reach one that runs.
-Whatever the kind, the console is an address that pyserial opens, so exec and files go over mpremote's own
+`unix:`, `rp2040:` and `esp32_c3:` start an emulated board, `serial:/dev/ttyACM0` and `socket://host:port` reach one
+that runs. Whatever the kind, the console is an address that pyserial opens, so exec and files go over mpremote's own
 transport and mpremote itself can take the same address.
 """
 

@@ -75,14 +75,21 @@ class Attached:
     """One model on one place of one bus.
 
     bus: "spi0", "i2c0", "uart1" as the board file names them, or "gpio"; select: the chip-select GPIO of an SPI
-    device, the 7-bit address of an I2C one, 0 on a UART, the GPIO that a device on "gpio" drives. A GPIO may be given by
-    the board file's name for it ("spi0_cs").
+    device, the 7-bit address of an I2C one, 0 on a UART, the GPIO that a device on "gpio" drives. A GPIO may be given
+    by the board file's name for it ("spi0_cs").
     """
 
     name: str
     bus: str
     select: int | str
     model: Model
+
+    @property
+    def number(self) -> int:
+        """`select`, as a board has it: a number. Raises BoardError where `placed` has not made it one."""
+        if isinstance(self.select, int):
+            return self.select
+        raise BoardError(f"sensor {self.name}: its place {self.select} is a name: give a number")
 
 
 def placed(rig: tuple[Attached, ...], pins: Mapping[str, int]) -> tuple[Attached, ...]:

@@ -13,7 +13,10 @@ _counts: dict[str, itertools.count[int]] = {}
 
 @dataclass(frozen=True)
 class Identity:
-    """unique_id: as `machine.unique_id` gives it, 8 bytes of the Pico W's flash chip, an ESP32's address. wifi_mac, ble_address: 6 bytes, as written. ip: what its DHCP gives."""
+    """unique_id: as `machine.unique_id` gives it: 8 bytes of the Pico W's flash chip, an ESP32's address.
+
+    wifi_mac, ble_address: 6 bytes, as written. ip: what its DHCP gives.
+    """
 
     unique_id: bytes
     wifi_mac: bytes

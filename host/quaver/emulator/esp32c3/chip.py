@@ -97,7 +97,7 @@ class Chip:
     def _guard(self, function: Callable[..., Any], otherwise: Any, *arguments: object) -> Any:
         try:
             return function(*arguments)
-        except Exception as error:  # noqa: BLE001 - it is raised again once the C code is left
+        except Exception as error:
             self.failed = self.failed or error
             return otherwise
 

@@ -80,7 +80,9 @@ class Radio:
         self.network = Network(self, self, broker_port, identity.ip)
         self._points = EntryPoints.load()
         self._names = list(self._points.entries)
-        self._answers: list[Callable[[int, int, int], int]] = [getattr(self, f"_{name}") for name in self._names[_FIRST_OF_PYTHON:]]
+        self._answers: list[Callable[[int, int, int], int]] = [
+            getattr(self, f"_{name}") for name in self._names[_FIRST_OF_PYTHON:]
+        ]
         self._off()
 
     def _off(self) -> None:

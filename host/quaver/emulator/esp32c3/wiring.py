@@ -56,16 +56,16 @@ class Wiring:
                     "or gpio for what drives a pin"
                 )
             kind = match[1]
-        if kind in ("gpio", "spi") and not 0 <= attached.select < _GPIOS:
-            raise BoardError(f"sensor {name}: the {spec.title} has no GPIO {attached.select}: use 0 to {_GPIOS - 1}")
+        if kind in ("gpio", "spi") and not 0 <= attached.number < _GPIOS:
+            raise BoardError(f"sensor {name}: the {spec.title} has no GPIO {attached.number}: use 0 to {_GPIOS - 1}")
         if kind == "spi" and isinstance(model, SpiModel):
-            self._spi.setdefault(attached.select, []).append(model)
+            self._spi.setdefault(attached.number, []).append(model)
         elif kind == "i2c" and isinstance(model, I2cModel):
-            self._i2c[attached.select] = model
+            self._i2c[attached.number] = model
         elif kind == "uart" and isinstance(model, UartModel) and isinstance(bus, UartBus):
             self._uart.setdefault(bus.id, []).append(model)
         elif kind == "gpio" and isinstance(model, GpioModel):
-            self._pins[attached.select] = (model, None, 0)
+            self._pins[attached.number] = (model, None, 0)
         elif kind == "gpio":
             raise BoardError(
                 f"sensor {name}: a {type(model).__name__} does not drive a pin: put it on another bus than gpio"

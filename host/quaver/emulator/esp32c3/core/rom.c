@@ -107,6 +107,17 @@ static void rom_strlcpy(void)
 
 static void rom_strcat(void) { move(A0 + length_of(A0, ~0u), A1, length_of(A1, ~0u) + 1); }
 
+static void rom_strlcat(void)
+{
+    u32 at = length_of(A0, A2), n = length_of(A1, ~0u);
+    for (u32 i = 0; at + i < A2; i++) {
+        store(A0 + at + i, at + i + 1 < A2 && i < n ? byte(A1 + i) : 0, 1);
+        if (i >= n)
+            break;
+    }
+    A0 = at + n;
+}
+
 static u8 lower(u8 c) { return c >= 'A' && c <= 'Z' ? (u8)(c + 32) : c; }
 
 static void compare_text(u32 most, int fold)
@@ -263,6 +274,10 @@ static void rom_leading(void) { A0 = A0 ? (u32)__builtin_clz(A0) : 32; }
 static void rom_trailing(void) { A0 = A0 ? (u32)__builtin_ctz(A0) : 32; }
 static void rom_first_set(void) { A0 = (u32)__builtin_ffs((int)A0); }
 static void rom_population(void) { A0 = (u32)__builtin_popcount(A0); }
+static void rom_swap64(void) { give64(__builtin_bswap64(pair(A0, A1))); }
+static void rom_leading64(void) { A0 = pair(A0, A1) ? (u32)__builtin_clzll(pair(A0, A1)) : 64; }
+static void rom_trailing64(void) { A0 = pair(A0, A1) ? (u32)__builtin_ctzll(pair(A0, A1)) : 64; }
+static void rom_negate64(void) { give64(0 - pair(A0, A1)); }
 static void rom_multiply64(void) { give64(pair(A0, A1) * pair(A2, A3)); }
 static void rom_divide_unsigned(void) { u64 b = pair(A2, A3); give64(b ? pair(A0, A1) / b : 0); }
 static void rom_rest_unsigned(void) { u64 b = pair(A2, A3); give64(b ? pair(A0, A1) % b : 0); }
@@ -289,6 +304,8 @@ static s64 limited(double value, double low, double high)
 static void rom_f_to_int(void) { A0 = (u32)limited(f32(A0), -2147483648.0, 2147483647.0); }
 static void rom_f_to_uint(void) { A0 = (u32)limited(f32(A0), 0, 4294967295.0); }
 static void rom_f_to_int64(void) { give64((u64)limited(f32(A0), -9.2233720368547748e18, 9.2233720368547748e18)); }
+static u64 limited_unsigned(double value) { return !(value > 0) ? 0 : value >= 1.8446744073709552e19 ? ~0ull : (u64)value; }
+static void rom_f_to_uint64(void) { give64(limited_unsigned(f32(A0))); }
 static void rom_int_to_f(void) { A0 = bits32((float)(s32)A0); }
 static void rom_uint_to_f(void) { A0 = bits32((float)A0); }
 static void rom_int64_to_f(void) { A0 = bits32((float)(s64)pair(A0, A1)); }
@@ -411,6 +428,7 @@ static void rom_pad_gpio(void)
 }
 static void rom_reset(void) { reset_request(RESET_CORE_SOFTWARE); }
 static void rom_reset_cpu(void) { reset_request(RESET_CPU_SOFTWARE); }
+static void rom_cache_line(void) { A0 = 32; }
 static void rom_pad_wp(void) { A0 = 0x3F; }
 static void rom_version_text(void) { A0 = 0x3FF1E000; }
 static void rom_frame_done(void) { guest_free(A0); }
