@@ -17,11 +17,11 @@ from quaver_wire.names import FAULTS
 
 from .conftest import Client, signal
 
-PIN = 15
+PIN = 2
 CAPTURE = Path(__file__).with_name("programs").joinpath("capture.py").read_text()
 WHILE_CAPTURING = """
 from drivers.tachometer import Tachometer
-tachometer = Tachometer(lambda handler: port.on_rising(15, handler), 8)
+tachometer = Tachometer(lambda handler: port.on_rising(2, handler), 8)
 tachometer.begin()
 locked()
 print((tachometer.turns_hz(), capture.dropped, capture.rate_hz))

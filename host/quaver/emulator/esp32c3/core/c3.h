@@ -89,7 +89,7 @@ struct device {
     void (*write)(u32 offset, u32 value);
     void (*reset)(void);
 };
-extern const struct device uart0_device, uart1_device, usb_device, spi_mem0_device, spi_mem1_device, gpio_device,
+extern const struct device uart0_device, uart1_device, usb_device, spi_mem0_device, spi_mem1_device, gpio_device, pads_device,
     rtc_device, i2c_device, ledc_device, timer0_device, timer1_device, systimer_device, spi2_device, aes_device,
     sha_device, rsa_device, dma_device, adc_device, system_device, interrupt_device, cache_device, mmu_device,
     rng_device, bus_device, clock_device, front_end_device, power_device;

@@ -126,3 +126,11 @@ static void gpio_reset(void)
 }
 
 const struct device gpio_device = {BASE, gpio_read, gpio_write, gpio_reset};
+
+static void pads_write(u32 offset, u32 value)
+{
+    REG(IO_MUX + offset) = value;
+    refresh(); /* a pull may have changed */
+}
+
+const struct device pads_device = {IO_MUX, 0, pads_write, 0};

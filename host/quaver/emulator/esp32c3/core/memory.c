@@ -14,7 +14,7 @@ static u32 mmu[128];
 #define INVALID BIT(8) /* of an MMU entry */
 
 static const struct device *const all_devices[] = {
-    &interrupt_device, &uart0_device, &uart1_device, &usb_device, &spi_mem0_device, &spi_mem1_device, &gpio_device, &rtc_device,
+    &interrupt_device, &uart0_device, &uart1_device, &usb_device, &spi_mem0_device, &spi_mem1_device, &gpio_device, &pads_device, &rtc_device,
     &i2c_device, &ledc_device, &timer0_device, &timer1_device, &systimer_device, &spi2_device, &aes_device,
     &sha_device, &rsa_device, &dma_device, &adc_device, &system_device, &cache_device, &mmu_device,
     &rng_device, &bus_device, &clock_device, &front_end_device, &power_device};
