@@ -30,7 +30,7 @@ _FIELDS = (
     "broker.keepalive_s i 60 5 3600\n"
     "vibration.driver t iis3dwb 1 16\n"
     "vibration.bus t spi0 1 8\n"
-    "vibration.cs i 17 0 64\n"
+    "vibration.cs i -1 -1 64\n"  # -1: the pin that the board's file names for the bus
     "vibration.address i 83 1 127\n"  # 0x53
     "vibration.range_g i 16 2 16\n"
     "vibration.samples i 0 0 32768\n"  # 0: as many as the part's rate is worth

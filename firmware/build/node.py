@@ -21,12 +21,17 @@ _TRIAL_S = 300  # in which a new configuration brings the node online, or is rej
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
 
+def _select(port, config):
+    pin = config["cs"]
+    return port.output(port.board.PINS[config["bus"] + "_cs"] if pin < 0 else pin, 1)
+
+
 def _vibration(port, config):
     if config["driver"] == "iis3dwb":
         from drivers.iis3dwb import IIS3DWB
 
         bus = port.bus(config["bus"], "spi")
-        return IIS3DWB(bus, port.output(config["cs"], 1), config["range_g"])
+        return IIS3DWB(bus, _select(port, config), config["range_g"])
     if config["driver"] == "adxl345":
         from drivers import adxl345
 
@@ -35,7 +40,7 @@ def _vibration(port, config):
         if kind == "i2c":
             # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
             return adxl345.ADXL345(adxl345.I2cAccess(bus, config["address"]), config["range_g"], 1600)
-        return adxl345.ADXL345(adxl345.SpiAccess(bus, port.output(config["cs"], 1)), config["range_g"])
+        return adxl345.ADXL345(adxl345.SpiAccess(bus, _select(port, config)), config["range_g"])
     raise ValueError("no driver " + config["driver"])
 
 

@@ -51,6 +51,15 @@ _ENERGY = 16 / 3  # 2 / (3/8): both sides of the spectrum, and the mean square o
 _TOP = 0.4  # of the low band's rate: above, what the decimator lets through of the mirror images counts
 
 
+def _zeros(count):
+    """An array of int16 that grows to its length: made from bytes, it would need its size twice, for a moment."""
+    some = array("h", bytes(512))
+    whole = array("h")
+    while len(whole) < count:
+        whole.extend(some[: count - len(whole)])
+    return whole
+
+
 class Measurement:
     """A measurement of n samples taken at about rate_hz. All buffers are made here: 38 kB, the code not counted.
 
@@ -95,10 +104,10 @@ class Measurement:
             )
         self.decimation = decimation
         self.stretch = full // n  # bins that a line is wide because there are fewer samples
-        self.target = self.samples = array("h", bytes(2 * min(n, _KEPT)))
+        self.target = self.samples = _zeros(min(n, _KEPT))
         self.at = 0
         self.left = n
-        arena = array("h", bytes(2 * 12 * 1024))
+        arena = _zeros(12 * 1024)
         view = memoryview(arena)
         self._arena = arena
         self.powers = view[:_ENVELOPE]

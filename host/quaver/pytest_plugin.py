@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quaver.emulator.setup import Setup
 
 _DEFAULT_TARGET = "unix:"
-_EMULATED = {"unix:": "unix", "rp2040:": "pico_w"}
+_EMULATED = {"unix:": "unix", "rp2040:": "pico_w", "esp32_c3:": "esp32_c3"}
 _REAL = ("serial:", "socket://")
 # What the emulations bring; a board file also lists radios that no emulation has.
 _EMULATED_RADIOS = ("wifi",)
@@ -68,8 +68,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--target",
         action="append",
         metavar="WHERE",
-        help="A board to run board tests on; repeatable: unix: (the default), rp2040:, serial:/dev/ttyACM0, "
-        "socket://host:port",
+        help="A board to run board tests on; repeatable: unix: (the default), rp2040:, esp32_c3:, "
+        "serial:/dev/ttyACM0, socket://host:port",
     )
     group.addoption(
         "--sensor",
@@ -96,7 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for where in _targets(config):
         if where not in _EMULATED and not where.startswith(_REAL):
             raise pytest.UsageError(
-                f"--target {where}: not a board; expected unix:, rp2040:, serial:PORT or socket://host:port"
+                f"--target {where}: not a board; expected unix:, rp2040:, esp32_c3:, serial:PORT or socket://host:port"
             )
     folder = config.getoption("--board-files")
     if folder is not None and not folder.is_dir():

@@ -116,7 +116,7 @@ def start_node(
     """Puts a node into service on a fresh board, publishing to Mosquitto."""
 
     def start(rig: tuple[Attached, ...], config: dict[str, Any]) -> Board:
-        host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
+        host = "127.0.0.1" if board_target.where == "unix:" else "10.0.0.1"
         whole = {
             "site": "plant",
             "area": "hall",

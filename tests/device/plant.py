@@ -35,8 +35,8 @@ from .test_time import asks
 
 BRANCH = {"site": "plant", "area": "hall", "line": "line1", "asset": "motor1"}
 PLACE = "plant/hall/line1/motor1"
-NAMES = {"unix:": "unix", "rp2040:": "pico_w"}
-HOSTS = {"unix:": "127.0.0.1", "rp2040:": "10.0.0.1"}
+NAMES = {"unix:": "unix", "rp2040:": "pico_w", "esp32_c3:": "esp32_c3"}
+HOSTS = {"unix:": "127.0.0.1", "rp2040:": "10.0.0.1", "esp32_c3:": "10.0.0.1"}
 PATIENCE_S = 240.0
 MEASURES = {"iis3dwb": "vibration", "tmp117": "temperature", "sdm120": "energy"}
 

@@ -29,7 +29,7 @@ print((m.stage(), [m.rms_g, m.peak_g, m.crest, m.kurtosis, m.skew, m.envelope_g]
 
 
 def new_rig() -> tuple[Attached, ...]:
-    return (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("or007_6"))),)
+    return (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(signal("or007_6"))),)
 
 
 @pytest.mark.needs_sensor("iis3dwb")

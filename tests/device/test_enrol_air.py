@@ -38,6 +38,7 @@ from quaver_wire.hkdf import hmac
 from tests.terminal import Person
 
 from .conftest import PATIENCE_S
+from .plant import NAMES
 from .test_node import rig
 
 CODE = new_code()
@@ -50,7 +51,7 @@ def air() -> Iterator[Air]:
 
 
 def blank(air: Air, broker_port: int | None = None, where: str = "unix:", **config: Any) -> Board:
-    files = {**firmware_files({"unix:": "unix", "rp2040:": "pico_w"}[where], config), "session.code": CODE.encode()}
+    files = {**firmware_files(NAMES[where], config), "session.code": CODE.encode()}
     return open_board(where, Setup(files=files, air=air, name="n1", broker_port=broker_port, rig=rig()))
 
 

@@ -44,7 +44,7 @@ def _config(folder: Path, host: str) -> Path:
 
 
 def _rig() -> tuple[Attached, ...]:
-    return (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("or021_6"))),)
+    return (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(signal("or021_6"))),)
 
 
 class Drive:

@@ -26,7 +26,7 @@ def test_faults_raise_an_alarm_and_the_healthy_machine_does_not(
     names = ["normal", *SEEDED, "normal"]
     source = Playlist([(signal(name), 2) for name in names[:-1]] + [(signal("normal"), None)])
     start_node(
-        (Attached("iis3dwb", "spi0", 17, IIS3DWB(source)),),
+        (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(source)),),
         {
             "interval_s": 1,
             "alarm": {"count": 1, "of": 1, "hysteresis": 0.1},
@@ -48,7 +48,7 @@ def test_faults_raise_an_alarm_and_the_healthy_machine_does_not(
 def test_an_alarm_needs_to_persist(start_node: Callable[..., Board], client: Client) -> None:
     source = Playlist([(signal("normal"), 2), (signal("or021_6"), 1), (signal("normal"), 2), (signal("or021_6"), None)])
     start_node(
-        (Attached("iis3dwb", "spi0", 17, IIS3DWB(source)),),
+        (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(source)),),
         {"interval_s": 1, "limits": LIMITS, "vibration": BRIEF, "machine": {"learn": 100}},
     )
     client.wait(Client.alarms, "the alarm")
@@ -65,7 +65,7 @@ def test_a_node_learns_what_is_healthy_then_alarms_and_names_the_race(
     samples = 32768  # a whole measurement: 1.23 s of signal, 0.8 Hz between lines
     source = Playlist([(signal("normal"), 3), (signal("ir021"), None)])
     start_node(
-        (Attached("iis3dwb", "spi0", 17, IIS3DWB(source)),),
+        (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(source)),),
         {
             "interval_s": 1,
             "vibration": {"samples": samples},

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.needs_radio
 
 def rig() -> tuple[Attached, ...]:
     return (
-        Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),
+        Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(signal("normal"))),
         Attached("tmp117", "i2c0", 0x48, TMP117(21.5)),
     )
 

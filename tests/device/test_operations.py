@@ -90,7 +90,7 @@ def time_server() -> Iterator[Server]:
 
 
 def rig() -> tuple[Attached, ...]:
-    return (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))),)
+    return (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(signal("normal"))),)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def start_plant(
 ) -> Callable[[bool], Plant]:
     """Puts a node into service; paced: its time is ours, and does not fly while nothing happens."""
     monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
-    host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
+    host = "127.0.0.1" if board_target.where == "unix:" else "10.0.0.1"
     config = {
         **dict(zip(("site", "area", "line", "asset", "node"), ROOT.split("/"), strict=True)),
         "interval_s": 86400,

@@ -34,7 +34,7 @@ def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
         **dict(zip(("site", "area", "line", "asset", "node"), ("plant", "hall", "line1", "motor1", "n1"), strict=True)),
         "interval_s": 1,
         "wifi": {"ssid": "quaver", "password": "emulated"},
-        "broker": {"host": "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1", "port": 1883},
+        "broker": {"host": "127.0.0.1" if board_target.where == "unix:" else "10.0.0.1", "port": 1883},
         "temperature": None,
         "energy": None,
         "vibration": {"samples": 4096},
@@ -44,7 +44,7 @@ def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
     files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
     main = files.pop("main.py")
     source = Playlist([(signal("normal"), 2), (signal("or007_6"), None)])
-    rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(source)),)
+    rig = (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(source)),)
     board = start_board(files=files, rig=rig, broker_port=mosquitto.port)
     node = bytes.fromhex(board.exec("import machine, binascii; print(binascii.hexlify(machine.unique_id()).decode())"))
     keys = KeyStore(tmp_path / "keys")

@@ -13,7 +13,7 @@ port = hal.port(board)
 
 IIS3DWB = """
 from drivers.iis3dwb import IIS3DWB
-sensor = IIS3DWB(port.bus("spi0"), port.output(17, 1))
+sensor = IIS3DWB(port.bus("spi0"), port.output(board.PINS["spi0_cs"], 1))
 """
 
 ADXL345 = """

@@ -16,11 +16,11 @@ from quaver_wire.fields import EVENTS, FAULTS
 
 from .conftest import Client, signal
 
-PIN = 15
+PIN = 2
 CAPTURE = Path(__file__).with_name("programs").joinpath("capture.py").read_text()
 WHILE_CAPTURING = """
 from drivers.tachometer import Tachometer
-tachometer = Tachometer(lambda handler: port.on_rising(15, handler), 8)
+tachometer = Tachometer(lambda handler: port.on_rising(2, handler), 8)
 tachometer.begin()
 locked()
 print((tachometer.turns_hz(), capture.dropped, capture.rate_hz))
@@ -32,7 +32,10 @@ def test_the_speed_is_right_while_a_capture_runs_and_costs_it_nothing(
 ) -> None:
     # 1,797 1/min and 8 marks: 37 edges in the 154 ms of the capture.
     model = Tachometer(1797, 8, jitter=0.01)
-    rig = (Attached("iis3dwb", "spi0", 17, IIS3DWB(signal("normal"))), Attached("tachometer", "gpio", PIN, model))
+    rig = (
+        Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(signal("normal"))),
+        Attached("tachometer", "gpio", PIN, model),
+    )
     board = start_board(files=board_files, rig=rig)
     speed, dropped, rate = ast.literal_eval(board.exec(CAPTURE + WHILE_CAPTURING).strip())
     assert speed == pytest.approx(1797 / 60, rel=0.002)
@@ -53,7 +56,7 @@ def test_a_wrong_speed_in_the_configuration_does_not_matter_with_a_tachometer(
     if board_target.where != "unix:":
         pytest.skip("whole measurements, whose way through the chip the other tests cover")
     rig = (
-        Attached("iis3dwb", "spi0", 17, IIS3DWB(Playlist([(signal("normal"), 3), (signal("ir021"), None)]))),
+        Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(Playlist([(signal("normal"), 3), (signal("ir021"), None)]))),
         Attached("tachometer", "gpio", PIN, Tachometer(1797, 2)),
     )
     machine = {"rpm": 1480, "bearing": "6205", "learn": 3, "tachometer_pin": PIN, "tachometer_pulses": 2}

@@ -58,7 +58,7 @@ link.down()
 def test_a_session_comes_about_or_says_that_memory_is_short(
     start_board: Callable[..., Board], board_target: Target, start_mosquitto: Callable[[str], Any], tmp_path: Path
 ) -> None:
-    host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
+    host = "127.0.0.1" if board_target.where == "unix:" else "10.0.0.1"
     settings = lay_out(tmp_path / "etc", {"pump-7": "secret"}, f"IP:{host}")
     broker = start_mosquitto(settings)
     files = {path: data for path, data in firmware_files(board_target.board).items() if path != "main.py"}

@@ -104,7 +104,7 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
     [
         (["unix", "--recording", "nowhere.npz"], 5, "nowhere.npz: is no file"),
         (["unix", "--recording", "mfpt:nothing"], 5, "mfpt:nothing: is not in the MFPT set"),
-        (["esp32", "--model", "outer"], 6, "board 'esp32': no emulation of it; expected one of pico_w, unix"),
+        (["esp32", "--model", "outer"], 6, "board 'esp32': no emulation of it; expected one of pico_w, esp32_c3, unix"),
         (["unix", "--recording", "nowhere.npz", "--node", "a/b#"], 1, "node 'a/b#': can't be a level of a topic"),
         (["unix", "--recording", "mfpt:x", "--rate", "1000"], 5, "says its rate: leave --channel and --rate out"),
         (["unix", "--model", "ball", "--baseline", "mfpt:x", "--baseline-rate", "5"], 5, "leave --baseline-channel"),
@@ -160,6 +160,7 @@ def test_boards() -> None:
     assert {board["name"] for board in boards} >= {"pico_w", "unix", "esp32", "esp32_s3", "esp32_c3"}
     assert all(board["name"] in shown for board in boards)
     assert {board["name"]: board["emulated"] for board in boards if board["emulated"]} == {
+        "esp32_c3": "esp32_c3:",
         "pico_w": "rp2040:",
         "unix": "unix:",
     }

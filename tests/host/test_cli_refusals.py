@@ -75,7 +75,7 @@ def test_provision_says_why_no_node_is_found_and_keeps_no_run_about_none(
             13,
             "nodes.json: is no SQLite file; name another",
         ),
-        (("emulate", "nope"), 6, "board 'nope': no emulation of it; expected one of pico_w, unix"),
+        (("emulate", "nope"), 6, "board 'nope': no emulation of it; expected one of pico_w, esp32_c3, unix"),
         (("emulate", "unix", "--model", "ball", "--bearing", "7"), 2, "--bearing 7: not in the library: 6203, 6204, "),
         (("node", "pump-7", "config", "set", "interval_s"), 2, "interval_s: expected PATH=VALUE, as in interval_s=30"),
         (("node", "pump-7", "config", "set", "wifi.password=x"), 2, "wifi.password: write wifi.password=- and give"),

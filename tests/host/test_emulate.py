@@ -80,7 +80,7 @@ def test_board_names(name: str) -> None:
 
 
 def test_board_without_emulation() -> None:
-    with pytest.raises(BoardError, match="'esp32_s3': no emulation of it; expected one of pico_w, unix"):
+    with pytest.raises(BoardError, match="'esp32_s3': no emulation of it; expected one of pico_w, esp32_c3, unix"):
         board_of("esp32_s3")
 
 
@@ -115,7 +115,7 @@ def test_the_rig_has_the_sensors_of_the_config() -> None:
     config = node_config(plan, BrokerUrl("localhost"))
     rig = {(part.name, part.bus, part.select) for part in standard_rig(plan.source)}
     assert rig == {
-        (config["vibration"]["driver"], config["vibration"]["bus"], config["vibration"]["cs"]),
+        (config["vibration"]["driver"], config["vibration"]["bus"], "spi0_cs"),
         (config["temperature"]["driver"], config["temperature"]["bus"], config["temperature"]["address"]),
         (config["energy"]["driver"], config["energy"]["bus"], 0),
     }

@@ -93,7 +93,7 @@ def test_default_target_and_no_board_without_need(project: pytest.Pytester) -> N
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--target", "rp2350:"], "--target rp2350:: not a board; expected unix:, rp2040:, serial:PORT"),
+        (["--target", "rp2350:"], "--target rp2350:: not a board; expected unix:, rp2040:, esp32_c3:, serial:PORT"),
         (["--board-files", "nowhere"], "--board-files nowhere: not a folder"),
     ],
 )

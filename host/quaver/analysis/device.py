@@ -152,21 +152,24 @@ class _Unix:
         self._process.communicate()
 
 
-class _Rp2040:
-    """The emulated Pico W. Its samples are put into its memory: over its console they would take minutes."""
+class _Chip:
+    """An emulated chip. Its samples are put into its memory: over its console they would take minutes."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, where: str, settings: dict[str, Any]) -> None:
         from quaver.board.spec import load_board
         from quaver.build import compile_mpy, firmware_files
+        from quaver.emulator.child_board import ChildBoard
+        from quaver.emulator.esp32c3 import Esp32C3Board
         from quaver.emulator.rp2040 import Rp2040Board
         from quaver.emulator.setup import Setup
 
-        files = dict(firmware_files("pico_w"))
+        kind: type[ChildBoard] = Esp32C3Board if where == Esp32C3Board.where else Rp2040Board
+        files = dict(firmware_files(kind.board))
         files.pop("main.py")  # the board is to analyse, not to be a node
         # Compiled here: the chip would take seconds for it.
         source = guest(__file__, "analysis").encode()
-        files["analysis.mpy"] = compile_mpy(source, "analysis.py", load_board("pico_w").arch)
-        self._board = Rp2040Board(Setup(files=files))
+        files["analysis.mpy"] = compile_mpy(source, "analysis.py", load_board(kind.board).arch)
+        self._board: ChildBoard = kind(Setup(files=files))
         try:
             # First of all: the one piece that long is to be found while the heap is empty.
             count = settings["config"]["vibration"]["samples"]
@@ -200,8 +203,9 @@ class _Rp2040:
 class Analysis:
     """A node's analysis that remembers, so several recordings in turn are one machine's life.
 
-    where: "unix:" (the quick one), "rp2040:". rate_hz: of all recordings it is given. samples: of one measurement.
-    baseline: what an earlier one's `baseline()` gave. Raises AnalysisError for settings the device refuses.
+    where: "unix:" (the quick one), "rp2040:", "esp32_c3:". rate_hz: of all recordings it is given. samples: of a
+    measurement. baseline: what an earlier one's `baseline()` gave. Raises AnalysisError for settings that the device
+    refuses.
     """
 
     def __init__(
@@ -216,7 +220,7 @@ class Analysis:
         self.rate_hz = rate_hz
         self.samples = full_length(rate_hz) if samples is None else samples
         given = {"rate": rate_hz, "config": settings.config(self.samples), "baseline": baseline}
-        self._runner: _Runner = _Unix(given) if where == "unix:" else _Rp2040(given)
+        self._runner: _Runner = _Unix(given) if where == "unix:" else _Chip(where, given)
         self._index = 0
         self._bands_g: list[float] = []
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quaver.analysis.device import Settings, Verdict
     from quaver.recordings import Recording
 
-_WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:"}
+_WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:", "esp32_c3": "esp32_c3:"}
 
 
 @click.command("analyze")

@@ -5,8 +5,11 @@ own buses. `now` is always the board's virtual time in nanoseconds since power-o
 Models must be picklable until their first use: the Pico W's emulator runs in a process of its own.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
+
+from quaver.errors import BoardError
 
 
 @runtime_checkable
@@ -82,10 +85,30 @@ class Attached:
 
     bus: "spi0", "i2c0", "uart1" as the board file names them, or "gpio"; select: the chip-select GPIO of an SPI
     device, the 7-bit address of an I2C one, the GPIO that a device on "gpio" drives. On a UART the GPIO that lets an
-    RS-485 transceiver before the device send while it is high, and receive while it is low; 0 for none.
+    RS-485 transceiver before the device send while it is high, and receive while it is low; 0 for none. A GPIO may be
+    given by the board file's name for it ("spi0_cs").
     """
 
     name: str
     bus: str
-    select: int
+    select: int | str
     model: Model
+
+    @property
+    def number(self) -> int:
+        """`select`, as a board has it: a number. Raises BoardError where `placed` has not made it one."""
+        if isinstance(self.select, int):
+            return self.select
+        raise BoardError(f"sensor {self.name}: its place {self.select} is a name: give a number")
+
+
+def placed(rig: tuple[Attached, ...], pins: Mapping[str, int]) -> tuple[Attached, ...]:
+    """The rig with each GPIO as a number; pins: by name, of the board file. Raises BoardError."""
+    return tuple(part if isinstance(part.select, int) else _placed(part, part.select, pins) for part in rig)
+
+
+def _placed(part: Attached, name: str, pins: Mapping[str, int]) -> Attached:
+    if name not in pins:
+        known = ", ".join(sorted(pins)) or "none"
+        raise BoardError(f"sensor {part.name}: the board has no pin {name} (there: {known}): use one of these names")
+    return replace(part, select=pins[name])

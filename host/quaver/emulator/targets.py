@@ -11,6 +11,7 @@ def open_board(where: str, setup: Setup | None = None) -> Board:
     """Start or reach the board that `where` names.
 
     unix:                     the MicroPython unix port with boards/unix.toml
+    esp32_c3:                 the official ESP32-C3 image in the emulator, boards/esp32_c3.toml
     rp2040:                   the official Pico W image in the emulator, boards/pico_w.toml
     serial:/dev/ttyACM0       a board on a serial port (or a pty); setup must be None
     socket://127.0.0.1:4321   a console behind TCP; setup must be None
@@ -18,6 +19,10 @@ def open_board(where: str, setup: Setup | None = None) -> Board:
     Raises BoardError.
     """
     kind = where.partition(":")[0]
+    if where == "esp32_c3:":
+        from quaver.emulator.esp32c3 import Esp32C3Board
+
+        return Esp32C3Board(setup or Setup())
     if where == "unix:":
         from quaver.emulator.unix import UnixBoard
 
@@ -32,4 +37,6 @@ def open_board(where: str, setup: Setup | None = None) -> Board:
         if setup is not None:
             raise BoardError(f"{where} is a running board: it takes no setup, put files on it instead")
         return SerialBoard(where)
-    raise BoardError(f"{where!r} names no board: expected unix:, rp2040:, serial:/dev/ttyACM0 or socket://host:port")
+    raise BoardError(
+        f"{where!r} names no board: expected unix:, rp2040:, esp32_c3:, serial:/dev/ttyACM0 or socket://host:port"
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from quaver.board.repl import ConsoleBoard
 from quaver.board.spec import load_board
 from quaver.build import littlefs_image
+from quaver.emulator.bus import placed
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity, next_name
 from quaver.emulator.setup import Setup
@@ -32,8 +33,9 @@ class UnixBoard(ConsoleBoard):
         if setup.image is not None:
             raise BoardError(f"{setup.image}: a unix board has no flash for it: give its files, or use rp2040:")
         spec = load_board(self.board)
-        self._rig = {part.name: part.model for part in setup.rig}
-        wires = Wires(spec, setup.rig)
+        rig = placed(setup.rig, spec.pins)
+        self._rig = {part.name: part.model for part in rig}
+        wires = Wires(spec, rig)
         image = littlefs_image(setup.files, spec.flash.filesystem_size, spec.flash.block_size)
         self.clock = clock or (setup.air.clock if setup.air is not None else Clock(setup.real_time))
         self.name = setup.name or next_name("unix")

@@ -37,8 +37,8 @@ from quaver.board.console import Console
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity
-from quaver.emulator.unix_wifi import Wifi
 from quaver.emulator.unix_wires import SPI_WRITE, Wires
+from quaver.emulator.wifi import Wifi
 from quaver.errors import BoardError
 
 if TYPE_CHECKING:

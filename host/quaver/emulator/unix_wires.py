@@ -63,14 +63,14 @@ class Wires:
                     "use a model that speaks this bus"
                 )
             if isinstance(part.model, SpiModel) and part.bus.startswith("spi"):
-                self._spi[part.select] = _SpiDevice(part.model, part.bus)
+                self._spi[part.number] = _SpiDevice(part.model, part.bus)
             elif isinstance(part.model, I2cModel) and part.bus.startswith("i2c"):
-                self._i2c[part.bus, part.select] = part.model
+                self._i2c[part.bus, part.number] = part.model
             elif isinstance(part.model, GpioModel) and part.bus == "gpio":
-                self._gpio[part.select] = part.model
+                self._gpio[part.number] = part.model
             elif isinstance(part.model, UartModel):
                 self._uart[part.bus].model = part.model
-                self._uart[part.bus].direction = part.select
+                self._uart[part.bus].direction = part.number
 
     @property
     def selects(self) -> list[int]:

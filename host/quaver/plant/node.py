@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from quaver.recordings.sources import Source
 
 # Which emulated board stands for which board file, and how its guest names this machine's loopback.
-EMULATED = {"pico_w": "rp2040:", "unix": "unix:"}
-_HOST_ADDRESS = {"rp2040:": "10.0.0.1", "unix:": "127.0.0.1"}
+EMULATED = {"pico_w": "rp2040:", "esp32_c3": "esp32_c3:", "unix": "unix:"}
+_HOST_ADDRESS = {"rp2040:": "10.0.0.1", "esp32_c3:": "10.0.0.1", "unix:": "127.0.0.1"}
 _PATIENCE_S = 120.0  # real seconds without a word from the node before it counts as stuck
 # Without a record for so long after the start a person wonders: when the node says that the broker took one, and
 # when it does not (an emulated Pico W needs 9 s until its first).
@@ -117,7 +117,7 @@ def node_config(plan: Plan, broker: BrokerUrl) -> dict[str, Any]:
         "node": plan.place.node,
         "wifi": {"ssid": "quaver", "password": "emulated"},
         "broker": {"host": host, "port": port, "user": broker.user, "password": broker.password},
-        "vibration": {"driver": "iis3dwb", "bus": "spi0", "cs": 17, "range_g": 16, "samples": plan.samples},
+        "vibration": {"driver": "iis3dwb", "bus": "spi0", "range_g": 16, "samples": plan.samples},
         "machine": dict(plan.machine),
         **SLOW_SENSORS,
         "interval_s": plan.interval_s,
@@ -134,7 +134,7 @@ def standard_rig(source: Source) -> tuple[Attached, ...]:
     from quaver.emulator.sensors.tmp117 import TMP117
 
     return (
-        Attached("iis3dwb", "spi0", 17, IIS3DWB(source)),
+        Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(source)),
         Attached("tmp117", "i2c0", 0x48, TMP117()),
         Attached("sdm120", "uart1", 0, SDM120()),
     )

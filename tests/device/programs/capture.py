@@ -11,7 +11,7 @@ import board
 import hal
 
 port = hal.port(board)
-sensor = IIS3DWB(port.bus("spi0"), port.output(17, 1))
+sensor = IIS3DWB(port.bus("spi0"), port.output(board.PINS["spi0_cs"], 1))
 sensor.probe()
 measurement = Measurement(sensor.ODR_HZ, n=4096)
 capture = Capture(sensor, measurement)

@@ -20,6 +20,7 @@ from quaver.board.spec import I2cBus as I2cWiring
 from quaver.board.spec import load_board
 from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
 from quaver.emulator.identity import Identity
+from quaver.emulator.network import Network
 from quaver.emulator.rp2040.bluetooth import RadioBus
 from quaver.emulator.rp2040.dispatch import FastRP2040, SilentLogger, pin_lookups
 from quaver.emulator.rp2040.dma import Dma
@@ -27,7 +28,6 @@ from quaver.emulator.rp2040.flash import PowerCut, give_unique_id
 from quaver.emulator.rp2040.gpio import GpioInput
 from quaver.emulator.rp2040.gspi import word_taker
 from quaver.emulator.rp2040.i2c import I2cBus
-from quaver.emulator.rp2040.network import Network
 from quaver.emulator.rp2040.spi import SpiBus
 from quaver.emulator.rp2040.uart import UartBus
 from quaver.emulator.rp2040.usb import UsbConsole
@@ -131,11 +131,11 @@ class Machine:
             self._buses[attached.bus] = bus
         match bus:
             case SpiBus() if isinstance(model, SpiModel):
-                bus.attach(model, attached.select)
+                bus.attach(model, attached.number)
             case I2cBus() if isinstance(model, I2cModel):
-                bus.attach(model, attached.select)
+                bus.attach(model, attached.number)
             case UartBus() if isinstance(model, UartModel):
-                bus.attach(model, attached.select)
+                bus.attach(model, attached.number)
             case _:
                 raise BoardError(
                     f"sensor {attached.name}: a {type(model).__name__} does not speak {kind.upper()}: "
@@ -148,9 +148,9 @@ class Machine:
                 f"sensor {attached.name}: a {type(attached.model).__name__} does not drive a pin: "
                 "put it on another bus than gpio"
             )
-        if not 0 <= attached.select < _GPIOS:
-            raise BoardError(f"sensor {attached.name}: the Pico W has no GPIO {attached.select}: use 0 to {_GPIOS - 1}")
-        GpioInput(self.mcu, attached.select, attached.model)
+        if not 0 <= attached.number < _GPIOS:
+            raise BoardError(f"sensor {attached.name}: the Pico W has no GPIO {attached.number}: use 0 to {_GPIOS - 1}")
+        GpioInput(self.mcu, attached.number, attached.model)
 
 
 def _i2c_pins(bus: str) -> tuple[int, int] | None:

@@ -1,10 +1,10 @@
-"""The unix board's Wi-Fi: the one access point in its air."""
+"""The Wi-Fi around an emulated board: the one access point in its air."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-_NO_AP_FOUND, _WRONG_PASSWORD = -2, -3  # network.STAT_* of the Pico W
+NO_AP_FOUND, WRONG_PASSWORD = -2, -3  # network.STAT_* of the Pico W
 
 
 @dataclass
@@ -22,5 +22,5 @@ class Wifi:
     def verdict(self, ssid: str, password: str) -> int:
         """What comes of joining: 0, or network.STAT_NO_AP_FOUND or STAT_WRONG_PASSWORD."""
         if not self.present or self.ssid not in (None, ssid):
-            return _NO_AP_FOUND
-        return 0 if self.password in (None, password) else _WRONG_PASSWORD
+            return NO_AP_FOUND
+        return 0 if self.password in (None, password) else WRONG_PASSWORD

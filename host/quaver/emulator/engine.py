@@ -1,4 +1,4 @@
-"""Runs the emulated chip: batches of instructions, and between them the host's events and the pace.
+"""Runs an emulated chip: batches of instructions, and between them the host's events and the pace.
 
 Virtual time passes as the guest computes, slower or faster than real time, and leaps while it sleeps.
 Three things hold the leaps back: an answer under way on the host's network (then sleep takes real time, so that

@@ -1,0 +1,184 @@
+"""What the process of an emulated chip does beside emulating: it speaks with the host, and ends with it.
+
+It speaks pickled tuples over the socket whose number it is started with. In comes one `Start` first, then ("type",
+bytes), ("call", id, verb, arguments), ("hci", packet), ("turn", ns); out go ("up",), ("out", bytes), ("reply", id,
+value or BoardError), ("hci", packet), ("quiet",) when the radio lost power, ("turn", now) to ask for a turn of virtual
+time, and ("down", line, trace) before it ends by itself. When the other end closes, for whatever reason, the process
+ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import pickle
+import sys
+import threading
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from quaver.emulator.engine import Engine
+from quaver.emulator.start import Start
+from quaver.errors import BoardError
+
+_PARENT_POLL_S = 0.5
+
+
+class Child(ABC):
+    """The emulated board and its line to the host. A subclass makes `engine` and `rig`, and answers the verbs."""
+
+    engine: Engine
+    rig: dict[str, Any]
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._ended: str | None = None
+        self._turn: asyncio.Future[int] | None = None
+        self._up = False
+
+    @abstractmethod
+    def now(self) -> int:
+        """Virtual time in ns since power-on."""
+
+    @abstractmethod
+    def take_output(self) -> bytes:
+        """What the console has said since the last call."""
+
+    @abstractmethod
+    def type(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    def send_hci(self, packet: bytes) -> None: ...
+
+    async def run(self) -> str | None:
+        """Until the host closes the line (None) or the guest can't go on (one line)."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._connection.fileno(), self._on_message)
+        gc.collect()
+        gc.freeze()
+        await self.engine.run()
+        return self._ended
+
+    def end(self, line: str) -> None:
+        self._ended = line
+        self.engine.stop()
+
+    def say(self, *message: object) -> None:
+        """A message to the host."""
+        self._connection.send(message)
+
+    async def next_turn(self) -> int:
+        """Ask the host's clock for the next turn; the nanoseconds of virtual time that it lasts."""
+        self._turn = asyncio.get_running_loop().create_future()
+        self.say("turn", self.now())
+        return await self._turn
+
+    def came_up(self) -> None:
+        """The guest's console is there."""
+        if not self._up:
+            self._up = True
+            self.say("up")
+
+    def carry(self) -> None:
+        """Take to the host what the console said."""
+        output = self.take_output()
+        if output:
+            self.say("out", output)
+
+    def _on_message(self) -> None:
+        try:
+            message = self._connection.recv()
+        except (EOFError, OSError):
+            self.engine.stop()
+            self._go(0)
+            return
+        if message[0] == "type":
+            self.type(message[1])
+        elif message[0] == "turn":
+            self._go(message[1])
+        elif message[0] == "hci":
+            self.send_hci(message[1])
+        else:
+            _, number, verb, arguments = message
+            try:
+                value = getattr(self, f"do_{verb}")(*arguments)
+            except BoardError as error:
+                value = error
+            self.say("reply", number, value)
+
+    def _go(self, turn_ns: int) -> None:
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(turn_ns)
+
+    def do_time(self) -> int:
+        return self.now()
+
+    def do_sensor(self, name: str, changes: dict[str, object]) -> None:
+        model = self.rig.get(name)
+        if model is None:
+            known = ", ".join(sorted(self.rig)) or "none"
+            raise BoardError(f"sensor {name}: not on this board (there: {known}): use one of these names")
+        for attribute, value in changes.items():
+            if not hasattr(model, attribute):
+                raise BoardError(f"sensor {name}: a {type(model).__name__} has no {attribute} to set")
+            setattr(model, attribute, value)
+
+
+def load_rig(start: Start) -> tuple[Any, ...]:
+    try:
+        rig: tuple[Any, ...] = pickle.loads(start.rig)  # noqa: S301 - from our own parent
+    except (ImportError, AttributeError) as error:
+        raise BoardError(
+            f"the emulator can't load a sensor model ({error}): define its class in a module, not in a script"
+        ) from error
+    return rig
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, even where the line is still held open by another process.
+
+    A thread that looks, and not PR_SET_PDEATHSIG: that signal comes when the *thread* that started the process
+    ends, and boards are started from threads that do.
+    """
+    parent = os.getppid()
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(_PARENT_POLL_S)
+        os._exit(1)
+
+    threading.Thread(target=look, name="parent", daemon=True).start()
+
+
+def serve(child: Callable[[Any, Start], Child]) -> int:
+    """The process's whole life; its exit code."""
+    _end_with_parent()
+    connection = Connection(int(sys.argv[1]))
+    try:
+        start: Start = connection.recv()
+        sys.path[:] = start.sys_path
+        ended = asyncio.run(child(connection, start).run())
+        if ended is not None:
+            connection.send(("down", ended, ""))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return 0  # the host is gone: there's nobody to tell
+    except BoardError as error:
+        connection.send(("down", str(error), ""))
+        return 1
+    except Exception as error:  # told to the host in one line, with the trace for --debug
+        line = f"the emulator failed ({type(error).__name__}: {error}): see the trace with --debug"
+        connection.send(("down", line, traceback.format_exc()))
+        return 1
+    return 0
+
+
+def main(child: Callable[[Any, Start], Child]) -> None:
+    """Serve, and end the process."""
+    code = serve(child)
+    sys.stdout.flush()
+    os._exit(code)  # nothing here needs an orderly end, and an open connection's pump must not delay it

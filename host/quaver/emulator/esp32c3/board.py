@@ -1,0 +1,82 @@
+"""The host's side of the emulated ESP32-C3."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from quaver.emulator.child_board import ChildBoard
+from quaver.emulator.esp32c3.chip import load_core
+from quaver.emulator.esp32c3.radio import EntryPoints
+from quaver.emulator.identity import Identity
+from quaver.errors import BoardError
+
+_BLOCK = 0x10000  # applications begin at multiples of it
+_MAGIC = 0xE9  # their first byte
+
+
+class Esp32C3Board(ChildBoard):
+    """An emulated ESP32-C3-DevKitM-1 on the official image of boards/esp32_c3.toml. Implements `Board`.
+
+    progress: told while the image is fetched for the first time. Raises BoardError (also without a C compiler),
+    ArtifactError, BuildError.
+    """
+
+    where = "esp32_c3:"
+    board = "esp32_c3"
+    title = "ESP32-C3"
+    module = "quaver.emulator.esp32c3.process"
+    host_address = "10.0.0.1"
+
+    def check_image(self, image: Path, given: bool) -> None:
+        load_core()
+        refuse_other_image(image)
+
+    def identity_of(self, name: str) -> Identity:
+        return Identity.of_esp32(name)
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """The guest's memory, as a debug probe reads it; it takes the guest no time. Raises BoardError."""
+        data: bytes = self._call("read", address, size)
+        return data
+
+    def read_flash(self, offset: int, size: int) -> bytes:
+        """What its flash holds now."""
+        data: bytes = self._call("flash", offset, size)
+        return data
+
+    def set_adc(self, channel: int, value: int) -> None:
+        """The raw result, of 4096, that the ADC's next conversions of a channel give."""
+        self._call("adc", channel, value)
+
+    def drive_pin(self, pin: int, level: bool) -> None:
+        """What a device outside puts on a GPIO."""
+        self._call("drive", pin, level)
+
+    def instructions(self) -> int:
+        """Instructions that the chip has run since power-on."""
+        count: int = self._call("count", 0)
+        return count
+
+
+def refuse_other_image(image: Path) -> None:
+    """The radio's entry points belong to one application: any other would run wild. Raises BoardError."""
+    try:
+        data = image.read_bytes()
+    except OSError as error:
+        raise BoardError(f"{image}: cannot be read ({error.strerror}): check the name") from error
+    if not application_is_known(data):
+        raise BoardError(
+            f"{image}: not the MicroPython image that the emulator knows: take the one of boards/esp32_c3.toml, "
+            "or find the entry points of this one with tools/esp32c3_entry_points.py"
+        )
+
+
+def application_is_known(flash: bytes) -> bool:
+    """Whether a flash, from its first byte, carries the known application."""
+    points = EntryPoints.load()
+    for at in range(_BLOCK, len(flash), _BLOCK):
+        application = flash[at : at + points.application_size]
+        if application[:1] == bytes((_MAGIC,)) and hashlib.sha256(application).hexdigest() == points.application_sha256:
+            return True
+    return False

@@ -1,0 +1,96 @@
+"""The process of the emulated ESP32-C3: `python -m quaver.emulator.esp32c3.process FD`. See `quaver.emulator.child`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from quaver.emulator.child import Child, load_rig, main
+from quaver.emulator.engine import Engine
+from quaver.emulator.esp32c3.machine import Machine
+from quaver.emulator.start import Start
+
+
+class C3Child(Child):
+    """The emulated ESP32-C3 and its line to the host."""
+
+    def __init__(self, connection: Any, start: Start) -> None:
+        super().__init__(connection)
+        self.machine = Machine(
+            Path(start.image),
+            start.filesystem,
+            start.filesystem_offset,
+            load_rig(start),
+            start.broker_port,
+            start.identity,
+        )
+        self.rig = {"wifi": self.machine.radio.wifi, **self.machine.rig}
+        if start.bluetooth:
+            self.machine.radio.on_hci = lambda packet: self.say("hci", packet)
+            self.machine.radio.on_power_off = lambda: self.say("quiet")
+        self.engine = Engine(
+            self.machine,
+            real_time=start.real_time,
+            run_batch=self.machine.run_batch,
+            after_batch=self._after_batch,
+            waiting=self.machine.radio.network.waiting,
+            turn=self.next_turn if start.turns else None,
+        )
+
+    def _after_batch(self) -> None:
+        fault = self.machine.chip.fault()
+        self.carry()
+        if fault is not None:
+            self.end(fault)
+
+    def carry(self) -> None:
+        output = self.take_output()
+        if output:
+            self.say("out", output)
+            self.came_up()
+
+    def now(self) -> int:
+        return self.machine.chip.nanos
+
+    def take_output(self) -> bytes:
+        return self.machine.chip.take_output()
+
+    def type(self, data: bytes) -> None:
+        self.machine.type(data)
+
+    def send_hci(self, packet: bytes) -> None:
+        self.machine.radio.send_hci(packet)
+
+    def do_reset(self) -> None:
+        self.carry()
+        self.machine.reset()
+
+    def do_write(self, address: int, data: bytes) -> None:
+        self.machine.chip.write(address, data)
+
+    def do_read(self, address: int, size: int) -> bytes:
+        return self.machine.chip.read(address, size)
+
+    def do_flash(self, offset: int, size: int) -> bytes:
+        return self.machine.chip.read_flash(offset, size)
+
+    def do_cut(self, operation: int, torn: bool) -> None:
+        self.machine.chip.cut(operation, torn)
+
+    def do_count(self, which: int) -> int:
+        return self.machine.chip.count(which)
+
+    def do_adc(self, channel: int, value: int) -> None:
+        self.machine.chip.set_adc(channel, value)
+
+    def do_drive(self, pin: int, level: bool) -> None:
+        self.machine.chip.drive(pin, level)
+
+    def do_sensor(self, name: str, changes: dict[str, object]) -> None:
+        super().do_sensor(name, changes)
+        if name == "wifi":
+            self.machine.radio.changed()
+
+
+if __name__ == "__main__":
+    main(C3Child)

@@ -1,0 +1,248 @@
+"""The emulated ESP32-C3: the official image on it, its peripherals, its radio, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bumble.device import Peer
+
+from quaver.board.image import fetch_image
+from quaver.board.spec import load_board
+from quaver.emulator.bus import Attached
+from quaver.emulator.esp32c3 import Esp32C3Board
+from quaver.emulator.radio import Air
+from quaver.emulator.sensors.tmp117 import TMP117
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.errors import BoardError
+from tests.waiting import wait_for_words
+
+JOIN = """
+import network, time
+w = network.WLAN(network.WLAN.IF_STA)
+w.active(True)
+w.config(reconnects=0)
+w.connect({!r}, {!r})
+began = time.ticks_ms()
+while not w.isconnected() and time.ticks_diff(time.ticks_ms(), began) < 3000:
+    time.sleep_ms(20)
+print(w.status(), w.isconnected())
+"""
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[Esp32C3Board]:
+    with Esp32C3Board(Setup(name="c3", rig=(Attached("tmp117", "i2c0", 0x48, TMP117(21.5)),))) as board:
+        yield board
+
+
+def said(board: Esp32C3Board, code: str, timeout: float = 30.0) -> str:
+    return board.exec(code, timeout).strip()
+
+
+def test_it_is_the_official_image_with_an_identity_of_its_own(board: Esp32C3Board) -> None:
+    assert said(board, "import os\nprint(os.uname().machine, os.uname().release)") == (
+        "ESP32C3 module with ESP32C3 1.27.0"
+    )
+    assert said(board, "import machine\nprint(machine.unique_id().hex())") == board.identity.unique_id.hex()
+    assert board.identity.wifi_mac[:3] == bytes.fromhex("7cdfa1")
+    assert said(board, "import esp\nprint(esp.flash_size())") == str(load_board("esp32_c3").flash.size)
+
+
+def test_files_and_nvs_outlive_a_reset_and_memory_does_not(board: Esp32C3Board) -> None:
+    board.put("kept.txt", b"kept")
+    said(board, "import esp32\nn = esp32.NVS('q')\nn.set_i32('a', -5)\nn.commit()\nx = 1")
+    board.reset()
+    assert board.get("kept.txt") == b"kept"
+    assert said(board, "import esp32\nprint(esp32.NVS('q').get_i32('a'), 'x' in globals())") == "-5 False"
+
+
+def test_idle_time_passes_in_no_time_and_is_as_long_as_it_says(board: Esp32C3Board) -> None:
+    before = board.virtual_time_ns(), board.instructions()
+    slept = int(
+        said(board, "import time\nt = time.ticks_ms()\ntime.sleep(20)\nprint(time.ticks_diff(time.ticks_ms(), t))")
+    )
+    assert slept == pytest.approx(20_000, abs=20)
+    assert board.virtual_time_ns() - before[0] > 20e9
+    assert board.instructions() - before[1] < 200e6  # 20 s of computing would be 3,200 million
+
+
+@pytest.mark.parametrize("size", [3, 64, 3000])
+def test_the_accelerators_agree_with_the_hosts_own(board: Esp32C3Board, size: int) -> None:
+    data = bytes(range(256)) * 12
+    code = f"import hashlib\nd = (bytes(range(256)) * 12)[:{size}]\n"
+    for name in ("sha1", "sha256"):
+        assert (
+            said(board, f"{code}print(hashlib.{name}(d).digest().hex())") == hashlib.new(name, data[:size]).hexdigest()
+        )
+
+
+def test_aes_gives_the_standards_vectors(board: Esp32C3Board) -> None:
+    """FIPS 197, appendix C.1 and C.3; SP 800-38A, F.2.1."""
+    code = "import cryptolib\nh = bytes.fromhex\n"
+    plain = "00112233445566778899aabbccddeeff"
+    for key, cipher in (
+        (bytes(range(16)).hex(), "69c4e0d86a7b0430d8cdb78070b4c55a"),
+        (bytes(range(32)).hex(), "8ea2b7ca516745bfeafc49904b496089"),
+    ):
+        assert said(board, f"{code}print(cryptolib.aes(h({key!r}), 1).encrypt(h({plain!r})).hex())") == cipher
+        assert said(board, f"{code}print(cryptolib.aes(h({key!r}), 1).decrypt(h({cipher!r})).hex())") == plain
+    key, vector = "2b7e151628aed2a6abf7158809cf4f3c", bytes(range(16)).hex()
+    text = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
+    cipher = "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"
+    assert said(board, f"{code}print(cryptolib.aes(h({key!r}), 2, h({vector!r})).encrypt(h({text!r})).hex())") == cipher
+
+
+def test_pins_timers_pwm_adc_and_a_uart(board: Esp32C3Board) -> None:
+    assert said(board, "from machine import *\nfrom machine import Pin\np = Pin(10, Pin.OUT)\np(1)\nprint(p())") == "1"
+    assert said(board, "from machine import Pin\nprint(Pin(9, Pin.IN, Pin.PULL_UP)(), Pin(8, Pin.IN)())") == "1 0"
+    said(board, "from machine import Pin\ns = []\nq = Pin(5, Pin.IN)\nq.irq(lambda p: s.append(p()), Pin.IRQ_RISING)")
+    board.drive_pin(5, True)
+    assert said(board, "import time\ntime.sleep_ms(5)\nprint(s)") == "[1]"
+    ticks = "from machine import Timer\nl = []\nt = Timer(0, period=10, callback=lambda t: l.append(1))\n"
+    assert said(board, f"{ticks}import time\ntime.sleep_ms(105)\nt.deinit()\nprint(len(l))") == "10"
+    pwm = "from machine import Pin, PWM\np = PWM(Pin(8), freq=1000, duty_u16=16384)\n"
+    assert said(board, f"{pwm}print(p.freq(), p.duty_u16())\np.deinit()") == "1000 16384"
+    board.set_adc(2, 1024)
+    assert int(said(board, "from machine import ADC, Pin\nprint(ADC(Pin(2)).read_u16())")) == pytest.approx(
+        16384, rel=0.01
+    )
+    # 5 characters of 10 bits at 2,400 baud are 20.8 ms.
+    uart = (
+        "from machine import UART\nimport time\nu = UART(1, 2400, tx=4, rx=3)\nt = time.ticks_us()\nu.write(b'hello')\n"
+    )
+    assert int(said(board, f"{uart}u.flush()\nprint(time.ticks_diff(time.ticks_us(), t))")) == pytest.approx(
+        20_833, rel=0.1
+    )
+
+
+def test_a_sensor_on_i2c_and_its_absence(board: Esp32C3Board) -> None:
+    code = "from machine import I2C, Pin\ni = I2C(0, scl=Pin(1), sda=Pin(0), freq=400000)\n"
+    assert said(board, f"{code}print(i.scan())") == "[72]"
+    assert said(board, f"{code}print(int.from_bytes(i.readfrom_mem(0x48, 0, 2), 'big') / 128)") == "21.5"
+    absent = "try:\n i.readfrom_mem(0x49, 0, 2)\nexcept OSError as e:\n print(e.errno)"
+    assert said(board, f"{code}{absent}") == "19"
+
+
+def test_light_sleep_wakes_by_its_timer(board: Esp32C3Board) -> None:
+    code = "import machine, time\nt = time.ticks_ms()\nmachine.lightsleep(500)\n"
+    slept, reason = said(board, f"{code}print(time.ticks_diff(time.ticks_ms(), t), machine.wake_reason())").split()
+    assert int(slept) == pytest.approx(500, abs=5)
+    assert reason == said(board, "import machine\nprint(machine.TIMER_WAKE)")
+
+
+def test_deep_sleep_ends_in_a_reset_that_keeps_the_low_power_memory(board: Esp32C3Board) -> None:
+    said(board, "import machine\nmachine.RTC().memory(b'kept')")
+    before = board.virtual_time_ns()
+    with pytest.raises(BoardError):
+        board.exec("import machine\nmachine.deepsleep(60_000)", timeout=2.0)
+    assert said(board, "import machine\nprint(machine.RTC().memory())") == "b'kept'"
+    assert said(board, "print(machine.reset_cause() == machine.DEEPSLEEP_RESET)") == "True"
+    assert board.virtual_time_ns() - before > 60e9
+
+
+def test_a_hung_task_is_reset_by_the_watchdog() -> None:
+    main = (
+        b"import machine\nhung = machine.reset_cause() == machine.WDT_RESET\nprint('reset by it:', hung)\n"
+        b"if not hung:\n    machine.WDT(timeout=3000)\n    while True: pass\n"
+    )
+    with Esp32C3Board(Setup(files={"main.py": main})) as board:
+        assert "reset by it: False" in wait_for_words(board, b"reset by it: True")
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_power_cut_leaves_the_old_file_or_the_new_one(torn: bool) -> None:
+    with Esp32C3Board(Setup(files={"f": b"old"})) as board:
+        write = "f = open('f', 'w')\nf.write('new')\nf.close()"
+        found = set()
+        for operation in range(1, 4):
+            board.put("f", b"old")
+            board.cut_power(operation, torn)
+            with pytest.raises(BoardError):
+                board.exec(write + "\nfor i in range(40):\n with open('g', 'w') as f: f.write('x')", timeout=3.0)
+            assert said(board, "import machine\nprint(machine.reset_cause() == machine.PWRON_RESET)") == "True"
+            found.add(board.get("f"))
+        assert found <= {b"old", b"new"}
+
+
+def test_the_network_is_joined_lost_and_found_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, Esp32C3Board(Setup()) as board:
+
+        def echo() -> None:
+            connection, _ = server.accept()
+            with connection:
+                while data := connection.recv(4096):
+                    connection.sendall(data)
+
+        threading.Thread(target=echo, daemon=True).start()
+        board.set_sensor("wifi", ssid="plant", password="secret12")
+        assert said(board, JOIN.format("plant", "wrong-one")) == "202 False"
+        assert said(board, JOIN.format("elsewhere", "secret12")) == "201 False"
+        assert said(board, JOIN.format("plant", "secret12")) == "1010 True"
+        assert said(board, "print([(n[0], n[3]) for n in w.scan()])") == "[(b'plant', -55)]"
+        assert said(board, "print(w.ifconfig()[0])") == board.identity.ip
+        port = server.getsockname()[1]
+        talk = f"import socket\ns = socket.socket()\ns.connect(('10.0.0.1', {port}))\ns.sendall(b'z' * 4000)\nn = 0\n"
+        assert said(board, f"{talk}while n < 4000: n += len(s.recv(4096))\nprint(n)\ns.close()") == "4000"
+        board.set_sensor("wifi", present=False)
+        assert said(board, "time.sleep(1)\nprint(w.isconnected(), w.scan())") == "False []"
+        board.set_sensor("wifi", present=True)
+        assert said(board, JOIN.format("plant", "secret12")) == "1010 True"
+
+
+def test_its_bluetooth_is_in_the_virtual_air() -> None:
+    with Air(seed=1) as air, Esp32C3Board(Setup(air=air, name="n1")) as board:
+        said(
+            board,
+            "import bluetooth\nb = bluetooth.BLE()\nb.active(True)\nb.config(mtu=247)\n"
+            "s = (bluetooth.UUID(0x181A), ((bluetooth.UUID(0x2A6E), bluetooth.FLAG_READ),))\n"
+            "((h,),) = b.gatts_register_services((s,))\nb.gatts_write(h, b'hello')\n"
+            "b.gap_advertise(100000, b'\\x02\\x01\\x06')",
+        )
+        device = air.device("peer", bytes.fromhex("280102030405"))
+
+        async def read() -> tuple[int, bytes]:
+            found = asyncio.get_running_loop().create_future()
+            await device.power_on()
+            device.on("advertisement", lambda seen: found.done() or found.set_result(seen.address))
+            await device.start_scanning()
+            peer = Peer(await device.connect(await found))
+            size = await peer.request_mtu(247)
+            await peer.discover_services()
+            for service in peer.services:
+                for each in await service.discover_characteristics():
+                    if "2A6E" in str(each.uuid):
+                        return size, await each.read_value()
+            raise AssertionError("the board's characteristic was not found")
+
+        assert air.run(read()) == (247, b"hello")
+
+
+def test_another_image_is_refused_in_a_line(tmp_path: Path) -> None:
+    image = bytearray(fetch_image(load_board("esp32_c3")).read_bytes())
+    image[0x20000] ^= 1
+    (tmp_path / "other.bin").write_bytes(image)
+    with pytest.raises(BoardError, match=r"other\.bin: not the MicroPython image .* tools/esp32c3_entry_points\.py"):
+        Esp32C3Board(Setup(image=tmp_path / "other.bin"))
+
+
+def test_without_a_compiler_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = fetch_image(load_board("esp32_c3"))
+    monkeypatch.setenv("QUAVER_CACHE", str(tmp_path))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / image.name).symlink_to(image)
+    monkeypatch.setattr("quaver.emulator.compiled._compilers", list)
+    with pytest.raises(BoardError, match=r"needs a C compiler, .* install gcc or clang"):
+        open_board("esp32_c3:")
+
+
+def test_a_sensor_where_there_is_no_bus_is_refused() -> None:
+    for bus, select in (("spi1", 5), ("spi0", "cs9"), ("gpio", 30)):
+        with pytest.raises(BoardError, match="sensor t: "):
+            Esp32C3Board(Setup(rig=(Attached("t", bus, select, TMP117()),)))
