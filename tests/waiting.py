@@ -28,8 +28,5 @@ def wait_until(condition: Callable[[], Any], board: Board | None = None, what: s
 
 def wait_for_words(board: Board, words: bytes, times: int = 1) -> str:
     """What the board's console has shown, once `words` stand in it so often."""
-    return wait_until(
-        lambda: (shown := board.console()).count(words) >= times and shown.decode(errors="replace"),
-        board,
-        repr(words),
-    )
+    wait_until(lambda: board.console().count(words) >= times, board, repr(words))
+    return board.console().decode(errors="replace")

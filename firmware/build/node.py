@@ -7,7 +7,7 @@ import board
 
 import hal
 from build import config as configuration
-from build import wiring
+from build import sensors, wiring
 from build.engine import band, engine, thresholds
 from node import measure, room, store
 from node.capture import Capture
@@ -19,48 +19,6 @@ from node.vibration import Vibration
 
 _TRIAL_S = 300  # in which a new configuration brings the node online, or is rejected
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
-
-
-def _select(port, config):
-    pin = config["cs"]
-    return port.output(port.board.PINS[config["bus"] + "_cs"] if pin < 0 else pin, 1)
-
-
-def _vibration(port, config):
-    if config["driver"] == "iis3dwb":
-        from drivers.iis3dwb import IIS3DWB
-
-        bus = port.bus(config["bus"], "spi")
-        return IIS3DWB(bus, _select(port, config), config["range_g"])
-    if config["driver"] == "adxl345":
-        from drivers import adxl345
-
-        kind = "i2c" if config["bus"].startswith("i2c") else "spi"
-        bus = port.bus(config["bus"], kind)
-        if kind == "i2c":
-            # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
-            return adxl345.ADXL345(adxl345.I2cAccess(bus, config["address"]), config["range_g"], 1600)
-        return adxl345.ADXL345(adxl345.SpiAccess(bus, _select(port, config)), config["range_g"])
-    raise ValueError("no driver " + config["driver"])
-
-
-def _temperature(port, config):
-    if config["driver"] == "tmp117":
-        from drivers.tmp117 import TMP117
-
-        return TMP117(port.bus(config["bus"], "i2c"), config["address"])
-    raise ValueError("no driver " + config["driver"])
-
-
-def _energy(port, config):
-    if config["driver"] == "sdm120":
-        from drivers.sdm120 import SDM120
-
-        # first, so that a transceiver lets go of the line
-        direction = port.output(config["de_pin"], 0) if config["de_pin"] >= 0 else None
-        uart = port.uart(config["bus"], config["baudrate"], config["parity"])
-        return SDM120(uart, config["address"], direction)
-    raise ValueError("no driver " + config["driver"])
 
 
 def _tachometer(port, machine):
@@ -77,7 +35,7 @@ def _tachometer(port, machine):
 def _measuring(port, config, quiet, problems):
     """All that one measurement of vibration needs, from the sensor to the verdict."""
     given = config["vibration"]
-    sensor = _vibration(port, given)
+    sensor = sensors.sensor("vibration", port, given)
     path = engine(sensor.ODR_HZ, config, problems)
     m = path.measurement
     ratios = path.lines and path.lines.ratios
@@ -92,19 +50,19 @@ def _measuring(port, config, quiet, problems):
 
 def _sensors(port, config, quiet, problems):
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
-    sensors = []
-    for name, build in (("vibration", _vibration), ("temperature", _temperature), ("energy", _energy)):
+    found = []
+    for name in sensors.DRIVERS:
         if config[name] is None:
             continue
         try:
             if name == "vibration":
                 part = _measuring(port, config, quiet, problems)
             else:
-                part = build(port, config[name])
-            sensors.append(getattr(measure, name)(part))
+                part = sensors.sensor(name, port, config[name])
+            found.append(getattr(measure, name)(part))
         except (ValueError, OSError) as error:
             problems.append("{}: {}".format(name, error))
-    return sensors
+    return found
 
 
 def _over_wifi(port, config, parts, quiet):
@@ -163,7 +121,7 @@ def build():
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
     # early, while the heap has room for buffers in one piece
-    sensors = _sensors(port, config, quiet, problems)
+    found = _sensors(port, config, quiet, problems)
     wiring.tell("node", problems, recorder)
     if trial.rejected:
         print("node: config: did not bring the node online, so it is as before")
@@ -172,7 +130,7 @@ def build():
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
     judge = measure.Judge(thresholds(config))
-    measuring = measure.Measure(sensors, judge, recorder, config["interval_s"], supervisor.progress)
+    measuring = measure.Measure(found, judge, recorder, config["interval_s"], supervisor.progress)
     supervisor.add("measure", measuring.run, limit_s)
 
     if mute:

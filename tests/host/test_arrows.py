@@ -29,7 +29,7 @@ ARROWS = {
 }
 # the composition roots alone see everyone: of a node in service, of a gateway, what both share, of a node that is sent
 # commands, and of a blank one
-_ROOTS = ("build/node", "build/gateway", "build/wiring", "service/obey", "enrol/onboard")
+_ROOTS = ("build/node", "build/gateway", "build/wiring", "build/sensors", "service/obey", "enrol/onboard")
 EXEMPT = {f"firmware/{name}.py" for name in _ROOTS}
 
 

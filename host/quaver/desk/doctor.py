@@ -79,8 +79,6 @@ import build.engine
 _engine = sys.modules["build.engine"]
 _engine.ratios(_settings["machine"], _problems)
 _engine.zones(_settings["machine"], _problems)
-import build.node
-_app = sys.modules["build.node"]
 print("problems", _problems)
 _broker = _settings["broker"]
 _why = ""
@@ -96,6 +94,7 @@ print("ca", (_broker["ca"], _why))
 """
 _SENSORS = """
 import asyncio, board, hal
+import build.sensors
 _port = hal.port(board)
 async def _sensor(name, part):
     part.probe()
@@ -113,7 +112,7 @@ for _name in ("vibration", "temperature", "energy"):
         _where += ", address {}, {} baud, parity {}".format(_given["address"], _rate, _given["parity"])
     _absent = []
     try:
-        _part = getattr(_app, "_" + _name)(_port, _given)
+        _part = sys.modules["build.sensors"].sensor(_name, _port, _given)
         asyncio.run(_sensor(_name, _part))
         _why = ""
         _absent = getattr(_part, "absent", _absent)
@@ -142,7 +141,7 @@ except OSError as _error:
 _BROKER = """
 from links.mqtt import Mqtt
 _server = _settings["time_server"]
-_app = _engine = _part = None
+_engine = _part = None
 for _name in list(sys.modules):
     if _name.split(".")[0] in ("build", "dsp", "drivers", "node", "quaver_wire"):
         sys.modules.pop(_name).__dict__.clear()
