@@ -141,7 +141,7 @@ def _sensors(port, config, recorder, quiet, problems):
             else:
                 part = build(port, config[name])
             sensors.append(getattr(measure, name)(part))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, MemoryError) as error:
             problems.append("{}: {}".format(name, error))
     return sensors
 

@@ -296,7 +296,8 @@ class Analysis:
     """A node's analysis that remembers, so several recordings in turn are one machine's life.
 
     where: "unix:" (the quick one), "rp2040:", "esp32_c3:". rate_hz: of all recordings it is given. samples: of one
-    measurement. baseline: what an earlier one's `baseline()` gave. Raises AnalysisError for settings the device refuses.
+    measurement. baseline: what an earlier one's `baseline()` gave. Raises AnalysisError for settings that the device
+    refuses.
     """
 
     def __init__(
