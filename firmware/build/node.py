@@ -60,7 +60,7 @@ def _sensors(port, config, quiet, problems):
             else:
                 part = sensors.sensor(name, port, config[name])
             found.append(getattr(measure, name)(part))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, MemoryError) as error:
             problems.append("{}: {}".format(name, error))
     return found
 

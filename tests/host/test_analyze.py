@@ -198,11 +198,12 @@ def test_the_spectra_are_those_that_the_features_were_read_from(baseline: dict[s
     assert 0.84 * bpfo["g"] <= spectra.envelope_g[near] <= 1.001 * bpfo["g"]
 
 
-def test_the_emulated_chip_says_what_the_quick_board_says() -> None:
+@pytest.mark.parametrize("chip", ["rp2040:", "esp32_c3:"])
+def test_the_emulated_chip_says_what_the_quick_board_says(chip: str) -> None:
     """4,096 samples, put into its memory; single against double precision at the end."""
     short = Recording("short", machine(0.35, 3.5848, seed=2)[:, np.newaxis], RATE, SHAFT * 60, record_samples=4096)
     answers = []
-    for where in ("unix:", "rp2040:"):
+    for where in ("unix:", chip):
         given = Settings(SHAFT * 60, {"balls": 9, "ball_mm": 7.94, "pitch_mm": 39.04}, learn=2)
         with Analysis(given, RATE, samples=4096, where=where) as analysis:
             (verdict,) = analyze(short, analysis)

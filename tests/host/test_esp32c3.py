@@ -8,12 +8,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bumble.device import Peer
 
 from quaver.board.image import fetch_image
 from quaver.board.spec import load_board
+from quaver.build import firmware_files
 from quaver.emulator.bus import Attached
 from quaver.emulator.esp32c3 import Esp32C3Board
 from quaver.emulator.radio import Air
@@ -21,6 +23,7 @@ from quaver.emulator.sensors.tmp117 import TMP117
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.errors import BoardError
+from tests.device.conftest import Client
 from tests.waiting import wait_for_words
 
 JOIN = """
@@ -40,6 +43,9 @@ print(w.status(), w.isconnected())
 def board() -> Iterator[Esp32C3Board]:
     with Esp32C3Board(Setup(name="c3", rig=(Attached("tmp117", "i2c0", 0x48, TMP117(21.5)),))) as board:
         yield board
+
+
+PATIENCE_S = 60.0
 
 
 def said(board: Esp32C3Board, code: str, timeout: float = 30.0) -> str:
@@ -222,6 +228,30 @@ def test_its_bluetooth_is_in_the_virtual_air() -> None:
             raise AssertionError("the board's characteristic was not found")
 
         assert air.run(read()) == (247, b"hello")
+
+
+def test_a_node_with_slow_sensors_publishes_to_a_real_broker(mosquitto: Any) -> None:
+    config = {
+        "node": "n1",
+        "interval_s": 2,
+        "wifi": {"ssid": "quaver", "password": "emulated"},
+        "broker": {"host": "10.0.0.1", "port": 1883},
+        "vibration": None,
+        "energy": None,
+    }
+    rig = (Attached("tmp117", "i2c0", 0x48, TMP117(21.5)),)
+    client = Client(mosquitto.port)
+    try:
+        files = firmware_files("esp32_c3", config)
+        with Esp32C3Board(Setup(files=files, rig=rig, broker_port=mosquitto.port)) as board:
+            client.wait(lambda seen: len(seen.of("telemetry")) >= 3, "three records")
+            assert b"node: online" in board.console()
+    finally:
+        client.stop()
+    records = client.of("telemetry")
+    assert [record["temperature_c"] for record in records[:3]] == pytest.approx([21.5] * 3, abs=0.01)
+    assert len({record["seq"] for record in records}) == len(records)
+    assert not client.broken
 
 
 def test_another_image_is_refused_in_a_line(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "ble": "Print what the Bluetooth link carries, and the battery life it leaves a node.",
     "dsp": "Print the times and the memory of the vibration engine, each beside its goal.",
+    "esp32c3": "Print how fast the emulated ESP32-C3 boots and computes, each beside its goal.",
     "flash": "Print the times of building and of flashing a mock, beside esptool alone and the goals.",
     "sync": "Print the time that a sync takes on an emulated Pico W, each beside its goal.",
     "wire": "Print a sealed record's bytes and the time that a board takes for it, each beside its goal.",
