@@ -21,7 +21,7 @@ def test_every_carried_board_loads(name):
 
 
 def test_the_boards_that_were_promised_are_there():
-    assert board_names() == ["esp32", "esp32_c3", "esp32_s3", "pico_w", "unix"]
+    assert set(board_names()) >= {"esp32", "esp32_c3", "esp32_s3", "pico_w", "unix"}
 
 
 def test_pico_w_wiring_is_the_default_of_all_rooms_and_unix_has_the_same():
@@ -77,7 +77,7 @@ def test_rendered_board_is_plain_python_with_the_files_facts():
         (r"^size = .*$", "size = true", "flash.size", "found True"),
         (r"^filesystem_size = .*$", "filesystem_size = 0xe0000", "flash.filesystem_size", "found 917504"),
         (r"^filesystem_offset = .*$", "filesystem_offset = 1000", "flash.filesystem_offset", "in steps of 4096"),
-        (r"^chip = .*$", 'chip = "rp2350"', "chip", "expected one of rp2040, esp32, esp32s3, esp32c3, unix"),
+        (r"^chip = .*$", 'chip = "z80"', "chip", "expected one of rp2040, esp32, esp32s3, esp32c3, unix"),
         (r"^sha256 = .*$", 'sha256 = "abc"', "image.sha256", "expected text like [0-9a-f]{64}"),
         (r"^url = .*$", 'url = "ftp://x"', "image.url", "found 'ftp://x'"),
         (r"^radios = .*$", 'radios = ["wifi", "zigbee"]', "radios", "expected a list of some of wifi, ble"),
