@@ -15,13 +15,13 @@ test: .venv/installed .venv/stubs
 	$(BIN)/mypy --config-file firmware/mypy.ini firmware
 	$(BIN)/pytest -n 2 --dist worksteal --target unix: --target rp2040:
 
-# The quick checks, without a board.
+# The quick checks, without a board: under a minute.
 check: .venv/installed .venv/stubs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file firmware/mypy.ini firmware
-	$(BIN)/pytest -q tests/portable
+	$(BIN)/pytest -q -n 2 -m "not long" tests/portable tests/host/test_arrows.py tests/host/test_docs.py
 
 # The documentation as a site, from README, docs, protocols and the docstrings.
 docs: .venv/docs

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # (rate in Hz, part of a full measurement, measurements of each family): 1,008 of them
 SHARES = ((3200.0, 1, 16), (3200.0, 2, 10), (12000.0, 1, 5), (12000.0, 2, 5), (26667.0, 1, 3), (26667.0, 2, 3))
 SURE = 0.01  # chance that a rate of false claims of 1 in 40 would pass
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

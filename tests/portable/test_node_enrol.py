@@ -32,6 +32,7 @@ def stage(session: Session) -> str:
     return str(session.request("stage", {"config": CONFIG, "key": KEY.hex(), "generation": 1}))
 
 
+@pytest.mark.long
 def test_from_blank_to_enrolled(node: Node) -> None:
     where = node.start(join_ms=2500)
     percents: list[int] = []
@@ -124,6 +125,7 @@ def test_improv_and_a_session_share_the_console(node: Node) -> None:
         assert node.ended() != 0
 
 
+@pytest.mark.long
 def test_a_window_ends_when_nobody_comes_and_stays_for_whoever_does(node: Node) -> None:
     node.start(window_s=0.3)
     assert node.ended() == 3

@@ -15,6 +15,7 @@ from quaver.bench import power_cuts
 GUEST = Path(power_cuts.__file__).with_name("guest")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trial", power_cuts.TRIALS, ids=lambda trial: trial.name)
 def test_no_cut_breaks_a_promise(trial: power_cuts.Trial) -> None:
     cycles = 20 if trial.full else 8

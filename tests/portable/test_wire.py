@@ -121,6 +121,7 @@ def test_items_are_those_of_cbor2(value: Any) -> None:
     assert same(loads(data), cbor2.loads(data))
 
 
+@pytest.mark.long
 @settings(max_examples=500)
 @given(st.one_of(items.map(reference), st.binary(max_size=40)), st.data())
 def test_what_is_taken_has_one_form_only(data: bytes, more: Any) -> None:

@@ -113,6 +113,7 @@ def hostile(count: int, seed: int) -> list[bytes]:
     return made
 
 
+@pytest.mark.long
 def test_a_million_hostile_frames() -> None:
     """None is taken for one of ours but where the altered bit lies outside the frame's check, none is kept."""
     frames, held = Frames(), 0

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "fuzz_wire.py"
 
 
+@pytest.mark.long
 def test_20000_inputs_on_both_end_alike_and_raise_nothing_else() -> None:
     said = []
     for options in ([], ["--micropython"]):
