@@ -79,7 +79,7 @@ def test_board_names(name: str) -> None:
 
 
 def test_board_without_emulation() -> None:
-    with pytest.raises(BoardError, match="'esp32_s3': no emulation of it; expected one of pico_w, unix"):
+    with pytest.raises(BoardError, match="'esp32_s3': can't be emulated; expected one of pico_w, unix"):
         board_of("esp32_s3")
 
 

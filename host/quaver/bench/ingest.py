@@ -190,7 +190,7 @@ def _publish(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], reco
         for one in waiting:
             one.wait_for_publish(_START_S)
             if not one.is_published():
-                raise BrokerError(f"broker {url}: does not take the load; see what else this machine does")
+                raise BrokerError(f"broker {url}: does not keep up with the load; check what else runs on this machine")
         return size
     finally:
         client.disconnect()

@@ -83,7 +83,7 @@ def other_kind(url: BrokerUrl) -> str:
         return ""
     if url.tls:
         return "speaks MQTT without TLS at that port; name its port for TLS, or write mqtt:// if the network is trusted"
-    return "speaks TLS at that port; write mqtts:// (and name its CA with --ca), or name its port without TLS"
+    return "speaks TLS at that port; write mqtts:// (and name its CA with --ca), or name its port for MQTT without TLS"
 
 
 def no_answer(url: BrokerUrl) -> str:

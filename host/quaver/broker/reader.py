@@ -248,7 +248,7 @@ class Session:
                 payload = data[start:end] if length <= PACKET_MAX else None
                 found.append(Message(data[body + 2 : after], payload, packet, bool(first & 0x09)))
             elif length > PACKET_MAX:
-                raise LinkLost("the broker sent a packet that is no message, and too long")
+                raise LinkLost("the broker sent a packet that is not a message and is too long")
             elif kind == _SUBACK:
                 self._subscribed = True
                 if _SUBSCRIPTION_FAILED in data[body + 2 : end]:

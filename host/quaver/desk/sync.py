@@ -139,7 +139,7 @@ def board_of(about: About) -> BoardSpec:
         raise KnownFailure("unknown_chip", machine=named)
     spec = specs[0]
     if "wifi" in spec.radios and not about.wifi:
-        raise KnownFailure("unknown_chip", machine=f"{named}, and has no Wi-Fi as a {spec.title} has")
+        raise KnownFailure("unknown_chip", machine=f"{named} without the Wi-Fi of a {spec.title}")
     return spec
 
 

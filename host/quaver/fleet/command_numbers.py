@@ -52,7 +52,7 @@ class Counter:
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise KeyStoreError(
-                f"{self._lock}: can't be made ({error.strerror}); name another store with --keys"
+                f"{self._lock}: can't be created ({error.strerror}); name another store with --keys"
             ) from (error)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -68,5 +68,5 @@ class Counter:
             return {node: (int(boot), int(seq)) for node, (boot, seq) in json.loads(data).items()}
         except (ValueError, TypeError, AttributeError):
             raise KeyStoreError(
-                f"{self.path}: corrupt, and left as it is; move it away: the numbers then begin anew with the time"
+                f"{self.path}: corrupt, and not changed; move it away: the numbers then start again from the time"
             ) from None

@@ -60,11 +60,12 @@ class TrustedDate:
             return
         self._told = known
         if known:
-            why = "as you say" if self._trust else "a time server keeps it"
+            why = "--trust-clock says that it is right" if self._trust else "a time server sets it"
             self._say(f"nodes get the date from this machine's clock: {why}")
         else:
-            why = "was set by nobody known" if stepped else "is kept by no time server"
+            why = "was set by an unknown program" if stepped else "is not set by a time server"
             self._say(
-                f"nodes get no date, and so obey no command: this machine's clock {why}; start a time service (NTP) on "
-                "it, or say with --trust-clock that it is right"
+                f"nodes get no date, so they obey no commands: this machine's clock {why}; start a time "
+                "service (NTP) on "
+                "it, or pass --trust-clock if it is right"
             )

@@ -146,11 +146,14 @@ class Forward:
 
     def _subscribed(self, _client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _props: Any) -> None:
         if any(code.is_failure for code in codes):
-            self._tell(f"broker {self.url}: refused a subscription to commands; allow this user to read the nodes'")
+            self._tell(
+                f"broker {self.url}: refused a subscription to commands; allow this user to read the "
+                "nodes' command topics"
+            )
 
     def _failed(self, _client: mqtt.Client, _data: Any) -> None:
         why = other_kind(self.url) or "can't be reached"
-        self._tell(f"broker {self.url}: {why}; what comes is kept, and it is tried again")
+        self._tell(f"broker {self.url}: {why}; records are kept, trying again")
 
     def _disconnected(self, client: mqtt.Client, _data: Any, _flags: Any, _code: ReasonCode, _props: Any) -> None:
         answered, self._answered = self._answered, False
@@ -161,7 +164,7 @@ class Forward:
         if away:
             why = self._rivalry.line("gateway", away)
         else:
-            why = f"{'connection lost' if answered else no_answer(self.url)}; what comes is kept, and it is tried again"
+            why = f"{'connection lost' if answered else no_answer(self.url)}; records are kept, trying again"
         self._tell(f"broker {self.url}: {why}")
 
     def _tell(self, line: str) -> None:

@@ -56,5 +56,5 @@ def inventory_nodes() -> dict[bytes, str]:
     with Inventory(default_path()) as inventory:
         nodes = {entry.id: entry.place for entry in inventory.entries() if entry.state != "retired"}
     if not nodes:
-        raise GatewayError("the inventory has no nodes to visit; enrol some, or name a list of them with --nodes")
+        raise GatewayError("the inventory has no nodes; enrol some, or name a list of them with --nodes")
     return nodes

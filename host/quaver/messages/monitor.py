@@ -149,7 +149,7 @@ def _decoded(leaf: str, payload: bytes) -> dict[str, Any]:
     try:
         return wire.decode(payload, leaf)
     except wire.VersionError as error:
-        raise MessageError("version", f"{error}; update it") from error
+        raise MessageError("version", f"{error}; update the older one") from error
     except wire.FieldError as error:
         raise MessageError("field", _one_line(error)) from error
     except WireError as error:
@@ -340,7 +340,7 @@ class Monitor:
             self._known.add(record.node)
         elif record.node not in self._known and record.node not in self._strangers:
             self._strangers.add(record.node)
-            self._problem("node", topic, "unknown node: it never announced itself by a status; shown all the same")
+            self._problem("node", topic, "unknown node: it has published no status; its messages are shown")
         self._items.put(record)
 
     def _problem(self, kind: str, topic: str, line: str) -> None:

@@ -48,7 +48,7 @@ def board_of(name: str) -> str:
     for board, where in EMULATED.items():
         if key in (board, where, where[:-1]):
             return board
-    raise BoardError(f"board {name!r}: no emulation of it; expected one of {', '.join(EMULATED)}")
+    raise BoardError(f"board {name!r}: can't be emulated; expected one of {', '.join(EMULATED)}")
 
 
 @dataclass(frozen=True)
