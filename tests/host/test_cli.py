@@ -106,7 +106,11 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
         (["unix", "--recording", "mfpt:nothing"], 5, "mfpt:nothing: is not in the MFPT set"),
         (["esp32", "--model", "outer"], 6, "board 'esp32': can't be emulated; expected one of pico_w, unix"),
         (["unix", "--recording", "nowhere.npz", "--node", "a/b#"], 1, "node 'a/b#': can't be a level of a topic"),
-        (["unix", "--recording", "mfpt:x", "--rate", "1000"], 5, "states its rate: leave --channel, --rate and similar options out"),
+        (
+            ["unix", "--recording", "mfpt:x", "--rate", "1000"],
+            5,
+            "states its rate: leave --channel, --rate and similar options out",
+        ),
         (["unix", "--model", "ball", "--baseline", "mfpt:x", "--baseline-rate", "5"], 5, "leave --baseline-channel"),
         (["unix", "--model", "outer", "--broker", "gopher://x"], 7, "its scheme is not one of mqtt://, tcp://, mqtts://"),
         (["unix", "--model", "outer", "--broker", "127.0.0.1:1"], 7, "Connection refused"),

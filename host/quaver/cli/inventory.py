@@ -100,7 +100,7 @@ def export(file: Path | None, path: Path | None) -> None:
 @inventory_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the result.")
 def import_(file: Path, path: Path | None, as_json: bool) -> int:
-    """Import nodes from a CSV file with the columns that `export` writes.
+    """Import nodes from a CSV file as `export` writes it.
 
     Each mistake is reported by row and column; the other rows are imported.
     """
