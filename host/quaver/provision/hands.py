@@ -208,7 +208,7 @@ class Hands:
         with self._lock:
             for entry in self._inventory.entries():
                 if entry.place == place and entry.state != "retired" and entry.id.hex() != answers.get("id"):
-                    raise InventoryError(f"topic prefix {place}: node {entry.id.hex()} has it; choose another name")
+                    raise InventoryError(f"topic prefix {place} belongs to node {entry.id.hex()}; choose another name")
         return place
 
     def _key(self, node: bytes, name: str) -> tuple[int, bytes]:
