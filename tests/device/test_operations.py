@@ -306,7 +306,7 @@ def test_a_command_waits_for_a_node_that_is_away_until_it_expires(plant: Plant) 
     plant.board.reset(run=False)
     plant.node("log", "--expires=600", timeout=1, code=19)
     late = plant.node("relearn", "--expires=1.5", timeout=1, code=19)
-    assert "obeyed until" in late
+    assert "the node obeys it until" in late
     words = plant.node("relearn", timeout=0.5, code=19)
     assert words.endswith("it has expired\n")
     plant.keys.refresh()

@@ -1,4 +1,4 @@
-"""A bearing described in a file: its geometry, its four ratios or its name, for the device to judge."""
+"""A bearing described in a file: its geometry, its four ratios or its name. The device validates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the device's own analysis over recordings: on MicroPython's unix port, or on an emulated or real board.
+"""Runs the device's analysis on recordings: on MicroPython's unix port, or on an emulated or real board.
 
 Nothing is computed here: a recording is cut into measurements, turned into the sensor's whole numbers, and handed to
 `firmware/dsp`; what comes back is what a node would have said after each.

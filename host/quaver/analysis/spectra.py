@@ -1,4 +1,4 @@
-"""Draws what a healthy and a faulty bearing sound like: two spectra each, with the bearing's own lines marked."""
+"""Draws the signals of a healthy and a faulty bearing: two spectra each, with the bearing's lines marked."""
 
 from __future__ import annotations
 

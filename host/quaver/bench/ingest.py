@@ -1,4 +1,4 @@
-"""How fast records go from a broker into the store: sealed ones, and the same as JSON that nobody sealed.
+"""How fast records go from a broker into the store: sealed ones, and the same as JSON without a seal.
 
 The broker is a real Mosquitto that holds the whole load for ingest's session before the clock starts, so what is
 measured is ingest alone: read, open, verify, decode, date, commit with a flush to the disk, acknowledge. It is kept

@@ -1,4 +1,4 @@
-"""The device's code on this machine: programs on MicroPython's unix port, with firmware and wire package at hand."""
+"""Runs the device's code on this machine: programs on MicroPython's unix port, with firmware and wire package."""
 
 from __future__ import annotations
 

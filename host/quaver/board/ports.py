@@ -1,4 +1,4 @@
-"""The flash room's eyes: which boards are connected, from what USB and the mounts say, without a word to them."""
+"""Which boards are connected, from USB and the mounts, without sending them anything."""
 
 from __future__ import annotations
 

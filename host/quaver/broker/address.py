@@ -1,4 +1,4 @@
-"""Where a broker is, who connects to it, and which topics are a node's; what of a URL a message may repeat."""
+"""A broker's URL with its login, the topics of a node, and the parts of a URL that a message may show."""
 
 from __future__ import annotations
 

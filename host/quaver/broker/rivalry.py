@@ -1,4 +1,4 @@
-"""Tells a connection to a broker that is lost from one that another client took over.
+"""Distinguishes a lost connection to a broker from one that another client took over.
 
 A broker ends a session when another client connects under its id, and MQTT 3.1.1 has no word for why (section 3.1.4).
 So what shows is a connection that ends right after it began, again and again; and two that fight lose what is under

@@ -1,4 +1,4 @@
-"""The build room's configuration: a node's config.json, judged by the device's own rules before it is shipped."""
+"""The build room's configuration: a node's config.json, checked by the device's own code before it is shipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The build room's last step: official image and firmware become what is written into a board's flash.
+"""The build room's last step: official image and firmware become the content of a board's flash.
 
 The same input gives the same bytes on any machine: files are sorted, no times are stored, and the parts that come from
 elsewhere are pinned.

@@ -1,4 +1,4 @@
-"""The build room's UF2: flash content in the blocks that a drive of the RP2040's boot loader takes.
+"""The build room's UF2: flash content in the blocks that the drive of the RP2040's boot loader accepts.
 
 The format is Microsoft's (github.com/microsoft/uf2, README); 256 bytes a block are what the RP2040 takes (datasheet,
 section 2.8.4.2).

@@ -1,4 +1,4 @@
-"""The doctor: walks from the cable to the broker and names the first thing that is wrong.
+"""The doctor: checks a board from the cable to the broker and reports the first failure.
 
 Each step of `quaver.board.failures.STEPS` has one check; the first that raises a KnownFailure ends the walk. What is
 asked of the board runs there, with the firmware's own drivers and links, so what it says holds for the node too.

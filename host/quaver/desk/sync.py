@@ -1,4 +1,4 @@
-"""The sync room: brings the firmware on a board that runs MicroPython up to date, over its raw REPL.
+"""Sync: updates the firmware on a board that runs MicroPython, over its raw REPL.
 
 What differs by its hash is staged beside its place (`build/node.mpy.new`; a folder that is new, whole:
 `gateway.new/…`), verified there, and committed by one rename: of the plan, a list of steps that firmware/boot.py

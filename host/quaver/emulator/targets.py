@@ -1,4 +1,4 @@
-"""Opens the board that a string names, emulated or real: what `--target` and `--port` take."""
+"""Opens the board that a string names, emulated or real: what `--target` and `--port` accept."""
 
 from __future__ import annotations
 

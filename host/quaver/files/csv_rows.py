@@ -1,4 +1,4 @@
-"""Strict reading of CSV files that people made: each mistake by row and column, all of them, and the good rows."""
+"""Strict reading of CSV files: every mistake by row and column, and the good rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that hold secrets: of mode 0600 from their first byte, refused when others may read them, replaced whole.
+"""Files that hold secrets: mode 0600 from the first byte, refused when other users can read them, replaced whole.
 
 What has been written stays: file and folder are on the disk before the writer goes on.
 """

@@ -1,4 +1,4 @@
-"""The flash room's RP2040 side: a UF2 goes to the boot loader's drive, and MicroPython there tells what it holds."""
+"""The flash room's RP2040 side: a UF2 goes to the boot loader's drive, then MicroPython reports the flash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flash room's serial ports: opened, or why not, and listened to for a firmware's word."""
+"""The flash room's serial ports: opened, with the reason if they can't be, and read for a firmware's report."""
 
 from __future__ import annotations
 

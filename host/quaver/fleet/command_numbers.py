@@ -1,4 +1,4 @@
-"""The numbers of what is sent to nodes: a pair of boot and sequence number that no node is ever sent twice.
+"""The numbers of commands to nodes: a pair of boot and sequence number that is never sent twice to a node.
 
 They are part of each command's nonce, and a nonce that comes twice opens both messages. So a number is on the disk
 before it is used, in a file beside the keys, and whoever else commands from the same store takes the next one. The

@@ -1,4 +1,4 @@
-"""The inventory: what is where, in one SQLite file that its owner alone can read.
+"""The inventory: which node is where, in one SQLite file that only its owner can read.
 
 A node is its chip's id. Where it stands is a place in the namespace, site/area/line/asset/name, which no other node
 that is in service may have. Secrets are elsewhere: keys in the key store, codes beside them.

@@ -1,4 +1,4 @@
-"""The key store: the device key of every node, in a file that its owner alone can read.
+"""The key store: the device key of every node, in a file that only its owner can read.
 
 A folder of mode 0700 holds one file of mode 0600: JSON, with a SHA-256 over its content, so that a digit that changed
 on the disk is a corrupt store and not a key that opens nothing. A store whose permissions are wider, whose owner is

@@ -1,4 +1,4 @@
-"""A waveform from a node, part by part: what has come is kept beside the file until it is whole.
+"""A waveform from a node, part by part: the received parts are kept beside the file until it is complete.
 
 The node puts off its next measurement while parts are asked for, and for 15 s after; then the samples are others.
 """

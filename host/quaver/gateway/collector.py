@@ -1,4 +1,4 @@
-"""The collecting side of a host's gateway: it listens for nodes and visits those that have something, over bleak.
+"""The collecting side of a host's gateway: it listens for nodes and connects to those that have messages, over bleak.
 
     listen --an alarm, or somebody and a moment has passed--> visit --over, or ended by its limits--> listen
 

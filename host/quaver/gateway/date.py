@@ -1,4 +1,4 @@
-"""The date that a host's gateway hands out: only one that there is a reason to trust.
+"""The date that a host's gateway sends to nodes: only from a clock that can be trusted.
 
 A node obeys commands and dates its records by what its gateway says. So a machine whose clock was not set yet, or is
 kept by nobody, says nothing, and the node waits. The reason is a time server that keeps the machine's clock, by the

@@ -1,4 +1,4 @@
-"""The broker's side of a host's gateway: sends what waits, each record under its node's topic, and takes commands.
+"""The broker's side of a host's gateway: sends waiting records, each under its node's topic, and receives commands.
 
 A record leaves the spool when the broker has acknowledged it; a command is acknowledged when the spool has it. The
 connection comes and goes; paho tries again with growing pauses and sends once more what was not acknowledged.
@@ -91,7 +91,9 @@ class Forward:
     ) -> None:
         self._stopping.set()
         self._thread.join()
-        if self._presence and self._client.is_connected():  # a broker publishes no will of who takes leave
+        if (
+            self._presence and self._client.is_connected()
+        ):  # a broker publishes no will of a client that disconnects properly
             said = self._client.publish(self._presence.topic, self._presence.offline, qos=1, retain=True)
             with contextlib.suppress(ValueError, RuntimeError):
                 said.wait_for_publish(_LEAVE_S)

@@ -1,4 +1,4 @@
-"""Which nodes a gateway visits, and where in the namespace each is: a file of its own, or the inventory."""
+"""Which nodes a gateway connects to, and the topic prefix of each: from a file of its own, or the inventory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits at a host's gateway, both ways, in one SQLite file: records for the broker, commands for nodes.
+"""Waiting messages of a host's gateway, both ways, in one SQLite file: records for the broker, commands for nodes.
 
 Each verb that takes something returns when it is on the disk (`synchronous` FULL). What is sealed stays so. Nothing is
 given up for want of room: a full disk takes no more, and the nodes keep what they have.

@@ -1,4 +1,4 @@
-"""One visit at a node over Bluetooth: take what waits there, acknowledge what was stored, bring time and commands.
+"""One connection to a node over Bluetooth: receive records, acknowledge the stored ones, send time and commands.
 
 The protocol is quaver_wire/gatt.py's; the client is any bleak client. The node may be anybody: each step has a limit,
 each message is bounded, and the first one out of the protocol ends the visit. What was acknowledged before stays so.

@@ -1,4 +1,4 @@
-"""The intake: one message after the other verified, judged against what is known of its node, and made a row.
+"""The intake: each message is verified, compared with what is known of its node, and made a row.
 
 A message is a row, a copy of one, or refused. Refused means counted under its reason, told as a security event, and
 nothing of its content used. The reasons:

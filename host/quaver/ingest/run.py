@@ -1,4 +1,4 @@
-"""The way from the broker to the store: batches taken, committed, and only then acknowledged; and taken up again.
+"""From the broker to the store: batches are received, committed, and only then acknowledged; with reconnection.
 
 The order is the promise: a message is acknowledged after the transaction that holds it is on the disk, or that counts
 its refusal. Killed in between, the broker sends it again, and the store knows it. A batch is what has arrived until

@@ -1,4 +1,4 @@
-"""This machine's own clock, watched: what was received while it was wrong is dated anew when it is set.
+"""This machine's own clock: records received while it was wrong are dated again when it is set.
 
 The time since boot runs on when somebody sets the date, so a step shows as an offset between the two that moved. A
 stretch without a step is a span; each record names its span, and a span that was wrong is shifted as a whole. The boot

@@ -1,4 +1,4 @@
-"""Listens at a broker and turns what nodes publish into records; what can't be read becomes a counted line."""
+"""Subscribes at a broker and decodes the messages of nodes into records; a message that can't be read is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens what nodes seal and seals what they open: COSE_Encrypt0 as protocols/README.md tells."""
+"""Opens messages from nodes and seals messages to them: COSE_Encrypt0 as in protocols/README.md."""
 
 from __future__ import annotations
 

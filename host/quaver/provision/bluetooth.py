@@ -1,4 +1,4 @@
-"""The provisioning room's radio: finds nodes that wait for a session by their advertisement, and talks to them.
+"""The provisioning room's radio: finds nodes that wait for a session by their advertisement, and connects to them.
 
 bleak lives in an event loop of a thread of its own; the dialogue stays as it is over a cable. A connection that is
 lost comes back with the next message that is sent: the session does not end with it.

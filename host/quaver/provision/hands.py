@@ -1,4 +1,4 @@
-"""The provisioning room's hands: does the work that the dialogue asks for, with real ports, keys and an inventory."""
+"""The provisioning room's actions: the work behind the dialogue, with real ports, keys and an inventory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The provisioning room's plan: many nodes from one CSV file, each mistake named by its row, the rest unharmed."""
+"""The provisioning room's plan: many nodes from one CSV file, each mistake reported by its row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named arrays in memory, whatever file they came from: which are signals, and what the others say of them."""
+"""Named arrays in memory, whatever file they came from: which are signals, and what the others state about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its name says: a pointer, a web page, an archive, another format."""
+"""What a file is by its first bytes, whatever its name: a pointer, a web page, an archive, another format."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class MfptFile:
 
     @property
     def cached(self) -> bool:
-        """Whether the file is at hand and whole."""
+        """Whether the file is cached and complete."""
         return is_cached(self.artifact)
 
 
