@@ -100,7 +100,7 @@ class Outage:
         command += ["--store", str(self.store), "--keys", str(self._keys.folder)]
         self._ingest = subprocess.Popen(command, stderr=subprocess.PIPE)
         assert self._ingest.stderr is not None
-        if b"storing what comes from" not in (line := self._ingest.stderr.readline()):
+        if b"storing the messages from" not in (line := self._ingest.stderr.readline()):
             raise OutageError(f"quaver ingest does not start: {line!r}")
 
     def stop_ingest(self) -> None:

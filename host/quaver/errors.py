@@ -1,4 +1,4 @@
-"""The host's named failures: each says in one line what happened, why, and what to do."""
+"""The host's named failures: each states in one line what happened, why, and what to do."""
 
 
 class QuaverError(Exception):
@@ -14,7 +14,7 @@ class BoardFileError(QuaverError):
 
 
 class ArtifactError(QuaverError):
-    """A pinned file (image, recording, library) that can't be had or fails its sha256."""
+    """A pinned file (image, recording, library) that can't be fetched or fails its sha256."""
 
     exit_code = 4
 
@@ -32,7 +32,7 @@ class BoardError(QuaverError):
 
 
 class BrokerError(QuaverError):
-    """A broker that is down, refuses, or is not where it was said to be."""
+    """A broker that is down, refuses, or is not at the given address."""
 
     exit_code = 7
 
@@ -44,29 +44,29 @@ class BuildError(QuaverError):
 
 
 class KeyStoreError(QuaverError):
-    """A key store that is missing, open to others, corrupt or can't be written; or a key that can't be given."""
+    """A key store that is missing, open to others, corrupt or can't be written; or a key that can't be issued."""
 
     exit_code = 12
 
 
 class StoreError(QuaverError):
-    """A store of records that can't be opened, is in use, or can't be written; nothing of it is half-written."""
+    """A store of records that can't be opened, is in use, or can't be written; it is never half-written."""
 
     exit_code = 13
 
 
 class StoreBusy(StoreError):
-    """A store that another program holds locked: what waits for it goes on when that one is done."""
+    """A store that another program has locked: a waiting command continues when it is released."""
 
 
 class SessionError(QuaverError):
-    """A provisioning session that can't be had or broke: no answer, a wrong code, a request that was refused."""
+    """A provisioning session that failed: no answer, a wrong code, a request that was refused."""
 
     exit_code = 14
 
 
 class InventoryError(QuaverError):
-    """An inventory or a list of nodes that can't be read, written or believed: names the file, the row, the column."""
+    """An inventory or a list of nodes that can't be read, written or used: names the file, the row, the column."""
 
     exit_code = 15
 
@@ -78,13 +78,13 @@ class RadioError(QuaverError):
 
 
 class GatewayError(QuaverError):
-    """A gateway that has no nodes to visit, or whose list of them can't be used."""
+    """A gateway that has no nodes, or whose list of them can't be used."""
 
     exit_code = 17
 
 
 class OperationError(QuaverError):
-    """A command that a node refused or could not carry out, or that it can't be sent."""
+    """A command that a node refused or could not carry out, or that can't be sent to it."""
 
     exit_code = 18
 

@@ -89,7 +89,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "needs_radio(name='wifi'): skip on a board without that radio (wifi, ble)",
-        "needs_flash: skip on a board without a file system that has room",
+        "needs_flash: skip on a board without a file system with free space",
         "needs_sensor(name): skip on a board that has no such sensor on its buses",
     ):
         config.addinivalue_line("markers", line)
@@ -179,7 +179,7 @@ def start_board(board_target: Target) -> Iterator[Callable[..., Board]]:
     `start_board(files={...}, rig=(...), broker_port=1883)` takes what `Setup` takes. Skips on a real target.
     """
     if not board_target.emulated:
-        pytest.skip(f"{board_target}: starts boards of its own, which a real board can't give")
+        pytest.skip(f"{board_target}: the test starts boards of its own, which a real board can't do")
     from quaver.emulator.setup import Setup
 
     with ExitStack() as stack:
@@ -211,7 +211,7 @@ class _Facts:
     def lacks(self, mark: pytest.Mark) -> str | None:
         """What of the marker's need is missing, in words, or None."""
         if mark.name == "needs_flash":
-            return None if self.flash else "no file system with room on its flash"
+            return None if self.flash else "no file system with free space on its flash"
         names = mark.args or tuple(mark.kwargs.values())
         if mark.name == "needs_radio":
             name = str(names[0]) if names else "wifi"
@@ -237,7 +237,7 @@ def _board_fits(request: pytest.FixtureRequest) -> None:
     node: pytest.Item = request.node
     needs = [mark for mark in node.iter_markers() if mark.name in _NEEDS]
     if needs and "board_target" not in request.fixturenames:
-        pytest.fail(f"{needs[0].name}: this test takes no board; give it the fixture board", pytrace=False)
+        pytest.fail(f"{needs[0].name}: this test uses no board; add the fixture board", pytrace=False)
     if needs:
         facts: _Facts = request.getfixturevalue("_board_facts")
         missing = [words for words in map(facts.lacks, needs) if words]

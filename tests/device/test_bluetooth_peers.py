@@ -169,8 +169,8 @@ async def flood_with_chunks(notify: Callable[[bytes], Any]) -> None:
 
 
 BAD = {
-    "no service": (None, "no service|it is no node"),
-    "silence": (stay_silent, "says nothing"),
+    "no service": (None, "no service|it is not a node"),
+    "silence": (stay_silent, "does not answer"),
     "garbage": (notify_garbage, "protocol"),
     "unknown kind": (claim_an_unknown_kind, "protocol"),
     "flood": (flood_with_chunks, "protocol|faster"),

@@ -155,7 +155,7 @@ def test_a_person_types_through_the_dialogue_over_bluetooth(
     person.types("Code on its label", CODE)
     person.types("Wi-Fi network", "")
     person.types("Password of plant", "wrong horse")
-    person.until("the node does not get into plant: wifi wrong password")
+    person.until("the node can't join plant: wifi wrong password")
     person.types("Wi-Fi network", "1")
     person.types("Password of plant", "correct horse")
     person.types("MQTT broker", "mqtt://127.0.0.1:1883")
@@ -164,7 +164,7 @@ def test_a_person_types_through_the_dialogue_over_bluetooth(
     person.until("Area")
     person.breaks_off()
     person = Person(CODE, program=program)
-    person.until("going on with node")
+    person.until("continuing with node")
     for question, answer in (("Area", ""), ("Line", ""), ("Machine (asset)", "pump 7"), ("Name of the node", "n1")):
         person.types(question, answer)
     for question in ("Machine by", "Mounting", "Bearing", "Speed", "Thresholds"):
@@ -264,7 +264,7 @@ def test_improv_takes_a_network_in_its_window_alone(air: Air, monkeypatch: pytes
             return needs, failure.value.error
 
         assert air.run(too_late()) == (True, Error.NOT_AUTHORIZED)
-        with pytest.raises(RadioError, match="nothing came of it"):
+        with pytest.raises(RadioError, match="no result within"):
             air.run(phone.find(), 1)  # it no longer says that it speaks Improv
         assert len(bluetooth(air).find()) == 1  # but takes sessions as ever
         assert "wifi" not in json.loads(board.get("config.json"))

@@ -120,7 +120,7 @@ def test_the_uf2_that_was_built_goes_to_the_drive_boots_and_raises_the_alarm(
         "writing",
         "starting",
         "verifying",
-        "waiting for its word",
+        "waiting for its report",
         "flashed",
     ]
     assert client.wait(Client.alarms, "the alarm")[0]["subject"] in ("rms", "kurtosis")

@@ -134,4 +134,6 @@ def test_a_technician_commands_a_node_behind_a_gateway(
     assert ask("config", "get", "alarm.of", AHEAD) == "7\n"
     assert plant.records("n1", "status")[-1]["state"] == 2 and ask.json("reboot")["boot"] > boot + 1
     assert plant.accounts()["n1"].unexplained == 0
-    assert ask("identify", node="gw", code=18).startswith("quaver: node gw: is a gateway, and takes no commands itself")
+    assert ask("identify", node="gw", code=18).startswith(
+        "quaver: node gw: is a gateway, and accepts no commands itself"
+    )

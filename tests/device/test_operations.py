@@ -244,7 +244,7 @@ def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: p
 
 def test_a_changed_configuration_is_kept_and_taken_back(quick_plant: Plant) -> None:
     plant = quick_plant
-    assert plant.node("config", "validate", "interval_s=30") == "n1: would take that\n"
+    assert plant.node("config", "validate", "interval_s=30") == "n1: would accept that\n"
     words = plant.node("config", "validate", "interval_s=often", code=18)
     assert words == "quaver: node n1 does not config_validate: interval_s: expected float from 0.0 to 86400.0\n"
     plant.node("config", "set", "alarm.of=5", "broker.keepalive_s=30")
@@ -264,10 +264,10 @@ def test_a_configuration_that_does_not_work_costs_a_trial_and_not_the_node(
     plant = quick_plant
     plant.board.set_sensor("wifi", ssid="quaver", password="emulated")
     monkeypatch.setattr("sys.stdin", StringIO("wrong horse\nwrong horse\n"))
-    assert plant.node("config", "validate", change) == "n1: would take that\n"  # nobody can know from here
+    assert plant.node("config", "validate", change) == "n1: would accept that\n"  # nobody can know from here
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
         words = plant.node("config", "set", change, code=18)
-        assert words.startswith("quaver: node n1: did not come online with the new configuration and is back with")
+        assert words.startswith("quaver: node n1: did not connect with the new configuration and is back with")
         while not (isinstance(item := monitor.get(PATIENCE_S), Record) and item.values["code"] == "config_rejected"):
             assert item is not None
     assert reason in plant.board.console() and b"wrong horse" not in plant.board.console()
@@ -307,7 +307,7 @@ def test_a_command_waits_for_a_node_that_is_away_until_it_expires(plant: Plant) 
     plant.board.reset(run=False)
     plant.node("log", "--expires=600", timeout=1, code=19)
     late = plant.node("relearn", "--expires=1.5", timeout=1, code=19)
-    assert "obeyed until" in late
+    assert "the node obeys it until" in late
     words = plant.node("relearn", timeout=0.5, code=19)
     assert words.endswith("it has expired\n")
     plant.keys.refresh()
@@ -340,7 +340,7 @@ def test_a_retired_node_holds_nothing(quick_plant: Plant, monkeypatch: pytest.Mo
     with Inventory(default_path()) as inventory:
         inventory.put(Entry(own, "n1", "plant", "hall", "line1", "motor1", "in service"))
     monkeypatch.setattr("click.prompt", lambda *_, **__: "n2")
-    assert plant.node("retire", code=18) == "quaver: node n1 stays as it is: what was typed is not its name\n"
+    assert plant.node("retire", code=18) == "quaver: node n1 is not changed: the typed name does not match\n"
     monkeypatch.setattr("click.prompt", lambda *_, **__: "n1")
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/status", opener=Opener(plant.keys)) as monitor:
         assert isinstance(monitor.get(PATIENCE_S), Record)  # what the broker keeps of a node in service
@@ -362,7 +362,7 @@ def test_whoever_has_another_key_is_told_and_changes_nothing(quick_plant: Plant,
     other.create(plant.keys.nodes()[0].node_id, "n1")
     mine, plant.keys = plant.keys, other
     words = plant.node("identify", code=18)
-    assert words.startswith("quaver: node n1: what it says does not open with the key here (wrong_key);")
+    assert words.startswith("quaver: node n1: its messages can't be opened with the key here (wrong_key);")
     plant.keys = mine
     assert "has no key in" in raises(plant, "n9")
 

@@ -55,7 +55,7 @@ def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
     with subprocess.Popen(command, stderr=subprocess.PIPE) as ingest:
         try:
             assert ingest.stderr is not None
-            assert b"storing what comes from" in ingest.stderr.readline()
+            assert b"storing the messages from" in ingest.stderr.readline()
             board.put("main.py", main)
             board.reset()
             wait_until(lambda: alarms(store), board)

@@ -274,8 +274,8 @@ def test_a_bearing_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ("a.toml", None, "can't be read (No such file or directory): name another file"),
         ("a.toml", "balls = ", "is not readable TOML: "),
         ("a.json", "{", "is not readable JSON: "),
-        ("a.json", "[9]", "describes no bearing: expected balls"),
-        ("a.json", "{}", "describes no bearing: expected balls"),
+        ("a.json", "[9]", "does not describe a bearing: expected balls"),
+        ("a.json", "{}", "does not describe a bearing: expected balls"),
         ("a.toml", "x = '" + 5000 * "x" + "'", "is longer than 4096 bytes"),
         ("a.toml", "ball = 9\nball_mm = 7.94\npitch_mm = 39.04", "bearing.ball: unknown key"),
         ("a.toml", "balls = 9\nball_mm = 7.94", "bearing: expected four numbers"),
@@ -288,9 +288,9 @@ def test_a_bearing_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (
             "a.json",
             '{"balls": NaN, "ball_mm": 7.94, "pitch_mm": 39.04}',
-            "holds a date, a NaN or an infinity: expected numbers",
+            "contains a date, a NaN or an infinity: expected numbers",
         ),
-        ("a.toml", "balls = 2026-11-23\nball_mm = 7.94", "holds a date, a NaN or an infinity: expected numbers"),
+        ("a.toml", "balls = 2026-11-23\nball_mm = 7.94", "contains a date, a NaN or an infinity: expected numbers"),
     ],
 )
 def test_a_bearing_file_with_a_mistake(
@@ -311,7 +311,7 @@ def test_a_baseline_that_teaches_nothing_is_refused(tmp_path: Path, capsys: pyte
     for bad in (dead, loud):
         assert main(["analyze", save(tmp_path / "x.npz", machine(3.0)), "--baseline", bad]) == 9
         out, err = capsys.readouterr()
-        assert f"quaver: {Path(bad).stem}: 0 of " in err and "teach what is healthy" in err
+        assert f"quaver: {Path(bad).stem}: only 0 of " in err and "measurements can be learned from" in err
         assert "quality: " + ("stuck" if bad == dead else "clipped") in out
 
 
@@ -386,7 +386,7 @@ def test_a_recording_is_judged_at_the_rate_that_was_learned_from(
     assert {verdict["features"]["samples"] for verdict in told} == {16384}
     assert [(verdict["state"], verdict["level"]) for verdict in fast] == [("watching", "ok")] * 3
     assert main([*command, str(tmp_path / "slow.npz")]) == 9
-    assert "slow: sampled at 6000 Hz, what it is compared with at 12000 Hz" in capsys.readouterr().err
+    assert "slow: sampled at 6000 Hz, the baseline at 12000 Hz" in capsys.readouterr().err
 
 
 def test_too_short_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,7 +189,7 @@ def test_offline_is_a_reason_for_each_origin_and_no_trace(registry):
 def test_a_download_that_breaks_off_is_a_reason(registry):
     artifact = _pinned(registry)
     registry.cut.add("kit-1-py3-none-any.whl")
-    with pytest.raises(ArtifactError, match=r"on the package registry: the connection broke off\)"):
+    with pytest.raises(ArtifactError, match=r"on the package registry: the connection was lost\)"):
         fetch(artifact)
 
 

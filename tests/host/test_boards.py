@@ -84,7 +84,7 @@ def test_rendered_board_is_plain_python_with_the_files_facts():
         (r"^led = .*$", "led = 2.5", "led", "expected a GPIO from 0 to 29 or the name of a pin"),
         (r"^heap_budget = .*$", "heap_budget = 999_999", "memory.heap_budget", "from 0 to 205568"),
         (r"^miso = .*$", "miso = 30", "buses.spi0.miso", "expected a whole number from 0 to 29, found 30"),
-        (r"^miso = .*$", "miso = 4", "buses.i2c0.sda", "found 4, which is buses.spi0.miso too"),
+        (r"^miso = .*$", "miso = 4", "buses.i2c0.sda", "found 4, which is also buses.spi0.miso"),
         (r"^\[buses.spi0\]$", "[buses.can0]", "buses.can0", "expected a bus named spi0, i2c0, uart1"),
         (r"^frequency = .*$", "frequency = 400_000\nspeed = 1", "buses.i2c0.speed", "found an unknown key"),
         (r"^title = .*$", 'title = "x"\nowner = "me"', "owner", "found an unknown key"),
@@ -109,7 +109,7 @@ def test_a_mistake_is_one_line_with_file_key_and_what_was_expected(tmp_path, pat
 def test_what_is_no_toml_or_not_there_says_so(tmp_path):
     path = tmp_path / "x.toml"
     path.write_text("chip = \n")
-    with pytest.raises(BoardFileError, match=r"x\.toml: expected TOML, found a mistake: .*line 1"):
+    with pytest.raises(BoardFileError, match=r"x\.toml: expected TOML, found an error: .*line 1"):
         read_board(path)
     with pytest.raises(BoardFileError, match=r"none\.toml: cannot be read"):
         read_board(tmp_path / "none.toml")

@@ -110,7 +110,7 @@ def test_what_is_too_big_or_no_image_is_said_in_one_line():
         littlefs_image({"big": bytes(90_000)}, 65_536)
     with pytest.raises(BuildError, match="multiple of its block size"):
         littlefs_image({}, 65_000)
-    with pytest.raises(BuildError, match="no littlefs image"):
+    with pytest.raises(BuildError, match="not a littlefs image"):
         read_littlefs(bytes(65_536))
 
 
@@ -169,7 +169,7 @@ def test_scripts_stay_source_and_the_config_is_json(sources):
 
 def test_firmware_that_leaves_no_room_for_data_is_refused(sources):
     sources("firmware/dsp/table.py", f"T = {bytes(700_000)!r}\n")
-    with pytest.raises(BuildError, match=r"pico_w: the firmware takes \d+ bytes of flash, its budget is 640000"):
+    with pytest.raises(BuildError, match=r"pico_w: the firmware needs \d+ bytes of flash, its budget is 640000"):
         firmware_files("pico_w")
 
 

@@ -131,17 +131,17 @@ def test_a_table_that_names_a_file_system_is_obeyed_and_a_broken_one_refused():
     with pytest.raises(BuildError, match=r"boards/esp32_c3.toml: flash.filesystem_offset: expected 0x300000, where"):
         compose(load_board("esp32_c3"), bytes(image), _FILES, 4 << 20)
     image[0x8008] ^= 1
-    with pytest.raises(BuildError, match="no whole partition table at 0x8000"):
+    with pytest.raises(BuildError, match="no complete partition table at 0x8000"):
         read_partitions(bytes(image), 0)
-    with pytest.raises(BuildError, match="no room for a file system in 2097152 bytes"):
+    with pytest.raises(BuildError, match="no space for a file system in 2097152 bytes"):
         _compose("esp32", 2 << 20)
 
 
 def test_what_is_no_uf2_for_this_chip_is_refused():
     whole = make_uf2({FLASH_START: b"\0" * PAGE}, _RP2040)
-    with pytest.raises(BuildError, match="no UF2: expected whole blocks"):
+    with pytest.raises(BuildError, match="not a UF2 file: expected whole blocks"):
         read_uf2(whole[:-1], _RP2040)
-    with pytest.raises(BuildError, match="block 1 is no UF2 block"):
+    with pytest.raises(BuildError, match="block 1 is not a UF2 block"):
         read_uf2(whole[:512] + b"x" + whole[513:], _RP2040)
     with pytest.raises(BuildError, match="block 0 of the UF2 is for another chip"):
         read_uf2(make_uf2({FLASH_START: b"\0" * PAGE}, 0xE48BFF59), _RP2040)
@@ -208,7 +208,7 @@ def _limited(arguments, folder, **environment):
 def test_a_full_disk_leaves_no_half_file(tmp_path):
     done = _limited(["build", "pico_w", "-o", "out.uf2"], tmp_path)
     assert done.returncode == 8
-    assert done.stderr == "quaver: out.uf2: cannot be written (File too large): make room, or name another place\n"
+    assert done.stderr == "quaver: out.uf2: cannot be written (File too large): free disk space, or name another file\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -235,7 +235,7 @@ def test_a_read_only_cache_serves_what_it_has_and_else_says_the_way_out(tmp_path
     assert (
         kind == "ArtifactError"
         and said.startswith(f"{cache}/packages/")
-        and "Permission denied): make room or set" in said
+        and "Permission denied): free disk space or set" in said
     )
 
 
@@ -305,7 +305,7 @@ def test_the_command_says_what_it_made_and_what_is_missing(tmp_path, monkeypatch
     count = len(firmware_files("esp32"))
     assert lines[0] == f"{out}: {out.stat().st_size} bytes, MicroPython 1.27.0 and {count} files"
     assert lines[1] == f"sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}"
-    assert lines[2] == f"to flash by hand: esptool --chip esp32 write-flash 0x1000 {out}"
+    assert lines[2] == f"to flash without quaver: esptool --chip esp32 write-flash 0x1000 {out}"
     assert main(["build", "unix"]) == 8
     assert main(["build", "esp8266"]) == 3
     assert json.dumps(capsys.readouterr().err.splitlines()[0]).count("unix: nothing to flash") == 1

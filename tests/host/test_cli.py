@@ -102,13 +102,17 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
-        (["unix", "--recording", "nowhere.npz"], 5, "nowhere.npz: is no file"),
+        (["unix", "--recording", "nowhere.npz"], 5, "nowhere.npz: is not a file"),
         (["unix", "--recording", "mfpt:nothing"], 5, "mfpt:nothing: is not in the MFPT set"),
-        (["esp32", "--model", "outer"], 6, "board 'esp32': no emulation of it; expected one of pico_w, esp32_c3, unix"),
+        (["esp32", "--model", "outer"], 6, "board 'esp32': can't be emulated; expected one of pico_w, esp32_c3, unix"),
         (["unix", "--recording", "nowhere.npz", "--node", "a/b#"], 1, "node 'a/b#': can't be a level of a topic"),
-        (["unix", "--recording", "mfpt:x", "--rate", "1000"], 5, "says its rate: leave --channel and --rate out"),
+        (
+            ["unix", "--recording", "mfpt:x", "--rate", "1000"],
+            5,
+            "states its rate: leave --channel, --rate and similar options out",
+        ),
         (["unix", "--model", "ball", "--baseline", "mfpt:x", "--baseline-rate", "5"], 5, "leave --baseline-channel"),
-        (["unix", "--model", "outer", "--broker", "gopher://x"], 7, "its scheme is none of mqtt://, tcp://, mqtts://"),
+        (["unix", "--model", "outer", "--broker", "gopher://x"], 7, "its scheme is not one of mqtt://, tcp://, mqtts://"),
         (["unix", "--model", "outer", "--broker", "127.0.0.1:1"], 7, "Connection refused"),
     ],
 )  # fmt: skip
@@ -131,7 +135,7 @@ def test_a_recordings_mistake_names_the_option(prefix: str, tmp_path: Path, caps
     arguments += ["--model", "outer"] if prefix else []
     assert main(arguments) == 5
     assert capsys.readouterr().err == (
-        f"quaver: {file}: does not say its sampling rate: give it in Hz (--{prefix}rate HZ)\n"
+        f"quaver: {file}: does not state its sampling rate: give it in Hz (--{prefix}rate HZ)\n"
     )
     assert main([*arguments, f"--{prefix}rate", "1000", f"--{prefix}channel", "z"]) == 5
     assert capsys.readouterr().err == f"quaver: {file}: has no channel 'z': it has 0, 1 (--{prefix}channel NAME)\n"
@@ -186,7 +190,7 @@ def test_a_bad_board_file_hides_no_other(
 def test_tables_and_help_fit_a_terminal() -> None:
     lines = quaver("boards").stdout.splitlines()
     assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
-    assert lines[-1] == "flash, heap, and the heap that stays free: KiB"
+    assert lines[-1] == "flash, heap, and the heap that the firmware leaves free: KiB"
     for name in ("-h", *([name, "-h"] for name in COMMANDS)):
         assert "..." not in quaver(*([name] if isinstance(name, str) else name)).stdout.partition("Commands:")[2]
 
@@ -199,7 +203,8 @@ def test_a_full_disk_below_the_output(arguments: list[str]) -> None:
         )
     assert result.returncode == 74
     assert result.stderr == (
-        "quaver: the output can't be written (No space left on device); make room for it, or send it elsewhere\n"
+        "quaver: the output can't be written (No space left on device); free disk space for it, or "
+        "redirect it elsewhere\n"
     )
 
 
@@ -208,7 +213,7 @@ def test_an_output_that_is_closed() -> None:
         ["/bin/sh", "-c", '"$0" boards >&-', QUAVER], stderr=subprocess.PIPE, text=True, timeout=WAIT_S, check=False
     )
     assert result.returncode == 74
-    assert result.stderr == "quaver: standard output is closed; send it somewhere, if only to /dev/null\n"
+    assert result.stderr == "quaver: standard output is closed; redirect it, for example to /dev/null\n"
 
 
 def test_recordings_list() -> None:

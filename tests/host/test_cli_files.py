@@ -83,7 +83,7 @@ def test_keys_stay_on_the_board_and_a_configuration_is_its_readers_alone(board: 
     port = board.open_pty()
     for command in (["cat", "device.key"], ["get", "/dir/../device.key"], ["put", "config.json", "session.code"]):
         (tmp_path / "config.json").write_bytes(b"{}")
-        refused(quaver("files", *command, "--port", port, cwd=tmp_path), 1, "is a key, which no other place may have")
+        refused(quaver("files", *command, "--port", port, cwd=tmp_path), 1, "is a key, which must exist only once")
     assert quaver("files", "get", "config.json", "--port", port, cwd=tmp_path).returncode == 0
     assert (tmp_path / "config.json").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
@@ -110,8 +110,8 @@ def test_sync_says_what_it_did_and_then_that_there_is_nothing_to_do(board: UnixB
     ("port", "code", "words"),
     [
         ("/dev/nope", 82, "/dev/nope is not there: plug the board in or check the name; connected: "),
-        ("/etc/passwd", 83, "/etc/passwd is no serial port"),
-        ("/dev/null", 83, "/dev/null is no serial port"),
+        ("/etc/passwd", 83, "/etc/passwd is not a serial port"),
+        ("/dev/null", 83, "/dev/null is not a serial port"),
         ("socket://127.0.0.1:1", 87, "refuses connections (Connection refused)"),
         ("socket://nonsense", 6, "expected socket://host:port"),
     ],
@@ -125,7 +125,7 @@ def test_a_board_that_gives_no_prompt() -> None:
     with SerialBoard(f"serial:{os.ttyname(slave)}") as silent, pytest.raises(KnownFailure) as failure:
         silent.interrupt(0.3)
     assert failure.value.exit_code == 90
-    assert str(failure.value).startswith(f"{os.ttyname(slave)} gives no MicroPython prompt: ")
+    assert str(failure.value).startswith(f"{os.ttyname(slave)} shows no MicroPython prompt: ")
     os.close(master)
     os.close(slave)
 
@@ -165,7 +165,7 @@ def console(board: UnixBoard) -> Iterator[Terminal]:
 
 
 def test_the_console_is_the_boards_and_ctrl_bracket_leaves_it_as_it_was(console: Terminal) -> None:
-    console.see(b"Ctrl-] leaves")
+    console.see(b"Ctrl-] closes")
     console.type(b"\x03")  # stops the firmware, not the command
     console.see(b"KeyboardInterrupt")
     console.see(b">>> ")

@@ -32,11 +32,11 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> s
     [
         (
             ("--broker", "nonsense://x"),
-            "quaver: broker URL: its scheme is none of mqtt://, tcp://, mqtts://; expected mqtt",
+            "quaver: broker URL: its scheme is not one of mqtt://, tcp://, mqtts://; expected mqtt",
         ),
         (
             ("--listen", "host/path"),
-            "quaver: broker URL: it is not a broker's address; / # ? @ and % in a user or password must",
+            "quaver: broker URL: the address is invalid; / # ? @ and % in a user or password must",
         ),
     ],
 )
@@ -61,7 +61,7 @@ def test_provision_says_why_no_node_is_found_and_keeps_no_run_about_none(
         assert main(["provision"]) == 14
         assert capsys.readouterr().err.splitlines() == [
             "· looking for nodes",
-            "quaver: no node answers; connect it, and switch it on anew",
+            "quaver: no node answers; connect it, then switch it off and on",
         ]
     assert not (home / "keys" / "provision.json").exists()
 
@@ -73,16 +73,24 @@ def test_provision_says_why_no_node_is_found_and_keeps_no_run_about_none(
         (
             ("gateway", "--nodes", "good.json", "--store", "nodes.json"),
             13,
-            "nodes.json: is no SQLite file; name another",
+            "nodes.json: is not an SQLite file; name another",
         ),
-        (("emulate", "nope"), 6, "board 'nope': no emulation of it; expected one of pico_w, esp32_c3, unix"),
+        (("emulate", "nope"), 6, "board 'nope': can't be emulated; expected one of pico_w, esp32_c3, unix"),
         (("emulate", "unix", "--model", "ball", "--bearing", "7"), 2, "--bearing 7: not in the library: 6203, 6204, "),
         (("node", "pump-7", "config", "set", "interval_s"), 2, "interval_s: expected PATH=VALUE, as in interval_s=30"),
-        (("node", "pump-7", "config", "set", "wifi.password=x"), 2, "wifi.password: write wifi.password=- and give"),
+        (("node", "pump-7", "config", "set", "wifi.password=x"), 2, "wifi.password: write wifi.password=- and type"),
         (("node", "pump-7", "waveform", "--output", "x.txt"), 18, "x.txt: expected a name that ends in .npz or .wav"),
-        (("label", "7f", "--pdf", "x.pdf"), 14, "7f: no node of that id was flashed here; quaver flash makes its code"),
-        (("label", "00", "--pdf", "x.pdf"), 14, "00: ends the ids of 2 nodes that were flashed here; give more of it"),
-        (("analyze", "mfpt:nope"), 5, "mfpt:nope: is not in the MFPT set; quaver recordings list shows what is"),
+        (
+            ("label", "7f", "--pdf", "x.pdf"),
+            14,
+            "7f: no node with that id was flashed here; quaver flash creates its code",
+        ),
+        (
+            ("label", "00", "--pdf", "x.pdf"),
+            14,
+            "00: matches the ids of 2 nodes that were flashed here; give more digits",
+        ),
+        (("analyze", "mfpt:nope"), 5, "mfpt:nope: is not in the MFPT set; quaver recordings list shows the set"),
         (("demo", "--output", "x.txt"), 1, "x.txt: can't save the picture: expected a name that ends in .pdf, .png,"),
     ],
 )
@@ -104,5 +112,5 @@ def test_looking_into_an_inventory_makes_none(
 ) -> None:
     there = home / "folder" / "inventory.sqlite"
     line = refused(capsys, 15, "inventory", *arguments, "--inventory", str(there))
-    assert line.startswith(f"quaver: {there}: there is no inventory; quaver provision makes one")
+    assert line.startswith(f"quaver: {there}: there is no inventory; create one with quaver provision")
     assert not there.parent.exists()

@@ -223,7 +223,7 @@ def test_a_gateway_tells_how_it_does_under_the_table() -> None:
     for leaf, fields in (("status", STATUS | {35: 1}), ("telemetry", healthy)):
         fleet.update(record(leaf, fields))
     words = (
-        f"{ROOT}: gateway, 3 of 4 nodes heard; visited 3 to 45 s before, 1 never; 7 records and 1 commands wait; "
+        f"{ROOT}: gateway, 3 of 4 nodes heard; connected 3 to 45 s ago, 1 never; 7 records and 1 commands wait; "
         "heap 61 kB free"
     )
     assert words in shown(fleet, width=200)

@@ -46,5 +46,5 @@ def test_a_corrupt_file_gives_no_number(tmp_path: Path) -> None:
     with pytest.raises(KeyStoreError, match="corrupt"):
         Counter(tmp_path).take(NODE)
     (tmp_path / "commands.json").chmod(0o644)
-    with pytest.raises(KeyStoreError, match="others may read it"):
+    with pytest.raises(KeyStoreError, match="other users can read it"):
         Counter(tmp_path).take(NODE)

@@ -86,7 +86,7 @@ def test_a_node_that_is_well_is_told_so_and_goes_on(start: Callable[..., UnixBoa
 @pytest.mark.parametrize(
     ("program", "cause"),
     [
-        (b"raise ValueError('no such thing')", "ValueError: no such thing: put its files back"),
+        (b"raise ValueError('no such thing')", "ValueError: no such thing: restore its files"),
         (
             b"import machine, time\nprint('password=QXZWJKVQ')\ntime.sleep(.3)\nmachine.reset()",
             "it restarts|ends without",
@@ -142,7 +142,7 @@ def test_a_board_that_gives_no_prompt_shows_what_it_prints(
         os.close(master)
         os.close(slave)
     told = capsys.readouterr()
-    assert f"gives no MicroPython prompt: {cause}" in told.err
+    assert f"shows no MicroPython prompt: {cause}" in told.err
     assert said.splitlines()[-1] in told.out and "QXZW" not in told.out + told.err
 
 
@@ -162,7 +162,7 @@ def test_no_board_no_driver_and_too_many(monkeypatch: pytest.MonkeyPatch, tmp_pa
         attach.choose(None)
     ports = [Port(f"/dev/ttyACM{n}", "micropython", None, None, "") for n in range(2)]
     monkeypatch.setattr(attach, "find_ports", lambda: ports)
-    with pytest.raises(KnownFailure, match="2 boards are connected: say which with --port; there are /dev/ttyACM0, "):
+    with pytest.raises(KnownFailure, match="2 boards are connected: name one with --port; connected: /dev/ttyACM0, "):
         attach.choose(None)
 
 
@@ -176,7 +176,7 @@ def test_no_permission(start: Callable[..., UnixBoard]) -> None:
         line = failure(where, "no_permission")
     finally:
         os.seteuid(user)
-    assert line.startswith(f"{where} may not be opened, it belongs to ")
+    assert line.startswith(f"{where} can't be opened: it belongs to ")
     assert "sudo usermod -aG " in line
 
 
@@ -188,7 +188,7 @@ def test_a_busy_port_names_who_has_it(start: Callable[..., UnixBoard]) -> None:
         holder.stdout.readline()
         line = failure(where, "port_busy")
         holder.communicate(b"\n")
-    assert f"(process {holder.pid}): end that, or wait" in line
+    assert f"(process {holder.pid}): stop that program, or wait" in line
 
 
 # Who answers.
@@ -206,7 +206,7 @@ def test_a_port_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_PROMPT_S", 0.3)
     master, slave = pty.openpty()
     try:
-        assert "gives no MicroPython prompt: press its reset button" in failure(os.ttyname(slave), "no_prompt")
+        assert "shows no MicroPython prompt: press its reset button" in failure(os.ttyname(slave), "no_prompt")
     finally:
         os.close(master)
         os.close(slave)
@@ -220,8 +220,8 @@ PICO_W = dataclasses.replace(WELL, platform="rp2", machine="Raspberry Pi Pico W 
     ("about", "name", "words"),
     [
         (dataclasses.replace(PICO_W, interpreter="circuitpython"), "other_interpreter", "runs circuitpython, not"),
-        (dataclasses.replace(PICO_W, version=(1, 24, 1)), "old_image", "runs MicroPython 1.24.1, the firmware is made"),
-        (dataclasses.replace(PICO_W, mpy=0x1105), "other_bytecode", "of version 5, the firmware's are 6"),
+        (dataclasses.replace(PICO_W, version=(1, 24, 1)), "old_image", "runs MicroPython 1.24.1, the firmware needs"),
+        (dataclasses.replace(PICO_W, mpy=0x1105), "other_bytecode", "of version 5, the firmware's have version 6"),
     ],
 )
 def test_images_that_are_not_ours(about: About, name: str, words: str) -> None:
@@ -270,11 +270,11 @@ def test_a_full_flash(start: Callable[..., UnixBoard]) -> None:
 
 def test_firmware_that_is_not_as_it_should_be(start: Callable[..., UnixBoard], monkeypatch: pytest.MonkeyPatch) -> None:
     bare = start(None, **dict.fromkeys(firmware_files("unix")))
-    assert "has no Quaver firmware: put it there (quaver sync)" in failure(bare.address, "no_firmware")
+    assert "has no Quaver firmware: install it (quaver sync)" in failure(bare.address, "no_firmware")
     changed = start(**{"node/store.mpy": b"damaged"})
-    assert "1 files of the firmware" in failure(changed.address, "changed_firmware")
+    assert "1 firmware files differ" in failure(changed.address, "changed_firmware")
     waiting = start(sync__plan=b"remove\tx", boot__py=b"")
-    assert "a change of the firmware waits" in failure(waiting.address, "unfinished_change")
+    assert "an update of the firmware is not finished" in failure(waiting.address, "unfinished_change")
     well = start()
     monkeypatch.setattr(doctor, "__version__", "9.9.9")
     assert "is 0.1.0, this is Quaver 9.9.9" in failure(well.address, "other_firmware")
@@ -285,7 +285,7 @@ def test_configurations_that_are_not(start: Callable[..., UnixBoard]) -> None:
     board = start(CONFIG | {"interval_s": "often"})
     assert "config.json: interval_s: expected float from" in failure(board.address, "bad_config")
     board.put("config.json", b"{")
-    assert "config.json: not JSON: mend it" in failure(board.address, "bad_config")
+    assert "config.json: not JSON: correct it" in failure(board.address, "bad_config")
 
 
 def test_a_node_that_is_blank_and_a_key_that_is_none(start: Callable[..., UnixBoard]) -> None:
@@ -294,15 +294,15 @@ def test_a_node_that_is_blank_and_a_key_that_is_none(start: Callable[..., UnixBo
         board.address, "blank_node"
     )
     board.put("device.key", b'{"generation": 1, "key": "00"}')
-    assert "so nothing is sealed: enrol the node again" in failure(board.address, "bad_key")
+    assert "so nothing is sealed: re-enrol the node" in failure(board.address, "bad_key")
 
 
 def test_what_the_machine_and_the_broker_are_said_to_be(start: Callable[..., UnixBoard]) -> None:
     board = start(CONFIG | {"machine": {"bearing": "9999", "group": 1}})
     assert "config.json: machine.bearing" in failure(board.address, "bad_config")
-    for ca, words in (("/none.pem", "(no such file): put the CA's"), ("/main.py", "(neither PEM nor DER)")):
+    for ca, words in (("/none.pem", "(no such file): copy the CA's"), ("/main.py", "(neither PEM nor DER)")):
         board.put("config.json", json.dumps(CONFIG | {"broker": CONFIG["broker"] | {"ca": ca}}).encode())
-        assert f"names {ca}, which is no certificate on the board {words}" in failure(board.address, "no_ca")
+        assert f"names {ca}, which is not a certificate on the board {words}" in failure(board.address, "no_ca")
 
 
 # What hangs on it, and what it speaks to.
@@ -336,11 +336,11 @@ def test_networks_that_can_not_be_joined(start: Callable[..., UnixBoard]) -> Non
     assert "wifi.ssid in config.json is empty" in failure(nameless.address, "no_network_name")
     board = start()
     board.set_sensor("wifi", present=False)
-    assert "the network quaver is not in the air (seen: none)" in failure(board.address, "no_network")
+    assert "the network quaver was not found (found: none)" in failure(board.address, "no_network")
     board.set_sensor("wifi", present=True)
     refuses = "import network\nnetwork.WLAN.isconnected = lambda self: False\nnetwork.WLAN.status = lambda self: {}"
     for status, name, words in (
-        (-3, "wrong_password", "the network quaver refuses the password: mend wifi.password"),
+        (-3, "wrong_password", "the network quaver refuses the password: correct wifi.password"),
         (-1, "no_join", "the network quaver can't be joined: connection failed: check the access point"),
     ):
         board.exec(refuses.format(status))
@@ -360,7 +360,7 @@ def test_brokers_that_do_not_take_the_node(
 def test_a_broker_that_refuses(start: Callable[..., UnixBoard], start_mosquitto: Callable[..., Any]) -> None:
     strict = start_mosquitto("allow_anonymous false")
     board = start(port=strict.port)
-    assert "mend broker.user and broker.password" in failure(board.address, "broker_refuses")
+    assert "correct broker.user and broker.password" in failure(board.address, "broker_refuses")
 
 
 def test_a_broker_with_tls(
@@ -373,7 +373,7 @@ def test_a_broker_with_tls(
     board = start(CONFIG | {"broker": broker}, start_mosquitto(settings).port, ca__pem=ca, device__key=key)
     report = doctor.examine(board.address, build=firmware_files)
     assert report.failure is None, report
-    assert report.found["config"] == "config.json is well, records are sealed"
+    assert report.found["config"] == "config.json is valid, records are sealed"
     plain = start(CONFIG | {"broker": broker}, mosquitto.port, ca__pem=ca)
     assert "no TLS at the broker's port: check broker.host" in failure(plain.address, "broker_not_trusted")
 

@@ -80,7 +80,7 @@ def test_board_names(name: str) -> None:
 
 
 def test_board_without_emulation() -> None:
-    with pytest.raises(BoardError, match="'esp32_s3': no emulation of it; expected one of pico_w, esp32_c3, unix"):
+    with pytest.raises(BoardError, match="'esp32_s3': can't be emulated; expected one of pico_w, esp32_c3, unix"):
         board_of("esp32_s3")
 
 

@@ -177,7 +177,7 @@ def test_each_failure_has_a_line_and_an_exit_code_of_its_own(boards, small, monk
     assert outcomes[old.url].exit_code == 36
     assert "requires chip revision in range v0.3 - v1.99 (this chip is revision v0.0): use" in outcomes[old.url].reason
     assert outcomes[mute.url].exit_code == 38
-    assert "did not report its version within 1 s (last heard: nothing)" in outcomes[mute.url].reason
+    assert "did not report its version within 1 s (its last output: nothing)" in outcomes[mute.url].reason
     assert all("\n" not in one.reason for one in outcomes.values())
 
 
@@ -228,7 +228,7 @@ def test_with_several_boards_a_person_is_asked_and_a_script_is_told(monkeypatch,
     assert choose_ports([], False, command._ask) == [found[0], found[2]]
     assert "expected numbers from 1 to 3, or all" in capsys.readouterr().err
     monkeypatch.setattr(fleet, "find_ports", list)
-    with pytest.raises(NoBoardError, match="no board is connected"):
+    with pytest.raises(NoBoardError, match="no board was found on USB"):
         choose_ports([], False, None)
     assert main(["flash"]) == 80
     assert main(["flash", "nano"]) == 3
@@ -242,11 +242,11 @@ def test_a_port_that_may_not_be_opened_is_busy_or_gone_says_so():
     Path(device).chmod(0o600)
     kind, line = as_nobody(lambda: serials.open_port(device))
     assert kind == "KnownFailure"
-    assert re.fullmatch(rf"{device} may not be opened, it belongs to .*: sudo usermod -aG .*, then log in again", line)
+    assert re.fullmatch(rf"{device} can't be opened: it belongs to .*: sudo usermod -aG .*, then log in again", line)
     with serial.Serial(device, exclusive=True):
         Path(device).chmod(0o666)
         kind, line = as_nobody(lambda: serials.open_port(device))
-        assert kind == "KnownFailure" and line.startswith(f"{device} is in use by another program: end that")
+        assert kind == "KnownFailure" and line.startswith(f"{device} is in use by another program: stop that")
     os.close(slave)
     os.close(master)
     with pytest.raises(KnownFailure, match="is not there: plug the board in"):
@@ -274,7 +274,7 @@ def test_a_drive_is_known_by_its_file_and_takes_the_image_whole(drive):
 
 def test_a_full_drive_leaves_nothing_half_written(drive):
     (Path(drive.device) / "QUAVER.UF2").symlink_to("/dev/full")
-    with pytest.raises(DriveFullError, match=r"no room for the image \(No space left on device\): unplug"):
+    with pytest.raises(DriveFullError, match=r"no space for the image \(No space left on device\): unplug"):
         rp2.copy_uf2(drive, b"u" * 100_000, chips()["rp2040"], lambda _part: None)
     assert [path.name for path in Path(drive.device).iterdir()] == ["INFO_UF2.TXT"]
 
@@ -301,7 +301,7 @@ def test_another_boards_drive_and_one_without_permission_are_refused(drive, tmp_
     open_the_way(tmp_path)
     folder.chmod(0o555)
     kind, line = as_nobody(lambda: rp2.copy_uf2(drive, b"u", chips()["rp2040"], lambda _part: None))
-    assert kind == PortDeniedError.__name__ and "you may not write to the drive" in line
+    assert kind == PortDeniedError.__name__ and "no permission to write to the drive" in line
     (folder / "INFO_UF2.TXT").write_bytes(b"Board-ID: SAMD21G18A-Feather-v0\r\n")
     with pytest.raises(BoardError, match=r"the folder has no INFO_UF2\.TXT of an RP2040's drive"):
         named_port(str(folder))
@@ -379,7 +379,7 @@ def test_two_boards_with_one_id_are_told_apart_by_their_device(
     ]
     monkeypatch.setattr(ports, "find_ports", lambda: twins)
     assert named_port("/dev/ttyUSB1") == twins[1]
-    words = "2 boards have the unique id 0001: say which by its device, with --port; there are "
+    words = "2 boards have the unique id 0001: name one by its device, with --port; connected: "
     words += "/dev/ttyUSB0 (USB 1-1), /dev/ttyUSB1 (USB 1-2)"
     for name in ("flash", "sync", "reset", "provision", "doctor"):
         assert main([name, "--port", "0001"]) == 121

@@ -49,15 +49,15 @@ def test_no_date_without_a_reason_and_one_as_soon_as_there_is() -> None:
     machine.off_ms = -NOW
     date = machine.date()
     assert date.unix_ms() == 0
-    assert len(machine.lines) == 1 and "is kept by no time server; start a time service (NTP)" in machine.lines[0]
+    assert len(machine.lines) == 1 and "is not set by a time server; start a time service (NTP)" in machine.lines[0]
     machine.uptime_ms, machine.off_ms, machine.vouched = 60_000, 0, True
     assert date.unix_ms() == NOW + 60_000
-    assert machine.lines[1:] == ["nodes get the date from this machine's clock: a time server keeps it"]
+    assert machine.lines[1:] == ["nodes get the date from this machine's clock: a time server sets it"]
     machine.uptime_ms, machine.vouched = 40 * HOUR_MS, False  # the network is away: the clock runs on as it was
     assert date.unix_ms() == NOW + 40 * HOUR_MS
     machine.off_ms = 8 * HOUR_MS  # and now somebody sets it
     assert date.unix_ms() == 0
-    assert "was set by nobody known" in machine.lines[-1] and len(machine.lines) == 3
+    assert "was set by an unknown program" in machine.lines[-1] and len(machine.lines) == 3
 
 
 def test_a_persons_word_is_of_the_clock_as_it_is() -> None:
@@ -125,9 +125,9 @@ def test_a_file_that_another_program_holds(tmp_path: Path, monkeypatch: pytest.M
     with Spool(tmp_path / "spool") as spool:
         other = sqlite3.connect(spool.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreBusy, match="holds it locked"):
+        with pytest.raises(StoreBusy, match="has locked it"):
             spool.put(NODE, "event", b"x")
-        with pytest.raises(StoreBusy, match="holds it locked"):
+        with pytest.raises(StoreBusy, match="has locked it"):
             spool.done([1])
         other.execute("ROLLBACK")
         spool.put(NODE, "event", b"x")
@@ -206,8 +206,13 @@ def test_the_command_says_where_the_date_comes_from_and_refuses_to_seal_from_a_c
     command = [sys.executable, "-m", "quaver.cli", "gateway", "--broker", "127.0.0.1:9", "--store", str(copy)]
     command += ["--nodes", str(tmp_path / "nodes.json"), "--keys", str(tmp_path / "keys"), "--trust-clock"]
     done = subprocess.run([*command, "--place", "a/b/c/d/gw"], capture_output=True, text=True, timeout=60)
-    assert done.returncode != 0 and "would number alike what they seal; name a new file with --store" in done.stderr
+    assert (
+        done.returncode != 0
+        and "would seal messages with the same numbers; name a new file with --store" in done.stderr
+    )
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert "is a copy: its session at the broker is a new one" in done.stderr
-    assert "nodes get the date from this machine's clock: as you say" in done.stderr, done.stderr
+    assert "nodes get the date from this machine's clock: --trust-clock says that it is right" in done.stderr, (
+        done.stderr
+    )
     assert done.returncode != 0 and "Bluetooth can't be used" in done.stderr

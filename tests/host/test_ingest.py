@@ -297,7 +297,7 @@ def test_a_full_disk_leaves_the_store_whole(bench: Bench, pump: Node) -> None:
     bench.take(pump.says())
     pages = bench.store.query("PRAGMA page_count")[0][0]
     bench.store.query(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(StoreError, match=r"the disk is full; make room"):
+    with pytest.raises(StoreError, match=r"the disk is full; free some space"):
         bench.take(*(pump.says() for _ in range(500)))
     bench.restart()
     assert bench.numbers() == [(1, 0)] and bench.store.nodes()[0].received == 1
@@ -308,7 +308,7 @@ def test_a_full_disk_leaves_the_store_whole(bench: Bench, pump: Node) -> None:
 
 def test_a_store_has_one_writer_and_any_readers(bench: Bench, pump: Node, tmp_path: Path) -> None:
     bench.take(pump.says())
-    with pytest.raises(StoreError, match="another quaver ingest writes it"):
+    with pytest.raises(StoreError, match="another quaver ingest writes to it"):
         Store(bench.path)
     with Store(bench.path, write=False) as reader:
         assert ledger(reader)[0][0].received == 1
@@ -325,10 +325,10 @@ def test_a_file_that_is_no_store_is_left_alone(tmp_path: Path, content: bytes | 
     else:
         path.write_bytes(content)
     before = path.read_bytes()
-    with pytest.raises(StoreError, match=r"no store of Quaver's|no SQLite file"):
+    with pytest.raises(StoreError, match=r"not a Quaver store|not an SQLite file"):
         Store(path, write=False)
     if before:
-        with pytest.raises(StoreError, match=r"no store of Quaver's|no SQLite file"):
+        with pytest.raises(StoreError, match=r"not a Quaver store|not an SQLite file"):
             Store(path)
         assert path.read_bytes() == before
 
@@ -357,7 +357,7 @@ def test_the_inventory_learns_who_was_heard_of(
         pump = Node(keys, PUMP, "pump-7")
         began = int(time.time())
         process = start(mosquitto.port, tmp_path / "s.sqlite", keys, "--count", 2)
-        assert process.stderr is not None and "storing what comes from" in process.stderr.readline()
+        assert process.stderr is not None and "storing the messages from" in process.stderr.readline()
         publish(mosquitto.port, [(pump.topic(leaf), pump.seal(leaf)) for leaf in ("status", "telemetry")])
         assert process.wait(WAIT_S) == 0
         process.communicate()
@@ -408,7 +408,7 @@ def test_a_kill_loses_nothing_and_stores_nothing_twice(
         process.communicate()
         total += 900
     process = start(mosquitto.port, path, keys)
-    assert process.stderr is not None and "storing what comes from" in process.stderr.readline()
+    assert process.stderr is not None and "storing the messages from" in process.stderr.readline()
     assert stored(path, total) == total
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=WAIT_S)
@@ -420,7 +420,7 @@ def test_a_kill_loses_nothing_and_stores_nothing_twice(
 
 def publish_when_listening(process: subprocess.Popen[str], port: int, node: Node, count: int) -> None:
     assert process.stderr is not None
-    assert "storing what comes from" in process.stderr.readline()
+    assert "storing the messages from" in process.stderr.readline()
     publish(port, [(node.topic("telemetry"), node.seal()) for _ in range(count)])
 
 
@@ -453,9 +453,9 @@ def test_a_copy_of_a_store_gets_everything_too(mosquitto: Any, tmp_path: Path, k
         before = store.client_id
     copy.write_bytes(path.read_bytes())
     one, other = (start(mosquitto.port, place, keys, "--count", 40) for place in (path, copy))
-    said_by(one, "storing what comes from")
-    said_by(other, "storing what comes from")
-    said_by(other, f"what the broker keeps for {before} goes to the store that it was made of")
+    said_by(one, "storing the messages from")
+    said_by(other, "storing the messages from")
+    said_by(other, f"what the broker keeps for {before} goes to the original store")
     publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(40)])
     assert [process.wait(WAIT_S) for process in (one, other)] == [0, 0]
     assert "lost" not in one.communicate()[1] + other.communicate()[1]
@@ -484,8 +484,8 @@ def test_a_store_that_was_moved_takes_up_its_session(mosquitto: Any, tmp_path: P
     moved.write_bytes(path.read_bytes())
     publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(3)])
     process = start(mosquitto.port, moved, keys, "--count", 1)
-    said_by(process, "storing what comes from")
-    said_by(process, "start this once with --moved")
+    said_by(process, "storing the messages from")
+    said_by(process, "start this one once with --moved")
     publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal())])
     assert process.wait(WAIT_S) == 0
     process.communicate()
@@ -564,7 +564,7 @@ def test_a_store_that_another_program_holds_is_waited_for(mosquitto: Any, tmp_pa
     assert stored(path, 5) == 5
     other = locked(path, "write")
     publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(50)])
-    line = said_by(process, "holds it locked; waiting until it is free; the broker keeps what comes")
+    line = said_by(process, "has locked it; waiting until it is free; the broker keeps new messages")
     assert f"(process {os.getpid()})" in line or sys.platform != "linux"
     publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(5)])
     assert process.poll() is None
@@ -572,7 +572,7 @@ def test_a_store_that_another_program_holds_is_waited_for(mosquitto: Any, tmp_pa
     said_by(process, "the store is free again")
     assert process.wait(WAIT_S) == 0
     _, rest = process.communicate()
-    assert "holds it locked" not in rest and "60 records stored" in rest
+    assert "has locked it" not in rest and "60 records stored" in rest
     with Store(path, write=False) as store:
         (account,), _ = ledger(store)
     assert (account.received, account.unexplained, account.refused) == (60, 0, {})
@@ -584,7 +584,7 @@ def test_a_store_that_is_held_at_the_start_is_waited_for_too(mosquitto: Any, tmp
     Store(path).close()
     other = locked(path, "write")
     process = start(mosquitto.port, path, keys, "--count", 1)
-    said_by(process, "holds it locked; waiting until it is free")
+    said_by(process, "has locked it; waiting until it is free")
     other.execute("ROLLBACK")
     said_by(process, "the store is free again")
     publish_when_listening(process, mosquitto.port, pump, 1)
@@ -605,7 +605,7 @@ def test_who_reads_a_store_that_is_held_is_told_by_whom(tmp_path: Path, monkeypa
     with subprocess.Popen([sys.executable, "-c", code, str(path)], **pipes) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
         monkeypatch.setattr("quaver.store.store._BUSY_S", 0.1)
-        with pytest.raises(StoreError, match=r"holds it locked; close that one, then try again") as caught:
+        with pytest.raises(StoreError, match=r"has locked it; stop that program, then try again") as caught:
             Store(path, write=False)
         if sys.platform == "linux":
             assert f"(process {other.pid})" in str(caught.value)
@@ -622,7 +622,7 @@ def test_failures_are_one_line(mosquitto: Any, tmp_path: Path, keys: KeyStore, c
     here, there = ("--keys", keys.folder), ("--broker", f"mqtt://127.0.0.1:{mosquitto.port}")
     for arguments, code, words in (
         (("--store", tmp_path / "s", *here, "--broker", f"127.0.0.1:{closed_port}"), 7, "Connection refused; start"),
-        (("--store", tmp_path / "s", *here, "--broker", "http://x"), 7, "its scheme is none of mqtt://"),
+        (("--store", tmp_path / "s", *here, "--broker", "http://x"), 7, "its scheme is not one of mqtt://"),
         (("--store", tmp_path / "s", "--keys", tmp_path / "none", *there), 12, "there is no key store"),
         (("--store", tmp_path, *here, *there), 2, "is a directory"),
         (("--store", tmp_path / "no" / "s", *here, *there), 13, "can't be opened"),
@@ -660,7 +660,7 @@ def test_a_file_that_may_not_grow_ends_ingest_with_its_store_whole(
     )
     publish_when_listening(process, mosquitto.port, pump, 800)
     _, said = process.communicate(timeout=WAIT_S)
-    assert process.returncode == 13 and ("make room" in said or "no more room" in said), said
+    assert process.returncode == 13 and ("free some space" in said or "no space left" in said), said
     process = start(mosquitto.port, path, keys)  # room was made: the broker still has the rest
     assert stored(path, 800) == 800
     process.kill()

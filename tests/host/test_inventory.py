@@ -41,7 +41,7 @@ def test_what_was_put_in_is_there_in_another_process_and_nobody_else_may_read_it
 
 def test_a_place_has_one_node_until_it_is_retired(inventory: Inventory) -> None:
     inventory.put(entry(1))
-    with pytest.raises(InventoryError, match="has another node already"):
+    with pytest.raises(InventoryError, match="belongs to another node"):
         inventory.put_all([
             entry(5), Entry(node(2), "node-1", "north", asset="pump-1")
         ])  # fmt: skip
@@ -65,7 +65,7 @@ def test_who_is_meant(inventory: Inventory) -> None:
     assert inventory.named(node(1).hex()).id == node(1)
     with pytest.raises(InventoryError, match="2 nodes are named 'node-1'"):
         inventory.named("node-1")
-    with pytest.raises(InventoryError, match="no node 'node-7'"):
+    with pytest.raises(InventoryError, match="node 'node-7' is not in"):
         inventory.named("node-7")
 
 
@@ -106,8 +106,8 @@ def test_each_mistake_is_named_by_row_and_column_and_the_rest_is_taken(inventory
         "row 5, id: expected 16 hexadecimal digits, found 'xyz'",
         "row 6, name: is missing",
         "row 7, rpm: expected a number from 1 to 60000 1/min, found '99999'",
-        "row 8, id: is in row 2 too",
-        "row 9, name: place north/a/b/pump-2/node-2 is in row 2 too",
+        "row 8, id: is also in row 2",
+        "row 9, name: topic prefix north/a/b/pump-2/node-2 is also in row 2",
         "row 10, name: place north/area/line/pump-1/node-1 is in the inventory too",
         "row 11, bearing: bearing '3.5/5.4' is not in the library; a name, or BPFO/BPFI/BSF/FTF",
         "row 12, state: expected one of enrolled, in service, retired, found 'broken'",
@@ -120,7 +120,7 @@ def test_each_mistake_is_named_by_row_and_column_and_the_rest_is_taken(inventory
     ("content", "reason"),
     [
         (b"id,name,colour\n", "column 'colour' is unknown: expected some of id, name"),
-        (b"id,name,id\n", "column 'id' is there twice"),
+        (b"id,name,id\n", "column 'id' appears twice"),
         (b"name\n", "has no column 'id'"),
         (b"", "has no column 'id'"),
         (b"id,name\n\xff\xfe", "is not UTF-8"),
@@ -142,7 +142,7 @@ def test_files_that_are_no_inventory_are_left_as_they_are(tmp_path: Path) -> Non
     garbage = tmp_path / "garbage"
     garbage.write_bytes(b"not a database, but long enough to be looked at" * 30)
     garbage.chmod(0o600)
-    with pytest.raises(InventoryError, match="is no inventory"):
+    with pytest.raises(InventoryError, match="is not an inventory"):
         Inventory(garbage)
     assert garbage.read_bytes().startswith(b"not a database")
     later = tmp_path / "later"
@@ -185,7 +185,7 @@ def test_on_the_command_line(
     (tmp_path / "in.csv").write_text(f"id,name,bearing\n{node(1).hex()},node-1,6205\n{node(2).hex()},node-2,7\n")
     assert main(["inventory", "import", str(tmp_path / "in.csv")]) == 15
     said = capfd.readouterr()
-    assert "1 node taken, 1 mistake\n" in said.out and "row 3, bearing: bearing '7'" in said.err
+    assert "1 node imported, 1 mistake\n" in said.out and "row 3, bearing: bearing '7'" in said.err
     assert main(["inventory", "list", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["bearing"] == "6205"
     assert main(["inventory", "show", "node-1"]) == 0

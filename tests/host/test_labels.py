@@ -114,7 +114,7 @@ def test_on_the_command_line(
     monkeypatch.setenv("QUAVER_KEYS", str(tmp_path / "keys"))
     pdf = tmp_path / "labels.pdf"
     assert main(["label", "--pdf", str(pdf)]) == 14
-    assert "no code is there" in capfd.readouterr().err
+    assert "there is no code" in capfd.readouterr().err
     codes = {node: new_code() for node in (ID, bytes(7) + b"\x01")}
     for node, code in codes.items():
         Codes(tmp_path / "keys").put(node, code)
@@ -129,7 +129,7 @@ def test_on_the_command_line(
     assert main(["label", "--pdf", str(pdf)]) == 14
     assert main(["label", "77", "--pdf", str(tmp_path / "other.pdf")]) == 14
     said = capfd.readouterr()
-    assert "exists" in said.err and "no node of that id was flashed here" in said.err
+    assert "exists" in said.err and "no node with that id was flashed here" in said.err
     assert not any(part in said.out + said.err for code in codes.values() for part in (code, shown(code)))
 
 

@@ -22,7 +22,7 @@ def test_a_program_has_its_input_its_arguments_the_firmware_and_a_folder_before_
         ("print(1)\nraise ValueError('why')", r"failed \(ValueError: why\)"),
         ("print('words')", r"failed \(words\)"),
         ("import sys; print(1); sys.exit(3)", r"failed \(1\)"),
-        ("pass", r"failed \(it ended without a word\)"),
+        ("pass", r"failed \(it ended without a message\)"),
         ("while True: pass", r"took longer than 0 s"),
         ("bytearray(1 << 20)", r"failed \(MemoryError: memory allocation failed, allocating 1048576 bytes\)"),
     ],
@@ -41,7 +41,9 @@ def test_those_who_run_programs_say_it_in_their_own_words(tmp_path: Path, monkey
     with pytest.raises(BoardError, match=r"^none on MicroPython failed \(ImportError: no module named 'none'\): see"):
         run_guest("none", {})
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(BuildError, match=r"config.json: the device's own check of it failed \(it ended without a word"):
+    with pytest.raises(
+        BuildError, match=r"config.json: the device's check of the configuration failed \(it ended without a message"
+    ):
         read_config(tmp_path / "config.json")
 
 

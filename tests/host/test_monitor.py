@@ -141,7 +141,12 @@ def test_later_nodes_are_readable() -> None:
         (f"{ROOT}/telemetry", b'{"rms": 1}', "cbor", "broken CBOR"),
         (f"{ROOT}/telemetry", dumps([1, 2]), "cbor", "broken CBOR .*: not a map"),
         (f"{ROOT}/telemetry", dumps({}), "field", "no version"),
-        (f"{ROOT}/telemetry", bare(TELEMETRY, _0=1), "version", "version 1: this quaver reads version 2; update it"),
+        (
+            f"{ROOT}/telemetry",
+            bare(TELEMETRY, _0=1),
+            "version",
+            "version 1: this quaver reads version 2; update the older one",
+        ),
         (f"{ROOT}/telemetry", dumps(EVENT), "field", "kind is 1: expected 0"),
         (f"{ROOT}/telemetry", bare(TELEMETRY, _2="other"), "node", "names node 'other': expected 'node-1'"),
         (f"{ROOT}/telemetry", bare(TELEMETRY, _2="\x1b[2J"), "node", r"'\\x1b\[2J'"),

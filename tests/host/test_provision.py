@@ -91,11 +91,11 @@ def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedB
     person.until("  1  plant")
     person.types("Wi-Fi network", "1")
     person.types("Password of plant", "wrong horse")
-    person.until("the node does not get into plant: wifi wrong password")
+    person.until("the node can't join plant: wifi wrong password")
     person.types("Wi-Fi network", "plant")
     person.types("Password of plant", "correct horse")
     person.types("MQTT broker", "mqt//x")
-    person.until("not a broker's address")
+    person.until("the address is invalid")
     person.types("MQTT broker", "mqtt://127.0.0.1:9")
     person.until("broker mqtt://127.0.0.1:9: ")
     person.types("MQTT broker", str(broker.url))
@@ -166,7 +166,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_stopped(node: Node, broker: Embe
     assert state.stat().st_mode & 0o777 == 0o600
     node.cut()
     person = Person("provision", "--port", plant.add(node), "--broker", str(broker.url), "--limit", "20")
-    person.until("going on with node")
+    person.until("continuing with node")
     for question in ("Area", "Line"):  # neither code nor password nor site a second time
         person.types(question, "")
     person.types("Machine (asset)", "pump-7")
@@ -269,7 +269,7 @@ def test_a_state_that_can_not_be_believed_is_not_used(tmp_path: Path) -> None:
     saved.save({"id": "00", "found": {"a": "b"}, "about": {}})
     assert saved.load() == {"id": "00"}
     saved.path.write_text("[")
-    with pytest.raises(SessionError, match="remove it to begin anew"):
+    with pytest.raises(SessionError, match="remove it to start again"):
         saved.load()
     saved.path.chmod(0o644)
     with pytest.raises(SessionError, match="chmod 600"):
@@ -323,9 +323,9 @@ def test_a_plan_names_each_mistake_by_row_and_spares_the_rest(tmp_path: Path) ->
         (12, "limits"), (13, "name"),
     ]  # fmt: skip
     assert all(other not in str(mistake) for mistake in mistakes)
-    assert "place site/area/line/p/n-2 is in row 3 too" in str(mistakes[1])
+    assert "topic prefix site/area/line/p/n-2 is also in row 3" in str(mistakes[1])
     _, mistakes = read_plan(tmp_path / "plan.csv", {}, codes, inventory)
-    assert {"is no profile of Wi-Fi networks: there are none", "is missing; name one for all with --broker"} <= {
+    assert {"is not a Wi-Fi profile: there are none", "is missing; name one for all with --broker"} <= {
         mistake.reason for mistake in mistakes
     }
     with pytest.raises(InventoryError, match="can't be read"):
@@ -369,9 +369,9 @@ def test_a_plan_is_carried_out(
     assert {row for row, result in results.items() if "failed" not in result} == {2, 3, 7}
     assert results[2]["place"] == "site/area/line/pump-1/n-1" and results[2]["first"]["peaks"]
     assert "the node has another code" in results[4]["failed"]
-    assert "is not there" in results[5]["failed"]
+    assert "was not found" in results[5]["failed"]
     assert results[6]["column"] == "bearing"
-    assert f"answers at {ports[-3]}, {ports[-1]}; connect one board of that id at a time" in results[8]["failed"]
+    assert f"answers at {ports[-3]}, {ports[-1]}; connect one board with that id at a time" in results[8]["failed"]
     states = {n: node.state() for n, node in enumerate(nodes, 1)}
     assert states == {
         1: "enrolled",

@@ -142,9 +142,9 @@ def test_needs_of_a_real_board(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines_random(
         [
             "SKIPPED*socket://10.0.0.9:4321: no wifi radio",
-            "SKIPPED*socket://10.0.0.9:4321: no file system with room on its flash",
+            "SKIPPED*socket://10.0.0.9:4321: no file system with free space on its flash",
             "SKIPPED*socket://10.0.0.9:4321: no tmp117 on its buses",
-            "SKIPPED*socket://10.0.0.9:4321: starts boards of its own, which a real board can't give",
+            "SKIPPED*socket://10.0.0.9:4321: the test starts boards of its own, which a real board can't do",
         ]
     )
 
@@ -153,7 +153,7 @@ def test_a_need_without_a_board(project: pytest.Pytester) -> None:
     project.makepyfile("import pytest\n@pytest.mark.needs_flash\ndef test_one(): pass")
     result = run(project)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*needs_flash: this test takes no board; give it the fixture board"])
+    result.stdout.fnmatch_lines(["*needs_flash: this test uses no board; add the fixture board"])
 
 
 def test_a_board_that_does_not_open(project: pytest.Pytester) -> None:

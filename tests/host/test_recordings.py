@@ -145,7 +145,7 @@ def test_csv_leaves_the_time_out_and_takes_a_column_by_name_or_number(tmp_path):
 def test_wav_integers_are_fractions_of_full_scale_and_floats_stay(tmp_path, samples, expected):
     path = tmp_path / "x.wav"
     scipy.io.wavfile.write(path, 25_600, samples)
-    with pytest.raises(RecordingError, match="does not say: give the"):
+    with pytest.raises(RecordingError, match="does not name their unit: give the"):
         load(path)
     recording = load(path, scale=2.0)
     assert recording.rate_hz == 25_600.0
@@ -184,16 +184,16 @@ _NUMBERS = b"1.0,2.0\n" * 100
     ("name", "make", "options", "says"),
     [
         ("x.mp3", _write("x.mp3", b"ID3"), {}, "expected a file named .asc, .csv, .dat, .h5, "),
-        ("none.npz", _write("x.npz", b""), {}, "is no file"),
+        ("none.npz", _write("x.npz", b""), {}, "is not a file"),
         ("x.npz", _write("x.npz", b""), {}, "is empty"),
-        ("x.npz", _write("x.npz", b"nonsense"), {}, "is no .npz file"),
+        ("x.npz", _write("x.npz", b"nonsense"), {}, "is not a .npz file"),
         ("x.mat", _write("x.mat", b"nonsense" * 40), {}, "is not a readable mat recording: "),
-        ("x.mat", _write("x.mat", b"nonsense" * 40), {}, "; save it anew with MATLAB's -v7, or as .npz"),
+        ("x.mat", _write("x.mat", b"nonsense" * 40), {}, "; save it again with MATLAB's -v7, or as .npz"),
         ("x.wav", _write("x.wav", b"nonsense" * 40), {}, "is not a readable wav recording: "),
         ("x.csv", _write("x.csv", b"\xff\xfe\x00nonsense"), {"rate": 1000}, "is not text that can be read"),
         ("x.csv", _write("x.csv", b"\n\n"), {"rate": 1000}, "has no samples"),
-        ("x.csv", _write("x.csv", b"a,b\n"), {"rate": 1000}, "has no samples: no line of it is of numbers"),
-        ("x.csv", _write("x.csv", _NUMBERS), {}, "does not say its sampling rate: give it in Hz"),
+        ("x.csv", _write("x.csv", b"a,b\n"), {"rate": 1000}, "has no samples: none of its lines holds numbers"),
+        ("x.csv", _write("x.csv", _NUMBERS), {}, "does not state its sampling rate: give it in Hz"),
         (
             "x.csv",
             _write("x.csv", _NUMBERS + b"1.0,x\n"),
@@ -206,9 +206,9 @@ _NUMBERS = b"1.0,2.0\n" * 100
         ("x.csv", _write("x.csv", _NUMBERS), {"rate": 0}, "a sampling rate of 0 Hz: expected 50 to 2e+06 Hz"),
         ("x.csv", _write("x.csv", _NUMBERS), {"rate": float("nan")}, "a sampling rate of nan Hz"),
         ("x.csv", _write("x.csv", _NUMBERS), {"rate": 1000, "scale": -1.0}, "expected a positive number"),
-        ("x.csv", _write("x.csv", _NUMBERS), {"rate": 1000, "record": 1}, "has no record 1: it has 1"),
+        ("x.csv", _write("x.csv", _NUMBERS), {"rate": 1000, "record": 1}, "has no record 1: it has one"),
         ("x.npz", _save("x.npz", x=_X, fs=-5.0), {}, "a sampling rate of -5 Hz"),
-        ("x.npz", _save("x.npz", x=_X), {}, "does not say its sampling rate"),
+        ("x.npz", _save("x.npz", x=_X), {}, "does not state its sampling rate"),
         ("x.npz", _save("x.npz", x=_X, fs=12e3), {"rate": 48e3}, "was sampled at 12000 Hz (by fs), not at 48000 Hz"),
         ("x.npz", _save("x.npz", x=_GAP, fs=12e3), {}, "1 samples are NaN or infinite, the first is 42"),
         ("x.npz", _save("x.npz", x=_X * np.inf, fs=12e3), {}, "100 samples are NaN or infinite"),
@@ -217,7 +217,7 @@ _NUMBERS = b"1.0,2.0\n" * 100
         ("x.npz", _save("x.npz", x=np.ones(100, np.int16), fs=12e3), {}, "x holds whole numbers without a unit: give"),
         ("x.npz", _save("x.npz", x=_X, g_per_lsb=0.0, fs=12e3), {}, "g_per_lsb is 0"),
         ("x.npz", _save("x.npz", x=_X, fs=12e3), {"channel": "y"}, "has no channel 'y': it has x"),
-        ("x.npz", _save("x.npz", x=_X, fs=12e3), {"record": 3}, "has no record 3: it has 1"),
+        ("x.npz", _save("x.npz", x=_X, fs=12e3), {"record": 3}, "has no record 3: it has one"),
         ("x.npz", _save("x.npz", horizontal=_X, vertical=_X[:90], fs=12e3), {}, "differ in length"),
         ("x.npz", _save("x.npz", x=np.array(["a"] * 100), fs=12e3), {}, "holds <U1, not real numbers: choose another"),
         ("x.npz", _save("x.npz", x=_X * 1j, fs=12e3), {}, "holds complex64, not real numbers: choose another"),
@@ -261,7 +261,7 @@ def test_a_mat_file_of_any_kind_and_a_missing_rate_or_channel(tmp_path, cwru):
     path = tmp_path / "x.mat"
     scipy.io.savemat(path, {"a": np.ones(100)})
     assert load(path, rate=12_000).acceleration.shape == (100, 1)
-    with pytest.raises(RateError, match="does not say its sampling rate"):
+    with pytest.raises(RateError, match="does not state its sampling rate"):
         load(cwru)
     with pytest.raises(ChannelError, match="has no channel 'BA': it has X099_DE_time, X099_FE_time"):
         load(cwru, rate=12_000, channel="BA")
@@ -426,7 +426,7 @@ def test_severity_and_seed_matter_and_a_healthy_machine_is_quiet():
 def test_a_machine_that_cannot_be_is_refused(values, says):
     with pytest.raises(RecordingError, match=says):
         Machine(**values)
-    with pytest.raises(RecordingError, match="is no bearing"):
+    with pytest.raises(RecordingError, match="is not a bearing"):
         Bearing(ball_mm=50.0)
 
 

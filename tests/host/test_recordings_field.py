@@ -69,9 +69,9 @@ REFUSED = {
     "blank_lines.csv": "record it again",
     "complex.npz": "not real numbers: choose another channel",
     "empty.csv": "is empty: record it again",
-    "empty_cell.csv": "1 samples are NaN or infinite, the first is 777: mend the file",
-    "header_only.csv": "no line of it is of numbers",
-    "nan_gap.csv": "8 samples are NaN or infinite, the first is 777: mend the file",
+    "empty_cell.csv": "1 samples are NaN or infinite, the first is 777: correct the file",
+    "header_only.csv": "none of its lines holds numbers",
+    "nan_gap.csv": "8 samples are NaN or infinite, the first is 777: correct the file",
     "objects.npz": "never loaded: save plain numbers",
     "real_3dprinter_sensor1.csv": "jumps by 28 at line 59, where 12 is its step: rows are missing",
     "v73.mat": "is a damaged or unfinished HDF5 file (MATLAB v7.3)",
@@ -186,7 +186,7 @@ def test_arrays_of_any_shape(tmp_path, shape, suffix):
     else:
         with h5py.File(path, "w") as file:
             file["group/whatever"] = array
-    with pytest.raises(RecordingError, match="does not say its sampling rate"):
+    with pytest.raises(RecordingError, match="does not state its sampling rate"):
         load(path)
     recording = load(path, rate=RATE)
     assert recording.acceleration.shape == (len(one), 3 if "3" in shape else 1)

@@ -67,7 +67,7 @@ STYLES = {
 def test_every_style_gives_the_values_that_are_in_it(tmp_path, style, encoding):
     header, form, rate = STYLES[style]
     if rate is None:
-        with pytest.raises(RecordingError, match="does not say its sampling rate"):
+        with pytest.raises(RecordingError, match="does not state its sampling rate"):
             read(tmp_path, header + lines(form), encoding)
     recording = read(tmp_path, header + lines(form), encoding, rate=rate or RATE)
     assert recording.acceleration.shape == (COUNT, 1)
@@ -105,11 +105,11 @@ _TWO = "".join(f"{i * i % 7},{100 + (i * i * 37) % 800}\n" for i in range(100))
 @pytest.mark.parametrize(
     ("text", "options", "says"),
     [
-        (_TWO, {}, r"may be one number with a decimal comma, or two: say which"),
+        (_TWO, {}, r"may be one number with a decimal comma, or two: name the decimal mark"),
         ("".join(f"1,{100 + (i * i * 37) % 800}.5\n" for i in range(100)), {},
-         "thousands marks, or 2: say what divides"),
+         "thousands marks, or 2: name the delimiter"),
         ("".join(f"{1 + i % 7}.{100 + (i * i * 37) % 800};0\n" for i in range(100)), {},
-         "decimal mark or one of thousands"),
+         "decimal mark or a thousands mark"),
         ("".join(f"0.{i % 7}5;1,{i % 9}5\n" for i in range(100)), {}, "with a point .* and with a comma"),
         (lines("{v}") + "0.1,0.2\n", {}, "line 201: expected 1 number, found '0.1,0.2'"),
         (lines("{i};{c}") + '9;"1.234,5"\n', {}, "line 201: expected 2 numbers"),
@@ -123,8 +123,8 @@ _TWO = "".join(f"{i * i % 7},{100 + (i * i * 37) % 800}\n" for i in range(100))
         ("t,x\n" + "".join(f"{i * 0.01:.2f},{v}\n" for i, v in enumerate(SIGNAL[:, 0])), {},
          r"100 Hz \(s\) or 100000 Hz \(ms\)"),
         ("x (V)\n" + lines("{v}"), {"rate": RATE}, "is a voltage .*: give the sensor's scale"),
-        ("x [furlong]\n" + lines("{v}"), {"rate": RATE}, "'furlong', which is no unit known here: give its unit"),
-        ("x_mg\n" + lines("{v}"), {"rate": RATE, "unit": "g"}, "says that x_mg is in mg, not g"),
+        ("x [furlong]\n" + lines("{v}"), {"rate": RATE}, "'furlong', which is not a known unit: give its unit"),
+        ("x_mg\n" + lines("{v}"), {"rate": RATE, "unit": "g"}, "states that x_mg is in mg, not g"),
         (lines("{v}", SIGNAL[:, 0] * 1000), {"rate": RATE}, r"its RMS would be .* g, more than 200 g: give its unit"),
         (lines("{v}", SIGNAL[:, 0] + 9.81), {"rate": RATE}, "its mean would be 9.8.* give its unit, by the mean m/s2"),
         ("".join(f"{v * 1000:.0f}\n" for v in SIGNAL[:, 0]), {"rate": RATE}, "holds whole numbers without a unit"),
@@ -237,7 +237,7 @@ def test_any_text_gives_its_values_or_one_line(tmp_path_factory, file):
     except RecordingError as error:
         assert "\n" not in str(error) and str(path) in str(error)
         # What is plain is not refused: only commas between columns and thousands look alike.
-        assert "say w" in str(error) or "velocity" in str(error), error
+        assert "name the de" in str(error) or "velocity" in str(error), error
     else:
         assert found.shape == values.shape and np.array_equal(found, values.astype(np.float32))
 

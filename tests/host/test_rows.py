@@ -64,9 +64,9 @@ def test_what_spreadsheets_put_around_a_heading(tmp_path: Path) -> None:
         ("rpm", "nan", "expected a number"),
         ("rpm", "١٤٨٠", "expected a number"),
         ("limits", "velocity 1.125 4.500", "'1.125' may be 1.125 or 1125"),
-        ("id", "1.23E+15", "is an id that a spreadsheet rounded: make the column text"),
-        ("id", "1,23457E+14", "is an id that a spreadsheet rounded: make the column text"),
-        ("id", "123456789012345", "a spreadsheet takes leading zeros away: make the column text"),
+        ("id", "1.23E+15", "is an id that a spreadsheet rounded: format the column as text"),
+        ("id", "1,23457E+14", "is an id that a spreadsheet rounded: format the column as text"),
+        ("id", "123456789012345", "spreadsheets remove leading zeros: format the column as text"),
         ("group", "1.5", "expected one of 0, 1, 2, found '1.5'"),
     ],
 )
@@ -87,19 +87,19 @@ def test_limits_take_either_decimal_mark(cell: str) -> None:
 def test_a_decimal_comma_that_nobody_quoted_is_no_two_cells(tmp_path: Path) -> None:
     rows, mistakes = read(tmp_path / "plan.csv", f"id,name,asset,rpm\n{ID},pump-7,motor,1480,5\n")
     assert not rows and [str(mistake) for mistake in mistakes] == [
-        "row 2: has 5 cells, the heading 4; quote what has the delimiter in it"
+        "row 2: has 5 cells, the heading 4; quote the cells that contain the delimiter"
     ]
     rows, mistakes = read(tmp_path / "plan.csv", f"id,name,asset,rpm,\n{ID},pump-7,motor,1480,5\n")
-    assert not rows and "has a cell below no heading" in str(mistakes[0])
+    assert not rows and "has a cell without a heading" in str(mistakes[0])
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"id,name,asset,limit\n", "column 'limit' is unknown: did you mean 'limits'?"),
-        (b"id,name,asset,ID\n", "column 'id' is there twice"),
+        (b"id,name,asset,ID\n", "column 'id' appears twice"),
         ("id,name,asset\n1,p\u00fcmp,x\n".encode("latin-1"), "line 2 is not UTF-8 text; save it as CSV UTF-8"),
-        ("id,name,asset\n".encode("utf-16-le"), "is no text; save it as CSV in UTF-8"),
+        ("id,name,asset\n".encode("utf-16-le"), "is not text; save it as CSV in UTF-8"),
         ("id,name,asset\n".encode("utf-16")[:-1], "is not UTF-8 text"),
         (b"mqtt://user:secret@host,name\n", "column a URL is unknown"),
     ],

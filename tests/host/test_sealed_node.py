@@ -57,7 +57,7 @@ def test_a_node_keeps_the_date_trusts_its_broker_and_loses_nothing(
     environment = {**os.environ, "QUAVER_BROKER": url, "QUAVER_KEYS": str(keys.folder)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as ingest:
         try:
-            assert ingest.stderr is not None and "storing what comes" in ingest.stderr.readline()
+            assert ingest.stderr is not None and "storing the messages" in ingest.stderr.readline()
             with open_board("unix:", Setup(files=files, broker_port=broker.port, name=NAME)) as board:
                 wait_until(lambda: ingest.poll() is not None, board)
                 assert b"online" in board.console() and key.hex().encode() not in board.console()

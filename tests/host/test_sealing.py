@@ -157,7 +157,7 @@ def test_what_is_inside_is_judged_too() -> None:
         opener.open("telemetry", sealer.seal("telemetry", 1, 1, plaintext(boot=5)))
     with pytest.raises(Malformed):
         opener.open("telemetry", sealer.seal("telemetry", 1, 1, b""))
-    with pytest.raises(Malformed, match="no class of message"):
+    with pytest.raises(Malformed, match="is not a message class"):
         opener.open("nonsense", sealed())
 
 

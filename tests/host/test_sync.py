@@ -275,7 +275,7 @@ def test_what_is_damaged_on_the_way_is_not_installed(board: UnixBoard, monkeypat
         return plain(data.replace(b"newnew", b"newnwe", 1), newline=newline)
 
     monkeypatch.setattr("quaver.desk.sync.binascii.b2a_base64", flip)
-    words = r"\d of 4 files did not arrive as they were sent, /.* first: check the cable"
+    words = r"\d of 4 files are corrupt after the transfer, the first is /.*: check the cable"
     with pytest.raises(KnownFailure, match=words) as failure:
         sync(board, lambda name: NEW)
     assert failure.value.known.name == "altered_files"
@@ -302,7 +302,7 @@ def test_the_board_is_known_by_its_chip_and_its_firmware() -> None:
         (
             {"machine": "Raspberry Pi Pico with RP2040", "wifi": False},
             "unknown_chip",
-            "no Wi-Fi as a Raspberry",
+            "without the Wi-Fi of a Raspberry",
         ),
         (
             {"machine": "Raspberry Pi Pico 2 W with RP2350"},

@@ -93,7 +93,7 @@ def test_what_came_while_the_clock_was_wrong_is_dated_anew_when_it_is_set(
     unsure = -off_ms if -YEAR_MS < off_ms < 0 else 0  # it may as well have been suspended
     assert received == [(NOW + 1000, -off_ms, unsure), (NOW + 2000, -off_ms, unsure), (NOW + 3000, 0, 0)]
     assert any("was set by" in line for line in machine.lines)
-    assert any(line.startswith("2 records that came while") for line in machine.lines), machine.lines
+    assert any(line.startswith("2 records arrived while") for line in machine.lines), machine.lines
     (account,), _ = ledger(machine.store)
     assert (account.redated, account.by_receipt) == (2, 3)
 

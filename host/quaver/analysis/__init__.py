@@ -1,1 +1,1 @@
-"""The analysis room: what the device's code says of recordings, and pictures of it."""
+"""The analysis room: the device's analysis of recordings, and pictures of it."""

@@ -1,4 +1,4 @@
-"""A bearing described in a file: its geometry, its four ratios or its name, for the device to judge."""
+"""A bearing described in a file: its geometry, its four ratios or its name. The device validates it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load_bearing(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BearingFileError(f"{path}: can't be read ({error.strerror}): name another file") from error
     if len(text) > _LONGEST:
-        raise BearingFileError(f"{path}: is longer than {_LONGEST} bytes: it can't be a bearing's description")
+        raise BearingFileError(f"{path}: is longer than {_LONGEST} bytes, too long for a bearing: name another file")
     try:
         said = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:  # of which both formats' errors and UnicodeDecodeError are kinds
@@ -41,10 +41,10 @@ def load_bearing(path: Path) -> dict[str, Any]:
         said = said["bearing"]
     if not isinstance(said, dict) or not said:
         raise BearingFileError(
-            f"{path}: describes no bearing: expected balls, ball_mm, pitch_mm and angle_deg, or ratios"
+            f"{path}: does not describe a bearing: expected balls, ball_mm, pitch_mm and angle_deg, or ratios"
         )
     try:
         json.dumps(said, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise BearingFileError(f"{path}: holds a date, a NaN or an infinity: expected numbers") from error
+        raise BearingFileError(f"{path}: contains a date, a NaN or an infinity: expected numbers") from error
     return said

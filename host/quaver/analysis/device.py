@@ -1,4 +1,4 @@
-"""Runs the device's own analysis over recordings: on MicroPython's unix port, or on an emulated or real board.
+"""Runs the device's analysis on recordings: on MicroPython's unix port, or on an emulated or real board.
 
 Nothing is computed here: a recording is cut into measurements, turned into the sensor's whole numbers, and handed to
 `firmware/dsp`; what comes back is what a node would have said after each.
@@ -339,13 +339,13 @@ def analyze(recording: Recording, analysis: Analysis) -> Iterator[Verdict]:
     rate, count, blocks, at_rails = _cut(recording, analysis.rate_hz)
     if abs(rate / analysis.rate_hz - 1) > _SAME_RATE:
         raise AnalysisError(
-            f"{recording.name}: sampled at {rate:g} Hz, what it is compared with at {analysis.rate_hz:g} Hz: "
-            "levels of different bands say nothing; give recordings of one rate, or a slower one to learn from"
+            f"{recording.name}: sampled at {rate:g} Hz, the baseline at {analysis.rate_hz:g} Hz: "
+            "levels of different bands can't be compared; use recordings of one rate, or a slower one for the baseline"
         )
     if count != analysis.samples:
         raise AnalysisError(
-            f"{recording.name}: gives {count} samples a measurement, what it is compared with {analysis.samples}: "
-            "give recordings of one length"
+            f"{recording.name}: has {count} samples per measurement, the baseline {analysis.samples}: "
+            "use recordings of one length"
         )
     for block, ran_into in zip(blocks, at_rails, strict=True):
         yield analysis.run(block, ran_into)
@@ -356,7 +356,8 @@ def learned_from(recording: Recording, analysis: Analysis, wanted: int) -> dict[
     learned = analysis.baseline()
     if "rows" in learned:
         raise AnalysisError(
-            f"{recording.name}: {len(learned['rows'])} of {wanted} measurements teach what is healthy, in the others "
-            "the machine stands still or the samples are clipped: give a recording of it running, or a smaller --learn"
+            f"{recording.name}: only {len(learned['rows'])} of {wanted} measurements can be learned from, "
+            "in the others "
+            "the machine stands still or the samples are clipped: use a recording of it running, or a smaller --learn"
         )
     return learned

@@ -1,4 +1,4 @@
-"""Draws what a healthy and a faulty bearing sound like: two spectra each, with the bearing's own lines marked."""
+"""Draws the signals of a healthy and a faulty bearing: two spectra each, with the bearing's lines marked."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def envelope(
     high = min(high, signal.size // 2)
     band = 2.0 * np.fft.fft(signal)[low:high]
     if band.size < 2:
-        raise ValueError(f"band {band_hz[0]:g} to {band_hz[1]:g} Hz: nothing of it at {rate_hz:g} Hz")
+        raise ValueError(f"band {band_hz[0]:g} to {band_hz[1]:g} Hz: outside the spectrum at {rate_hz:g} Hz")
     # An envelope reaches twice as far in frequency as half of its band: keep the whole band's width twice.
     size = 2 * band.size
     analytic = np.fft.ifft(band, size) * (size / signal.size)

@@ -1,4 +1,4 @@
-"""The bench room: what a part of Quaver costs, measured while it runs, each figure beside its goal."""
+"""The bench room: time, memory and bytes of a part of Quaver, measured while it runs, each beside its goal."""
 
 from __future__ import annotations
 

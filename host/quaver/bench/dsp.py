@@ -97,7 +97,7 @@ def _numbers(said: str) -> list[tuple[Any, ...]]:
     try:
         return [tuple(ast.literal_eval(line)) for line in said.strip().splitlines()]
     except (SyntaxError, ValueError) as error:
-        raise BoardError(f"the board printed {said[:60]!r} in place of its figures: report it") from error
+        raise BoardError(f"the board printed {said[:60]!r} instead of its figures: report it") from error
 
 
 def _transform_figures(times: Mapping[str, Mapping[int, Any]], chip: bool) -> list[Figure]:

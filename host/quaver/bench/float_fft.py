@@ -62,5 +62,5 @@ def compile_float_fft(progress: Progress | None = None) -> bytes:
 def _zig(*arguments: str) -> None:
     done = subprocess.run([sys.executable, "-m", "ziglang", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = next((line for line in done.stderr.splitlines() if "error" in line), "it did not say why")
+        reason = next((line for line in done.stderr.splitlines() if "error" in line), "it gave no reason")
         raise BuildError(f"emlearn's FFT can't be compiled by ziglang: {reason}: pip install quaver[bench]")

@@ -1,4 +1,4 @@
-"""How fast records go from a broker into the store: sealed ones, and the same as JSON that nobody sealed.
+"""How fast records go from a broker into the store: sealed ones, and the same as JSON without a seal.
 
 The broker is a real Mosquitto that holds the whole load for ingest's session before the clock starts, so what is
 measured is ingest alone: read, open, verify, decode, date, commit with a flush to the disk, acknowledge. It is kept
@@ -190,7 +190,7 @@ def _publish(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], reco
         for one in waiting:
             one.wait_for_publish(_START_S)
             if not one.is_published():
-                raise BrokerError(f"broker {url}: does not take the load; see what else this machine does")
+                raise BrokerError(f"broker {url}: does not keep up with the load; check what else runs on this machine")
         return size
     finally:
         client.disconnect()

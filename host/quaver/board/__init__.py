@@ -1,1 +1,1 @@
-"""The board room: what a board is, its facts as data, its console and prompt, and what may be wrong with it."""
+"""The board room: a board's facts as data, its console and prompt, and its known failures."""

@@ -1,4 +1,4 @@
-"""Chip facts as data: chips.toml as typed values, the one place that build, flash and the board files ask."""
+"""Chip facts as data: chips.toml as typed values, the one source for build, flash and the board files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Every known failure between a person and a node in service: its message, its exit code, its remedy.
 
-One table; `quaver doctor` walks its steps, the other commands that speak to a board raise the same failures, and
-docs/doctor.md is printed from it.
+One table; `quaver doctor` checks its steps, the other commands that use a board raise the same failures, and
+docs/doctor.md is generated from it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from quaver.errors import BoardError
 
 @dataclass(frozen=True)
 class Known:
-    """A row. code: the exit code; step: of the doctor's walk; message, remedy: `str.format` texts."""
+    """A row. code: the exit code; step: in which `quaver doctor` checks it; message, remedy: `str.format` texts."""
 
     name: str
     code: int
@@ -38,7 +38,7 @@ STEPS = (
     "broker",
     "start",
 )
-"""The links of the chain, in the order in which the first broken one is looked for."""
+"""The steps from the cable to the broker, in the order in which they are checked."""
 
 _PICO_LOADER = "flash it (quaver flash), or unplug it and plug it in again without holding BOOTSEL"
 _TABLE = (
@@ -53,23 +53,25 @@ _TABLE = (
     Known(
         "no_port", 82, "driver", "{port} is not there", "plug the board in or check the name; connected: {connected}"
     ),
-    Known("no_serial_port", 83, "driver", "{port} is no serial port", "name the board's port; connected: {connected}"),
-    Known("which_board", 84, "driver", "{count} boards are connected", "say which with --port; there are {connected}"),
+    Known(
+        "no_serial_port", 83, "driver", "{port} is not a serial port", "name the board's port; connected: {connected}"
+    ),
+    Known("which_board", 84, "driver", "{count} boards are connected", "name one with --port; connected: {connected}"),
     Known(
         "same_id",
         121,
         "driver",
         "{count} boards have the unique id {id}",
-        "say which by its device, with --port; there are {connected}",
+        "name one by its device, with --port; connected: {connected}",
     ),
     Known(
         "no_permission",
         85,
         "permission",
-        "{port} may not be opened, it belongs to {owner}",
+        "{port} can't be opened: it belongs to {owner}",
         "sudo usermod -aG {group} $USER, then log in again",
     ),
-    Known("port_busy", 86, "port busy", "{port} is in use by {holder}", "end that, or wait until it is done"),
+    Known("port_busy", 86, "port busy", "{port} is in use by {holder}", "stop that program, or wait until it ends"),
     Known(
         "no_console", 87, "port busy", "{port} refuses connections ({reason})", "check that the board behind it runs"
     ),
@@ -85,7 +87,7 @@ _TABLE = (
         "no_prompt",
         90,
         "bootloader",
-        "{port} gives no MicroPython prompt",
+        "{port} shows no MicroPython prompt",
         "press its reset button; if it stays silent, flash it (quaver flash)",
     ),
     Known("other_interpreter", 91, "image", "the board runs {interpreter}, not MicroPython", "flash it (quaver flash)"),
@@ -93,14 +95,14 @@ _TABLE = (
         "old_image",
         92,
         "image",
-        "the board runs MicroPython {found}, the firmware is made for {wanted}",
+        "the board runs MicroPython {found}, the firmware needs {wanted}",
         "flash it (quaver flash)",
     ),
     Known(
         "other_bytecode",
         93,
         "image",
-        "the board's MicroPython takes .mpy files of version {found}, the firmware's are {wanted}",
+        "the board's MicroPython accepts .mpy files of version {found}, the firmware's have version {wanted}",
         "flash it (quaver flash)",
     ),
     Known(
@@ -116,7 +118,7 @@ _TABLE = (
         96,
         "chip",
         "the firmware on the board is for {firmware}, but it is a {machine}",
-        "flash it for what it is (quaver flash)",
+        "flash the firmware for its chip (quaver flash)",
     ),
     Known("no_file_system", 97, "file system", "the board's flash has no file system", "flash it (quaver flash)"),
     Known(
@@ -147,27 +149,29 @@ _TABLE = (
         "the change needs {need} KiB of the board's flash, {free} are free",
         "remove files of your own (quaver files ls, quaver files rm)",
     ),
-    Known("no_firmware", 101, "version", "the board has no Quaver firmware", "put it there (quaver sync)"),
-    Known("other_firmware", 102, "version", "the firmware is {found}, this is Quaver {wanted}", "quaver sync"),
+    Known("no_firmware", 101, "version", "the board has no Quaver firmware", "install it (quaver sync)"),
+    Known(
+        "other_firmware", 102, "version", "the firmware is {found}, this is Quaver {wanted}", "update it (quaver sync)"
+    ),
     Known(
         "unfinished_change",
         103,
         "version",
-        "a change of the firmware waits for its completion",
+        "an update of the firmware is not finished",
         "restart the board (quaver reset), then quaver sync",
     ),
     Known(
         "changed_firmware",
         104,
         "version",
-        "{count} files of the firmware are not as this Quaver builds them, {path} first",
-        "quaver sync",
+        "{count} firmware files differ from those of this Quaver, the first is {path}",
+        "restore them (quaver sync)",
     ),
     Known(
         "altered_files",
         115,
         "version",
-        "{count} of {all} files did not arrive as they were sent, {path} first",
+        "{count} of {all} files are corrupt after the transfer, the first is {path}",
         "check the cable and sync again (quaver sync)",
     ),
     Known("blank_node", 116, "config", "the node is blank: it has no device key yet", "enrol it (quaver provision)"),
@@ -175,29 +179,29 @@ _TABLE = (
         "bad_key",
         117,
         "config",
-        "device.key on the board is no device key, so nothing is sealed",
-        "enrol the node again (quaver provision)",
+        "device.key on the board is not a device key, so nothing is sealed",
+        "re-enrol the node (quaver provision)",
     ),
     Known(
         "no_config",
         105,
         "config",
         "the board has no config.json",
-        "write one and put it there (quaver files put config.json)",
+        "write one and copy it to the board (quaver files put config.json)",
     ),
     Known(
         "bad_config",
         106,
         "config",
         "config.json: {problem}",
-        "mend it (quaver files get config.json, quaver files put config.json)",
+        "correct it (quaver files get config.json, quaver files put config.json)",
     ),
     Known(
         "no_ca",
         118,
         "config",
-        "broker.ca in config.json names {path}, which is no certificate on the board ({reason})",
-        "put the CA's certificate there (quaver files put)",
+        "broker.ca in config.json names {path}, which is not a certificate on the board ({reason})",
+        "copy the CA's certificate to the board (quaver files put)",
     ),
     Known(
         "no_sensor",
@@ -211,15 +215,15 @@ _TABLE = (
         "no_network",
         109,
         "radio",
-        "the network {ssid} is not in the air (seen: {seen})",
-        "check wifi.ssid in config.json, bring the board nearer, and use 2.4 GHz",
+        "the network {ssid} was not found (found: {seen})",
+        "check wifi.ssid in config.json, move the board closer to the access point, and use 2.4 GHz",
     ),
     Known(
         "wrong_password",
         110,
         "radio",
         "the network {ssid} refuses the password",
-        "mend wifi.password in config.json",
+        "correct wifi.password in config.json",
     ),
     Known("no_join", 111, "radio", "the network {ssid} can't be joined: {reason}", "check the access point"),
     Known(
@@ -241,7 +245,7 @@ _TABLE = (
         113,
         "broker",
         "the broker {broker}: {reason}",
-        "mend broker.user and broker.password in config.json, or the broker's list of users",
+        "correct broker.user and broker.password in config.json, or the broker's list of users",
     ),
     Known(
         "broker_not_trusted",
@@ -250,18 +254,18 @@ _TABLE = (
         "the broker {broker}: {reason}",
         "check broker.host, broker.port and broker.ca in config.json, time_server, and the broker's certificate",
     ),
-    Known("restarts", 122, "bootloader", "{port} gives no MicroPython prompt: {cause}", "{remedy}"),
-    Known("stays_not_up", 123, "start", "the firmware does not stay up: {cause}", "{remedy}"),
+    Known("restarts", 122, "bootloader", "{port} shows no MicroPython prompt: {cause}", "{remedy}"),
+    Known("stays_not_up", 123, "start", "the firmware does not keep running: {cause}", "{remedy}"),
 )
-# What boards print that end or restart by themselves: (pattern, cause, remedy), the surest first.
+# What boards that end or restart by themselves print: (pattern, cause, remedy), the most certain first.
 CAUSES = (
-    (r"Brownout detector", "its supply voltage drops", "give it a better supply and a shorter cable"),
+    (r"Brownout detector", "its supply voltage drops", "use a better supply and a shorter cable"),
     (r"flash read err|invalid header: 0x", "its flash holds no image", "flash it (quaver flash)"),
     (r"Guru Meditation|FATAL: uncaught|abort\(\) was called", "MicroPython itself fails", "flash it (quaver flash)"),
-    (r"(?i)\bt[ag]\w*wdt|task watchdog|WDT_RESET", "its watchdog resets it", "look for what blocks (quaver console)"),
-    (r"MemoryError", "it runs out of memory", "switch a sensor off or shorten outbox.length in config.json"),
-    (r"ImportError: (?:no module named )?.*", "{found}", "put its files back (quaver sync)"),
-    (r"(?:SyntaxError|ValueError: incompatible \.mpy).*", "{found}", "put its files back (quaver sync)"),
+    (r"(?i)\bt[ag]\w*wdt|task watchdog|WDT_RESET", "its watchdog resets it", "find what blocks it (quaver console)"),
+    (r"MemoryError", "it runs out of memory", "disable a sensor or reduce outbox.length in config.json"),
+    (r"ImportError: (?:no module named )?.*", "{found}", "restore its files (quaver sync)"),
+    (r"(?:SyntaxError|ValueError: incompatible \.mpy).*", "{found}", "restore its files (quaver sync)"),
     (
         r"OSError: (?:\[Errno )?(?:5|19|ETIMEDOUT|ENODEV|EIO)\b.*",
         "{found}",
@@ -270,16 +274,16 @@ CAUSES = (
     (
         r"(?m)^(?!Traceback)[A-Za-z.]*(?:Error|Exception|Interrupt|Exit)\b.*$",
         "{found}",
-        "put its files back (quaver sync)",
+        "restore its files (quaver sync)",
     ),
-    (r"rst:0x|MPY: soft reboot", "it restarts again and again", "look at its console (quaver console)"),
+    (r"rst:0x|MPY: soft reboot", "it restarts again and again", "read its console (quaver console)"),
 )
 
 
-def cause_of(said: str) -> tuple[str, str] | None:
-    """(cause, remedy) of what a board printed that does not stay up; None when that says nothing of the kind."""
+def cause_of(output: str) -> tuple[str, str] | None:
+    """(cause, remedy) from what a board that does not keep running printed; None when that names no known cause."""
     for pattern, cause, remedy in CAUSES:
-        found = re.findall(pattern, said)
+        found = re.findall(pattern, output)
         if found:
             return cause.format(found=" ".join(found[-1].split())), remedy
     return None
@@ -289,14 +293,14 @@ KNOWN = {known.name: known for known in _TABLE}
 
 
 class KnownFailure(BoardError):
-    """A failure of the table, with its own exit code; facts: what its texts name."""
+    """A failure of the table, with its own exit code; facts: the values for its texts."""
 
     def __init__(self, name: str, **facts: object) -> None:
         self.known = KNOWN[name]
         self.message = self.known.message.format(**facts)
         self.remedy = self.known.remedy.format(**facts)
         self.exit_code = self.known.code
-        self.console: list[str] = []  # what the board printed, where that tells more
+        self.console: list[str] = []  # what the board printed, if that adds to the message
         super().__init__(f"{self.message}: {self.remedy}")
 
 
@@ -305,9 +309,10 @@ def markdown() -> str:
     lines = [
         "# What `quaver doctor` finds",
         "",
-        "`quaver doctor [--port PORT] [--json]` walks from the cable to the broker and names the first thing that is",
-        "wrong, and its remedy. Its exit code says which; 0 is a board that is well. `sync`, `console`, `reset` and",
-        "`files` end with the same codes where they meet the same. Words in braces stand for what was found.",
+        "`quaver doctor [--port PORT] [--json]` checks a board from the cable to the broker and reports the first",
+        "failure, and its remedy. Its exit code names the failure; 0 is a working board. `sync`, "
+        "`console`, `reset` and",
+        "`files` exit with the same codes for the same failures. Words in braces stand for what was found.",
         "",
         "The board is stopped while it is examined and restarted afterwards.",
         "",
@@ -318,9 +323,9 @@ def markdown() -> str:
         lines.append(f"| {known.code} | {known.step} | {known.message} | {known.remedy} |")
     lines += [
         "",
-        "A board that gives no prompt, or that is well and started again in the end, is listened to for some seconds.",
-        "Where it ends or restarts by itself, its last lines are shown, without passwords, and the cause that they",
-        "name:",
+        "The command reads the console for some seconds of a board that shows no prompt, and of one that it restarted.",
+        "If the board's program ends or restarts by itself, its last lines are shown, without passwords, and the cause",
+        "that they name:",
         "",
         "| cause | remedy |",
         "|---|---|",

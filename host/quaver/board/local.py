@@ -1,4 +1,4 @@
-"""The device's code on this machine: programs on MicroPython's unix port, with firmware and wire package at hand."""
+"""Runs the device's code on this machine: programs on MicroPython's unix port, with firmware and wire package."""
 
 from __future__ import annotations
 
@@ -64,4 +64,4 @@ def run(
 
 def last_line(said: str) -> str:
     """Of a program's output the line that tells how it ended."""
-    return (said.strip().splitlines() or ["it ended without a word"])[-1]
+    return (said.strip().splitlines() or ["it ended without a message"])[-1]

@@ -1,4 +1,4 @@
-"""The flash room's eyes: which boards are connected, from what USB and the mounts say, without a word to them."""
+"""Which boards are connected, from USB and the mounts, without sending them anything."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def named_port(name: str) -> Port:
             raise BoardError(f"port {name!r}: expected socket://host:port, as in socket://127.0.0.1:4321")
         return Port(wanted, "unknown", None, None, "a console behind TCP")
     if may_log_in(wanted):
-        raise BoardError("port: a URL of no console: expected a device, socket://host:port, or a unique id")
+        raise BoardError("port: the URL does not name a console: expected a device, socket://host:port, or a unique id")
     path = os.path.realpath(wanted)  # /dev/serial/by-id/… are links
     ports = find_ports()
     for port in ports:
@@ -141,7 +141,7 @@ def no_permission(path: str) -> KnownFailure:
         about = Path(path).stat()
         owner, group = pwd.getpwuid(about.st_uid).pw_name, grp.getgrgid(about.st_gid).gr_name
     except (OSError, KeyError):
-        owner, group = "somebody else", "dialout"
+        owner, group = "another user", "dialout"
     return KnownFailure("no_permission", port=path, owner=f"{owner}, group {group}", group=group)
 
 

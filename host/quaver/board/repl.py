@@ -32,8 +32,10 @@ class DeviceError(BoardError):
     """The code that ran on the board raised; `traceback` is the board's own, `output` what it printed before."""
 
     def __init__(self, output: str, traceback: str) -> None:
-        lines = traceback.strip().splitlines() or ["an exception without a word"]
-        super().__init__(f"the board's code raised {lines[-1].strip()}: read the board's traceback and mend the code")
+        lines = traceback.strip().splitlines() or ["an exception without a message"]
+        super().__init__(
+            f"the board's code raised {lines[-1].strip()}: read the board's traceback and correct the code"
+        )
         self.output = output
         self.traceback = traceback
         self.add_note(traceback)
@@ -160,7 +162,7 @@ class _Transport(SerialTransport):  # type: ignore[misc]
                 self.in_raw_repl = True
                 return
             pause *= 2
-        raise TransportError("it did not give a prompt")
+        raise TransportError("it showed no prompt")
 
     def exec_raw_no_follow(self, command: str | bytes) -> None:
         """As SerialTransport's, but a board that declines raw paste gets the code in one piece.
@@ -171,7 +173,7 @@ class _Transport(SerialTransport):  # type: ignore[misc]
             super().exec_raw_no_follow(command)
             return
         if not self.read_until(1, b">").endswith(b">"):
-            raise TransportError("it gave no raw prompt")
+            raise TransportError("it showed no raw prompt")
         self.serial.write(b"\x05A\x01")
         answer = self.serial.read(2)
         data = command if isinstance(command, bytes) else command.encode()
@@ -258,7 +260,7 @@ class Repl:
         except (TransportError, OSError) as error:
             raise BoardError(
                 f"the board at {self._port or self._address} did not answer as a MicroPython prompt does ({error}): "
-                "check that it runs and that nobody else uses its console"
+                "check that it runs and that no other program uses its console"
             ) from None
 
     @contextlib.contextmanager
@@ -292,7 +294,7 @@ class Repl:
                     transport.exec("f.close()")
                     transport.fs_rmfile(aside)
                 raise BoardError(
-                    f"{path} can't be written on the board ({_reason(error)}): make room there, or choose another path"
+                    f"{path} can't be written on the board ({_reason(error)}): free space there, or choose another path"
                 ) from None
 
     def get(self, path: str) -> bytes:
@@ -328,7 +330,7 @@ def _exec(transport: Any, code: str, timeout: float) -> str:
             transport.enter_raw_repl(timeout_overall=5)
         raise BoardError(
             f"the board printed nothing for {timeout:g} s ({error}): the code was interrupted; "
-            "give it more time or let it print"
+            "allow it more time or let it print"
         ) from None
     if failure:
         raise DeviceError(_text(output), _text(failure))

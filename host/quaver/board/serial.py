@@ -1,4 +1,4 @@
-"""A board that somebody else started: one on a serial port or pty, or a console behind TCP."""
+"""A board that this process did not start: on a serial port or pty, or a console behind TCP."""
 
 from __future__ import annotations
 

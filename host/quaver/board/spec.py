@@ -129,7 +129,7 @@ def read_board(path: Path) -> BoardSpec:
     except OSError as error:
         raise BoardFileError(f"{shown}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BoardFileError(f"{shown}: expected TOML, found a mistake: {error}") from error
+        raise BoardFileError(f"{shown}: expected TOML, found an error: {error}") from error
     return _board(path.stem, _Table(shown, "", data))
 
 
@@ -294,7 +294,7 @@ def _refuse_shared_pins(top: _Table, buses: Mapping[str, Bus], pins: Mapping[str
     roles += [(f"pins.{name}", pin) for name, pin in pins.items()]
     for role, pin in roles:
         if pin in used:
-            raise top.fail(role, "a GPIO of its own", f"{pin}, which is {used[pin]} too")
+            raise top.fail(role, "a GPIO of its own", f"{pin}, which is also {used[pin]}")
         used[pin] = role
 
 

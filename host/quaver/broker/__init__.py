@@ -1,1 +1,1 @@
-"""The broker room: where a broker is, who connects to it, and how messages are read from it."""
+"""The broker room: a broker's address, its clients, and reading its messages."""

@@ -1,4 +1,4 @@
-"""Where a broker is, who connects to it, and which topics are a node's; what of a URL a message may repeat."""
+"""A broker's URL with its login, the topics of a node, and the parts of a URL that a message may show."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def parse_broker_url(text: str) -> BrokerUrl:
         head, rest = "mqtt", head
     login, _, place = rest.rpartition("@")
     if head.lower() not in _SCHEMES:
-        raise _bad_url(f"its scheme is none of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
+        raise _bad_url(f"its scheme is not one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
     if _UNSAFE.search(login):
         raise _bad_url(
             "its user or password holds a character that must be %-encoded: / as %2F, # as %23, ? as %3F, @ as %40, "
@@ -58,10 +58,10 @@ def parse_broker_url(text: str) -> BrokerUrl:
         )
     user, _, password = login.partition(":")
     if password and not user:
-        raise _bad_url("it has a password and no user")
+        raise _bad_url("it has a password but no user")
     address = _ADDRESS.fullmatch(place.removesuffix("/"))
     if address is None:
-        raise _bad_url("it is not a broker's address; / # ? @ and % in a user or password must be %-encoded")
+        raise _bad_url("the address is invalid; / # ? @ and % in a user or password must be %-encoded")
     tls = _SCHEMES[head.lower()]
     port = int(address["port"] or (MQTTS_PORT if tls else MQTT_PORT))
     if not 1 <= port <= 65535:

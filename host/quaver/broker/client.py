@@ -1,4 +1,4 @@
-"""A client of a broker: how it connects, and why it does not."""
+"""A client of a broker: how it connects, and the reason if it can't."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0  # a broker that has not answered by then is not there
 KEEPALIVE_S = 30
-SILENCE_S = 30.0  # without a message a person wonders: a broker keeps the status of each node that was ever there
+SILENCE_S = 30.0  # without a message a warning is printed: a broker keeps the status of each node that was ever there
 _PROBE_S = 3.0
 # A CONNECT without user and will (MQTT 3.1.1, section 3.1), to see who answers.
 _HELLO = b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x1e\x00\x00"
@@ -83,7 +83,7 @@ def other_kind(url: BrokerUrl) -> str:
         return ""
     if url.tls:
         return "speaks MQTT without TLS at that port; name its port for TLS, or write mqtt:// if the network is trusted"
-    return "speaks TLS at that port; write mqtts:// (and name its CA with --ca), or name its port without TLS"
+    return "speaks TLS at that port; write mqtts:// (and name its CA with --ca), or name its port for MQTT without TLS"
 
 
 def no_answer(url: BrokerUrl) -> str:

@@ -1,4 +1,4 @@
-"""A subscriber's session at a broker: MQTT 3.1.1 at QoS 1, many messages a read, acknowledged when the owner says so.
+"""A subscriber's session at a broker: MQTT 3.1.1 at QoS 1, many messages per read, acknowledged by the owner.
 
 Of its own making because of one number: paho 2.2.0 reads and acknowledges each message by system calls of its own, and
 takes 35 µs of the core for it, 16,000 messages/s with nothing else done; this reader takes 3.4 µs, 83,000 messages/s,
@@ -55,7 +55,7 @@ class LinkLost(Exception):
 class Session:
     """topics: subscribed to at QoS 1. client_id: names the session that the broker keeps.
 
-    `connect` raises BrokerError for what another try won't mend (refused, certificate not trusted) and LinkLost for
+    `connect` raises BrokerError for what another try can't correct (refused, certificate not trusted) and LinkLost for
     the rest; `receive` and `acknowledge` raise LinkLost.
     """
 
@@ -248,7 +248,7 @@ class Session:
                 payload = data[start:end] if length <= PACKET_MAX else None
                 found.append(Message(data[body + 2 : after], payload, packet, bool(first & 0x09)))
             elif length > PACKET_MAX:
-                raise LinkLost("the broker sent a packet that is no message, and too long")
+                raise LinkLost("the broker sent a packet that is not a message and is too long")
             elif kind == _SUBACK:
                 self._subscribed = True
                 if _SUBSCRIPTION_FAILED in data[body + 2 : end]:

@@ -1,4 +1,4 @@
-"""Tells a connection to a broker that is lost from one that another client took over.
+"""Distinguishes a lost connection to a broker from one that another client took over.
 
 A broker ends a session when another client connects under its id, and MQTT 3.1.1 has no word for why (section 3.1.4).
 So what shows is a connection that ends right after it began, again and again; and two that fight lose what is under
@@ -38,8 +38,9 @@ class Rivalry:
         return min(_AWAY_S[0] * 2 ** (self._short - _ENOUGH), _AWAY_S[1]) if self.seen else 0
 
     def line(self, what: str, pause_s: int) -> str:
-        """What to say; what: kind of client, as "ingest"."""
+        """The line to print; what: kind of client, as "ingest"."""
         return (
-            f"the session is taken over, {self._short} times now, right after it began: another {what} connects as "
+            f"the session was taken over {self._short} times, each time right after it began: another "
+            f"{what} connects as "
             f"{self._client_id}; stop one of the two; trying again in {pause_s} s"
         )

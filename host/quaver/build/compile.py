@@ -30,7 +30,9 @@ def compile_mpy(source: bytes, name: str, arch: str) -> bytes:
     try:
         write_atomically(kept, compiled)
     except OSError as error:
-        raise BuildError(f"{kept}: cannot be written ({error.strerror}): make room or set QUAVER_CACHE") from error
+        raise BuildError(
+            f"{kept}: cannot be written ({error.strerror}): free disk space or set QUAVER_CACHE"
+        ) from error
     return compiled
 
 
@@ -58,4 +60,4 @@ def _reason(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     place = [line.partition(", line ")[2].partition(",")[0] for line in lines if ", line " in line]
     line = f", line {place[-1]}" if place else ""
-    return f"{line}: {lines[-1] if lines else 'mpy-cross failed without a word'}"
+    return f"{line}: {lines[-1] if lines else 'mpy-cross failed without a message'}"

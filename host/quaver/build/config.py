@@ -1,4 +1,4 @@
-"""The build room's configuration: a node's config.json, judged by the device's own rules before it is shipped."""
+"""The build room's configuration: a node's config.json, checked by the device's own code before it is shipped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BuildError(f"{path}: cannot be read ({error.strerror}): check the name and its permissions") from error
     if len(text) > _LARGEST:
-        raise BuildError(f"{path}: is larger than {_LARGEST} bytes: it is no node's configuration")
+        raise BuildError(f"{path}: is larger than {_LARGEST} bytes: it is not a node's configuration")
     try:
         config = json.loads(text)
     except ValueError as error:  # of a mistake in UTF-8 too; its message has no part of the file
@@ -42,5 +42,5 @@ def _problems(text: bytes, path: Path) -> list[str]:
     try:
         problems: list[str] = run(guest(__file__, "check_config"), text.decode(errors="surrogateescape"))
     except ProgramError as error:
-        raise BuildError(f"{path}: the device's own check of it {error}") from error
+        raise BuildError(f"{path}: the device's check of the configuration {error}") from error
     return problems

@@ -1,4 +1,4 @@
-"""The build room's last step: official image and firmware become what is written into a board's flash.
+"""The build room's last step: official image and firmware become the content of a board's flash.
 
 The same input gives the same bytes on any machine: files are sorted, no times are stored, and the parts that come from
 elsewhere are pinned.
@@ -172,9 +172,11 @@ def write_flashable(path: Path, data: bytes, private: bool) -> str:
     if path.is_dir():
         raise BuildError(f"{path}: is a folder: name a file")
     if not path.parent.is_dir():
-        raise BuildError(f"{path}: there is no folder {path.parent}: make it, or name another place")
+        raise BuildError(f"{path}: there is no folder {path.parent}: create it, or name another file")
     try:
         write_atomically(path, data, private)
     except OSError as error:
-        raise BuildError(f"{path}: cannot be written ({error.strerror}): make room, or name another place") from error
+        raise BuildError(
+            f"{path}: cannot be written ({error.strerror}): free disk space, or name another file"
+        ) from error
     return hashlib.sha256(data).hexdigest()

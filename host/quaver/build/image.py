@@ -110,7 +110,7 @@ def read_littlefs_blocks(read: Callable[[int], bytes], count: int, block_size: i
                     break
     except LittleFSError as error:
         if not failures:
-            raise BuildError(f"{count * block_size} bytes are no littlefs image ({error})") from error
+            raise BuildError(f"{count * block_size} bytes are not a littlefs image ({error})") from error
     if failures:
         raise failures[0]
     return files

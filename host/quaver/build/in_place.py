@@ -39,7 +39,7 @@ class _Layout:
     def copy(self, count: int) -> bytes:
         data = self._source[self._at : self._at + count]
         if len(data) < count:
-            raise BuildError("a .mpy file breaks off")
+            raise BuildError("a .mpy file is cut short")
         self._at += count
         self.made += data
         return data

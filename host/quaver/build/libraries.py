@@ -1,4 +1,4 @@
-"""The build room's device libraries that a board's official image lacks and no registry carries.
+"""The build room's device libraries that a board's official image lacks and no registry has.
 
 aioble is part of the Pico W's image. For an ESP32 it comes from where `mip` takes it, micropython-lib at the tag of the
 image's version, each file pinned; offline, before it was fetched once, the build goes on without and says so.

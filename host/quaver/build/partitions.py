@@ -46,7 +46,7 @@ def read_partitions(image: bytes, image_offset: int) -> list[Partition]:
         if magic != _MAGIC:
             break
         partitions.append(Partition(name.rstrip(b"\0").decode("ascii", "replace"), kind, subkind, offset, size))
-    raise BuildError(f"the image has no whole partition table at 0x{_TABLE_AT:x}: is it for this chip?")
+    raise BuildError(f"the image has no complete partition table at 0x{_TABLE_AT:x}: is it for this chip?")
 
 
 def vfs_partition(partitions: list[Partition], flash_size: int) -> Partition:
@@ -60,5 +60,5 @@ def vfs_partition(partitions: list[Partition], flash_size: int) -> Partition:
             return partition
     start = max((partition.offset + partition.size for partition in partitions), default=0)
     if not partitions or start >= flash_size:
-        raise BuildError(f"the image's partitions end at 0x{start:x}: no room for a file system in {flash_size} bytes")
+        raise BuildError(f"the image's partitions end at 0x{start:x}: no space for a file system in {flash_size} bytes")
     return Partition(VFS, 1, 0x81, start, flash_size - start)

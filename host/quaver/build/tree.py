@@ -122,6 +122,6 @@ def check_budget(spec: BoardSpec, files: Mapping[str, bytes]) -> None:
     taken = (blocks + len(folders) * 2) * block
     if taken > spec.flash.budget:
         raise BuildError(
-            f"{spec.name}: the firmware takes {taken} bytes of flash, its budget is {spec.flash.budget} "
+            f"{spec.name}: the firmware needs {taken} bytes of flash, its budget is {spec.flash.budget} "
             f"(boards/{spec.name}.toml, flash.budget)"
         )

@@ -1,4 +1,4 @@
-"""The build room's UF2: flash content in the blocks that a drive of the RP2040's boot loader takes.
+"""The build room's UF2: flash content in the blocks that the drive of the RP2040's boot loader accepts.
 
 The format is Microsoft's (github.com/microsoft/uf2, README); 256 bytes a block are what the RP2040 takes (datasheet,
 section 2.8.4.2).
@@ -30,12 +30,12 @@ def read_uf2(data: bytes, family: int) -> dict[int, bytes]:
     """The pages of a UF2, address -> PAGE bytes. Raises BuildError when it is none, or for another chip."""
     pages: dict[int, bytes] = {}
     if not data or len(data) % _BLOCK:
-        raise BuildError(f"{len(data)} bytes are no UF2: expected whole blocks of {_BLOCK} bytes")
+        raise BuildError(f"{len(data)} bytes are not a UF2 file: expected whole blocks of {_BLOCK} bytes")
     for at in range(0, len(data), _BLOCK):
         first, second, flags, address, size, _, _, found = _HEAD.unpack_from(data, at)
         (end,) = struct.unpack_from("<I", data, at + _BLOCK - 4)
         if (first, second, end) != (*_MAGIC, _END):
-            raise BuildError(f"block {at // _BLOCK} is no UF2 block: fetch the file again")
+            raise BuildError(f"block {at // _BLOCK} is not a UF2 block: fetch the file again")
         if flags & _NOT_FLASH:
             continue
         if not flags & _HAS_FAMILY or found != family or size != PAGE or address % PAGE:

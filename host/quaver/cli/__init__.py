@@ -28,28 +28,28 @@ _PLAINER = {"°": "", "µ": "u", "·": "-", "—": "-", "…": "...", "±": "+-"
 _PLAINER |= dict.fromkeys("▏▎▍▌▋▊▉█", "#")
 # Name -> its line in the help. Here, so that the help imports no command; a test compares both.
 COMMANDS = {
-    "analyze": "Run the device's own analysis over recordings and print features and verdicts.",
-    "bench": "Measure what the parts of Quaver cost, and compare it with what they may.",
+    "analyze": "Run the device's analysis on recordings and print features and verdicts.",
+    "bench": "Measure time, memory and bytes of the parts of Quaver, each beside its goal.",
     "boards": "List the boards that Quaver knows.",
     "build": "Build one file to flash: the official MicroPython image and the firmware.",
-    "console": "Talk to a board: what it prints, and its prompt after Ctrl-C. Ctrl-] leaves.",
+    "console": "Open a board's console: its output, and its prompt after Ctrl-C. Ctrl-] closes it.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
-    "doctor": "Walk from the cable to the broker and name the first thing that is wrong with a board.",
+    "doctor": "Check a board from its cable to the broker and report the first failure and its remedy.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
     "files": "List, read and write files on a board.",
     "flash": "Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.",
-    "gateway": "Collect what nodes send over Bluetooth, keep it, and hand it on to a broker.",
-    "ingest": "Open, verify, date and store what nodes publish at a broker.",
+    "gateway": "Collect messages from nodes over Bluetooth, store them, and forward them to a broker.",
+    "ingest": "Open, verify, date and store the messages that nodes publish at a broker.",
     "inventory": "Show, export and import the nodes that are enrolled.",
     "keys": "Create and list the device keys that seal what nodes send.",
-    "label": "Make labels: a QR code that `quaver provision` takes, and the id and code in letters.",
-    "ledger": "Show, node by node, that no record is missing, or which are.",
-    "monitor": "Watch what nodes publish at a broker: features, levels, alarms; and how gateways are.",
-    "node": "Command a node from afar: its configuration, a measurement, its waveform, its log, its key.",
-    "provision": "Bring nodes into service: keys, network, place and machine, in a dialogue or from a CSV plan.",
+    "label": "Make labels: a QR code that `quaver provision` accepts, and the id and code as text.",
+    "ledger": "Show for each node whether records are missing, and which.",
+    "monitor": "Show what nodes publish at a broker: features, levels, alarms, and the health of gateways.",
+    "node": "Command a node remotely: its configuration, a measurement, its waveform, its log, its key.",
+    "provision": "Bring nodes into service: keys, network, topic prefix and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
     "reset": "Restart a board and the firmware on it.",
-    "sync": "Bring the firmware on a board that runs MicroPython up to date.",
+    "sync": "Update the firmware on a board that runs MicroPython.",
 }
 
 # What a wrong value is said not to be, and what stands for a value in the help: words, not the names of types.
@@ -63,7 +63,9 @@ click.FloatRange.name = click.FLOAT.name = "number"
     lines=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.option("--debug", is_flag=True, expose_value=False, help="Show the trace of a failure (anywhere in the line).")
+@click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show the traceback of a failure (anywhere in the line)."
+)
 @click.version_option(__version__, prog_name="quaver", message="%(prog)s %(version)s")
 def root() -> None:
     """Edge runtime for machine-condition sensor nodes: emulate one, watch many."""
@@ -85,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         _say(line, arguments, trace)
 
     if sys.stdout is None:  # as Python has it when the shell closed it: `>&-`
-        say("standard output is closed; send it somewhere, if only to /dev/null")
+        say("standard output is closed; redirect it, for example to /dev/null")
         return _NO_OUTPUT
     _take_any_character()
     ends = [signal.SIGTERM]
@@ -118,9 +120,12 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.filename is None and error.errno in _WRITE_FAILURES:
             _drop_stdout()
-            say(f"the output can't be written ({error.strerror}); make room for it, or send it elsewhere", debug)
+            say(
+                f"the output can't be written ({error.strerror}); free disk space for it, or redirect it elsewhere",
+                debug,
+            )
             return _NO_OUTPUT
-        say(f"internal error: {type(error).__name__}: {error}; run it with --debug and report the trace", debug)
+        say(f"internal error: {type(error).__name__}: {error}; run it with --debug and report the traceback", debug)
         return 70  # EX_SOFTWARE of sysexits.h
     finally:
         for number, handler in before.items():

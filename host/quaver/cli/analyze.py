@@ -1,4 +1,4 @@
-"""`quaver analyze`: recordings through the device's own analysis, its features and verdicts on the screen."""
+"""`quaver analyze`: run the device's analysis on recordings and print features and verdicts."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ _WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:", "esp32_c3":
 @click.option(
     "--board", type=click.Choice(sorted(_WHERE)), default="unix", show_default=True, help="Where the code runs."
 )
-@click.option("--rpm", type=click.FloatRange(1, 60000), help="The shaft's speed; else the file's, else looked for.")
+@click.option(
+    "--rpm", type=click.FloatRange(1, 60000), help="Shaft speed in 1/min; by default the file's, else it is estimated."
+)
 @click.option(
     "--bearing",
     metavar="NAME|RATIOS|FILE",
-    help='A name of the library ("6205"); BPFO,BPFI,BSF,FTF; or a .toml or .json with its geometry or ratios.',
+    help='A name in the library ("6205"); BPFO,BPFI,BSF,FTF; or a .toml or .json file with geometry or ratios.',
 )
 @click.option(
     "--config",
@@ -39,11 +41,19 @@ _WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:", "esp32_c3":
     metavar="FILE",
     help="Judge as a node with this config.json does; options given beside it win.",
 )
-@click.option("--baseline", metavar="FILE", help="A recording of the healthy machine, to learn from first.")
 @click.option(
-    "--learn", type=click.IntRange(2, 1000), default=10, show_default=True, help="Measurements to learn from."
+    "--baseline", metavar="FILE", help="A recording of the healthy machine, from which the baseline is learned."
 )
-@click.option("--band", metavar="LOW,HIGH", default="2000,5000", show_default=True, help="The envelope's band, Hz.")
+@click.option(
+    "--learn",
+    type=click.IntRange(2, 1000),
+    default=10,
+    show_default=True,
+    help="Number of measurements for the baseline.",
+)
+@click.option(
+    "--band", metavar="LOW,HIGH", default="2000,5000", show_default=True, help="The band of the envelope, in Hz."
+)
 @click.option("--group", type=click.IntRange(1, 2), help="The machine group of ISO 20816-3, for zones A to D.")
 @click.option("--mounting", type=click.Choice(["rigid", "flexible"]), default="rigid", show_default=True)
 @reading_options()
@@ -51,9 +61,9 @@ _WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:", "esp32_c3":
     "--picture",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Draw the last measurement's spectra, with what was found in them: .png, .svg or .pdf.",
+    help="Draw the last measurement's spectra, with the lines found in them: .png, .svg or .pdf.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One measurement a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per measurement.")
 def command(
     files: tuple[str, ...],
     board: str,
@@ -69,11 +79,11 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Run the device's own analysis over recordings and print features and verdicts.
+    """Run the device's analysis on recordings and print features and verdicts.
 
     Each FILE (.csv and other text, .npz, .npy, .mat, .h5, .wav, .tdms, .uff, or mfpt:NAME) is cut into measurements
-    as a node takes them, one after the other; of a file with several axes each is analysed in turn. With --baseline
-    each is judged against that healthy one; without, against its own first measurements.
+    as a node takes them, one after the other; each axis of a file with several is analysed in turn. With --baseline
+    each is compared with that healthy machine; without it, with its own first measurements.
     """
     from quaver.analysis.device import Analysis, Settings, analyze, learned_from, prepare
     from quaver.analysis.verdict_plot import check_picture, draw_verdict
@@ -165,7 +175,7 @@ def _axis(recording: Recording) -> str:
 
 
 def _as_learned(recording: Recording, learned: dict[str, tuple[float, int, Any]]) -> tuple[float, int, Any]:
-    """What was learned of the same axis; where one alone was learned of and is compared, of that."""
+    """The baseline of the same axis; if only one axis was learned and only one is compared, that one."""
     from quaver.recordings import ChannelError
 
     found = learned.get(_axis(recording))
@@ -173,7 +183,7 @@ def _as_learned(recording: Recording, learned: dict[str, tuple[float, int, Any]]
         found = next(iter(learned.values()))
     if found is None:
         raise ChannelError(
-            f"{recording.name}: {_axis(recording)} has nothing to be compared with: the baseline has "
+            f"{recording.name}: {_axis(recording)} has no baseline to compare with: the baseline has "
             f"{', '.join(learned)}: "
             "choose one (--channel NAME)"
         )
@@ -181,7 +191,7 @@ def _as_learned(recording: Recording, learned: dict[str, tuple[float, int, Any]]
 
 
 def _say(recording: Recording, as_json: bool) -> None:
-    """What was taken of the file; in JSON it stands in each line."""
+    """Print how the file was read; with --json each line has it."""
     for taken in recording.taken if not as_json else ():
         click.echo(f"{recording.name}: {taken}")
 
@@ -192,7 +202,7 @@ def _numbers(text: str, count: int, option: str) -> tuple[float, ...]:
     except ValueError:
         numbers = ()
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise click.UsageError(f"{option} {text}: expected {count} numbers with commas between them")
+        raise click.UsageError(f"{option} {text}: expected {count} numbers separated by commas")
     return numbers
 
 
@@ -206,7 +216,7 @@ def _bearing(text: str) -> str | tuple[float, ...] | dict[str, Any]:
 
 @contextmanager
 def _naming(bearing: str | None) -> Iterator[None]:
-    """Tell with what the device refuses of a bearing in which file that was."""
+    """Add the file's name to the device's refusal of a bearing."""
     from quaver.analysis.bearing_file import SUFFIXES
     from quaver.analysis.device import AnalysisError
 
@@ -237,7 +247,7 @@ def _show(recording: Recording, verdict: Verdict, as_json: bool) -> None:
 
 
 def _conclude(recording: Recording, settings: Settings, verdict: Verdict) -> None:
-    """What the last measurement says of its lines, and why no fault is named."""
+    """Print the lines of the last measurement, and why no fault is named."""
     f = verdict.features
     speed = f"{f['shaft_hz'] * 60:.0f} 1/min, confidence {f['shaft_confidence']:.2f}" if f["shaft_hz"] else "not found"
     click.echo(f"{recording.title}: speed {speed}")

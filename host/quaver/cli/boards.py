@@ -1,4 +1,4 @@
-"""`quaver boards`: what the board files say, as a table or as JSON."""
+"""`quaver boards`: the board files, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("boards")
-@click.option("--json", "as_json", is_flag=True, help="One board a line, every field.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per board, with every field.")
 def command(as_json: bool) -> int:
     """List the boards that Quaver knows."""
     from quaver.board.spec import board_names, load_board
@@ -70,4 +70,4 @@ def _print_table(boards: Sequence[BoardSpec]) -> None:
         )
         table.add_row(*(cells if wide else cells[:-1]))
     console.print(table)
-    console.print("flash, heap, and the heap that stays free: KiB", style="dim italic")
+    console.print("flash, heap, and the heap that the firmware leaves free: KiB", style="dim italic")

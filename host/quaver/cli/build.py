@@ -10,21 +10,25 @@ import click
 @click.command("build")
 @click.argument("board", metavar="BOARD")
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="The node's config.json; checked."
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The node's config.json; it is checked first.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Else quaver-VERSION-BOARD.uf2 or .bin here.",
+    help="By default quaver-VERSION-BOARD.uf2 or .bin in this folder.",
 )
 def command(board: str, config_file: Path | None, output: Path | None) -> None:
     """Build one file to flash: the official MicroPython image and the firmware.
 
     BOARD is a name that `quaver boards` lists. A Pico W gets a UF2, for its drive; a board of the ESP32 family a .bin,
-    with the address for esptool. The same input gives the same bytes on any machine. With --config only you may read
-    the file: it holds what the node's config.json holds, passwords included.
+    with the address for esptool. The same input gives the same bytes on any machine. With --config only you can read
+    the file: it contains the node's config.json, passwords included.
     """
     from quaver.build import build, read_config, write_flashable
     from quaver.cli.ui import download
@@ -42,7 +46,10 @@ def command(board: str, config_file: Path | None, output: Path | None) -> None:
     click.echo(f"sha256 {sha256}")
     if built.board.silicon.loader == "uf2":
         click.echo(
-            f"to flash by hand: hold BOOTSEL, plug the board in, copy the file to the drive {built.board.silicon.drive}"
+            "to flash without quaver: hold BOOTSEL, plug the board in, copy the file to the drive "
+            f"{built.board.silicon.drive}"
         )
     else:
-        click.echo(f"to flash by hand: esptool --chip {built.board.chip} write-flash 0x{built.image_offset:x} {path}")
+        click.echo(
+            f"to flash without quaver: esptool --chip {built.board.chip} write-flash 0x{built.image_offset:x} {path}"
+        )

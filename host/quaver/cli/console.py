@@ -12,15 +12,15 @@ from quaver.cli.port import attached, port_option
 @click.command("console")
 @port_option
 def command(port: str | None) -> None:
-    """Talk to a board: what it prints, and its prompt after Ctrl-C. Ctrl-] leaves.
+    """Open a board's console: its output, and its prompt after Ctrl-C. Ctrl-] closes it.
 
-    Ctrl-D at the prompt starts the firmware again; quaver reset does so from outside.
+    Ctrl-D at the prompt starts the firmware again; so does quaver reset.
     """
     from quaver.desk.terminal import talk
     from quaver.errors import QuaverError
 
     if not sys.stdin.isatty():
-        raise QuaverError("the console needs a terminal to type at: run it in one, or use quaver files, mpremote exec")
+        raise QuaverError("the console needs a terminal for input: run it in one, or use quaver files, mpremote exec")
     with attached(port) as board:
-        greeting = f"{board.where.removeprefix('serial:')}: Ctrl-] leaves"
+        greeting = f"{board.where.removeprefix('serial:')}: Ctrl-] closes the console"
         talk(board, sys.stdin.fileno(), sys.stdout.fileno(), greeting)

@@ -28,9 +28,7 @@ _PICTURED_S = 3.0
 
 
 @click.command("demo")
-@click.option(
-    "--board", default="pico_w", show_default=True, metavar="BOARD", help="pico_w, or unix for the quick one."
-)
+@click.option("--board", default="pico_w", show_default=True, metavar="BOARD", help="pico_w, or unix, which is faster.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -39,12 +37,12 @@ _PICTURED_S = 3.0
     metavar="FILE",
     help="Where to save the spectra: .png, .svg or .pdf.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One decoded record a line, and the summary on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per record, and the summary on stderr.")
 def command(board: str, output: Path, as_json: bool) -> None:
     """Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.
 
-    An MFPT baseline recording is at the sensor first, then one of an outer-race fault. Real firmware measures
-    both through a real driver; the alarm that it raises comes back over MQTT.
+    The emulated sensor plays an MFPT baseline recording first, then one of an outer-race fault. The real firmware
+    measures both through its real driver, and sends the alarm over MQTT.
     """
     import time
 

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 @click.command("doctor")
 @port_option
-@click.option("--json", "as_json", is_flag=True, help="One object: the steps, and the failure with its remedy.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: the steps, and the failure with its remedy.")
 def command(port: str | None, as_json: bool) -> None:
-    """Walk from the cable to the broker and name the first thing that is wrong with a board.
+    """Check a board from its cable to the broker and report the first failure and its remedy.
 
-    The exit code says which; docs/doctor.md lists them. The board's firmware is stopped meanwhile and started again
-    in the end.
+    The exit code names the failure; docs/doctor.md lists them. The board's firmware is stopped for the check and
+    restarted afterwards.
     """
     from rich.console import Console
 
     from quaver.desk.doctor import examine
 
     with Console(stderr=True, markup=False).status("opening the port") as status:
-        report = examine(port, tell=lambda step: status.update(f"looking at: {step}"))
+        report = examine(port, tell=lambda step: status.update(f"checking: {step}"))
     if as_json:
         click.echo(json.dumps(_as_object(report)))
     else:

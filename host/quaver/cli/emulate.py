@@ -1,4 +1,4 @@
-"""`quaver emulate`: one node on an emulated board, a recording at its sensor, its records on the screen."""
+"""`quaver emulate`: one node on an emulated board with a recording at its sensor; prints its records."""
 
 from __future__ import annotations
 
@@ -18,28 +18,48 @@ _MODELS = ("healthy", "outer", "inner", "ball")
 @click.command("emulate")
 @click.argument("board", metavar="BOARD")
 @click.option("--recording", metavar="FILE", help=f"What the sensor measures: {FORMATS}.")
-@click.option("--model", type=click.Choice(_MODELS), help="A modelled machine in place of a recording.")
-@click.option("--baseline", metavar="FILE", help="A recording of the healthy machine, learned from first.")
+@click.option("--model", type=click.Choice(_MODELS), help="A modelled machine instead of a recording.")
 @click.option(
-    "--baseline-captures", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="For how long."
+    "--baseline", metavar="FILE", help="A recording of the healthy machine, from which the baseline is learned first."
+)
+@click.option(
+    "--baseline-captures",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Number of captures for the baseline.",
 )
 @reading_options("", "--recording")
 @reading_options("baseline-", "--baseline")
-@click.option("--captures", type=click.IntRange(1), metavar="N", help="End after N measurements; else Ctrl-C ends it.")
+@click.option("--captures", type=click.IntRange(1), metavar="N", help="End after N measurements; by default at Ctrl-C.")
 @click.option(
-    "--broker", "url", envvar="QUAVER_BROKER", metavar="URL", help="mqtt://[user:password@]host[:port]; else our own."
+    "--broker",
+    "url",
+    envvar="QUAVER_BROKER",
+    metavar="URL",
+    help="mqtt://[user:password@]host[:port]; by default an embedded broker.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One decoded record a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per record.")
 @click.option("--node", default="node-1", show_default=True, metavar="NAME", help="The node's name in its topics.")
 @click.option(
-    "--interval", type=click.FloatRange(0, 86400), default=1.0, show_default=True, metavar="S", help="Between captures."
+    "--interval",
+    type=click.FloatRange(0, 86400),
+    default=1.0,
+    show_default=True,
+    metavar="S",
+    help="Interval between captures.",
 )
 @click.option(
-    "--samples", type=click.IntRange(0, 32768), default=0, metavar="N", help="Of one capture; else 1.23 s, 32,768."
+    "--samples",
+    type=click.IntRange(0, 32768),
+    default=0,
+    metavar="N",
+    help="Samples of one capture; by default 1.23 s, 32,768.",
 )
-@click.option("--rpm", type=click.FloatRange(1, 60000), help="The shaft's speed; else the node looks for it.")
-@click.option("--bearing", metavar="NAME", help='A bearing of the library ("6205"), whose lines the node looks for.')
-@click.option("--real-time", is_flag=True, help="Let the node's clock run no faster than the wall's.")
+@click.option("--rpm", type=click.FloatRange(1, 60000), help="Shaft speed in 1/min; by default the node estimates it.")
+@click.option("--bearing", metavar="NAME", help='A bearing in the library ("6205"), whose lines the node looks for.')
+@click.option("--real-time", is_flag=True, help="Run the node's clock no faster than real time.")
 @click.option(
     "--limit",
     "limits",
@@ -67,10 +87,10 @@ def command(
 ) -> None:
     """Run a node on an emulated board with a recording at its sensor.
 
-    BOARD is pico_w (the official MicroPython image in an RP2040 emulator) or unix (the quick one). Without
-    --broker an embedded one serves on a free port of this machine; its URL is shown, for `quaver monitor`,
-    and so is the address of the board's console, for `mpremote connect`. The node learns what is healthy from the
-    --baseline's captures, or else from its first ten, and warns and alarms on what leaves it.
+    BOARD is pico_w (the official MicroPython image in an RP2040 emulator) or unix, which is faster. Without
+    --broker an embedded broker listens on a free port of this machine. The command prints the broker's URL, for
+    `quaver monitor`, and the address of the board's console, for `mpremote connect`. The node learns its baseline
+    from the captures of --baseline, or else from its first ten, and raises warnings and alarms when it is exceeded.
     """
     from quaver.broker.address import parse_broker_url
     from quaver.cli.ui import Display
@@ -88,7 +108,7 @@ def command(
     ):
         if given is None and said != Reading():
             raise click.UsageError(
-                f"--{prefix}channel, --{prefix}rate and their like say how to read a {file} FILE: there is none."
+                f"--{prefix}channel, --{prefix}rate and similar options describe a {file} FILE: none is given."
             )
     place = Place(node=node)
     warned = _limits(limits)
@@ -117,7 +137,7 @@ def command(
 
 
 def _source(name: str, reading: Reading, prefix: str, rpm: float | None) -> Source:
-    """The recording at the sensor; says on stderr what was taken of it, and which axis the node measures."""
+    """The recording at the sensor; prints on stderr how it was read, and which axis the node measures."""
     from quaver.recordings import ChannelError, RecordingSource
 
     recording = load_recording(name, reading, prefix, rpm)

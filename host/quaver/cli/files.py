@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def command() -> None:
     """List, read and write files on a board.
 
-    This stops the firmware on it; quaver reset starts it again. The node's keys (device.key, session.code) stay where
-    they are; what is copied from a configuration, with its passwords, only you may read.
+    This stops the firmware on it; quaver reset starts it again. The node's keys (device.key, session.code) are never
+    copied; only you can read a copy of its configuration, which contains passwords.
     """
 
 
@@ -37,7 +37,7 @@ def _no_key(path: str) -> None:
     from quaver.errors import QuaverError
 
     if posixpath.normpath("/" + path.lstrip("/"))[1:].removesuffix(".new") in _KEYS:
-        raise QuaverError(f"{path}: is a key, which no other place may have: quaver provision gives a node a new one")
+        raise QuaverError(f"{path}: is a key, which must exist only once: quaver provision sends a node a new one")
 
 
 @contextlib.contextmanager
@@ -95,7 +95,7 @@ def cat(path: str, port: str | None) -> None:
 def get(path: str, local: Path | None, port: str | None) -> None:
     """Copy a file of the board to this machine.
 
-    LOCAL is a file or a folder; without it the file keeps its name, here.
+    LOCAL is a file or a folder; by default the same name in the current folder.
     """
     from quaver.errors import QuaverError
     from quaver.files.pinned import write_atomically
@@ -110,7 +110,7 @@ def get(path: str, local: Path | None, port: str | None) -> None:
     try:
         write_atomically(target, data, private=name.startswith("config."))
     except OSError as error:
-        raise QuaverError(f"{target}: can't be written ({error.strerror}); choose another place") from None
+        raise QuaverError(f"{target}: can't be written ({error.strerror}); choose another path") from None
     click.echo(f"{target}: {len(data)} bytes")
     say_stopped()
 
@@ -122,7 +122,7 @@ def get(path: str, local: Path | None, port: str | None) -> None:
 def put(local: Path, path: str | None, port: str | None) -> None:
     """Copy a file of this machine to the board.
 
-    PATH is where, its folders are made; without it the file keeps its name, in /.
+    PATH is the file on the board, whose folders are created; by default the same name in /.
     """
     from quaver.errors import QuaverError
 

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @click.option(
     "--port", "names", multiple=True, metavar="PORT", help="A device, socket://host:port, drive or id; repeatable."
 )
-@click.option("--all", "everything", is_flag=True, help="Every board that is connected.")
-@click.option("--json", "as_json", is_flag=True, help="One board a line.")
+@click.option("--all", "everything", is_flag=True, help="All connected boards.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per board.")
 def command(board: str | None, names: tuple[str, ...], everything: bool, as_json: bool) -> int:
     """Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.
 
     BOARD is a name that `quaver boards` lists; without it each board's chip decides. Without --port and --all the only
-    board that is connected is taken, and with several you are asked. What is already right is left as it is, and so is
-    what a node keeps, unless its boot loader can't read it: then use quaver sync.
+    connected board is flashed; with several you are asked. Flash that is already right is not written again. A node's
+    own files are kept, unless its boot loader can't read them: then use quaver sync.
 
     A board that has no code yet gets one, which `quaver label` prints and `quaver provision` uses.
     """
@@ -36,7 +36,7 @@ def command(board: str | None, names: tuple[str, ...], everything: bool, as_json
     from quaver.provision.identity import Codes, give_code_at
 
     if names and everything:
-        raise click.UsageError("--port names boards, --all takes every one: give one of them.")
+        raise click.UsageError("--port names boards, --all means every board: use one of the two.")
     if board is not None:
         board_to_flash(board)  # a wrong name is told before anybody is asked for a board
     attended = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

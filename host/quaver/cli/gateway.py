@@ -26,17 +26,21 @@ if TYPE_CHECKING:
     "listed",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help='Visit these alone: JSON, {"<id>": "site/area/line/asset/node"}; by default the inventory\'s nodes.',
+    help='Connect to these nodes only: JSON, {"<id>": "site/area/line/asset/node"}; by default the inventory\'s nodes.',
 )
 @click.option(
     "--store",
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="The SQLite file of what waits; by default one in the user's data.",
+    help="The SQLite file of waiting records; by default in your data folder.",
 )
-@click.option("--place", metavar="PLACE", help="The gateway's own, site/area/line/asset/name, for its health records.")
-@click.option("--trust-clock", is_flag=True, help="This machine's clock is right, though no time server keeps it.")
+@click.option(
+    "--place",
+    metavar="PLACE",
+    help="The gateway's own topic prefix, site/area/line/asset/name, for its health records.",
+)
+@click.option("--trust-clock", is_flag=True, help="Trust this machine's clock, although no time server sets it.")
 @keys_option
 def command(
     url: str,
@@ -47,12 +51,12 @@ def command(
     trust_clock: bool,
     folder: Path | None,
 ) -> None:
-    """Collect what nodes send over Bluetooth, keep it, and hand it on to a broker.
+    """Collect messages from nodes over Bluetooth, store them, and forward them to a broker.
 
-    Records stay sealed: a gateway needs no keys of nodes. A node may forget what is in the store's file, and a record
-    leaves that when the broker has it. Commands for nodes wait in the same file. With --place the gateway tells of
-    itself as a node does, under a key of the key store with its name. Nodes
-    get the date from this machine's clock where a time server keeps it. Ctrl-C ends it.
+    Records stay sealed: a gateway needs no keys of nodes. A node deletes a record once it is in the store's file, and
+    the gateway deletes it once the broker has it. Commands for nodes wait in the same file. With --place the gateway
+    publishes its own status and health records, with the key of that name in the key store. Nodes get the date from
+    this machine's clock if a time server sets it. Ctrl-C ends the command.
     """
     from quaver.broker.address import parse_broker_url
     from quaver.gateway.date import TrustedDate
@@ -71,7 +75,7 @@ def command(
         click.echo(f"quaver: {line}", err=True)
 
     with _opened(path, say) as spool:
-        say(f"nodes to visit: {len(places)}; records that wait for {broker} in {path}: {len(spool)}")
+        say(f"nodes: {len(places)}; records that wait for {broker} in {path}: {len(spool)}")
         if spool.copied:
             _check_copy(spool, identity, say)
         date = TrustedDate(say, trust_clock)
@@ -82,7 +86,7 @@ def command(
 
 
 def _opened(path: Path, say: Callable[[str], None]) -> Spool:
-    """The file of what waits, once no other program holds it."""
+    """The file of waiting records, once no other program has locked it."""
     from quaver.errors import StoreBusy
     from quaver.gateway.spool import Spool
 
@@ -97,12 +101,13 @@ def _opened(path: Path, say: Callable[[str], None]) -> Spool:
 
 
 def _check_copy(spool: Spool, identity: Identity | None, say: Callable[[str], None]) -> None:
-    """Say what follows for a file that is a copy. Raises GatewayError where two would seal alike."""
+    """Print what it means that the file is a copy. Raises GatewayError if two gateways would use the same nonces."""
     from quaver.errors import GatewayError
 
     if identity is not None:
         raise GatewayError(
-            f"{spool.path} is a copy of a gateway's file, and with it two would number alike what they seal; name a "
+            f"{spool.path} is a copy of a gateway's file, so two gateways would seal messages with the "
+            "same numbers; name a "
             "new file with --store, and start without --place until nothing waits in this one"
         )
     say(f"{spool.path} is a copy: its session at the broker is a new one, and commands on their way stay in the former")
@@ -121,5 +126,5 @@ def _identity(place: str, folder: Path | None) -> Identity:
         if node.name == name:
             return Identity(node.node_id, place, node.generation, node.keys[node.generation])
     raise GatewayError(
-        f"the key store has no {name!r}: give the gateway a key with quaver keys create ID --name {name}"
+        f"the key store has no {name!r}: create a key for the gateway with quaver keys create ID --name {name}"
     )

@@ -32,20 +32,24 @@ store_option = click.option(
 @ca_option
 @store_option
 @keys_option
-@click.option("--allow-plain", is_flag=True, help="Take messages that nobody sealed too; nothing vouches for them.")
-@click.option("--moved", is_flag=True, help="The store was moved here from elsewhere: take up its session again.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; otherwise Ctrl-C ends it.")
+@click.option(
+    "--allow-plain", is_flag=True, help="Accept messages that are not sealed too; their sender is not verified."
+)
+@click.option(
+    "--moved", is_flag=True, help="The store was moved here from elsewhere: continue its session at the broker."
+)
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; by default at Ctrl-C.")
 def command(
     url: str, ca: Path | None, path: Path, folder: Path | None, allow_plain: bool, moved: bool, count: int | None
 ) -> None:
-    """Open, verify, date and store what nodes publish at a broker.
+    """Open, verify, date and store the messages that nodes publish at a broker.
 
-    A message is acknowledged once it is on the disk, so that a kill or a full disk loses none: what was not
-    acknowledged stays at the broker, which keeps this store's session. Refused messages are counted in the store and
-    the first of each kind is a line on stderr. While another program holds the store locked nothing is acknowledged,
-    and it goes on when the store is free. A copy of a store has a session of its own. When this machine's clock is set,
-    what came before is dated anew. A user and a password belong into QUAVER_BROKER, where no process list
-    shows them. Where there is an inventory (QUAVER_INVENTORY), it learns when each node was last heard of.
+    A message is acknowledged once it is on the disk, so a kill or a full disk loses none: messages that were not
+    acknowledged stay at the broker, which keeps this store's session. Refused messages are counted in the store, and
+    the first of each reason is printed on stderr. While another program locks the store nothing is acknowledged, and
+    ingest continues when the store is free. A copy of a store gets a session of its own. When this machine's clock is
+    set, earlier records are dated again. Put user and password into QUAVER_BROKER, where no process list shows them.
+    If there is an inventory (QUAVER_INVENTORY), ingest writes there when each node was last heard.
     """
     from rich.console import Console
 
@@ -88,7 +92,7 @@ def _once(say: Callable[[str], None]) -> Callable[[str], None]:
         nonlocal waiting
         if bool(line) != waiting:
             waiting = bool(line)
-            say(f"{line}; the broker keeps what comes" if line else "the store is free again")
+            say(f"{line}; the broker keeps new messages" if line else "the store is free again")
 
     return wait
 

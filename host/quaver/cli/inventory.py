@@ -1,4 +1,4 @@
-"""`quaver inventory`: what is where, with which firmware, key generation, and when it was last heard of."""
+"""`quaver inventory`: where each node is, its firmware, its key generation, and when it was last heard."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def _open(path: Path | None, make: bool = False) -> Inventory:
 
     typed = click.get_current_context().get_parameter_source("path") is ParameterSource.COMMANDLINE
     if path is not None and typed and not make and not path.exists():
-        raise InventoryError(f"{path}: there is no inventory; quaver provision makes one, and quaver inventory import")
+        raise InventoryError(
+            f"{path}: there is no inventory; create one with quaver provision or quaver inventory import"
+        )
     return Inventory(path or default_path())
 
 
@@ -43,9 +45,9 @@ def command() -> None:
 
 @command.command("list")
 @inventory_option
-@click.option("--json", "as_json", is_flag=True, help="One node a line, every field.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per node, with every field.")
 def list_(path: Path | None, as_json: bool) -> None:
-    """List all nodes by place."""
+    """List all nodes by topic prefix."""
     with _open(path) as inventory:
         entries = inventory.entries()
     if as_json:
@@ -58,9 +60,9 @@ def list_(path: Path | None, as_json: bool) -> None:
 @command.command("show")
 @click.argument("node")
 @inventory_option
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(node: str, path: Path | None, as_json: bool) -> None:
-    """Show one node, by its name, place or id."""
+    """Show one node, by its name, topic prefix or id."""
     with _open(path) as inventory:
         entry = inventory.named(node)
     if as_json:
@@ -90,17 +92,17 @@ def export(file: Path | None, path: Path | None) -> None:
     except FileExistsError as error:
         raise InventoryError(f"{file}: exists; name a new file") from error
     except OSError as error:
-        raise InventoryError(f"{file}: can't be written ({error.strerror}); name another place") from error
+        raise InventoryError(f"{file}: can't be written ({error.strerror}); name another file") from error
 
 
 @command.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @inventory_option
-@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with the result.")
 def import_(file: Path, path: Path | None, as_json: bool) -> int:
-    """Take nodes from a CSV file with the columns that `export` writes.
+    """Import nodes from a CSV file as `export` writes it.
 
-    Each mistake is told by row and column; the other rows are taken.
+    Each mistake is reported by row and column; the other rows are imported.
     """
     from quaver.errors import InventoryError
 
@@ -113,7 +115,7 @@ def import_(file: Path, path: Path | None, as_json: bool) -> int:
         for mistake in mistakes:
             click.echo(f"quaver: {file}: {mistake}", err=True)
         wrong = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
-        click.echo(f"{count} node{'s' if count != 1 else ''} taken, {wrong}")
+        click.echo(f"{count} node{'s' if count != 1 else ''} imported, {wrong}")
     return InventoryError.exit_code if mistakes else 0
 
 
@@ -124,7 +126,7 @@ def _table(entries: list[Entry]) -> None:
 
     console = Console(markup=False)
     if not entries:
-        print("no node is in the inventory; quaver provision brings one in", file=sys.stderr)
+        print("no node is in the inventory; quaver provision adds one", file=sys.stderr)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("place", overflow="fold")

@@ -19,7 +19,7 @@ keys_option = click.option(
     envvar="QUAVER_KEYS",
     show_envvar=True,
     metavar="FOLDER",
-    help="The key store; by default a folder of the user's data.",
+    help="The key store; by default in your data folder.",
 )
 
 
@@ -34,7 +34,7 @@ def open_store(folder: Path | None) -> KeyStore:
 def command() -> None:
     """Create and list the device keys that seal what nodes send.
 
-    NODE_ID is the chip's id in hexadecimal: what machine.unique_id() gives on the node.
+    NODE_ID is the chip's id in hexadecimal, as machine.unique_id() returns it on the node.
     """
 
 
@@ -42,7 +42,7 @@ def command() -> None:
 @click.argument("node_id")
 @click.option("--name", default="", metavar="NAME", help="The node's name in its topics; by default NODE_ID.")
 @click.option("--from", "source", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-              help="Take the key from FILE, 32 bytes as `export` writes them.")  # fmt: skip
+              help="Read the key from FILE, 32 bytes as `export` writes them.")  # fmt: skip
 @keys_option
 def create(node_id: str, name: str, source: Path | None, folder: Path | None) -> None:
     """Enrol a node with a fresh random key, or with one that another store exported."""
@@ -62,7 +62,7 @@ def create(node_id: str, name: str, source: Path | None, folder: Path | None) ->
 
 
 @command.command("list", short_help="List the nodes that have a key.")
-@click.option("--json", "as_json", is_flag=True, help="One node a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per node.")
 @keys_option
 def list_(as_json: bool, folder: Path | None) -> None:
     """List the nodes that have a key: id, name, generations. The keys themselves are not shown."""
@@ -84,56 +84,58 @@ def list_(as_json: bool, folder: Path | None) -> None:
     Console(markup=False).print(table if nodes else "no node has a key; enrol one with: quaver keys create NODE_ID")
 
 
-@command.command("rotate", short_help="Give a node a new key beside the old one.")
+@command.command("rotate", short_help="Create a new key for a node, and keep the old one.")
 @click.argument("node_id")
 @keys_option
 def rotate(node_id: str, folder: Path | None) -> None:
-    """Give a node a new key of the next generation.
+    """Create a new key for a node, of the next generation.
 
-    The old ones stay: the node's messages open with them until its first under the new key is seen.
+    The old keys stay: the node's messages open with them until the first message under the new key arrives.
     """
     from quaver.fleet.keys import parse_node_id
 
     node = open_store(folder).rotate(parse_node_id(node_id))
-    click.echo(f"{node.name}: generation {node.generation}; until the node has it, both are taken")
+    click.echo(f"{node.name}: generation {node.generation}; both are accepted until the node has it")
 
 
-@command.command("rename", short_help="Change the name that a node's topics carry.")
+@command.command("rename", short_help="Change the node's name in its topics.")
 @click.argument("node_id")
 @click.argument("name")
 @keys_option
 def rename(node_id: str, name: str, folder: Path | None) -> None:
-    """Change the name that a node's topics carry: what comes on another node's topics is refused."""
+    """Change the node's name in its topics: its messages on topics of another name are refused."""
     from quaver.fleet.keys import parse_node_id
 
     node = open_store(folder).rename(parse_node_id(node_id), name)
     click.echo(f"{node.node_id.hex()}  {node.name}")
 
 
-@command.command("forget", short_help="Drop a node's old keys, keep the newest.")
+@command.command("forget", short_help="Remove a node's old keys, keep the newest.")
 @click.argument("node_id")
 @keys_option
 def forget(node_id: str, folder: Path | None) -> None:
-    """Drop every key of a node but the newest: what it sealed with the others opens no more."""
+    """Remove all keys of a node but the newest: messages sealed with the others can't be opened any more."""
     from quaver.fleet.keys import parse_node_id
 
     gone = open_store(folder).forget(parse_node_id(node_id))
-    click.echo(f"forgotten: generation {', '.join(map(str, gone))}" if gone else "there is one key, and it stays")
+    click.echo(
+        f"forgotten: generation {', '.join(map(str, gone))}" if gone else "there is only one key, and it is kept"
+    )
 
 
-@command.command("remove", short_help="Drop a node and all its keys.")
+@command.command("remove", short_help="Remove a node and all its keys.")
 @click.argument("node_id")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @keys_option
 def remove(node_id: str, folder: Path | None, yes: bool) -> None:
-    """Drop a node and all its keys. What it sends from then on is refused."""
+    """Remove a node and all its keys. Its later messages are refused."""
     from quaver.errors import KeyStoreError
     from quaver.fleet.keys import parse_node_id
 
     store, identity = open_store(folder), parse_node_id(node_id)
     known = store.get(identity)
     if known is not None and not yes:
-        words = f"What {known.name} sent and nobody opened can't be opened afterwards. Remove it?"
+        words = f"Messages of {known.name} that were not opened yet can't be opened afterwards. Remove it?"
         if not click.confirm(words, err=True):
             raise KeyStoreError(f"node {known.name} keeps its keys: the answer was no")
     node = store.remove(identity)
@@ -145,8 +147,11 @@ def remove(node_id: str, folder: Path | None, yes: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @keys_option
 def export(node_id: str, file: Path, folder: Path | None) -> None:
-    """Write a node's newest key, 32 bytes, to FILE, a new file that its owner alone can read."""
+    """Write a node's newest key, 32 bytes, to FILE, a new file that only its owner can read."""
     from quaver.fleet.keys import parse_node_id
 
     node = open_store(folder).export(parse_node_id(node_id), file)
-    click.echo(f"{node.name}: the key of generation {node.generation} is in {file}; delete it when it is on the node")
+    click.echo(
+        f"{node.name}: the key of generation {node.generation} is in {file}; delete the file when the key "
+        "is on the node"
+    )

@@ -9,9 +9,11 @@ import click
 
 @click.command("label")
 @click.argument("nodes", nargs=-1, metavar="[NODE]…")
-@click.option("--pdf", type=click.Path(dir_okay=False, path_type=Path), help="A sheet (A4, 3 by 8) into this new file.")
+@click.option(
+    "--pdf", type=click.Path(dir_okay=False, path_type=Path), help="Write a sheet (A4, 3 by 8) to this new file."
+)
 @click.option("--png", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
-              help="One picture a label into this folder.")  # fmt: skip
+              help="Write one picture per label to this folder.")  # fmt: skip
 @click.option(
     "--keys",
     "folder",
@@ -19,13 +21,13 @@ import click
     envvar="QUAVER_KEYS",
     show_envvar=True,
     metavar="FOLDER",
-    help="The key store, where the codes are too; by default in your data folder.",
+    help="The key store, which also holds the codes; by default in your data folder.",
 )
 def command(nodes: tuple[str, ...], pdf: Path | None, png: Path | None, folder: Path | None) -> None:
-    """Make labels: a QR code that `quaver provision` takes, and the id and code in letters.
+    """Make labels: a QR code that `quaver provision` accepts, and the id and code as text.
 
-    NODE is an id, or its end; without one every node that was flashed here gets a label. Whoever reads a label can
-    take over its node, so the files are yours alone (mode 0600), and nothing of a code is ever shown here.
+    NODE is an id, or its last digits; without it every node that was flashed here gets a label. Whoever reads a label
+    can take over its node, so only you can read the files (mode 0600), and the command never prints a code.
     """
     from quaver.errors import SessionError
     from quaver.files.private import write_private
@@ -34,7 +36,7 @@ def command(nodes: tuple[str, ...], pdf: Path | None, png: Path | None, folder: 
     from quaver.provision.labels import Label, picture, sheet
 
     if (pdf is None) == (png is None):
-        raise click.UsageError("say where to: --pdf FILE or --png FOLDER.")
+        raise click.UsageError("name the output: --pdf FILE or --png FOLDER.")
     codes = Codes(folder or default_folder())
     labels = [Label(node, code) for node, code in codes]
     if nodes:
@@ -43,11 +45,13 @@ def command(nodes: tuple[str, ...], pdf: Path | None, png: Path | None, folder: 
             count = sum(label.node_id.hex().endswith(text) for label in labels)
             if count != 1:
                 if not count:
-                    raise SessionError(f"{given}: no node of that id was flashed here; quaver flash makes its code")
-                raise SessionError(f"{given}: ends the ids of {count} nodes that were flashed here; give more of it")
+                    raise SessionError(f"{given}: no node with that id was flashed here; quaver flash creates its code")
+                raise SessionError(
+                    f"{given}: matches the ids of {count} nodes that were flashed here; give more digits"
+                )
         labels = [label for label in labels if any(label.node_id.hex().endswith(text) for text in wanted)]
     if not labels:
-        raise SessionError(f"{codes.path}: no code is there; quaver flash makes one for each node")
+        raise SessionError(f"{codes.path}: there is no code; quaver flash creates one for each node")
     if pdf is not None:
         write_private(pdf, sheet(labels), SessionError, fresh=True)
         click.echo(f"{pdf}: {len(labels)} label{'s' if len(labels) != 1 else ''}")

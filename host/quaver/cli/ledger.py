@@ -1,4 +1,4 @@
-"""`quaver ledger`: the account of every node: what came, what is missing, and what of that nobody has explained."""
+"""`quaver ledger`: the account of every node: its stored, missing and unexplained records."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LISTED = 10  # gaps of a node on a terminal; --json has more
 
 @click.command("ledger")
 @store_option
-@click.option("--json", "as_json", is_flag=True, help="One node a line, with every gap.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per node, with every gap.")
 def command(path: Path, as_json: bool) -> int:
-    """Show, node by node, that no record is missing, or which are.
+    """Show for each node whether records are missing, and which.
 
-    Ends with 1 when a gap is unexplained: numbers of a boot that are not in the store, and of which the node has not
-    said that it dropped them or that its power took them.
+    Exits with 1 if a gap is unexplained: sequence numbers that are not in the store, and that the node has not
+    reported as dropped or as lost in a power cut.
     """
     from quaver.store.ledger import ledger
     from quaver.store.store import Store
@@ -49,7 +49,7 @@ def _print(accounts: Sequence[Account], strangers: Sequence[Stranger]) -> None:
 
     console = Console(markup=False)
     if not accounts and not strangers:
-        console.print("no record has come yet")
+        console.print("no record has arrived yet")
         return
     table = Table(pad_edge=False)
     table.add_column("node", overflow="fold")
@@ -74,17 +74,19 @@ def _details(account: Account) -> None:
     if account.refused:
         click.echo(f"{account.topic}: refused {_counted(account.refused)}")
     if account.flagged:
-        click.echo(f"{account.topic}: {account.flagged} records with a clock that was off, not dated by it")
+        click.echo(f"{account.topic}: {account.flagged} records with a wrong clock, not dated by it")
     if account.by_receipt:
         from quaver.ingest.dating import length
 
-        bound = "nothing bounds how uncertain that is" if account.uncertain_ms is None else (
+        bound = "the uncertainty is unknown" if account.uncertain_ms is None else (
             f"uncertain by up to {length(account.uncertain_ms)}")  # fmt: skip
         click.echo(
-            f"{account.topic}: {account.by_receipt} records dated by receipt, for the node told no date; {bound}"
+            f"{account.topic}: {account.by_receipt} records dated by receipt, because the node sent no date; {bound}"
         )
     if account.redated:
-        click.echo(f"{account.topic}: {account.redated} records came while this machine's clock was off; dated anew")
+        click.echo(
+            f"{account.topic}: {account.redated} records arrived while this machine's clock was wrong; dated again"
+        )
     if account.since is not None and account.since[1]:
         click.echo(f"{account.topic}: accounted for from boot {account.since[0]}, seq {account.since[1]} on")
     for gap in account.gaps[:_LISTED]:

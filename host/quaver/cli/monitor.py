@@ -23,21 +23,21 @@ ca_option = click.option(
     envvar="QUAVER_CA",
     show_envvar=True,
     metavar="FILE",
-    help="Trust what this CA signed alone (PEM), with mqtts://.",
+    help="Trust only certificates of this CA (PEM), with mqtts://.",
 )
 
 
 @click.command("monitor")
 @broker_option
 @ca_option
-@click.option("--json", "as_json", is_flag=True, help="One decoded record a line.")
-@click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; otherwise Ctrl-C ends it.")
-@click.option("--sealed", is_flag=True, help="Open sealed records with the keys of the store, and take no others.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per record.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; by default at Ctrl-C.")
+@click.option("--sealed", is_flag=True, help="Open sealed records with the keys of this store, and accept no others.")
 @keys_option
 def command(url: str, ca: Path | None, as_json: bool, count: int | None, sealed: bool, folder: Path | None) -> None:
-    """Watch what nodes publish at a broker: features, levels, alarms; and how gateways are.
+    """Show what nodes publish at a broker: features, levels, alarms, and the health of gateways.
 
-    A message that can't be taken is a line on stderr and is counted; the records after it are not touched.
+    A message that can't be decoded is counted and reported on stderr; the records after it are still shown.
     """
     from quaver.broker.address import parse_broker_url
     from quaver.cli.ui import Display

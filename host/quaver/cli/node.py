@@ -21,13 +21,13 @@ _WAIT_S = 60.0
 
 
 def _operation(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that every operation has, and the node that they speak of as the first argument."""
+    """The options that every operation has, and the node as the first argument."""
 
     @click.option("--timeout", type=click.FloatRange(0.1, 3600), default=_WAIT_S, show_default=True, metavar="SECONDS",
                   help="How long to wait for each answer.")  # fmt: skip
     @click.option("--expires", type=click.FloatRange(0.1, 2_592_000), metavar="SECONDS",
-                  help="How long the node may obey, if it returns only then. By default --timeout.")  # fmt: skip
-    @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+                  help="How long the node may still obey, if it is offline now. By default --timeout.")  # fmt: skip
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object with the result.")
     @keys_option
     @ca_option
     @broker_option
@@ -67,7 +67,7 @@ def _tell(node: Operator, as_json: bool, words: str, **result: Any) -> None:
 @click.argument("name")
 @click.pass_context
 def command(ctx: click.Context, name: str) -> None:
-    """Command a node from afar: its configuration, a measurement, its waveform, its log, its key.
+    """Command a node remotely: its configuration, a measurement, its waveform, its log, its key.
 
     NAME is the node's name, or its id, in the key store. A node that is offline gets a command when it returns, until
     the command expires.
@@ -88,7 +88,7 @@ def identify(node: Operator, as_json: bool) -> None:
 def measure(node: Operator, as_json: bool) -> None:
     """Have the node measure now, and show the main figures.
 
-    The whole record goes where all records go.
+    The whole record is sent like all records.
     """
     from quaver_wire.fields import LEVELS, QUALITY
     from quaver_wire.names import MACHINE
@@ -123,14 +123,14 @@ def _placed(path: Path) -> Path:
 @command.command("waveform")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               callback=lambda _ctx, _parameter, path: path and _placed(path),
-              help="Where to, .npz or .wav; a picture goes beside it. By default NAME.npz.")  # fmt: skip
+              help="The output, .npz or .wav, with a picture beside it. By default NAME.npz.")  # fmt: skip
 @_operation
 def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
     """Fetch the samples of the last measurement.
 
-    FILE is an .npz or .wav; a picture of them comes beside it.
+    FILE is an .npz or .wav file; a picture is written beside it.
 
-    A run that breaks off goes on where it stopped when it is called again with the same FILE.
+    Call an interrupted command again with the same FILE: it continues where it stopped.
     """
     from quaver.fleet.waveform import fetch, save
 
@@ -150,9 +150,9 @@ def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
 @command.command("relearn")
 @_operation
 def relearn(node: Operator, as_json: bool) -> None:
-    """Have the node learn anew what is healthy for its machine."""
+    """Have the node learn its baseline again."""
     node.ask("relearn")
-    _tell(node, as_json, "learns its baseline anew")
+    _tell(node, as_json, "learns its baseline again")
 
 
 @command.command("log")
@@ -182,31 +182,31 @@ def reboot(node: Operator, as_json: bool) -> None:
 @command.command("rotate")
 @_operation
 def rotate(node: Operator, as_json: bool) -> None:
-    """Give the node a new key. The old one is taken too, until the node was heard under the new one.
+    """Give the node a new key. The old key stays valid until the node's first message under the new one.
 
-    A run that breaks off loses nothing: call it again.
+    An interrupted command loses nothing: call it again.
     """
     from quaver.fleet.procedures import rotate as change
 
     generation = change(node)
     _noted(node.node.node_id, generation=generation)
-    _tell(node, as_json, f"seals with key {generation} now", generation=generation)
+    _tell(node, as_json, f"now seals with key {generation}", generation=generation)
 
 
 @command.command("retire")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @_operation
 def retire(node: Operator, as_json: bool, yes: bool) -> None:
     """Take the node out of service.
 
     It erases its keys, its configuration and its records.
-    Its keys here stay, so that what it sent still opens; quaver keys remove drops them.
+    Its keys stay in the key store, to open its earlier messages; quaver keys remove removes them.
     """
     from quaver.errors import OperationError
 
     name = node.node.name
     if not yes and click.prompt(f"Everything on {name} will be erased. Type its name to go on", err=True) != name:
-        raise OperationError(f"node {name} stays as it is: what was typed is not its name")
+        raise OperationError(f"node {name} is not changed: the typed name does not match")
     presence = node.presence
     node.ask("retire", {"confirm": name})
     _noted(node.node.node_id, state="retired")
@@ -217,7 +217,7 @@ def retire(node: Operator, as_json: bool, yes: bool) -> None:
 
 
 def _noted(node_id: bytes, **changes: Any) -> None:
-    """Tell the inventory, where there is one and it knows the node."""
+    """Write to the inventory, if there is one and it has the node."""
     from dataclasses import replace
 
     from quaver.fleet.inventory import Inventory, default_path
@@ -232,21 +232,21 @@ def _noted(node_id: bytes, **changes: Any) -> None:
 
 @command.group("config")
 def config() -> None:
-    """Read, check, change and take back the node's configuration."""
+    """Read, check, change and roll back the node's configuration."""
 
 
-@config.command("get", short_help="Show the configuration in force, or one value.")
+@config.command("get", short_help="Show the configuration in use, or one value.")
 @click.argument("path", required=False)
 @_operation
 def config_get(node: Operator, as_json: bool, path: str | None) -> None:
-    """Show the configuration in force, or the one value at PATH (broker.host). Passwords are shown as *."""
+    """Show the configuration in use, or the one value at PATH (broker.host). Passwords are shown as *."""
     from quaver.errors import OperationError
     from quaver.fleet.procedures import read_config
 
     found: Any = read_config(node)
     for part in path.split(".") if path else ():
         if not isinstance(found, dict) or part not in found:
-            raise OperationError(f"{path}: is not set, so the node's own default holds")
+            raise OperationError(f"{path}: is not set, so the node uses its default")
         found = found[part]
     click.echo(json.dumps(found, indent=None if as_json else 2, ensure_ascii=as_json))
 
@@ -260,7 +260,7 @@ def _parsed(_ctx: click.Context, _parameter: click.Parameter, changes: tuple[str
             raise click.UsageError(f"{change}: expected PATH=VALUE, as in interval_s=30")
         if path.rpartition(".")[2] == "password":
             if text != "-":  # anybody on this machine may read a command line
-                raise click.UsageError(f"{path}: write {path}=- and give the password when it is asked for")
+                raise click.UsageError(f"{path}: write {path}=- and type the password when asked")
             asked = sys.stdin.isatty()
             text = click.prompt(path, hide_input=True, err=True) if asked else sys.stdin.readline().rstrip("\n")
             found[path] = text
@@ -276,13 +276,13 @@ def _parsed(_ctx: click.Context, _parameter: click.Parameter, changes: tuple[str
 _changes = click.argument("changes", nargs=-1, required=True, metavar="PATH=VALUE…", callback=_parsed)
 
 
-@config.command("validate", short_help="Ask the node whether it would take changes.")
+@config.command("validate", short_help="Ask the node whether it would accept changes.")
 @_changes
 @_operation
 def config_validate(node: Operator, as_json: bool, changes: dict[str, Any]) -> None:
-    """Ask the node whether it would take these changes; nothing is changed."""
+    """Ask the node whether it would accept these changes; nothing is changed."""
     node.ask("config_validate", {"changes": changes})
-    _tell(node, as_json, "would take that", valid=True)
+    _tell(node, as_json, "would accept that", valid=True)
 
 
 @config.command("set", short_help="Change the configuration, and wait for the node.")
@@ -291,21 +291,21 @@ def config_validate(node: Operator, as_json: bool, changes: dict[str, Any]) -> N
 def config_set(node: Operator, as_json: bool, changes: dict[str, Any]) -> None:
     """Change the configuration, and wait until the node is back with it.
 
-    The node tries it: when it does not come online with it within five minutes, it goes back to what it had, and says
-    so. A VALUE of null gives the default back, and switches a whole sensor off (energy=null). A password is read from
-    the terminal: wifi.password=-
+    The node tries the change: if it can't connect with it within five minutes, it returns to the old configuration and
+    reports that. A VALUE of null restores the default, and switches a whole sensor off (energy=null). A password is
+    read from the terminal: wifi.password=-
     """
     from quaver.fleet.procedures import set_config
 
     set_config(node, changes)
-    _tell(node, as_json, "is back, and its new configuration in force", kept=True)
+    _tell(node, as_json, "is back, and uses the new configuration", kept=True)
 
 
-@config.command("rollback", short_help="Go back to the configuration before.")
+@config.command("rollback", short_help="Return to the previous configuration.")
 @_operation
 def config_rollback(node: Operator, as_json: bool) -> None:
-    """Go back to the configuration before the last change that was kept."""
+    """Return to the configuration before the last change that the node kept."""
     from quaver.fleet.procedures import roll_back
 
     roll_back(node)
-    _tell(node, as_json, "is back with the configuration before", kept=True)
+    _tell(node, as_json, "is back with the previous configuration", kept=True)

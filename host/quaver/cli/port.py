@@ -1,4 +1,4 @@
-"""The option that says which board a command is about, and the board behind it."""
+"""The option that names a command's board, and the board itself."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def attached(port: str | None) -> SerialBoard:
 
 
 def say_stopped() -> None:
-    """Speaking to a board's prompt stops its firmware: tell how it goes on."""
+    """Using a board's prompt stops its firmware: print how to start it again."""
     click.echo("the board is at its prompt now: quaver reset starts its firmware", err=True)

@@ -42,16 +42,20 @@ _PATIENCE_S = 60
     metavar="PORT",
     help="A serial device, socket://host:port, or a board's unique id; repeatable.",
 )
-@click.option("--ble", is_flag=True, help="Find nodes over Bluetooth too.")
+@click.option("--ble", is_flag=True, help="Also find nodes over Bluetooth.")
 @click.option(
     "--from",
     "plan",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="A plan, one node a row.",
+    help="A plan as CSV, one node per row.",
 )
-@click.option("--broker", envvar="QUAVER_BROKER", show_envvar=True, metavar="URL", help="Where the nodes publish.")
-@click.option("--listen", metavar="URL", help="The same broker as this machine reaches it, where that differs.")
+@click.option(
+    "--broker", envvar="QUAVER_BROKER", show_envvar=True, metavar="URL", help="The broker to which the nodes publish."
+)
+@click.option(
+    "--listen", metavar="URL", help="The same broker, at the address that this machine uses, if that differs."
+)
 @ca_option
 @click.option("--wifi", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Wi-Fi profiles (TOML, mode 0600); by default wifi.toml in the key store.")  # fmt: skip
@@ -59,8 +63,8 @@ _PATIENCE_S = 60
 @inventory_option
 @click.option("--limit", type=click.FloatRange(1, 3600), default=90.0, show_default=True, metavar="S",
               help="Seconds until a node must be online.")  # fmt: skip
-@click.option("--new", is_flag=True, help="Forget a run that broke off.")
-@click.option("--json", "as_json", is_flag=True, help="One result a line; asks nothing.")
+@click.option("--new", is_flag=True, help="Discard an interrupted run.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per node; asks nothing.")
 def command(
     ports: tuple[str, ...],
     ble: bool,
@@ -75,9 +79,9 @@ def command(
     new: bool,
     as_json: bool,
 ) -> int:
-    """Bring nodes into service: keys, network, place and machine, in a dialogue or from a CSV plan.
+    """Bring nodes into service: keys, network, topic prefix and machine, in a dialogue or from a CSV plan.
 
-    The dialogue asks what it can't find out, and goes on where it stopped when it was broken off. A plan has the
+    The dialogue asks what it can't find out; an interrupted run continues where it stopped. A plan has the
     columns id, name, asset, and any of site, area, line, code, wifi, broker, time_server, group, mounting, bearing,
     rpm, limits.
     """
@@ -176,7 +180,7 @@ def _dialogue(
         saved.remove()
     before = saved.load()
     if "id" in before and not as_json:
-        click.echo(f"going on with node {before['id']} (to begin anew: --new)", err=True)
+        click.echo(f"continuing with node {before['id']} (to start again: --new)", err=True)
     flow = Flow({**({"broker": broker} if broker else {}), **before, "profiles": dict(profiles)})
     began = time.monotonic()
     with _progress() as show:
@@ -204,7 +208,7 @@ def _walk(
     ask: Callable[[Ask], str] | None,
     show: Callable[[int], None] | None,
 ) -> None:
-    """All steps to the end. Without `ask`, or when nothing can be asked anew, a failure is raised."""
+    """All steps to the end. Without `ask`, or when nothing can be asked again, a failure is raised."""
     from quaver.errors import QuaverError, SessionError
     from quaver.provision.flow import Ask
     from quaver.provision.session import MustWait
@@ -214,7 +218,9 @@ def _walk(
         if isinstance(step, Ask):
             failure = ""
             if ask is None:
-                raise SessionError(f"{step.name} is not known, and nobody can be asked: run it in a terminal")
+                raise SessionError(
+                    f"{step.name} is not known, and there is no terminal to ask at: run it in a terminal"
+                )
             try:
                 flow.answer(ask(step))
             except ValueError as error:
@@ -294,10 +300,10 @@ def _plan(
         try:
             port, *others = where.get(answers["id"], [None])
             if port is None:
-                raise SessionError(f"node {answers['id']} is not there; connect and power it")
+                raise SessionError(f"node {answers['id']} was not found; connect and power it")
             if others:
                 both = ", ".join((port, *others))
-                raise SessionError(f"node {answers['id']} answers at {both}; connect one board of that id at a time")
+                raise SessionError(f"node {answers['id']} answers at {both}; connect one board with that id at a time")
             with Inventory(path) as own:
                 worker = hands(ways, own)
                 flow = Flow({**answers, "node": port, "found": {port: port}, "networks": []})

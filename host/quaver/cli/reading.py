@@ -1,4 +1,4 @@
-"""The options that say how a recording is read, alike for every command that reads one."""
+"""The options for reading a recording, the same in every command that reads one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMATS = ".csv, .txt, .lvm, .npz, .npy, .mat, .h5, .wav, .tdms, .uff, or mfpt:N
 _UNITS = ("g", "m/s2", "mm/s2", "mg", "lsb")
 _DELIMITERS = ("comma", "semicolon", "tab", "space", "pipe", "none")
 _MARKS = {",": "comma", ";": "semicolon", "\t": "tab", "\\t": "tab", " ": "space", "|": "pipe", ".": "point"}
-# What an error of `load` is mended with.
+# The options that correct an error of `load`.
 _HINTS = {
     "channel": "--{0}channel NAME",
     "rate": "--{0}rate HZ",
@@ -27,7 +27,7 @@ _HINTS = {
 
 
 class _Mark(click.Choice[str]):
-    """A choice of words that takes the mark itself, too."""
+    """A choice of words that also accepts the mark itself."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return super().convert(_mark(self.choices, value), param, ctx)
@@ -40,7 +40,7 @@ def _mark(choices: Any, value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a person said of how to read a recording; None leaves it to the file. See `quaver.recordings.load`."""
+    """How to read a recording, as the user states it; None leaves it to the file. See `quaver.recordings.load`."""
 
     channel: str | None = None
     rate: float | None = None
@@ -58,14 +58,14 @@ class Reading:
 def reading_options(prefix: str = "", what: str = "recording") -> Callable[[Any], Any]:
     """Adds --channel, --rate, --unit, --scale, --delimiter and --decimal to a command, each with a prefix."""
     options = (
-        click.option(f"--{prefix}channel", metavar="NAME", help=f"Which signal of a {what}: name, axis, number."),
-        click.option(f"--{prefix}rate", type=float, metavar="HZ", help=f"The rate of a {what} that does not say it."),
-        click.option(f"--{prefix}unit", type=click.Choice(_UNITS), help=f"What a {what} is in, if it does not say."),
+        click.option(f"--{prefix}channel", metavar="NAME", help=f"The signal of a {what}: name, axis or number."),
+        click.option(f"--{prefix}rate", type=float, metavar="HZ", help=f"Rate of a {what} that does not state it."),
+        click.option(f"--{prefix}unit", type=click.Choice(_UNITS), help=f"Unit of a {what} that does not state it."),
         click.option(
             f"--{prefix}scale", type=float, metavar="G",
-            help="What a number is multiplied with: g for each count, volt or full scale; with a unit, to be in it.",
+            help="Factor for each number: g per count, volt or full scale; with --unit, that unit per count.",
         ),
-        click.option(f"--{prefix}delimiter", type=_Mark(_DELIMITERS), help="What divides the columns of a text."),
+        click.option(f"--{prefix}delimiter", type=_Mark(_DELIMITERS), help="The delimiter of the columns of a text."),
         click.option(f"--{prefix}decimal", type=_Mark(("point", "comma")), help="The decimal mark of a text."),
     )  # fmt: skip
 
@@ -90,8 +90,8 @@ def load_recording(name: str, reading: Reading | None = None, prefix: str = "", 
     if name.startswith("mfpt:"):
         if reading != Reading():
             raise RecordingError(
-                f"{name}: has one channel in g and says its rate: leave --{prefix}channel and --{prefix}rate "
-                "out, and all like them"
+                f"{name}: has one channel in g and states its rate: leave --{prefix}channel, --{prefix}rate "
+                "and similar options out"
             )
         with download() as progress:
             path = mfpt_path(name.removeprefix("mfpt:"), progress)

@@ -15,7 +15,7 @@ def command() -> None:
 def fetch(name: str) -> None:
     """Fetch a set of recordings into the cache: mfpt (20 bearing recordings, a download of 67 MB).
 
-    Once fetched it is used offline; each file is checked by its sha256.
+    It is fetched once and then used offline; each file is checked by its sha256.
     """
     from quaver.cli.ui import download
     from quaver.recordings import MFPT_TERMS, fetch_mfpt
@@ -26,8 +26,8 @@ def fetch(name: str) -> None:
     click.echo(f"{name}: {len(paths)} recordings in {paths[0].parent}")
 
 
-@command.command("list", short_help="List the recordings that mfpt:NAME can name.")
-@click.option("--json", "as_json", is_flag=True, help="One recording a line.")
+@command.command("list", short_help="List the recordings that mfpt:NAME accepts.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per recording.")
 def list_(as_json: bool) -> None:
     """List the recordings that can be named as mfpt:NAME wherever a recording is asked for."""
     from quaver.recordings import mfpt_files

@@ -1,4 +1,4 @@
-"""`quaver sync`: brings the firmware on a board up to date."""
+"""`quaver sync`: updates the firmware on a board."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from quaver.cli.port import attached, port_option
 @click.command("sync")
 @port_option
 def command(port: str | None) -> None:
-    """Bring the firmware on a board that runs MicroPython up to date.
+    """Update the firmware on a board that runs MicroPython.
 
-    Only the files that differ are sent. Until all of them have arrived and are verified the board keeps its old
-    firmware, then it gets the new one as a whole, also when the power goes in between. Its configuration and its data
-    stay. It restarts in the end.
+    Only the files that differ are sent. The board keeps its old firmware until all of them have arrived and are
+    verified, then it gets the new one as a whole, even if the power fails in between. Its configuration and its data
+    stay. It restarts afterwards.
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn

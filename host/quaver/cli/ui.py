@@ -183,13 +183,13 @@ def _vibration(values: Mapping[str, Any]) -> str:
 
 
 def _gateway(values: Mapping[str, Any]) -> str:
-    """A gateway's health: whom it hears, when it visited them, what waits at it."""
+    """A gateway's health: which nodes it hears, when it last connected to them, what waits for delivery."""
     parts = [f"gateway, {values.get('nodes_heard', 0):.0f} of {values['nodes']:.0f} nodes heard"]
     ages = [age for age in values.get("visit_ages_s", []) if age is not None]
     never = len(values.get("visit_ages_s", [])) - len(ages)
     if ages:
         span = f"{min(ages):.0f} to {max(ages):.0f}" if len(ages) > 1 else f"{ages[0]:.0f}"
-        parts.append(f"visited {span} s before{f', {never} never' if never else ''}")
+        parts.append(f"connected {span} s ago{f', {never} never' if never else ''}")
     parts.append(f"{values.get('backlog', 0):.0f} records and {values.get('commands_waiting', 0):.0f} commands wait")
     if "heap_free" in values:
         parts.append(f"heap {values['heap_free'] / 1000:.0f} kB free")
@@ -197,7 +197,7 @@ def _gateway(values: Mapping[str, Any]) -> str:
 
 
 def _verdict(values: Mapping[str, Any]) -> list[str]:
-    """What the node made of it, as far as it says."""
+    """The node's verdict, as far as the record has one."""
     words = []
     if "velocity_mm_s" in values:
         zone = f", zone {values['zone']}" if "zone" in values else ""
@@ -210,7 +210,7 @@ def _verdict(values: Mapping[str, Any]) -> list[str]:
 
 
 def _clean(text: str) -> str:
-    """Foreign text without what a terminal would obey."""
+    """Text from elsewhere, without terminal control characters."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
@@ -307,7 +307,7 @@ class Display:
             print(title, file=sys.stderr, flush=True)
 
     def step(self, words: str) -> None:
-        """What is being waited for now; said once however often it is told."""
+        """What the command waits for now; printed once, however often it is reported."""
         if words == self._words:
             return
         self._words = words

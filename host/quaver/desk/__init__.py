@@ -1,1 +1,1 @@
-"""The desk: one board at a cable, reached, brought up to date, talked to and examined."""
+"""The desk: one board on a cable: attach, update, console and doctor."""

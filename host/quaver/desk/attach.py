@@ -1,4 +1,4 @@
-"""Reaches the one board that a command is about: finds its port, opens it, and tells each way in which that fails."""
+"""Opens the board of a command: finds its port, opens it, and reports each known failure of that."""
 
 from __future__ import annotations
 

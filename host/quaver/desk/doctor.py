@@ -1,4 +1,4 @@
-"""The doctor: walks from the cable to the broker and names the first thing that is wrong.
+"""The doctor: checks a board from the cable to the broker and reports the first failure.
 
 Each step of `quaver.board.failures.STEPS` has one check; the first that raises a KnownFailure ends the walk. What is
 asked of the board runs there, with the firmware's own drivers and links, so what it says holds for the node too.
@@ -254,7 +254,7 @@ def _start(board: SerialBoard, before: int) -> str:
     if cause is not None:
         raise _shown(KnownFailure("stays_not_up", cause=cause[0], remedy=cause[1]), said)
     own = _SAYS_ITSELF.findall(said)
-    return f"quaver {own[-1]} runs" if own else f"it says nothing of itself within {_WATCH_S:.0f} s"
+    return f"quaver {own[-1]} runs" if own else f"it reports nothing within {_WATCH_S:.0f} s"
 
 
 def _watch(board: SerialBoard, before: int) -> str:
@@ -276,9 +276,9 @@ def _failing(said: str) -> tuple[str, str] | None:
     if starts > 1 or said.endswith(">>> ") or "Traceback (" in said or not starts:
         cause = cause_of(said)
         if cause is None and starts > 1:
-            return "it restarts again and again", "look at its console (quaver console)"
+            return "it restarts again and again", "read its console (quaver console)"
         if cause is None and said.endswith(">>> "):
-            return "it ends without a word", "put its files back (quaver sync)"
+            return "it ends without a message", "restore its files (quaver sync)"
         return cause
     return None
 
@@ -359,7 +359,7 @@ def _file_system(run: Exec, about: About) -> str:
     for number in seen.get("unwritable", []):
         raise KnownFailure("no_write", reason=device_reason(number))
     if seen.get("kept") != [True]:
-        raise KnownFailure("no_write", reason="it reads back otherwise")
+        raise KnownFailure("no_write", reason="it reads back differently")
     return f"{free * block // 1024} KiB free"
 
 
@@ -376,7 +376,7 @@ def _version(run: Exec, about: About, build: Callable[[str], Mapping[str, bytes]
         raise KnownFailure("other_firmware", found=version, wanted=__version__)
     if wrong:
         raise KnownFailure("changed_firmware", count=len(wrong), path=wrong[0])
-    return f"Quaver {version}, {len(files)} files as they should be"
+    return f"Quaver {version}, {len(files)} files, all correct"
 
 
 def _config(run: Exec) -> str:
@@ -392,7 +392,7 @@ def _config(run: Exec) -> str:
     ((path, why),) = seen["ca"]
     if why:
         raise KnownFailure("no_ca", path=path, reason=why)
-    return f"config.json is well, records are {'sealed' if seen['sealed'] == [True] else 'not sealed'}"
+    return f"config.json is valid, records are {'sealed' if seen['sealed'] == [True] else 'not sealed'}"
 
 
 def _sensors(run: Exec) -> str:
@@ -435,4 +435,4 @@ def _broker(run: Exec) -> str:
         raise KnownFailure("broker_not_trusted", broker=f"{host}:{port}", reason=why)
     if why:
         raise KnownFailure("no_broker", broker=f"{host}:{port}", reason=why)
-    return f"{host}:{port} takes the node; whether its ACL lets records through, quaver monitor shows"
+    return f"{host}:{port} accepts the node; quaver monitor shows whether its ACL accepts the records"

@@ -1,4 +1,4 @@
-"""The sync room: brings the firmware on a board that runs MicroPython up to date, over its raw REPL.
+"""Sync: updates the firmware on a board that runs MicroPython, over its raw REPL.
 
 What differs by its hash is staged beside its place (`build/node.mpy.new`; a folder that is new, whole:
 `gateway.new/…`), verified there, and committed by one rename: of the plan, a list of steps that firmware/boot.py
@@ -139,7 +139,7 @@ def board_of(about: About) -> BoardSpec:
         raise KnownFailure("unknown_chip", machine=named)
     spec = specs[0]
     if "wifi" in spec.radios and not about.wifi:
-        raise KnownFailure("unknown_chip", machine=f"{named}, and has no Wi-Fi as a {spec.title} has")
+        raise KnownFailure("unknown_chip", machine=f"{named} without the Wi-Fi of a {spec.title}")
     return spec
 
 

@@ -1,4 +1,4 @@
-"""A person's terminal, joined to a board's console byte by byte."""
+"""The user's terminal, connected to a board's console byte by byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an emulated board is started with: its files, its sensors, its radio, its time."""
+"""The setup of an emulated board: its files, its sensors, its radio, its time."""
 
 from __future__ import annotations
 

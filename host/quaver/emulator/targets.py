@@ -1,4 +1,4 @@
-"""Opens the board that a string names, emulated or real: what `--target` and `--port` take."""
+"""Opens the board that a string names, emulated or real: what `--target` and `--port` accept."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def open_board(where: str, setup: Setup | None = None) -> Board:
         from quaver.board.serial import SerialBoard
 
         if setup is not None:
-            raise BoardError(f"{where} is a running board: it takes no setup, put files on it instead")
+            raise BoardError(f"{where} is a running board: it accepts no setup, copy files to it instead")
         return SerialBoard(where)
     raise BoardError(
-        f"{where!r} names no board: expected unix:, rp2040:, esp32_c3:, serial:/dev/ttyACM0 or socket://host:port"
+        f"{where!r} does not name a board: expected unix:, rp2040:, esp32_c3:, serial:/dev/ttyACM0 or socket://host:port"
     )

@@ -1,1 +1,1 @@
-"""The files room: files that the package carries, fetches or keeps private, and rows that people give."""
+"""The files room: files of the package, pinned downloads, private files, and CSV rows."""

@@ -1,4 +1,4 @@
-"""Strict reading of CSV files that people made: each mistake by row and column, all of them, and the good rows."""
+"""Strict reading of CSV files: every mistake by row and column, and the good rows."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _decoded(path: Path, data: bytes) -> str:
             f"{path}: line {line} is not UTF-8 text; save it as CSV UTF-8 (in Excel a type of its own)"
         ) from error
     if "\0" in text:
-        raise InventoryError(f"{path}: is no text; save it as CSV in UTF-8")
+        raise InventoryError(f"{path}: is not text; save it as CSV in UTF-8")
     return text
 
 
@@ -119,7 +119,7 @@ def _check_heading(path: Path, heading: list[str], columns: Mapping[str, Column]
             meant = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(columns)}"
             raise InventoryError(f"{path}: column {shown(name)} is unknown: {meant}")
         if name and heading.count(name) > 1:
-            raise InventoryError(f"{path}: column {name!r} is there twice: keep one")
+            raise InventoryError(f"{path}: column {name!r} appears twice: keep one")
     for name, column in columns.items():
         if column.required and name not in heading:
             raise InventoryError(f"{path}: has no column {name!r}: add it")
@@ -132,7 +132,7 @@ def _row(
     while len(cells) > len(heading) and not cells[-1].strip():
         cells = cells[:-1]  # spreadsheets fill up
     if len(cells) != len(heading):
-        why = "; quote what has the delimiter in it" if len(cells) > len(heading) else ""
+        why = "; quote the cells that contain the delimiter" if len(cells) > len(heading) else ""
         mistakes.append(Mistake(line, "", f"has {len(cells)} cells, the heading {len(heading)}{why}"))
         return None
     values: dict[str, Any] = {}
@@ -141,7 +141,7 @@ def _row(
         cell = (as_text[1] or as_text[2] or "" if as_text else cell).strip()
         if not name:
             if cell:
-                mistakes.append(Mistake(line, "", "has a cell below no heading: name its column, or empty it"))
+                mistakes.append(Mistake(line, "", "has a cell without a heading: name its column, or clear the cell"))
             continue
         if not cell:
             if columns[name].required:
@@ -179,9 +179,9 @@ def node_id(text: str) -> bytes:
     """A node's id, all of its 16 digits: what a spreadsheet took for a number has lost some."""
     digits = text.replace(":", "").lower()
     if re.fullmatch(r"[0-9]+([.,][0-9]*)?e\+[0-9]+", digits):
-        raise ValueError(f"{text!r} is an id that a spreadsheet rounded: make the column text, and write it anew")
+        raise ValueError(f"{text!r} is an id that a spreadsheet rounded: format the column as text, and enter it again")
     if len(digits) != 16 or digits.strip("0123456789abcdef"):
-        lost = "; a spreadsheet takes leading zeros away: make the column text" if digits.isdecimal() else ""
+        lost = "; spreadsheets remove leading zeros: format the column as text" if digits.isdecimal() else ""
         raise ValueError(f"expected 16 hexadecimal digits, found {shown(text)}{lost}")
     return bytes.fromhex(digits)
 

@@ -81,7 +81,7 @@ def cache_dir() -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ArtifactError(f"{path}: cannot be made ({error.strerror}): set QUAVER_CACHE to a folder") from error
+        raise ArtifactError(f"{path}: cannot be created ({error.strerror}): set QUAVER_CACHE to a folder") from error
     return path
 
 
@@ -147,7 +147,7 @@ def _fetch_missing(wanted: Artifact, others: Sequence[Artifact], progress: Progr
                     return
     except OSError as error:
         raise ArtifactError(
-            f"{place}: cannot be written ({error.strerror or error}): make room or set QUAVER_CACHE"
+            f"{place}: cannot be written ({error.strerror or error}): free disk space or set QUAVER_CACHE"
         ) from error
     raise ArtifactError(
         f"{wanted.name}: cannot be fetched ({'; '.join(reasons)}): "
@@ -287,5 +287,5 @@ def _brief(error: Exception) -> str:
     if reason:
         return reason
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return "the connection broke off"
+        return "the connection was lost"
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Files that hold secrets: of mode 0600 from their first byte, refused when others may read them, replaced whole.
+"""Files that hold secrets: mode 0600 from the first byte, refused when other users can read them, replaced whole.
 
 What has been written stays: file and folder are on the disk before the writer goes on.
 """
@@ -26,12 +26,12 @@ def read_private(path: Path, most: int, failure: type[QuaverError]) -> bytes | N
             raise failure(f"{path}: is not a plain file of yours; name another")
         if found.st_mode & 0o077:
             raise failure(
-                f"{path}: others may read it (mode {stat.S_IMODE(found.st_mode):04o}), and it holds secrets; "
-                f"if nobody did, close it with: chmod 600 {path}"
+                f"{path}: other users can read it (mode {stat.S_IMODE(found.st_mode):04o}), and it holds secrets; "
+                f"if nobody did, make it private with: chmod 600 {path}"
             )
         data = file.read(most + 1)
     if len(data) > most:
-        raise failure(f"{path}: is longer than {most} bytes; it is not what quaver wrote there")
+        raise failure(f"{path}: is longer than {most} bytes; quaver did not write it; name another")
     return data
 
 
@@ -46,7 +46,7 @@ def write_private(path: Path, data: bytes, failure: type[QuaverError], fresh: bo
             raise failure(f"{path}: exists; name a new file")
         replace_private(path, data)
     except OSError as error:
-        raise failure(f"{path}: can't be written ({error.strerror}); make room or name another place") from error
+        raise failure(f"{path}: can't be written ({error.strerror}); free disk space or name another file") from error
 
 
 def replace_private(path: Path, data: bytes) -> None:

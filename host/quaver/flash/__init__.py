@@ -1,1 +1,1 @@
-"""The flash room: finds boards, writes images into them, and sees that they run."""
+"""The flash room: finds boards, writes images into them, and checks that they run."""

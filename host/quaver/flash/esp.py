@@ -142,7 +142,7 @@ def answering_chip(device: str) -> str:
 
 _REMEDY: dict[type[FlashError], str] = {
     NoBootLoaderError: "hold the button BOOT while you plug it in or press reset, and try again",
-    WriteError: "try again; if it stays so, the board's flash is worn or its supply too weak",
+    WriteError: "try again; if it fails again, the board's flash is worn or its supply too weak",
     PortGoneError: "check the cable",
 }
 

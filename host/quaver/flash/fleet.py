@@ -238,7 +238,7 @@ class Fleet:
 
     def _settle(self, port: Port, spec: BoardSpec, find: Callable[[], str | None], rerun: bool = False) -> None:
         """Wait until the firmware says that it runs, and do what is left to do then."""
-        self._say(port, "waiting for its word", 1.0)
+        self._say(port, "waiting for its report", 1.0)
         _check_report(port, wait_for_report(find, self._report_s, rerun, self._alive), spec)
         device = find()
         if device is not None:
@@ -267,7 +267,7 @@ def _image_name(built: Flashable) -> str:
 def _check_report(port: Port, report: Report, spec: BoardSpec) -> None:
     if (report.version, report.board) != (__version__, spec.name):
         raise NoReportError(
-            f"{port.device}: its firmware says quaver {report.version} on {report.board}, "
+            f"{port.device}: its firmware reports quaver {report.version} on {report.board}, "
             f"expected {__version__} on {spec.name}: reset it and try again"
         )
 
@@ -282,9 +282,7 @@ def choose_ports(names: Sequence[str], everything: bool, ask: Callable[[list[Por
     # What USB does not say to be a board is not taken for one unless somebody names it.
     found = [port for port in find_ports() if port.chips]
     if not found:
-        raise NoBoardError(
-            "no board is connected that USB knows as one: plug it in (an RP2040 with BOOTSEL held), or name its --port"
-        )
+        raise NoBoardError("no board was found on USB: plug it in (an RP2040 with BOOTSEL held), or name its --port")
     if everything or len(found) == 1:
         return found
     if ask is None:

@@ -89,7 +89,7 @@ def _interface(device: Any) -> tuple[int, int, int]:
         if one.bInterfaceClass == _VENDOR_CLASS and one.bNumEndpoints == 2:
             addresses = sorted(endpoint.bEndpointAddress for endpoint in one)
             return one.bInterfaceNumber, addresses[0], addresses[1]
-    raise NoBootLoaderError("the USB device has no PICOBOOT interface: it is no RP2040 in its boot loader")
+    raise NoBootLoaderError("the USB device has no PICOBOOT interface: it is not an RP2040 in its boot loader")
 
 
 class PicobootSession:
@@ -206,10 +206,10 @@ class PicobootSession:
 def _why(name: str, error: Any) -> Exception:
     if error.errno == _DENIED:
         return PortDeniedError(
-            f"{name}: you may not open the USB device: install picotool's udev rule, replug the board"
+            f"{name}: no permission to open the USB device: install picotool's udev rule, replug the board"
         )
     if error.errno == _BUSY:
-        return NoBootLoaderError(f"{name}: another program has the boot loader: end it, and try again")
+        return NoBootLoaderError(f"{name}: another program uses the boot loader: stop it, and try again")
     return PortGoneError(
         f"{name}: the boot loader does not answer ({error.strerror or error}): replug with BOOTSEL held"
     )

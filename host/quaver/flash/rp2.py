@@ -1,4 +1,4 @@
-"""The flash room's RP2040 side: a UF2 goes to the boot loader's drive, and MicroPython there tells what it holds."""
+"""The flash room's RP2040 side: a UF2 goes to the boot loader's drive, then MicroPython reports the flash."""
 
 from __future__ import annotations
 
@@ -151,11 +151,11 @@ def _gone(error: OSError) -> bool:
 def _why(folder: Path, error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DriveFullError(
-            f"{folder}: no room for the image ({error.strerror}): unplug the board and plug it in again"
+            f"{folder}: no space for the image ({error.strerror}): unplug the board and plug it in again"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PortDeniedError(
-            f"{folder}: you may not write to the drive ({error.strerror}): mount it as your own user"
+            f"{folder}: no permission to write to the drive ({error.strerror}): mount it as your own user"
         )
     if _gone(error):
         return PortGoneError(
@@ -178,7 +178,7 @@ def wait_for_start(drive: Port, known: set[str], alive: Callable[[], None]) -> P
     port = _wait(is_it, _START_S, alive)
     if port is None:
         raise PortGoneError(
-            f"{drive.device}: written, and no MicroPython came up within {_START_S:.0f} s: replug the board"
+            f"{drive.device}: written, but MicroPython did not start within {_START_S:.0f} s: replug the board"
         )
     return port
 

@@ -1,4 +1,4 @@
-"""The flash room's serial ports: opened, or why not, and listened to for a firmware's word."""
+"""The flash room's serial ports: opened, with the reason if they can't be, and read for a firmware's report."""
 
 from __future__ import annotations
 
@@ -127,6 +127,7 @@ def wait_for_report(
     words = [line for line in heard.decode(errors="replace").splitlines() if line.strip()][-1:] or ["nothing"]
     said = "".join(c if c.isprintable() else "?" for c in words[0])[:80]
     raise NoReportError(
-        f"{last or 'the port'}: the firmware did not report its version within {within_s:.0f} s (last heard: {said}): "
-        "look at its console, quaver console"
+        f"{last or 'the port'}: the firmware did not report its version within {within_s:.0f} s (its last "
+        f"output: {said}): "
+        "read its console (quaver console)"
     )

@@ -1,1 +1,1 @@
-"""The fleet room: nodes in service, their keys, places and commands."""
+"""The fleet room: nodes in service: their keys, topic prefixes and commands."""

@@ -1,4 +1,4 @@
-"""The numbers of what is sent to nodes: a pair of boot and sequence number that no node is ever sent twice.
+"""The numbers of commands to nodes: a pair of boot and sequence number that is never sent twice to a node.
 
 They are part of each command's nonce, and a nonce that comes twice opens both messages. So a number is on the disk
 before it is used, in a file beside the keys, and whoever else commands from the same store takes the next one. The
@@ -52,7 +52,7 @@ class Counter:
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise KeyStoreError(
-                f"{self._lock}: can't be made ({error.strerror}); name another store with --keys"
+                f"{self._lock}: can't be created ({error.strerror}); name another store with --keys"
             ) from (error)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -68,5 +68,5 @@ class Counter:
             return {node: (int(boot), int(seq)) for node, (boot, seq) in json.loads(data).items()}
         except (ValueError, TypeError, AttributeError):
             raise KeyStoreError(
-                f"{self.path}: corrupt, and left as it is; move it away: the numbers then begin anew with the time"
+                f"{self.path}: corrupt, and not changed; move it away: the numbers then start again from the time"
             ) from None

@@ -1,4 +1,4 @@
-"""The inventory: what is where, in one SQLite file that its owner alone can read.
+"""The inventory: which node is where, in one SQLite file that only its owner can read.
 
 A node is its chip's id. Where it stands is a place in the namespace, site/area/line/asset/name, which no other node
 that is in service may have. Secrets are elsewhere: keys in the key store, codes beside them.
@@ -152,7 +152,9 @@ class Inventory:
         except OSError as error:
             raise InventoryError(f"{path}: can't be used ({error.strerror}); name another with --inventory") from error
         if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
-            raise InventoryError(f"{path}: others may read it, or it is no plain file; close it with: chmod 600 {path}")
+            raise InventoryError(
+                f"{path}: other users can read it, or it is not a plain file; make it private with: chmod 600 {path}"
+            )
         try:
             self._base = sqlite3.connect(path, isolation_level=None, timeout=10)
             self._base.row_factory = sqlite3.Row
@@ -172,7 +174,10 @@ class Inventory:
             raise self._failed(error) from error
 
     def _failed(self, error: sqlite3.Error) -> InventoryError:
-        return InventoryError(f"{self.path}: is no inventory, or can't be written ({error}); it is left as it is")
+        return InventoryError(
+            f"{self.path}: is not an inventory, or can't be written ({error}); it is not changed: name "
+            "another with --inventory"
+        )
 
     def close(self) -> None:
         self._base.close()
@@ -194,13 +199,15 @@ class Inventory:
         return self._entry(rows[0]) if rows else None
 
     def named(self, text: str) -> Entry:
-        """The one node that a person means: its id, its name, or its whole place."""
+        """The one node that a person means: its id, its name, or its whole topic prefix."""
         found = [entry for entry in self.entries() if text in (entry.id.hex(), entry.place)]
         found = found or [entry for entry in self.entries() if entry.name == text and entry.state != "retired"]
         if not found:
-            raise InventoryError(f"no node {text!r} is in the inventory; quaver inventory list shows who is")
+            raise InventoryError(f"node {text!r} is not in the inventory; quaver inventory list shows the nodes")
         if len(found) > 1:
-            raise InventoryError(f"{len(found)} nodes are named {text!r}; say which by its place: {found[0].place}, …")
+            raise InventoryError(
+                f"{len(found)} nodes are named {text!r}; name one by its topic prefix: {found[0].place}, …"
+            )
         return found[0]
 
     def put(self, entry: Entry) -> None:
@@ -223,7 +230,8 @@ class Inventory:
                         self._base.execute(statement, values)
                     except sqlite3.IntegrityError:
                         raise InventoryError(
-                            f"place {entry.place} has another node already; retire that one or choose another name"
+                            f"topic prefix {entry.place} belongs to another node; retire that one or "
+                            "choose another name"
                         ) from None
                 self._base.execute("COMMIT")
             except BaseException:
@@ -236,7 +244,7 @@ class Inventory:
         """Change fields of a node that is known."""
         entry = self.get(node)
         if entry is None:
-            raise InventoryError(f"node {node.hex()} is not in the inventory; quaver inventory list shows who is")
+            raise InventoryError(f"node {node.hex()} is not in the inventory; quaver inventory list shows the nodes")
         entry = replace(entry, **changes)
         self.put(entry)
         return entry
@@ -280,7 +288,7 @@ class Inventory:
     def import_csv(self, path: Path) -> tuple[int, list[Mistake]]:
         """Take the good rows of a CSV file, all at once; returns how many, and the mistakes in the others.
 
-        A node that is known keeps what its row does not say.
+        A node that is known keeps the values that its row leaves empty.
         """
         rows, mistakes = read_rows(path, COLUMNS)
         known = {entry.id: entry for entry in self.entries()}
@@ -288,7 +296,7 @@ class Inventory:
         accepted: dict[bytes, tuple[int, Entry]] = {}
         for row, values in rows:
             if values["id"] in ids:
-                mistakes.append(Mistake(row, "id", f"is in row {ids[values['id']]} too"))
+                mistakes.append(Mistake(row, "id", f"is also in row {ids[values['id']]}"))
                 continue
             ids[values["id"]] = row
             base = known.get(values["id"]) or Entry(values["id"], values["name"], enrolled=int(time.time()))
@@ -299,7 +307,7 @@ class Inventory:
                 continue
             if entry.place in places:
                 where = f"row {places[entry.place]}" if places[entry.place] else "the inventory"
-                mistakes.append(Mistake(row, "name", f"place {entry.place} is in {where} too"))
+                mistakes.append(Mistake(row, "name", f"topic prefix {entry.place} is also in {where}"))
                 del accepted[node]
             else:
                 places[entry.place] = row

@@ -1,4 +1,4 @@
-"""The key store: the device key of every node, in a file that its owner alone can read.
+"""The key store: the device key of every node, in a file that only its owner can read.
 
 A folder of mode 0700 holds one file of mode 0600: JSON, with a SHA-256 over its content, so that a digit that changed
 on the disk is a corrupt store and not a key that opens nothing. A store whose permissions are wider, whose owner is
@@ -111,7 +111,7 @@ class KeyStore:
     def create(self, node_id: bytes, name: str = "", key: bytes | None = None) -> NodeKeys:
         """Enrol a node with a fresh random key of generation 1, or with `key`; name: its id where none is given."""
         if key is not None and len(key) != KEY_BYTES:
-            raise KeyStoreError(f"a device key has {KEY_BYTES} bytes, not {len(key)}; give the file that was exported")
+            raise KeyStoreError(f"a device key has {KEY_BYTES} bytes, not {len(key)}; name the file that was exported")
         with self._changing(create=True) as nodes:
             if node_id in nodes:
                 known = nodes[node_id]
@@ -130,7 +130,7 @@ class KeyStore:
             node = self._required(nodes, node_id)
             if node.generation >= _GENERATIONS:
                 raise KeyStoreError(
-                    f"node {node.name}: has had {_GENERATIONS} keys, the most that the wire can name; enrol it anew"
+                    f"node {node.name}: has had {_GENERATIONS} keys, the most that a message can name; re-enrol it"
                 )
             keys = {**node.keys, node.generation + 1: secrets.token_bytes(KEY_BYTES)}
             nodes[node_id] = replace(node, keys=keys)
@@ -163,10 +163,10 @@ class KeyStore:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         except FileExistsError as error:
-            raise KeyStoreError(f"{path}: exists; name a new file, a key is written over nothing") from error
+            raise KeyStoreError(f"{path}: exists; name a new file, a key never overwrites one") from error
         except OSError as error:
             raise KeyStoreError(
-                f"{path}: can't be made ({error.strerror}); name a file in a folder of yours"
+                f"{path}: can't be created ({error.strerror}); name a file in a folder of yours"
             ) from error
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -175,7 +175,7 @@ class KeyStore:
                 os.fsync(file.fileno())
         except OSError as error:
             path.unlink(missing_ok=True)
-            raise KeyStoreError(f"{path}: can't be written ({error.strerror}); make room for it") from error
+            raise KeyStoreError(f"{path}: can't be written ({error.strerror}); free disk space for it") from error
         return node
 
     def _known(self) -> dict[bytes, NodeKeys]:
@@ -186,7 +186,7 @@ class KeyStore:
 
     def _required(self, nodes: Mapping[bytes, NodeKeys], node_id: bytes) -> NodeKeys:
         if node_id not in nodes:
-            raise KeyStoreError(f"node {node_id.hex()} is not enrolled; quaver keys list shows who is")
+            raise KeyStoreError(f"node {node_id.hex()} is not enrolled; quaver keys list shows the enrolled nodes")
         return nodes[node_id]
 
     def _stamp(self) -> tuple[int, ...] | None:
@@ -202,7 +202,7 @@ class KeyStore:
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError as error:
-            raise KeyStoreError(f"{self.path}: there is no key store; make one with: quaver keys create") from error
+            raise KeyStoreError(f"{self.path}: there is no key store; create one with: quaver keys create") from error
         except OSError as error:
             raise KeyStoreError(f"{self.path}: can't be read ({error.strerror}); check its owner") from error
         try:
@@ -217,37 +217,41 @@ class KeyStore:
             try:
                 found = path.lstat()
             except FileNotFoundError as error:
-                raise KeyStoreError(f"{path}: there is no key store; make one with: quaver keys create") from error
+                raise KeyStoreError(f"{path}: there is no key store; create one with: quaver keys create") from error
             except OSError as error:
-                raise KeyStoreError(f"{path}: can't be looked at ({error.strerror}); check its owner") from error
+                raise KeyStoreError(f"{path}: can't be examined ({error.strerror}); check its owner") from error
         if not is_kind(found.st_mode):
             kind = "folder" if mode & 0o100 else "file"
             raise KeyStoreError(f"{path}: is not a plain {kind}; name the key store's own folder with --keys")
         if found.st_uid != os.geteuid():
-            raise KeyStoreError(f"{path}: belongs to another user; its keys may be known: use a store of your own")
+            raise KeyStoreError(
+                f"{path}: belongs to another user; its keys may be known to others: use a store of your own"
+            )
         if found.st_mode & 0o077:
             raise KeyStoreError(
-                f"{path}: others may reach it (mode {stat.S_IMODE(found.st_mode):04o}); "
-                f"if nobody did, close it with: chmod {mode:o} {path}"
+                f"{path}: other users can access it (mode {stat.S_IMODE(found.st_mode):04o}); "
+                f"if nobody did, make it private with: chmod {mode:o} {path}"
             )
 
     def _parsed(self, data: bytes) -> dict[bytes, NodeKeys]:
-        corrupt = f"{self.path}: corrupt, and left as it is"
-        mend = "bring it back from a backup, or move it away and enrol the nodes anew"
+        corrupt = f"{self.path}: corrupt, and not changed"
+        remedy = "restore it from a backup, or move it away and re-enrol the nodes"
         if len(data) > _FILE_MAX:
-            raise KeyStoreError(f"{corrupt}: longer than {_FILE_MAX >> 20} MiB; {mend}")
+            raise KeyStoreError(f"{corrupt}: longer than {_FILE_MAX >> 20} MiB; {remedy}")
         try:
             whole = json.loads(data)
             version, listed, digest = whole["version"], whole["nodes"], whole["sha256"]
             if version != _VERSION:
-                raise KeyStoreError(f"{self.path}: of version {version!r}, this quaver reads {_VERSION}; update it")
+                raise KeyStoreError(
+                    f"{self.path}: is of version {version!r}, this quaver reads {_VERSION}; update quaver"
+                )
             if digest != _digest(listed):
-                raise ValueError("its checksum does not fit its content")
+                raise ValueError("its checksum does not match its content")
             return {node.node_id: node for node in map(_entry, listed)}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             # Not the error's own words: they may quote what stands in the file.
             reason = str(error) if type(error) is ValueError else "not a key store's JSON"
-            raise KeyStoreError(f"{corrupt}: {reason}; {mend}") from None
+            raise KeyStoreError(f"{corrupt}: {reason}; {remedy}") from None
 
     @contextlib.contextmanager
     def _changing(self, create: bool = False) -> Iterator[dict[bytes, NodeKeys]]:
@@ -267,7 +271,8 @@ class KeyStore:
                 self._write(nodes)
             except OSError as error:
                 raise KeyStoreError(
-                    f"{self.path}: can't be written ({error.strerror}); nothing has changed: make room, then try again"
+                    f"{self.path}: can't be written ({error.strerror}); nothing has changed: free disk "
+                    "space, then try again"
                 ) from error
             self._nodes, self._seen = nodes, self._stamp()
         finally:
@@ -300,7 +305,7 @@ def _entry(given: Any) -> NodeKeys:
         or not keys
         or not all(1 <= generation <= _GENERATIONS and len(key) == KEY_BYTES for generation, key in keys.items())
     ):
-        raise ValueError("an entry without a whole id, name and key")
+        raise ValueError("an entry without a complete id, name and key")
     return NodeKeys(node_id, given["name"], int(given["created"]), keys)
 
 
@@ -309,7 +314,7 @@ def _checked_name(name: str, node_id: bytes, nodes: Mapping[bytes, NodeKeys]) ->
         raise KeyStoreError(f"name {_shown(name)}: expected 1 to {_NAME_MAX} printable characters without / + #")
     for other in nodes.values():
         if other.name == name and other.node_id != node_id:
-            raise KeyStoreError(f"name {name}: node {other.node_id.hex()} has it; a name belongs to one node")
+            raise KeyStoreError(f"name {name}: node {other.node_id.hex()} has that name; choose another")
     return name
 
 

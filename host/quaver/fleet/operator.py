@@ -39,10 +39,10 @@ _SETTLED_S = 3.0  # in which a node that is back has told what it had to tell
 _LEAVE_S = 15.0  # firmware/service/obey.py gives it ten
 _IDS = 31  # bits; a node holds them without a number on its heap
 _MEANINGS = {
-    "expired": "it came to the node after its expiry; send it again with a longer one (--expires)",
+    "expired": "it reached the node after its expiry; send it again with a longer one (--expires)",
     "clock not set": "the node does not know the time, so it can't tell whether a command is late; "
-    "see to its time_server, or to the gateway's clock",
-    "unknown command": "its firmware does not know this one; bring it up to date with quaver sync",
+    "check its time_server, or the gateway's clock",
+    "unknown command": "its firmware does not know this command; update it with quaver sync",
     "not enrolled": "the node has no key; enrol it with quaver provision",
 }
 
@@ -52,12 +52,12 @@ def check_name(keys: KeyStore, name: str) -> NodeKeys:
     for node in keys.nodes():
         if name in (node.name, node.node_id.hex()):
             return node
-    raise KeyStoreError(f"node {name!r}: has no key in {keys.path}; quaver keys list shows who has")
+    raise KeyStoreError(f"node {name!r}: has no key in {keys.path}; quaver keys list shows the nodes that have one")
 
 
 @dataclass
 class Presence:
-    """What a node's newest status says. place: the topic up to the class. boot, seq: of that status.
+    """What a node's newest status reports. place: its topic prefix. boot, seq: of that status.
 
     state: online, offline, or via gateway, as quaver_wire.names.STATES.
     """
@@ -71,7 +71,7 @@ class Presence:
 
 
 class Refused(OperationError):
-    """The node answered that it does not do it. `reason` is the node's own word."""
+    """The node answered that it does not do it. `reason` is the node's own text."""
 
     def __init__(self, name: str, verb: str, reason: str) -> None:
         super().__init__(f"node {name} does not {verb}: {_MEANINGS.get(reason, reason)}")
@@ -158,7 +158,7 @@ class Operator:
         self._up.put("refused the subscription; allow this user to read status, answer and event" if refused else "")
 
     def _find(self) -> None:
-        """Learn where the node is from its retained status, or from what it says within the time-out."""
+        """Learn where the node is from its retained status, or from what it publishes within the time-out."""
         self._say(f"looking for {self.node.name}")
         deadline = time.monotonic() + self.timeout_s
         while self._listen(_QUIET_S) or (self.presence is None and self._closed is None):
@@ -167,17 +167,18 @@ class Operator:
         if self.presence is not None:
             if self.presence.values.get("role") == ROLES.index("gateway"):
                 raise OperationError(
-                    f"node {self.node.name}: is a gateway, and takes no commands itself; command the nodes behind it, "
-                    "and change its configuration at its cable with quaver files"
+                    f"node {self.node.name}: is a gateway, and accepts no commands itself; command the "
+                    "nodes behind it, "
+                    "and change its own configuration over its cable with quaver files"
                 )
             return
         if self._closed is not None:
             raise OperationError(
-                f"node {self.node.name}: what it says does not open with the key here ({self._closed.kind}); "
+                f"node {self.node.name}: its messages can't be opened with the key here ({self._closed.kind}); "
                 "name the key store that it was enrolled with (--keys)"
             )
         raise OperationError(
-            f"node {self.node.name}: nobody of that name has been at {self.url}; "
+            f"node {self.node.name}: no node of that name has published at {self.url}; "
             "check the broker, that its ACL lets this user read, and that the node's records are sealed"
         )
 
@@ -240,14 +241,14 @@ class Operator:
             sealer = Sealer(key, self.node.node_id, presence.generation, "downlink")
             message = sealer.seal("command", boot, seq, bytes(buffer[:end]))
         except WireError as error:
-            raise OperationError(f"{verb}: does not fit into a command ({error}); do it in several") from error
+            raise OperationError(f"{verb}: too long for one command ({error}); split it into several") from error
         sent = self._client.publish(f"{presence.place}/command", message, qos=1)
         try:
             sent.wait_for_publish(_SENT_S)
         except (ValueError, RuntimeError) as error:
             raise BrokerError(f"broker {self.url}: connection lost; try again") from error
         if not sent.is_published():
-            raise BrokerError(f"broker {self.url}: did not take the command within {_SENT_S:.0f} s; try again")
+            raise BrokerError(f"broker {self.url}: did not accept the command within {_SENT_S:.0f} s; try again")
         return identity
 
     def answer(self, verb: str, identity: int) -> dict[str, Any]:
@@ -278,14 +279,14 @@ class Operator:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise UnansweredError(
-                    f"node {self.node.name}: has not come back within {self.timeout_s:.0f} s; look again later"
+                    f"node {self.node.name}: has not come back within {self.timeout_s:.0f} s; try again later"
                 )
             self._listen(min(left, 0.25))
         return self.presence
 
     def leaves(self) -> bool:
-        """Whether the node takes back, in the seconds after it was retired, what the broker keeps of it."""
-        self._say(f"waiting for {self.node.name} to take leave of the broker")
+        """Whether the node disconnects and clears its status in the seconds after it was retired."""
+        self._say(f"waiting for {self.node.name} to disconnect and clear its status")
         deadline = time.monotonic() + _LEAVE_S
         while not self.gone and time.monotonic() < deadline:
             self._listen(_QUIET_S)
@@ -304,10 +305,12 @@ class Operator:
         until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + self._expires_s - self.timeout_s))
         state = presence.state if presence else ""
         keeper = "its gateway or the broker" if state == "via gateway" else "the broker"
-        then = f"{keeper} keeps it, and it is obeyed until {until}" if late else "it has expired"
+        then = f"{keeper} keeps it, and the node obeys it until {until}" if late else "it has expired"
         if self._refusals:
             said = ", ".join(f"{count} {why}" for why, count in sorted(self._refusals.items()))
-            return UnansweredError(f"node {self.node.name}: refused messages meanwhile ({said}); {verb} is not done")
+            return UnansweredError(
+                f"node {self.node.name}: refused messages meanwhile ({said}); {verb} was not done, try again"
+            )
         ways = {"offline": "is offline", "via gateway": "did not answer through its gateway"}
         where = ways.get(state, "did not answer")
         return UnansweredError(

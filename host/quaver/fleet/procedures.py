@@ -61,13 +61,13 @@ def _watch(node: Operator, boot: int, changes: Mapping[str, Any]) -> None:
         node.online_since(boot)
     except UnansweredError as error:
         raise UnansweredError(
-            f"node {name}: tries the new configuration and is not back yet; when it does not come online with it "
-            f"within 5 minutes it goes back to the old one: look with quaver node {name} config get"
+            f"node {name}: restarts with the new configuration and is not back yet; if it can't connect with it "
+            f"within 5 minutes it returns to the old one: check with quaver node {name} config get"
         ) from error
     in_force = read_config(node) if changes else {}
     if node.rejected(boot) or not all(_holds(in_force, path, value) for path, value in changes.items()):
         raise OperationError(
-            f"node {name}: did not come online with the new configuration and is back with the old one; "
+            f"node {name}: did not connect with the new configuration and is back with the old one; "
             "check what was changed, then set it again"
         )
 
@@ -86,7 +86,10 @@ def rotate(node: Operator) -> int:
     wanted = presence.generation + 1
     key = node.keys.device_keys(identity).get(wanted)
     if key is None:
-        raise OperationError(f"node {node.node.name}: the key of generation {wanted} is not here; name its key store")
+        raise OperationError(
+            f"node {node.node.name}: the key of generation {wanted} is not in this key store; name its key "
+            "store (--keys)"
+        )
     node.ask("rotate", {"key": key, "generation": wanted})
     if node.online_since(presence.boot).generation != wanted:
         raise OperationError(f"node {node.node.name}: came back with its old key; rotate it again")

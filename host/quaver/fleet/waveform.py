@@ -1,4 +1,4 @@
-"""A waveform from a node, part by part: what has come is kept beside the file until it is whole.
+"""A waveform from a node, part by part: the received parts are kept beside the file until it is complete.
 
 The node puts off its next measurement while parts are asked for, and for 15 s after; then the samples are others.
 """
@@ -40,12 +40,12 @@ class _Parts:
         try:
             self.path.write_text(json.dumps({"node": self.node, "about": self.about, "parts": kept}))
         except OSError as error:
-            raise OperationError(f"{self.path}: can't be written ({error.strerror}); name another place") from error
+            raise OperationError(f"{self.path}: can't be written ({error.strerror}); name another file") from error
 
     def whole(self) -> bytes:
         data = b"".join(self.parts[at] for at in sorted(self.parts))
         if len(data) != self.about["size"] or crc32(data) != self.about["crc"]:
-            raise OperationError("the waveform came damaged; fetch it again")
+            raise OperationError("the waveform arrived corrupt; fetch it again")
         return data
 
     @classmethod
@@ -68,7 +68,7 @@ def _checked(about: dict[str, Any]) -> dict[str, Any]:
         and about.get("rate_hz", 0) > 0
         and about.get("scale_g", 0) > 0
     ):
-        raise OperationError("the node describes no waveform; bring its firmware up to date")
+        raise OperationError("the node's answer does not describe a waveform; update its firmware")
     return about
 
 
@@ -142,7 +142,7 @@ def save(path: Path, samples: NDArray[np.int16], rate_hz: float, scale_g: float,
         else:
             np.savez(path, x=samples, fs=rate_hz, g_per_lsb=scale_g)
     except OSError as error:
-        raise OperationError(f"{path}: can't be written ({error.strerror}); name another place") from error
+        raise OperationError(f"{path}: can't be written ({error.strerror}); name another file") from error
     figure = Figure(figsize=(11, 7), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"{name}: {len(samples):,} samples at {rate_hz:,.0f} Hz, RMS {acceleration.std():.3f} g")

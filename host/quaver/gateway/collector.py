@@ -1,4 +1,4 @@
-"""The collecting side of a host's gateway: it listens for nodes and visits those that have something, over bleak.
+"""The collecting side of a host's gateway: it listens for nodes and connects to those that have messages, over bleak.
 
     listen --an alarm, or somebody and a moment has passed--> visit --over, or ended by its limits--> listen
 
@@ -195,7 +195,7 @@ class Collector:
     def _store(self, node_id: bytes) -> Callable[[str, bytes], Awaitable[bool]]:
         async def store(leaf: str, message: bytes) -> bool:
             if message.startswith(SEALED) and message[8:16] != node_id:
-                raise VisitError("a record of another node: it keeps to no protocol")
+                raise VisitError("a record of another node: it does not follow the protocol")
             try:
                 self._spool.put(node_id, leaf, message)
             except StoreError as error:

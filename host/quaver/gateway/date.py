@@ -1,4 +1,4 @@
-"""The date that a host's gateway hands out: only one that there is a reason to trust.
+"""The date that a host's gateway sends to nodes: only from a clock that can be trusted.
 
 A node obeys commands and dates its records by what its gateway says. So a machine whose clock was not set yet, or is
 kept by nobody, says nothing, and the node waits. The reason is a time server that keeps the machine's clock, by the
@@ -60,11 +60,12 @@ class TrustedDate:
             return
         self._told = known
         if known:
-            why = "as you say" if self._trust else "a time server keeps it"
+            why = "--trust-clock says that it is right" if self._trust else "a time server sets it"
             self._say(f"nodes get the date from this machine's clock: {why}")
         else:
-            why = "was set by nobody known" if stepped else "is kept by no time server"
+            why = "was set by an unknown program" if stepped else "is not set by a time server"
             self._say(
-                f"nodes get no date, and so obey no command: this machine's clock {why}; start a time service (NTP) on "
-                "it, or say with --trust-clock that it is right"
+                f"nodes get no date, so they obey no commands: this machine's clock {why}; start a time "
+                "service (NTP) on "
+                "it, or pass --trust-clock if it is right"
             )

@@ -1,4 +1,4 @@
-"""The broker's side of a host's gateway: sends what waits, each record under its node's topic, and takes commands.
+"""The broker's side of a host's gateway: sends waiting records, each under its node's topic, and receives commands.
 
 A record leaves the spool when the broker has acknowledged it; a command is acknowledged when the spool has it. The
 connection comes and goes; paho tries again with growing pauses and sends once more what was not acknowledged.
@@ -91,7 +91,9 @@ class Forward:
     ) -> None:
         self._stopping.set()
         self._thread.join()
-        if self._presence and self._client.is_connected():  # a broker publishes no will of who takes leave
+        if (
+            self._presence and self._client.is_connected()
+        ):  # a broker publishes no will of a client that disconnects properly
             said = self._client.publish(self._presence.topic, self._presence.offline, qos=1, retain=True)
             with contextlib.suppress(ValueError, RuntimeError):
                 said.wait_for_publish(_LEAVE_S)
@@ -146,11 +148,14 @@ class Forward:
 
     def _subscribed(self, _client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _props: Any) -> None:
         if any(code.is_failure for code in codes):
-            self._tell(f"broker {self.url}: refused a subscription to commands; allow this user to read the nodes'")
+            self._tell(
+                f"broker {self.url}: refused a subscription to commands; allow this user to read the "
+                "nodes' command topics"
+            )
 
     def _failed(self, _client: mqtt.Client, _data: Any) -> None:
         why = other_kind(self.url) or "can't be reached"
-        self._tell(f"broker {self.url}: {why}; what comes is kept, and it is tried again")
+        self._tell(f"broker {self.url}: {why}; records are kept, trying again")
 
     def _disconnected(self, client: mqtt.Client, _data: Any, _flags: Any, _code: ReasonCode, _props: Any) -> None:
         answered, self._answered = self._answered, False
@@ -161,7 +166,7 @@ class Forward:
         if away:
             why = self._rivalry.line("gateway", away)
         else:
-            why = f"{'connection lost' if answered else no_answer(self.url)}; what comes is kept, and it is tried again"
+            why = f"{'connection lost' if answered else no_answer(self.url)}; records are kept, trying again"
         self._tell(f"broker {self.url}: {why}")
 
     def _tell(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""A host gateway's own records, sealed as any node's: that it is there, that it started, how it does."""
+"""A host gateway's own records, sealed as any node's: its status, its start, its health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nodes a gateway visits, and where in the namespace each is: a file of its own, or the inventory."""
+"""Which nodes a gateway connects to, and the topic prefix of each: from a file of its own, or the inventory."""
 
 from __future__ import annotations
 
@@ -56,5 +56,5 @@ def inventory_nodes() -> dict[bytes, str]:
     with Inventory(default_path()) as inventory:
         nodes = {entry.id: entry.place for entry in inventory.entries() if entry.state != "retired"}
     if not nodes:
-        raise GatewayError("the inventory has no nodes to visit; enrol some, or name a list of them with --nodes")
+        raise GatewayError("the inventory has no nodes; enrol some, or name a list of them with --nodes")
     return nodes

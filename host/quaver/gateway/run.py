@@ -1,4 +1,4 @@
-"""A host's gateway put together: collects over Bluetooth, keeps in a file, hands on to a broker, tells of itself."""
+"""A host's gateway: collects over Bluetooth, stores in a file, forwards to a broker, publishes its health."""
 
 from __future__ import annotations
 

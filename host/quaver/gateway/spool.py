@@ -1,4 +1,4 @@
-"""What waits at a host's gateway, both ways, in one SQLite file: records for the broker, commands for nodes.
+"""Waiting messages of a host's gateway, both ways, in one SQLite file: records for the broker, commands for nodes.
 
 Each verb that takes something returns when it is on the disk (`synchronous` FULL). What is sealed stays so. Nothing is
 given up for want of room: a full disk takes no more, and the nodes keep what they have.
@@ -66,7 +66,7 @@ class Spool:
             self._db = sqlite3.connect(path, timeout=_OPEN_S, isolation_level=None, check_same_thread=False)
         except OSError as error:
             os.close(self._file)
-            raise StoreError(f"{path}: another quaver gateway has it; stop that one, or name another file") from error
+            raise StoreError(f"{path}: another quaver gateway uses it; stop that one, or name another file") from error
         try:
             self._open()
             self.boot = self._count_boot()
@@ -81,7 +81,7 @@ class Spool:
             application = self._db.execute("PRAGMA application_id").fetchone()[0]
             empty = not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
             if application != _APPLICATION and not empty:
-                raise StoreError(f"{self.path}: is no gateway's store; name another file")
+                raise StoreError(f"{self.path}: is not a gateway's store; name another file")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             if empty:
@@ -114,10 +114,10 @@ class Spool:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code == sqlite3.SQLITE_BUSY:
-                raise StoreBusy(f"{self.path}: {holder(self.path)} holds it locked; close that one") from error
+                raise StoreBusy(f"{self.path}: {holder(self.path)} has locked it; stop that program") from error
             if code == sqlite3.SQLITE_NOTADB:
-                raise StoreError(f"{self.path}: is no SQLite file; name another") from error
-            raise StoreError(f"{self.path}: {error}; make room, or name another file") from error
+                raise StoreError(f"{self.path}: is not an SQLite file; name another") from error
+            raise StoreError(f"{self.path}: {error}; free disk space, or name another file") from error
 
     def _change(self, sql: str, values: Sequence[Any] = ()) -> None:
         with self._lock, self._failures():

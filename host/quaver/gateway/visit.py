@@ -1,4 +1,4 @@
-"""One visit at a node over Bluetooth: take what waits there, acknowledge what was stored, bring time and commands.
+"""One connection to a node over Bluetooth: receive records, acknowledge the stored ones, send time and commands.
 
 The protocol is quaver_wire/gatt.py's; the client is any bleak client. The node may be anybody: each step has a limit,
 each message is bounded, and the first one out of the protocol ends the visit. What was acknowledged before stays so.
@@ -70,7 +70,7 @@ async def visit(
             up = client.services.get_characteristic(gatt.UPLINK)
             down = client.services.get_characteristic(gatt.DOWNLINK)
             if up is None or down is None:
-                raise VisitError("the peer has no such service: it is no node")
+                raise VisitError("the peer has no such service: it is not a node")
             size = min(max(down.max_write_without_response_size, chunks.SIZE_MIN), chunks.SIZE_MAX)
             buffer = bytearray(chunks.SIZE_MAX)
             assembler = chunks.Assembler()
@@ -85,13 +85,13 @@ async def visit(
                 message = None
                 while message is None:
                     if flooded:
-                        raise VisitError("the node sends faster than it is listened to: it keeps to no protocol")
+                        raise VisitError("the node sends faster than it is read: it does not follow the protocol")
                     try:
                         async with asyncio.timeout(_SILENCE_S):
                             chunk = await inbox.get()
                     except TimeoutError:
-                        why = "says nothing" if client.is_connected else "is gone"
-                        raise VisitError(f"the node {why}: it is visited again at its next turn") from None
+                        why = "does not answer" if client.is_connected else "has disconnected"
+                        raise VisitError(f"the node {why}: the gateway connects again at its next turn") from None
                     message = assembler.feed(chunk)
                 kind, number, payload = gatt.parse_uplink(message)
                 if kind == gatt.END:
@@ -109,7 +109,7 @@ async def visit(
     except TimeoutError:
         pass
     except ValueError as error:
-        raise VisitError(f"the node does not keep to the protocol ({error})") from error
+        raise VisitError(f"the node does not follow the protocol ({error})") from error
     except BleakError as error:
         raise VisitError(f"the connection was lost ({error})") from error
     return found

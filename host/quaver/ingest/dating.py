@@ -1,4 +1,4 @@
-"""Which dates of a node's boot are believed: by when its records came, and by what its clock said later.
+"""Which dates of a node's boot are accepted: by the receipt of its records, and by its clock's later dates.
 
 A node keeps its date as an offset to its uptime. A date that is years from the receipt is not believed. And an offset
 that moved by more than a crystal drifts was corrected: what the clock said before was wrong, and is dated by the

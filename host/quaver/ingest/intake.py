@@ -1,4 +1,4 @@
-"""The intake: one message after the other verified, judged against what is known of its node, and made a row.
+"""The intake: each message is verified, compared with what is known of its node, and made a row.
 
 A message is a row, a copy of one, or refused. Refused means counted under its reason, told as a security event, and
 nothing of its content used. The reasons:
@@ -381,15 +381,13 @@ class Intake:
         at = row.uptime_ms, time_ms - row.uptime_ms
         before, after = self._neighbours(key, row.uptime_ms)
         if after and corrected(after, at):
-            self._refuse(
-                node.id.hex(), "clock", f"{said} was corrected in boot {row.boot}; dated by what it said later"
-            )
+            self._refuse(node.id.hex(), "clock", f"{said} was corrected in boot {row.boot}; dated by its later time")
             return unbelieved
         if before is None or abs(at[1] - before[1]) > DRIFT_MS:
             if before and corrected(before, at):
                 moved = (at[1] - before[1]) / 1000
-                self._refuse(node.id.hex(), "clock", f"{said} moved by {moved:+.0f} s in boot {row.boot}; what came "
-                             "before is dated by it")  # fmt: skip
+                self._refuse(node.id.hex(), "clock", f"{said} moved by {moved:+.0f} s in boot {row.boot}; earlier "
+                             "records are dated by it")  # fmt: skip
                 self._anew.add(key)
             self._clock_sets.append((*key, *at))
             self._sets[key].append(at)

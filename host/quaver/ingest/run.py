@@ -1,4 +1,4 @@
-"""The way from the broker to the store: batches taken, committed, and only then acknowledged; and taken up again.
+"""From the broker to the store: batches are received, committed, and only then acknowledged; with reconnection.
 
 The order is the promise: a message is acknowledged after the transaction that holds it is on the disk, or that counts
 its refusal. Killed in between, the broker sends it again, and the store knows it. A batch is what has arrived until
@@ -60,11 +60,11 @@ def ingest(
             session.connect(forget=given_up)
         except LinkLost as lost:
             raise BrokerError(f"broker {url}: {lost}") from lost
-        say(f"storing what comes from {url} in {store.path}")
+        say(f"storing the messages from {url} in {store.path}")
         if former:
             say(
                 f"{store.path} is a copy, so it listens as {store.client_id}; what the broker keeps for {former} goes "
-                "to the store that it was made of: if that is no more, start this once with --moved"
+                "to the original store: if that no longer exists, start this one once with --moved"
             )
         if store.wait is not None:
             store.wait = _staying(session, store.wait)
@@ -128,7 +128,7 @@ class _Sightings:
             except InventoryError as error:  # locked, perhaps, by another program: what was heard is told later
                 if str(error) != self._failure:
                     self._failure = str(error)
-                    self._say(f"{error}; until then it is not told what is heard of nodes")
+                    self._say(f"{error}; until then it does not show when nodes were last heard")
                 return
         self._failure = ""
         self._intake.heard.clear()

@@ -1,4 +1,4 @@
-"""This machine's own clock, watched: what was received while it was wrong is dated anew when it is set.
+"""This machine's own clock: records received while it was wrong are dated again when it is set.
 
 The time since boot runs on when somebody sets the date, so a step shows as an offset between the two that moved. A
 stretch without a step is a span; each record names its span, and a span that was wrong is shifted as a whole. The boot
@@ -88,8 +88,9 @@ class Timeline:
             if not reading.plausible:
                 span.uncertain_ms = None
                 self._say(
-                    f"this machine's clock says {_date(reading.date_ms)} which can't be right; what comes now is dated "
-                    "anew when it is set"
+                    f"this machine's clock shows {_date(reading.date_ms)}, which can't be right; records "
+                    "that arrive now "
+                    "are dated again when it is set"
                 )
             self._place_older(reading, vouched, shifted)
         else:
@@ -108,8 +109,8 @@ class Timeline:
         for old in shifted:
             count = self._store.query("SELECT count(*) FROM record WHERE span = ?", (old.number,))[0][0]
             if count:
-                self._say(f"{count} records that came while this machine's clock was {_apart(-old.shift_ms)} off: "
-                          f"their receipt is dated anew, uncertain by {length(old.uncertain_ms)}")  # fmt: skip
+                self._say(f"{count} records arrived while this machine's clock was {_apart(-old.shift_ms)} off: "
+                          f"their receipt is dated again, uncertain by {length(old.uncertain_ms)}")  # fmt: skip
 
     def _correct(self, span: Span, before: Span, reading: Reading, shifted: list[Span]) -> None:
         """Of one boot of the machine: spans whose best date is not that of the new one."""

@@ -1,1 +1,1 @@
-"""The messages room: what nodes publish, opened and in words."""
+"""The messages room: the messages of nodes, opened and decoded."""

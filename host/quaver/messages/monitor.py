@@ -1,4 +1,4 @@
-"""Listens at a broker and hands out what nodes publish, as records; what cannot be read becomes a counted line."""
+"""Subscribes at a broker and decodes the messages of nodes into records; a message that can't be read is counted."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class Monitor:
             self._known.add(record.node)
         elif record.node not in self._known and record.node not in self._strangers:
             self._strangers.add(record.node)
-            self._problem("node", topic, "unknown node: it never announced itself by a status; shown all the same")
+            self._problem("node", topic, "unknown node: it has published no status; its messages are shown")
         self._items.put(record)
 
     def _problem(self, kind: str, topic: str, line: str) -> None:

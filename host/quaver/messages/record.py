@@ -110,7 +110,7 @@ def _decoded(leaf: str, payload: bytes) -> dict[str, Any]:
     try:
         return wire.decode(payload, leaf)
     except wire.VersionError as error:
-        raise MessageError("version", f"{error}; update it") from error
+        raise MessageError("version", f"{error}; update the older one") from error
     except wire.FieldError as error:
         raise MessageError("field", one_line(error)) from error
     except WireError as error:

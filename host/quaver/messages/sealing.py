@@ -1,4 +1,4 @@
-"""Opens what nodes seal and seals what they open: COSE_Encrypt0 as protocols/README.md tells."""
+"""Opens messages from nodes and seals messages to them: COSE_Encrypt0 as in protocols/README.md."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Opener:
     def open(self, leaf: str, message: bytes) -> Opened:
         """The record in `message`, which came on a topic that ends in `leaf`. Raises SealError's own."""
         if leaf not in KINDS:
-            raise Malformed(f"no class of message is called {leaf[:40]!r}: refused; check who publishes on its topic")
+            raise Malformed(f"{leaf[:40]!r} is not a message class: refused; check who publishes on its topic")
         try:
             header = Header(message)
         except WireError as error:
@@ -126,8 +126,9 @@ class Opener:
         length = self._channel(header, device_key).open(header, leaf, message, self._out)
         if length < 0:
             raise WrongKey(
-                f"node {name}, boot {header.boot}, seq {header.seq}: sealed with another key or for another class, "
-                f"or altered: refused; enrol the node anew if it should be known"
+                f"node {name}, boot {header.boot}, seq {header.seq}: sealed with another key or for "
+                "another message class, "
+                f"or altered: refused; re-enrol the node if it should be known"
             )
         try:
             record = decode(self._out, leaf, length)
@@ -138,7 +139,7 @@ class Opener:
                 f"node {name}, boot {header.boot}, seq {header.seq}: {error}; update its firmware"
             ) from error
         if not record.keys().isdisjoint(("node", "boot", "seq")):
-            raise Malformed(f"node {name}: names itself inside its seal once more: refused; update its firmware")
+            raise Malformed(f"node {name}: names itself again inside the sealed message: refused; update its firmware")
         return Opened(header.node_id, header.generation, header.boot, header.seq, record)
 
     def _channel(self, header: Header, device_key: bytes) -> Channel:

@@ -1,4 +1,4 @@
-"""Runs one emulated node against a broker: builds its firmware, wires its sensors, watches it until it is done."""
+"""Runs one emulated node against a broker: builds its firmware, wires its sensors, and monitors it until it ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EMULATED = {"pico_w": "rp2040:", "esp32_c3": "esp32_c3:", "unix": "unix:"}
 _HOST_ADDRESS = {"rp2040:": "10.0.0.1", "esp32_c3:": "10.0.0.1", "unix:": "127.0.0.1"}
 _PATIENCE_S = 120.0  # real seconds without a word from the node before it counts as stuck
-# Without a record for so long after the start a person wonders: when the node says that the broker took one, and
+# Without a record for so long after the start a notice is printed: when the node says that the broker took one, and
 # when it does not (an emulated Pico W needs 9 s until its first).
 _WONDER_S = (10.0, 30.0)
 _ONLINE = b"node: online"  # what firmware/node/publish.py prints when the broker has acknowledged its status
@@ -49,7 +49,7 @@ def board_of(name: str) -> str:
     for board, where in EMULATED.items():
         if key in (board, where, where[:-1]):
             return board
-    raise BoardError(f"board {name!r}: no emulation of it; expected one of {', '.join(EMULATED)}")
+    raise BoardError(f"board {name!r}: can't be emulated; expected one of {', '.join(EMULATED)}")
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class Emulation:
     def items(self, captures: int | None = None) -> Iterator[Item | None]:
         """What arrives at the broker, in order, and None a few times a second when nothing does.
 
-        A Notice tells once when nothing of this node has come for long enough to wonder. Ends after `captures`
+        A Notice tells once when no message of this node has arrived for longer than that. Ends after `captures`
         telemetry records of this node; without, it never ends. Raises BoardError when the board or its firmware
         ends, or says nothing for two minutes and an interval; a firmware that worked may be stopped by somebody
         at its console while no number of captures is awaited.
@@ -252,11 +252,11 @@ class Emulation:
                 checked = now
                 self._check(now - heard, _PATIENCE_S + pace, captures is None and self.captures > 0)
             yield item
-            if early and now - begun > self._wonder_s(item):
+            if early and now - begun > self._silence_limit_s(item):
                 early = False
                 yield Notice(f"no record yet from {self.plan.place}: may this node publish there at {self.broker}?")
 
-    def _wonder_s(self, item: Item | None) -> float:
+    def _silence_limit_s(self, item: Item | None) -> float:
         # A record may still be on its way while others come.
         return _WONDER_S[0] if item is None and _ONLINE in self.board.console() else _WONDER_S[1]
 

@@ -1,1 +1,1 @@
-"""The provisioning room: from a flashed, blank board to a node with a name, a key and a place."""
+"""The provisioning room: from a flashed, blank board to a node with a name, a key and a topic prefix."""

@@ -1,4 +1,4 @@
-"""The provisioning room's radio: finds nodes that wait for a session by their advertisement, and talks to them.
+"""The provisioning room's radio: finds nodes that wait for a session by their advertisement, and connects to them.
 
 bleak lives in an event loop of a thread of its own; the dialogue stays as it is over a cable. A connection that is
 lost comes back with the next message that is sent: the session does not end with it.
@@ -57,10 +57,12 @@ class Bluetooth:
         try:
             return future.result(_REAL_S)
         except concurrent.futures.CancelledError:
-            raise SessionError("Bluetooth: the connection was lost; come closer and try again") from None
+            raise SessionError("Bluetooth: the connection was lost; move closer and try again") from None
         except (BleakError, TimeoutError, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or "nothing comes back"
-            raise SessionError(f"Bluetooth: {reason}; come closer, check this machine's adapter") from error
+            reason = getattr(error, "strerror", None) or str(error) or "no answer"
+            raise SessionError(
+                f"Bluetooth: {reason}; move closer, and check this machine's Bluetooth adapter"
+            ) from error
 
     def find(self, seconds: float = _LOOK_S) -> dict[str, tuple[bytes, bool]]:
         """Where -> (id, whether it is enrolled), of the nodes that wait for a session. Raises SessionError."""
@@ -141,7 +143,7 @@ class BleTransport:
     def _characteristic(self, client: Any, uuid: str) -> Any:
         found = client.services.get_characteristic(uuid)
         if found is None:
-            raise OSError(f"{self._where} is no node that waits for a session")
+            raise OSError(f"{self._where} is not a node that waits for a session")
         return found
 
     def _heard(self, _characteristic: object, data: bytearray) -> None:

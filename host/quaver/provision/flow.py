@@ -209,11 +209,11 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
             _node,
         ),
     ),
-    ("shown", _do("show", "the node shows itself", ("found", "node"), _unsent)),
+    ("shown", _do("show", "the node blinks its light", ("found", "node"), _unsent)),
     (
         "right",
         _Step(
-            lambda a: Ask("right", "Its light blinks. Is it the right one", ("y", "n"), "y"),
+            lambda a: Ask("right", "A node blinks its light. Is it the right one", ("y", "n"), "y"),
             lambda a: _unsent(a) and len(a["found"]) > 1,
             _yes,
         ),
@@ -232,7 +232,9 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
     (
         "time_server",
         _Step(
-            lambda a: Ask("time_server", "Time server, or none (then it obeys no commands)", default=TIME_SERVER),
+            lambda a: Ask(
+                "time_server", "Time server, or none (without one the node obeys no commands)", default=TIME_SERVER
+            ),
             parse=lambda text, answers: time_server(text),
         ),
     ),
@@ -241,7 +243,7 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
     ("line", _text("line", "Line", "line")),
     ("asset", _text("asset", "Machine (asset)")),
     ("name", _text("name", "Name of the node")),
-    ("place", _do("place", "the place is free", ("name",))),
+    ("place", _do("place", "the topic prefix is free", ("name",))),
     (
         "group",
         _Step(
@@ -294,7 +296,7 @@ class Flow:
         name, step = self._required()
         question = step.make(self.answers)
         if not isinstance(question, Ask):
-            raise ValueError("nothing was asked")
+            raise ValueError("no question is open")
         text = text.strip()
         if not text and question.default is not None:
             text = question.default
@@ -371,7 +373,7 @@ class Saved:
             if not isinstance(answers, dict):
                 raise ValueError
         except ValueError:
-            raise SessionError(f"{self.path}: can't be read; remove it to begin anew") from None
+            raise SessionError(f"{self.path}: can't be read; remove it to start again") from None
         return {name: value for name, value in answers.items() if name not in _VOLATILE}
 
     def save(self, answers: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The provisioning room's hands: does the work that the dialogue asks for, with real ports, keys and an inventory."""
+"""The provisioning room's actions: the work behind the dialogue, with real ports, keys and an inventory."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Hands:
         else:
             away = f"node {answers['id']} is not there" if "id" in answers else "no node answers"
             # A failure to look has its own remedy.
-            raise SessionError(f"{away}: {reasons[0]}" if reasons else f"{away}; connect it, and switch it on anew")
+            raise SessionError(f"{away}: {reasons[0]}" if reasons else f"{away}; connect it, then switch it off and on")
         if len(found) == 1:
             answers["node"] = next(iter(found))
         return found
@@ -178,7 +178,7 @@ class Hands:
         self._session = Session(self._transport, answers["code"], bytes.fromhex(answers["id"]), self._progress)
         about = self._session.request("about")
         if not isinstance(about, dict):
-            raise SessionError("the node's account of itself can't be read: update one of the two")
+            raise SessionError("the node's description of itself can't be read: update the firmware or quaver")
         answers["wrong_codes"] = about.get("wrong_codes", 0)
         return about
 
@@ -195,7 +195,7 @@ class Hands:
         try:
             self._request("join", {"ssid": answers["ssid"], "password": answers["password"]}, _JOIN_S)
         except Refused as error:
-            raise SessionError(f"the node does not get into {answers['ssid']}: {error.reason}") from error
+            raise SessionError(f"the node can't join {answers['ssid']}: {error.reason}") from error
         return True
 
     def _reach(self, answers: Answers) -> bool:
@@ -208,7 +208,7 @@ class Hands:
         with self._lock:
             for entry in self._inventory.entries():
                 if entry.place == place and entry.state != "retired" and entry.id.hex() != answers.get("id"):
-                    raise InventoryError(f"place {place}: node {entry.id.hex()} has it; give another name")
+                    raise InventoryError(f"topic prefix {place} belongs to node {entry.id.hex()}; choose another name")
         return place
 
     def _key(self, node: bytes, name: str) -> tuple[int, bytes]:
@@ -232,7 +232,7 @@ class Hands:
         self._hears(answers, generation)
         given = {"config": config(answers), "key": key.hex(), "generation": generation}
         if self._request("stage", given) != check:
-            raise SessionError("the node holds another key than it was sent: try again")
+            raise SessionError("the node stored a different key from the one that was sent: try again")
         self._request("commit", {"check": check})
         self._hang_up()
         with self._lock:
@@ -276,7 +276,9 @@ class Hands:
     def _spectrum(self, answers: Answers) -> dict[str, Any]:
         record = self._hears(answers).wait("telemetry", self._online_s)
         if record is None:
-            raise SessionError(f"{answers['place']} is online and sends no measurement; look at its sensor, try again")
+            raise SessionError(
+                f"{answers['place']} is online but sends no measurement; check its sensor, then try again"
+            )
         return {name: record[name] for name in _FIRST if name in record}
 
     def _list(self, answers: Answers) -> str:

@@ -63,7 +63,7 @@ def normal(text: str) -> str:
     if len(code) != _RANDOM + 1 or code.strip(_SYMBOLS):
         raise CodeError(f"not a code: expected 16 letters and digits as on the label, found {len(code)}")
     if _SYMBOLS.index(code[-1]) != _check(code[:-1]):
-        raise CodeError("not this code: a symbol is mistyped or two have changed places; look at the label again")
+        raise CodeError("not this code: a symbol is mistyped or two are swapped; read the label again")
     return code
 
 
@@ -117,7 +117,7 @@ class Codes:
         try:
             return {_node_id(node): normal(code) for node, code in json.loads(data).items()}
         except (ValueError, AttributeError, CodeError):
-            raise SessionError(f"{self.path}: corrupt, and left as it is; bring it back from a backup") from None
+            raise SessionError(f"{self.path}: corrupt, and not changed; restore it from a backup") from None
 
 
 def give_code(board: Board, codes: Codes) -> bytes:

@@ -1,4 +1,4 @@
-"""The provisioning room's plan: many nodes from one CSV file, each mistake named by its row, the rest unharmed."""
+"""The provisioning room's plan: many nodes from one CSV file, each mistake reported by its row."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ def read_plan(
         wrong: list[Mistake] = []
         node = values["id"]
         if node in ids:
-            wrong.append(Mistake(row, "id", f"is in row {ids[node]} too"))
+            wrong.append(Mistake(row, "id", f"is also in row {ids[node]}"))
         ids.setdefault(node, row)
         answers = _answers(row, values, profiles, known, broker, wrong)
         place = "/".join(answers[key] for key in ("site", "area", "line", "asset", "name"))
         at, owner = places.get(place, (0, node))
         if owner != node:
             where = f"row {at}" if at else f"the inventory, node {owner.hex()}"
-            wrong.append(Mistake(row, "name", f"place {place} is in {where} too"))
+            wrong.append(Mistake(row, "name", f"topic prefix {place} is also in {where}"))
         elif not wrong:
             places[place] = (row, node)
         mistakes += wrong
@@ -130,9 +130,7 @@ def _answers(
     if name is None:
         wrong.append(Mistake(row, "wifi", "is missing"))
     elif name not in profiles:
-        wrong.append(
-            Mistake(row, "wifi", f"is no profile of Wi-Fi networks: there are {', '.join(profiles) or 'none'}")
-        )
+        wrong.append(Mistake(row, "wifi", f"is not a Wi-Fi profile: there are {', '.join(profiles) or 'none'}"))
     else:
         answers |= {"ssid": profiles[name]["ssid"], "password": profiles[name]["password"]}
     given = profiles.get(name or "", {}).get("time_server", TIME_SERVER)

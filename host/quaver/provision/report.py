@@ -12,7 +12,7 @@ _BAR = 30  # characters
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _STATES = {
     "stopped": f"the machine stands still; commissioning begins when it runs, and takes {LEARNS} healthy measurements",
-    "watching": "commissioned: what is healthy for this machine is learned",
+    "watching": "commissioned: the baseline of this machine is learned",
 }
 
 
@@ -60,7 +60,9 @@ def commissioning(first: Mapping[str, Any]) -> str:
     state = str(first.get("machine", ""))
     if state == "learning":
         words = f"commissioning: {first.get('learned', 0)} of {LEARNS} healthy measurements"
-        return words if first.get("learned") else f"{words}; this one was none, by its zone or its quality"
+        return (
+            words if first.get("learned") else f"{words}; this one does not count, because of its zone or its quality"
+        )
     return _STATES.get(state, "no vibration is measured, so there is nothing to learn")
 
 

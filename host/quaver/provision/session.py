@@ -56,7 +56,7 @@ class MustWait(SessionError):
     """The node takes no code for `seconds` more."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"the node has seen too many wrong codes: wait {seconds} s, then try again")
+        super().__init__(f"the node has received too many wrong codes: wait {seconds} s, then try again")
         self.seconds = seconds
 
 
@@ -97,18 +97,24 @@ class Session:
             answer = self._exchange(b"", wire.HELLO_NODE, _HELLO_S, again=_HELLO_S)
         identity, node_public = answer[6:14], answer[14:]
         if answer[1] != wire.VERSION:
-            raise SessionError(f"the node speaks session version {answer[1]}, this quaver {wire.VERSION}: update one")
+            raise SessionError(
+                f"the node uses session version {answer[1]}, this quaver {wire.VERSION}: update the older one"
+            )
         if self.identity and identity != self.identity:
             raise SessionError(f"the node is {identity.hex()}, not {self.identity.hex()}: connect the right one")
         self.identity = identity
         try:
             shared = private.exchange(X25519PublicKey.from_public_bytes(node_public))
         except ValueError as error:  # a point of small order: RFC 7748, section 6.1
-            raise SessionError("the node's public key is none: nothing was sent to it") from error
+            raise SessionError(
+                "the node's public key is invalid, so nothing was sent to it: restart the node and try again"
+            ) from error
         keys = wire.Keys(shared, self._code, identity, public, node_public)
         proof = self._exchange(bytes((wire.PROOF_HOST,)) + keys.host_proof, wire.PROOF_NODE, _ANSWER_S, again=_ANSWER_S)
         if not wire.same(proof[1:], keys.node_proof):
-            raise WrongCode("whoever answered does not have the node's code: nothing was sent to it")
+            raise WrongCode(
+                "the peer does not know the node's code, so nothing was sent to it: check that it is the right node"
+            )
         self._outgoing = wire.Channel(Ccm(keys.host_key), keys.host_vector)
         self._incoming = wire.Channel(Ccm(keys.node_key), keys.node_vector)
 
@@ -119,7 +125,7 @@ class Session:
         """
         text = json.dumps({"do": do, **(arguments or {})}, separators=(",", ":"))
         if len(text.encode()) > wire.PLAIN_MAX:
-            raise SessionError(f"request {do}: {len(text.encode())} bytes, a node takes {wire.PLAIN_MAX}: shorten it")
+            raise SessionError(f"request {do}: {len(text.encode())} bytes, a node accepts {wire.PLAIN_MAX}: shorten it")
         message = self._outgoing.seal(text.encode())
         plain = self._exchange(message, wire.SEALED, timeout, again=_AGAIN_S)
         try:
@@ -127,7 +133,9 @@ class Session:
             if not isinstance(answer, dict) or answer.keys() not in ({"result"}, {"error"}):
                 raise ValueError
         except ValueError as error:
-            raise SessionError(f"request {do}: the node's answer can't be read: update one of the two") from error
+            raise SessionError(
+                f"request {do}: the node's answer can't be read: update the firmware or quaver"
+            ) from error
         if "error" in answer:
             raise Refused(do, str(answer["error"]))
         return answer["result"]
@@ -157,7 +165,7 @@ class Session:
                 plain = self._incoming.open(answer)
                 if plain is not None:  # else the answer to a request that was sent twice, or somebody else's
                     return plain
-        raise SessionError("the node does not answer: check the cable or come closer, then try again")
+        raise SessionError("the node does not answer: check the cable or move closer, then try again")
 
     def _raise(self, answer: bytes) -> None:
         """Nothing proves that a refusal is the node's; it can end this session, and no more."""
@@ -170,5 +178,5 @@ class Session:
         if reason == "no_code":
             raise SessionError("the node has no code: flash it with `quaver flash`")
         if reason == "version":
-            raise SessionError(f"the node does not speak session version {wire.VERSION}: update one of the two")
+            raise SessionError(f"the node does not use session version {wire.VERSION}: update the older one")
         raise SessionError(f"the node ended the session ({reason}): try again")

@@ -1,4 +1,4 @@
-"""Named arrays in memory, whatever file they came from: which are signals, and what the others say of them."""
+"""Named arrays in memory, whatever file they came from: which are signals, and what the others state about them."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def _signals(
         and contents.record_samples is None
         and not any(np.ndim(a) == 2 and 1 not in np.shape(a) for a in arrays.values())
     ):
-        raise RecordingError(f"{path}: has no record {options.record}: it has 1, from 0")
+        raise RecordingError(f"{path}: has no record {options.record}: it has one, record 0")
     long = [signal for signal in signals if len(signal.values) >= _SHORTEST]
     signals = long or signals
     lengths = {len(signal.values) for signal in signals}

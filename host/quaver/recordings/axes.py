@@ -1,4 +1,4 @@
-"""The one rule for the signals of a file: which are taken, and which axis of a sensor each is.
+"""The one rule for the signals of a file: which are used, and which axis of a sensor each is.
 
 A named channel is taken alone. Without one, all signals that can be acceleration are taken, up to three; with more,
 a complete set of x, y and z named as acceleration. `quaver analyze` analyses each, and says which. An emulated sensor

@@ -23,7 +23,7 @@ def read_npz(path: Path, options: Options) -> Contents:
     """As `read_arrays`, by key. Raises RecordingError for Python objects, which are never loaded."""
     if not zipfile.is_zipfile(path):
         raise RecordingError(
-            f"{path}: is no .npz file, or one that is cut short: fetch it anew, or write it with numpy.savez"
+            f"{path}: is not a .npz file, or is cut short: fetch it again, or write it with numpy.savez"
         )
     with np.load(path, allow_pickle=False) as file:
         try:
@@ -50,7 +50,7 @@ def read_npy(path: Path, options: Options) -> Contents:
 
 def _read(path: Path, data: Mapping[str, Any], options: Options, named: bool = True) -> Contents:
     if not data:
-        raise RecordingError(f"{path}: holds no arrays: save the recording anew")
+        raise RecordingError(f"{path}: holds no arrays: save the recording again")
     return read_arrays(path, data, options, named)
 
 
@@ -69,7 +69,7 @@ def read_mat(path: Path, options: Options) -> Contents:
             [Signal("gs", np.atleast_1d(bearing.gs))],
             [Rate(scalar(path, "bearing.sr", bearing.sr), "bearing.sr")],
             unit="g",
-            unit_source="as the MFPT set is",
+            unit_source="as in the MFPT set",
             rpm=("bearing.rate", 60.0 * scalar(path, "bearing.rate", bearing.rate)),
         )
     if any(map(_CWRU_NAME.fullmatch, variables)):
@@ -106,7 +106,7 @@ def _cwru(path: Path, options: Options, data: Mapping[str, Any]) -> Contents:
     if not own and len({match[1] for match in matches.values()}) > 1:
         raise ChannelError(f"{path}: has signals of several measurements: choose one of {', '.join(matches)}")
     own = own or matches
-    contents = Contents([], unit="g", unit_source="as the Case Western set is")
+    contents = Contents([], unit="g", unit_source="as in the Case Western set")
     for at, (name, match) in enumerate(own.items()):
         values = np.atleast_1d(data[name])
         if values.ndim > 1:
@@ -143,7 +143,7 @@ def read_hdf5(path: Path, options: Options) -> Contents:
         raise RecordingError(
             f"{path}: is a damaged or unfinished HDF5 "
             f"file{' (MATLAB v7.3)' if path.suffix == '.mat' else ''}: {error}; "
-            "fetch it anew, or save it with MATLAB's -v7"
+            "fetch it again, or save it with MATLAB's -v7"
         ) from error
     numbers = {
         key: value for key, value in flat.items() if key.rpartition("/")[2] not in ("MATLAB_class", "MATLAB_empty")

@@ -1,4 +1,4 @@
-"""What the reader of any file format hands on: the signals that a file holds, and what it says of them, unchecked."""
+"""The result of the reader of any file format: a file's signals, and what it states about them, unchecked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from quaver.errors import RecordingError
 
 
 class OptionError(RecordingError):
-    """What another value of an option of `load` mends; `option` names it."""
+    """An error that another value of an option of `load` corrects; `option` names it."""
 
     option = ""
 

@@ -140,7 +140,7 @@ def delimiter_of(
             found[mark] = count, pattern
     if not found:
         raise RecordingError(
-            f"{path}: has no samples: no line of it is of numbers"
+            f"{path}: has no samples: none of its lines holds numbers"
             + ("" if given is None else f" with {given} between its columns")
         )
     most = max(count for count, _ in found.values())
@@ -149,7 +149,7 @@ def delimiter_of(
         return Dialect(DELIMITERS[given], next(iter(good.values())))
     mark = next((mark for mark in (*_MARKS, " ") if len(good.get(mark, "")) > 1), None)
     if mark == "," and " " in good and len(good[" "]) > 1:
-        raise DialectError(f"{path}: its columns may be divided by commas or by blanks: say which")
+        raise DialectError(f"{path}: its columns may be divided by commas or by blanks: name the delimiter")
     if mark == ",":
         return _comma(path, lines, good, decimal, named)
     if mark not in good:
@@ -198,13 +198,11 @@ def _comma(
         if decimal == "." and not dotted:
             return columns
         raise DialectError(
-            f"{path}: line {data[0][:30]!r} may be one number with a decimal comma, or two: say which mark "
-            "is the decimal"
+            f"{path}: line {data[0][:30]!r} may be one number with a decimal comma, or two: name the decimal mark"
         )
     if is_english and (not header or any(zeros.search(line) for line in data)) and decimal is None:
         raise DialectError(
-            f"{path}: line {data[0][:30]!r} may be one number with thousands marks, or {width}: say what "
-            "divides the columns"
+            f"{path}: line {data[0][:30]!r} may be one number with thousands marks, or {width}: name the delimiter"
         )
     if width > 2 and all(map(whole.fullmatch, data)) and any(zeros.search(line) for line in data):
         raise DialectError(
@@ -221,14 +219,13 @@ def decimal_of(path: Path, cells: Sequence[str], delimiter: str | None, given: s
     mark = None if given is None else DECIMALS[given]
     if mark is None and dotted and commas:
         raise DialectError(
-            f"{path}: has numbers with a point ({dotted[0]!r}) and with a comma ({commas[0]!r}): say which "
-            "mark is the decimal"
+            f"{path}: has numbers with a point ({dotted[0]!r}) and with a comma ({commas[0]!r}): name the decimal mark"
         )
     if mark is None:
         mark, marked = (",", commas) if commas else (".", dotted)
         if marked and (delimiter != "," or commas) and all(map(_GROUPED[mark].fullmatch, marked)):
             raise DialectError(
-                f"{path}: {marked[0]!r} may have a decimal mark or one of thousands, as all its numbers: say "
-                "which mark is the decimal"
+                f"{path}: {marked[0]!r} may have a decimal mark or a thousands mark, like all its numbers: name "
+                "the decimal mark"
             )
     return mark

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its name says: a pointer, a web page, an archive, another format."""
+"""What a file is by its first bytes, whatever its name: a pointer, a web page, an archive, another format."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _zipped(path: Path) -> str:
         with zipfile.ZipFile(path) as file:
             names = file.namelist()
     except (zipfile.BadZipFile, OSError):
-        return "is a ZIP archive that is cut short: fetch it anew"
+        return "is a ZIP archive that is cut short: fetch it again"
     if any(name.startswith("xl/") for name in names):
         return "is an Excel workbook (.xlsx): save its sheet as .csv"
     if names and all(name.endswith(".npy") for name in names):

@@ -1,4 +1,4 @@
-"""What the lines above a text's numbers say: the names of its columns, their units, and the sampling rate."""
+"""What the lines above a text's numbers state: the names of its columns, their units, and the sampling rate."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Bearing:
 
     def __post_init__(self) -> None:
         if self.balls < 3 or not 0 < self.ball_mm < self.pitch_mm or not 0 <= self.contact_deg < 90:
-            raise RecordingError(f"{self}: is no bearing: expected 3 balls or more, smaller than the pitch circle")
+            raise RecordingError(f"{self}: is not a bearing: expected 3 balls or more, smaller than the pitch circle")
 
     @property
     def _ratio(self) -> float:

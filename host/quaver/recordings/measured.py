@@ -40,7 +40,9 @@ def read_wav(path: Path, options: Options) -> Contents:
     unit = unit_in(comment[1].decode("latin-1")) if comment and full is None else None
     signals = [Signal("", samples[:, at], at, unit, full) for at in range(samples.shape[1])]
     if full is None and unit is None and options.unit is None and options.scale is None:
-        raise UnitError(f"{path}: holds fractions whose unit it does not say: give the unit (g, m/s2, …), or the scale")
+        raise UnitError(
+            f"{path}: holds fractions and does not name their unit: give the unit (g, m/s2, …), or the scale"
+        )
     return Contents(signals, [Rate(float(rate), "the WAV header")], notes=[note] if note else [])
 
 

@@ -136,7 +136,7 @@ class MfptFile:
 
     @property
     def cached(self) -> bool:
-        """Whether the file is at hand and whole."""
+        """Whether the file is cached and complete."""
         return is_cached(self.artifact)
 
 
@@ -166,7 +166,7 @@ def mfpt_path(name: str, progress: Progress | None = None) -> Path:
     files = mfpt_files()
     names = [file.name.lower() for file in files]
     if name.lower() not in names:
-        raise RecordingError(f"mfpt:{name}: is not in the MFPT set; quaver recordings list shows what is")
+        raise RecordingError(f"mfpt:{name}: is not in the MFPT set; quaver recordings list shows the set")
     wanted = files[names.index(name.lower())]
     # The package has to come down whole for one file: keep all of them then.
     return fetch(wanted.artifact) if wanted.cached else fetch_mfpt(progress)[files.index(wanted)]

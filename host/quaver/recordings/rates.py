@@ -32,13 +32,13 @@ def rate_of(path: Path, contents: Contents, given: float | None) -> tuple[float,
         if abs(rate.hz / rates[0].hz - 1) > _TOLERANCE:
             raise RecordingError(
                 f"{path}: was sampled at {rates[0].hz:.7g} Hz by {rates[0].source} and at {rate.hz:.7g} Hz by "
-                f"{rate.source}: mend the file"
+                f"{rate.source}: correct the file"
             )
     known = rates[0].hz if rates else given
     for column, step in contents.spacings:
         known = _spaced(path, column, step, known)
     if known is None:
-        raise RateError(f"{path}: does not say its sampling rate: give it in Hz")
+        raise RateError(f"{path}: does not state its sampling rate: give it in Hz")
     if rates:
         if rates[0].tolerance > 1e-3 and given is not None:
             return given, "as given"

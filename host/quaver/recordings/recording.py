@@ -21,10 +21,10 @@ _RPMS = (1.0, 60_000.0)
 _SHORTEST = 64  # samples; less than any block that a node measures
 # What to do about a file that its format's reader gives up on.
 _REMEDIES = {
-    ".mat": "save it anew with MATLAB's -v7, or as .npz",
-    ".npz": "write it anew with numpy.savez",
-    ".npy": "write it anew with numpy.save",
-    ".wav": "save it anew as PCM or float",
+    ".mat": "save it again with MATLAB's -v7, or as .npz",
+    ".npz": "write it again with numpy.savez",
+    ".npy": "write it again with numpy.save",
+    ".wav": "save it again as PCM or float",
 }
 TEXT_SUFFIXES = (".csv", ".txt", ".tsv", ".dat", ".asc", ".lvm")
 SUFFIXES = (*TEXT_SUFFIXES, ".npz", ".npy", ".mat", ".h5", ".hdf5", ".wav", ".tdms", ".uff", ".unv")
@@ -135,10 +135,10 @@ def load(
         hint = ": save its sheet as .csv" if suffix in (".xlsx", ".xls", ".ods") else ""
         raise RecordingError(f"{path}: can't be read: expected a file named {', '.join(sorted(SUFFIXES))}{hint}")
     if path.is_dir() or not path.exists():
-        raise RecordingError(f"{path}: is no file: check the name")
+        raise RecordingError(f"{path}: is not a file: check the name")
     try:
         if path.stat().st_size == 0:
-            raise RecordingError(f"{path}: is empty: record it again or fetch it anew")
+            raise RecordingError(f"{path}: is empty: record it again or fetch it again")
         from quaver.recordings.disguises import check_disguise
 
         check_disguise(path)
@@ -159,7 +159,7 @@ def _unreadable(path: Path, error: Exception) -> RecordingError:
     reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
     suffix = path.suffix.lower()
     remedy = _REMEDIES.get(
-        suffix, "save it anew as columns of numbers, in UTF-8" if suffix in TEXT_SUFFIXES else "fetch it anew"
+        suffix, "save it again as columns of numbers, in UTF-8" if suffix in TEXT_SUFFIXES else "fetch it again"
     )
     return RecordingError(f"{path}: is not a readable {suffix[1:]} recording: {reason}; {remedy}")
 
@@ -182,7 +182,7 @@ def _checked(path: Path, contents: Contents, options: Options) -> Recording:
     from quaver.recordings.scales import unit_of
 
     if options.record not in (None, 0) and path.suffix.lower() not in (".npz", ".npy", ".mat", ".h5", ".hdf5"):
-        raise RecordingError(f"{path}: has no record {options.record}: it has 1, from 0")
+        raise RecordingError(f"{path}: has no record {options.record}: it has one, record 0")
     signals = choose(path, contents, options.channel)
     for signal in signals:
         values = np.asarray(signal.values)
@@ -207,7 +207,7 @@ def _checked(path: Path, contents: Contents, options: Options) -> Recording:
         bad = np.flatnonzero(~np.isfinite(acceleration))
         if bad.size:
             raise RecordingError(
-                f"{path}: {bad.size} samples are NaN or infinite, the first is {bad[0]}: mend the file"
+                f"{path}: {bad.size} samples are NaN or infinite, the first is {bad[0]}: correct the file"
             )
         alone = len(contents.signals) + len(contents.not_signals) == 1
         label = signal.name or ("its one signal" if alone else f"column {signal.number}")

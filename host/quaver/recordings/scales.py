@@ -34,13 +34,13 @@ def unit_of(path: Path, signal: Signal, contents: Contents, options: Options) ->
     said = signal.unit
     if said is not None and said in G_PER_UNIT and said != "lsb":
         if options.unit is not None and options.unit != said:
-            raise UnitError(f"{path}: says that {name} is in {said}, not {options.unit}: leave the unit out")
+            raise UnitError(f"{path}: states that {name} is in {said}, not {options.unit}: leave the unit out")
         g = G_PER_UNIT[said] or 1.0
         if scale is not None and options.unit is None:
             if abs(scale / g - 1) > _TOLERANCE:
                 raise ScaleError(
-                    f"{path}: says that {name} is in {said}, {g:g} g a unit, not {scale:g}: leave the scale out, or "
-                    "say the unit that it makes"
+                    f"{path}: states that {name} is in {said}, {g:g} g a unit, not {scale:g}: leave the scale out, or "
+                    "give the unit that it results in"
                 )
             return said, "by the file", 1.0, g
         return said, "by the file", scale or 1.0, g
@@ -49,7 +49,7 @@ def unit_of(path: Path, signal: Signal, contents: Contents, options: Options) ->
             raise ScaleError(f"{path}: {name} is a voltage ({said}): give the sensor's scale, g for each {said}")
         return (options.unit or f"{said} to g"), "as given", scale, _given_unit(options.unit)
     if said is not None and said.startswith("?") and options.unit is None and scale is None:
-        raise UnitError(f"{path}: {name} is in {said[1:]!r}, which is no unit known here: give its unit, or the scale")
+        raise UnitError(f"{path}: {name} is in {said[1:]!r}, which is not a known unit: give its unit, or the scale")
     if said is None and contents.unit is not None and options.unit is None and scale is None:
         if contents.unit.startswith("?") or G_PER_UNIT.get(contents.unit) is None:
             raise UnitError(f"{path}: is in {contents.unit.lstrip('?')!r}: give its unit, or the scale")
@@ -60,7 +60,7 @@ def unit_of(path: Path, signal: Signal, contents: Contents, options: Options) ->
             return "lsb", "as given", scale * signal.full_scale, 1.0
         if scale is None:
             raise ScaleError(
-                f"{path}: holds whole numbers, parts of its full scale, whose unit it does not say: "
+                f"{path}: holds whole numbers, parts of its full scale, and does not name their unit: "
                 "give the acceleration at full scale as the scale"
             )
         return f"full scales of {scale:g} {options.unit or 'g'}", "as given", scale, _given_unit(options.unit)

@@ -17,7 +17,7 @@ from quaver.recordings.recording import Recording
 
 __all__ = ["Bearing", "Machine", "Playlist", "RecordingSource", "Source"]
 
-# Both terms of the ratio of two rates stay below it: more would lengthen the filter to mend an error of 1e-6.
+# Both terms of the ratio of two rates stay below it: more would lengthen the filter to correct an error of 1e-6.
 _MOST_PHASES = 1 << 15
 _STEP_S = 1.0
 
@@ -39,7 +39,7 @@ class RecordingSource:
     """A recording, resampled once to each rate that it is asked for.
 
     One axis alone goes to z (x and y are 0), several to the axes that their names say (`axes.sensor_axes`), of which
-    one must be z. It begins anew where it ends, without a cross-fade: its ends run out to 0 over the resampling
+    one must be z. It starts again at its end, without a cross-fade: its ends run out to 0 over the resampling
     filter's length, ten samples of the lower rate. Capture k starts k seconds further on, so that each sees other
     samples as long as there are any. Raises ChannelError where a signal has to be chosen.
     """

@@ -59,7 +59,7 @@ def seconds(texts: Sequence[str]) -> NDArray[np.float64]:
         try:
             day = 0 if given is None else days[given] if given in days else days.setdefault(given, _day(given))
         except ValueError:
-            raise RecordingError(f"{given!r} is no date of the calendar: mend the file") from None
+            raise RecordingError(f"{given!r} is not a valid date: correct the file") from None
         first = first or day  # nanoseconds since year 1 are too many for 64 bits
         hour, minute, second = int(match[9] or 0), int(match[10]), int(match[11])
         if match[13]:

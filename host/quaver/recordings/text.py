@@ -122,7 +122,7 @@ def _block(path: Path, lines: list[str], options: Options) -> _Block:
             f"{count} of text after the numbers left out, from line {stray[0][0]} on: {stray[0][1].strip()[:30]!r}"
         )
     if not rows:
-        raise RecordingError(f"{path}: has no samples: no line of it is of numbers")
+        raise RecordingError(f"{path}: has no samples: none of its lines holds numbers")
     block = _Block(dialect, rows, numbers, above, notes)
     if len(rows) <= _FEW_ROWS and len(pattern) >= _LONG_ROW and set(pattern) == {"N"}:
         block.rows = [list(column) for column in zip(*rows, strict=True)]
@@ -144,7 +144,7 @@ def _misfit(path: Path, line: tuple[int, str], pattern: str, lines: Sequence[str
         else f"{len(pattern)} columns as above"
     )
     return RecordingError(
-        f"{path}: line {number}: expected {wanted}, found {text.strip()[:40]!r}: mend or remove the line"
+        f"{path}: line {number}: expected {wanted}, found {text.strip()[:40]!r}: correct or remove the line"
     )
 
 
@@ -240,7 +240,7 @@ def _axis(
     """What the column is, if it is no signal."""
     if not np.isfinite(values.astype(np.float64)).all():
         if is_time_name(name):
-            raise RecordingError(f"{path}: {label} is the time and lacks values: mend the file")
+            raise RecordingError(f"{path}: {label} is the time and lacks values: correct the file")
         return None
     called = f"{name} ({unit})" if unit else name
     try:
@@ -262,7 +262,7 @@ def _stamped(
             texts = [f"{day} {clock}" for day, clock in zip(columns[beside], texts, strict=True)]
     label = f"column {names[at]!r}" if names[at] else f"column {at}"
     if any(not stamps.is_stamp(text) for text in texts):
-        raise RecordingError(f"{path}: {label} is the time and lacks values: mend the file")
+        raise RecordingError(f"{path}: {label} is the time and lacks values: correct the file")
     try:
         seconds = stamps.seconds(texts)
         fraction = max(len(text.partition(".")[2].rstrip("Zz")) for text in texts[:1000])

@@ -148,13 +148,13 @@ def _time(
         )
     if coarse and np.ptp(residual) > 3 * usual:
         raise RecordingError(
-            f"the time in {label} passes unevenly over its rows: no rate stands for it; record it evenly"
+            f"the time in {label} passes unevenly over its rows: it has no single rate; record at an even rate"
         )
     if not coarse:
         low, high = float(rising.min()), float(rising.max())
         if low < 0.5 * usual - 2 * quantum:
             raise RecordingError(
-                f"the time in {label} has steps of {low:.6g} to {high:.6g}: sampled unevenly; record it evenly"
+                f"the time in {label} has steps of {low:.6g} to {high:.6g}: sampled unevenly; record at an even rate"
             )
         if high - low > max(0.02 * usual, 2.01 * quantum):
             note = f"its steps are {low:.6g} to {high:.6g}, so the rate is their mean and spectra are smeared"

@@ -1,4 +1,4 @@
-"""The ledger: node by node, what came, what was refused, what is missing, and which of that the node has explained.
+"""The ledger: for each node its stored, refused and missing records, and which gaps the node has explained.
 
 Every message of a boot has the next number, from 0. A number that is known to have been given and is not in the store
 is missing. It is explained when

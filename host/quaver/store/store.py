@@ -167,7 +167,7 @@ class Store:
         except BlockingIOError as error:
             self._free_lock()
             raise StoreError(
-                f"{self.path}: another quaver ingest writes it; stop that one, or name another store"
+                f"{self.path}: another quaver ingest writes to it; stop that one, or name another store"
             ) from error
         except OSError as error:
             raise StoreError(
@@ -184,7 +184,7 @@ class Store:
         application = self.query("PRAGMA application_id")[0][0]
         empty = not self.query("SELECT 1 FROM sqlite_master LIMIT 1")
         if application != APPLICATION and not (empty and write):
-            raise StoreError(f"{self.path}: is no store of Quaver's; name another file")
+            raise StoreError(f"{self.path}: is not a Quaver store; name another file")
         if write:
             self.query("PRAGMA journal_mode = WAL")
             self.query("PRAGMA synchronous = FULL")
@@ -203,7 +203,7 @@ class Store:
                 db.execute(f"PRAGMA user_version = {version}")
         self.version = version
         if not (version == VERSION or (version in MIGRATIONS and not write)):
-            raise StoreError(f"{self.path}: of version {version}, this quaver reads {VERSION}; update it")
+            raise StoreError(f"{self.path}: is of version {version}, this quaver reads {VERSION}; update quaver")
 
     def _script(self, sql: str) -> None:
         for statement in sql.split(";\n"):
@@ -265,12 +265,12 @@ class Store:
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             say = {
-                sqlite3.SQLITE_FULL: "the disk is full; make room",
-                sqlite3.SQLITE_BUSY: f"{holder(self.path)} holds it locked; close that one, then try again",
+                sqlite3.SQLITE_FULL: "the disk is full; free some space",
+                sqlite3.SQLITE_BUSY: f"{holder(self.path)} has locked it; stop that program, then try again",
                 sqlite3.SQLITE_READONLY: "can't be written; check its permissions",
-                sqlite3.SQLITE_IOERR: "can't be written (input/output error, or no more room); check the disk",
-                sqlite3.SQLITE_CORRUPT: "is corrupt; move it away, or mend it with sqlite3's .recover",
-                sqlite3.SQLITE_NOTADB: "is no SQLite file; name another",
+                sqlite3.SQLITE_IOERR: "can't be written (input/output error, or no space left); check the disk",
+                sqlite3.SQLITE_CORRUPT: "is corrupt; move it away, or repair it with sqlite3's .recover",
+                sqlite3.SQLITE_NOTADB: "is not an SQLite file; name another",
                 sqlite3.SQLITE_CANTOPEN: "can't be opened; check its folder's permissions",
             }.get(code, str(error))
             raise StoreError(f"{self.path}: {say}") from error
@@ -288,7 +288,7 @@ class Store:
             except sqlite3.OperationalError as error:
                 if self.wait is None or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
-                self.wait(f"{self.path}: {holder(self.path)} holds it locked; waiting until it is free")
+                self.wait(f"{self.path}: {holder(self.path)} has locked it; waiting until it is free")
                 waited = True
                 time.sleep(_PAUSE_S)
                 continue

@@ -1,1 +1,1 @@
-"""The system room: what this command's own machine says of itself: its clock, its identity, who holds a file."""
+"""The system room: the host machine: its clock, its identity, holders of file locks."""

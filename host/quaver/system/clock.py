@@ -1,4 +1,4 @@
-"""This machine's two clocks: the date, which somebody may set at any moment, and the time since its boot, which not.
+"""This machine's two clocks: the date, which can be set at any moment, and the time since boot, which can't.
 
 The kernel knows whether a time server keeps the date (adjtimex(2): STA_UNSYNC is cleared by ntpd, chronyd with rtcsync
 and systemd-timesyncd, and set again when nobody has corrected the clock for hours).

@@ -1,4 +1,4 @@
-"""Whether a file that names a session is still the one that it was, or a copy: of a backup, or on another machine."""
+"""Whether a file that names a session is the original or a copy: from a backup, or on another machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds an SQLite file locked, as far as this machine tells."""
+"""Which process locks an SQLite file, if the system reports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`quaver bench`: what the parts of Quaver cost, one sub-command a file; and how all of them show their figures."""
+"""`quaver bench`: time, memory and bytes of the parts of Quaver, one sub-command per file; and the table of figures."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ COMMANDS = {
 
 @click.group("bench", cls=LazyGroup, package=__name__, lines=COMMANDS)
 def command() -> None:
-    """Measure what the parts of Quaver cost, and compare it with what they may."""
+    """Measure time, memory and bytes of the parts of Quaver, each beside its goal."""
 
 
 def show(title: str, figures: Sequence[Figure], as_json: bool) -> None:
-    """Print figures as a table, or one a line as JSON with `reached` (true, false, or null without a goal)."""
+    """Print figures as a table, or as JSON, one per line, with `reached` (true, false, or null without a goal)."""
     if as_json:
         for figure in figures:
             click.echo(json.dumps({**asdict(figure), "name": figure.name.strip(), "reached": figure.reached}))

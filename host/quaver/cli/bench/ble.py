@@ -9,29 +9,51 @@ from quaver.cli.bench import show
 
 @click.command("ble")
 @click.option(
-    "--board", type=click.Choice(["rp2040", "unix"]), default="unix", show_default=True, help="Where the node runs."
+    "--board",
+    type=click.Choice(["rp2040", "unix"]),
+    default="unix",
+    show_default=True,
+    help="The board that runs the node.",
 )
 @click.option(
-    "--interval-ms", type=click.IntRange(20, 10240), default=500, show_default=True, help="Between two advertisements."
+    "--interval-ms",
+    type=click.IntRange(20, 10240),
+    default=500,
+    show_default=True,
+    help="Interval between two advertisements.",
 )
-@click.option("--window-s", type=click.IntRange(1, 3600), default=4, show_default=True, help="Of advertising.")
-@click.option("--rest-s", type=click.IntRange(0, 86400), default=56, show_default=True, help="Between two windows.")
-@click.option("--measure-s", type=click.IntRange(1, 86400), default=60, show_default=True, help="Between two records.")
+@click.option("--window-s", type=click.IntRange(1, 3600), default=4, show_default=True, help="Duration of advertising.")
+@click.option(
+    "--rest-s",
+    type=click.IntRange(0, 86400),
+    default=56,
+    show_default=True,
+    help="Rest between two windows of advertising.",
+)
+@click.option(
+    "--measure-s", type=click.IntRange(1, 86400), default=60, show_default=True, help="Interval between two records."
+)
 @click.option(
     "--radio-ma",
     type=click.FloatRange(0),
     default=40.0,
     show_default=True,
-    help="Current with the radio on, beside the next one.",
+    help="Current of the radio, added to --awake-ma.",
 )
 @click.option(
-    "--awake-ma", type=click.FloatRange(0), default=25.0, show_default=True, help="Current of the processor awake."
+    "--awake-ma",
+    type=click.FloatRange(0),
+    default=25.0,
+    show_default=True,
+    help="Current while the processor is awake.",
 )
-@click.option("--sleep-ma", type=click.FloatRange(0), default=1.3, show_default=True, help="Current of all in rest.")
 @click.option(
-    "--battery-mah", type=click.FloatRange(1), default=3000.0, show_default=True, help="What the battery holds."
+    "--sleep-ma", type=click.FloatRange(0), default=1.3, show_default=True, help="Current of the whole node at rest."
 )
-@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+@click.option(
+    "--battery-mah", type=click.FloatRange(1), default=3000.0, show_default=True, help="Capacity of the battery."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def command(
     board: str,
     interval_ms: int,
@@ -46,8 +68,8 @@ def command(
 ) -> None:
     """Print what the Bluetooth link carries, and the battery life it leaves a node.
 
-    Throughput at an MTU of 247, records one by one, then an hour of advertising, handing over and rest, taken for a
-    day: records, bytes, seconds of radio. The currents are yours to state.
+    Throughput at an MTU of 247, records one by one, then an hour of advertising, transfer and rest, scaled to a
+    day: records, bytes, seconds of radio. You state the currents.
     """
     from quaver.bench.ble import Currents, Timing, run_ble
     from quaver.cli.ui import download

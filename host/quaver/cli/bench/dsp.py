@@ -9,9 +9,13 @@ from quaver.cli.bench import show
 
 @click.command("dsp")
 @click.option(
-    "--board", type=click.Choice(["rp2040", "unix"]), default="rp2040", show_default=True, help="Where the code runs."
+    "--board",
+    type=click.Choice(["rp2040", "unix"]),
+    default="rp2040",
+    show_default=True,
+    help="The board that runs the code.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def command(board: str, as_json: bool) -> None:
     """Print the times and the memory of the vibration engine, each beside its goal.
 

@@ -8,7 +8,7 @@ from quaver.cli.bench import show
 
 
 @click.command("flash")
-@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def command(as_json: bool) -> None:
     """Print the times of building and of flashing a mock, beside esptool alone and the goals.
 

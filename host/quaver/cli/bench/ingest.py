@@ -8,13 +8,15 @@ from quaver.cli.bench import show
 
 
 @click.command("ingest")
-@click.option("--records", default=40_000, show_default=True, type=click.IntRange(100), help="How many, of each load.")
-@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+@click.option(
+    "--records", default=40_000, show_default=True, type=click.IntRange(100), help="Number of records of each load."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def command(records: int, as_json: bool) -> None:
     """Print how fast records go from a broker into the store, sealed and as plain JSON.
 
     The broker is a Mosquitto that holds the load before the clock starts; ingest has one core of this machine. Sealed
-    records are opened and verified, and beside them stands the same load as JSON that nobody sealed.
+    records are opened and verified, beside the same load as JSON that is not sealed.
     """
     from quaver.bench.ingest import run_ingest
 

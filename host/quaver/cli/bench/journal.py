@@ -9,9 +9,13 @@ from quaver.cli.bench import show
 
 @click.command("journal")
 @click.option(
-    "--records", type=click.IntRange(100, 20_000), default=3000, show_default=True, help="Records of each run."
+    "--records",
+    type=click.IntRange(100, 20_000),
+    default=3000,
+    show_default=True,
+    help="Number of records of each run.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def command(records: int, as_json: bool) -> None:
     """Print the flash writes and erases of 1,000 records, and the years that a Pico W's flash lasts.
 

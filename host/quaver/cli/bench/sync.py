@@ -1,4 +1,4 @@
-"""`quaver bench sync`: what bringing a board up to date costs, beside its goals."""
+"""`quaver bench sync`: the time of an update by sync, beside its goals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from quaver.cli.bench import show
 
 
 @click.command("sync")
-@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def command(as_json: bool) -> None:
     """Print the time that a sync takes on an emulated Pico W, each beside its goal.
 

@@ -9,9 +9,13 @@ from quaver.cli.bench import show
 
 @click.command("wire")
 @click.option(
-    "--board", type=click.Choice(["rp2040", "unix"]), default="rp2040", show_default=True, help="Where the code runs."
+    "--board",
+    type=click.Choice(["rp2040", "unix"]),
+    default="rp2040",
+    show_default=True,
+    help="The board that runs the code.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One figure a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def command(board: str, as_json: bool) -> None:
     """Print a sealed record's bytes and the time that a board takes for it, each beside its goal.
 

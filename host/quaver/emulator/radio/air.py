@@ -163,7 +163,7 @@ class Air:
         try:
             return result.result(timeout)
         except concurrent.futures.TimeoutError:
-            raise RadioError(f"nothing came of it within {timeout} s of real time: see what the boards print") from None
+            raise RadioError(f"no result within {timeout} s of real time: read what the boards print") from None
 
     def station(self, name: str, address: bytes, to_host: Callable[[bytes], None]) -> Station:
         """A controller for a host that speaks HCI: a board's firmware, another emulator.
@@ -252,7 +252,7 @@ class Air:
         from quaver.emulator.radio.controller import RadioController
 
         if name in self._names:
-            raise RadioError(f"the air has a station {name!r} already: give each board a name of its own")
+            raise RadioError(f"the air already has a station {name!r}: give each board a name of its own")
         self._names.add(name)
         controller = RadioController(name, self.link, Address(address[::-1], Address.PUBLIC_DEVICE_ADDRESS))
         controller.set_packet_sink(sink)
