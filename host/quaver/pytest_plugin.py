@@ -27,25 +27,6 @@ _EMULATED_RADIOS = ("wifi",)
 _NEEDS = ("needs_radio", "needs_flash", "needs_sensor")
 _CONSOLE_LINES = 40  # of the board's console, under a failed test
 
-# What a real board can do, asked of itself; printed as a literal.
-_ASK = """
-import os
-r = []
-try:
-    import network
-    if hasattr(network, 'WLAN'): r.append('wifi')
-except ImportError: pass
-try:
-    import bluetooth
-    r.append('ble')
-except ImportError: pass
-try:
-    s = os.statvfs('/')
-    f = s[0] * s[3]
-except (OSError, AttributeError): f = 0
-print((tuple(r), f))
-"""
-
 
 @dataclass(frozen=True)
 class Target:
@@ -227,7 +208,10 @@ def _board_facts(
 ) -> _Facts:
     if board_setup is not None:
         return _Facts(_EMULATED_RADIOS, True, tuple(part.name for part in board_setup.rig))
-    radios, room = ast.literal_eval(request.getfixturevalue("board").exec(_ASK).strip())
+    from quaver.board.guest import guest
+
+    said = request.getfixturevalue("board").exec(guest(__file__, "abilities"))
+    radios, room = ast.literal_eval(said.strip())
     return _Facts(tuple(radios), room > 0, tuple(pytestconfig.getoption("--sensor")))
 
 

@@ -17,6 +17,7 @@ import pytest
 from example_broker import lay_out
 
 from quaver.board.failures import KNOWN, STEPS, KnownFailure, markdown
+from quaver.board.guest import guest
 from quaver.board.ports import Port
 from quaver.build import firmware_files
 from quaver.cli import main
@@ -385,9 +386,9 @@ def test_a_time_server_that_is_not_there(start: Callable[..., UnixBoard]) -> Non
     board.put("links/ntp.py", b"async def ask(host, limit_ms):\n    return 1893456000000, 5\n")
     with board.execs() as run:
         run("import os, sys, gc, asyncio, board, hal; os.remove('/links/ntp.mpy'); gc.collect()")
-        run(doctor._CONFIG)
+        run(guest(doctor.__file__, "check_config"))
         run("_port = hal.port(board)\nsys.modules.pop('links.ntp', None)")
-        said = run(doctor._BROKER)
+        said = run(guest(doctor.__file__, "check_broker"))
         assert "time ('time.invalid', '')" in said, said
 
 

@@ -15,6 +15,7 @@ DEVICE_PATHS = (ROOT / "firmware", ROOT / "protocols")
 UNIX_SHIM = ROOT / "host" / "quaver" / "emulator" / "unix_shim"
 VIRTUAL_TIME = Path(__file__).parent / "virtual_time"
 STAND_INS = Path(__file__).parent / "stand_ins"
+PROGRAMS = Path(__file__).parent / "programs"  # where programs import what they share
 
 # CPython has no micropython module; the stand-in gives const() and decorators that do nothing.
 sys.path[:0] = [str(STAND_INS), *map(str, DEVICE_PATHS)]
@@ -30,7 +31,7 @@ def micropython() -> Callable[..., Any]:
     def run(
         code: str, *, argument: Any = None, heap: str = "2m", timeout: float = 60.0, virtual_time: bool = False
     ) -> Any:
-        paths = [*map(str, DEVICE_PATHS), ".frozen"]
+        paths = [*map(str, (*DEVICE_PATHS, PROGRAMS)), ".frozen"]
         if virtual_time:
             paths[:0] = [str(VIRTUAL_TIME), str(UNIX_SHIM)]
             code = f"import quaver_tasks\nsys.modules['_asyncio'] = quaver_tasks\n{code}"

@@ -8,6 +8,7 @@ from sensor_buses import Clock, Count, I2c, Spi, axis
 
 from drivers.adxl345 import ADXL345, I2cAccess, SpiAccess
 from quaver.emulator.sensors.adxl345 import ADXL345 as Model
+from tests.programs import program
 
 Z = ADXL345.Z_OFFSET
 STEP_G = 2 / 256  # at 3,200 Hz the lowest bit is always 0
@@ -126,29 +127,5 @@ def test_a_wrong_setting_is_refused(range_g: int, rate_hz: int) -> None:
 
 
 def test_level_and_read_leave_the_heap_alone(micropython: Callable[..., Any]) -> None:
-    code = """
-import micropython
-from drivers.adxl345 import ADXL345, I2cAccess, SpiAccess
-
-class Bus:
-    def write(self, data):
-        pass
-    def readinto(self, buffer):
-        buffer[0] = 32
-    def readfrom_mem_into(self, address, register, buffer):
-        buffer[0] = 32
-
-def cs(value):
-    pass
-
-def work(access):
-    driver = ADXL345(access)
-    micropython.heap_lock()
-    level = driver.level()
-    driver.read(33)
-    micropython.heap_unlock()
-    return level, driver.overrun
-
-print(json.dumps([work(I2cAccess(Bus(), 0x53)), work(SpiAccess(Bus(), cs))]))
-"""
+    code = program(__file__, "level_and_read")
     assert micropython(code) == [[32, True], [32, True]]

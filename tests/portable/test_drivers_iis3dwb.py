@@ -8,6 +8,7 @@ from sensor_buses import Clock, Count, Spi, axis
 
 from drivers.iis3dwb import IIS3DWB
 from quaver.emulator.sensors.iis3dwb import IIS3DWB as Model
+from tests.programs import program
 
 Z = IIS3DWB.Z_OFFSET
 
@@ -168,32 +169,5 @@ def test_a_stuck_part_repeats_one_sample_and_a_pinned_one_is_at_full_scale() -> 
 
 
 def test_level_and_read_leave_the_heap_alone(micropython: Callable[..., Any]) -> None:
-    code = """
-import micropython
-from drivers.iis3dwb import IIS3DWB
-
-class Spi:
-    def write(self, data):
-        pass
-    def readinto(self, buffer):
-        buffer[0] = 0x10
-        buffer[len(buffer) - 7 if len(buffer) > 7 else 0] = 0x10
-        if len(buffer) == 2:
-            buffer[1] = 0x48
-
-def cs(value):
-    pass
-
-driver = IIS3DWB(Spi(), cs)
-def work():
-    micropython.heap_lock()
-    level = driver.level()
-    for n in (1, 7, 16, 100, 159, 160):
-        driver.read(n)
-    micropython.heap_unlock()
-    return level
-
-level = work()
-print(json.dumps([level, driver.overrun]))
-"""
+    code = program(__file__, "level_and_read")
     assert micropython(code) == [16, True]

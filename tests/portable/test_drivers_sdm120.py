@@ -14,6 +14,7 @@ from sensor_buses import Clock, Uart
 from drivers.sdm120 import SDM120, crc16, milli
 from quaver.emulator.sensors.sdm120 import SDM120 as Model
 from quaver_wire.reasons import words
+from tests.programs import program
 
 
 @pytest.fixture
@@ -316,32 +317,7 @@ def test_the_same_integers_on_the_real_micropython(micropython: Callable[..., An
         body = bytes([7, 4]) + register.to_bytes(2, "big") + b"\x00\x02"
         request = body + crc16(body, 6).to_bytes(2, "little")
         replies[request.hex()] = model.uart_exchange(request, 0).hex()
-    code = """
-import asyncio
-from binascii import hexlify, unhexlify
-from drivers.sdm120 import SDM120
-
-class Uart:
-    received = b""
-    def any(self):
-        return len(self.received)
-    def write(self, data):
-        self.received += bytes(data) + b"\\xff" + unhexlify(argument[hexlify(data).decode()])  # an echo, and noise
-    def flush(self):
-        pass
-    def readinto(self, buffer):
-        n = min(3, len(buffer), len(self.received))   # in pieces
-        buffer[:n] = self.received[:n]
-        self.received = self.received[n:]
-        return n
-
-values = list(asyncio.run(SDM120(Uart(), 7).read()))
-argument = dict.fromkeys(argument, "")
-try:
-    asyncio.run(SDM120(Uart(), 7).read())
-except OSError as error:
-    print(json.dumps([values, error.args]))
-"""
+    code = program(__file__, "read")
     values, failed = micropython(code, argument=replies, virtual_time=True)
     assert failed == [201]
     assert values[:2] == [231_500, 4_250]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from drivers.tachometer import Tachometer
+from tests.programs import program
 
 
 class Pickup:
@@ -101,31 +102,5 @@ def test_it_listens_only_while_it_measures(pickup: Pickup) -> None:
 
 
 def test_an_edge_allocates_nothing(micropython: Callable[..., Any]) -> None:
-    code = """
-import micropython
-from drivers.tachometer import Tachometer
-
-class Pin:
-    def attach(self, handler):
-        self.handler = handler
-        return self
-
-    def trigger(self, edges=None):
-        return 8
-
-pin = Pin()
-driver = Tachometer(pin.attach, 2)
-
-def work():
-    driver.begin()
-    edge = pin.handler
-    micropython.heap_lock()
-    for _ in range(100):
-        edge(None)
-    micropython.heap_unlock()
-    driver.turns_hz()
-    return driver._intervals
-
-print(json.dumps(work()))
-"""
+    code = program(__file__, "edges")
     assert micropython(code) == 99

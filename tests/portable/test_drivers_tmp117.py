@@ -8,6 +8,7 @@ from sensor_buses import Clock, I2c
 
 from drivers.tmp117 import TMP117
 from quaver.emulator.sensors.tmp117 import TMP117 as Model
+from tests.programs import program
 
 
 @pytest.fixture
@@ -77,22 +78,5 @@ def test_another_part_at_the_address_is_refused(clock: Clock) -> None:
 
 
 def test_read_leaves_the_heap_alone(micropython: Callable[..., Any]) -> None:
-    code = """
-import micropython
-from drivers.tmp117 import TMP117
-
-class Bus:
-    def readfrom_mem_into(self, address, register, buffer):
-        buffer[0] = 0xF3
-        buffer[1] = 0x80
-
-def work():
-    driver = TMP117(Bus())
-    micropython.heap_lock()
-    milli = driver.read_milli()
-    micropython.heap_unlock()
-    return milli
-
-print(json.dumps(work()))
-"""
+    code = program(__file__, "read")
     assert micropython(code) == -25_000

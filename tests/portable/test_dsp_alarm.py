@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsp.alarm import Threshold
+from tests.programs import program
 
 Run = Callable[..., Any]
 NAN = float("nan")
@@ -92,14 +93,7 @@ def test_micropython_agrees(micropython: Run) -> None:
     values = [(i * 37 % 101) / 10 * (1 + i % 7 / 9) for i in range(300)]
     cases = [[0.1, 2, 3], [0.0, 1, 1], [0.5, 3, 5], [0.3, 15, 30]]
     got = micropython(
-        """
-from dsp.alarm import Threshold
-answers = []
-for case in argument["cases"]:
-    threshold = Threshold(2.0, 5.0, *case)
-    answers.append([threshold.update(value) for value in argument["values"]])
-print(json.dumps(answers))
-""",
+        program(__file__, "levels"),
         argument={"values": values, "cases": cases},
     )
     expected = [levels(values, hysteresis=hysteresis, count=count, of=of) for hysteresis, count, of in cases]

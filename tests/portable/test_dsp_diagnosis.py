@@ -5,18 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.programs import program
+
 Run = Callable[..., Any]
 
-RATIOS = """
-from build import bearings
-answers = []
-for given in argument:
-    try:
-        answers.append(bearings.ratios(given))
-    except ValueError as error:
-        answers.append(str(error))
-print(json.dumps(answers))
-"""
+RATIOS = program(__file__, "ratios")
 
 
 def test_bearings_by_name_geometry_and_ratios(micropython: Run) -> None:
@@ -33,12 +26,7 @@ def test_bearings_by_name_geometry_and_ratios(micropython: Run) -> None:
 
 
 def test_every_bearing_of_the_library_passes_the_check_of_ratios(micropython: Run) -> None:
-    got = micropython("""
-from build import bearings
-for geometry in bearings.LIBRARY.values():
-    bearings.check_ratios(*bearings.from_geometry(*geometry))
-print(len(bearings.LIBRARY))
-""")
+    got = micropython(program(__file__, "library"))
     assert got >= 10
 
 
@@ -67,68 +55,17 @@ def test_a_mistake_in_a_bearing_is_told(micropython: Run, given: Any, said: str)
 
 
 def test_zones(micropython: Run) -> None:
-    got = micropython("""
-from build import zones
-from dsp.diagnosis import zone
-answers = [zone(v, zones.limits(2, "rigid")) for v in (0.0, 1.4, 1.41, 2.8, 4.5, 4.6)]
-answers += [zone(7.2, zones.limits(group, mounting)) for group in (1, 2) for mounting in ("rigid", "flexible")]
-try:
-    zones.limits(3, "rigid")
-except ValueError as error:
-    answers.append(str(error))
-print(json.dumps(answers))
-""")
+    got = micropython(program(__file__, "zones"))
     assert got[:6] == [0, 0, 1, 1, 2, 3]
     assert got[6:10] == [3, 2, 3, 3]
     assert got[10] == "machine: expected group 1 or 2, rigid or flexible, found 3 rigid"
 
 
 # A machine made of numbers: `measured` gives what measurement and lines would say.
-MACHINE = """
-from dsp.baseline import FEATURES, Baseline
-from dsp.diagnosis import Diagnosis
-class Measured:
-    crest, kurtosis, stretch, shaft_confidence = 4.0, 3.0, 1, 0.9
-    rms_g, envelope_g, velocity_mm_s = 0.3, 0.1, 1.0
-class Lines:
-    def __init__(self):
-        self.g, self.score = [0.001] * 4, [0.0] * 4
-def measured(**changes):
-    m = Measured()
-    for key, value in changes.items():
-        setattr(m, key, value)
-    return m
-def lines(**strength):
-    found = Lines()
-    for i, name in enumerate(("bpfo", "bpfi", "bsf2", "ftf")):
-        if name in strength:
-            found.score[i] = strength[name]
-            found.g[i] = 0.001 * strength[name]
-    return found
-def learned(**settings):
-    baseline = Baseline(5)
-    diagnosis = Diagnosis(baseline, **settings)
-    for wobble in (1.0, 1.02, 0.98, 1.01, 0.97):
-        diagnosis.run(measured(rms_g=0.3 * wobble, envelope_g=0.1 * wobble, velocity_mm_s=wobble), lines(), 60)
-    return diagnosis
-def told(d):
-    return [d.state, d.level, sorted(d.causes), d.fault, d.abstained]
-"""
 
 
 def test_learning_then_watching(micropython: Run) -> None:
-    got = micropython(
-        MACHINE
-        + """
-baseline = Baseline(3)
-d = Diagnosis(baseline)
-answers = []
-for rms in (0.30, 0.9, 0.29, 0.31, 0.9, 0.9, 0.31, 0.31):
-    d.run(measured(rms_g=rms), lines(), 60)
-    answers.append(told(d)[:3])
-print(json.dumps([answers, baseline.median[0], baseline.limits(0), d.running_s]))
-"""
-    )
+    got = micropython(program(__file__, "learning"))
     states, median, (warning, alarm), running = got
     # one odd measurement among the three that teach does not move the median
     assert median == pytest.approx(0.30)
@@ -140,15 +77,7 @@ print(json.dumps([answers, baseline.median[0], baseline.limits(0), d.running_s])
 
 
 def test_a_scattering_feature_gets_room(micropython: Run) -> None:
-    got = micropython(
-        MACHINE
-        + """
-baseline = Baseline(5)
-for value in (1.0, 2.0, 1.5, 0.5, 3.0):
-    baseline.learn([value, 0.1, 1.0, 0.001, 0.001, 0.001, 0.0])
-print(json.dumps([baseline.limits(0), baseline.limits(3), baseline.limits(6)]))
-"""
-    )
+    got = micropython(program(__file__, "scatter"))
     deviation = 1.4826 * 0.5
     assert got[0] == pytest.approx([1.5 + 6 * deviation, 1.5 + 10 * deviation])
     assert got[1] == pytest.approx([0.004, 0.008])
@@ -156,68 +85,26 @@ print(json.dumps([baseline.limits(0), baseline.limits(3), baseline.limits(6)]))
 
 
 def test_a_machine_that_stands_still_is_not_judged(micropython: Run) -> None:
-    got = micropython(
-        MACHINE
-        + """
-d = learned()
-answers = [d.running_s]
-for _ in range(4):
-    d.run(measured(rms_g=0.001, envelope_g=9.0, kurtosis=40.0), lines(bpfo=90.0), 60)
-    answers.append(told(d))
-answers.append(d.running_s)
-print(json.dumps(answers))
-"""
-    )
+    got = micropython(program(__file__, "standing"))
     assert got[0] == got[-1] == 300
     assert got[1:-1] == [[0, 0, [], None, ""]] * 4
 
 
 def test_a_machine_that_stands_still_has_no_zone(micropython: Run) -> None:
     """A slow shake of the floor: 0.015 g at 3 Hz are 8 mm/s."""
-    got = micropython(
-        MACHINE
-        + """
-d = Diagnosis(Baseline(5), (1.4, 2.8, 4.5))
-answers = []
-for rms in (0.015, 0.3, 0.015):
-    d.run(measured(rms_g=rms, velocity_mm_s=8.0), None, 60)
-    answers.append(d.zone)
-print(json.dumps(answers))
-"""
-    )
+    got = micropython(program(__file__, "standing_zone"))
     assert got == [None, 3, None]
 
 
 def test_a_machine_in_zone_c_teaches_nothing_and_one_that_knocks_does(micropython: Run) -> None:
-    got = micropython(
-        MACHINE
-        + """
-answers = []
-for changes in ({}, {"velocity_mm_s": 2.9}, {"velocity_mm_s": 9.0}, {"kurtosis": 12.0}, {"velocity_mm_s": None}):
-    baseline = Baseline(5)
-    d = Diagnosis(baseline, (1.4, 2.8, 4.5))
-    for _ in range(3):
-        d.run(measured(**changes), lines(), 60)
-    answers.append([baseline.count(), d.level])
-print(json.dumps(answers))
-"""
-    )
+    got = micropython(program(__file__, "teaching"))
     assert got == [[3, 0], [0, 1], [0, 2], [3, 1], [3, 0]]
 
 
 @pytest.mark.parametrize(("line", "fault"), [("bpfo", 0), ("bpfi", 1), ("bsf2", 2), ("ftf", 3)])
 def test_a_clear_fault_is_named_when_it_lasts(micropython: Run, line: str, fault: int) -> None:
     got = micropython(
-        MACHINE
-        + """
-d = learned()
-answers = []
-for _ in range(3):
-    d.run(measured(rms_g=1.2, envelope_g=0.9), lines(**{argument: 40.0}), 60)
-    answers.append(told(d))
-answers.append(d.margin_db)
-print(json.dumps(answers))
-""",
+        program(__file__, "clear_fault"),
         argument=line,
     )
     assert got[0] == [2, 0, [], None, ""]
@@ -227,18 +114,7 @@ print(json.dumps(answers))
 
 def test_a_machine_that_stands_has_no_speed_but_a_tachometer_s(micropython: Run) -> None:
     """The mains hum at 50 Hz, and the machine beside turns."""
-    got = micropython(
-        MACHINE
-        + """
-answers = []
-for rms, confidence in ((0.3, 0.9), (0.01, 0.9), (0.01, 0.0), (0.01, 1.0)):
-    d = Diagnosis(Baseline(5))
-    m = measured(rms_g=rms, shaft_hz=50.0, shaft_confidence=confidence)
-    d.run(m, None, 60)
-    answers.append([d.state, m.shaft_hz, m.shaft_confidence])
-print(json.dumps(answers))
-"""
-    )
+    got = micropython(program(__file__, "standing_speed"))
     assert got == [[1, 50, 0.9], [0, None, 0], [0, None, 0], [0, 50, 1]]
 
 
@@ -258,14 +134,7 @@ def test_what_is_not_clear_is_not_named(
     micropython: Run, measured: Any, strength: Any, trusted: bool, said: str
 ) -> None:
     got = micropython(
-        MACHINE
-        + """
-changes, strength, trusted = argument
-d = learned()
-for _ in range(4):
-    d.run(measured(rms_g=1.2, envelope_g=0.9, **changes), None if strength is None else lines(**strength), 60, trusted)
-print(json.dumps(told(d)))
-""",
+        program(__file__, "unclear_fault"),
         argument=[measured, strength, trusted],
     )
     state, level, causes, fault, abstained = got
@@ -274,49 +143,17 @@ print(json.dumps(told(d)))
 
 
 def test_a_line_that_was_always_there_is_not_named(micropython: Run) -> None:
-    got = micropython(
-        MACHINE
-        + """
-baseline = Baseline(5)
-d = Diagnosis(baseline)
-for _ in range(5):
-    d.run(measured(), lines(bpfi=30.0), 60)
-for _ in range(3):
-    d.run(measured(rms_g=1.2), lines(bpfi=50.0), 60)
-print(json.dumps(told(d)))
-"""
-    )
+    got = micropython(program(__file__, "old_line"))
     assert got == [2, 2, ["rms"], None, "bpfi was there before"]
 
 
 def test_a_line_of_which_nothing_was_learned_is_not_named(micropython: Run) -> None:
-    got = micropython(
-        MACHINE
-        + """
-baseline = Baseline(5)
-d = Diagnosis(baseline)
-for _ in range(5):
-    d.run(measured(), None, 60)
-for _ in range(3):
-    d.run(measured(rms_g=1.2), lines(bpfi=50.0), 60)
-print(json.dumps(told(d)))
-"""
-    )
+    got = micropython(program(__file__, "unlearned_line"))
     assert got == [2, 2, ["rms"], None, "nothing was learned of bpfi"]
 
 
 def test_shape_warns_and_zones_alarm_without_a_baseline(micropython: Run) -> None:
-    got = micropython(
-        MACHINE
-        + """
-d = Diagnosis(Baseline(100), (1.4, 2.8, 4.5))
-answers = []
-for changes in ({"kurtosis": 30.0}, {"kurtosis": 30.0}, {"velocity_mm_s": 5.0}, {"velocity_mm_s": 5.0}, {}, {}, {}):
-    d.run(measured(**changes), None, 60)
-    answers.append(told(d))
-print(json.dumps(answers))
-"""
-    )
+    got = micropython(program(__file__, "no_baseline"))
     assert [answer[1] for answer in got] == [0, 1, 1, 2, 2, 0, 0]
     assert got[1][2] == ["kurtosis"]
     assert "zone" in got[3][2]
@@ -324,44 +161,12 @@ print(json.dumps(answers))
 
 
 def test_what_can_not_be_trusted_teaches_nothing(micropython: Run) -> None:
-    got = micropython(
-        MACHINE
-        + """
-baseline = Baseline(2)
-d = Diagnosis(baseline)
-for trusted in (False, False, False, True):
-    d.run(measured(), lines(), 60, trusted)
-d.run(measured(rms_g=0.001), lines(), 60)
-print(json.dumps([baseline.learned, len(baseline.state()["rows"])]))
-"""
-    )
+    got = micropython(program(__file__, "untrusted"))
     assert got == [False, 1]
 
 
 def test_a_baseline_survives_a_restart_at_any_point(micropython: Run) -> None:
-    got = micropython("""
-from dsp.baseline import Baseline
-rows = [[0.3 + 0.01 * i, 0.1, 1.0, 0.001, 0.002, 0.003, 0.004] for i in range(4)]
-answers = []
-for cut in range(5):
-    baseline = Baseline(4)
-    for row in rows[:cut]:
-        baseline.learn(row)
-    again = Baseline(4)
-    again.restore(json.loads(json.dumps(baseline.state())))
-    for row in rows[cut:]:
-        again.learn(row)
-    answers.append([again.learned, again.median, again.mad])
-bad = Baseline(4)
-refused = 0
-for state in ({}, {"rows": 3}, {"rows": [[1, 2]]}, {"median": [1] * 7}, {"median": [1] * 7, "mad": ["x"] * 7},
-              {"median": [1] * 7, "mad": [-1] * 7}):
-    try:
-        bad.restore(state)
-    except ValueError:
-        refused += 1
-print(json.dumps([answers, refused, bad.learned]))
-""")
+    got = micropython(program(__file__, "restart"))
     answers, refused, learned = got
     assert all(answer == answers[0] for answer in answers)
     assert answers[0][0] is True

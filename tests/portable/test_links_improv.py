@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from improv_ble_client import protocol
 
 from links.improv import ERROR, RESULT, STATE, Improv
+from tests.programs import program
 
 NETWORKS = [("plant", -60, True), ("guests", -71, False)]
 JOIN = b"\x01\x1e\x0cMyWirelessAP\x10mysecurepassword"  # the example of both publications
@@ -174,29 +175,6 @@ def test_garbage_joins_nothing(packets: list[bytes]) -> None:
 
 def test_on_micropython_the_window_ends_by_the_clock(micropython: Callable[..., Any]) -> None:
     assert micropython(
-        """
-import asyncio
-from links.improv import Improv
-from node.clock import Uptime
-said = []
-async def join(ssid, password):
-    await asyncio.sleep(3)
-    return []
-async def scan():
-    return []
-improv = Improv(lambda kind, data: said.append([kind, data[0]]), ("a", "b", "c", "d"), join, scan, None, Uptime(), True)
-async def main():
-    packet = b"\\x01\\x04\\x01x\\x01y"
-    improv.open(60)
-    await improv.command(packet)
-    improv.open(60)
-    await asyncio.sleep(59)
-    before = improv.tick()
-    await asyncio.sleep(2)
-    after = improv.tick()
-    await improv.command(packet)
-    print(json.dumps([said, before, after]))
-asyncio.run(main())
-""",
+        program(__file__, "window"),
         virtual_time=True,
     ) == [[[1, 2], [2, 0], [1, 3], [1, 4], [4, 1], [1, 2], [1, 1], [2, 0], [2, 4]], True, False]

@@ -22,6 +22,7 @@ from mpremote.transport_serial import SerialTransport
 
 from quaver.board.console import Console
 from quaver.board.failures import KnownFailure
+from quaver.board.guest import guest
 from quaver.errors import BoardError
 
 _CHUNK = 2048  # bytes of a file in one exec
@@ -188,15 +189,6 @@ class _Transport(SerialTransport):  # type: ignore[misc]
 
 
 _ACKNOWLEDGE = b"\x06"
-# Deaf to Ctrl-C from here on, with time for the acknowledgement to leave before USB goes down.
-_RESET = """
-import machine, micropython, time
-_going_down = True
-micropython.kbd_intr(-1)
-print(end='\\x06')
-time.sleep_ms(50)
-machine.reset()
-"""
 
 
 class Exec(Protocol):
@@ -316,7 +308,7 @@ class Repl:
             transport = _Transport(self._address)
             try:
                 self._enter(transport)
-                transport.exec_raw_no_follow(_RESET)
+                transport.exec_raw_no_follow(guest(__file__, "reset"))
                 transport.read_until(1, _ACKNOWLEDGE, timeout=5)
             finally:
                 transport.close()

@@ -14,6 +14,7 @@ from typing import Any
 
 from quaver import __version__
 from quaver.board.failures import STEPS, KnownFailure, cause_of
+from quaver.board.guest import guest
 from quaver.board.ports import Port
 from quaver.board.repl import Exec
 from quaver.board.serial import SerialBoard
@@ -34,141 +35,6 @@ _SAYS_ITSELF = re.compile(r"node: quaver (\S+) on ")
 _SECRET = re.compile(r"(?i)(pass\w*|pwd|psk|key|secret|token|code)(\W{0,3}[=:]\W{0,3})[^\s,;}]+")
 _LEAST_BLOCKS = 4  # free ones, below which the node can't replace a file
 _MPY_VERSION = 6  # of the files that mpy-cross makes, since MicroPython 1.19
-
-_FILE_SYSTEM = """
-gc.collect()
-def _read(path):
-    try:
-        if os.stat(path or "/")[0] & 0x4000:
-            for entry in list(os.ilistdir(path or "/")):
-                _read(path + "/" + entry[0])
-        else:
-            with open(path, "rb") as file:
-                while file.readinto(_room):
-                    pass
-    except OSError as error:
-        print("unreadable", (path or "/", error.errno or 5))
-_room = bytearray(1024)
-_read("")
-try:
-    with open("/doctor.new", "wb") as _file:
-        _file.write(b"doctor")
-    with open("/doctor.new", "rb") as _file:
-        print("kept", _file.read() == b"doctor")
-    os.remove("/doctor.new")
-except OSError as error:
-    print("unwritable", error.errno)
-"""
-_CONFIG = """
-import os
-supervisor = None  # what the interrupted node held
-gc.collect()
-try:
-    os.stat("/config.json")
-    print("config", True)
-except OSError:
-    print("config", False)
-_there = os.listdir("/")
-print("code", "session.code" in _there)
-print("key", "device.key" in _there)
-import build.keys  # by its full name: the node leaves None in its package's place
-print("sealed", sys.modules["build.keys"].load_key() is not None)
-import build.config
-_settings, _problems = sys.modules["build.config"].load()
-import build.engine
-_engine = sys.modules["build.engine"]
-_engine.ratios(_settings["machine"], _problems)
-_engine.zones(_settings["machine"], _problems)
-print("problems", _problems)
-_broker = _settings["broker"]
-_why = ""
-if _broker["ca"]:
-    try:
-        import links.tls
-        sys.modules["links.tls"]._certificate(_broker["ca"])
-    except OSError as _error:
-        _why = "no such file" if _error.errno == 2 else "errno %s" % _error.errno
-    except ValueError:
-        _why = "neither PEM nor DER"
-print("ca", (_broker["ca"], _why))
-"""
-_SENSORS = """
-import asyncio, board, hal
-import build.sensors
-_port = hal.port(board)
-async def _sensor(name, part):
-    part.probe()
-    if name == "temperature":
-        part.read_milli()
-    elif name == "energy":
-        await part.read()
-for _name in ("vibration", "temperature", "energy"):
-    if _settings[_name] is None:
-        continue
-    _given = _settings[_name]
-    _where = "{driver} on {bus}".format(**_given)
-    if _name == "energy":
-        _rate = _given["baudrate"] or board.BUSES.get(_given["bus"], (0,))[-1]
-        _where += ", address {}, {} baud, parity {}".format(_given["address"], _rate, _given["parity"])
-    _absent = []
-    try:
-        _part = sys.modules["build.sensors"].sensor(_name, _port, _given)
-        asyncio.run(_sensor(_name, _part))
-        _why = ""
-        _absent = getattr(_part, "absent", _absent)
-    except OSError as _error:
-        _why = _error.args[:2] or "OSError"
-    except Exception as _error:
-        _why = str(_error) or repr(_error)
-    print("sensor", (_name, _where, _why, _absent))
-"""
-_RADIO = """
-from links.wifi import Wifi
-_ssid = _settings["wifi"]["ssid"]
-_radio = _port.radio()
-try:
-    if _ssid:
-        asyncio.run(Wifi(_radio, _ssid, _settings["wifi"]["password"]).up(20000))
-    print("radio", (_ssid, ""))
-except OSError as _error:
-    print("radio", (_ssid, str(_error)))
-    try:
-        print("seen", sorted(set(entry[0].decode() for entry in _radio.scan() if entry[0]))[:8])
-    except Exception:
-        pass
-"""
-# TLS wants heap, so what is neither the port's nor a link's goes; and the date, by which a certificate is judged.
-_BROKER = """
-from links.mqtt import Mqtt
-_server = _settings["time_server"]
-_engine = _part = None
-for _name in list(sys.modules):
-    if _name.split(".")[0] in ("build", "dsp", "drivers", "node", "quaver_wire"):
-        sys.modules.pop(_name).__dict__.clear()
-gc.collect()
-_why = ""
-if _server:
-    import links.ntp
-    try:
-        import hal.date
-        sys.modules["hal.date"].set_date(asyncio.run(sys.modules["links.ntp"].ask(_server, 5000))[0])
-    except OSError as _error:
-        _why = str(_error)
-print("time", (_server, _why))
-_tls = None
-if _broker["ca"]:
-    import links.tls
-    _tls = sys.modules["links.tls"].Tls(_broker["ca"], _broker["host"])
-_mqtt = Mqtt(_broker, "doctor-" + _port.unique_id()[-8:], "quaver/doctor", b"", _tls)
-_why = ""
-try:
-    if _broker["host"]:
-        _mqtt.up()
-        _mqtt.down()
-except OSError as _error:
-    _why = str(_error)
-print("broker", (_broker["host"], _broker["port"], _why))
-"""
 
 
 @dataclass
@@ -349,7 +215,7 @@ def _file_system(run: Exec, about: About) -> str:
     if about.room is None:
         raise KnownFailure("no_file_system")
     block, free = about.room
-    seen = said(run(_FILE_SYSTEM, timeout=_TIMEOUT_S))
+    seen = said(run(guest(__file__, "check_files"), timeout=_TIMEOUT_S))
     for path, number in seen.get("unreadable", []):
         raise KnownFailure("damaged_file_system", path=path, reason=device_reason(number))
     if not block:
@@ -380,7 +246,7 @@ def _version(run: Exec, about: About, build: Callable[[str], Mapping[str, bytes]
 
 
 def _config(run: Exec) -> str:
-    seen = said(run(_CONFIG, timeout=_TIMEOUT_S))
+    seen = said(run(guest(__file__, "check_config"), timeout=_TIMEOUT_S))
     if seen["key"] == [True] and seen["sealed"] != [True]:
         raise KnownFailure("bad_key")
     if seen["key"] != [True] and seen["code"] == [True]:
@@ -396,7 +262,7 @@ def _config(run: Exec) -> str:
 
 
 def _sensors(run: Exec) -> str:
-    sensors: list[Any] = said(run(_SENSORS, timeout=_TIMEOUT_S)).get("sensor", [])
+    sensors: list[Any] = said(run(guest(__file__, "check_sensors"), timeout=_TIMEOUT_S)).get("sensor", [])
     found = []
     for sensor, part, why, absent in sensors:
         if why:
@@ -407,7 +273,7 @@ def _sensors(run: Exec) -> str:
 
 
 def _radio(run: Exec, about: About) -> str:
-    seen = said(run(_RADIO, timeout=_TIMEOUT_S))
+    seen = said(run(guest(__file__, "check_radio"), timeout=_TIMEOUT_S))
     ((ssid, why),) = seen["radio"]
     if not ssid:
         raise KnownFailure("no_network_name")
@@ -422,7 +288,7 @@ def _radio(run: Exec, about: About) -> str:
 
 
 def _broker(run: Exec) -> str:
-    seen = said(run(_BROKER, timeout=_TIMEOUT_S))
+    seen = said(run(guest(__file__, "check_broker"), timeout=_TIMEOUT_S))
     ((host, port, why),) = seen["broker"]
     ((server, no_time),) = seen["time"]
     if not host:

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quaver.board.console import Console
+from quaver.board.guest import guest
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity
@@ -55,17 +56,6 @@ _WIFI_JOIN, _WIFI_NAME = 1, 2  # what a WIFI request is about
 _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 
 _SHIM = Path(__file__).with_name("unix_shim")
-# The VM is a CPython extension. The child takes the pty as its controlling terminal, then becomes MicroPython.
-_CHILD = """
-import ctypes, fcntl, signal, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup hands it down ignored, and it ends the guest with its host
-sys.path.insert(0, sys.argv[1])
-import micropython_run
-ctypes.CDLL(None).signal(signal.SIGUSR1, ctypes.CDLL(micropython_run.__file__).mp_sched_keyboard_interrupt)
-signal.siginterrupt(signal.SIGUSR1, True)
-sys.exit(micropython_run.run_main(["micropython"] + sys.argv[2:]))
-"""
 _EXIT_S = 2.0  # real time that a guest gets to be gone after it closed its line
 _HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl-C becomes a signal
 _HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed behind it follows
@@ -263,9 +253,17 @@ class Guest:
         os.set_blocking(self._master, False)
         boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, globals())"
         heap = self._spec.heap + _SHIM_HEAP + (_RADIO_HEAP if self._radio is not None else 0)
-        guest = ["-i", "-X", f"heapsize={heap}", "-c", boot]
+        arguments = ["-i", "-X", f"heapsize={heap}", "-c", boot]
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _CHILD, str(Path(found.origin).parent), *guest],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                "-c",
+                guest(__file__, "unix_child"),
+                str(Path(found.origin).parent),
+                *arguments,
+            ],
             stdin=slave,
             stdout=slave,
             stderr=slave,
