@@ -1,10 +1,10 @@
 """What the process of an emulated chip does beside emulating: it speaks with the host, and ends with it.
 
 It speaks pickled tuples over the socket whose number it is started with. In comes one `Start` first, then ("type",
-bytes), ("call", id, verb, arguments), ("hci", packet), ("turn", ns), ("left",); out go ("up",), ("out", bytes),
-("reply", id, value or BoardError), ("hci", packet), ("quiet",) when the radio lost power, ("turn", now) to ask for a turn of virtual
-time, and ("down", line, trace) before it ends by itself. When the other end closes, for whatever reason, the process
-ends.
+bytes), ("call", id, verb, arguments), ("hci", packet), ("turn", ns), ("left",) when a client has gone from the console;
+out go ("up",), ("out", bytes), ("reply", id, value or BoardError), ("hci", packet), ("quiet",) when the radio lost
+power, ("turn", now) to ask for a turn of virtual time, and ("down", line, trace) before it ends by itself. When the
+other end closes, for whatever reason, the process ends.
 """
 
 from __future__ import annotations
