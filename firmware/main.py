@@ -23,6 +23,16 @@ if "session.code" in names:
     del blank, board, hal
 del names
 
+import board  # noqa: E402
+
+release = None
+if board.CHIP.startswith("esp32"):
+    from hal import esp32
+
+    release = esp32.hold_back()
+    esp32 = None
+board = None
+
 from node import config  # noqa: E402
 
 if config.role() == "gateway":
@@ -35,4 +45,6 @@ supervisor, watchdog = app.build()
 scaffold = app.SCAFFOLD
 app = None
 room.drop(scaffold)
+if release:
+    release()
 start.run(supervisor, watchdog)
