@@ -20,6 +20,14 @@ if "session.code" in names:
     room.drop("enrol", "build", "command", "node", "links.wifi", "links.improv", "hal", "quaver_wire")
 del names
 
+release = None
+try:
+    from hal.chip import esp32
+
+    release = esp32.hold_back()
+    esp32 = None
+except ImportError:
+    pass  # another chip's
 try:
     import board
 
@@ -45,4 +53,6 @@ room.drop("build", "hal.chip", "board", "quaver_wire.hkdf", "quaver_wire.bearing
 
 from node import start  # noqa: E402
 
+if release:
+    release()
 start.run(supervisor, watchdog)

@@ -52,11 +52,12 @@ _TOP = 0.4  # of the low band's rate: above, what the decimator lets through of 
 
 
 def _zeros(count):
-    """An array of int16 that grows to its length: made from bytes, it would need its size twice, for a moment."""
+    """An array of int16: a range has a length, and so the array is made at once, where bytes would lie beside it."""
+    whole = array("h", range(count))
+    view = memoryview(whole)
     some = array("h", bytes(512))
-    whole = array("h")
-    while len(whole) < count:
-        whole.extend(some[: count - len(whole)])
+    for at in range(0, count, 256):
+        view[at : at + 256] = some[: min(256, count - at)]
     return whole
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from bumble.device import Peer
 
 from quaver.board.image import fetch_image
 from quaver.board.spec import load_board
-from quaver.build import firmware_files
+from quaver.build import build, firmware_files
+from quaver.cli import main
 from quaver.emulator.bus import Attached
 from quaver.emulator.esp32c3 import Esp32C3Board
 from quaver.emulator.radio import Air
@@ -228,6 +230,17 @@ def test_its_bluetooth_is_in_the_virtual_air() -> None:
             raise AssertionError("the board's characteristic was not found")
 
         assert air.run(read()) == (247, b"hello")
+
+
+def test_quaver_flash_writes_it_and_it_boots_what_was_written(capsys: pytest.CaptureFixture[str]) -> None:
+    with Esp32C3Board(Setup()) as board:
+        board.exec("x = 1")
+        assert main(["flash", "esp32_c3", "--port", board.address, "--json"]) == 0
+        outcome = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert (outcome["outcome"], outcome["unique_id"]) == ("flashed", board.identity.unique_id.hex())
+        assert b"node: quaver" in board.console()
+        written = build("esp32_c3").file()
+        assert board.read_flash(0x10000, 0x100000) == written[0x10000:0x110000]
 
 
 def test_a_node_with_slow_sensors_publishes_to_a_real_broker(mosquitto: Any) -> None:

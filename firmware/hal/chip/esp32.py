@@ -4,6 +4,24 @@ import machine
 
 from hal.chip.common import Hal
 
+_NETWORK = 16000  # bytes for the network's packets and connections
+
+
+def hold_back():
+    """Keep memory out of Python's heap until the function that this returns is called.
+
+    Python takes all that ESP-IDF has left when its heap grows, and the network would find none. The stack of a thread
+    that waits is the one piece that can be held and given back.
+    """
+    import _thread
+
+    gate = _thread.allocate_lock()
+    gate.acquire()
+    before = _thread.stack_size(_NETWORK)
+    _thread.start_new_thread(gate.acquire, ())
+    _thread.stack_size(before)
+    return gate.release
+
 
 class Port(Hal):
     WATCHDOG_MAX_MS = 60000  # the task watchdog takes any time; a minute outlasts every bounded wait of ours

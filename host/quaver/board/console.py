@@ -41,11 +41,12 @@ class _Client:
 class Console:
     """Joins one guest to any number of clients; runs a thread of its own from construction to `close`.
 
-    send: called in the hub's thread with the bytes that a client typed.
+    send: called in the hub's thread with the bytes that a client typed; left: when a client has closed its connection.
     """
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    def __init__(self, send: Callable[[bytes], None], left: Callable[[], None] = lambda: None) -> None:
         self._send = send
+        self._left = left
         self._lock = threading.Lock()
         self._history = bytearray()
         self._quiet = 0
@@ -213,6 +214,7 @@ class Console:
             self._selector.unregister(client.fd)
         del self._clients[client.fd]
         client.close()
+        self._left()
 
 
 def _hung_up(fd: int) -> bool:

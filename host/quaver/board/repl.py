@@ -349,9 +349,12 @@ class ConsoleBoard(ABC):
     """
 
     def __init__(self, typed: Callable[[bytes], None], port: str | None = None) -> None:
-        self._console = Console(typed)
+        self._console = Console(typed, self._client_left)
         self.address = self._console.address
         self._repl = Repl(self.address, port)
+
+    def _client_left(self) -> None:  # noqa: B027 - not every board cares
+        """A client of the console has closed its connection."""
 
     @abstractmethod
     def alive(self) -> str | None: ...

@@ -1,10 +1,10 @@
 """What the process of an emulated chip does beside emulating: it speaks with the host, and ends with it.
 
 It speaks pickled tuples over the socket whose number it is started with. In comes one `Start` first, then ("type",
-bytes), ("call", id, verb, arguments), ("hci", packet), ("turn", ns); out go ("up",), ("out", bytes), ("reply", id,
-value or BoardError), ("hci", packet), ("quiet",) when the radio lost power, ("turn", now) to ask for a turn of virtual
-time, and ("down", line, trace) before it ends by itself. When the other end closes, for whatever reason, the process
-ends.
+bytes), ("call", id, verb, arguments), ("hci", packet), ("turn", ns), ("left",) when a client has gone from the console;
+out go ("up",), ("out", bytes), ("reply", id, value or BoardError), ("hci", packet), ("quiet",) when the radio lost
+power, ("turn", now) to ask for a turn of virtual time, and ("down", line, trace) before it ends by itself. When the
+other end closes, for whatever reason, the process ends.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ class Child(ABC):
 
     @abstractmethod
     def type(self, data: bytes) -> None: ...
+
+    def left(self) -> None:  # noqa: B027 - not every chip cares
+        """A client of the console has closed its connection."""
 
     @abstractmethod
     def send_hci(self, packet: bytes) -> None: ...
@@ -103,6 +106,8 @@ class Child(ABC):
             self._go(message[1])
         elif message[0] == "hci":
             self.send_hci(message[1])
+        elif message[0] == "left":
+            self.left()
         else:
             _, number, verb, arguments = message
             try:

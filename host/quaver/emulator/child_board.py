@@ -164,6 +164,10 @@ class ChildBoard(ConsoleBoard):
         self._line.close()
         self._console.close()
 
+    def _client_left(self) -> None:
+        with contextlib.suppress(BoardError):
+            self._send(("left",))
+
     def _from_air(self, packet: bytes) -> None:
         with contextlib.suppress(BoardError):
             self._send(("hci", packet))

@@ -45,6 +45,10 @@ class Esp32C3Board(ChildBoard):
         data: bytes = self._call("flash", offset, size)
         return data
 
+    def download(self) -> None:
+        """Reset into the boot loader, as its button does: esptool finds it at `address`, until the next reset."""
+        self._call("download")
+
     def set_adc(self, channel: int, value: int) -> None:
         """The raw result, of 4096, that the ADC's next conversions of a channel give."""
         self._call("adc", channel, value)

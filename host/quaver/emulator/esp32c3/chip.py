@@ -12,8 +12,7 @@ from quaver.errors import BoardError
 
 _CORE = Path(__file__).with_name("core")
 TICKS_PER_US = 160
-POWER_ON = 1  # reset causes as the chip's low-power side numbers them
-CORE_SOFTWARE = 3
+POWER_ON = 1  # a reset's cause as the chip's low-power side numbers it
 _OUTPUT = 1 << 16
 
 _Bytes = ctypes.POINTER(ctypes.c_uint8)
@@ -62,6 +61,8 @@ class Chip:
     mac: 6 bytes, of its eFuse. flash_number: 8 bytes. seed: of its random numbers. pins: a mask of the GPIOs whose
     outputs are told to `calls.pin`. Raises BoardError without a C compiler.
     """
+
+    FLASH_SIZE = 4 << 20
 
     def __init__(self, calls: Calls, mac: bytes, flash_number: bytes, seed: int, pins: int) -> None:
         library = load_core()
@@ -158,10 +159,18 @@ class Chip:
         return int(self._library.c3_type(uart, data, len(data)))
 
     def write_flash(self, offset: int, data: bytes) -> None:
+        """Put bytes into the flash chip, past its commands. Raises ValueError outside of it."""
+        self._inside(offset, len(data))
         place = ctypes.addressof(self._library.c3_flash().contents) + offset
         ctypes.memmove(place, data, len(data))
 
+    def _inside(self, offset: int, size: int) -> None:
+        if offset < 0 or size < 0 or offset + size > self.FLASH_SIZE:
+            raise ValueError(f"{size} bytes at {offset:#x} are not in the flash")
+
     def read_flash(self, offset: int, size: int) -> bytes:
+        """What the flash chip holds. Raises ValueError outside of it."""
+        self._inside(offset, size)
         return ctypes.string_at(ctypes.addressof(self._library.c3_flash().contents) + offset, size)
 
     def read(self, address: int, size: int) -> bytes:
@@ -174,6 +183,13 @@ class Chip:
     def write(self, address: int, data: bytes) -> None:
         if not self._library.c3_write(ctypes.c_uint32(address), data, len(data)):
             raise _no_memory(address, len(data))
+
+    def register(self, address: int) -> int:
+        """A register, with what reading it does."""
+        return int(self._library.c3_register(ctypes.c_uint32(address)))
+
+    def write_register(self, address: int, value: int) -> None:
+        self._library.c3_write_register(ctypes.c_uint32(address), ctypes.c_uint32(value))
 
     def drive(self, pin: int, level: bool) -> None:
         """What a device puts on a pin."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 from quaver.board.spec import load_board
 from quaver.emulator.bus import Attached
-from quaver.emulator.esp32c3.chip import CORE_SOFTWARE, POWER_ON, TICKS_PER_US, Chip
+from quaver.emulator.esp32c3.chip import POWER_ON, TICKS_PER_US, Chip
+from quaver.emulator.esp32c3.loader import SYNC, Loader
 from quaver.emulator.esp32c3.radio import Radio
 from quaver.emulator.esp32c3.wiring import Wiring
 from quaver.emulator.identity import Identity
 
 _NS_PER_TICK = 25 / 4
+_LOADER_NAP_S = 0.001
 _LONGEST_RUN = 20_000 * TICKS_PER_US
 
 
@@ -56,6 +59,8 @@ class Machine:
         self.wiring = Wiring(spec, rig)
         self.radio = Radio(broker_port, identity)
         self._typed = bytearray()
+        self._answered = bytearray()
+        self.loader: Loader | None = None
         seed = int.from_bytes(hashlib.sha256(identity.unique_id).digest()[:8], "little")
         self.chip = Chip(self, identity.wifi_mac, (identity.unique_id + bytes(8))[:8], seed, self.wiring.watched)
         self.clock.chip = self.wiring.chip = self.radio.chip = self.chip
@@ -66,19 +71,42 @@ class Machine:
 
     def run_batch(self, batch: object) -> None:
         """Run for the time that the engine gave, or until there is something for the host."""
+        if self.loader is not None:  # the chip waits for its host: nothing else happens
+            self.loader.feed(bytes(self._typed))
+            self._typed.clear()
+            time.sleep(_LOADER_NAP_S)
+            return
         if self._typed:
             del self._typed[: self.chip.type(0, bytes(self._typed[:65536]))]
         self.chip.run(min(_LONGEST_RUN, max(1, int(self.clock.batch_ns / _NS_PER_TICK))))
 
+    def take_output(self) -> bytes:
+        output = self.chip.take_output() + bytes(self._answered)
+        self._answered.clear()
+        return output
+
+    def download(self) -> None:
+        """As with GPIO 9 held low at a reset: the boot loader answers on the console until the next reset."""
+        self.loader = Loader(self.chip, self._answered.extend)
+
     def type(self, data: bytes) -> None:
+        """What comes over the console's line. A socket has no control lines, by which esptool resets a chip into its
+        boot loader: its first frame stands for them, and its hanging up for the reset at the end.
+        """
         self._typed += data
+        if self.loader is None and SYNC in self._typed:
+            self._typed = self._typed[self._typed.index(SYNC) :]
+            self.download()
+
+    def left(self) -> None:
+        """Whoever was on the console's line has gone."""
+        if self.loader is not None:
+            self.reset()
 
     def reset(self) -> None:
         """As the EN pin does it: all but flash and wiring starts anew."""
+        self.loader = None
         self.chip.reset(POWER_ON)
-
-    def soft_reset(self) -> None:
-        self.chip.reset(CORE_SOFTWARE)
 
     # What the chip asks for.
 

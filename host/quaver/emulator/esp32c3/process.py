@@ -53,10 +53,13 @@ class C3Child(Child):
         return self.machine.chip.nanos
 
     def take_output(self) -> bytes:
-        return self.machine.chip.take_output()
+        return self.machine.take_output()
 
     def type(self, data: bytes) -> None:
         self.machine.type(data)
+
+    def left(self) -> None:
+        self.machine.left()
 
     def send_hci(self, packet: bytes) -> None:
         self.machine.radio.send_hci(packet)
@@ -73,6 +76,9 @@ class C3Child(Child):
 
     def do_flash(self, offset: int, size: int) -> bytes:
         return self.machine.chip.read_flash(offset, size)
+
+    def do_download(self) -> None:
+        self.machine.download()
 
     def do_cut(self, operation: int, torn: bool) -> None:
         self.machine.chip.cut(operation, torn)

@@ -79,6 +79,7 @@ u32 c3_type(int uart, const u8 *data, u32 count)
 int c3_read(u32 address, u8 *data, u32 size) { return copy_out(data, address, size); }
 int c3_write(u32 address, const u8 *data, u32 size) { return copy_in(address, data, size); }
 u32 c3_register(u32 address) { return load(address, 4); }
+void c3_write_register(u32 address, u32 value) { store(address, value, 4); }
 void c3_pin(int number, int level) { pin_input(number, level); }
 int c3_pin_level(int number) { return pin_level(number); }
 void c3_adc(int channel, u32 value) { adc_values[channel] = value; }
