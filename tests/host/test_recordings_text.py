@@ -137,6 +137,47 @@ def test_what_is_not_certain_is_one_line_that_says_so(tmp_path, text, options, s
     assert re.search(says, str(caught.value)) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "# unit: {}\ntime,acc\n", "# Acceleration in {}\ntime,acc\n", "# Units: s, {}\ntime,acc\n",
+        "Time,Acc\ns,{}\n", "time,acc ({})\n", "t_s,acc {}\n", "t_s,acc_{}\n", "time,acc,|a|\ns,{}\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("unit", "g"), [("m/s²", 1 / 9.80665), ("m s-2", 1 / 9.80665), ("milli g", 1e-3)])
+def test_a_unit_is_taken_wherever_it_stands(tmp_path, header, unit, g):
+    wide = "|a|" in header
+    text = header.replace("time,acc,|a|\ns,{}", "time,acc,|a|\ns,{},{}").replace("{}", unit)
+    recording = read(tmp_path, text + lines("{t:.5f},{v}" + (",1.5" if wide else "")))
+    assert recording.taken[0].unit_source == "by the file" and recording.acceleration.shape[1] == 1
+    assert recording.acceleration[:, 0] == pytest.approx(SIGNAL[:, 0] * g, rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("header", "offset", "says"),
+    [
+        ("x_furlong/s2", 0.0, "furlong/s2', which is not a known unit"),
+        ("# unit: furlong\nx", 0.0, "'furlong', which is not a known unit"),
+        ("gx", 0.0, "may be a rotation as well as acceleration: give its unit"),
+        ("速度", 0.0, "has no signal that is acceleration"),
+        ("geschwindigkeit", 0.0, "has no signal that is acceleration"),
+        ("|a|", 0.0, "is a magnitude, without a direction"),
+        ("data rate: 115200 baud\nx", 0.0, "does not state its sampling rate"),
+        ("x", 9806.65, "give its unit, by the mean mm/s2"),
+    ],
+)
+def test_what_a_header_or_gravity_contradicts_is_refused(tmp_path, header, offset, says):
+    with pytest.raises(RecordingError, match=says):
+        read(tmp_path, header + "\n" + lines("{v}", SIGNAL[:, 0] + offset), rate=None if "baud" in header else RATE)
+
+
+def test_gravity_is_found_in_whichever_way_the_sensor_lies(tmp_path):
+    signal = SIGNAL[:, 0] - SIGNAL[:, 0].mean()
+    tilted = "x,y,z\n" + "".join(f"{9 * v + 5.66},{9 * v - 5.66},{60 * v + 5.66}\n" for v in signal)
+    with pytest.raises(RecordingError, match="gravity is 1 g: give its unit, by the mean m/s2"):
+        read(tmp_path, tilted, rate=RATE)
+
+
 def test_the_options_decide_what_the_text_does_not(tmp_path):
     one = read(tmp_path, _TWO, rate=RATE, decimal="comma", unit="g").acceleration
     two = read(tmp_path, _TWO, rate=RATE, delimiter="comma", unit="mg").acceleration

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from quaver.recordings.contents import ChannelError, Contents, Signal
-from quaver.recordings.units import bare_name, is_acceleration
+from quaver.recordings.units import bare_name, is_acceleration, is_magnitude, maybe_rotation
 
 _MOST = 3
 _AXIS = re.compile(
@@ -56,6 +56,18 @@ def choose(path: Path, contents: Contents, channel: str | None) -> list[Signal]:
     if not wanted:
         found = "; ".join(f"{name}: {what}" for name, what in contents.not_signals.items()) or "none"
         raise ChannelError(f"{path}: has no signal that is acceleration ({found}): choose one")
+    magnitudes = [signal for signal in wanted if is_magnitude(signal.name)]
+    unsaid = [signal for signal in wanted if not (signal.unit or contents.unit)]
+    rotations = [signal for signal in unsaid if maybe_rotation(signal.name)]
+    for out, what in ((magnitudes, "a magnitude, without a direction"), (rotations, "perhaps a rotation")):
+        if out and any(signal not in out for signal in wanted):
+            contents.not_signals.update((signal.label, what) for signal in out)
+            wanted = [signal for signal in wanted if signal not in out]
+    if len(wanted) == 1 and is_magnitude(wanted[0].name):
+        raise ChannelError(
+            f"{path}: {wanted[0].name!r} is a magnitude, without a direction, and no vibration: choose another "
+            "signal, or that one by its name"
+        )
     said = [signal for signal in wanted if signal.unit or contents.unit]
     if len(wanted) > _MOST or len(set(map(axis_of, map(_name, wanted))) - {""}) < len(
         [s for s in wanted if axis_of(s.name)]

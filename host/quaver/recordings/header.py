@@ -21,6 +21,14 @@ _RATE = re.compile(
     rf"{_NUMBER}\s*(?P<after>k?hz|mhz|k?s/s|k?sps)?(?![\w])",
     re.IGNORECASE,
 )
+_BITS = re.compile(
+    r"\s*(?:[kM]?(?:baud|bd|bps|bits?|bytes?|B/s))(?![a-z])", re.IGNORECASE
+)  # a line's rate, not samples'
+_UNITS = re.compile(
+    r"(?:(?P<said>(?<![a-z])(?:units?|einheit(?:en)?|unit[ée]s?|unidad(?:es)?|unità))|(?:acc|vib|beschl)[^:=,;\t(\[]*?)"
+    r"\s*(?:[:=,;\t]|(?<=\s)in\s|(?=[(\[]))\s*(?P<units>.+)$",
+    re.IGNORECASE,
+)
 _STEP = re.compile(
     r"(?<![a-z])(?:delta_?x|(?:sampl\w*|time)[ _-]*(?:interval|increment|period|step)|abtastintervall|dt)"
     rf"\s*(?:[\[(]\s*(?P<before>s|ms|us|µs|ns)\s*[\])])?\s*[:=,;\t ]?\s*"
@@ -121,12 +129,36 @@ def title_unit(title: Sequence[str]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def stated_units(above: Sequence[str], width: int) -> list[str | None]:
+    """The unit of each of `width` columns by lines such as "unit: m/s²", which are no names; "?…" if it is not known.
+
+    Units of several quantities for columns of another number say nothing.
+    """
+    found: set[str] = set()
+    for line in above:
+        match = _UNITS.search(line.strip(' #%/;!*\t"'))
+        if match is None:
+            continue
+        parts = [part.strip(" []()\"'") for part in re.split(r"[,;\t|]", match["units"])]
+        units = [unit_named(part) or ("s" if time_named(part) else f"?{part}") for part in parts]
+        if not match["said"] and (width > 1 and len(re.split(r"[,;\t|]", line)) == width):
+            continue  # the names
+        if not match["said"] and any(unit.startswith("?") for unit in units):
+            continue
+        if len(units) == width > 1:
+            return [None if unit == "s" else unit for unit in units]
+        found |= {unit for unit in units if unit not in ("s", "?", "")}
+    return [found.pop() if len(found) == 1 else None] * width
+
+
 def stated_rates(above: Sequence[str]) -> list[Rate]:
     """Every sampling rate, or interval, that the lines above the numbers state."""
     rates: list[Rate] = []
     space = any(re.match(r"X_Dimension\t(?!Time)", line) for line in above)
     for line in above:
         for match in _RATE.finditer(line):
+            if _BITS.match(line, match.end()):
+                continue
             number = _plain_number(match["number"])
             unit = (match["before"] or match["after"] or "").lower()
             if number is None or (not unit and number < 50):

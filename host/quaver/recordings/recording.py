@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from quaver.errors import RecordingError
 from quaver.recordings.contents import ChannelError, Contents, Options, RpmError
-from quaver.recordings.units import check_plausible
+from quaver.recordings.units import check_gravity, check_plausible
 
 if TYPE_CHECKING:
     Reader = Callable[[Path, Options], Contents]
@@ -200,8 +200,10 @@ def _checked(path: Path, contents: Contents, options: Options) -> Recording:
     notes = list(contents.notes)
     if contents.not_signals:
         notes.append("left out: " + ", ".join(f"{name} ({what})" for name, what in contents.not_signals.items()))
-    for signal in signals:
-        unit, source, scale, g_per_unit = unit_of(path, signal, contents, options)
+    read = [(signal, *unit_of(path, signal, contents, options)) for signal in signals]
+    if all(source == "assumed" for _, _, source, _, _ in read):
+        check_gravity(str(path), np.array([np.mean(np.asarray(signal.values, np.float64)) for signal in signals]))
+    for signal, unit, source, scale, g_per_unit in read:
         with np.errstate(over="ignore", invalid="ignore"):
             acceleration = (np.asarray(signal.values) * (scale * g_per_unit)).astype(np.float32)
         bad = np.flatnonzero(~np.isfinite(acceleration))

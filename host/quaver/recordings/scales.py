@@ -11,7 +11,7 @@ import numpy as np
 from quaver.errors import RecordingError
 from quaver.recordings.arrays import scalar
 from quaver.recordings.contents import Contents, Options, ScaleError, Signal, UnitError
-from quaver.recordings.units import G_PER_UNIT, is_voltage
+from quaver.recordings.units import G_PER_UNIT, is_voltage, maybe_rotation
 
 _TOLERANCE = 0.01  # how far two statements about one scale may differ
 
@@ -74,6 +74,8 @@ def unit_of(path: Path, signal: Signal, contents: Contents, options: Options) ->
         raise UnitError(
             f"{path}: {name} holds whole numbers without a unit: give its unit, or the scale, g for each count"
         )
+    if maybe_rotation(signal.name):
+        raise UnitError(f"{path}: {name} may be a rotation as well as acceleration: give its unit")
     return "g", "assumed", 1.0, 1.0
 
 

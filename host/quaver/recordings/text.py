@@ -25,12 +25,13 @@ from quaver.recordings.dialect import (
     kinds,
     split,
 )
-from quaver.recordings.header import read_header, stated_rates, title_unit
+from quaver.recordings.header import read_header, stated_rates, stated_units, title_unit
 from quaver.recordings.time_axis import Axis, is_time_name, judge
 from quaver.recordings.units import unit_in, unit_named
 
 _FEW_ROWS, _LONG_ROW = 8, 64  # so few lines of so many numbers are signals that lie along the lines
 _LABELS = 20
+_LABELLED = 64  # rows with one label, at least, where labels are states and not sensors that take turns
 _OUTLIER = 10.0
 _LVM_MARKS = {"tab": "tab", "comma": "comma", "semicolon": "semicolon", "space": "space"}
 
@@ -53,6 +54,7 @@ def read_text(path: Path, options: Options) -> Contents:
     Raises DialectError for text that can be read in two ways, RecordingError with the line that does not fit.
     """
     text, encoding = decode(path, path.read_bytes())
+    text = text.replace("\N{MINUS SIGN}", "-")
     lines = re.split("\r\n|\n|\r", text)
     if lines and not lines[-1]:
         lines.pop()
@@ -176,12 +178,14 @@ def _contents(path: Path, block: _Block, options: Options) -> Contents:
     header = read_header(block.above, block.dialect.delimiter, len(columns), indexed)
     contents = Contents([], rates, notes=block.notes)
     common = title_unit(header.title) if not any(header.names) else None
+    stated = stated_units(block.above, len(columns))
     _stamped(path, columns, header.names, pattern, row, contents)
     for at, values in enumerate(arrays):
         name = header.names[at]
         label = f"column {name!r}" if name else f"column {at}"
         if pattern[at] == "S":
-            _check_labels(path, label, columns[at], row)
+            if note := _check_labels(path, label, columns[at], row, options.channel is not None):
+                contents.notes.append(note)
             contents.not_signals[name or str(at)] = "text"
         elif values is None:
             contents.not_signals[name or str(at)] = "the time"
@@ -201,6 +205,7 @@ def _contents(path: Path, block: _Block, options: Options) -> Contents:
                 continue
             unit = header.units[at]
             said = (unit_named(unit) or f"?{unit}") if unit else unit_in(name) if name else common
+            said = said or stated[at]
             contents.signals.append(Signal(name, values, at, said))
     return contents
 
@@ -277,15 +282,19 @@ def _stamped(
         contents.notes.append(axis.note)
 
 
-def _check_labels(path: Path, label: str, cells: list[str], row: Any) -> None:
-    """Labels that change tell of rows that are not one signal: several sensors, or several states."""
-    different = sorted(set(cells))
-    if 1 < len(different) <= _LABELS:
-        at = next(at for at, cell in enumerate(cells) if cell != cells[0])
-        raise RecordingError(
-            f"{path}: {label} changes from {cells[0][:20]!r} to {cells[at][:20]!r} at {row(at)}: "
-            "the rows are not of one signal; keep those of one"
-        )
+def _check_labels(path: Path, label: str, cells: list[str], row: Any, chosen: bool) -> str:
+    """Labels that change tell of rows that are not one signal: several sensors, or several states.
+
+    chosen: by a person, who may know better as long as the labels do not alternate. Returns a note, if any.
+    """
+    changes = [at for at in range(1, len(cells)) if cells[at] != cells[at - 1]]
+    if not changes or len(set(cells)) > _LABELS:
+        return ""
+    at = changes[0]
+    what = f"{label} changes from {cells[at - 1][:20]!r} to {cells[at][:20]!r} at {row(at)}"
+    if chosen and len(changes) * _LABELLED <= len(cells):
+        return what
+    raise RecordingError(f"{path}: {what}: the rows are not of one signal; keep those of one")
 
 
 def _check_first(

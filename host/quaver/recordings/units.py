@@ -26,7 +26,8 @@ _WRITTEN = {
     **dict.fromkeys(("mg", "milli-g", "millig", "mgs"), "mg"),
     **dict.fromkeys(
         ("m/s2", "m/s/s", "ms-2", "m/sec2", "mps2", "ms2", "m/ss", "m_s2", "m_s_2", "meterspersecondsquared",
-         "m/(s2)", "m/sqs", "m/s/sec", "meters/second2", "metre/second2", "m_per_s2"),
+         "m/(s2)", "m/sqs", "m/s/sec", "meters/second2", "metre/second2", "meter/s2", "metre/s2", "meters/s2",
+         "m_per_s2", "m_s-2", "\u043c/\u04412", "米/秒2"),
         "m/s2",
     ),
     **dict.fromkeys(("mm/s2", "mm/s/s", "mms-2", "mm/sec2", "mmps2", "mms2", "mm_s2", "mm_s_2", "mm_per_s2"), "mm/s2"),
@@ -42,14 +43,24 @@ _OTHERS = {
     **dict.fromkeys(("deg", "rad", "degree", "degrees"), "an angle"),
     **dict.fromkeys(("rpm", "1/min", "hz", "khz", "u/min", "min-1", "cpm"), "a speed of rotation"),
     **dict.fromkeys(("a", "ma", "amp", "amps"), "a current"),
-    **dict.fromkeys(("w", "kw", "pa", "kpa", "hpa", "bar", "mbar", "psi", "%", "%rh", "db", "n", "kn", "nm", "ut",
-                     "gauss", "mgauss", "lx", "lux"), "another quantity"),
+    **dict.fromkeys(("pc", "nc", "picocoulomb"), "a charge"),
+    **dict.fromkeys(("w", "kw", "pa", "kpa", "hpa", "bar", "mbar", "psi", "%", "%rh", "%fs", "db", "n", "kn", "nm",
+                     "ut", "gauss", "mgauss", "lx", "lux"), "another quantity"),
 }  # fmt: skip
 # Names without a unit that say another quantity.
 _OTHER_NAMES = re.compile(
     r"(^|[^a-z])(gyro\w*|gyr|rot\w*|omega|ang(ular)?|angle|mag(net\w*)?|temp(erature?|eratur)?|humid\w*|press\w*|rpm|tacho\w*|"
     r"speed|drehzahl|current|strom|voltage|spannung|velocity|power|torque|battery|label|sound|mic(rophone)?|latitude|"
-    r"longitude|altitude|roll|pitch|yaw|heading|quat\w*|load)($|[^a-z])"
+    r"longitude|altitude|roll|pitch|yaw|heading|quat\w*|load|vel|(schwing)?geschwindigkeit|velocidad|vitesse|prędkość|obroty|"
+    r"disp(l\w*)?|weg|weight|(?<!加)速度|位移|変位|温度|回転数|转速|скорость|температура)($|[^a-z])"
+)
+# What is over a time, or over its square: a unit, whatever it is.
+_OVER_TIME = re.compile(r"\S*/(?:s|sec|\u0441|秒)(?:\W{0,2}[²2])?(?:[\W_].*)?|\S+s(?:²|\^2|\^?-2|⁻²)", re.IGNORECASE)
+# A gyroscope's axis in most logs, gravity's part in some.
+_MAYBE_ROTATION = re.compile(r"[gwω][ _-]?[xyz]")
+_MAGNITUDE = re.compile(
+    r"\|.*\||(.*[^a-z])?(abs(olute)?|magnitude|norm|resultant|resultierende|betrag|total|vector_?sum|rss|amag|atotal)"
+    r"([^a-z].*)?"
 )
 _TIMES = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sek", "sekunden"), 1.0),
@@ -66,6 +77,8 @@ _NO_UNIT = re.compile(
 )
 _GRAVEST_RMS_G = 200.0
 _FASTEST_MM_S = 1000.0
+_GRAVITIES = {"m/s2": STANDARD_GRAVITY, "mg": 1e3, "mm/s2": STANDARD_GRAVITY * 1e3}
+_GRAVITY_OFF = 0.04  # what a sensor's gain and zero may be off
 _MOST_GRAVITY_G = 1.5  # gravity is 1 g; the rest is what a cheap sensor may be off
 
 
@@ -109,7 +122,8 @@ def _candidates(name: str) -> list[str]:
     pieces = re.split(r"[_\s,;:]+", rest)
     for count in (3, 2, 1):
         if len(pieces) > count:
-            found.append("_".join(pieces[-count:]))
+            found += ["_".join(pieces[-count:]), "".join(pieces[-count:])]
+    found.append(rest)
     camel = re.search(r"[a-z](Ms2|MS2|Mps2|Mg|MilliG|InG|LSB)$", rest)
     if camel:
         found.append(camel[1].removeprefix("In"))
@@ -125,6 +139,9 @@ def unit_in(name: str) -> str | None:
     for text in _candidates(_parts(name)[0]):
         if (unit := unit_named(text)) and _plain(text) not in ("a", "c", "f", "k", "n", "w", "min", "deg", "rad"):
             return unit
+    for text in reversed(_candidates(_parts(name)[0])):
+        if not brackets and _OVER_TIME.fullmatch(text):
+            return f"?{text}"
     if _OTHER_NAMES.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", bare_name(name)).lower()):
         return "another quantity"
     unknown = [text for text in brackets if not _NO_UNIT.fullmatch(text)]
@@ -138,6 +155,20 @@ def time_unit_in(name: str) -> float | None:
         if (seconds := time_named(text)) is not None:
             return seconds
     return None
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", bare_name(name)).lower().strip()
+
+
+def maybe_rotation(name: str) -> bool:
+    """Whether a name may be a gyroscope's axis as well as gravity's part: "gx", "g_y", "wz"."""
+    return bool(_MAYBE_ROTATION.fullmatch(_plain_name(name)))
+
+
+def is_magnitude(name: str) -> bool:
+    """Whether a name says the length of a vector, which is no vibration: it never changes its sign."""
+    return bool(_MAGNITUDE.fullmatch(_plain_name(name)))
 
 
 def is_acceleration(unit: str | None) -> bool:
@@ -176,12 +207,25 @@ def check_plausible(
         )
 
 
+def check_gravity(what: str, means: NDArray[np.floating[Any]]) -> None:
+    """Raise UnitError where the mean of an assumed g is as long as gravity is in another unit.
+
+    means: (axes,), of all axes of one sensor, whichever way it lies.
+    """
+    length = float(np.linalg.norm(means))
+    unit = next((unit for unit, gravity in _GRAVITIES.items() if abs(length / gravity - 1) < _GRAVITY_OFF), None)
+    if unit is not None:
+        raise UnitError(
+            f"{what}: in g (assumed) its mean would be {length:.4g} g, and gravity is 1 g: give its unit, by the mean "
+            f"{unit}"
+        )
+
+
 def _suggestion(mean: float, rms: float) -> str:
     gravity = abs(mean)
-    if 900 < gravity < 1100:
-        return "give its unit, by the mean mg"
-    if 9 < gravity < 10.7:
-        return "give its unit, by the mean m/s2"
+    for unit, one in _GRAVITIES.items():
+        if abs(gravity / one - 1) < 0.1:
+            return f"give its unit, by the mean {unit}"
     if gravity > max(_MOST_GRAVITY_G, rms):
         return "give its unit (m/s2, mg, …), or, of a sensor's raw voltage or counts, the scale"
     return "give its unit (mg, mm/s2, m/s2), or the scale"
