@@ -66,7 +66,7 @@ class Central:
         try:
             return await self._collect(connection, unix_ms, commands, store)
         except asyncio.TimeoutError:
-            raise LinkError("node says nothing")
+            raise LinkError("node does not answer")
         except aioble.DeviceDisconnectedError:
             raise LinkError("connection lost")
         except (aioble.GattError, ValueError) as error:

@@ -154,7 +154,7 @@ def test_unexpected_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setattr("quaver.board.spec.board_names", broken)
     assert main(["boards"]) == 70
     assert capsys.readouterr().err == (
-        "quaver: internal error: ZeroDivisionError: oh; run it with --debug and report the trace\n"
+        "quaver: internal error: ZeroDivisionError: oh; run it with --debug and report the traceback\n"
     )
 
 

@@ -108,7 +108,7 @@ def test_each_mistake_is_named_by_row_and_column_and_the_rest_is_taken(inventory
         "row 7, rpm: expected a number from 1 to 60000 1/min, found '99999'",
         "row 8, id: is also in row 2",
         "row 9, name: topic prefix north/a/b/pump-2/node-2 is also in row 2",
-        "row 10, name: place north/area/line/pump-1/node-1 is in the inventory too",
+        "row 10, name: topic prefix north/area/line/pump-1/node-1 is also in the inventory",
         "row 11, bearing: bearing '3.5/5.4' is not in the library; a name, or BPFO/BPFI/BSF/FTF",
         "row 12, state: expected one of enrolled, in service, retired, found 'broken'",
         "row 13: has 2 cells, the heading 9",

@@ -19,7 +19,7 @@ from typing import Any
 
 from quaver.errors import StoreBusy, StoreError
 from quaver.gateway.spool import Spool
-from quaver.gateway.visit import VisitError, visit
+from quaver.gateway.visit import SilentError, VisitError, visit
 from quaver_wire import gatt
 from quaver_wire.cose import START as SEALED
 
@@ -182,7 +182,7 @@ class Collector:
         except VisitError as error:
             self._waste(node, device.address, f"{name}: {error}")
             if "connection" not in str(error):
-                self._refuse("silent" if "nothing" in str(error) else "protocol", name)
+                self._refuse("silent" if isinstance(error, SilentError) else "protocol", name)
         else:
             self._wasted = False
             self._held.pop(device.address, None)

@@ -29,6 +29,10 @@ class VisitError(RadioError):
     """A visit that ended before its end: what the node did, or did not do."""
 
 
+class SilentError(VisitError):
+    """A node that is connected and sends nothing."""
+
+
 @dataclass
 class Visit:
     """What a visit brought: records taken, their bytes, commands that the node has got."""
@@ -90,8 +94,10 @@ async def visit(
                         async with asyncio.timeout(_SILENCE_S):
                             chunk = await inbox.get()
                     except TimeoutError:
-                        why = "does not answer" if client.is_connected else "has disconnected"
-                        raise VisitError(f"the node {why}: the gateway connects again at its next turn") from None
+                        again = "the gateway connects again at its next turn"
+                        if client.is_connected:
+                            raise SilentError(f"the node does not answer: {again}") from None
+                        raise VisitError(f"the node has disconnected: {again}") from None
                     message = assembler.feed(chunk)
                 kind, number, payload = gatt.parse_uplink(message)
                 if kind == gatt.END:
