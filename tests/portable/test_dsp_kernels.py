@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from scipy.signal.windows import flattop
 
+from tests.programs import program
+
 Run = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
 RAIL = 32768
@@ -34,48 +36,21 @@ def signals(n: int) -> list[list[int]]:
 def test_gather(micropython: Run) -> None:
     raw = random.Random(7).randbytes(7 * 512)
     got = micropython(
-        """
-from array import array
-from dsp.unpack import gather
-out = array("h", bytes(2 * 520))
-end = gather(bytes(argument), 512, 7, 5, out, 4)
-print(json.dumps([end, list(out)]))
-""",
+        program(__file__, "gather"),
         argument=list(raw),
     )
     assert got == [516, [0] * 4 + twin.gather(raw, 512, 7, 5) + [0] * 4]
 
 
 def test_gather_refuses_what_does_not_fit(micropython: Run) -> None:
-    got = micropython("""
-from array import array
-from dsp.unpack import gather
-out = array("h", bytes(2 * 8))
-answers = [gather(bytearray(14), 0, 7, 5, out, 8)]
-for case in ((bytearray(13), 2, 7, 5, out, 0), (bytearray(14), 2, 7, 6, out, 0), (bytearray(14), 2, 7, 5, out, 7),
-             (bytearray(14), 2, 7, 5, out, -1), (bytearray(14), 2, 7, -1, out, 0)):
-    try:
-        answers.append(gather(*case))
-    except ValueError as error:
-        answers.append("refused")
-print(json.dumps(answers))
-""")
+    got = micropython(program(__file__, "gather_refusals"))
     assert got == [8] + ["refused"] * 5
 
 
 def test_moments(micropython: Run) -> None:
     blocks = [*signals(256), [-RAIL] * 8192, [RAIL - 1] * 8192]
     got = micropython(
-        """
-from array import array
-from dsp import kernels
-sums = array("i", bytes(48))
-result = []
-for block in argument:
-    kernels.moments(array("h", block), len(block), sums)
-    result.append(list(sums))
-print(json.dumps(result))
-""",
+        program(__file__, "moments"),
         argument=blocks,
     )
     for block, sums in zip(blocks, got, strict=True):
@@ -103,19 +78,7 @@ def test_windows(micropython: Run, n: int, window: str) -> None:
         ([-RAIL] * (n // 2) + [RAIL - 1] + [-RAIL] * (n // 2 - 1), -RAIL + 16, -1),
     ]
     got = micropython(
-        """
-from array import array
-from dsp import tables, windows
-window, cases = argument
-result = []
-for block, mean, left in cases:
-    n = len(block)
-    out = array("h", bytes(2 * n))
-    form = array("i", (n, mean, 15 - left, 1 << (14 - left), 4096 // n))
-    getattr(windows, window)(array("h", block), out, tables.SINE, form)
-    result.append(list(out))
-print(json.dumps(result))
-""",
+        program(__file__, "windows"),
         argument=[window, cases],
     )
     assert got == [getattr(twin, window)(*case) for case in cases]
@@ -136,18 +99,7 @@ def test_under_the_flat_top_window_a_line_between_two_bins_is_as_high_as_on_one(
         assert gain * np.abs(np.fft.rfft(sine * window)[100]) == pytest.approx(1, abs=1.5e-3)
 
 
-TRANSFORM = """
-from array import array
-from dsp import kernels
-from dsp.fft import RFFT
-result = []
-for block in argument:
-    n = len(block)
-    out = array("i", bytes(4 * n))
-    exponent = RFFT(n).run(array("h", block), out)
-    result.append([exponent, list(out), kernels.checksum(out, n)])
-print(json.dumps(result))
-"""
+TRANSFORM = program(__file__, "transform")
 
 
 @pytest.mark.parametrize("n", [64, 128, 256, 512, 1024, 2048, 4096])
@@ -196,16 +148,7 @@ def test_headroom_of_every_width(micropython: Run) -> None:
     values = [value for value in values if -RAIL <= value < RAIL]
     blocks = [[0] * at + [value] + [0] * (63 - at) for value in values for at in (0, 63)]
     got = micropython(
-        """
-from array import array
-from dsp import passes
-from dsp.kernels import address
-result = []
-for block in argument:
-    held = array("h", block)
-    result.append(passes.headroom(address(held), 0, 32))
-print(json.dumps(result))
-""",
+        program(__file__, "headroom"),
         argument=blocks,
     )
     assert got == [twin.headroom(block) for block in blocks]
@@ -222,17 +165,7 @@ def test_strongest(micropython: Run) -> None:
         [2**28 if i // 2 == 100 else i % 7 for i in range(512)],
     ]
     got = micropython(
-        """
-from array import array
-from dsp import kernels
-from dsp.fft import SIGN32
-best = array("i", bytes(64))
-result = []
-for spectrum in argument:
-    kernels.strongest(array("i", spectrum), len(spectrum) // 2, array("i", (SIGN32,)), best)
-    result.append([[best[i], best[8 + i]] for i in range(8) if best[i]])
-print(json.dumps(result))
-""",
+        program(__file__, "strongest"),
         argument=spectra,
     )
     assert got == [[list(peak) for peak in twin.strongest(spectrum)] for spectrum in spectra]
@@ -257,47 +190,12 @@ def test_the_transform_agrees_with_numpy(accuracy: ModuleType, n: int) -> None:
 
 
 def test_the_hot_path_allocates_nothing(micropython: Run) -> None:
-    got = micropython("""
-import micropython
-from array import array
-from dsp import kernels, tables, windows
-from dsp.fft import RFFT
-from dsp.unpack import gather
-n = 4096
-fft = RFFT(n)
-samples, out, raw = array("h", bytes(2 * n)), array("i", bytes(4 * n)), bytearray(7 * 128)
-sums, form = array("i", bytes(48)), array("i", (n, 0, 15, 1 << 14, 1))
-windowed = array("h", bytes(2 * n))
-micropython.heap_lock()
-gather(raw, 128, 7, 5, samples, 0)
-kernels.moments(samples, n, sums)
-windows.hann(samples, windowed, tables.SINE, form)
-windows.flat_top(samples, windowed, tables.SINE, form)
-fft.run(windowed, out)
-micropython.heap_unlock()
-print("true")
-""")
+    got = micropython(program(__file__, "hot_path"))
     assert got is True
 
 
 def test_transform_refuses_what_it_cannot_take(micropython: Run) -> None:
-    got = micropython("""
-from array import array
-from dsp.fft import RFFT
-answers = []
-for n in (0, 32, 63, 100, 8192):
-    try:
-        RFFT(n)
-    except ValueError as error:
-        answers.append(str(error))
-src, out = array("h", bytes(2 * 70)), array("i", bytes(4 * 64))
-for case in ((memoryview(src)[:63], out), (src, memoryview(out)[:63]), (memoryview(src)[1:65], out)):
-    try:
-        RFFT(64).run(*case)
-    except ValueError as error:
-        answers.append(str(error))
-print(json.dumps(answers))
-""")
+    got = micropython(program(__file__, "transform_refusals"))
     assert len(got) == 8
     assert got[0] == "fft: expected a power of two from 64 to 4096, found 0"
     assert got[-1] == "fft: expected buffers at a multiple of 4 bytes, found a slice"

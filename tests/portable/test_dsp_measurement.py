@@ -10,41 +10,15 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt, sosfreqz
 from scipy.stats import kurtosis, skew
 
+from tests.programs import program
+
 Run = Callable[..., Any]
 RATE = 26667.0
 UG = 488
 N = 32768
 OUTER, INNER, BALL, CAGE = 3.5848, 5.4152, 2.3567, 0.39828
 
-PROGRAM = """
-from array import array
-from dsp.lines import Lines
-from dsp.measurement import Measurement
-settings = argument["settings"]
-measurement = Measurement(*settings[:1], **settings[1])
-lines = Lines(argument["ratios"])
-answers = []
-for block in argument["blocks"]:
-    samples = memoryview(array("h", block))
-    measurement.begin()
-    at, wanted = 0, measurement.n
-    while wanted:
-        count = min(measurement.left, 173)
-        measurement.target[measurement.at : measurement.at + count] = samples[at : at + count]
-        at += count
-        wanted = measurement.take(count)
-        assert wanted == measurement.n - at
-    measurement.finish(argument["ug"], settings[0])
-    m = measurement
-    if m.shaft_hz:
-        lines.run(m)
-    answers.append(dict(
-        rms=m.rms_g, peak=m.peak_g, crest=m.crest, kurtosis=m.kurtosis, skew=m.skew, velocity=m.velocity_mm_s,
-        envelope=m.envelope_g, peaks=m.peaks, bands=m.bands, range=[m.minimum, m.maximum], n=m.n,
-        shaft=[m.shaft_hz, m.shaft_confidence], hz=lines.hz, g=lines.g, heights=lines.heights, score=lines.score,
-        kept=list(m.samples) == block[:len(m.samples)], stage=m.stage()))
-print(json.dumps(answers))
-"""
+PROGRAM = program(__file__, "measure")
 
 
 def measure(run: Run, *blocks: Any, rate: float = RATE, **settings: Any) -> list[dict[str, Any]]:
@@ -215,22 +189,7 @@ def test_an_object_keeps_nothing_from_the_measurement_before(micropython: Run) -
 
 
 def test_settings_that_make_no_sense_are_refused(micropython: Run) -> None:
-    got = micropython("""
-from dsp.measurement import Measurement
-answers = []
-for rate, settings in ((10, {}), (26667, {"n": 3000}), (26667, {"n": 65536}), (26667, {"band": (5000, 2000)}),
-                       (3200, {"band": (2000, 5000)}), (26667, {"n": 512})):
-    try:
-        Measurement(rate, **settings)
-    except ValueError as error:
-        answers.append(str(error))
-measurement = Measurement(3200, (400, 1200))
-try:
-    measurement.finish(488, 3200.0)
-except ValueError as error:
-    answers.append(str(error))
-print(json.dumps(answers))
-""")
+    got = micropython(program(__file__, "refusals"))
     assert len(got) == 7
     assert got[0] == "measurement: expected a rate from 1000 to 100000 Hz, found 10"
     assert got[1] == "measurement: expected a power of two from 1024 to 32768 samples, found 3000"
@@ -240,36 +199,6 @@ print(json.dumps(answers))
 
 def test_memory(micropython: Run) -> None:
     """What is made once fits 48 kB; a block takes none; a second measurement leaves nothing behind."""
-    held, grown = micropython("""
-import gc
-import micropython
-from array import array
-from dsp.measurement import Measurement
-gc.collect()
-before = gc.mem_alloc()
-measurement = Measurement(26667)
-gc.collect()
-held = gc.mem_alloc() - before
-source = array("h", [i * 7919 % 4001 for i in range(512)])
-def whole():
-    measurement.begin()
-    micropython.heap_lock()
-    wanted = measurement.n
-    while wanted:
-        count = measurement.left
-        target = measurement.target
-        at = measurement.at
-        for i in range(count):
-            target[at + i] = source[i]
-        wanted = measurement.take(count)
-    micropython.heap_unlock()
-    measurement.finish(488, 26667.0)
-whole()
-gc.collect()
-before = gc.mem_alloc()
-whole()
-gc.collect()
-print(json.dumps([held, gc.mem_alloc() - before]))
-""")
+    held, grown = micropython(program(__file__, "memory"))
     assert held < 46_000  # of a 64-bit board, on which the small objects take twice the room
     assert grown < 1_000

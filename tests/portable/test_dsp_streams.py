@@ -11,6 +11,8 @@ import dsp_twins
 import numpy as np
 import pytest
 
+from tests.programs import program
+
 Run = Callable[..., Any]
 RAIL = 32768
 
@@ -33,20 +35,7 @@ def test_accumulate(micropython: Run) -> None:
     blocks = [*signals(512), [RAIL - 1] * 512]
     cases = [blocks, [[-RAIL] * 512] * 63 + [[RAIL - 1] * 512], [[5, -7] * 256] * 64]
     got = micropython(
-        """
-from array import array
-from dsp import kernels, streams
-from dsp.fft import SIGN32
-sums = array("i", bytes(48))
-result = []
-for blocks in argument:
-    totals = array("i", [0] * 10 + [0x7FFF, -0x8000, SIGN32])
-    for block in blocks:
-        kernels.moments(array("h", block), len(block), sums)
-        streams.accumulate(sums, totals)
-    result.append(list(totals[:12]))
-print(json.dumps(result))
-""",
+        program(__file__, "accumulate"),
         argument=cases,
         heap="8m",
     )
@@ -62,27 +51,7 @@ print(json.dumps(result))
         assert t[10:] == [min(flat), max(flat)]
 
 
-SPLIT = """
-from array import array
-from dsp import kernels, streams
-from dsp.fft import SIGN32
-from dsp.measurement import _second_order
-result = []
-for block, r, low, high, size in argument:
-    state = array("i", bytes(4 * 39))
-    places = {1: 0, 2: 1, 4: 2, 8: 3}[r]
-    state[0], state[1], state[2], state[3], state[8] = size, SIGN32, 4 * places, 3 * places + 3, r
-    high_pass, low_pass = _second_order(low, 1), _second_order(high, -1)
-    state[4], state[5], state[6] = high_pass
-    state[7], state[9], state[10] = low_pass
-    state[11] = state[12] = block[0]
-    samples = array("h", block)
-    band, envelope = array("h", bytes(2 * len(block) // r)), array("h", bytes(len(block) // r))
-    for at in range(0, len(block), size):
-        streams.split(kernels.address(samples) + 2 * at, kernels.address(band), envelope, state)
-    result.append([list(band), list(envelope), high_pass, low_pass, list(state[35:])])
-print(json.dumps(result))
-"""
+SPLIT = program(__file__, "split")
 
 
 @pytest.mark.parametrize("r", [1, 2, 4, 8])
@@ -128,20 +97,7 @@ def test_taper(micropython: Run) -> None:
         (block[:512], 256, 2, 8, 16, -1, -1),
     ]
     got = micropython(
-        """
-from array import array
-from dsp import kernels, tables
-from dsp.taper import taper
-result = []
-for block, count, stride, first, step, mean, left in argument:
-    samples = array("h", block)
-    out = array("h", bytes(2 * count))
-    form = array("i", (count, mean, 15 - left, 1 << (14 - left), stride, first, step))
-    source = kernels.address(samples) + 2 * (1 if stride == 2 and first else 0)
-    taper(source, out, tables.SINE, form)
-    result.append(list(out))
-print(json.dumps(result))
-""",
+        program(__file__, "taper"),
         argument=cases,
         heap="8m",
     )
@@ -150,23 +106,7 @@ print(json.dumps(result))
         assert out == twin.taper(chosen, mean, left, [first + step * i for i in range(count)])
 
 
-JOIN = """
-from array import array
-from dsp import streams, tables
-from dsp.fft import RFFT, SIGN32
-fft = RFFT(2048)
-result = []
-for block in argument:
-    both = array("i", bytes(4 * 4096))
-    view = memoryview(both)
-    odd = fft.run(array("h", block[1::2]), view[2048:])
-    even = fft.run(array("h", block[::2]), view[:2048])
-    exponent = min(even, odd)
-    form = array("i", (SIGN32, even - exponent, odd - exponent))
-    streams.join(view[:2048], view[2048:], tables.SINE, form)
-    result.append([exponent, list(both)])
-print(json.dumps(result))
-"""
+JOIN = program(__file__, "join")
 
 
 def test_join(micropython: Run) -> None:
@@ -204,27 +144,7 @@ def test_sums_over_spectra(micropython: Run) -> None:
     gains = [4096 + 60 * i * i for i in range(14)]
     assert max(gains) < 16384
     got = micropython(
-        """
-from array import array
-from dsp import streams
-from dsp.fft import SIGN32
-result = []
-form = array("i", (SIGN32, 0, 0, 0))
-gains = array("H", argument["gains"])
-for words in argument["spectra"]:
-    spectrum = array("i", words)
-    form[1] = shift = streams.span(spectrum, 12, 1800, form)
-    streams.energy(spectrum, 12, 1800, form)
-    total = form[2] + (form[3] << 15)
-    form[2], form[3] = 12, 800
-    streams.integrate(spectrum, gains, form)
-    integrated = list(spectrum)
-    spectrum = array("i", words)
-    form[1] = half = streams.span(spectrum, 0, 2048, form) + 1
-    streams.powers(spectrum, 2048, form)
-    result.append([shift, total, integrated, half, list(spectrum[:2048])])
-print(json.dumps(result))
-""",
+        program(__file__, "sums"),
         argument={"spectra": spectra, "gains": gains},
         heap="8m",
     )
@@ -242,15 +162,7 @@ def test_median_and_highest(micropython: Run) -> None:
     lists = [[rng.randrange(2**30) for _ in range(n)] for n in (1, 2, 3, 48, 49, 200)]
     lists += [[0] * 9, [2**30 - 1] * 8, [5, 5, 5, 1, 1], [int(rng.expovariate(1e-3)) for _ in range(51)]]
     got = micropython(
-        """
-from array import array
-from dsp import streams
-result = []
-for values in argument:
-    words = array("i", [9] + values + [1 << 29])
-    result.append([streams.median(words, 1, len(values) + 1), streams.highest(words, 1, len(values) + 1) - 1])
-print(json.dumps(result))
-""",
+        program(__file__, "median"),
         argument=lists,
     )
     assert got == [[twin.median(values), values.index(max(values))] for values in lists]
@@ -284,23 +196,7 @@ def test_standing(micropython: Run) -> None:
     lines = [value * 400 if i % 37 == 5 else value for i, value in enumerate(noise)]
     lists = [noise, lines, [0] * 300, [2**30 - 1 if i == 150 else 3 for i in range(300)]]
     got = micropython(
-        """
-from array import array
-from dsp import streams
-form = array("i", (0, 24, 300))
-result = []
-for values in argument:
-    words = array("i", values)
-    found = []
-    k = 1
-    while True:
-        k = streams.standing(words, k + 1, 280, form)
-        if k == 280:
-            break
-        found.append(k)
-    result.append(found)
-print(json.dumps(result))
-""",
+        program(__file__, "standing"),
         argument=lists,
     )
     expected = [
@@ -325,18 +221,7 @@ def test_neighbours(micropython: Run) -> None:
     words[28:30] = [-(2**28), 7]
     cases = [(10, 1), (10, 4), (12, 2), (2, 4), (2047, 1), (100, 1), (101, 4)]
     got = micropython(
-        """
-from array import array
-from dsp import streams
-from dsp.fft import SIGN32
-spectrum = array("i", argument[0])
-form = array("i", [SIGN32] + [0] * 4)
-result = []
-for k, far in argument[1]:
-    streams.neighbours(spectrum, k, far, form)
-    result.append(list(form)[1:])
-print(json.dumps(result))
-""",
+        program(__file__, "neighbours"),
         argument=[words, cases],
     )
     for (k, far), (shift, *powers) in zip(cases, got, strict=True):
@@ -353,13 +238,7 @@ print(json.dumps(result))
 def test_word(micropython: Run) -> None:
     values = [0, 1, -1, 2**31 - 1, -(2**31)]
     got = micropython(
-        """
-from array import array
-from dsp import streams
-from dsp.fft import SIGN32
-words = array("i", argument)
-print(json.dumps([streams.word(words, i, array("i", (SIGN32,))) for i in range(len(words))]))
-""",
+        program(__file__, "word"),
         argument=values,
     )
     assert got == values

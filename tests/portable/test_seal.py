@@ -19,6 +19,7 @@ from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, KINDS
 from quaver_wire.hkdf import derive, hkdf, hmac
 from service.replay import Window
+from tests.programs import program
 
 VECTORS = Path(__file__).resolve().parents[2] / "protocols" / "vectors"
 NODE = bytes(range(0xA0, 0xA8))
@@ -56,27 +57,7 @@ HMAC = [
     ),
 ]
 
-CCM = """
-import binascii
-from node.seal import Ccm
-un = binascii.unhexlify
-out = bytearray(600)
-back = bytearray(600)
-answers = []
-for key, nonce, additional, plain in argument:
-    ccm = Ccm(un(key))
-    nonce, additional, plain = un(nonce), un(additional), un(plain)
-    for again in range(2):  # the second message shows that the chain began anew
-        end = ccm.encrypt(nonce, additional, plain, len(plain), out, 3)
-        fits = ccm.decrypt(nonce, additional, out, 3, end - 3, back) and bytes(back[:len(plain)]) == plain
-        altered = 0
-        for i in range(3, end):
-            out[i] ^= 0x40
-            altered += ccm.decrypt(nonce, additional, out, 3, end - 3, back) or any(back[:len(plain)])
-            out[i] ^= 0x40
-        answers.append([binascii.hexlify(out[3:end]).decode(), fits, altered])
-print(json.dumps(answers))
-"""
+CCM = program(__file__, "ccm")
 
 
 def test_ccm_vectors(micropython: Callable[..., Any]) -> None:
@@ -124,16 +105,7 @@ def test_keys_differ_by_direction_node_and_generation() -> None:
             derive(*wrong, 1)
 
 
-DEVICE_SEALS = """
-import binascii
-from node.seal import channel
-un = binascii.unhexlify
-key, node, generation, messages = argument
-seals = channel(un(key), un(node), generation, "uplink")
-out = bytearray(600)
-print(json.dumps([binascii.hexlify(out[:seals.seal(out, leaf, boot, seq, un(plain), len(plain) // 2)]).decode()
-                  for leaf, boot, seq, plain in messages]))
-"""
+DEVICE_SEALS = program(__file__, "device_seals")
 
 MESSAGES = [
     (leaf, boot, seq, bytes(range(size)))
@@ -167,28 +139,7 @@ def test_pycose_opens_what_the_device_seals(micropython: Callable[..., Any]) -> 
         assert Sealer(DEVICE_KEY, NODE, 3, "uplink").seal(leaf, boot, seq, plain).hex() == message
 
 
-DEVICE_OPENS = """
-import binascii
-from node.seal import channel
-from service.replay import Window
-from service.downlink import Downlink, Refused
-un = binascii.unhexlify
-node, keys, messages = argument
-node = un(node)
-window = Window()
-downlink = Downlink(node, {g: channel(un(k), node, g, "downlink") for g, k in keys}, window)
-answers = []
-for leaf, message in messages:
-    if leaf == "restart":
-        window = Window(window.state())
-        downlink = Downlink(node, downlink.channels, window)
-        continue
-    try:
-        answers.append(downlink.open(leaf, un(message))["id"])
-    except Refused as error:
-        answers.append(error.args[0])
-print(json.dumps([answers, downlink.counts, sorted(downlink.channels)]))
-"""
+DEVICE_OPENS = program(__file__, "device_opens")
 
 
 def command(number: int) -> bytes:
@@ -301,34 +252,7 @@ def test_the_host_opens_what_the_device_seals(micropython: Callable[..., Any]) -
     assert (opened.boot, opened.seq, opened.record["rms_g"]) == (2, 3, 0.5)
 
 
-RECORDS = """
-from node.record import Recorder
-from node.seal import channel
-class Outbox:
-    def put(self, leaf, seq, payload):
-        said.append([leaf, binascii.hexlify(payload).decode()])
-class Uptime:
-    def ms(self):
-        return 9
-    def time_ms(self):
-        return None
-    def news(self):
-        return None
-import binascii
-said = []
-key, node = bytes.fromhex(argument[0]), bytes.fromhex(argument[1])
-recorder = Recorder("n1", 3, Uptime(), Outbox(), channel(key, node, 1, "uplink"))
-recorder.event("key_announced", generation=2)
-recorder._seq = (1 << 23) - 1
-recorder.telemetry({})
-said.append(["status", binascii.hexlify(recorder.status(1)).decode()])
-for again in range(2):
-    try:
-        recorder.telemetry({})
-    except ValueError as error:
-        said.append(str(error))
-print(json.dumps(said))
-"""
+RECORDS = program(__file__, "records")
 
 
 def test_a_new_key_is_announced_under_the_old_and_no_number_comes_twice(micropython: Callable[..., Any]) -> None:

@@ -16,6 +16,7 @@ from quaver_wire import cbor
 from quaver_wire.decoder import FieldError, VersionError, decode, loads
 from quaver_wire.fields import COMMON, KINDS, TABLES, WireError
 from quaver_wire.items import put_item
+from tests.programs import program
 
 VECTORS = Path(__file__).resolve().parents[2] / "protocols" / "vectors"
 
@@ -274,23 +275,7 @@ def test_versions_and_classes() -> None:
         decode(b"\xa3\x00\x02\x18\x28\x01\x18\x2a\xa1\x01\x02", "command")
 
 
-MICROPYTHON_ITEMS = """
-from quaver_wire.decoder import loads
-from quaver_wire.items import put_item
-from quaver_wire.fields import WireError
-import binascii
-b = bytearray(4096)
-answers = []
-for data in argument:
-    data = binascii.unhexlify(data)
-    try:
-        value = loads(data)
-        end = put_item(b, 0, value, 4)
-        answers.append(1 if bytes(b[:end]) == data else 2)
-    except WireError as error:
-        answers.append(str(error))
-print(json.dumps(answers))
-"""
+MICROPYTHON_ITEMS = program(__file__, "items")
 
 
 def test_micropython_reads_and_writes_the_same(micropython: Callable[..., Any]) -> None:

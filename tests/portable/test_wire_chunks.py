@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quaver_wire import chunks, gatt
+from tests.programs import program
 
 messages = st.binary(min_size=1, max_size=chunks.MESSAGE_MAX)
 sizes = st.integers(chunks.SIZE_MIN, chunks.SIZE_MAX)
@@ -104,19 +105,7 @@ def test_other_messages_raise_one_error(message: bytes) -> None:
 
 def test_micropython_makes_the_same_bytes(micropython: Callable[..., Any]) -> None:
     message = bytes(range(200)) * 2
-    code = """
-from quaver_wire import chunks, gatt
-message = bytes(range(200)) * 2
-buffer = bytearray(244)
-cut = [bytes(buffer[:n]) for n in chunks.split(message, 20, buffer)]
-assembler = chunks.Assembler()
-whole = [assembler.feed(c) for c in cut][-1]
-advertisement = bytearray(31)
-gatt.put_advertisement(advertisement, b"12345678", 3, 300)
-parsed = gatt.parse_advertisement(advertisement) == (b"12345678", 3, 255)
-made = gatt.time_message(1700000000000).hex()
-print(json.dumps([[c.hex() for c in cut], whole == message, advertisement.hex(), parsed, made]))
-"""
+    code = program(__file__, "chunks")
     buffer = bytearray(gatt.ADVERTISEMENT)
     gatt.put_advertisement(buffer, b"12345678", 3, 300)
     expected = [[c.hex() for c in cut(message, 20)], True, buffer.hex(), True, gatt.time_message(1700000000000).hex()]

@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from quaver_wire.frames import MESSAGE_MAX, SESSION, Frames, improv_frame, session_frame
+from tests.programs import program
 
 HELLO = session_frame(b"hello")
 JOIN = improv_frame(3, b"\x01\x1e\x0cMyWirelessAP\x10mysecurepassword")
@@ -134,16 +135,7 @@ def test_micropython_takes_the_same_and_keeps_its_heap(micropython: Callable[...
         expected += frames.feed(batch[start : start + 1000])
     expected += frames.idle()
     found = micropython(
-        """
-from binascii import a2b_base64
-from quaver_wire.frames import Frames
-frames, found = Frames(), []
-data = a2b_base64(argument)
-for start in range(0, len(data), 1000):
-    found += [[kind, item.decode()] for kind, item in frames.feed(data[start : start + 1000])]
-found += [[kind, item.decode()] for kind, item in frames.idle()]
-print(json.dumps([len(found), frames.refused, frames.interrupted, found, len(frames._held)]))
-""",
+        program(__file__, "frames"),
         argument=b64encode(batch).decode(),
         heap="300k",
     )

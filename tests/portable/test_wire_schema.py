@@ -12,6 +12,7 @@ from test_wire import encode
 from quaver.messages.sealing import Opener, Sealer
 from quaver_wire.decoder import decode
 from quaver_wire.fields import EVENTS
+from tests.programs import program
 
 PROTOCOLS = Path(__file__).resolve().parents[2] / "protocols"
 CDDL = (PROTOCOLS / "quaver.cddl").read_text()
@@ -60,33 +61,7 @@ MEASURED = {
     "abstained": "no speed", "temperature_c": -5.0, "energy": [230.0, None, -5.0, 5.0, 0.5, 50.0, 1.0],
 }  # fmt: skip
 
-RECORDER = """
-import binascii
-from quaver_wire.fields import EVENTS
-from node.record import Recorder
-class Outbox:
-    def put(self, *entry):
-        said.append([entry[0], binascii.hexlify(entry[-1]).decode()])
-class Uptime:
-    def ms(self):
-        return 123456
-    def news(self):
-        return None
-    def time_ms(self):
-        return 1790000000250
-said = []
-recorder = Recorder("n1", 7, Uptime(), Outbox())
-recorder.introduce("0.1.0", "pico_w", 60)
-recorder.telemetry({"heap_free": 1, "quality": 0, "level": 0})
-recorder.telemetry(argument)
-for name in EVENTS[1:]:
-    recorder.event(name, "rms", level=2, value=1.25, limit=float("nan"), text="why", reason=(204, -3))
-recorder.event("boot", text="PWRON_RESET")
-recorder.death("publish", ValueError("x" * 200))
-for state in (0, 1):
-    said.append(["status", binascii.hexlify(recorder.status(state)).decode()])
-print(json.dumps(said))
-"""
+RECORDER = program(__file__, "records")
 
 
 def test_what_the_firmware_emits_is_of_the_schema(micropython: Callable[..., Any]) -> None:
