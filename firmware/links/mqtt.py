@@ -66,17 +66,18 @@ class Mqtt:
     def __init__(self, config, client_id, will_topic, will, tls=None):
         self._tls = tls
         self._keepalive_ms = config["keepalive_s"] * 1000
+        # As bytes: umqtt states the length of a text in characters, and sends it in UTF-8.
         self._client = _Client(
-            client_id,
+            client_id.encode(),
             config["host"],
             config["port"],
-            config["user"] or None,
-            config["password"] or None,
+            config["user"].encode() or None,
+            config["password"].encode() or None,
             keepalive=config["keepalive_s"],
             ssl=tls is not None,
             socket_timeout=_SOCKET_TIMEOUT_S,
         )
-        self._client.set_last_will(will_topic, will, retain=True, qos=1)
+        self._client.set_last_will(will_topic.encode(), will, retain=True, qos=1)
         self._client.set_callback_status(self._on_status)
         self._topics: tuple = ()
         self._waiting = None
@@ -105,7 +106,7 @@ class Mqtt:
             self._client.flooded = False
             self._client.rcv_pids.clear()
             for topic in self._topics:
-                self._client.subscribe(topic, qos=1)
+                self._client.subscribe(topic.encode(), qos=1)
         except LinkError:
             self._client.sock_raw.close()  # TLS did not come about, and umqtt does not know of a socket yet
             raise
@@ -146,7 +147,7 @@ class Mqtt:
     async def publish(self, topic, payload, limit_ms, retain=False):
         """Return once the broker has acknowledged; else raise LinkError within about `limit_ms`."""
         try:
-            self._waiting = self._client.publish(topic, payload, retain=retain, qos=1)
+            self._waiting = self._client.publish(topic.encode(), payload, retain=retain, qos=1)
         except (OSError, MQTTException) as error:
             raise LinkError(_reason(error))
         began = time.ticks_ms()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from quaver.broker.address import BrokerUrl
+from quaver.cli import main
 from quaver.messages.monitor import Monitor
 from quaver.messages.record import Record
 
@@ -169,3 +170,11 @@ def test_recordings_fetch() -> None:
     assert process.returncode == 0, errors
     assert output.startswith("mfpt: 20 recordings in ") and len(list(Path(output.split()[-1]).glob("*.mat"))) == 20
     assert "not for commercial use" in errors
+
+
+def test_a_name_outside_ascii_comes_online(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--captures", "1", "--interval", "0", "--samples", "1024", "--json"]
+    assert main(["emulate", "unix", "--model", "healthy", "--node", "né—1°", *options]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {record["node"] for record in records} == {"né—1°"}
+    assert "telemetry" in {record["kind"] for record in records}
