@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from quaver.board.guest import source
+
 
 def program(test: str, name: str, **given: object) -> str:
     """The source of programs/`module`/`name`.py for the test file `test` (its `__file__`), test_`module`.py.
@@ -9,5 +11,4 @@ def program(test: str, name: str, **given: object) -> str:
     given: module-level names that the program reads, with values whose repr is their source.
     """
     path = Path(test)
-    source = (path.parent / "programs" / path.stem.removeprefix("test_") / f"{name}.py").read_text(encoding="utf-8")
-    return "".join(f"{key} = {value!r}\n" for key, value in given.items()) + source
+    return source(path.parent / "programs" / path.stem.removeprefix("test_") / f"{name}.py", given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -10,5 +11,9 @@ def guest(module: str, name: str, **given: object) -> str:
 
     given: module-level names that the program reads, with values whose repr is their source.
     """
-    source = Path(module).with_name("guest").joinpath(f"{name}.py").read_text(encoding="utf-8")
-    return "".join(f"{key} = {value!r}\n" for key, value in given.items()) + source
+    return source(Path(module).with_name("guest") / f"{name}.py", given)
+
+
+def source(path: Path, given: Mapping[str, object]) -> str:
+    """The program in a file, with `given` before it, as `guest` has it."""
+    return "".join(f"{key} = {value!r}\n" for key, value in given.items()) + path.read_text(encoding="utf-8")

@@ -33,6 +33,7 @@ class Child(ABC):
     """The emulated board and its line to the host. A subclass makes `engine` and `rig`, and answers the verbs."""
 
     engine: Engine
+    machine: Any  # the emulated board: has `radio` and `reset`
     rig: dict[str, Any]
 
     def __init__(self, connection: Any) -> None:
@@ -55,8 +56,14 @@ class Child(ABC):
     def left(self) -> None:  # noqa: B027 - not every chip cares
         """A client of the console has closed its connection."""
 
-    @abstractmethod
-    def send_hci(self, packet: bytes) -> None: ...
+    def join_air(self) -> None:
+        """Let the radio's HCI packets go to the host."""
+        self.machine.radio.on_hci = lambda packet: self.say("hci", packet)
+        self.machine.radio.on_power_off = lambda: self.say("quiet")
+
+    def do_reset(self) -> None:
+        self.carry()
+        self.machine.reset()
 
     async def run(self) -> str | None:
         """Until the host closes the line (None) or the guest can't go on (one line)."""
@@ -105,7 +112,7 @@ class Child(ABC):
         elif message[0] == "turn":
             self._go(message[1])
         elif message[0] == "hci":
-            self.send_hci(message[1])
+            self.machine.radio.send_hci(message[1])
         elif message[0] == "left":
             self.left()
         else:

@@ -88,16 +88,14 @@ class Timeline:
             if not reading.plausible:
                 span.uncertain_ms = None
                 self._say(
-                    f"this machine's clock shows {_date(reading.date_ms)}, which can't be right; records "
-                    "that arrive now "
-                    "are dated again when it is set"
+                    f"this machine's clock shows {_date(reading.date_ms)}, which can't be right; records that arrive "
+                    "now are dated again when it is set"
                 )
-            self._place_older(reading, vouched, shifted)
         else:
             self._say(f"this machine's clock was set by {_apart(reading.offset_ms - before.offset_ms)}, to "
                       f"{_date(reading.date_ms)}")  # fmt: skip
             self._correct(span, before, reading, shifted)
-            self._place_older(reading, vouched, shifted)
+        self._place_older(reading, vouched, shifted)
         self.spans.append(span)
         self.span = span
         with self._store.transaction():

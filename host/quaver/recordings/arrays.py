@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from quaver.errors import RecordingError
 from quaver.recordings.contents import ChannelError, Contents, Options, Rate, Signal
-from quaver.recordings.time_axis import judge
+from quaver.recordings.time_axis import Axis, judge
 from quaver.recordings.units import unit_in, unit_named
 
 _SHORTEST = 64
@@ -98,7 +98,6 @@ def _signals(
 ) -> list[Signal]:
     signals: list[Signal] = []
     foreign: list[str] = []
-    lengths: set[int] = set()
     for key, value in arrays.items():
         array = np.asarray(value)
         # np.ndim first: a key that was understood above is no signal
@@ -144,13 +143,8 @@ def _signals(
             ):
                 axis = _axis(path, key if named else "", name, part)
                 if axis is not None:
-                    contents.not_signals[key] = {"time": "the time", "index": "an index"}.get(
-                        axis.kind, "neither a signal nor time"
-                    )
-                    if axis.rate:
-                        contents.rates.append(axis.rate)
-                    if axis.spacing:
-                        contents.spacings.append((key, axis.spacing))
+                    what = {"time": "the time", "index": "an index"}.get(axis.kind, "neither a signal nor time")
+                    _leave_out(contents, key, axis, what)
                     if axis.note:
                         contents.notes.append(axis.note)
                     continue
@@ -159,14 +153,9 @@ def _signals(
                 and np.isfinite(part).all()
                 and (axis := _axis(path, "", f"{key}[{at}]", part)) is not None
             ):
-                contents.not_signals[f"{key}[{at}]"] = {"time": "the time"}.get(axis.kind, "an index")
-                if axis.rate:
-                    contents.rates.append(axis.rate)
-                if axis.spacing:
-                    contents.spacings.append((f"{key}[{at}]", axis.spacing))
+                _leave_out(contents, f"{key}[{at}]", axis, "the time" if axis.kind == "time" else "an index")
                 continue
             signals.append(Signal(name, part, len(signals), unit_in(key) if named else None))
-            lengths.add(len(part))
     if (
         options.record not in (None, 0)
         and contents.record_samples is None
@@ -176,18 +165,21 @@ def _signals(
     long = [signal for signal in signals if len(signal.values) >= _SHORTEST]
     signals = long or signals
     lengths = {len(signal.values) for signal in signals}
-    if (
-        options.channel is not None
-        and options.channel not in arrays
-        and not any(s.name == options.channel for s in signals)
-    ):
-        pass
     if not signals and foreign:
         raise ChannelError(f"{path}: {foreign[0]}: choose another channel")
     if len(lengths) > 1 and options.channel is None:
         names = ", ".join(signal.label for signal in signals)
         raise ChannelError(f"{path}: its channels {names} differ in length: choose one")
     return signals
+
+
+def _leave_out(contents: Contents, label: str, axis: Axis, what: str) -> None:
+    """Take `axis` for no signal, and for what it says of the sampling rate."""
+    contents.not_signals[label] = what
+    if axis.rate:
+        contents.rates.append(axis.rate)
+    if axis.spacing:
+        contents.spacings.append((label, axis.spacing))
 
 
 def _has_records(arrays: Mapping[str, Any], count: int) -> bool:

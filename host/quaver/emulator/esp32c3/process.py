@@ -14,6 +14,8 @@ from quaver.emulator.start import Start
 class C3Child(Child):
     """The emulated ESP32-C3 and its line to the host."""
 
+    machine: Machine
+
     def __init__(self, connection: Any, start: Start) -> None:
         super().__init__(connection)
         self.machine = Machine(
@@ -26,8 +28,7 @@ class C3Child(Child):
         )
         self.rig = {"wifi": self.machine.radio.wifi, **self.machine.rig}
         if start.bluetooth:
-            self.machine.radio.on_hci = lambda packet: self.say("hci", packet)
-            self.machine.radio.on_power_off = lambda: self.say("quiet")
+            self.join_air()
         self.engine = Engine(
             self.machine,
             real_time=start.real_time,
@@ -60,13 +61,6 @@ class C3Child(Child):
 
     def left(self) -> None:
         self.machine.left()
-
-    def send_hci(self, packet: bytes) -> None:
-        self.machine.radio.send_hci(packet)
-
-    def do_reset(self) -> None:
-        self.carry()
-        self.machine.reset()
 
     def do_write(self, address: int, data: bytes) -> None:
         self.machine.chip.write(address, data)

@@ -37,8 +37,7 @@ class PicoChild(Child):
         )
         self.rig = self.machine.rig
         if start.bluetooth:
-            self.machine.radio.on_hci = lambda packet: self.say("hci", packet)
-            self.machine.radio.on_power_off = lambda: self.say("quiet")
+            self.join_air()
         self.gate = PioGate(self.machine.mcu, lambda: self.engine.end_batch())
         Spin(self.machine.mcu, self.gate.quiet)
         burst = load_burst()
@@ -65,13 +64,6 @@ class PicoChild(Child):
 
     def type(self, data: bytes) -> None:
         self.machine.console.type(data)
-
-    def send_hci(self, packet: bytes) -> None:
-        self.machine.radio.send_hci(packet)
-
-    def do_reset(self) -> None:
-        self.carry()
-        self.machine.reset()
 
     def do_write(self, address: int, data: bytes) -> None:
         memory: memoryview = self.machine.mcu.sram
