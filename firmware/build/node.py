@@ -124,8 +124,8 @@ def build():
     found = _sensors(port, config, quiet, problems)
     wiring.tell("node", problems, recorder)
     if trial.rejected:
-        print("node: config: did not bring the node online, so it is as before")
-        recorder.event("config_rejected", text="it did not bring the node online")
+        print("node: config rejected: not online with it; the old one is back")
+        recorder.event("config_rejected", text="the node did not come online with it")
         trial.told()
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)

@@ -49,8 +49,8 @@ def _mute(recorder):
 
     if keys.spoiled():
         recorder.mute = True
-        return "{} is spoiled; enrol the node anew".format(keys.KEY)
-    return "flash can't be written, so no boot is counted" if recorder.mute else None
+        return "{} is corrupt; re-enrol the node".format(keys.KEY)
+    return "flash can't be written to count this boot" if recorder.mute else None
 
 
 def _turned_away(recorder, path="/session.tries"):

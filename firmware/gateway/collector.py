@@ -133,7 +133,7 @@ class Collector:
                 self._hold(address, address == node.address)
                 reason = str(error)
                 if "connection" not in reason:  # which the air takes from the best of nodes
-                    self.refuse("silent" if "nothing" in reason else "protocol", name)
+                    self.refuse("silent" if "does not answer" in reason else "protocol", name)
 
     def _hold(self, address, known):
         """Leave an address alone for a while; one that has served before for no more than a moment."""

@@ -79,7 +79,7 @@ class Ble:
                 try:
                     await self._visit(connection)
                 except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
-                    print("ble: visit ended: {}".format(str(error) or type(error).__name__))
+                    print("ble: connection ended: {}".format(str(error) or type(error).__name__))
                 finally:
                     self._outbox.link(False)
                 await self._leave(connection)
@@ -139,7 +139,7 @@ class Ble:
         self._visit_ends = time.ticks_add(time.ticks_ms(), self._timing["visit_s"] * 1000)
         kind, _ = await self._heed(connection, _HELLO_MS)
         if kind != gatt.TIME:
-            raise ValueError("peer does not begin with the time")
+            raise ValueError("peer did not send the time first")
         outbox.link(True)
         number = 0
         if not self._since(self._told, _STATUS_MS):
@@ -165,7 +165,7 @@ class Ble:
             except aioble.DeviceDisconnectedError:
                 return  # the gateway has all that there was
             if kind == gatt.ACK:
-                raise ValueError("peer acknowledges what was not sent")
+                raise ValueError("peer acknowledged a record not sent")
             if kind == gatt.COMMAND:
                 self._talked = time.ticks_ms()
                 await self._obeyed(connection)
@@ -175,7 +175,7 @@ class Ble:
         """Return once the gateway has it on its flash."""
         await self._send(connection, self._gatt.record(leaf, number, payload))
         if await self._heed(connection, _ACK_MS) != (self._gatt.ACK, number):
-            raise ValueError("peer acknowledges what was not sent")
+            raise ValueError("peer acknowledged a record not sent")
 
     async def _obeyed(self, connection):
         """Give the command that came a while to be answered in this visit."""

@@ -66,11 +66,11 @@ class Central:
         try:
             return await self._collect(connection, unix_ms, commands, store)
         except asyncio.TimeoutError:
-            raise LinkError("node says nothing")
+            raise LinkError("node does not answer")
         except aioble.DeviceDisconnectedError:
             raise LinkError("connection lost")
         except (aioble.GattError, ValueError) as error:
-            raise LinkError("not the protocol ({})".format(error))
+            raise LinkError("protocol error ({})".format(error))
         finally:
             try:
                 await connection.disconnect(timeout_ms=2000)
@@ -112,7 +112,7 @@ class Central:
                 commands.pop(0)
                 continue
             if not await store(gatt.LEAVES[kind], payload):
-                raise LinkError("no room")
+                raise LinkError("flash is full")
             await self._send(down, gatt.ack(number), size, False)
             taken += 1
             if taken >= self._records:

@@ -39,10 +39,10 @@ class Condition:
         except OSError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError, MemoryError):
-            return "{}: not what a node saved: learning anew".format(self._path)
+            return "{} is corrupt: learning again".format(self._path)
         diagnosis.running_s = self._saved_s = hours * _HOUR_S
         self._taught = diagnosis.baseline.count()
-        return None if comparable else "measured in another way than what was learned: learning anew"
+        return None if comparable else "measurement settings have changed: learning again"
 
     def forget(self):
         """What was learned is void: the next `keep` writes what is there instead."""

@@ -65,7 +65,7 @@ class Mailbox:
         if trial and trial.running:
             try:
                 trial.keep()
-                print("node: config kept")
+                print("node: config accepted")
             except OSError as error:  # not kept, so this trial ends like one that failed
                 print("node: config:", error)
 
@@ -109,7 +109,7 @@ class Mailbox:
                 self._service = load("service.obey").Service(self._parts, self._state, self)
             why = await self._service.obey(message)
         except MemoryError as error:
-            print("node: commands: {}, {} free".format(error, gc.mem_free()))
+            print("node: commands: {}, {} bytes free".format(error, gc.mem_free()))
             why = "memory"
             if self._service is None:
                 drop(*_SERVICE)  # what of it was read

@@ -31,7 +31,7 @@ def taken(path="/commands.taken"):
     except OSError:
         return None, []
     if not words or len(words) > 1 + _IDS:
-        raise ValueError("{}: not what a node saved".format(path))
+        raise ValueError("{} is corrupt".format(path))
     return bytes.fromhex(words[0]), [int(word) for word in words[1:]]
 
 

@@ -55,7 +55,7 @@ def node_id(unique: bytes) -> bytes:
 def additional(leaf: str) -> bytes:
     """The Enc_structure of the class `leaf`, one of KINDS."""
     if leaf not in KINDS:
-        raise WireError("a class that is none")
+        raise WireError("not a message class")
     return _ENC_STRUCTURE + bytes([_BYTES | len(leaf)]) + leaf.encode()
 
 
@@ -80,7 +80,7 @@ def put_header(buf: bytearray, key_id: bytes, boot: int, seq: int, length: int) 
     Raises WireError when the message would not fit, and for boot 0: a boot that is not counted would use a nonce twice.
     """
     if not 0 < boot < _BOOT_END:
-        raise WireError("a boot that is not counted can't seal")
+        raise WireError("boot 0 can't seal: it is not counted")
     if not 0 <= seq < _SEQ_END:
         raise WireError("no sequence numbers are left in this boot")
     if length + OVERHEAD - _TAG > len(buf) or length > _MESSAGE:

@@ -101,7 +101,7 @@ def parse_uplink(message: bytes) -> "tuple[int, int, bytes]":
     if kind == END and len(message) == 1:
         return END, 0, b""
     if not 0 < kind < len(LEAVES) or len(message) < 4:
-        raise ValueError("no uplink message")
+        raise ValueError("not an uplink message")
     return kind, message[1] << 8 | message[2], message[3:]
 
 
@@ -129,4 +129,4 @@ def parse_downlink(message: bytes) -> "tuple[int, int, bytes]":
         return ACK, message[1] << 8 | message[2], b""
     if kind == COMMAND and len(message) > 1:
         return COMMAND, 0, message[1:]
-    raise ValueError("no downlink message")
+    raise ValueError("not a downlink message")
