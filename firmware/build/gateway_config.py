@@ -1,4 +1,4 @@
-"""The gateway's part of the configuration: which nodes it visits, where in the namespace each is, and its bounds."""
+"""The gateway's part of the configuration: its nodes, the topic prefix of each, and its limits."""
 
 from binascii import unhexlify
 
@@ -6,8 +6,8 @@ NODES_MAX = 64  # what one health record can tell of
 
 # key, default, lowest, highest
 _FIELDS = (
-    ("visit_s", 20, 2, 120),  # a visit's longest time
-    ("records", 64, 1, 1000),  # the most that one visit takes: an alarm elsewhere waits no longer than this
+    ("visit_s", 20, 2, 120),  # the longest connection
+    ("records", 64, 1, 1000),  # the most that one connection takes: an alarm of another node waits no longer than this
     ("flash_kb", 256, 32, 1024),  # of records that wait for the broker
 )
 

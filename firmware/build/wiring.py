@@ -60,7 +60,7 @@ def _turned_away(recorder, path="/session.tries"):
     try:
         with open(path) as file:
             row, wrong, others = (int(word) for word in file.read(36).split())
-    except (OSError, ValueError):  # none, or one that node.session begins anew
+    except (OSError, ValueError):  # none, or one that enrol.session begins again
         return
     if recorder.mute or not (wrong or others):
         return

@@ -62,7 +62,7 @@ class Relay:
 
     @staticmethod
     def split(entry):
-        """(node id, class, message) of an entry."""
+        """(node id, message class, message) of an entry."""
         return entry.payload[:_ID], entry.leaf, memoryview(entry.payload)[_ID:]
 
     def done(self, entry):

@@ -1,12 +1,12 @@
 """The node's end of the Bluetooth link: it advertises, hands a gateway what waits, and rests.
 
-    rest --its time is over, or an event waits--> advertise --a gateway connects--> visit
+    rest --its time is over, or an event waits--> advertise --a gateway connects--> connection
     advertise --its window is over--> rest; with an event waiting, or soon after a command, advertise on
-    visit --all handed over, time over, connection gone, peer misbehaves--> rest
+    connection --all sent, time over, connection lost, protocol error--> rest
 
-What a visit says is quaver_wire/gatt.py's. A record leaves the outbox when the gateway has acknowledged it; whatever
-ends a visit earlier costs time and no record. The connection's other end may be anybody: each message that is not
-the next one of the protocol ends the visit, and so does silence.
+The messages are quaver_wire/gatt.py's. A record leaves the outbox when the gateway has acknowledged it, so an early
+end of a connection loses no record. The peer may be an attacker: a message that is not the next one of the protocol
+ends the connection, and so does silence.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Ble:
     outbox: with first() -> entry (leaf, payload) or None, done(entry), filled (an event), link(up), and a length.
 
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
-    and visit_s (a visit's longest time). clock: set(ms since 1970) takes the time that a gateway brings. recorder:
+    and visit_s (the longest connection). clock: set(ms since 1970) takes the time that a gateway brings. recorder:
     makes the status, and an event of what the outbox lost. mailbox: of node.mailbox, where commands go; None for a node
     that takes none. progress(name): tells the supervisor that the task of that name lives.
     """
@@ -178,13 +178,13 @@ class Ble:
             raise ValueError("peer acknowledged a record not sent")
 
     async def _obeyed(self, connection):
-        """Give the command that came a while to be answered in this visit."""
+        """Give the command that came a while to be answered in this connection."""
         try:
             with connection.timeout(_ANSWER_MS):
                 while self._mailbox and self._mailbox.working() and not len(self._outbox):
                     await asyncio.sleep_ms(_STEP_MS)
         except asyncio.TimeoutError:
-            pass  # it takes longer than a gateway waits: its answer leaves with the next visit
+            pass  # it takes longer than a gateway waits: its answer leaves with the next connection
 
     async def _heed(self, connection, limit_ms):
         """The next message of the gateway as (kind, number), done with already where it is the time or a command."""

@@ -24,7 +24,7 @@ class Condition:
     def restore(self):
         """Take back what an earlier run saved; returns what was wrong with the file, or None.
 
-        A file that is no good is left alone until there is something better: the node then learns anew.
+        A corrupt file stays until there is something to save: the node then learns again.
         """
         diagnosis = self._diagnosis
         try:

@@ -51,7 +51,7 @@ class Outbox:
         self.oldest_boot = min(boots) if boots else boot
 
     def put(self, leaf, seq, payload):
-        """Queue `payload` (at most 640 bytes) for the topic that ends in `leaf`; never raises for flash."""
+        """Queue `payload` (at most 640 bytes) of the message class `leaf`; never raises for flash."""
         if len(payload) > _PAYLOAD_MAX:
             raise ValueError("a payload of {} bytes: at most {}".format(len(payload), _PAYLOAD_MAX))
         log = self._telemetry if leaf == "telemetry" else self._events

@@ -3,7 +3,7 @@
     /config.json      in force
     /config.next      proposed: tried at the next start
     /config.tried     the proposed one was started with once
-    /config.rejected  it did not bring the node online; told, then removed
+    /config.rejected  the node did not come online with it; reported, then removed
     /config.before    what was in force before the last one that was kept: rolling back proposes it
 
     start: no next ---------------------------> config.json
@@ -99,7 +99,7 @@ class Trial:
         return lambda: self.watch(limit_s, restart, lambda: progress("trial"))
 
     async def watch(self, limit_s, restart, progress):
-        """A task for the supervisor, while `running`: start anew when `keep` was not called in time."""
+        """A task for the supervisor, while `running`: restart when `keep` was not called in time."""
         for _ in range(limit_s):
             if not self.running:
                 break

@@ -89,7 +89,7 @@ class Vibration:
         return view, self._capture.rate_hz, self._capture.sensor.UG_PER_LSB * 1e-6
 
     def relearn(self):
-        """Forget what is healthy for this machine, to learn it anew; `keep` has it so on flash. Returns changes."""
+        """Forget the baseline of this machine, to learn a new one; `keep` has it so on flash. Returns changes."""
         self._diagnosis.relearn()
         self._condition.forget()
         thresholds = self._diagnosis.thresholds

@@ -13,7 +13,7 @@ from micropython import const
 from node import store
 from node.room import drop, load
 
-_KEPT = const(4)  # answers for commands that come again: of those that are noted, the rest is read anew
+_KEPT = const(4)  # answers for commands that come again: of those that are noted, the rest is read again
 _IDS = const(8)  # ids of commands that were begun, on flash
 _FILE_MAX = const(200)
 _LIMIT_S = const(60)

@@ -71,7 +71,7 @@ class Assembler:
         self._count = 0
 
     def feed(self, chunk: bytes) -> "bytes | None":
-        """Take one chunk; returns the message that it completes, else None. Raises ChunkError, and starts anew."""
+        """Take one chunk; returns the message that it completes, else None. Raises ChunkError, and starts again."""
         try:
             return self._feed(chunk)
         except ChunkError:

@@ -4,7 +4,7 @@ The service has two characteristics. The node notifies messages on UPLINK, the g
 both in chunks (chunks.py). A message is a kind and what belongs to it:
 
     uplink    END                         all that waited is sent
-              record kind, number, bytes  a record as it would go to the topic's leaf; number: 2 bytes, from 1 up
+              record kind, number, bytes  a record as published, kind is its message class; number: 2 bytes, from 1 up
     downlink  TIME, 8 bytes               ms since 1970; also says: I listen, begin
               ACK, number                 record `number` is on the gateway's flash: it may leave the node's
               COMMAND, bytes              a command for the node
