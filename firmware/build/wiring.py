@@ -47,7 +47,7 @@ def _mute(recorder):
     """Why nothing can be sealed, and so nothing may be said, or None."""
     from build import keys
 
-    if keys.spoiled():
+    if keys.corrupt():
         recorder.mute = True
         return "{} is corrupt; re-enrol the node".format(keys.KEY)
     return "flash can't be written to count this boot" if recorder.mute else None
