@@ -12,7 +12,7 @@ _FIELDS = (
 )
 
 
-def _place(given, branch, name):
+def _prefix(given, branch, name):
     """The five levels of a node's topics; None is the gateway's own branch with the node's id."""
     if given is None:
         return branch + name
@@ -23,10 +23,10 @@ def _place(given, branch, name):
 
 
 def parse(given, branch):
-    """(settings, {8-byte node id: place}, problems) of the section "gateway"; never raises.
+    """(settings, {8-byte node id: topic prefix}, problems) of the section "gateway"; never raises.
 
     given: {"nodes": {"0123456789abcdef": "site/area/line/asset/node" or null}, "visit_s": …}; branch: the gateway's own
-    place up to and with the last "/".
+    prefix up to and with the last "/".
     """
     problems = []
     if not isinstance(given, dict):
@@ -43,13 +43,13 @@ def parse(given, branch):
     listed = given.get("nodes", {})
     if not isinstance(listed, dict):
         listed = {}
-        problems.append("gateway.nodes: expected {id: place}")
-    for name, place in listed.items():
+        problems.append("gateway.nodes: expected {id: topic prefix}")
+    for name, prefix in listed.items():
         try:
             node_id = unhexlify(name)
             if len(node_id) != 8 or len(nodes) >= NODES_MAX:
                 raise ValueError
-            nodes[node_id] = _place(place, branch, name)
+            nodes[node_id] = _prefix(prefix, branch, name)
         except (ValueError, TypeError, AttributeError):
             problems.append("gateway.nodes.{}: expected an id of 16 digits and five levels".format(str(name)[:16]))
     for key in given:
