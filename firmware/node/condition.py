@@ -45,10 +45,10 @@ class Condition:
         return None if comparable else "measurement settings have changed: learning again"
 
     def forget(self):
-        """What was learned is void: the next `keep` writes what is there instead."""
+        """What was learned is void: the next `save` writes what is there instead."""
         self._taught = None
 
-    def keep(self):
+    def save(self):
         """Save if the last measurement taught something, or another hour has run; returns whether it did.
 
         Raises OSError when flash can't be written.

@@ -69,7 +69,7 @@ class Node:
     def relearn(self) -> None:
         self.did.append("relearn")
 
-    def kept(self) -> tuple[bytes, float, float]:
+    def waveform(self) -> tuple[bytes, float, float]:
         return bytes(range(256)) * 8, 26667.0, 0.000488
 
     def event(self, name: str, generation: int) -> None:
