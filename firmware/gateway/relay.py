@@ -39,7 +39,7 @@ class Relay:
         entry = Entry(leaf, self._boot, self._seq, node_id + payload)
         log.ram.append(entry)
         try:
-            log.keep((self._boot, self._seq + 1))
+            log.persist((self._boot, self._seq + 1))
         except OSError:
             self.failed += 1
             if log.ram and log.ram[-1] is entry:  # else it is in a segment, and only the state is old
