@@ -60,13 +60,13 @@ class Mailbox:
         return bool(self._waiting) or self._obeying
 
     def online(self):
-        """The link works: a configuration on trial is kept."""
+        """The link works: a configuration on trial is accepted."""
         trial = self._parts["trial"]
         if trial and trial.running:
             try:
-                trial.keep()
+                trial.accept()
                 print("node: config accepted")
-            except OSError as error:  # not kept, so this trial ends like one that failed
+            except OSError as error:  # not accepted, so this trial ends like one that failed
                 print("node: config:", error)
 
     def offline(self):
