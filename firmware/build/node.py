@@ -12,7 +12,7 @@ from build.engine import band, engine, thresholds
 from node import measure, room, store
 from node.capture import Capture
 from node.condition import Condition
-from node.log import Log
+from node.log import ConsoleLog
 from node.mailbox import Mailbox
 from node.trial import Trial
 from node.vibration import Vibration
@@ -111,8 +111,8 @@ def build():
 
     Nothing that lives on may hold a function of this folder: main.py drops it.
     """
-    log = Log()
-    log.keep()
+    log = ConsoleLog()
+    log.install()
     trial = Trial()
     config, problems = configuration.load(trial.begin())
     port = hal.port(board)

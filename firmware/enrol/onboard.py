@@ -80,8 +80,8 @@ class Ways:
 
         self._blinking = blink(self._port, board, self._blinking)
 
-    async def keep(self, ssid, password):
-        """Join for Improv: the network is kept for the enrolment, where no other is named. Returns no URL."""
+    async def join_and_save(self, ssid, password):
+        """Join for Improv and save the network for the enrolment, which may name another. Returns no URL."""
         from node import store
 
         await self.join(ssid, password)
@@ -159,7 +159,7 @@ def build(air=True):
             return Improv(
                 emit,
                 about,
-                join=ways.keep,
+                join=ways.join_and_save,
                 scan=ways.scan,
                 identify=ways.identify,
                 uptime=Uptime(),
