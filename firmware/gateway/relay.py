@@ -39,7 +39,7 @@ class Relay:
         entry = Entry(leaf, self._boot, self._seq, node_id + payload)
         log.ram.append(entry)
         try:
-            log.keep((self._boot, self._seq + 1))
+            log.persist((self._boot, self._seq + 1))
         except OSError:
             self.failed += 1
             if log.ram and log.ram[-1] is entry:  # else it is in a segment, and only the state is old
@@ -62,7 +62,7 @@ class Relay:
 
     @staticmethod
     def split(entry):
-        """(node id, class, message) of an entry."""
+        """(node id, message class, message) of an entry."""
         return entry.payload[:_ID], entry.leaf, memoryview(entry.payload)[_ID:]
 
     def done(self, entry):

@@ -1,7 +1,7 @@
-"""A gateway's end of the Bluetooth link: it finds nodes and visits them, one at a time.
+"""A gateway's end of the Bluetooth link: it finds nodes and connects to one at a time.
 
-What a visit says is quaver_wire/gatt.py's. Nothing is acknowledged that `store` has not taken. The node may be anybody:
-each step has a limit, each message is bounded, and the first one out of the protocol ends the visit as a LinkError.
+The messages are quaver_wire/gatt.py's. A record is acknowledged after `store` has taken it, never before. The node may
+be an attacker: each step has a limit, each message is bounded, and a protocol error ends the connection as a LinkError.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _QUEUE = const(64)  # chunks that may wait: the longest message has 35 at the sm
 class Central:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name.
 
-    visit_s: a visit's longest time; records: the most that one visit takes.
+    visit_s: the longest connection; records: the most that one connection takes.
     """
 
     def __init__(self, gatt, chunks, uuid, visit_s, records):
@@ -70,7 +70,7 @@ class Central:
         except aioble.DeviceDisconnectedError:
             raise LinkError("connection lost")
         except (aioble.GattError, ValueError) as error:
-            raise LinkError("not the protocol ({})".format(error))
+            raise LinkError("protocol error ({})".format(error))
         finally:
             try:
                 await connection.disconnect(timeout_ms=2000)
@@ -112,7 +112,7 @@ class Central:
                 commands.pop(0)
                 continue
             if not await store(gatt.LEAVES[kind], payload):
-                raise LinkError("no room")
+                raise LinkError("flash is full")
             await self._send(down, gatt.ack(number), size, False)
             taken += 1
             if taken >= self._records:

@@ -1,4 +1,4 @@
-"""An entry of the journal, as bytes: 0xA0 + leaf, u16 length, u32 boot, u32 seq, the payload, CRC-32 of all that;
+"""An entry of the journal, as bytes: 0xA0 + message class, u16 length, u32 boot, u32 seq, the payload, CRC-32 of these;
 little-endian."""
 
 from binascii import crc32

@@ -51,14 +51,14 @@ class Outbox:
         self.oldest_boot = min(boots) if boots else boot
 
     def put(self, leaf, seq, payload):
-        """Queue `payload` (at most 640 bytes) for the topic that ends in `leaf`; never raises for flash."""
+        """Queue `payload` (at most 640 bytes) of the message class `leaf`; never raises for flash."""
         if len(payload) > _PAYLOAD_MAX:
             raise ValueError("a payload of {} bytes: at most {}".format(len(payload), _PAYLOAD_MAX))
         log = self._telemetry if leaf == "telemetry" else self._events
         log.ram.append(Entry(leaf, self._boot, seq, payload))
         self._newest = max(self._newest, seq)
         if log is self._events or self._always or not self._up or len(log.ram) > self._length:
-            self._keep(log)
+            self._persist(log)
         while self._held() > 2 * self._length:  # flash does not take them
             (self._telemetry if self._telemetry.ram else self._events).forget()
         self.filled.set()
@@ -100,7 +100,7 @@ class Outbox:
         """Say whether the other side is there."""
         self._up = up
         if not up and len(self._telemetry.ram) > self._telemetry.staged:
-            self._keep(self._telemetry)
+            self._persist(self._telemetry)
 
     def __len__(self):
         return sum(log.count + len(log.ram) for log in self._logs)
@@ -117,11 +117,11 @@ class Outbox:
             return self._boot, telemetry.ram[telemetry.staged].seq
         return self._boot, self._newest + 1
 
-    def _keep(self, log):
+    def _persist(self, log):
         """Put what `log` has in RAM on flash, and make room where there is none."""
         while True:
             try:
-                log.keep(self._floor(log))
+                log.persist(self._floor(log))
                 break
             except OSError as error:
                 self.failed += 1

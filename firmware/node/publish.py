@@ -16,7 +16,7 @@ _ONLINE = const(1)
 
 
 class Publish:
-    """recorder: makes the retained record that says this node is online; root: the node's topic up to the leaf."""
+    """recorder: makes the retained record that says this node is online; root: the topic prefix with its last "/"."""
 
     def __init__(self, wifi, mqtt, outbox, root, recorder, quiet, progress, timekeeper=None, mailbox=None):
         """quiet: the lock that keeps the radio's joining and a capture apart.

@@ -53,9 +53,9 @@ def node_id(unique: bytes) -> bytes:
 
 
 def additional(leaf: str) -> bytes:
-    """The Enc_structure of the class `leaf`, one of KINDS."""
+    """The Enc_structure of the message class `leaf`, one of KINDS."""
     if leaf not in KINDS:
-        raise WireError("a class that is none")
+        raise WireError("not a message class")
     return _ENC_STRUCTURE + bytes([_BYTES | len(leaf)]) + leaf.encode()
 
 
@@ -80,7 +80,7 @@ def put_header(buf: bytearray, key_id: bytes, boot: int, seq: int, length: int) 
     Raises WireError when the message would not fit, and for boot 0: a boot that is not counted would use a nonce twice.
     """
     if not 0 < boot < _BOOT_END:
-        raise WireError("a boot that is not counted can't seal")
+        raise WireError("boot 0 can't seal: it is not counted")
     if not 0 <= seq < _SEQ_END:
         raise WireError("no sequence numbers are left in this boot")
     if length + OVERHEAD - _TAG > len(buf) or length > _MESSAGE:
@@ -177,7 +177,7 @@ class Channel:
     def open(self, header: Header, leaf: str, message: bytes, out: bytearray) -> int:
         """Write into `out` the plaintext of `message`, whose header was read before; return its length.
 
-        Returns -1, with nothing to be read from `out`, when the message is not of this key, this class and this
+        Returns -1, with nothing to be read from `out`, when the message is not of this key, this message class and this
         header, or not as it was sent. Whether it is new is for the caller to say.
         """
         if leaf not in _ADDITIONAL or header.length - _TAG > len(out):

@@ -110,7 +110,7 @@ def _simple(data: "Any", at: int, end: int, arg: int) -> "tuple[Any, int]":
     if arg == 20 or arg == 21:
         return arg == 21, at
     if arg != 25 and arg != 26:
-        raise WireError("a simple value or a float that is not taken")
+        raise WireError("an unsupported simple value or float")
     after = at + (2 if arg == 25 else 4)
     if after > end:
         raise WireError("ends too early")

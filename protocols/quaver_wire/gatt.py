@@ -4,7 +4,7 @@ The service has two characteristics. The node notifies messages on UPLINK, the g
 both in chunks (chunks.py). A message is a kind and what belongs to it:
 
     uplink    END                         all that waited is sent
-              record kind, number, bytes  a record as it would go to the topic's leaf; number: 2 bytes, from 1 up
+              record kind, number, bytes  a record as published, kind is its message class; number: 2 bytes, from 1 up
     downlink  TIME, 8 bytes               ms since 1970; also says: I listen, begin
               ACK, number                 record `number` is on the gateway's flash: it may leave the node's
               COMMAND, bytes              a command for the node
@@ -101,7 +101,7 @@ def parse_uplink(message: bytes) -> "tuple[int, int, bytes]":
     if kind == END and len(message) == 1:
         return END, 0, b""
     if not 0 < kind < len(LEAVES) or len(message) < 4:
-        raise ValueError("no uplink message")
+        raise ValueError("not an uplink message")
     return kind, message[1] << 8 | message[2], message[3:]
 
 
@@ -129,4 +129,4 @@ def parse_downlink(message: bytes) -> "tuple[int, int, bytes]":
         return ACK, message[1] << 8 | message[2], b""
     if kind == COMMAND and len(message) > 1:
         return COMMAND, 0, message[1:]
-    raise ValueError("no downlink message")
+    raise ValueError("not a downlink message")

@@ -95,7 +95,7 @@ def test_a_node_ends_a_bad_visit_and_keeps_its_records(
         seconds = done.result(60)
         lines = says(board, b"done telemetry 2")
     assert seconds < 12
-    assert any(line.startswith("ble: visit ended: ") for line in lines)
+    assert any(line.startswith("ble: connection ended: ") for line in lines)
     assert [number for _, number, _ in gateway.took][-1] == 2
     assert {number for _, number, _ in gateway.took} >= (
         {0, 1, 2} if misbehave is not acknowledge_everything else {1, 2}

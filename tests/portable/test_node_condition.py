@@ -26,7 +26,7 @@ class Node:
         measured = Measured()
         measured.rms_g = rms
         self.diagnosis.run(measured, None, seconds, trusted)
-        return self.condition.keep()
+        return self.condition.save()
 """
 
 
@@ -110,7 +110,7 @@ print(json.dumps([problem, Node().diagnosis.baseline.learned, Node().diagnosis.r
 """,
         argument=str(path),
     )
-    assert problem.endswith("condition.json: not what a node saved: learning anew")
+    assert problem.endswith("condition.json is corrupt: learning again")
     assert learned is True
     assert running == pytest.approx(1800)
 
@@ -130,6 +130,6 @@ print(json.dumps([other.problem, other.diagnosis.baseline.learned, other.diagnos
         argument=str(tmp_path / "condition.json"),
     )
     problem, learned, running, none, kept = got
-    assert problem == "measured in another way than what was learned: learning anew"
+    assert problem == "measurement settings have changed: learning again"
     assert learned is False and running == pytest.approx(1800)  # the machine has run all the same
     assert none is None and kept is True  # the file stays until there is something better

@@ -27,18 +27,18 @@ def start(root: Path) -> tuple[Trial, bytes]:
 def test_a_configuration_that_brings_the_node_online_is_kept(root: Path) -> None:
     trial, config = start(root)
     assert (config, trial.running) == (OLD, False)
-    trial.keep()  # online with what is in force changes nothing
+    trial.accept()  # online with what is in force changes nothing
     trial.propose(NEW)
     trial, config = start(root)
     assert (config, trial.running) == (NEW, True)
-    trial.keep()
+    trial.accept()
     for _ in range(2):
         trial, config = start(root)
         assert (config, trial.running, trial.rejected) == (NEW, False, False)
     trial.back()
     trial, config = start(root)
     assert config == OLD
-    trial.keep()
+    trial.accept()
     assert start(root)[1] == OLD
 
 
@@ -57,7 +57,7 @@ def test_a_second_proposal_replaces_the_first_also_while_that_is_on_trial(root: 
     start(root)[0].propose(NEW)
     trial, _ = start(root)
     trial.propose(b'{"node":"third"}')
-    trial.keep()  # what came online was not the third
+    trial.accept()  # what came online was not the third
     trial, config = start(root)
     assert (config, trial.running) == (b'{"node":"third"}', True)
 
@@ -186,7 +186,7 @@ def keep():
     trial, config = started()
     if trial.running:  # a flash that fails at the start puts nothing on trial
         assert config == NEW
-        trial.keep()
+        trial.accept()
 
 def check(cut):
     trial, config = started()
@@ -201,7 +201,7 @@ def check(cut):
     trial.propose(NEW)  # and the next try succeeds
     trial, config = started()
     assert config == NEW and trial.running, cut
-    trial.keep()
+    trial.accept()
     assert started()[1] == NEW, cut
 
 count += every_cut(blank, propose, check)

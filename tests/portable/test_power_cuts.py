@@ -31,7 +31,7 @@ SPOILED = {
     # an acknowledgement that stays in RAM: what was acknowledged comes back
     "came back": "journal.Log.done = lambda self, floor: forgetful(self)",
     # events that wait in RAM: an alarm that was put is not there
-    "is missing": "outbox.Outbox._keep = lambda self, log: None",
+    "is missing": "outbox.Outbox._persist = lambda self, log: None",
 }
 
 

@@ -235,7 +235,7 @@ def test_a_node_without_a_counted_boot_seals_nothing(micropython: Callable[..., 
         "  try:\n    said.append(c.seal(bytearray(200), 'event', boot, 1, bytes(size), size))\n"
         "  except ValueError as e:\n    said.append(str(e))\nprint(json.dumps(said))"
     )
-    assert micropython(code) == ["a boot that is not counted can't seal", "record does not fit its buffer", 97]
+    assert micropython(code) == ["boot 0 can't seal: it is not counted", "record does not fit its buffer", 97]
 
 
 def test_the_host_opens_what_the_device_seals(micropython: Callable[..., Any]) -> None:

@@ -134,7 +134,7 @@ class Node:
         before = self.now()
         self.diagnosis.run(_Measured(), None, 1800)
         hours = self.diagnosis.running_s
-        if self.condition.keep():
+        if self.condition.save():
             self.promises.writes["condition"].append((before, self.now(), hours))
 
 
