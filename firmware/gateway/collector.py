@@ -107,10 +107,10 @@ class Collector:
         name = hexlify(node_id).decode()
         address = bytes(device.addr)
 
-        async def store(leaf, payload):
+        async def store(message_class, payload):
             if payload[:8] == START and payload[8:16] != node_id:
                 raise ValueError("a record of another node")
-            if not self._relay.put(node_id, leaf, payload):
+            if not self._relay.put(node_id, message_class, payload):
                 return False
             self.counts["records"] += 1
             self._progress("collect")

@@ -65,7 +65,7 @@ class Forward:
         self._recorder.account()
         own = None if self._relay.urgent() else self._outbox.first()
         if own:
-            await self._mqtt.publish(self._root + own.leaf, own.payload, _ACK_LIMIT_MS)
+            await self._mqtt.publish(self._root + own.message_class, own.payload, _ACK_LIMIT_MS)
             self._outbox.done(own)
             return
         entry = self._relay.first()
@@ -77,9 +77,11 @@ class Forward:
             self._mqtt.idle()
             await self._tend()
             return
-        node_id, leaf, message = self._relay.split(entry)
+        node_id, message_class, message = self._relay.split(entry)
         prefix = self._prefixes.get(node_id) or self._branch + "".join("{:02x}".format(b) for b in node_id)
-        await self._mqtt.publish("{}/{}".format(prefix, leaf), message, _ACK_LIMIT_MS, retain=leaf == "status")
+        await self._mqtt.publish(
+            "{}/{}".format(prefix, message_class), message, _ACK_LIMIT_MS, retain=message_class == "status"
+        )
         self._relay.done(entry)
 
     async def _tend(self):

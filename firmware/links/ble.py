@@ -30,7 +30,7 @@ _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 class Ble:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name; node_id: 8 bytes.
 
-    outbox: with first() -> entry (leaf, payload) or None, done(entry), filled (an event), link(up), and a length.
+    outbox: first() -> entry (message_class, payload) or None, done(entry), filled (an event), link(up), and a length.
 
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
     and visit_s (the longest connection). clock: set(ms since 1970) takes the time that a gateway brings. recorder:
@@ -87,7 +87,7 @@ class Ble:
 
     def _urgent(self):
         entry = self._outbox.first()
-        return entry is not None and entry.leaf == "event"
+        return entry is not None and entry.message_class == "event"
 
     async def _advertise(self):
         """Advertise for the window, and on for as long as an event waits; returns a connection, or None."""
@@ -153,7 +153,7 @@ class Ble:
             entry = outbox.first()
             if entry is not None:
                 number = number % 0xFFFF + 1
-                await self._hand_over(connection, entry.leaf, number, entry.payload)
+                await self._hand_over(connection, entry.message_class, number, entry.payload)
                 outbox.done(entry)
                 ended = False
                 continue
@@ -171,9 +171,9 @@ class Ble:
                 await self._obeyed(connection)
             ended = False
 
-    async def _hand_over(self, connection, leaf, number, payload):
+    async def _hand_over(self, connection, message_class, number, payload):
         """Return once the gateway has it on its flash."""
-        await self._send(connection, self._gatt.record(leaf, number, payload))
+        await self._send(connection, self._gatt.record(message_class, number, payload))
         if await self._heed(connection, _ACK_MS) != (self._gatt.ACK, number):
             raise ValueError("peer acknowledged a record not sent")
 

@@ -53,7 +53,7 @@ class Central:
         """Collect what waits at a node; returns how many records it gave.
 
         unix_ms(): the time now, ms since 1970. commands: a list of bytes, or what acts as one; each that arrived is
-        popped. store(leaf, payload): awaited; True when the record is on flash, which acknowledges it. Raises
+        popped. store(message_class, payload): awaited; True when the record is on flash, which acknowledges it. Raises
         LinkError: whatever was acknowledged before stays so.
         """
         try:
@@ -111,7 +111,7 @@ class Central:
                 await self._send(down, gatt.command(commands[0]), size, True)
                 commands.pop(0)
                 continue
-            if not await store(gatt.LEAVES[kind], payload):
+            if not await store(gatt.RECORD_CLASSES[kind], payload):
                 raise LinkError("flash is full")
             await self._send(down, gatt.ack(number), size, False)
             taken += 1

@@ -76,7 +76,7 @@ class Publish:
             self._mqtt.idle()
             await self._tend()
             return
-        await self._mqtt.publish(self._root + entry.leaf, entry.payload, _ACK_LIMIT_MS)
+        await self._mqtt.publish(self._root + entry.message_class, entry.payload, _ACK_LIMIT_MS)
         outbox.done(entry)
 
     async def _leave(self):

@@ -37,7 +37,7 @@ MTU = 247
 
 # Uplink: the position is the kind.
 END = 0
-LEAVES = ("", "telemetry", "event", "status", "answer")
+RECORD_CLASSES = ("", "telemetry", "event", "status", "answer")
 # Downlink
 TIME = 1
 ACK = 2
@@ -90,17 +90,17 @@ def parse_service_data(data: bytes) -> "tuple[bytes, int, int] | None":
     return bytes(data[1:9]), data[0], data[9]
 
 
-def record(leaf: str, number: int, payload: bytes) -> bytes:
-    """The uplink message of a record. Raises ValueError for a leaf that has none."""
-    return bytes((LEAVES.index(leaf), number >> 8, number & 0xFF)) + payload
+def record(message_class: str, number: int, payload: bytes) -> bytes:
+    """The uplink message of a record. Raises ValueError for a message_class that has none."""
+    return bytes((RECORD_CLASSES.index(message_class), number >> 8, number & 0xFF)) + payload
 
 
 def parse_uplink(message: bytes) -> "tuple[int, int, bytes]":
-    """(kind, number, payload); kind is END or a place in LEAVES. Raises ValueError."""
+    """(kind, number, payload); kind is END or a place in RECORD_CLASSES. Raises ValueError."""
     kind = message[0]
     if kind == END and len(message) == 1:
         return END, 0, b""
-    if not 0 < kind < len(LEAVES) or len(message) < 4:
+    if not 0 < kind < len(RECORD_CLASSES) or len(message) < 4:
         raise ValueError("not an uplink message")
     return kind, message[1] << 8 | message[2], message[3:]
 

@@ -31,8 +31,8 @@ class Node:
         self.seq = 0
         self.outbox = outbox.Outbox(boot, "/n/journal", **settings)
         self.outbox.report = self.event
-    def put(self, leaf="telemetry", size=100):
-        self.outbox.put(leaf, self.seq, b"%s %d " % (leaf.encode(), self.seq) + bytes(size))
+    def put(self, message_class="telemetry", size=100):
+        self.outbox.put(message_class, self.seq, b"%s %d " % (message_class.encode(), self.seq) + bytes(size))
         self.seq += 1
     def event(self, name, subject="", value=None, drops=None):
         told.append([name, subject, value, drops])
@@ -45,8 +45,8 @@ class Node:
             entry = self.outbox.first()
             if not entry:
                 break
-            assert entry.payload.startswith(b"%s %d " % (entry.leaf.encode(), entry.seq))
-            sent.append([entry.leaf[0], entry.boot, entry.seq])
+            assert entry.payload.startswith(b"%s %d " % (entry.message_class.encode(), entry.seq))
+            sent.append([entry.message_class[0], entry.boot, entry.seq])
             self.outbox.done(entry)
         return sent
 def restart(boot, **settings):
@@ -208,8 +208,8 @@ b.put("event")
 b.outbox.link(True)
 print(json.dumps([b.send(), told, held]))
 """)
-    events = [seq for leaf, boot, seq in sent if leaf == "e" and boot == 1]
-    telemetry = {seq for leaf, boot, seq in sent if leaf == "t"}
+    events = [seq for message_class, boot, seq in sent if message_class == "e" and boot == 1]
+    telemetry = {seq for message_class, boot, seq in sent if message_class == "t"}
     assert len(events) == 7  # every alarm is there
     assert [name for name, *_ in told] == ["records_dropped"]
     runs = told[0][3]
@@ -270,7 +270,7 @@ sent = a.send()
 print(json.dumps([waiting, sent, told]))
 """)
     assert waiting == 32
-    alarms = [seq for leaf, _, seq in sent if leaf == "e"]
+    alarms = [seq for message_class, _, seq in sent if message_class == "e"]
     assert alarms[:10] == list(range(0, 200, 20))
     runs = [event[3][i : i + 3] for event in told for i in range(0, len(event[3]), 3)]
     given_up = {n for _, first, last in runs for n in range(first, last + 1)}
@@ -304,7 +304,7 @@ b.outbox.link(True)
 sent = b.send()
 print(json.dumps([sent, told, len(restart(3).outbox)]))
 """)
-    telemetry = [seq for leaf, boot, seq in sent if leaf == "t" and boot == 1]
+    telemetry = [seq for message_class, boot, seq in sent if message_class == "t" and boot == 1]
     runs = [event[3][i : i + 3] for event in told if event[3] for i in range(0, len(event[3]), 3)]
     gone = {n for boot, first, last in runs if boot == 1 for n in range(first, min(last, 119) + 1)}
     assert telemetry == sorted(set(telemetry))
@@ -329,7 +329,7 @@ b.put("event")
 b.outbox.link(True)
 print(json.dumps([b.send(), told]))
 """)
-    telemetry = {seq for leaf, boot, seq in sent if leaf == "t"}
+    telemetry = {seq for message_class, boot, seq in sent if message_class == "t"}
     assert telemetry >= set(range(18))
     if change != 'return b""':  # an empty one is as if there were none
         assert any(event[0] == "flash_failed" for event in told)
