@@ -17,7 +17,7 @@ _FIELDS = (
     "link t wifi 3 4\n"  # or "ble": a gateway fetches the records
     "ble.interval_ms i 250 20 10000\n"  # between advertisements
     "ble.window_s i 10 1 3600\n"  # of advertising
-    "ble.rest_s i 50 0 86400\n"  # behind each window or visit, while no event waits
+    "ble.rest_s i 50 0 86400\n"  # after each window or connection, while no event waits
     "ble.visit_s i 30 5 600\n"
     "time_server t  0 64\n"  # "": the date stays unknown, and the reader's is taken
     "wifi.ssid t  0 32\n"

@@ -25,7 +25,7 @@ def build():
     """
     config, problems = configuration.load()
     branch = "/".join(config[key] for key in ("site", "area", "line", "asset")) + "/"
-    settings, places, more = gateway_configuration.parse(config["gateway"], branch)
+    settings, prefixes, more = gateway_configuration.parse(config["gateway"], branch)
     problems += more
     port = hal.port(board)
     boot = store.next_boot()
@@ -41,7 +41,7 @@ def build():
         return supervisor, watchdog
     progress = supervisor.progress
     central = Central(gatt, chunks, port.uuid, settings["visit_s"], settings["records"])
-    collector = Collector(central, node_ids=places, relay=relay, commands=commands, clock=uptime, progress=progress)
+    collector = Collector(central, node_ids=prefixes, relay=relay, commands=commands, clock=uptime, progress=progress)
     supervisor.add("collect", collector.run, limit_s)
     root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime)
     forward = Forward(
@@ -51,7 +51,7 @@ def build():
         relay=relay,
         commands=commands,
         root=root,
-        places=places,
+        prefixes=prefixes,
         branch=branch,
         recorder=recorder,
         timekeeper=timekeeper,

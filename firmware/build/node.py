@@ -12,7 +12,7 @@ from build.engine import band, engine, thresholds
 from node import measure, room, store
 from node.capture import Capture
 from node.condition import Condition
-from node.log import Log
+from node.log import ConsoleLog
 from node.mailbox import Mailbox
 from node.trial import Trial
 from node.vibration import Vibration
@@ -111,8 +111,8 @@ def build():
 
     Nothing that lives on may hold a function of this folder: main.py drops it.
     """
-    log = Log()
-    log.keep()
+    log = ConsoleLog()
+    log.install()
     trial = Trial()
     config, problems = configuration.load(trial.begin())
     port = hal.port(board)
@@ -124,8 +124,8 @@ def build():
     found = _sensors(port, config, quiet, problems)
     wiring.tell("node", problems, recorder)
     if trial.rejected:
-        print("node: config: did not bring the node online, so it is as before")
-        recorder.event("config_rejected", text="it did not bring the node online")
+        print("node: config rejected: not online with it; the old one is back")
+        recorder.event("config_rejected", text="the node did not come online with it")
         trial.told()
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)

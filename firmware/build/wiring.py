@@ -47,10 +47,10 @@ def _mute(recorder):
     """Why nothing can be sealed, and so nothing may be said, or None."""
     from build import keys
 
-    if keys.spoiled():
+    if keys.corrupt():
         recorder.mute = True
-        return "{} is spoiled; enrol the node anew".format(keys.KEY)
-    return "flash can't be written, so no boot is counted" if recorder.mute else None
+        return "{} is corrupt; re-enrol the node".format(keys.KEY)
+    return "flash can't be written to count this boot" if recorder.mute else None
 
 
 def _turned_away(recorder, path="/session.tries"):
@@ -60,7 +60,7 @@ def _turned_away(recorder, path="/session.tries"):
     try:
         with open(path) as file:
             row, wrong, others = (int(word) for word in file.read(36).split())
-    except (OSError, ValueError):  # none, or one that node.session begins anew
+    except (OSError, ValueError):  # none, or one that enrol.session begins again
         return
     if recorder.mute or not (wrong or others):
         return

@@ -17,7 +17,7 @@ SECRETS = (
 )
 _FILL = "/erase.fill"
 _BLOCK = const(4096)
-_CHURN = const(80)  # small files, so that the root folder's log is written anew, and the block it was in erased
+_CHURN = const(80)  # small files, so that the root folder's log is rewritten, and the block it was in erased
 
 
 def erase(more=(), root="", progress=None):

@@ -1,4 +1,4 @@
-"""relearn: forget what is healthy for this machine and learn it anew."""
+"""relearn: forget the baseline of this machine and learn a new one."""
 
 ARGUMENTS = ()
 NOTED = True

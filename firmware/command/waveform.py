@@ -12,7 +12,7 @@ _HOLD_MS = const(15_000)
 
 
 async def run(node) -> dict:
-    data, rate_hz, scale_g = node.vibration().kept()
+    data, rate_hz, scale_g = node.vibration().waveform()
     node.wave = data
     hold(node)
     return {"size": len(data), "crc": crc32(data), "rate_hz": rate_hz, "scale_g": scale_g, "part": PART}

@@ -4,8 +4,8 @@
     staged   key and configuration are in memory, checked; flash is as it was
     enrolled /device.key is there: the one rename that makes it is the commit
 
-Before that rename the configuration is on flash already, where a blank node reads it not. Enrolling anew takes the old
-key away first, so that a cut leaves a blank node and never the new configuration with the old key.
+Before that rename the configuration is on flash already, where a blank node does not read it. Re-enrolling removes the
+old key first, so that a cut leaves a blank node and never the new configuration with the old key.
 """
 
 import json
@@ -46,7 +46,7 @@ class Enrolment:
         self._command = command
         self._root = root
         self._staged = None
-        self.done = False  # committed: the node is to start anew
+        self.done = False  # committed: the node is to restart
 
     async def answer(self, request):
         """The answer to the request, both JSON as bytes. Never raises but MemoryError."""

@@ -1,4 +1,4 @@
-"""The composition root of a blank node: it offers its ways in, sends nothing, and starts anew once it is enrolled.
+"""The composition root of a blank node: it offers its ways in, sends nothing, and restarts once it is enrolled.
 
 Blank is a node that was flashed with a code and holds no device key: main.py looks for the two files. One that has
 neither is a board at a desk, and runs.
@@ -80,8 +80,8 @@ class Ways:
 
         self._blinking = blink(self._port, board, self._blinking)
 
-    async def keep(self, ssid, password):
-        """Join for Improv: the network is kept for the enrolment, where no other is named. Returns no URL."""
+    async def join_and_save(self, ssid, password):
+        """Join for Improv and save the network for the enrolment, which may name another. Returns no URL."""
         from node import store
 
         await self.join(ssid, password)
@@ -122,7 +122,7 @@ def _doorway(port, identity, session, enrolment, improv):
 
 
 def build(air=True):
-    """What serves, what ends it, and what starts the board anew: (console, doorway or None, end, restart).
+    """What serves, what ends it, and what restarts the board: (console, doorway or None, end, restart).
 
     air: over Bluetooth too.
     """
@@ -159,7 +159,7 @@ def build(air=True):
             return Improv(
                 emit,
                 about,
-                join=ways.keep,
+                join=ways.join_and_save,
                 scan=ways.scan,
                 identify=ways.identify,
                 uptime=Uptime(),
@@ -194,7 +194,7 @@ def run(window_s=None):
     """Serve until the node is enrolled, then reset the board.
 
     window_s: of an enrolled node, after power-on: return when nobody asks for it within so many seconds. Before the
-    node is built, its whole heap is free for a session; whoever had one finds the node started anew. It listens on
+    node is built, its whole heap is free for a session; whoever had one finds the node restarted. It listens on
     its console alone: by radio an enrolled node takes sealed commands, once it runs.
     """
     if window_s is None:

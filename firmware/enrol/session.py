@@ -6,7 +6,7 @@
 
 A try is counted on flash before its proof is looked at, so a power cut gives none for free. Four wrong codes in a row
 cost two seconds each; from the fifth on the node takes no HELLO for half a minute, then twice as long, at most for ten
-minutes. It can't tell how long it was off, so that wait begins anew at every start.
+minutes. It can't tell how long it was off, so that wait begins again at every start.
 """
 
 import os

@@ -60,13 +60,13 @@ class Mailbox:
         return bool(self._waiting) or self._obeying
 
     def online(self):
-        """The link works: a configuration on trial is kept."""
+        """The link works: a configuration on trial is accepted."""
         trial = self._parts["trial"]
         if trial and trial.running:
             try:
-                trial.keep()
-                print("node: config kept")
-            except OSError as error:  # not kept, so this trial ends like one that failed
+                trial.accept()
+                print("node: config accepted")
+            except OSError as error:  # not accepted, so this trial ends like one that failed
                 print("node: config:", error)
 
     def offline(self):
@@ -109,7 +109,7 @@ class Mailbox:
                 self._service = load("service.obey").Service(self._parts, self._state, self)
             why = await self._service.obey(message)
         except MemoryError as error:
-            print("node: commands: {}, {} free".format(error, gc.mem_free()))
+            print("node: commands: {}, {} bytes free".format(error, gc.mem_free()))
             why = "memory"
             if self._service is None:
                 drop(*_SERVICE)  # what of it was read

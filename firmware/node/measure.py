@@ -169,7 +169,7 @@ class Measure:
         if part is None:
             raise ValueError("no vibration sensor")
         changes = part.relearn()
-        _tell(self._recorder, part.keep())
+        _tell(self._recorder, part.save())
         _tell(self._recorder, changes)
 
     def part(self, name):
@@ -201,7 +201,7 @@ class Measure:
                 quality |= 1 << QUALITY.index(mark)
             _tell(self._recorder, changes)
             if sensor.part:
-                _tell(self._recorder, sensor.part.keep())
+                _tell(self._recorder, sensor.part.save())
             self._progress("measure")
         values["quality"] = quality
         level, changes = self._judge.run(values)

@@ -16,7 +16,7 @@ _ONLINE = const(1)
 
 
 class Publish:
-    """recorder: makes the retained record that says this node is online; root: the node's topic up to the leaf."""
+    """recorder: makes the retained record that says this node is online; root: the topic prefix with its last "/"."""
 
     def __init__(self, wifi, mqtt, outbox, root, recorder, quiet, progress, timekeeper=None, mailbox=None):
         """quiet: the lock that keeps the radio's joining and a capture apart.
@@ -76,7 +76,7 @@ class Publish:
             self._mqtt.idle()
             await self._tend()
             return
-        await self._mqtt.publish(self._root + entry.leaf, entry.payload, _ACK_LIMIT_MS)
+        await self._mqtt.publish(self._root + entry.message_class, entry.payload, _ACK_LIMIT_MS)
         outbox.done(entry)
 
     async def _leave(self):

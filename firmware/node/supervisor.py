@@ -63,7 +63,7 @@ class Supervisor:
                 return task.name
         return None
 
-    async def _keep(self, task):
+    async def _supervise(self, task):
         while True:
             began = time.ticks_ms()
             try:
@@ -90,7 +90,7 @@ class Supervisor:
     async def run(self):
         """Start every task and watch over them; never returns."""
         for task in self._tasks.values():
-            asyncio.create_task(self._keep(task))
+            asyncio.create_task(self._supervise(task))
         while True:
             self._feed()
             await asyncio.sleep_ms(_TICK_MS)

@@ -2,7 +2,7 @@
 
 from struct import pack_into
 
-from quaver_wire.fields import COMMON, KINDS, TABLES, WireError, const
+from quaver_wire.fields import COMMON, MESSAGE_CLASSES, TABLES, WireError, const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
@@ -193,15 +193,15 @@ def _put_value(buf: bytearray, at: int, form: "Any", value: "Any") -> int:
     return put_item(buf, at, value)
 
 
-def encode(buf: bytearray, record: "dict[str, Any]", leaf: "str | None" = None) -> int:
+def encode(buf: bytearray, record: "dict[str, Any]", message_class: "str | None" = None) -> int:
     """Encode `record`, a dict of field names to values, into `buf`; return the length in bytes.
 
-    leaf: the message's class, one of KINDS; None for that of record["kind"]. A value that is None or not finite is
-    left out: on this wire an absent value is an absent key, or null in an array.
+    message_class: one of MESSAGE_CLASSES; None for that of record["kind"]. A value that is None or not finite is left
+    out: on this wire an absent value is an absent key, or null in an array.
     Raises WireError for an unknown class or name, a value out of range or a record that does not fit `buf`.
     """
     try:
-        table = TABLES[KINDS.index(leaf) if leaf is not None else record["kind"]]
+        table = TABLES[MESSAGE_CLASSES.index(message_class) if message_class is not None else record["kind"]]
         get = record.get
         present = 0
         known = 0

@@ -137,7 +137,7 @@ ANSWER = (
 )
 
 # The position is the kind. Its name is the topic's last segment, and the class that a seal is bound to.
-KINDS: "tuple[str, ...]" = _row("telemetry", "event", "status", "command", "answer")
+MESSAGE_CLASSES: "tuple[str, ...]" = _row("telemetry", "event", "status", "command", "answer")
 TABLES: "tuple[tuple[Any, ...], ...]" = (TELEMETRY, EVENT, STATUS, COMMAND, ANSWER)
 
 # The position is the number in "fault", and of a line in "lines".

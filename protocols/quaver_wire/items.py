@@ -55,7 +55,7 @@ def put_item(buf: bytearray, at: int, value: "Any", depth: int = _DEPTH) -> int:
             buf[at:end] = name
             at = put_item(buf, end, value[key], depth - 1)
         return at
-    raise WireError("a value of no form of the wire")
+    raise WireError("a value that CBOR can't encode here")
 
 
 def _put_string(buf: bytearray, at: int, major: int, data: bytes) -> int:

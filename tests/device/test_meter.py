@@ -63,15 +63,15 @@ def any_board(board_target: Target) -> None:
         pytest.skip(f"{board_target}: what is shown here is not the board's")
 
 
-def records(client: Client, leaf: str) -> list[Record]:
+def records(client: Client, message_class: str) -> list[Record]:
     """What a person is shown of the messages of that class."""
     from quaver_wire.cbor import encode
 
     def whole(topic: str, values: Mapping[str, Any]) -> Record:
         data = bytearray(600)
-        return decode(topic, bytes(data[: encode(data, dict(values), leaf)]))
+        return decode(topic, bytes(data[: encode(data, dict(values), message_class)]))
 
-    return [whole(topic, values) for topic, values in list(client.messages) if topic.endswith(leaf)]
+    return [whole(topic, values) for topic, values in list(client.messages) if topic.endswith(message_class)]
 
 
 @pytest.mark.needs_radio

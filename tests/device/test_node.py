@@ -82,7 +82,7 @@ def test_a_stuck_sensor_is_no_healthy_machine(start_node: Callable[..., Board], 
     assert record["quality"] == 1 << QUALITY.index("stuck") | 1 << QUALITY.index("vibration_failed")
     assert not record.keys() & {"rms_g", "velocity_mm_s", "machine"}  # neither a value, nor a machine that stands
     board.set_sensor("iis3dwb", fault=None)
-    wait_for_words(board, b"node: vibration: well again")
+    wait_for_words(board, b"node: vibration: recovered")
     client.wait(lambda c: not c.of("telemetry")[-1]["quality"], "a record of a sensor that is well")
 
 

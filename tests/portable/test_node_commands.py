@@ -70,7 +70,7 @@ class Node:
     def relearn(self) -> None:
         self.did.append("relearn")
 
-    def kept(self) -> tuple[bytes, float, float]:
+    def waveform(self) -> tuple[bytes, float, float]:
         return bytes(range(256)) * 8, 26667.0, 0.000488
 
     def event(self, name: str, generation: int) -> None:
@@ -194,7 +194,7 @@ def test_a_change_is_tried_and_kept_or_not(node: Node) -> None:
         "node": "pump-7", "interval_s": 30, "broker": {"host": "mqtt.plant"}, "wifi": {"password": "correct horse"},
         "energy": None,
     }  # fmt: skip
-    node.tried.keep()
+    node.tried.accept()
     assert node.send(3, "config_rollback")["result"] == {"state": "trial"}
     node.start()
     assert "interval_s" not in json.loads(Path(node.config).read_text())

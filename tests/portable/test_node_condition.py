@@ -63,7 +63,7 @@ def test_a_spoiled_file_means_learning_anew(micropython: Run, tmp_path: Path, te
         program(__file__, "corrupt_file"),
         argument=str(path),
     )
-    assert problem.endswith("condition.json: not what a node saved: learning anew")
+    assert problem.endswith("condition.json is corrupt: learning again")
     assert learned is True
     assert running == pytest.approx(1800)
 
@@ -74,6 +74,6 @@ def test_what_was_learned_of_another_bearing_is_not_compared(micropython: Run, t
         argument=str(tmp_path / "condition.json"),
     )
     problem, learned, running, none, kept = got
-    assert problem == "measured in another way than what was learned: learning anew"
+    assert problem == "measurement settings have changed: learning again"
     assert learned is False and running == pytest.approx(1800)  # the machine has run all the same
     assert none is None and kept is True  # the file stays until there is something better

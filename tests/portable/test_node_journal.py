@@ -65,8 +65,8 @@ def test_a_restart_says_from_where_telemetry_may_have_been_lost(node: Node) -> N
 
 def test_when_full_the_oldest_telemetry_goes_and_the_gap_is_exact(node: Node) -> None:
     sent, told, held = node(program(__file__, "full"))
-    events = [seq for leaf, boot, seq in sent if leaf == "e" and boot == 1]
-    telemetry = {seq for leaf, boot, seq in sent if leaf == "t"}
+    events = [seq for message_class, boot, seq in sent if message_class == "e" and boot == 1]
+    telemetry = {seq for message_class, boot, seq in sent if message_class == "t"}
     assert len(events) == 7  # every alarm is there
     assert [name for name, *_ in told] == ["records_dropped"]
     runs = told[0][3]
@@ -103,7 +103,7 @@ def test_a_full_flash_costs_telemetry_and_no_alarm(node: Node) -> None:
 def test_a_flash_that_takes_nothing_leaves_a_bounded_ram(node: Node) -> None:
     waiting, sent, told = node(program(__file__, "dead_flash"))
     assert waiting == 32
-    alarms = [seq for leaf, _, seq in sent if leaf == "e"]
+    alarms = [seq for message_class, _, seq in sent if message_class == "e"]
     assert alarms[:10] == list(range(0, 200, 20))
     runs = [event[3][i : i + 3] for event in told for i in range(0, len(event[3]), 3)]
     given_up = {n for _, first, last in runs for n in range(first, last + 1)}
@@ -125,7 +125,7 @@ CORRUPTIONS = (
 @pytest.mark.parametrize("segment", [0, 1])
 def test_a_spoiled_segment_costs_what_was_in_it_and_is_told(node: Node, corruption: str, segment: int) -> None:
     sent, told, left = node(program(__file__, "corrupt_segment"), corruption, segment)
-    telemetry = [seq for leaf, boot, seq in sent if leaf == "t" and boot == 1]
+    telemetry = [seq for message_class, boot, seq in sent if message_class == "t" and boot == 1]
     runs = [event[3][i : i + 3] for event in told if event[3] for i in range(0, len(event[3]), 3)]
     gone = {n for boot, first, last in runs if boot == 1 for n in range(first, min(last, 119) + 1)}
     assert telemetry == sorted(set(telemetry))
@@ -138,7 +138,7 @@ def test_a_spoiled_segment_costs_what_was_in_it_and_is_told(node: Node, corrupti
 @pytest.mark.parametrize("change", ["its head", "its tail", "its end is gone", "it is empty"])
 def test_a_spoiled_state_loses_at_most_what_it_staged(node: Node, change: str) -> None:
     sent, told = node(program(__file__, "corrupt_state"), change)
-    telemetry = {seq for leaf, boot, seq in sent if leaf == "t"}
+    telemetry = {seq for message_class, boot, seq in sent if message_class == "t"}
     assert telemetry >= set(range(18))
     if change != "it is empty":  # an empty one is as if there were none
         assert any(event[0] == "flash_failed" for event in told)

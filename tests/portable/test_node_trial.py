@@ -28,18 +28,18 @@ def start(root: Path) -> tuple[Trial, bytes]:
 def test_a_configuration_that_brings_the_node_online_is_kept(root: Path) -> None:
     trial, config = start(root)
     assert (config, trial.running) == (OLD, False)
-    trial.keep()  # online with what is in force changes nothing
+    trial.accept()  # online with what is in force changes nothing
     trial.propose(NEW)
     trial, config = start(root)
     assert (config, trial.running) == (NEW, True)
-    trial.keep()
+    trial.accept()
     for _ in range(2):
         trial, config = start(root)
         assert (config, trial.running, trial.rejected) == (NEW, False, False)
     trial.back()
     trial, config = start(root)
     assert config == OLD
-    trial.keep()
+    trial.accept()
     assert start(root)[1] == OLD
 
 
@@ -58,7 +58,7 @@ def test_a_second_proposal_replaces_the_first_also_while_that_is_on_trial(root: 
     start(root)[0].propose(NEW)
     trial, _ = start(root)
     trial.propose(b'{"node":"third"}')
-    trial.keep()  # what came online was not the third
+    trial.accept()  # what came online was not the third
     trial, config = start(root)
     assert (config, trial.running) == (b'{"node":"third"}', True)
 

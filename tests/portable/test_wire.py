@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from quaver_wire import cbor
 from quaver_wire.decoder import FieldError, VersionError, decode, loads
-from quaver_wire.fields import COMMON, KINDS, TABLES, WireError
+from quaver_wire.fields import COMMON, MESSAGE_CLASSES, TABLES, WireError
 from quaver_wire.items import put_item
 from tests.programs import program
 
@@ -51,7 +51,7 @@ def values(form: Any) -> st.SearchStrategy[Any]:
 
 @st.composite
 def records(draw: Any) -> tuple[str, dict[str, Any]]:
-    kind = draw(st.integers(0, len(KINDS) - 1))
+    kind = draw(st.integers(0, len(MESSAGE_CLASSES) - 1))
     record: dict[str, Any] = {"version": 2, "kind": kind}
     for key, name, form in COMMON[2:] + TABLES[kind]:
         if name and draw(st.booleans()):
@@ -61,12 +61,12 @@ def records(draw: Any) -> tuple[str, dict[str, Any]]:
                 if draw(st.booleans()):
                     record[member] = draw(numbers(scale))
         assert key >= 0
-    return KINDS[kind], record
+    return MESSAGE_CLASSES[kind], record
 
 
-def encode(record: dict[str, Any], leaf: str | None = None) -> bytes:
+def encode(record: dict[str, Any], message_class: str | None = None) -> bytes:
     buffer = bytearray(4096)
-    return bytes(buffer[: cbor.encode(buffer, record, leaf)])
+    return bytes(buffer[: cbor.encode(buffer, record, message_class)])
 
 
 def item(value: Any) -> bytes:
@@ -99,9 +99,9 @@ def reference(value: Any) -> bytes:
 
 @given(records())
 def test_a_record_comes_back_as_it_was(given_record: tuple[str, dict[str, Any]]) -> None:
-    leaf, record = given_record
-    back = decode(encode(record), leaf)
-    unsaid = [name for _, name, form in TABLES[KINDS.index(leaf)] if form == "z"]
+    message_class, record = given_record
+    back = decode(encode(record), message_class)
+    unsaid = [name for _, name, form in TABLES[MESSAGE_CLASSES.index(message_class)] if form == "z"]
     record = {**dict.fromkeys(unsaid, 0), **record}
     for name in ("args", "result"):
         if name in record:
@@ -215,9 +215,9 @@ REFUSED = [
     ("fa7f800000", "shorter form"),
     ("f97e01", "NaN"),
     ("fa7fc00000", "NaN"),
-    ("fb3ff0000000000000", "not taken"),
-    ("f7", "not taken"),
-    ("f820", "not taken"),
+    ("fb3ff0000000000000", "unsupported"),
+    ("f7", "unsupported"),
+    ("f820", "unsupported"),
     ("c000", "tag"),
     ("1c", "indefinite"),
     ("5f40ff", "indefinite"),

@@ -67,9 +67,9 @@ RECORDER = program(__file__, "records")
 def test_what_the_firmware_emits_is_of_the_schema(micropython: Callable[..., Any]) -> None:
     said = micropython(RECORDER, argument={**MEASURED, "quality": 3, "level": 2})
     assert len(said) == 2 + len(EVENTS) - 1 + 2 + 2
-    for leaf, message in said:
-        schema(leaf).validate_cbor(bytes.fromhex(message))
-        assert decode(bytes.fromhex(message), leaf)["boot"] == 7
+    for message_class, message in said:
+        schema(message_class).validate_cbor(bytes.fromhex(message))
+        assert decode(bytes.fromhex(message), message_class)["boot"] == 7
     whole = decode(bytes.fromhex(said[1][1]), "telemetry")
     assert {name: whole[name] for name in MEASURED} == MEASURED
 
@@ -87,7 +87,7 @@ def test_commands_and_answers_are_of_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    ("leaf", "record"),
+    ("message_class", "record"),
     [
         ("telemetry", {"version": 3}),
         ("telemetry", {"version": 2, "level": 3}),
@@ -104,9 +104,9 @@ def test_commands_and_answers_are_of_the_schema() -> None:
         ("command", {"version": 2, "name": "x"}),
     ],
 )
-def test_the_schema_can_say_no(leaf: str, record: dict[str, Any]) -> None:
+def test_the_schema_can_say_no(message_class: str, record: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        schema(leaf).validate_cbor(encode(record, leaf))
+        schema(message_class).validate_cbor(encode(record, message_class))
 
 
 def test_a_later_field_is_of_the_schema() -> None:

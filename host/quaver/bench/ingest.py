@@ -20,7 +20,7 @@ from quaver.bench import Figure
 from quaver.bench.mosquitto import Mosquitto
 from quaver.broker.address import BrokerUrl
 from quaver.broker.client import connect, mqtt_client
-from quaver.broker.reader import LinkLost, Session
+from quaver.broker.reader import LinkLost, MqttSession
 from quaver.errors import BrokerError
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import Intake, Reader
@@ -102,7 +102,7 @@ def _measure(
     records: int,
     path: Path,
 ) -> Result:
-    with Store(path) as store, Session(url, store.client_id, TOPICS) as session:
+    with Store(path) as store, MqttSession(url, store.client_id, TOPICS) as session:
         session.connect()
         session.close()  # the broker keeps the session, and for it all that comes now
         size = _publish(url, makers, records)
@@ -165,7 +165,7 @@ def _values(seq: int) -> dict[str, Any]:
 class _Json:
     """Reads the plain load: the numbers by name, and nothing that could vouch for them."""
 
-    def open(self, leaf: str, message: bytes) -> Opened:
+    def open(self, message_class: str, message: bytes) -> Opened:
         try:
             record = json.loads(message)
             node = int(record.pop("node").rpartition("-")[2]).to_bytes(8, "big")

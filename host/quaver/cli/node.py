@@ -211,7 +211,7 @@ def retire(node: Operator, as_json: bool, yes: bool) -> None:
     node.ask("retire", {"confirm": name})
     _noted(node.node.node_id, state="retired")
     left = node.leaves()
-    where = f"{presence.place if presence else name}/status"
+    where = f"{presence.prefix if presence else name}/status"
     kept = "" if left else f"; its last status is still at the broker: clear the retained message of {where} there"
     _tell(node, as_json, f"is retired, and erases what it holds{kept}", retired=True, status_cleared=left)
 

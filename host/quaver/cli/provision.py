@@ -351,15 +351,15 @@ class _OneKey:
 
 
 class _Ear:
-    """A subscription to all that one node seals with one key at one place."""
+    """A subscription to all that one node seals with one key on one topic prefix."""
 
-    def __init__(self, keys: KeyStore, ca: Path | None, broker: str, place: str, node: bytes, generation: int) -> None:
+    def __init__(self, keys: KeyStore, ca: Path | None, broker: str, prefix: str, node: bytes, generation: int) -> None:
         from quaver.broker.address import parse_broker_url
         from quaver.messages.monitor import Monitor
         from quaver.messages.sealing import Opener
 
         only = _OneKey(keys, node, generation)
-        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", ca, Opener(only)).start()
+        self._monitor = Monitor(parse_broker_url(broker), f"{prefix}/#", ca, Opener(only)).start()
         self._heard: dict[str, Mapping[str, Any]] = {}
 
     def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:

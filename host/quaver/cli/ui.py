@@ -90,14 +90,14 @@ def fleet_table(fleet: Fleet, now: float | None = None, width: int = _WIDE) -> R
                 min_width=12 if heading == "node" else None,
             )
     parts: list[RenderableType] = [table]
-    for place in sorted(fleet.nodes):
-        cells = _row(fleet.nodes[place], now)
+    for prefix in sorted(fleet.nodes):
+        cells = _row(fleet.nodes[prefix], now)
         table.add_row(*(cell for cell, show in zip(cells, shown, strict=True) if show))
         if not shown[-1] and cells[-1]:
-            parts.append(Text(f"{place}: quality {cells[-1]}", style="yellow"))
-    for place, node in sorted(fleet.nodes.items()):
+            parts.append(Text(f"{prefix}: quality {cells[-1]}", style="yellow"))
+    for prefix, node in sorted(fleet.nodes.items()):
         if "nodes" in node.telemetry:
-            parts.append(Text(_clean(f"{place}: {_gateway(node.telemetry)}")))
+            parts.append(Text(_clean(f"{prefix}: {_gateway(node.telemetry)}")))
     if not fleet.nodes:
         parts.append(Text("no node has published yet", style="dim"))
     parts.extend(event_text(record) for record in fleet.events)
@@ -109,7 +109,7 @@ def _row(node: NodeState, now: float) -> list[RenderableType]:
     blind = any(name.endswith("_failed") or name == "stuck" for name in values.get("quality", []))
     energy = values.get("energy", {})
     return [
-        node.place,
+        node.prefix,
         styled(node.state),
         # What a sensor that failed would have said is not known to be well.
         (node.level if blind and node.level == "ok" else styled(node.level)) if values or node.raised else "-",

@@ -17,7 +17,7 @@ _STAYS = ("peaks", "bands", "lines")
 class NodeState:
     """What is known of one node: its last status, its last telemetry, the levels that stand."""
 
-    place: str
+    prefix: str
     state: str = "unknown"
     board: str = ""
     firmware: str = ""

@@ -8,7 +8,7 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE node (
     number INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,        -- 8 bytes of the chip, or the name's text of a node that seals nothing
-    topic TEXT NOT NULL,            -- its place, up to the class
+    topic TEXT NOT NULL,            -- its topic prefix
     arrivals INTEGER NOT NULL,      -- numbers its records in the order of their coming
     received INTEGER NOT NULL,
     duplicates INTEGER NOT NULL,

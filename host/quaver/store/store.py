@@ -49,7 +49,7 @@ class Row(NamedTuple):
     node: int
     boot: int
     seq: int
-    leaf: str
+    message_class: str
     arrival: int
     tag: bytes
     received_ms: int
@@ -444,5 +444,5 @@ class Store:
         ).fetchone()
         if not found:
             return None
-        tag, leaf, arrival = found
-        return Copy(row, tag == row.tag and leaf == row.leaf, row.arrival - arrival)
+        tag, message_class, arrival = found
+        return Copy(row, tag == row.tag and message_class == row.message_class, row.arrival - arrival)

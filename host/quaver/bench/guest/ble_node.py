@@ -13,7 +13,7 @@ with open("plan.json") as file:
 
 
 class Entry:
-    leaf = "telemetry"
+    message_class = "telemetry"
     payload = bytes(plan["size"])
 
 

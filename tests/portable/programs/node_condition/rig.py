@@ -23,4 +23,4 @@ class Node:
         measured = Measured()
         measured.rms_g = rms
         self.diagnosis.run(measured, None, seconds, trusted)
-        return self.condition.keep()
+        return self.condition.save()

@@ -24,8 +24,8 @@ class Node:
         self.outbox = outbox.Outbox(boot, "/n/journal", **settings)
         self.outbox.report = self.event
 
-    def put(self, leaf="telemetry", size=100):
-        self.outbox.put(leaf, self.seq, b"%s %d " % (leaf.encode(), self.seq) + bytes(size))
+    def put(self, message_class="telemetry", size=100):
+        self.outbox.put(message_class, self.seq, b"%s %d " % (message_class.encode(), self.seq) + bytes(size))
         self.seq += 1
 
     def event(self, name, subject="", value=None, drops=None):
@@ -40,8 +40,8 @@ class Node:
             entry = self.outbox.first()
             if not entry:
                 break
-            assert entry.payload.startswith(b"%s %d " % (entry.leaf.encode(), entry.seq))
-            sent.append([entry.leaf[0], entry.boot, entry.seq])
+            assert entry.payload.startswith(b"%s %d " % (entry.message_class.encode(), entry.seq))
+            sent.append([entry.message_class[0], entry.boot, entry.seq])
             self.outbox.done(entry)
         return sent
 

@@ -26,7 +26,7 @@ def keep():
     trial, config = started()
     if trial.running:  # a flash that fails at the start puts nothing on trial
         assert config == NEW
-        trial.keep()
+        trial.accept()
 
 
 def check(cut):
@@ -42,7 +42,7 @@ def check(cut):
     trial.propose(NEW)  # and the next try succeeds
     trial, config = started()
     assert config == NEW and trial.running, cut
-    trial.keep()
+    trial.accept()
     assert started()[1] == NEW, cut
 
 

@@ -23,6 +23,6 @@ def forgetful(self):
 if complaint == "came back":  # an acknowledgement that stays in RAM: what was acknowledged comes back
     journal.Log.done = lambda self, floor: forgetful(self)
 else:  # events that wait in RAM: an alarm that was put is not there
-    outbox.Outbox._keep = lambda self, log: None
+    outbox.Outbox._persist = lambda self, log: None
 trial = power_cuts.Trial(8, 48, 256, 0, None, 8, {})
 print(json.dumps(trial.run()["violations"]))
