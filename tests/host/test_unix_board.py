@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
+from tests.programs import program
 from tests.waiting import wait_for_words, wait_until
 
 MPREMOTE = [sys.executable, "-m", "mpremote"]
@@ -282,57 +282,14 @@ def test_a_killed_host_leaves_no_guest(hangup):
 
 def test_a_simulated_day_of_asyncio_passes_within_one_exec(shared):
     text = shared.exec(
-        textwrap.dedent("""
-        import asyncio, time
-        done = []
-        async def every(ms, name):
-            for _ in range(86_400_000 // ms):
-                await asyncio.sleep_ms(ms)
-            done.append((name, time.ticks_ms() // 1000 - start))
-        async def main():
-            await asyncio.gather(every(10_000, "fast"), every(60_000, "slow"))
-        start = time.ticks_ms() // 1000
-        asyncio.run(main())
-        print(done)
-        """),
+        program(__file__, "day"),
         timeout=120,
     )
     assert sorted(re.findall(r"'(\w+)', (\d+)", text)) == [("fast", "86400"), ("slow", "86400")]
 
 
 def test_asyncio_keeps_its_rules_on_the_boards_clock(shared):
-    text = shared.exec(
-        textwrap.dedent("""
-        import asyncio
-        order = []
-        async def after(ms, name, fail=False):
-            try:
-                await asyncio.sleep_ms(ms)
-                order.append(name)
-                if fail: raise ValueError(name)
-                return name
-            except asyncio.CancelledError:
-                order.append("cancelled " + name)
-                raise
-        async def main():
-            event = asyncio.Event()
-            async def waiter():
-                await event.wait(); order.append("event")
-            tasks = [asyncio.create_task(after(30, "c")), asyncio.create_task(after(10, "a")),
-                     asyncio.create_task(after(20, "b")), asyncio.create_task(waiter())]
-            lost = asyncio.create_task(after(1000, "lost"))
-            await asyncio.sleep_ms(25)
-            event.set(); lost.cancel()
-            await asyncio.gather(*tasks)
-            try: await asyncio.wait_for_ms(after(5000, "late"), 50)
-            except asyncio.TimeoutError: order.append("timeout")
-            try: await asyncio.create_task(after(1, "f", True))
-            except ValueError as error: order.append(repr(error))
-            order.append(await after(1, "value"))
-        asyncio.run(main())
-        print(order)
-        """)
-    )
+    text = shared.exec(program(__file__, "gather"))
     assert text == (
         "['a', 'b', 'event', 'cancelled lost', 'c', 'cancelled late', 'timeout', 'f', "
         "\"ValueError('f',)\", 'value', 'value']\n"
@@ -381,17 +338,13 @@ def test_boards_on_one_clock_act_in_the_order_of_its_time():
             return b""
 
     clock = Clock()
-    code = (
-        "import asyncio, machine\nuart = machine.UART(1, 115200)\nasync def main():\n"
-        "  for _ in range(40):\n    await asyncio.sleep_ms({})\n    uart.write(b'.')\nasyncio.run(main())\n"
-    )
     with (
         UnixBoard(Setup(rig=(Attached("bell", "uart1", 0, Bell("a")),)), clock=clock) as first,
         UnixBoard(Setup(rig=(Attached("bell", "uart1", 0, Bell("b")),)), clock=clock) as second,
     ):
         threads = [
-            threading.Thread(target=first.exec, args=(code.format(70),)),
-            threading.Thread(target=second.exec, args=(code.format(110),)),
+            threading.Thread(target=first.exec, args=(program(__file__, "sparse_writes", ms=70),)),
+            threading.Thread(target=second.exec, args=(program(__file__, "sparse_writes", ms=110),)),
         ]
         for thread in threads:
             thread.start()
@@ -404,24 +357,7 @@ def test_boards_on_one_clock_act_in_the_order_of_its_time():
 
 def test_the_watchdog_bites_a_board_that_sleeps_too_long_and_one_that_computes_too_long(monkeypatch):
     monkeypatch.setattr("quaver.emulator.unix_guest._HANG_S", 0.3)
-    main = b"""
-import machine, time
-if machine.reset_cause() == 1:
-    dog = machine.WDT(timeout=1000)
-    for _ in range(5):
-        time.sleep_ms(900)
-        dog.feed()
-    print('fed')
-    time.sleep(2)
-    print('never')
-elif not 'mark' in __import__('os').listdir():
-    open('mark', 'w').close()
-    print('bitten', machine.reset_cause())
-    dog = machine.WDT(timeout=100)
-    while True: pass
-else:
-    print('bitten again', machine.reset_cause())
-"""
+    main = program(__file__, "watchdog").encode()
     with open_board("unix:", Setup(files={"main.py": main})) as board:
         text = _until(board, "bitten again 3")
         assert "fed" in text and "bitten 3" in text and "never" not in text
@@ -431,17 +367,7 @@ def test_a_blank_file_system_boots_to_the_prompt(shared, tmp_path: Path):
     assert shared.exec("import os\nprint(os.statvfs('/')[2] * 4096)") == f"{load_board('unix').flash.filesystem_size}\n"
 
 
-JOIN = """
-import network, time
-wlan = network.WLAN(network.WLAN.IF_STA)
-wlan.active(True)
-print([found[0] for found in wlan.scan()])
-for ssid, password in (("shed", "x"), ("plant", "wrong horse"), ("plant", "correct horse")):
-    wlan.connect(ssid, password)
-    while wlan.status() == network.STAT_CONNECTING:
-        time.sleep_ms(100)
-    print(wlan.status(), wlan.isconnected())
-"""
+JOIN = program(__file__, "join")
 
 
 def test_an_access_point_has_a_name_and_a_password():
