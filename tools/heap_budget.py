@@ -13,6 +13,7 @@ from quaver.plant.node import Emulation, Plan, healthy_machine, standard_rig
 MODULES = (
     "asyncio",
     "quaver_wire.fields",
+    "quaver_wire.primitives",
     "quaver_wire.cbor",
     "quaver_wire.cose",
     "umqtt.simple2",

@@ -1,7 +1,7 @@
 """Encodes values that no table describes, the arguments and results of commands, in the deterministic form of CBOR."""
 
-from quaver_wire.cbor import put_bytes, put_float, put_head
 from quaver_wire.fields import WireError, const
+from quaver_wire.primitives import put_bytes, put_float, put_head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from quaver.board.spec import load_board
 from quaver.build import firmware_files
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
-from quaver.fleet.keys import KeyStore
+from quaver.fleet.keys import KeyStore, parse_node_id
 from quaver.pytest_plugin import Target
 from quaver.recordings.sources import Playlist
 from quaver.store.ledger import ledger
@@ -46,7 +46,8 @@ def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
     source = Playlist([(signal("normal"), 2), (signal("or007_6"), None)])
     rig = (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(source)),)
     board = start_board(files=files, rig=rig, broker_port=mosquitto.port)
-    node = bytes.fromhex(board.exec("import machine, binascii; print(binascii.hexlify(machine.unique_id()).decode())"))
+    chip = board.exec("import machine, binascii; print(binascii.hexlify(machine.unique_id()).decode())")
+    node = parse_node_id(chip.strip())  # an ESP32's has six bytes
     keys = KeyStore(tmp_path / "keys")
     keys.create(node, "n1", bytes.fromhex(KEY))
     store = tmp_path / "plant.sqlite"

@@ -338,7 +338,7 @@ def test_a_half_is_told_from_a_single_alike(micropython: Callable[..., Any]) -> 
         for mantissa in (0, 1, 1 << 12, 1 << 13, 3 << 13, 1 << 22, 0x7FE000, 0x7FFFFF)
     ]
     program = (
-        "from quaver_wire.cbor import put_float\nimport struct\nb = bytearray(8)\nout = []\n"
+        "from quaver_wire.primitives import put_float\nimport struct\nb = bytearray(8)\nout = []\n"
         "for bits in argument:\n  v = struct.unpack('>f', bits.to_bytes(4, 'big'))[0]\n"
         "  out.append(int.from_bytes(b[:put_float(b, 0, v)], 'big'))\nprint(json.dumps(out))\n"
     )

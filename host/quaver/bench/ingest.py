@@ -85,13 +85,13 @@ def run_ingest(records: int, step: Callable[[str], None]) -> list[Figure]:
         sealed = [_seal(keys, number) for number in range(_NODES)]
         plain = [_json(number) for number in range(_NODES)]
         step("sealed records")
-        figures = _measure(url, keys, Opener(keys), sealed, records, Path(folder) / "sealed").figures(
-            "sealed: opened, verified, stored", _GOAL
-        )
+        figures = _measure(
+            url, keys, reader=Opener(keys), makers=sealed, records=records, path=Path(folder) / "sealed"
+        ).figures("sealed: opened, verified, stored", _GOAL)
         step("the same as JSON")
-        return figures + _measure(url, keys, _Json(), plain, records, Path(folder) / "plain").figures(
-            "JSON that nobody sealed"
-        )
+        return figures + _measure(
+            url, keys, reader=_Json(), makers=plain, records=records, path=Path(folder) / "plain"
+        ).figures("JSON that nobody sealed")
 
 
 def _measure(

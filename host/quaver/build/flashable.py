@@ -161,7 +161,9 @@ def compose(
     if image_offset + len(content) > offset:
         raise BuildError(f"{spec.name}: the image reaches into the file system at 0x{offset:x}: check the board file")
     filesystem = littlefs_image(files, size, spec.flash.block_size)
-    return Flashable(spec, image_offset, content, offset, filesystem, files, missing)
+    return Flashable(
+        spec, image_offset, image=content, filesystem_offset=offset, filesystem=filesystem, files=files, missing=missing
+    )
 
 
 def write_flashable(path: Path, data: bytes, private: bool) -> str:

@@ -108,7 +108,9 @@ def command(
             for healthy in load_recording(baseline, reading, rpm=rpm).each():
                 rate_hz, samples, blocks = prepare(healthy)
                 wanted = min(learn, len(blocks))
-                settings = Settings(rpm or healthy.rpm, known, (low, high), wanted, group, mounting, node=node)
+                settings = Settings(
+                    rpm or healthy.rpm, known, band=(low, high), learn=wanted, group=group, mounting=mounting, node=node
+                )
                 with Analysis(settings, rate_hz, samples=samples, where=_WHERE[board]) as analysis:
                     _say(healthy, as_json)
                     for verdict in analyze(healthy, analysis):
@@ -123,7 +125,15 @@ def command(
                 rate_hz, samples, taught = (
                     _as_learned(recording, learned) if learned else (*prepare(recording)[:2], None)
                 )
-                settings = Settings(rpm or recording.rpm, known, (low, high), learn, group, mounting, node=node)
+                settings = Settings(
+                    rpm or recording.rpm,
+                    known,
+                    band=(low, high),
+                    learn=learn,
+                    group=group,
+                    mounting=mounting,
+                    node=node,
+                )
                 with Analysis(settings, rate_hz, samples=samples, baseline=taught, where=_WHERE[board]) as analysis:
                     _say(recording, as_json)
                     last: Verdict | None = None

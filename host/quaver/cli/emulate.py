@@ -121,7 +121,16 @@ def command(
         source = Playlist([(healthy, baseline_captures), (source, None)])
     machine: dict[str, object] = {"learn": max(2, baseline_captures)} if baseline is not None else {}
     machine |= {key: value for key, value in (("rpm", rpm), ("bearing", bearing)) if value is not None}
-    plan = Plan(name, source, topics, interval, warned, real_time, machine, samples)
+    plan = Plan(
+        name,
+        source,
+        prefix=topics,
+        interval_s=interval,
+        limits=warned,
+        real_time=real_time,
+        machine=machine,
+        samples=samples,
+    )
     title = f"{name}: {recording or f'{model} model'}"
     broker = parse_broker_url(url) if url else None
     with (

@@ -50,7 +50,9 @@ def _operation(function: Callable[..., Any]) -> Callable[..., Any]:
             if sys.stderr.isatty():
                 click.echo(words, err=True)
 
-        with Operator(parse_broker_url(url), open_store(folder), name, ca, timeout, expires, say) as node:
+        with Operator(
+            parse_broker_url(url), open_store(folder), name=name, ca=ca, timeout_s=timeout, expires_s=expires, say=say
+        ) as node:
             return function(node, as_json, **arguments)
 
     return functools.update_wrapper(run, function)

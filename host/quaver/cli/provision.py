@@ -103,13 +103,37 @@ def command(
     def hands(where: _Ways, store: Inventory, progress: Callable[[int], None] | None = None) -> Hands:
         keys = KeyStore(keys_folder)
         ear = partial(_Ear, keys, ca)
-        return Hands(where.ports, where.open, keys, codes, store, ear, listen, limit, progress, lock, where.seen)
+        return Hands(
+            where.ports,
+            where.open,
+            keys=keys,
+            codes=codes,
+            inventory=store,
+            listen=ear,
+            broker=listen,
+            online_s=limit,
+            progress=progress,
+            lock=lock,
+            seen=where.seen,
+        )
 
     path = path or default_path()
     with Inventory(path) as store:
         if plan is not None:
-            return _plan(plan, profiles, codes, store, path, broker, ways, hands, as_json)
-        return _dialogue(keys_folder, profiles, broker, store, ways, hands, new, as_json)
+            return _plan(
+                plan,
+                profiles,
+                codes=codes,
+                store=store,
+                path=path,
+                broker=broker,
+                ways=ways,
+                hands=hands,
+                as_json=as_json,
+            )
+        return _dialogue(
+            keys_folder, profiles, broker=broker, store=store, ways=ways, hands=hands, new=new, as_json=as_json
+        )
 
 
 class _Ways:

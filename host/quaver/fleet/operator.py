@@ -212,7 +212,9 @@ class Operator:
             if newer or (known and opened.boot == known.boot and record.get("state") == 0):
                 number = record.get("state", 0)
                 state = STATES[number] if number < len(STATES) else "in an unknown state"
-                self.presence = Presence(prefix, state, opened.generation, opened.boot, opened.seq, record)
+                self.presence = Presence(
+                    prefix, state, generation=opened.generation, boot=opened.boot, seq=opened.seq, values=record
+                )
         elif message_class == "answer":
             self._answers[record["id"]] = record
         elif EVENTS[record["code"]] == "message_refused":

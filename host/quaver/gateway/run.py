@@ -38,7 +38,7 @@ async def gateway(
         health = Health(identity, collector, spool, unix_ms)
         work.append(health.run)
         presence = Presence(f"{identity.prefix}/status", health.status("offline"), health.status("online"))
-    with Forward(url, spool, known, say, ca, presence):
+    with Forward(url, spool, prefixes=known, say=say, ca=ca, presence=presence):
         async with asyncio.TaskGroup() as tasks:
             for run in work:
                 tasks.create_task(run())

@@ -271,16 +271,16 @@ class Intake:
         row = Row(
             node.number,
             boot,
-            seq,
-            message_class,
-            node.arrivals + 1,
-            tag,
-            now_ms,
-            uptime,
-            None,
-            None,
-            body,
-            self._span.number if self._span else 0,
+            seq=seq,
+            message_class=message_class,
+            arrival=node.arrivals + 1,
+            tag=tag,
+            received_ms=now_ms,
+            uptime_ms=uptime,
+            time_ms=None,
+            claimed_ms=None,
+            body=body,
+            span=self._span.number if self._span else 0,
         )
         self._judge(node, row, opened.generation)
         if message_class != "telemetry":

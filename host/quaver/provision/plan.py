@@ -96,7 +96,7 @@ def read_plan(
         if node in ids:
             wrong.append(Mistake(row, "id", f"is also in row {ids[node]}"))
         ids.setdefault(node, row)
-        answers = _answers(row, values, profiles, known, broker, wrong)
+        answers = _answers(row, values, profiles=profiles, codes=known, broker=broker, wrong=wrong)
         prefix = "/".join(answers[key] for key in ("site", "area", "line", "asset", "name"))
         at, owner = prefixes.get(prefix, (0, node))
         if owner != node:

@@ -214,5 +214,5 @@ class ADXL345:
     def _render(self, first: int, count: int) -> bytes:
         low, high = self._limits()
         lsb_per_g = self._resolution()[1] / (1 << self._coarse())
-        samples = quantise(self.source, self._stream, first, count, lsb_per_g, low, high)
+        samples = quantise(self.source, self._stream, first=first, count=count, lsb_per_g=lsb_per_g, low=low, high=high)
         return (samples << self._shift()).astype("<i2").tobytes()
