@@ -223,11 +223,7 @@ def test_i2c_finds_reads_and_writes(board: Rp2040Board) -> None:
 
 
 def test_i2c_takes_the_wires_time(board: Rp2040Board) -> None:
-    code = (
-        "import time\nb = bytearray(6)\nt = time.ticks_us()\n"
-        "for _ in range(10): i2c.readfrom_mem_into(0x50, 0, b)\n"
-        "print(time.ticks_diff(time.ticks_us(), t) // 10)"
-    )
+    code = program(__file__, "i2c_time")
     # start, address, register, start, address, 6 bytes, stop at 400 kHz: 84 bits of 2.5 µs, and the software
     assert 210 <= int(board.exec(I2C + code)) <= 330
 

@@ -121,10 +121,7 @@ def test_console_leaves_out_what_exec_printed():
 
 
 def test_exec_interrupts_a_program_that_runs_for_ever():
-    main = (
-        b"import asyncio\nasync def main():\n  print('up')\n"
-        b"  while True: await asyncio.sleep_ms(10)\nasyncio.run(main())"
-    )
+    main = program(__file__, "running").encode()
     with open_board("unix:", Setup(files={"main.py": main}, real_time=True)) as board:
         _until(board, "up")
         assert board.exec("print(2)") == "2\n"
@@ -148,20 +145,14 @@ def test_a_computation_may_be_interrupted_wherever_it_stands():
 
 
 def test_what_is_deaf_to_ctrl_c_is_not_interrupted():
-    main = (
-        b"import micropython\nmicropython.kbd_intr(-1)\nprint('deaf')\nn = 0\nwhile n < 3_000_000: n += 1\n"
-        b"micropython.kbd_intr(3)\nwhile True: pass"
-    )
+    main = program(__file__, "deaf").encode()
     with open_board("unix:", Setup(files={"main.py": main})) as board:
         _until(board, "deaf")
         assert board.exec("print(n)") == "3000000\n"
 
 
 def test_what_is_deaf_to_ctrl_c_reads_it():
-    main = (
-        b"import micropython, select, sys, time\nmicropython.kbd_intr(-1)\nprint('deaf')\npoll = select.poll()\n"
-        b"poll.register(sys.stdin, select.POLLIN)\npoll.poll(60_000)\nprint('read', sys.stdin.buffer.read(3))\n"
-    )
+    main = program(__file__, "deaf_reader").encode()
     with open_board("unix:", Setup(files={"main.py": main})) as board, _terminal(board) as terminal:
         _until(board, "deaf")
         terminal.sendall(b"\x03a\x03")
@@ -169,10 +160,7 @@ def test_what_is_deaf_to_ctrl_c_reads_it():
 
 
 def test_ctrl_c_in_bursts_does_not_end_the_board():
-    main = (
-        b"import time\nprint('up')\nwhile True:\n  try:\n    while True: time.sleep(1)\n"
-        b"  except KeyboardInterrupt: print('heard')"
-    )
+    main = program(__file__, "stubborn").encode()
     with open_board("unix:", Setup(files={"main.py": main})) as board, _terminal(board) as terminal:
         _until(board, "up")
         terminal.sendall(b"\x03\x03\x03\x03\x03")
