@@ -61,7 +61,7 @@ BEGIN = """
 import before, board
 from hal.chip import in_place
 in_place._STAY += ("before",)
-in_place.begin(board.FILES_AT)
+in_place.begin(board)
 """
 
 
@@ -116,6 +116,6 @@ def test_a_file_that_came_by_the_cable_is_used_too(board: Board, look: Callable[
 def test_objects_of_another_micropython_are_left_alone(board: Board) -> None:
     said = board.exec(
         "import board, builtins\nfrom hal.chip import in_place\nin_place.end()\nin_place._KNOWN = (1, 99)\n"
-        "in_place.begin(board.FILES_AT)\nprint(builtins.__import__ is in_place._import)"
+        "in_place.begin(board)\nprint(builtins.__import__ is in_place._import)"
     )
     assert said.strip() == "True"
