@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LIFETIMES = {"node", "build", "service", "command", "enrol", "gateway"}
+LIFETIMES = {"node", "build", "service", "command", "enrol", "gateway", "update"}
 DEVICE = LIFETIMES | {"dsp", "drivers", "links", "hal", "board", "umqtt"}
 HARDWARE = {"machine", "network", "esp32", "rp2", "bluetooth"}
 OURS = DEVICE | {"quaver", "quaver_wire"}
@@ -25,6 +25,7 @@ ARROWS = {
     "firmware/service": {"node", "build", "quaver_wire"},
     "firmware/command": {"node", "build", "quaver_wire"},
     "firmware/enrol": {"node", "build", "command", "quaver_wire"},
+    "firmware/update": {"node", "quaver_wire"},
     "host/quaver": {"quaver_wire"},
 }
 # the composition roots alone see everyone: of a node in service, of a gateway, what both share, of a node that is sent
