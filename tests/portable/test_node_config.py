@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from build import config, sensors
+from quaver.pytest_plugin import default_rig
 
 BAUDRATES = "one of 0, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200"
 DEFAULT, _ = config.parse({})
@@ -142,6 +143,11 @@ def test_a_row_says_what_its_driver_takes(measures: str, driver: str, bus: str) 
         made = sensors.sensor(measures, Port(), {**given[measures], "range_g": int(range_g)})
         if measures == "vibration":
             assert sensors.rate_hz(given[measures]) == made.ODR_HZ
+
+
+def test_every_driver_meets_its_part_on_an_emulated_board() -> None:
+    emulated = {part.name for part in default_rig()}
+    assert {driver for rows in sensors.DRIVERS.values() for driver in rows} <= emulated
 
 
 def test_a_sensor_is_switched_off_by_null_and_a_limit_too() -> None:
