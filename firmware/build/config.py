@@ -4,6 +4,10 @@ import json
 
 from quaver_wire.fields import LIMITED
 
+if False:  # types alone: never compiled
+    from collections.abc import Iterator
+    from typing import Any
+
 # path, kind, default, lowest, highest (of a text: its length). A section whose value is null is switched off.
 # What depends on a sensor's driver has 0 or "" for its default here: build.sensors has the driver's own.
 # One text, and no tuples: it is 2 kB less for a node that checks a change while everything else runs.
@@ -66,7 +70,7 @@ _KINDS = {"t": str, "i": int, "f": float, "b": bool}
 _SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox")
 
 
-def _fields():
+def _fields() -> "Iterator[tuple[str, type, Any, float, float]]":
     at = 0
     while at < len(_FIELDS):
         end = _FIELDS.find("\n", at)
@@ -77,7 +81,7 @@ def _fields():
         at = end + 1
 
 
-def _typed(value, kind):
+def _typed(value: "Any", kind: type) -> "Any":
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
@@ -85,12 +89,12 @@ def _typed(value, kind):
     return value
 
 
-def _set(config, path, value):
+def _set(config: dict, path: str, value: object) -> None:
     section, _, key = path.rpartition(".")
     (config[section] if section else config)[key] = value
 
 
-def _limits(given, problems):
+def _limits(given: object, problems: list[str]) -> dict:
     limits: dict = {}
     if not isinstance(given, dict):
         problems.append("limits: expected {feature: [warning, alarm]}")
@@ -108,7 +112,7 @@ def _limits(given, problems):
     return limits
 
 
-def parse(given) -> tuple[dict, list[str]]:
+def parse(given: "Any") -> tuple[dict, list[str]]:
     """Check `given`, the decoded file, against the table; return (config, problems).
 
     Never raises: a value that is missing, of the wrong type or out of range is replaced by its default, and

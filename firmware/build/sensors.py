@@ -6,20 +6,26 @@ it is the kind that counts, and its number is the board's. Settings that a row d
 them. "rate_hz" is no setting: the samples a second, bus by bus.
 """
 
+if False:  # types alone: never compiled
+    from collections.abc import Iterator
+    from typing import Any
 
-def _select(port, given):
+    from hal.chip.common import Hal
+
+
+def _select(port: "Hal", given: dict) -> "Any":
     pin = given["cs"]
     return port.output(port.board.PINS[given["bus"] + "_cs"] if pin < 0 else pin, 1)
 
 
-def _iis3dwb(port, given):
+def _iis3dwb(port: "Hal", given: dict) -> "Any":
     from drivers.iis3dwb import IIS3DWB
 
     bus = port.bus(given["bus"], "spi")
     return IIS3DWB(bus, _select(port, given), given["range_g"])
 
 
-def _adxl345(port, given):
+def _adxl345(port: "Hal", given: dict) -> "Any":
     from drivers import adxl345
 
     access: adxl345.I2cAccess | adxl345.SpiAccess
@@ -30,13 +36,13 @@ def _adxl345(port, given):
     return adxl345.ADXL345(access, given["range_g"], rate_hz(given))
 
 
-def _tmp117(port, given):
+def _tmp117(port: "Hal", given: dict) -> "Any":
     from drivers.tmp117 import TMP117
 
     return TMP117(port.bus(given["bus"], "i2c"), given["address"])
 
 
-def _sdm120(port, given):
+def _sdm120(port: "Hal", given: dict) -> "Any":
     from drivers.sdm120 import SDM120
 
     # first, so that a transceiver lets go of the line
@@ -63,7 +69,7 @@ DRIVERS: dict = {
 }
 
 
-def _fields(measures, driver):
+def _fields(measures: str, driver: str) -> "Iterator[tuple[str, list[str]]]":
     for line in DRIVERS[measures][driver][1].split("\n"):
         words = line.split(" ")
         yield words[0], words[1:]
@@ -105,6 +111,6 @@ def rate_hz(given: dict) -> int:
     return int(row["rate_hz"][[bus[:-1] for bus in row["bus"]].index(given["bus"][:-1])])
 
 
-def sensor(measures: str, port, given: dict):
+def sensor(measures: str, port: "Hal", given: dict) -> "Any":
     """The sensor that the checked section `measures` of a configuration asks for. Raises ValueError, OSError."""
     return DRIVERS[measures][given["driver"]][0](port, given)
