@@ -124,6 +124,10 @@ def _tell(recorder, changes):
             print("node: baseline learned")
 
 
+# of build.hang
+_PLACES = ["", "vibration", "temperature", "energy"]
+
+
 class Judge:
     """Runs each feature that the configuration limits through its threshold."""
 
@@ -195,6 +199,7 @@ class Measure:
         values = {"heap_free": gc.mem_free()}
         quality = 0
         for sensor in self._sensors:
+            self._progress("measure", _PLACES.index(sensor.name))
             found, marks, changes = await sensor.measure()
             values.update(found)
             for mark in marks:
@@ -202,7 +207,7 @@ class Measure:
             _tell(self._recorder, changes)
             if sensor.part:
                 _tell(self._recorder, sensor.part.save())
-            self._progress("measure")
+        self._progress("measure")
         values["quality"] = quality
         level, changes = self._judge.run(values)
         values["level"] = max(values.get("level", 0), level)
