@@ -7,13 +7,13 @@ _PLACES = {
     "measure": ("waiting", "vibration", "temperature", "energy"),
     "publish": ("starting", "joining Wi-Fi", "connecting", "publishing"),
     "commands": ("waiting", "obeying a command"),
-    "ble": ("advertising", "resting", "in a visit"),
-    "collect": ("listening", "in a visit"),
+    "ble": ("advertising", "resting", "in a connection"),
+    "collect": ("listening", "in a connection"),
     "forward": ("starting", "joining Wi-Fi", "connecting", "publishing"),
 }
 
 
-def told(number):
+def told(number: int) -> "tuple[str, str] | None":
     """(task, what it did) of a number that was kept, or None for one that is no mark. task: "" for none of them."""
     mark = supervisor.unpack(number)
     if mark is None:
