@@ -23,21 +23,17 @@ A fault is named when, n times of m, the same line
 Otherwise the verdict abstains, and says why.
 """
 
-import math
-
 from micropython import const
 
 from quaver_wire.fields import FAULTS, LINES
 
 from .alarm import Threshold
 from .baseline import FEATURES, Baseline
+from .lines import EVIDENCE, SIGNS, SURE
 
 _FIRST_LINE = const(3)
-_SCORE = 16.0
-_MARGIN = 2.0
+_MARGIN_DB = 12.0
 _ABOVE_BASELINE = 4.0
-_FLOOR = 4.0  # a line that is not there counts as one that just is: noise may be as high
-_CONFIDENCE = 0.5
 _NEVER = 1e9
 _UNFIT = const(2)  # zone C: by the standard such a machine is not healthy
 # Absolute limits of the shape of a signal: noise has a kurtosis of 3 and over 30,000 samples a crest factor of 4.2;
@@ -174,20 +170,22 @@ class Diagnosis:
 
     def _best(self, m, lines):
         """The line that this measurement speaks for, or None with the reason."""
-        order = sorted(range(4), key=lambda i: -lines.score[i])
+        order = sorted(range(4), key=lambda i: -lines.evidence[i])
         first, second = order[0], order[1]
-        score = lines.score[first]
-        if score <= 0:
+        evidence = lines.evidence[first]
+        if evidence <= 0:
             self.abstained = "no line of the bearing is there"
             return None
         self.line = first
-        self.margin_db = 20 * math.log10(score / max(lines.score[second], _FLOOR))
+        self.margin_db = evidence - lines.evidence[second]
         normal = self.baseline.median[_FIRST_LINE + first]
-        if m.shaft_confidence < _CONFIDENCE:
+        if m.shaft_confidence < SURE:
             self.abstained = "the speed is not certain"
-        elif score < _SCORE:
-            self.abstained = "{} is weak, {:.0f} dB".format(LINES[first], 20 * math.log10(score))
-        elif score < _MARGIN * lines.score[second]:
+        elif evidence < EVIDENCE:
+            self.abstained = "{} is weak, {:.0f} of {:.0f} dB".format(LINES[first], evidence, EVIDENCE)
+        elif lines.signs[first] < SIGNS:
+            self.abstained = "{} has no second sign".format(LINES[first])
+        elif self.margin_db < _MARGIN_DB:
             self.abstained = "{} and {} are alike".format(LINES[first], LINES[second])
         elif normal <= 0:
             self.abstained = "nothing was learned of {}".format(LINES[first])

@@ -99,6 +99,8 @@ def _belongs(path: str, spec: BoardSpec) -> bool:
         module = path.removeprefix("hal/chip/").removesuffix(".py")
         if module == "in_place":
             return spec.silicon.in_place
+        if module.startswith("view_"):
+            return spec.silicon.in_place and module == f"view_{spec.chip}"
         return module == spec.silicon.hal or module not in {chip.hal for chip in chips().values()}
     return not path.endswith(_THUMB) or spec.silicon.assembler == "thumb"
 

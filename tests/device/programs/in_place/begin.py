@@ -5,4 +5,4 @@ import board
 from hal.chip import in_place
 
 in_place._STAY += ("before",)
-in_place.begin(board.FILES_AT)
+in_place.begin(board)

@@ -1,5 +1,7 @@
 """A machine made of numbers: `measured` and `lines` give what a measurement and its lines would say."""
 
+import math
+
 from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
 
@@ -11,7 +13,7 @@ class Measured:
 
 class Lines:
     def __init__(self):
-        self.g, self.score = [0.001] * 4, [0.0] * 4
+        self.g, self.score, self.evidence, self.signs = [0.001] * 4, [0.0] * 4, [0.0] * 4, [0] * 4
 
 
 def measured(**changes):
@@ -21,11 +23,14 @@ def measured(**changes):
     return m
 
 
-def lines(**strength):
+def lines(signs=2, **strength):
+    """A line's strength: how high its two first harmonics are."""
     found = Lines()
     for i, name in enumerate(("bpfo", "bpfi", "bsf2", "ftf")):
         if name in strength:
             found.score[i] = strength[name]
+            found.evidence[i] = 2 * 20 * math.log10(strength[name] / 4)
+            found.signs[i] = signs
             found.g[i] = 0.001 * strength[name]
     return found
 
