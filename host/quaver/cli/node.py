@@ -158,7 +158,7 @@ def _picture(_ctx: click.Context, _parameter: click.Parameter, path: Path | None
     return path
 
 
-@command.command("spectrum")
+@command.command("spectrum", short_help="Draw the last spectrum that a store has.")
 @store_option
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", callback=_picture,
               help="The picture, .png, .svg or .pdf. By default NAME-spectrum.png.")  # fmt: skip
