@@ -107,6 +107,7 @@ class Measurement:
                 )
             )
         self.decimation = decimation
+        self.band = (low, high)
         self.stretch = full // n  # bins that a line is wide because there are fewer samples
         self.target = self.samples = _zeros(min(n, _KEPT))
         self.at = 0
