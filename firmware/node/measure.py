@@ -21,6 +21,9 @@ _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_m
     "shaft_hz",
     "machine",
     "learned",
+    "zone",
+    "fault",
+    "abstained",
 )
 _WHOLE = const(10)  # of this many ordinary records one is whole
 _LEARNING = const(1)
