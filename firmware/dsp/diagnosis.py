@@ -127,12 +127,12 @@ class Diagnosis:
             self.zone = zone(m.velocity_mm_s, self.zones)
         self.values = values = {"crest": m.crest, "kurtosis": m.kurtosis, "rms": m.rms_g, "envelope": m.envelope_g}
         values["velocity"] = values["zone"] = m.velocity_mm_s
-        if m.band:  # another one than the baseline's: what was told there holds
+        if m.away:  # another one than the baseline's: what was told there holds
             values["envelope"] = None
         for i, line in enumerate(LINES):
             # in the baseline what noise puts there, later only what is a line
             values[line] = lines.g[i] if lines and (not self.baseline.learned or lines.score[i]) else 0.0
-            if m.band:
+            if m.away:
                 values[line] = None
         if self.baseline.learned:
             self.state = 2
@@ -199,7 +199,7 @@ class Diagnosis:
             self.abstained = "{} and {} are alike".format(LINES[first], LINES[second])
         elif normal <= 0:
             self.abstained = "nothing was learned of {}".format(LINES[first])
-        elif not self.thresholds[LINES[first]].level if m.band else lines.g[first] < _ABOVE_BASELINE * normal:
+        elif not self.thresholds[LINES[first]].level if m.away else lines.g[first] < _ABOVE_BASELINE * normal:
             self.abstained = "{} was there before".format(LINES[first])
         else:
             return first

@@ -25,7 +25,7 @@ from sys import platform
 import micropython
 from micropython import const
 
-from . import kernels, streams, tables
+from . import kernels, levels, streams, tables
 from .fft import RFFT, SIGN32
 from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
 
@@ -71,7 +71,7 @@ class Measurement:
     give the same features at a coarser resolution; velocity is None under half a second.
     band: the envelope's band-pass, Hz; its upper end is moved down to 0.45 of the rate. None: 1,000 to 5,000 Hz, where
     most bearings ring, or the upper part of what a slower sensor sees. `bands_hz`: that band, one below and one above,
-    for `tune`.
+    for `tune`; `band`: the one of this measurement, `away`: its place among them, 0 at home.
     nominal_hz: the shaft's speed as configured, turns a second; None to look for it.
     slowest_hz: where velocity begins: 10, or 2 for a machine below 600 1/min (ISO 20816-3, 4.2.2).
     Raises ValueError.
@@ -81,6 +81,8 @@ class Measurement:
     of the rectified band); peaks: up to 8 lines of the first 4,096 samples, flat as Hz, g, Hz ...; bands: RMS in g of
     the 8 octaves below half the rate, the lowest first; minimum, maximum (raw); shaft_hz, shaft_confidence; other_hz: a
     speed that shows where the configured one does not, or None. `samples`: the kept samples.
+    spectrum, envelope_spectrum: 256 levels each, of dsp.levels; the former up to half the rate, its lower bins from
+    the finer low band, the latter up to 1,024 * line_hz.
     """
 
     def __init__(self, rate_hz, band=None, n=None, nominal_hz=None, slowest_hz=10):
@@ -138,7 +140,8 @@ class Measurement:
         above = (high, 0.45 * rate) if high < 0.35 * rate else (math.sqrt(low * high), high)
         self.bands_hz = ((low, high), (max(low / 2, 0.01 * rate), min(2 * low, high)), above)
         self._rate = rate
-        self.tune(0)
+        self.away = 0
+        self._tune(0)
         self._low_address = kernels.address(self._low)
         self._block_address = kernels.address(self._upper)
         self._kept_address = kernels.address(self.samples)
@@ -146,6 +149,19 @@ class Measurement:
         self.slowest_hz = slowest_hz
         self.nominal_hz = nominal_hz
         self.bands = [0.0] * _BANDS
+        self.spectrum = bytearray(levels.BINS)
+        self.envelope_spectrum = bytearray(levels.BINS)
+        octaves = 1  # of the spectrum that lie above the lower quarter of the low band
+        while 1 << octaves < decimation:
+            octaves += 1
+        finer = levels.BINS - 64 * octaves // 3
+        least = 2 * self.stretch
+        rate_lines = _LOW >> 1
+        self._levels = (
+            levels.form(0, finer, rate_lines * (decimation >> 1), least, 4, decimation >> 1),
+            levels.form(finer, levels.BINS, rate_lines, least, 4, 1),
+            levels.form(0, levels.BINS, 0, least, 3, decimation),
+        )
         self.peaks = []
         self.minimum = self.maximum = 0
         self.rms_g = self.peak_g = self.crest = self.kurtosis = self.skew = self.envelope_g = 0.0
@@ -156,16 +172,21 @@ class Measurement:
         self.other_hz = None
         self.begin()
 
-    def tune(self, band):
+    def tune(self, away):
         """Listen in that one of `bands_hz` from the next measurement on."""
-        self.band = band
+        self._next = away
+
+    def _tune(self, away):
+        self._next = self.away = away
+        self.band = low, high = self.bands_hz[away]
         split = self._split
-        low, high = self.bands_hz[band]
         split[4], split[5], split[6] = _second_order(int(low) * 4096 // self._rate, 1)
         split[7], split[9], split[10] = _second_order(int(high) * 4096 // self._rate, -1)
 
     def begin(self):
         """Forget the last measurement; the next sample is the first."""
+        if self._next != self.away:
+            self._tune(self._next)
         for i in range(11, 39):
             self._split[i] = 0
         totals = self._totals
@@ -302,6 +323,7 @@ class Measurement:
         self.line_hz = rate_hz / self.decimation / _ENVELOPE
         # a line's amplitude is 4 * |X| / n under the Hann window (2 for the two sides, 2 for the window)
         self.line_g = 4e-6 * ug_per_lsb / count * 2.0 ** (shift - exponent)
+        levels.fill(self.powers, self.envelope_spectrum, self._levels[2], self.line_g)
 
     def _pair(self, values, count):
         """The spectrum of 4,096 values about the mean of all samples; returns its exponent.
@@ -333,6 +355,7 @@ class Measurement:
         width = low_rate / _LOW
         count = _LOW // self.stretch
         exponent = self._pair(self._low, count)
+        levels.fill(self._spectrum, self.spectrum, self._levels[0], 4e-6 * ug_per_lsb / count * 2.0**-exponent)
         form = self._form
         first = max(1, int(self.slowest_hz / width + 0.5))
         last = int(min(1000.0, _TOP * low_rate) / width + 0.5) + 1
@@ -372,6 +395,7 @@ class Measurement:
         spectrum = self._spectrum
         kernels.strongest(spectrum, _LOW >> 1, form, self._best)
         g = ug_per_lsb * 1e-6 / kept * 2.0**-exponent
+        levels.fill(self._spectrum, self.spectrum, self._levels[1], 4 * g)
         self._lines(4 * g, rate_hz / _LOW)
         last = _LOW >> 1
         for i in range(_BANDS - 1, -1, -1):

@@ -47,6 +47,9 @@ for block in argument["blocks"]:
             changed=lines.changed,
             kept=list(m.samples) == block[: len(m.samples)],
             stage=m.stage(),
+            spectrum=list(m.spectrum),
+            envelope_spectrum=list(m.envelope_spectrum),
+            envelope_top=1024 * m.line_hz,
         )
     )
 print(json.dumps(answers))
