@@ -13,6 +13,7 @@ from quaver.plant.node import Emulation, Plan, healthy_machine, standard_rig
 MODULES = (
     "asyncio",
     "quaver_wire.fields",
+    "quaver_wire.primitives",
     "quaver_wire.cbor",
     "quaver_wire.cose",
     "umqtt.simple2",
@@ -53,7 +54,7 @@ MODULES = (
 IN_PLACE = """
 import board, gc
 from hal.chip import in_place
-in_place.begin(board.FILES_AT)
+in_place.begin(board)
 """
 IMPORT = """
 import gc

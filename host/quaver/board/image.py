@@ -33,4 +33,4 @@ def image_artifact(board: BoardSpec) -> Artifact | None:
     if image is None:
         return None
     package = Package(image.package, image.package_version, image.package_file, image.package_sha256)
-    return Artifact("images", image.filename, image.sha256, image.url, package, image.member)
+    return Artifact("images", image.filename, sha256=image.sha256, url=image.url, package=package, member=image.member)

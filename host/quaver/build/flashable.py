@@ -150,7 +150,7 @@ def compose(spec: BoardSpec, image: bytes, files: Mapping[str, bytes], flash_siz
     if image_offset + len(content) > offset:
         raise BuildError(f"{spec.name}: the image reaches into the file system at 0x{offset:x}: check the board file")
     filesystem = littlefs_image(files, size, spec.flash.block_size)
-    return Flashable(spec, image_offset, content, offset, filesystem, files)
+    return Flashable(spec, image_offset, image=content, filesystem_offset=offset, filesystem=filesystem, files=files)
 
 
 def write_flashable(path: Path, data: bytes, private: bool) -> str:
