@@ -41,6 +41,7 @@ _FIELDS = (
     "vibration.samples i 0 0 32768\n"  # 0: as many as the part's rate is worth
     "vibration.band_low_hz f 0 0 40000\n"  # 0: by the part's rate
     "vibration.band_high_hz f 0 0 40000\n"
+    "vibration.spectrum_every i 60 0 10000\n"  # measurements from one to the next; 0: when the machine turns alone
     "machine.rpm f 0 0 60000\n"  # 0: unknown
     "machine.group i 0 0 2\n"  # of ISO 20816-3; 0: no zones
     "machine.mounting t rigid 5 8\n"

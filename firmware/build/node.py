@@ -138,7 +138,9 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
     judge = measure.Judge(thresholds(config))
-    measuring = measure.Measure(found, judge, recorder, config["interval_s"], supervisor.progress)
+    every = config["vibration"]["spectrum_every"] if config["vibration"] else 0
+    interval_s, progress = config["interval_s"], supervisor.progress
+    measuring = measure.Measure(found, judge, recorder, interval_s, progress, spectrum_every=every)
     supervisor.add("measure", measuring.run, limit_s)
 
     if mute:

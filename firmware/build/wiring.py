@@ -38,6 +38,7 @@ def recording(
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
     recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
     _turned_away(recorder)
+    _hung(who, port.mark(), recorder)
     return outbox, uptime, recorder, mute
 
 
@@ -82,6 +83,16 @@ def _turned_away(recorder: Recorder, path: str = "/session.tries") -> None:
         store.replace(path, "{} 0 0".format(row).encode())
     except OSError:
         pass  # told again at the next start
+
+
+def _hung(who: str, number: int, recorder: Recorder) -> None:
+    """Tell which task the watchdog reset this board for."""
+    from build import hang
+
+    found = hang.told(number)
+    if found:
+        print("{}: reset by the watchdog: {} {}".format(who, *found))
+        recorder.event("hung", found[0], text=found[1])
 
 
 def tell(who: str, problems: list[str], recorder: Recorder) -> None:

@@ -39,7 +39,10 @@ def numbers(scale: int) -> st.SearchStrategy[float]:
 
 
 def values(form: Any) -> st.SearchStrategy[Any]:
-    letters = {"u": uints, "z": uints, "m": uints, "t": texts, "f": floats, "l": st.lists(uints, max_size=20)}
+    letters = {
+        "u": uints, "z": uints, "m": uints, "t": texts, "f": floats, "l": st.lists(uints, max_size=20),
+        "b": st.binary(max_size=300),
+    }  # fmt: skip
     if form == "o":
         return results
     if isinstance(form, str):
@@ -192,6 +195,8 @@ def test_long_text_is_cut_between_characters() -> None:
         {"kind": 0, "uptime_ms": -1},
         {"kind": 0, "rms_g": "x"},
         {"kind": 0, "energy": 5},
+        {"kind": 0, "spectrum": 5},
+        {"kind": 0, "spectrum": "text"},
         {"kind": 0, "rms_g": 1e30},
         {"kind": 4, "result": {"a": object()}},
         {"kind": 4, "result": {"a": [[[1]]]}},
