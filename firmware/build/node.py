@@ -120,16 +120,21 @@ def build():
     # a gateway comes now and then: RAM is no place to wait for it
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
+    room.drop("build.config", "build.keys", "quaver_wire.hkdf")  # a measurement needs their room
+    running, rejected = trial.running, trial.rejected
+    if not (running or rejected):
+        room.drop("node.trial")
     # early, while the heap has room for buffers in one piece
     found = _sensors(port, config, quiet, problems)
+    judge = measure.Judge(thresholds(config))
+    room.drop("build.engine", "build.zones", "build.bearings", "quaver_wire.bearings", "build.sensors")
     wiring.tell("node", problems, recorder)
-    if trial.rejected:
+    if rejected:
         print("node: config: did not bring the node online, so it is as before")
         recorder.event("config_rejected", text="it did not bring the node online")
         trial.told()
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
-    judge = measure.Judge(thresholds(config))
     measuring = measure.Measure(found, judge, recorder, config["interval_s"], supervisor.progress)
     supervisor.add("measure", measuring.run, limit_s)
 
@@ -137,15 +142,13 @@ def build():
         print("node: {}: nothing is sent".format(mute))
         return supervisor, watchdog
     parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
-    parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
+    parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if running else None})
     parts["mailbox"] = None
     if recorder.seals:
         parts["mailbox"] = mailbox = Mailbox(parts)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
-    if trial.running:
+    if running:
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
-    else:
-        room.drop("node.trial")
     over = _over_bluetooth if config["link"] == "ble" else _over_wifi
     name, task = over(port, config, parts, quiet)
     supervisor.add(name, task, limit_s)

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.needs_radio
 
 SESSION = """
 import asyncio, gc, machine, network, time
+from hal import memory
 from links.errors import LinkError
 from links.mqtt import Mqtt
 from links.tls import Tls
@@ -28,7 +29,7 @@ while not wlan.isconnected():
     time.sleep_ms(50)
 machine.RTC().datetime((2030, 1, 1, 1, 0, 0, 0, 0))
 config = {{"host": {host!r}, "port": 1883, "user": "pump-7", "password": "secret", "keepalive_s": 60}}
-link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls("/ca.pem", {host!r}))
+link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls("/ca.pem", {host!r}, memory))
 held = []
 gc.collect()
 before = gc.mem_free()
