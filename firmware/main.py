@@ -13,7 +13,7 @@ if "session.code" in names:
     if blank or hal.port(board).reset_cause() == "PWRON_RESET":
         from enrol import onboard
 
-        # Until the node is enrolled; then it starts anew. One that is: for whoever comes to enrol it again.
+        # Until the node is enrolled; then it restarts. One that is: for whoever comes to enrol it again.
         onboard.run(None if blank else 5)
         del onboard
     del blank, board, hal

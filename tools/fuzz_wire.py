@@ -19,7 +19,7 @@ PROGRAM = '''
 from quaver_wire.cbor import encode
 from quaver_wire.cose import Header
 from quaver_wire.decoder import decode, loads
-from quaver_wire.fields import KINDS, WireError
+from quaver_wire.fields import MESSAGE_CLASSES, WireError
 from quaver_wire.items import put_item
 
 def seeds():
@@ -85,7 +85,7 @@ def run(inputs, seed):
                 raise AssertionError("read, but not written")
         except Exception as error:
             raise AssertionError("{}: {}".format(repr(error), bytes(data)))
-        for index, read in ((1, lambda: decode(data, KINDS[number % 5])), (2, lambda: Header(data))):
+        for index, read in ((1, lambda: decode(data, MESSAGE_CLASSES[number % 5])), (2, lambda: Header(data))):
             try:
                 read()
                 counts[index] += 1

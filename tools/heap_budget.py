@@ -17,6 +17,7 @@ NAMES = {"rp2040:": "pico_w", "esp32_c3:": "esp32_c3", "unix:": "unix"}
 MODULES = (
     "asyncio",
     "quaver_wire.fields",
+    "quaver_wire.primitives",
     "quaver_wire.cbor",
     "quaver_wire.cose",
     "umqtt.simple2",

@@ -17,15 +17,19 @@ from links.ble_central import Central
 from node import store
 from quaver_wire import chunks, gatt
 
+if False:  # types alone: never compiled
+    from hal.watchdog import Watchdog
+    from node.supervisor import Supervisor
 
-def build():
+
+def build() -> "tuple[Supervisor, Watchdog | None]":
     """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
 
     Nothing that lives on may hold a function of this folder: main.py drops it.
     """
     config, problems = configuration.load()
     branch = "/".join(config[key] for key in ("site", "area", "line", "asset")) + "/"
-    settings, places, more = gateway_configuration.parse(config["gateway"], branch)
+    settings, prefixes, more = gateway_configuration.parse(config["gateway"], branch)
     problems += more
     port = hal.port(board)
     boot = store.next_boot()
@@ -41,7 +45,7 @@ def build():
         return supervisor, watchdog
     progress = supervisor.progress
     central = Central(gatt, chunks, port.uuid, settings["visit_s"], settings["records"])
-    collector = Collector(central, node_ids=places, relay=relay, commands=commands, clock=uptime, progress=progress)
+    collector = Collector(central, node_ids=prefixes, relay=relay, commands=commands, clock=uptime, progress=progress)
     supervisor.add("collect", collector.run, limit_s)
     root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime)
     forward = Forward(
@@ -51,7 +55,7 @@ def build():
         relay=relay,
         commands=commands,
         root=root,
-        places=places,
+        prefixes=prefixes,
         branch=branch,
         recorder=recorder,
         timekeeper=timekeeper,

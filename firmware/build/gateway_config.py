@@ -1,18 +1,21 @@
-"""The gateway's part of the configuration: which nodes it visits, where in the namespace each is, and its bounds."""
+"""The gateway's part of the configuration: its nodes, the topic prefix of each, and its limits."""
 
 from binascii import unhexlify
+
+if False:  # types alone: never compiled
+    from typing import Any
 
 NODES_MAX = 64  # what one health record can tell of
 
 # key, default, lowest, highest
 _FIELDS = (
-    ("visit_s", 20, 2, 120),  # a visit's longest time
-    ("records", 64, 1, 1000),  # the most that one visit takes: an alarm elsewhere waits no longer than this
+    ("visit_s", 20, 2, 120),  # the longest connection
+    ("records", 64, 1, 1000),  # the most that one connection takes: an alarm of another node waits no longer than this
     ("flash_kb", 256, 32, 1024),  # of records that wait for the broker
 )
 
 
-def _place(given, branch, name):
+def _prefix(given: str | None, branch: str, name: str) -> str:
     """The five levels of a node's topics; None is the gateway's own branch with the node's id."""
     if given is None:
         return branch + name
@@ -22,11 +25,11 @@ def _place(given, branch, name):
     return given
 
 
-def parse(given, branch):
-    """(settings, {8-byte node id: place}, problems) of the section "gateway"; never raises.
+def parse(given: "Any", branch: str) -> tuple[dict, dict[bytes, str], list[str]]:
+    """(settings, {8-byte node id: topic prefix}, problems) of the section "gateway"; never raises.
 
     given: {"nodes": {"0123456789abcdef": "site/area/line/asset/node" or null}, "visit_s": …}; branch: the gateway's own
-    place up to and with the last "/".
+    prefix up to and with the last "/".
     """
     problems = []
     if not isinstance(given, dict):
@@ -43,13 +46,13 @@ def parse(given, branch):
     listed = given.get("nodes", {})
     if not isinstance(listed, dict):
         listed = {}
-        problems.append("gateway.nodes: expected {id: place}")
-    for name, place in listed.items():
+        problems.append("gateway.nodes: expected {id: topic prefix}")
+    for name, prefix in listed.items():
         try:
             node_id = unhexlify(name)
             if len(node_id) != 8 or len(nodes) >= NODES_MAX:
                 raise ValueError
-            nodes[node_id] = _place(place, branch, name)
+            nodes[node_id] = _prefix(prefix, branch, name)
         except (ValueError, TypeError, AttributeError):
             problems.append("gateway.nodes.{}: expected an id of 16 digits and five levels".format(str(name)[:16]))
     for key in given:

@@ -41,7 +41,7 @@ def load_key(path: str = KEY) -> tuple[int, bytes] | None:
     return generation, keys[generation]
 
 
-def spoiled(path: str = KEY) -> bool:
+def corrupt(path: str = KEY) -> bool:
     """Whether there is a key that can't be read: such a node was enrolled, and must not send what nobody sealed."""
     try:
         os.stat(path)

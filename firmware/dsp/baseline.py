@@ -76,7 +76,7 @@ class Baseline:
     def restore(self, state: dict) -> bool:
         """Take back what `state` gave. Raises ValueError, and stays as it was, if it is not that."""
         if not isinstance(state, dict):
-            raise ValueError("baseline: not the state of one")
+            raise ValueError("baseline: the saved state is corrupt")
         if "median" in state:
             _check([state.get("median"), state.get("mad")])
             self.median, self.mad = state["median"], state["mad"]
@@ -95,4 +95,4 @@ def _check(rows) -> None:
         for value in row if ok else ():
             ok = ok and type(value) in (int, float) and 0 <= value < 1e9
     if not ok:
-        raise ValueError("baseline: not the state of one")
+        raise ValueError("baseline: the saved state is corrupt")

@@ -1,11 +1,11 @@
-"""The collecting task: listens for nodes, visits those that have something, alarms first, then who waits longest.
+"""The collecting task: listens for nodes and connects to those with records: alarms first, then who waits longest.
 
-    listen --an alarm, or somebody and a moment has passed--> visit --over, or ended by its limits--> listen
+    listen --an alarm, or somebody and a moment has passed--> connection --over, or ended by its limits--> listen
 
-An advertisement proves nothing, and neither does a peer: what is sealed is opened by nobody here. So each visit is
-bounded, and an address that wasted one is left alone for a while, longer each time. After a wasted visit the next goes
-to an address that has served before, if there is one: whoever makes up addresses takes every other visit at most. And
-an alarm hastens nobody who says it from another address than the node's.
+An advertisement proves nothing, and neither does a peer: what is sealed is opened by nobody here. So each
+connection is bounded. An address that wasted one is not tried for a while, longer each time. After a wasted connection
+the next goes to an address that has served before, if there is one: invented addresses take every other connection at
+most. An alarm from another address than the node's gets no priority.
 """
 
 import asyncio
@@ -18,9 +18,10 @@ from quaver_wire.cose import START
 _LISTEN_MS = const(2000)
 _MOMENT_MS = const(300)  # to hear who else is there, so that turns are fair: longer than nodes pause by default
 _FULL_MS = const(1000)
-_HOLD_MS = const(1000)  # after a wasted visit; for a stranger doubled each time, up to 64 times that
+_HOLD_MS = const(1000)  # after a wasted connection; for an unknown address doubled each time, up to 64 times that
 _HELD_MAX = const(16)
 _ALARM = const(2)
+_VISIT = const(1)  # a place of build.hang
 
 
 class Node:
@@ -107,15 +108,16 @@ class Collector:
         name = hexlify(node_id).decode()
         address = bytes(device.addr)
 
-        async def store(leaf, payload):
+        async def store(message_class, payload):
             if payload[:8] == START and payload[8:16] != node_id:
                 raise ValueError("a record of another node")
-            if not self._relay.put(node_id, leaf, payload):
+            if not self._relay.put(node_id, message_class, payload):
                 return False
             self.counts["records"] += 1
-            self._progress("collect")
+            self._progress("collect", _VISIT)
             return True
 
+        self._progress("collect", _VISIT)
         self.counts["visits"] += 1
         node.tried = self._clock.ms()
         try:

@@ -1,4 +1,4 @@
-"""Commands on their way to nodes: on flash from the broker's acknowledgement until a visit has delivered them."""
+"""Commands on their way to nodes: on flash from the broker's acknowledgement until a connection has delivered them."""
 
 import os
 from binascii import hexlify, unhexlify
@@ -52,7 +52,7 @@ class Commands:
         return node_id in self._numbers
 
     def of(self, node_id):
-        """This node's commands, as a visit takes them."""
+        """This node's commands, as a connection takes them."""
         return _Waiting(self, node_id)
 
     def numbers(self, node_id):
@@ -81,7 +81,7 @@ class Commands:
 
 
 class _Waiting:
-    """A node's commands during a visit: what comes meanwhile is among them, and what is taken out leaves flash."""
+    """A node's commands during a connection: new ones join them, and one that is taken out is removed from flash."""
 
     def __init__(self, commands, node_id):
         self._commands = commands

@@ -12,28 +12,29 @@ _WIFI_LIMIT_MS = const(20_000)
 _ACK_LIMIT_MS = const(10_000)
 _IDLE_MS = const(100)  # a command waits no longer in the radio's buffer
 _ONLINE = const(1)
+_JOIN, _CONNECT, _SEND = const(1), const(2), const(3)  # places of build.hang
 
 
 class Forward:
-    """root: the gateway's own topic up to the class; places: {node id: place}, branch: of a node that has none.
+    """root: the gateway's own topic prefix and "/"; prefixes: {node id: topic prefix}; branch: for a node without one.
 
     outbox: the gateway's own records; recorder: makes them. timekeeper: of node.timekeeper, or None. progress(name):
     tells the supervisor that the task lives.
     """
 
-    def __init__(self, wifi, mqtt, outbox, relay, commands, root, places, branch, recorder, timekeeper, progress):
+    def __init__(self, wifi, mqtt, outbox, relay, commands, root, prefixes, branch, recorder, timekeeper, progress):
         self._wifi = wifi
         self._mqtt = mqtt
         self._outbox = outbox
         self._relay = relay
         self._commands = commands
         self._root = root
-        self._places = places
+        self._prefixes = prefixes
         self._branch = branch
         self._recorder = recorder
         self._timekeeper = timekeeper
         self._progress = progress
-        self._command_topics = {place + "/command": node_id for node_id, place in places.items()}
+        self._command_topics = {prefix + "/command": node_id for node_id, prefix in prefixes.items()}
         mqtt.listen(self._command_topics, self._commanded)
 
     def _commanded(self, topic, sealed):
@@ -45,17 +46,18 @@ class Forward:
 
     async def run(self):
         try:
+            self._progress("forward", _JOIN)
             await self._wifi.up(_WIFI_LIMIT_MS)
-            self._progress("forward")
+            self._progress("forward", _CONNECT)
             await self._tend()  # a certificate has dates, and the nodes want to know
             self._mqtt.up()
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
-            self._progress("forward")
+            self._progress("forward", _SEND)
             print("gateway: online")
             self._outbox.link(True)
             while True:
                 await self._send()
-                self._progress("forward")
+                self._progress("forward", _SEND)
         finally:
             self._outbox.link(False)
             self._mqtt.down()
@@ -65,7 +67,7 @@ class Forward:
         self._recorder.account()
         own = None if self._relay.urgent() else self._outbox.first()
         if own:
-            await self._mqtt.publish(self._root + own.leaf, own.payload, _ACK_LIMIT_MS)
+            await self._mqtt.publish(self._root + own.message_class, own.payload, _ACK_LIMIT_MS)
             self._outbox.done(own)
             return
         entry = self._relay.first()
@@ -77,12 +79,14 @@ class Forward:
             self._mqtt.idle()
             await self._tend()
             return
-        node_id, leaf, message = self._relay.split(entry)
-        place = self._places.get(node_id) or self._branch + "".join("{:02x}".format(b) for b in node_id)
-        await self._mqtt.publish("{}/{}".format(place, leaf), message, _ACK_LIMIT_MS, retain=leaf == "status")
+        node_id, message_class, message = self._relay.split(entry)
+        prefix = self._prefixes.get(node_id) or self._branch + "".join("{:02x}".format(b) for b in node_id)
+        await self._mqtt.publish(
+            "{}/{}".format(prefix, message_class), message, _ACK_LIMIT_MS, retain=message_class == "status"
+        )
         self._relay.done(entry)
 
     async def _tend(self):
         if self._timekeeper:
             await self._timekeeper.tend()
-            self._progress("forward")
+            self._progress("forward", _CONNECT)

@@ -31,15 +31,15 @@ class Relay:
         """Whether there is room for another record."""
         return self._events.segments() + self._telemetry.segments() < self._most
 
-    def put(self, node_id, leaf, payload):
+    def put(self, node_id, message_class, payload):
         """Keep a record of a node; True once a power cut leaves it there."""
         if not self.room():
             return False
-        log = self._telemetry if leaf == "telemetry" else self._events
-        entry = Entry(leaf, self._boot, self._seq, node_id + payload)
+        log = self._telemetry if message_class == "telemetry" else self._events
+        entry = Entry(message_class, self._boot, self._seq, node_id + payload)
         log.ram.append(entry)
         try:
-            log.keep((self._boot, self._seq + 1))
+            log.persist((self._boot, self._seq + 1))
         except OSError:
             self.failed += 1
             if log.ram and log.ram[-1] is entry:  # else it is in a segment, and only the state is old
@@ -62,12 +62,12 @@ class Relay:
 
     @staticmethod
     def split(entry):
-        """(node id, class, message) of an entry."""
-        return entry.payload[:_ID], entry.leaf, memoryview(entry.payload)[_ID:]
+        """(node id, message class, message) of an entry."""
+        return entry.payload[:_ID], entry.message_class, memoryview(entry.payload)[_ID:]
 
     def done(self, entry):
         """The broker has `entry`: it leaves."""
-        log = self._telemetry if entry.leaf == "telemetry" else self._events
+        log = self._telemetry if entry.message_class == "telemetry" else self._events
         first = log.first()
         if not first or first[1:3] != entry[1:3]:
             return

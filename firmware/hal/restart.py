@@ -1,4 +1,4 @@
-"""Starts the chip anew; stays when the rest of this room has been given back."""
+"""Restarts the chip; stays when the rest of this room has been given back."""
 
 import machine
 

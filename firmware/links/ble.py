@@ -1,12 +1,12 @@
 """The node's end of the Bluetooth link: it advertises, hands a gateway what waits, and rests.
 
-    rest --its time is over, or an event waits--> advertise --a gateway connects--> visit
+    rest --its time is over, or an event waits--> advertise --a gateway connects--> connection
     advertise --its window is over--> rest; with an event waiting, or soon after a command, advertise on
-    visit --all handed over, time over, connection gone, peer misbehaves--> rest
+    connection --all sent, time over, connection lost, protocol error--> rest
 
-What a visit says is quaver_wire/gatt.py's. A record leaves the outbox when the gateway has acknowledged it; whatever
-ends a visit earlier costs time and no record. The connection's other end may be anybody: each message that is not
-the next one of the protocol ends the visit, and so does silence.
+The messages are quaver_wire/gatt.py's. A record leaves the outbox when the gateway has acknowledged it, so an early
+end of a connection loses no record. The peer may be an attacker: a message that is not the next one of the protocol
+ends the connection, and so does silence.
 """
 
 import asyncio
@@ -24,16 +24,17 @@ _STEP_MS = const(20)
 _TALK_MS = const(30_000)  # after a command without rest: whoever sent it is likely to send more
 _STATUS_MS = const(86_400_000)  # between two statuses: a broker may have lost the last one
 _BY_VISITS = const(2)  # of a status: this node is heard through a gateway, in its turn
+_REST, _VISIT = const(1), const(2)  # places of build.hang
 _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 
 
 class Ble:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name; node_id: 8 bytes.
 
-    outbox: with first() -> entry (leaf, payload) or None, done(entry), filled (an event), link(up), and a length.
+    outbox: first() -> entry (message_class, payload) or None, done(entry), filled (an event), link(up), and a length.
 
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
-    and visit_s (a visit's longest time). clock: set(ms since 1970) takes the time that a gateway brings. recorder:
+    and visit_s (the longest connection). clock: set(ms since 1970) takes the time that a gateway brings. recorder:
     makes the status, and an event of what the outbox lost. mailbox: of node.mailbox, where commands go; None for a node
     that takes none. progress(name): tells the supervisor that the task of that name lives.
     """
@@ -79,7 +80,7 @@ class Ble:
                 try:
                     await self._visit(connection)
                 except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
-                    print("ble: visit ended: {}".format(str(error) or type(error).__name__))
+                    print("ble: connection ended: {}".format(str(error) or type(error).__name__))
                 finally:
                     self._outbox.link(False)
                 await self._leave(connection)
@@ -87,7 +88,7 @@ class Ble:
 
     def _urgent(self):
         entry = self._outbox.first()
-        return entry is not None and entry.leaf == "event"
+        return entry is not None and entry.message_class == "event"
 
     async def _advertise(self):
         """Advertise for the window, and on for as long as an event waits; returns a connection, or None."""
@@ -111,7 +112,7 @@ class Ble:
         """Sleep until it is time, or an event comes."""
         began = time.ticks_ms()
         while not self._urgent() and not self._since(self._talked, _TALK_MS):
-            self._progress("ble")
+            self._progress("ble", _REST)
             left = self._timing["rest_s"] * 1000 - time.ticks_diff(time.ticks_ms(), began)
             if left <= 0:
                 return
@@ -139,7 +140,7 @@ class Ble:
         self._visit_ends = time.ticks_add(time.ticks_ms(), self._timing["visit_s"] * 1000)
         kind, _ = await self._heed(connection, _HELLO_MS)
         if kind != gatt.TIME:
-            raise ValueError("peer does not begin with the time")
+            raise ValueError("peer did not send the time first")
         outbox.link(True)
         number = 0
         if not self._since(self._told, _STATUS_MS):
@@ -148,12 +149,12 @@ class Ble:
             self._told = time.ticks_ms()
         ended = False
         while True:
-            self._progress("ble")
+            self._progress("ble", _VISIT)
             self._recorder.account()
             entry = outbox.first()
             if entry is not None:
                 number = number % 0xFFFF + 1
-                await self._hand_over(connection, entry.leaf, number, entry.payload)
+                await self._hand_over(connection, entry.message_class, number, entry.payload)
                 outbox.done(entry)
                 ended = False
                 continue
@@ -165,26 +166,26 @@ class Ble:
             except aioble.DeviceDisconnectedError:
                 return  # the gateway has all that there was
             if kind == gatt.ACK:
-                raise ValueError("peer acknowledges what was not sent")
+                raise ValueError("peer acknowledged a record not sent")
             if kind == gatt.COMMAND:
                 self._talked = time.ticks_ms()
                 await self._obeyed(connection)
             ended = False
 
-    async def _hand_over(self, connection, leaf, number, payload):
+    async def _hand_over(self, connection, message_class, number, payload):
         """Return once the gateway has it on its flash."""
-        await self._send(connection, self._gatt.record(leaf, number, payload))
+        await self._send(connection, self._gatt.record(message_class, number, payload))
         if await self._heed(connection, _ACK_MS) != (self._gatt.ACK, number):
-            raise ValueError("peer acknowledges what was not sent")
+            raise ValueError("peer acknowledged a record not sent")
 
     async def _obeyed(self, connection):
-        """Give the command that came a while to be answered in this visit."""
+        """Give the command that came a while to be answered in this connection."""
         try:
             with connection.timeout(_ANSWER_MS):
                 while self._mailbox and self._mailbox.working() and not len(self._outbox):
                     await asyncio.sleep_ms(_STEP_MS)
         except asyncio.TimeoutError:
-            pass  # it takes longer than a gateway waits: its answer leaves with the next visit
+            pass  # it takes longer than a gateway waits: its answer leaves with the next connection
 
     async def _heed(self, connection, limit_ms):
         """The next message of the gateway as (kind, number), done with already where it is the time or a command."""

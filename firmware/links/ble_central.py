@@ -1,7 +1,7 @@
-"""A gateway's end of the Bluetooth link: it finds nodes and visits them, one at a time.
+"""A gateway's end of the Bluetooth link: it finds nodes and connects to one at a time.
 
-What a visit says is quaver_wire/gatt.py's. Nothing is acknowledged that `store` has not taken. The node may be anybody:
-each step has a limit, each message is bounded, and the first one out of the protocol ends the visit as a LinkError.
+The messages are quaver_wire/gatt.py's. A record is acknowledged after `store` has taken it, never before. The node may
+be an attacker: each step has a limit, each message is bounded, and a protocol error ends the connection as a LinkError.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _QUEUE = const(64)  # chunks that may wait: the longest message has 35 at the sm
 class Central:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name.
 
-    visit_s: a visit's longest time; records: the most that one visit takes.
+    visit_s: the longest connection; records: the most that one connection takes.
     """
 
     def __init__(self, gatt, chunks, uuid, visit_s, records):
@@ -53,7 +53,7 @@ class Central:
         """Collect what waits at a node; returns how many records it gave.
 
         unix_ms(): the time now, ms since 1970. commands: a list of bytes, or what acts as one; each that arrived is
-        popped. store(leaf, payload): awaited; True when the record is on flash, which acknowledges it. Raises
+        popped. store(message_class, payload): awaited; True when the record is on flash, which acknowledges it. Raises
         LinkError: whatever was acknowledged before stays so.
         """
         try:
@@ -70,7 +70,7 @@ class Central:
         except aioble.DeviceDisconnectedError:
             raise LinkError("connection lost")
         except (aioble.GattError, ValueError) as error:
-            raise LinkError("not the protocol ({})".format(error))
+            raise LinkError("protocol error ({})".format(error))
         finally:
             try:
                 await connection.disconnect(timeout_ms=2000)
@@ -111,8 +111,8 @@ class Central:
                 await self._send(down, gatt.command(commands[0]), size, True)
                 commands.pop(0)
                 continue
-            if not await store(gatt.LEAVES[kind], payload):
-                raise LinkError("no room")
+            if not await store(gatt.RECORD_CLASSES[kind], payload):
+                raise LinkError("flash is full")
             await self._send(down, gatt.ack(number), size, False)
             taken += 1
             if taken >= self._records:

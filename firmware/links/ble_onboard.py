@@ -1,6 +1,6 @@
 """A blank node's way in over Bluetooth: it advertises, takes session messages from whoever connects, and answers.
 
-    advertise --somebody connects--> visit --silent, gone, or out of the protocol--> advertise
+    advertise --somebody connects--> connection --silent, lost, or protocol error--> advertise
 
 With Improv, its service stands beside. While its window is open its advertisement is the one that is sent, and the
 node's own the scan response: neither leaves room for the other.
@@ -43,7 +43,7 @@ class Doorway:
         self._alone = gatt.advertisement(identity, state)
         self._connection = None
         self._heard = 0
-        self.refused = 0  # visits that ended because the peer kept to no protocol
+        self.refused = 0  # connections that a protocol error ended
         self._incoming = chunks.Assembler(gatt.MESSAGE_MAX)
         self._chunk = bytearray(chunks.SIZE_MAX)
         self._view = memoryview(self._chunk)
@@ -144,7 +144,7 @@ class Doorway:
                 self._heard = time.ticks_ms()
 
     async def _improve(self):
-        """Beside the visits: a network is joined to the end, whoever hangs up meanwhile."""
+        """Beside the connections: a network is joined to the end, whoever hangs up meanwhile."""
         while True:
             sender, part = await self._command.written()
             if sender is self._connection:

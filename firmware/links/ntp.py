@@ -16,7 +16,7 @@ _POLL_MS = const(5)
 _CLIENT = const(0x23)  # version 4, mode 3
 _SERVER = const(4)
 _UNIX = 2208988800  # 1970 in NTP's seconds, which begin with 1900
-_ERA = 1 << 32  # and begin anew in 2036
+_ERA = 1 << 32  # and begin again in 2036
 _BUILT = 1767225600  # 2026: no clock that this firmware meets is earlier
 _LATEST = 3345062400  # and none is later than 2076: a server in 1970, its clock not set, would seem to be in 2106
 

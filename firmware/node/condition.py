@@ -24,7 +24,7 @@ class Condition:
     def restore(self):
         """Take back what an earlier run saved; returns what was wrong with the file, or None.
 
-        A file that is no good is left alone until there is something better: the node then learns anew.
+        A corrupt file stays until there is something to save: the node then learns again.
         """
         diagnosis = self._diagnosis
         try:
@@ -39,16 +39,16 @@ class Condition:
         except OSError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError, MemoryError):
-            return "{}: not what a node saved: learning anew".format(self._path)
+            return "{} is corrupt: learning again".format(self._path)
         diagnosis.running_s = self._saved_s = hours * _HOUR_S
         self._taught = diagnosis.baseline.count()
-        return None if comparable else "measured in another way than what was learned: learning anew"
+        return None if comparable else "measurement settings have changed: learning again"
 
     def forget(self):
-        """What was learned is void: the next `keep` writes what is there instead."""
+        """What was learned is void: the next `save` writes what is there instead."""
         self._taught = None
 
-    def keep(self):
+    def save(self):
         """Save if the last measurement taught something, or another hour has run; returns whether it did.
 
         Raises OSError when flash can't be written.

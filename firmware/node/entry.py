@@ -1,4 +1,4 @@
-"""An entry of the journal, as bytes: 0xA0 + leaf, u16 length, u32 boot, u32 seq, the payload, CRC-32 of all that;
+"""An entry of the journal, as bytes: 0xA0 + message class, u16 length, u32 boot, u32 seq, the payload, CRC-32 of these;
 little-endian."""
 
 from binascii import crc32
@@ -7,14 +7,14 @@ from struct import pack_into, unpack_from
 
 from micropython import const
 
-LEAVES = ("telemetry", "event", "status", "answer")
+RECORD_CLASSES = ("telemetry", "event", "status", "answer")
 EXTRA = 15  # bytes beside the payload: head and CRC
 LONGEST = 663  # bytes: a payload of 640, and 8 of whose it is at a gateway
 
 _MARK = const(0xA0)
 _HEAD = const(11)
 
-Entry = namedtuple("Entry", ("leaf", "boot", "seq", "payload"))
+Entry = namedtuple("Entry", ("message_class", "boot", "seq", "payload"))
 
 
 def whole(buffer: bytearray, at: int, end: int) -> int:
@@ -30,13 +30,13 @@ def whole(buffer: bytearray, at: int, end: int) -> int:
 def unpack(buffer: bytearray, at: int, size: int) -> Entry:
     """The valid entry at `at`, `size` bytes of it."""
     mark, _, boot, seq = unpack_from("<BHII", buffer, at)
-    return Entry(LEAVES[mark & 3], boot, seq, bytes(memoryview(buffer)[at + _HEAD : at + size - 4]))
+    return Entry(RECORD_CLASSES[mark & 3], boot, seq, bytes(memoryview(buffer)[at + _HEAD : at + size - 4]))
 
 
 def pack(entry: Entry, buffer: bytearray, at: int) -> int:
     """Write an entry at `at`; returns the end."""
     size = len(entry.payload)
-    pack_into("<BHII", buffer, at, _MARK | LEAVES.index(entry.leaf), size, entry.boot, entry.seq)
+    pack_into("<BHII", buffer, at, _MARK | RECORD_CLASSES.index(entry.message_class), size, entry.boot, entry.seq)
     stop = at + _HEAD + size
     buffer[at + _HEAD : stop] = entry.payload
     pack_into("<I", buffer, stop, crc32(memoryview(buffer)[at:stop]))

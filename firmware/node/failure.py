@@ -17,4 +17,4 @@ def tell(recorder, event, name, error):
         except MemoryError:
             text = str(reason)  # the numbers say it too
         drop("quaver_wire.reasons")
-    print("node: {}: {}".format(name, text or "well again"))
+    print("node: {}: {}".format(name, text or "recovered"))

@@ -256,7 +256,7 @@ class Log:
 
     # --- writing ---
 
-    def keep(self, floor):
+    def persist(self, floor):
         """See to it that all of ram is on flash. When flash is full nothing has changed."""
         if sum(len(entry.payload) + codec.EXTRA for entry in self.ram) > state.room(self.gaps):
             self._append()

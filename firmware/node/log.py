@@ -9,7 +9,7 @@ _LINES = const(12)
 _WIDTH = const(72)
 
 
-class Log:
+class ConsoleLog:
     """lines: the last ones, oldest first, each with the seconds since it was made."""
 
     def __init__(self) -> None:
@@ -20,8 +20,8 @@ class Log:
         self._now = time.ticks_ms
         self._diff = time.ticks_diff
 
-    def keep(self) -> None:
-        """From now on keep what anybody prints."""
+    def install(self) -> None:
+        """From now on record what anybody prints."""
         builtins.print = self.print
 
     def print(self, *words: object, **settings) -> None:

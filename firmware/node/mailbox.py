@@ -18,6 +18,7 @@ _TICK_S = const(5)
 _BUSY_MS = const(5000)
 _IDLE_MS = const(120_000)
 _TOLD_EVERY_MS = const(600_000)  # an event is a write to flash, and anybody at the broker can send nonsense
+_OBEYING = const(1)  # a place of build.hang
 _SERVICE = ("service", "command", "quaver_wire.decoder", "quaver_wire.items")
 
 
@@ -60,13 +61,13 @@ class Mailbox:
         return bool(self._waiting) or self._obeying
 
     def online(self):
-        """The link works: a configuration on trial is kept."""
+        """The link works: a configuration on trial is accepted."""
         trial = self._parts["trial"]
         if trial and trial.running:
             try:
-                trial.keep()
-                print("node: config kept")
-            except OSError as error:  # not kept, so this trial ends like one that failed
+                trial.accept()
+                print("node: config accepted")
+            except OSError as error:  # not accepted, so this trial ends like one that failed
                 print("node: config:", error)
 
     def offline(self):
@@ -92,6 +93,7 @@ class Mailbox:
             progress("commands")
             trial = self._parts["trial"]
             if self._waiting and not (trial and trial.running):
+                progress("commands", _OBEYING)
                 await self._obey(self._waiting.pop(0))
                 continue
             self._came.clear()
@@ -109,7 +111,7 @@ class Mailbox:
                 self._service = load("service.obey").Service(self._parts, self._state, self)
             why = await self._service.obey(message)
         except MemoryError as error:
-            print("node: commands: {}, {} free".format(error, gc.mem_free()))
+            print("node: commands: {}, {} bytes free".format(error, gc.mem_free()))
             why = "memory"
             if self._service is None:
                 drop(*_SERVICE)  # what of it was read

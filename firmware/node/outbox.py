@@ -50,21 +50,21 @@ class Outbox:
         boots = [entry.boot for entry in (log.first() for log in self._logs) if entry]
         self.oldest_boot = min(boots) if boots else boot
 
-    def put(self, leaf, seq, payload):
-        """Queue `payload` (at most 640 bytes) for the topic that ends in `leaf`; never raises for flash."""
+    def put(self, message_class, seq, payload):
+        """Queue `payload` (at most 640 bytes) of the message class `message_class`; never raises for flash."""
         if len(payload) > _PAYLOAD_MAX:
             raise ValueError("a payload of {} bytes: at most {}".format(len(payload), _PAYLOAD_MAX))
-        log = self._telemetry if leaf == "telemetry" else self._events
-        log.ram.append(Entry(leaf, self._boot, seq, payload))
+        log = self._telemetry if message_class == "telemetry" else self._events
+        log.ram.append(Entry(message_class, self._boot, seq, payload))
         self._newest = max(self._newest, seq)
         if log is self._events or self._always or not self._up or len(log.ram) > self._length:
-            self._keep(log)
+            self._persist(log)
         while self._held() > 2 * self._length:  # flash does not take them
             (self._telemetry if self._telemetry.ram else self._events).forget()
         self.filled.set()
 
     def first(self):
-        """The entry to send next (entry.leaf, entry.payload), or None. It stays until `done`."""
+        """The entry to send next (entry.message_class, entry.payload), or None. It stays until `done`."""
         return self._events.first() or self._telemetry.first()
 
     def losses(self):
@@ -84,7 +84,7 @@ class Outbox:
 
     def done(self, entry):
         """Take `entry` out for good; it may have been given up meanwhile."""
-        log = self._telemetry if entry.leaf == "telemetry" else self._events
+        log = self._telemetry if entry.message_class == "telemetry" else self._events
         first = log.first()
         if not first or first[1:3] != entry[1:3]:
             return
@@ -100,7 +100,7 @@ class Outbox:
         """Say whether the other side is there."""
         self._up = up
         if not up and len(self._telemetry.ram) > self._telemetry.staged:
-            self._keep(self._telemetry)
+            self._persist(self._telemetry)
 
     def __len__(self):
         return sum(log.count + len(log.ram) for log in self._logs)
@@ -117,11 +117,11 @@ class Outbox:
             return self._boot, telemetry.ram[telemetry.staged].seq
         return self._boot, self._newest + 1
 
-    def _keep(self, log):
+    def _persist(self, log):
         """Put what `log` has in RAM on flash, and make room where there is none."""
         while True:
             try:
-                log.keep(self._floor(log))
+                log.persist(self._floor(log))
                 break
             except OSError as error:
                 self.failed += 1

@@ -28,8 +28,8 @@ def _count(path: str) -> int | None:
 def next_boot(path: str = "/boot") -> int:
     """Count this boot on flash and return its number, 1 for the first.
 
-    The number is part of every nonce: none may come twice. So it stands in two files in turn; where one is spoiled
-    the count leaps over what it may have said. 0: flash can't be written, or both are spoiled, and nothing may be
+    The number is part of every nonce: none may come twice. So it stands in two files in turn; where one is corrupt
+    the count leaps over what it may have said. 0: flash can't be written, or both are corrupt, and nothing may be
     sealed.
     """
     paths = (path + ".0", path + ".1")

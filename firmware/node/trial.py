@@ -1,10 +1,10 @@
-"""A new configuration on trial: it is kept when the node came online with it, and else the old one is back.
+"""A new configuration on trial: it is accepted when the node came online with it, and else the old one is back.
 
     /config.json      in force
     /config.next      proposed: tried at the next start
     /config.tried     the proposed one was started with once
-    /config.rejected  it did not bring the node online; told, then removed
-    /config.before    what was in force before the last one that was kept: rolling back proposes it
+    /config.rejected  the node did not come online with it; reported, then removed
+    /config.before    what was in force before the last accepted one: rolling back proposes it
 
     start: no next ---------------------------> config.json
     start: next, not tried -> tried ----------> next, on trial --online--> it becomes config.json
@@ -74,9 +74,9 @@ class Trial:
         """Have the next start try the configuration `data`, JSON as bytes. Raises OSError."""
         self._drop(_TRIED)
         store.replace(self._root + _NEXT, data)
-        self.running = False  # the one that runs, if on trial, is no longer the one that would be kept
+        self.running = False  # the one that runs, if on trial, is no longer the one that would be accepted
 
-    def keep(self):
+    def accept(self):
         """The node came online: what it runs with is in force from now on. Raises OSError."""
         if not self.running:
             return
@@ -99,7 +99,7 @@ class Trial:
         return lambda: self.watch(limit_s, restart, lambda: progress("trial"))
 
     async def watch(self, limit_s, restart, progress):
-        """A task for the supervisor, while `running`: start anew when `keep` was not called in time."""
+        """A task for the supervisor, while `running`: restart when `accept` was not called in time."""
         for _ in range(limit_s):
             if not self.running:
                 break

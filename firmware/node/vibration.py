@@ -32,7 +32,7 @@ class Vibration:
         self._measured = None
         self._told = {}  # levels by feature, as the last events had them
         self._fault = None
-        self._unkept = False
+        self._unsaved = False
         self._pulseless = False
 
     def probe(self):
@@ -76,7 +76,21 @@ class Vibration:
             changes.append((event, "tachometer", {"error": None if speed_hz else OSError(_NO_PULSES)}))
         return values, marks, changes
 
-    def kept(self):
+    def spectrum(self):
+        """The fields of a spectrum record of the last measurement; its spectra are views, as of `waveform`."""
+        m = self._measurement
+        lines = self._engine.found
+        return {
+            "spectrum": m.spectrum,
+            "envelope_spectrum": m.envelope_spectrum,
+            "spectrum_hz": self._capture.rate_hz / 2,
+            "envelope_spectrum_hz": len(m.powers) // 2 * m.line_hz,
+            "band_low_hz": m.band[0],
+            "band_high_hz": m.band[1],
+            "marks_hz": [m.shaft_hz] + (lines.hz if lines else []),
+        }
+
+    def waveform(self):
         """(the first samples of the last measurement: int16, little-endian; their rate in Hz; g a count).
 
         The samples are a view: the next measurement overwrites them, and the heap has no room for a copy.
@@ -89,7 +103,7 @@ class Vibration:
         return view, self._capture.rate_hz, self._capture.sensor.UG_PER_LSB * 1e-6
 
     def relearn(self):
-        """Forget what is healthy for this machine, to learn it anew; `keep` has it so on flash. Returns changes."""
+        """Forget the baseline of this machine, to learn a new one; `save` has it so on flash. Returns changes."""
         self._diagnosis.relearn()
         self._condition.forget()
         thresholds = self._diagnosis.thresholds
@@ -150,15 +164,15 @@ class Vibration:
             changes.append(("baseline_learned", "", {"value": float(d.baseline.count())}))
         return changes
 
-    def keep(self):
+    def save(self):
         """Save what was learned; returns changes: flash that can't be written is told once."""
         try:
-            self._condition.keep()
-            self._unkept = False
+            self._condition.save()
+            self._unsaved = False
         except MemoryError:  # it passes, and the next measurement saves it
             print("node: condition: no memory to save it now")
         except OSError as error:
-            if not self._unkept:
-                self._unkept = True
+            if not self._unsaved:
+                self._unsaved = True
                 return (("flash_failed", "condition", {"text": str(error)}),)
         return ()

@@ -27,7 +27,7 @@ class Downlink:
         self.newest = 0
         self.counts = {}
 
-    def open(self, leaf, message):
+    def open(self, message_class, message):
         """The record in `message`; raises Refused. The window's state must be saved before the record is acted on."""
         why = "malformed"
         try:
@@ -36,7 +36,7 @@ class Downlink:
             if header.node_id != self._node_id or channel is None:
                 why = "unknown_node"
                 raise WireError
-            length = channel.open(header, leaf, message, self._out)
+            length = channel.open(header, message_class, message, self._out)
             if length < 0:
                 why = "wrong_key"
                 raise WireError
@@ -45,7 +45,7 @@ class Downlink:
                 why = refused
                 raise WireError
             self._window.take(header.boot, header.seq)
-            record = _decode(self._out, leaf, length)
+            record = _decode(self._out, message_class, length)
             if record is None:
                 why = "wrong_version"
                 raise WireError
@@ -60,11 +60,11 @@ class Downlink:
         return record
 
 
-def _decode(data, leaf, length):
+def _decode(data, message_class, length):
     """The record, or None for another version's; what reads it (5 kB) is given back at once."""
     decoder = load("quaver_wire.decoder")
     try:
-        return decoder.decode(data, leaf, length)
+        return decoder.decode(data, message_class, length)
     except decoder.VersionError:
         return None
     finally:

@@ -109,7 +109,7 @@ class Service:
                     break  # the answer has left
                 await asyncio.sleep_ms(_STEP_MS)
             self.parts["outbox"].link(False)  # what is in RAM goes to flash
-            print("node: restarts, as it was told to")
+            print("node: restarts by command")
             hal.restart.reset()
 
         asyncio.create_task(later())

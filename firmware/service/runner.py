@@ -13,7 +13,7 @@ from micropython import const
 from node import store
 from node.room import drop, load
 
-_KEPT = const(4)  # answers for commands that come again: of those that are noted, the rest is read anew
+_KEPT = const(4)  # answers for commands that come again: of those that are noted, the rest is read again
 _IDS = const(8)  # ids of commands that were begun, on flash
 _FILE_MAX = const(200)
 _LIMIT_S = const(60)
@@ -31,7 +31,7 @@ def taken(path="/commands.taken"):
     except OSError:
         return None, []
     if not words or len(words) > 1 + _IDS:
-        raise ValueError("{}: not what a node saved".format(path))
+        raise ValueError("{} is corrupt".format(path))
     return bytes.fromhex(words[0]), [int(word) for word in words[1:]]
 
 

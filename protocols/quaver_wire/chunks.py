@@ -40,7 +40,7 @@ def split(message: bytes, size: int, buffer: bytearray, limit: int = MESSAGE_MAX
     """
     length = len(message)
     if not 0 < length <= limit or not SIZE_MIN <= size <= len(buffer):
-        raise ChunkError("message or chunk size")
+        raise ChunkError("message or chunk size is out of range")
     buffer[1] = length >> 8
     buffer[2] = length & 0xFF
     head = _FIRST_HEAD
@@ -71,7 +71,7 @@ class Assembler:
         self._count = 0
 
     def feed(self, chunk: bytes) -> "bytes | None":
-        """Take one chunk; returns the message that it completes, else None. Raises ChunkError, and starts anew."""
+        """Take one chunk; returns the message that it completes, else None. Raises ChunkError, and starts again."""
         try:
             return self._feed(chunk)
         except ChunkError:
@@ -100,7 +100,7 @@ class Assembler:
             raise ChunkError("chunk {} for {}".format(head & _COUNT, self._count & _COUNT))
         end = self._at + size - part
         if end > self._length or (end == self._length) != bool(head & _LAST):
-            raise ChunkError("message and its length differ")
+            raise ChunkError("message length is wrong")
         self._buffer[self._at : end] = chunk[part:]
         self._at = end
         self._count += 1

@@ -11,7 +11,7 @@ The cipher is given as `aead`, with two verbs over buffers of the caller:
         then `out` holds the length - 8 bytes of plaintext
 """
 
-from quaver_wire.fields import KINDS, WireError, const
+from quaver_wire.fields import MESSAGE_CLASSES, WireError, const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ def node_id(unique: bytes) -> bytes:
     return bytes(_ID - len(unique)) + unique
 
 
-def additional(leaf: str) -> bytes:
-    """The Enc_structure of the class `leaf`, one of KINDS."""
-    if leaf not in KINDS:
-        raise WireError("a class that is none")
-    return _ENC_STRUCTURE + bytes([_BYTES | len(leaf)]) + leaf.encode()
+def additional(message_class: str) -> bytes:
+    """The Enc_structure of the message class `message_class`, one of MESSAGE_CLASSES."""
+    if message_class not in MESSAGE_CLASSES:
+        raise WireError("not a message class")
+    return _ENC_STRUCTURE + bytes([_BYTES | len(message_class)]) + message_class.encode()
 
 
-_ADDITIONAL = {leaf: additional(leaf) for leaf in KINDS}
+_ADDITIONAL = {message_class: additional(message_class) for message_class in MESSAGE_CLASSES}
 
 
 def put_nonce(nonce: bytearray, context_iv: bytes, boot: int, seq: int) -> None:
@@ -80,7 +80,7 @@ def put_header(buf: bytearray, key_id: bytes, boot: int, seq: int, length: int) 
     Raises WireError when the message would not fit, and for boot 0: a boot that is not counted would use a nonce twice.
     """
     if not 0 < boot < _BOOT_END:
-        raise WireError("a boot that is not counted can't seal")
+        raise WireError("boot 0 can't seal: it is not counted")
     if not 0 <= seq < _SEQ_END:
         raise WireError("no sequence numbers are left in this boot")
     if length + OVERHEAD - _TAG > len(buf) or length > _MESSAGE:
@@ -165,25 +165,25 @@ class Channel:
         self._key_id = key_id
         self._nonce = bytearray(_NONCE)
 
-    def seal(self, out: bytearray, leaf: str, boot: int, seq: int, plain: bytearray, length: int) -> int:
+    def seal(self, out: bytearray, message_class: str, boot: int, seq: int, plain: bytearray, length: int) -> int:
         """Write into `out` the message that carries the first `length` bytes of `plain`; return its length.
 
         A pair of boot and seq must never be used twice. Raises WireError.
         """
         at = put_header(out, self._key_id, boot, seq, length + _TAG)
         put_nonce(self._nonce, self._context_iv, boot, seq)
-        return self._aead.encrypt(self._nonce, _ADDITIONAL[leaf], plain, length, out, at)
+        return self._aead.encrypt(self._nonce, _ADDITIONAL[message_class], plain, length, out, at)
 
-    def open(self, header: Header, leaf: str, message: bytes, out: bytearray) -> int:
+    def open(self, header: Header, message_class: str, message: bytes, out: bytearray) -> int:
         """Write into `out` the plaintext of `message`, whose header was read before; return its length.
 
-        Returns -1, with nothing to be read from `out`, when the message is not of this key, this class and this
+        Returns -1, with nothing to be read from `out`, when the message is not of this key, this message class and this
         header, or not as it was sent. Whether it is new is for the caller to say.
         """
-        if leaf not in _ADDITIONAL or header.length - _TAG > len(out):
+        if message_class not in _ADDITIONAL or header.length - _TAG > len(out):
             return -1
         put_nonce(self._nonce, self._context_iv, header.boot, header.seq)
-        more = _ADDITIONAL[leaf]
+        more = _ADDITIONAL[message_class]
         if not self._aead.decrypt(self._nonce, more, message, header.start, header.length, out):
             return -1
         length: int = header.length - _TAG

@@ -8,7 +8,7 @@ over 512 bytes, an array or map over 64 entries, more than 4 levels, a message o
 
 from struct import unpack
 
-from quaver_wire.fields import COMMON, KINDS, TABLES, VERSION, WireError, const
+from quaver_wire.fields import COMMON, MESSAGE_CLASSES, TABLES, VERSION, WireError, const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _simple(data: "Any", at: int, end: int, arg: int) -> "tuple[Any, int]":
     if arg == 20 or arg == 21:
         return arg == 21, at
     if arg != 25 and arg != 26:
-        raise WireError("a simple value or a float that is not taken")
+        raise WireError("an unsupported simple value or float")
     after = at + (2 if arg == 25 else 4)
     if after > end:
         raise WireError("ends too early")
@@ -163,12 +163,12 @@ def _text(data: bytes) -> str:
 
 
 def decode(
-    data: "bytes | bytearray | memoryview", leaf: "str | None" = None, end: "int | None" = None
+    data: "bytes | bytearray | memoryview", message_class: "str | None" = None, end: "int | None" = None
 ) -> "dict[str, Any]":
     """The record that `data` (its first `end` bytes) holds, field names to values, as cbor.encode was given it.
 
-    leaf: the class that the message must have; None for the one it names itself. Scaled numbers come back as floats
-    (integers where a unit is one step); what is absent is not in the dict; unknown keys are passed over.
+    message_class: the one that the message must have; None for the one it names itself. Scaled numbers come back as
+    floats (integers where a unit is one step); what is absent is not in the dict; unknown keys are passed over.
     Raises WireError: VersionError for another version, FieldError for a value that is not of its field's form.
     """
     given = loads(data, end)
@@ -180,10 +180,18 @@ def decode(
     if version != VERSION:
         raise VersionError(version)
     kind: "Any" = given.get(1)
-    if kind is None and leaf is not None:
-        kind = KINDS.index(leaf)
-    if not _is_uint(kind) or kind >= len(KINDS) or (leaf is not None and KINDS[kind] != leaf):
-        raise FieldError("kind is {}: expected {}".format(_shown(kind), KINDS.index(leaf) if leaf else "one of KINDS"))
+    if kind is None and message_class is not None:
+        kind = MESSAGE_CLASSES.index(message_class)
+    if (
+        not _is_uint(kind)
+        or kind >= len(MESSAGE_CLASSES)
+        or (message_class is not None and MESSAGE_CLASSES[kind] != message_class)
+    ):
+        raise FieldError(
+            "kind is {}: expected {}".format(
+                _shown(kind), MESSAGE_CLASSES.index(message_class) if message_class else "one of MESSAGE_CLASSES"
+            )
+        )
     record: "dict[str, Any]" = {}
     for fields in (COMMON, TABLES[kind]):
         for key, name, form in fields:
@@ -211,6 +219,9 @@ def _value(name: str, form: "Any", value: "Any") -> "Any":
             return int.from_bytes(value, "big")
     elif form == "t":
         if isinstance(value, str):
+            return value
+    elif form == "b":
+        if isinstance(value, bytes):
             return value
     elif form == "f":
         if isinstance(value, float) and value - value == 0:
@@ -256,6 +267,7 @@ def _expected(form: "Any") -> str:
         "z": "an unsigned integer",
         "m": "milliseconds as a byte string",
         "t": "text",
+        "b": "a byte string",
         "f": "a finite number",
         "l": "an array of unsigned integers",
         "o": "a map with keys of text",

@@ -4,7 +4,7 @@ The service has two characteristics. The node notifies messages on UPLINK, the g
 both in chunks (chunks.py). A message is a kind and what belongs to it:
 
     uplink    END                         all that waited is sent
-              record kind, number, bytes  a record as it would go to the topic's leaf; number: 2 bytes, from 1 up
+              record kind, number, bytes  a record as published, kind is its message class; number: 2 bytes, from 1 up
     downlink  TIME, 8 bytes               ms since 1970; also says: I listen, begin
               ACK, number                 record `number` is on the gateway's flash: it may leave the node's
               COMMAND, bytes              a command for the node
@@ -37,7 +37,7 @@ MTU = 247
 
 # Uplink: the position is the kind.
 END = 0
-LEAVES = ("", "telemetry", "event", "status", "answer")
+RECORD_CLASSES = ("", "telemetry", "event", "status", "answer")
 # Downlink
 TIME = 1
 ACK = 2
@@ -90,18 +90,18 @@ def parse_service_data(data: bytes) -> "tuple[bytes, int, int] | None":
     return bytes(data[1:9]), data[0], data[9]
 
 
-def record(leaf: str, number: int, payload: bytes) -> bytes:
-    """The uplink message of a record. Raises ValueError for a leaf that has none."""
-    return bytes((LEAVES.index(leaf), number >> 8, number & 0xFF)) + payload
+def record(message_class: str, number: int, payload: bytes) -> bytes:
+    """The uplink message of a record. Raises ValueError for a message_class that has none."""
+    return bytes((RECORD_CLASSES.index(message_class), number >> 8, number & 0xFF)) + payload
 
 
 def parse_uplink(message: bytes) -> "tuple[int, int, bytes]":
-    """(kind, number, payload); kind is END or a place in LEAVES. Raises ValueError."""
+    """(kind, number, payload); kind is END or a place in RECORD_CLASSES. Raises ValueError."""
     kind = message[0]
     if kind == END and len(message) == 1:
         return END, 0, b""
-    if not 0 < kind < len(LEAVES) or len(message) < 4:
-        raise ValueError("no uplink message")
+    if not 0 < kind < len(RECORD_CLASSES) or len(message) < 4:
+        raise ValueError("not an uplink message")
     return kind, message[1] << 8 | message[2], message[3:]
 
 
@@ -129,4 +129,4 @@ def parse_downlink(message: bytes) -> "tuple[int, int, bytes]":
         return ACK, message[1] << 8 | message[2], b""
     if kind == COMMAND and len(message) > 1:
         return COMMAND, 0, message[1:]
-    raise ValueError("no downlink message")
+    raise ValueError("not a downlink message")

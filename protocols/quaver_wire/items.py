@@ -1,7 +1,7 @@
 """Encodes values that no table describes, the arguments and results of commands, in the deterministic form of CBOR."""
 
-from quaver_wire.cbor import put_bytes, put_float, put_head
 from quaver_wire.fields import WireError, const
+from quaver_wire.primitives import put_bytes, put_float, put_head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def put_item(buf: bytearray, at: int, value: "Any", depth: int = _DEPTH) -> int:
             buf[at:end] = name
             at = put_item(buf, end, value[key], depth - 1)
         return at
-    raise WireError("a value of no form of the wire")
+    raise WireError("a value that CBOR can't encode here")
 
 
 def _put_string(buf: bytearray, at: int, major: int, data: bytes) -> int:

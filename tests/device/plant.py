@@ -160,12 +160,12 @@ class Plant:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda name: self.node("unix:", name, **config), names))
 
-    def records(self, name: str, leaf: str) -> list[dict[str, Any]]:
+    def records(self, name: str, message_class: str) -> list[dict[str, Any]]:
         """What of a node is in the store."""
         rows = self.store.query(
             "SELECT body, uptime_ms FROM record JOIN node ON node.number = record.node "
             "WHERE id = ? AND class = ? ORDER BY arrival",
-            (Identity.of(name).unique_id, leaf),
+            (Identity.of(name).unique_id, message_class),
         )
         return [{**json.loads(body), "uptime_ms": uptime_ms} for body, uptime_ms in rows]
 

@@ -20,7 +20,7 @@ from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
-from quaver.gateway.visit import Visit, VisitError, visit
+from quaver.gateway.connection import Collected, LinkError, collect
 from quaver.pytest_plugin import Target
 from quaver_wire import gatt
 from tests.waiting import wait_for_words
@@ -62,8 +62,8 @@ class Gateway:
         self._scanner, self._client = backends(self.radio)
         self.took: list[tuple[str, int, int]] = []
 
-    async def store(self, leaf: str, payload: bytes) -> bool:
-        self.took.append((leaf, payload[0], len(payload)))
+    async def store(self, message_class: str, payload: bytes) -> bool:
+        self.took.append((message_class, payload[0], len(payload)))
         return True
 
     async def seek(self, state: int) -> tuple[Any, tuple[bytes, int, int]]:
@@ -80,16 +80,16 @@ class Gateway:
 
     async def visit_once(self, device: Any) -> None:
         """A visit that may fail on its way."""
-        with contextlib.suppress(BleakError, VisitError):
+        with contextlib.suppress(BleakError, LinkError):
             async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
-                await visit(client, self.store)
+                await collect(client, self.store)
 
-    async def visit(self, device: Any, commands: list[bytes]) -> Visit:
+    async def visit(self, device: Any, commands: list[bytes]) -> Collected:
         while True:
             try:
                 async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
-                    return await visit(client, self.store, commands, unix_ms=lambda: 1_700_000_000_123)
-            except (BleakError, VisitError):  # the very first packet may be the one that is lost
+                    return await collect(client, self.store, commands, unix_ms=lambda: 1_700_000_000_123)
+            except (BleakError, LinkError):  # the very first packet may be the one that is lost
                 await asyncio.sleep(1)
 
     async def day(self) -> tuple[Any, ...]:
@@ -129,9 +129,9 @@ def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air) -> Non
         first, one, second, two, seconds = done.result(60)
         lines = says(board, b"done event 200")
     assert first == (b"\0\0\0\0\0\0n1", gatt.PENDING, 4)
-    assert one == Visit(records=6, size=60 + 4 * 120 + 301, commands=1)
+    assert one == Collected(records=6, size=60 + 4 * 120 + 301, commands=1)
     assert second == (b"\0\0\0\0\0\0n1", gatt.PENDING | gatt.ALARM, 1)
-    assert two == Visit(records=1, size=90)
+    assert two == Collected(records=1, size=90)
     telemetry = [("telemetry", n, 120) for n in range(4)]
     assert gateway.took == [("status", 210, 60), *telemetry, ("answer", 100, 301), ("event", 200, 90)]
     assert "time 1700000000123" in lines

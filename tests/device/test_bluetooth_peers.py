@@ -15,7 +15,7 @@ from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
-from quaver.gateway.visit import VisitError, visit
+from quaver.gateway.connection import LinkError, collect
 from quaver_wire import chunks, gatt
 
 from .test_bluetooth_link import Gateway, firmware, node, says
@@ -95,7 +95,7 @@ def test_a_node_ends_a_bad_visit_and_keeps_its_records(
         seconds = done.result(60)
         lines = says(board, b"done telemetry 2")
     assert seconds < 12
-    assert any(line.startswith("ble: visit ended: ") for line in lines)
+    assert any(line.startswith("ble: connection ended: ") for line in lines)
     assert [number for _, number, _ in gateway.took][-1] == 2
     assert {number for _, number, _ in gateway.took} >= (
         {0, 1, 2} if misbehave is not acknowledge_everything else {1, 2}
@@ -188,8 +188,8 @@ def test_a_host_gateway_ends_a_bad_visit_with_the_reason(air: Air, kind: str) ->
         device, _ = await gateway.seek(gatt.ALARM)
         async with BleakClient(device, backend=gateway._client) as client:
             began = air.loop.time()
-            with pytest.raises(VisitError, match=reason):
-                await visit(client, gateway.store)
+            with pytest.raises(LinkError, match=reason):
+                await collect(client, gateway.store)
             return air.loop.time() - began
 
     assert air.run(main()) < 10
@@ -238,7 +238,7 @@ def test_what_a_lost_connection_interrupts_comes_again_and_nothing_is_missed(air
     with open_board("unix:", Setup(files=node("unix", records=40), air=air, name="n1")) as board:
         done.result(60)
         says(board, b"done telemetry 39")
-    numbers = [number for leaf, number, _ in gateway.took if leaf == "telemetry"]
+    numbers = [number for message_class, number, _ in gateway.took if message_class == "telemetry"]
     assert sorted(set(numbers)) == list(range(40))
     assert len(numbers) <= 42  # one whose acknowledgement was lost comes twice
     assert numbers == sorted(numbers)

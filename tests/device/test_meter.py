@@ -12,21 +12,12 @@ from quaver.emulator.sensors.sdm120 import SDM120
 from quaver.messages.record import Record, decode
 from quaver.pytest_plugin import Target
 from quaver_wire.fields import EVENTS
+from tests.programs import program
 
 from .conftest import Client
 
 DE = 10
-READ = """
-import asyncio, board, hal, time
-from drivers.sdm120 import SDM120
-port = hal.port(board)
-def read(baudrate, parity, direction):
-    uart = port.uart("uart1", baudrate, parity)
-    try:
-        return list(asyncio.run(SDM120(uart, 1, direction).read()))[:2]
-    except OSError as error:
-        return error.args
-"""
+READ = program(__file__, "read")
 
 
 def meter(**settings: Any) -> tuple[Attached, ...]:
@@ -63,15 +54,15 @@ def any_board(board_target: Target) -> None:
         pytest.skip(f"{board_target}: what is shown here is not the board's")
 
 
-def records(client: Client, leaf: str) -> list[Record]:
+def records(client: Client, message_class: str) -> list[Record]:
     """What a person is shown of the messages of that class."""
     from quaver_wire.cbor import encode
 
     def whole(topic: str, values: Mapping[str, Any]) -> Record:
         data = bytearray(600)
-        return decode(topic, bytes(data[: encode(data, dict(values), leaf)]))
+        return decode(topic, bytes(data[: encode(data, dict(values), message_class)]))
 
-    return [whole(topic, values) for topic, values in list(client.messages) if topic.endswith(leaf)]
+    return [whole(topic, values) for topic, values in list(client.messages) if topic.endswith(message_class)]
 
 
 @pytest.mark.needs_radio

@@ -82,16 +82,16 @@ def test_a_stuck_sensor_is_no_healthy_machine(start_node: Callable[..., Board], 
     assert record["quality"] == 1 << QUALITY.index("stuck") | 1 << QUALITY.index("vibration_failed")
     assert not record.keys() & {"rms_g", "velocity_mm_s", "machine"}  # neither a value, nor a machine that stands
     board.set_sensor("iis3dwb", fault=None)
-    wait_for_words(board, b"node: vibration: well again")
+    wait_for_words(board, b"node: vibration: recovered")
     client.wait(lambda c: not c.of("telemetry")[-1]["quality"], "a record of a sensor that is well")
 
 
 @pytest.mark.usefixtures("any_board")
 @pytest.mark.parametrize("sensor", ["vibration", "temperature", "energy"])
-def test_a_sensor_on_a_bus_of_another_kind_is_told_and_the_node_runs(
+def test_a_sensor_on_a_bus_that_the_board_has_not_is_told_and_the_node_runs(
     start_node: Callable[..., Board], client: Client, sensor: str
 ) -> None:
-    wrong = {"vibration": "uart1", "temperature": "spi0", "energy": "i2c0"}[sensor]
+    wrong = {"vibration": "spi7", "temperature": "i2c7", "energy": "uart7"}[sensor]
     start_node(rig(), {"interval_s": 1, sensor: {"bus": wrong}})
     client.wait(lambda c: c.of("telemetry"), "a record")
     (text,) = {event["text"] for event in events(client, "config_invalid")}

@@ -25,19 +25,19 @@ class Node:
         self.key = ((keys.path.exists() and keys.get(node_id)) or keys.create(node_id, name)).keys
         self.generation = max(self.key)
 
-    def topic(self, leaf: str) -> str:
-        return f"{PLACE}/{self.name}/{leaf}"
+    def topic(self, message_class: str) -> str:
+        return f"{PLACE}/{self.name}/{message_class}"
 
-    def seal(self, leaf: str = "telemetry", at: tuple[int, int] | None = None, **values: Any) -> bytes:
+    def seal(self, message_class: str = "telemetry", at: tuple[int, int] | None = None, **values: Any) -> bytes:
         """The next message, or the one of number `at`."""
         boot, seq = at or (self.boot, self.seq)
         if at is None:
             self.seq += 1
         sealer = Sealer(self.key[self.generation], self.id, self.generation, "uplink")
-        return sealer.seal(leaf, boot, seq, encoded(leaf, **values))
+        return sealer.seal(message_class, boot, seq, encoded(message_class, **values))
 
-    def says(self, leaf: str = "telemetry", **values: Any) -> Message:
-        return Message(self.topic(leaf).encode(), self.seal(leaf, **values), 1, False)
+    def says(self, message_class: str = "telemetry", **values: Any) -> Message:
+        return Message(self.topic(message_class).encode(), self.seal(message_class, **values), 1, False)
 
     def boots(self, **values: Any) -> Message:
         """Start anew, and say so."""
@@ -46,16 +46,16 @@ class Node:
         return self.says("event", code=EVENTS.index("boot"), **values)
 
 
-def encoded(leaf: str, **values: Any) -> bytes:
-    """The plaintext of a message of class `leaf` with a few fields, and `values` besides."""
+def encoded(message_class: str, **values: Any) -> bytes:
+    """The plaintext of a message of class `message_class` with a few fields, and `values` besides."""
     common: dict[str, Any] = {
         "telemetry": {"rms_g": 0.25, "kurtosis": 3.0},
         "event": {"code": EVENTS.index("boot")},
         "status": {"state": 1, "firmware": "0.1.0", "board": "pico_w", "interval_s": 60},
         "answer": {"id": 7},
-    }[leaf]
+    }[message_class]
     buffer = bytearray(900)
-    end = cbor.encode(buffer, {"version": VERSION, "uptime_ms": 1000, **common, **values}, leaf)
+    end = cbor.encode(buffer, {"version": VERSION, "uptime_ms": 1000, **common, **values}, message_class)
     return bytes(buffer[:end])
 
 

@@ -25,8 +25,8 @@ WAIT_S = 20.0
 BARE = {0: 2, 1: 1, 2: "node-1"}
 
 
-def record(leaf: str, fields: dict[int, object]) -> Record:
-    return decode(f"{ROOT}/{leaf}", dumps(fields), received=100.0)
+def record(message_class: str, fields: dict[int, object]) -> Record:
+    return decode(f"{ROOT}/{message_class}", dumps(fields), received=100.0)
 
 
 def shown(fleet: Fleet, now: float = 103.0, width: int = 160) -> str:
@@ -39,8 +39,8 @@ def shown(fleet: Fleet, now: float = 103.0, width: int = 160) -> str:
 def test_table() -> None:
     fleet = Fleet()
     assert "no node has published yet" in shown(fleet)
-    for leaf, fields in (("status", STATUS), ("telemetry", TELEMETRY), ("event", EVENT)):
-        fleet.update(record(leaf, fields))
+    for message_class, fields in (("status", STATUS), ("telemetry", TELEMETRY), ("event", EVENT)):
+        fleet.update(record(message_class, fields))
     table = shown(fleet)
     row = next(line for line in table.splitlines() if ROOT in line)
     assert re.split(r"\s{2,}", row.strip()) == [
@@ -53,8 +53,8 @@ def test_table_on_a_narrow_terminal() -> None:
     """At 80 columns every cell that is shown is whole, the node's place over several lines if need be."""
     fleet = Fleet()
     long = ROOT.replace("pump-7", "a-rather-long-name-7")
-    for leaf, fields in (("status", STATUS), ("telemetry", TELEMETRY)):
-        fleet.update(decode(f"{long}/{leaf}", dumps(fields), received=100.0))
+    for message_class, fields in (("status", STATUS), ("telemetry", TELEMETRY)):
+        fleet.update(decode(f"{long}/{message_class}", dumps(fields), received=100.0))
     lines = shown(fleet, width=80).splitlines()
     assert max(map(len, lines)) <= 80
     assert not any("…" in line for line in lines)
@@ -207,8 +207,8 @@ def test_live_table_on_a_terminal() -> None:
         )
         os.close(theirs)
         read_until(ours, f"watching {broker.url}", "no node has published yet")
-        for leaf, fields in (("status", STATUS), ("telemetry", TELEMETRY), ("event", EVENT)):
-            publish.single(f"{ROOT}/{leaf}", dumps(fields), qos=1, port=broker.port)
+        for message_class, fields in (("status", STATUS), ("telemetry", TELEMETRY), ("event", EVENT)):
+            publish.single(f"{ROOT}/{message_class}", dumps(fields), qos=1, port=broker.port)
         read_until(ours, ROOT, "online", "alarm", "100 Hz", "limit 4.5")
         os.write(ours, b"\x03")
         last = read_until(ours, "quaver: interrupted")
@@ -220,8 +220,8 @@ def test_live_table_on_a_terminal() -> None:
 def test_a_gateway_tells_how_it_does_under_the_table() -> None:
     fleet = Fleet()
     healthy = {0: 2, 1: 0, 2: "node-1", 17: 61_000, 18: [4, 3, 20, 1, 55, 7, 1], 19: [3, None, 45, 12]}
-    for leaf, fields in (("status", STATUS | {35: 1}), ("telemetry", healthy)):
-        fleet.update(record(leaf, fields))
+    for message_class, fields in (("status", STATUS | {35: 1}), ("telemetry", healthy)):
+        fleet.update(record(message_class, fields))
     words = (
         f"{ROOT}: gateway, 3 of 4 nodes heard; connected 3 to 45 s ago, 1 never; 7 records and 1 commands wait; "
         "heap 61 kB free"
@@ -239,3 +239,18 @@ def test_a_node_behind_a_gateway_was_seen_when_it_was_visited_and_not_when_the_b
     assert "via gateway" in row and "63 s" in row
     fleet.update(record("telemetry", TELEMETRY))
     assert "3 s" in next(line for line in shown(fleet).splitlines() if ROOT in line)
+
+
+def test_a_spectrum_is_no_measurement() -> None:
+    """It adds a line and moves nothing in the table, and JSON takes its bytes."""
+    spectrum = BARE | {1: 0, 7: 2, 50: bytes(range(256)), 51: bytes(256), 52: [133335, 8334], 53: [2995]}
+    fleet = Fleet()
+    for message in (STATUS, TELEMETRY, spectrum):
+        fleet.update(record("status" if message is STATUS else "telemetry", message))
+    assert fleet.nodes[ROOT].captures == 1
+    assert fleet.nodes[ROOT].telemetry["rms_g"] == 0.1
+    assert not fleet.events
+    shown_as = record("telemetry", spectrum)
+    assert record_line(shown_as) == f"{ROOT}: alarm, a spectrum up to 13,334 Hz"
+    told = json.loads(json.dumps(shown_as.as_json()))
+    assert (told["kind"], told["spectrum"], told["marks_hz"]) == ("spectrum", bytes(range(256)).hex(), [29.95])

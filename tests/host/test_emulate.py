@@ -17,17 +17,17 @@ from quaver.errors import BoardError, BrokerError, BuildError, QuaverError
 from quaver.files.pinned import UMQTT
 from quaver.messages.monitor import Link, Notice, Problem
 from quaver.messages.record import Record
-from quaver.plant.node import Emulation, Place, Plan, board_of, healthy_machine, node_config, standard_rig
+from quaver.plant.node import Emulation, Plan, TopicPrefix, board_of, healthy_machine, node_config, standard_rig
 
-PLACE = Place("plant", "hall", "line", "pump", "n7")
+PLACE = TopicPrefix("plant", "hall", "line", "pump", "n7")
 STATUS = {0: 2, 1: 2, 2: "n7", 30: 1}
 TELEMETRY = {0: 2, 1: 0, 2: "n7", 3: 1, 9: [10000]}
 ALARM = {0: 2, 1: 1, 2: "n7", 20: 1, 21: 2, 22: "rms", 23: 9.0, 24: 4.0}
 Message = tuple[str, bytes]
 
 
-def message(leaf: str, fields: dict[int, object], place: Place = PLACE) -> Message:
-    return f"{place}/{leaf}", cbor2.dumps(fields, canonical=True)
+def message(message_class: str, fields: dict[int, object], prefix: TopicPrefix = PLACE) -> Message:
+    return f"{prefix}/{message_class}", cbor2.dumps(fields, canonical=True)
 
 
 @dataclass
@@ -88,14 +88,14 @@ def test_board_without_emulation() -> None:
 @pytest.mark.parametrize("name", ["", "n" * 25, "a/b", "a+", "#", "a\0b", "a\nb", "\udcff"])
 def test_a_name_that_the_node_would_not_take_is_refused(level: str, name: str) -> None:
     with pytest.raises(QuaverError) as caught:
-        Place(**{level: name})
+        TopicPrefix(**{level: name})
     assert str(caught.value) == (
         f"{level} {name!r}: can't be a level of a topic; expected 1 to 24 printable characters without / + #"
     )
 
 
 def test_names_that_the_node_takes() -> None:
-    assert str(Place("Werk 1", "Würzburg", "n" * 24, "a.b", "$")) == f"Werk 1/Würzburg/{'n' * 24}/a.b/$"
+    assert str(TopicPrefix("Werk 1", "Würzburg", "n" * 24, "a.b", "$")) == f"Werk 1/Würzburg/{'n' * 24}/a.b/$"
 
 
 def test_config_reaches_a_broker_on_this_machine_through_the_board() -> None:
@@ -122,7 +122,7 @@ def test_the_rig_has_the_sensors_of_the_config() -> None:
 
 
 def test_ends_after_its_own_captures(run) -> None:
-    stranger = message("telemetry", TELEMETRY | {2: "n8"}, Place("plant", "hall", "line", "pump", "n8"))
+    stranger = message("telemetry", TELEMETRY | {2: "n8"}, TopicPrefix("plant", "hall", "line", "pump", "n8"))
     script = [message("status", STATUS), stranger, ("a/b/c/d/e/event", b"junk")]
     board, emulation = run(*script, *[message("telemetry", TELEMETRY)] * 3)
     steps: list[str] = []
@@ -138,8 +138,8 @@ def test_ends_after_its_own_captures(run) -> None:
 def test_a_download_is_told_as_one(run, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
     monkeypatch.setattr("quaver.files.pinned.is_cached", lambda artifact: False)
-    for place in ("quaver.files.pinned.fetch", "quaver.board.image.fetch"):
-        monkeypatch.setattr(place, lambda artifact, progress: fetched.append((artifact, progress)))
+    for prefix in ("quaver.files.pinned.fetch", "quaver.board.image.fetch"):
+        monkeypatch.setattr(prefix, lambda artifact, progress: fetched.append((artifact, progress)))
     _, emulation = run()
     steps: list[str] = []
 
@@ -198,7 +198,7 @@ def test_a_node_that_is_heard_raises_no_doubt(run, monkeypatch: pytest.MonkeyPat
 
 
 def test_knows_its_own_alarm(run) -> None:
-    other = message("event", ALARM | {2: "n8"}, Place("plant", "hall", "line", "pump", "n8"))
+    other = message("event", ALARM | {2: "n8"}, TopicPrefix("plant", "hall", "line", "pump", "n8"))
     warning = message("event", ALARM | {21: 1})
     _, emulation = run(
         message("status", STATUS), other, warning, message("event", ALARM), message("telemetry", TELEMETRY)

@@ -93,18 +93,18 @@ def test_its_records_bear_a_date_only_when_there_is_one(tmp_path: Path, known: b
             return {"telemetry": spool.first(1, [NODE])[0].message, "status": health.status("online")}
 
     sealed = asyncio.run(says())
-    for leaf, message in sealed.items():
-        assert opened(key, leaf, message).record.get("time_ms") == (NOW if known else None)
+    for message_class, message in sealed.items():
+        assert opened(key, message_class, message).record.get("time_ms") == (NOW if known else None)
 
 
-def opened(key: bytes, leaf: str, message: bytes) -> Opened:
+def opened(key: bytes, message_class: str, message: bytes) -> Opened:
     from quaver.messages.sealing import Opener
 
     class Keys:
         def device_keys(self, _node_id: bytes) -> dict[int, bytes]:
             return {1: key}
 
-    return Opener(Keys()).open(leaf, message)
+    return Opener(Keys()).open(message_class, message)
 
 
 def test_a_copy_of_its_file_has_a_session_of_its_own_and_seals_nothing(tmp_path: Path) -> None:
@@ -159,7 +159,8 @@ def test_a_held_file_leaves_no_gap_in_what_it_tells_of_itself(tmp_path: Path, mo
 
     found = asyncio.run(tells())
     opened_ = [
-        opened(key, leaf, message) for leaf, message in zip(("event", "telemetry", "telemetry"), found, strict=True)
+        opened(key, message_class, message)
+        for message_class, message in zip(("event", "telemetry", "telemetry"), found, strict=True)
     ]
     assert [one.seq for one in opened_] == [0, 1, 2]
 

@@ -16,7 +16,7 @@ import pytest
 from fleet import HOUR_MS, PLACE, Node, encoded, publish
 
 from quaver.broker.address import BrokerUrl
-from quaver.broker.reader import LinkLost, Message, Session
+from quaver.broker.reader import LinkLost, Message, MqttSession
 from quaver.broker.rivalry import Rivalry
 from quaver.errors import StoreError
 from quaver.fleet.inventory import Entry, Inventory
@@ -125,8 +125,8 @@ def hostile(pump: Node, fan: Node) -> dict[str, tuple[str, Message]]:
     good, topic = pump.seal(), pump.topic("telemetry").encode()
     sealer = Sealer(pump.key[1], PUMP, 1, "uplink")
 
-    def sealed(plain: bytes, leaf: str = "telemetry") -> bytes:
-        return sealer.seal(leaf, 1, 77, plain)
+    def sealed(plain: bytes, message_class: str = "telemetry") -> bytes:
+        return sealer.seal(message_class, 1, 77, plain)
 
     stranger = Sealer(bytes(32), bytes(8), 1, "uplink").seal("telemetry", 1, 0, encoded("telemetry"))
     forged = Sealer(bytes(32), PUMP, 1, "uplink").seal("telemetry", 1, 0, encoded("telemetry"))
@@ -358,7 +358,10 @@ def test_the_inventory_learns_who_was_heard_of(
         began = int(time.time())
         process = start(mosquitto.port, tmp_path / "s.sqlite", keys, "--count", 2)
         assert process.stderr is not None and "storing the messages from" in process.stderr.readline()
-        publish(mosquitto.port, [(pump.topic(leaf), pump.seal(leaf)) for leaf in ("status", "telemetry")])
+        publish(
+            mosquitto.port,
+            [(pump.topic(message_class), pump.seal(message_class)) for message_class in ("status", "telemetry")],
+        )
         assert process.wait(WAIT_S) == 0
         process.communicate()
         one, other = inventory.get(PUMP), inventory.get(FAN)
@@ -498,7 +501,7 @@ def test_a_store_that_was_moved_takes_up_its_session(mosquitto: Any, tmp_path: P
         (account,), _ = ledger(store)
         assert (account.received, account.unexplained) == (5, 0)
         assert store.client_id != between
-    with Session(BrokerUrl("127.0.0.1", mosquitto.port), between, TOPICS) as session:
+    with MqttSession(BrokerUrl("127.0.0.1", mosquitto.port), between, TOPICS) as session:
         assert session.connect() is False  # the broker knows nothing of it
 
 
@@ -516,7 +519,7 @@ def test_a_session_that_is_taken_over_is_told_and_not_fought_for(
     lines: list[str] = []
     reader = threading.Thread(target=lambda: lines.extend(process.stderr or ()))
     reader.start()
-    with Session(url, client_id, TOPICS) as rival:
+    with MqttSession(url, client_id, TOPICS) as rival:
         deadline = time.monotonic() + WAIT_S
 
         def watched() -> bool:

@@ -34,7 +34,7 @@ def test_what_was_put_in_is_there_in_another_process_and_nobody_else_may_read_it
     inventory.put(entry(2, bearing="6205"))
     again = Inventory(inventory.path)
     assert again.get(node(1)) == one
-    assert [e.place for e in again.entries()] == ["north/area/line/pump-1/node-1", "north/area/line/pump-2/node-2"]
+    assert [e.prefix for e in again.entries()] == ["north/area/line/pump-1/node-1", "north/area/line/pump-2/node-2"]
     assert inventory.path.stat().st_mode & 0o777 == 0o600
     assert inventory.path.parent.stat().st_mode & 0o777 == 0o700
 

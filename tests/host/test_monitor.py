@@ -318,8 +318,8 @@ def test_not_a_broker() -> None:
 
 def records(*messages: tuple[str, dict[int, object]]) -> Fleet:
     fleet = Fleet()
-    for leaf, message in messages:
-        fleet.update(decode(f"{ROOT}/{leaf}", dumps(message), received=1.0))
+    for message_class, message in messages:
+        fleet.update(decode(f"{ROOT}/{message_class}", dumps(message), received=1.0))
     return fleet
 
 

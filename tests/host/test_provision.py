@@ -52,10 +52,10 @@ class Plant:
         sealer = Sealer(bytes.fromhex(held["key"]), node.identity, held["generation"], "uplink")
         dated = {} if given["time_server"] == "pool.ntp.org" else {6: (1_790_000_000_000).to_bytes(6, "big")}
         whole = TELEMETRY | {13: list(OCTAVES), 15: [1, 1]}
-        for seq, (leaf, message) in enumerate((("status", STATUS | dated), ("telemetry", whole))):
+        for seq, (message_class, message) in enumerate((("status", STATUS | dated), ("telemetry", whole))):
             plain = dumps({number: value for number, value in message.items() if number not in (1, 2, 3, 4)})
-            payload = sealer.seal(leaf, 1, seq, plain)
-            publish.single(f"{place}/{leaf}", payload, 1, True, "127.0.0.1", given["broker"]["port"])
+            payload = sealer.seal(message_class, 1, seq, plain)
+            publish.single(f"{place}/{message_class}", payload, 1, True, "127.0.0.1", given["broker"]["port"])
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_a_node_whose_key_is_spoiled_says_so_and_sends_nothing(tmp_path: Path, m
     whole = firmware_files("unix", config(node="pump-8"))
     whole["device.key"] = json.dumps({"generation": 1, "key": "11" * 32}).encode()
     with open_board("unix:", Setup(files=spoiled, broker_port=mosquitto.port)) as board:
-        wait_until(lambda: b"/device.key is spoiled; enrol the node anew: nothing is sent" in board.console(), board)
+        wait_until(lambda: b"/device.key is corrupt; re-enrol the node: nothing is sent" in board.console(), board)
         with open_board("unix:", Setup(files=whole, broker_port=mosquitto.port)) as other:
             wait_until(lambda: len(heard) > 5, other)  # time enough for the first one too
         assert b"online" not in board.console()

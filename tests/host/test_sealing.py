@@ -14,7 +14,7 @@ from pycose.messages import Enc0Message
 from quaver.messages.sealing import Malformed, Opener, Sealer, SealError, UnknownNode, WrongKey, WrongVersion
 from quaver_wire import cbor
 from quaver_wire.cose import Header
-from quaver_wire.fields import KINDS, WireError
+from quaver_wire.fields import MESSAGE_CLASSES, WireError
 from quaver_wire.hkdf import derive
 
 NODE = bytes(range(1, 9))
@@ -32,13 +32,17 @@ class Store:
         return self.keys if node_id == NODE else {}
 
 
-def plaintext(leaf: str = "telemetry", **values: object) -> bytes:
+def plaintext(message_class: str = "telemetry", **values: object) -> bytes:
     buffer = bytearray(512)
-    return bytes(buffer[: cbor.encode(buffer, {"version": 2, "uptime_ms": 5, **values}, leaf)])
+    return bytes(buffer[: cbor.encode(buffer, {"version": 2, "uptime_ms": 5, **values}, message_class)])
 
 
-def sealed(leaf: str = "telemetry", boot: int = BOOT, seq: int = SEQ, generation: int = 1, **values: object) -> bytes:
-    return Sealer(DEVICE_KEY, NODE, generation, "uplink").seal(leaf, boot, seq, plaintext(leaf, **values))
+def sealed(
+    message_class: str = "telemetry", boot: int = BOOT, seq: int = SEQ, generation: int = 1, **values: object
+) -> bytes:
+    return Sealer(DEVICE_KEY, NODE, generation, "uplink").seal(
+        message_class, boot, seq, plaintext(message_class, **values)
+    )
 
 
 def nonce(context_iv: bytes, boot: int, seq: int) -> bytes:
@@ -85,11 +89,11 @@ def test_it_opens_what_pycose_seals() -> None:
     assert Opener(Store(_1=DEVICE_KEY)).open("telemetry", foreign).record["rms_g"] == 0.5
 
 
-@pytest.mark.parametrize("leaf", KINDS)
-def test_a_message_is_of_its_class_alone(leaf: str) -> None:
-    message = sealed(leaf)
-    for other in KINDS:
-        if other == leaf:
+@pytest.mark.parametrize("message_class", MESSAGE_CLASSES)
+def test_a_message_is_of_its_class_alone(message_class: str) -> None:
+    message = sealed(message_class)
+    for other in MESSAGE_CLASSES:
+        if other == message_class:
             Opener(Store(_1=DEVICE_KEY)).open(other, message)
         else:
             with pytest.raises(WrongKey):

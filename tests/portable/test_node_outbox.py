@@ -17,14 +17,14 @@ def outbox(tmp_path: Path) -> Outbox:
 def drain(outbox: Outbox) -> list[tuple[str, int]]:
     sent = []
     while entry := outbox.first():
-        sent.append((entry.leaf, entry.seq))
+        sent.append((entry.message_class, entry.seq))
         outbox.done(entry)
     return sent
 
 
 def test_events_go_before_telemetry_and_each_in_order(outbox: Outbox) -> None:
-    for seq, leaf in enumerate(("telemetry", "event", "telemetry", "answer", "event")):
-        outbox.put(leaf, seq, b"sealed")
+    for seq, message_class in enumerate(("telemetry", "event", "telemetry", "answer", "event")):
+        outbox.put(message_class, seq, b"sealed")
     assert len(outbox) == 5
     assert drain(outbox) == [("event", 1), ("answer", 3), ("event", 4), ("telemetry", 0), ("telemetry", 2)]
     assert len(outbox) == 0
@@ -34,7 +34,7 @@ def test_what_was_not_acknowledged_is_sent_again_with_the_same_bytes(outbox: Out
     outbox.put("event", 0, b"sealed")
     first = outbox.first()
     assert first is not None
-    assert (first.leaf, first.payload) == ("event", b"sealed")
+    assert (first.message_class, first.payload) == ("event", b"sealed")
     assert outbox.first() == first
 
 

@@ -16,7 +16,7 @@ from pycose.messages import Enc0Message
 
 from quaver.messages.sealing import Opener, Sealer
 from quaver_wire import cbor
-from quaver_wire.fields import EVENTS, KINDS
+from quaver_wire.fields import EVENTS, MESSAGE_CLASSES
 from quaver_wire.hkdf import derive, hkdf, hmac
 from service.replay import Window
 from tests.programs import program
@@ -84,11 +84,7 @@ def test_hkdf_vectors(micropython: Callable[..., Any]) -> None:
         assert got.hex() == wanted
     for key, message, wanted in HMAC:
         assert hmac(bytes.fromhex(key), bytes.fromhex(message)).hex() == wanted
-    code = (
-        "from quaver_wire.hkdf import hkdf\nimport binascii\nun = binascii.unhexlify\n"
-        "out = [binascii.hexlify(hkdf(un(s), un(t), un(i), len(o) // 2)) for s, t, i, o in argument]\n"
-        "print(json.dumps([each.decode() for each in out]))"
-    )
+    code = program(__file__, "hkdf")
     assert micropython(code, argument=HKDF) == [wanted for *_, wanted in HKDF]
 
 
@@ -108,9 +104,9 @@ def test_keys_differ_by_direction_node_and_generation() -> None:
 DEVICE_SEALS = program(__file__, "device_seals")
 
 MESSAGES = [
-    (leaf, boot, seq, bytes(range(size)))
-    for leaf, boot, seq, size in zip(
-        KINDS * 2,
+    (message_class, boot, seq, bytes(range(size)))
+    for message_class, boot, seq, size in zip(
+        MESSAGE_CLASSES * 2,
         (1, 255, 256, 65535, 65536, 2**24 - 1, 2**24, 2**32 - 1, 7, 7),
         (0, 1, 255, 256, 65535, 65536, 2**24 - 1, 5, 6, 7),
         (1, 14, 15, 16, 17, 30, 100, 240, 200, 23),
@@ -124,19 +120,19 @@ def nonce(context_iv: bytes, boot: int, seq: int) -> bytes:
 
 
 def test_pycose_opens_what_the_device_seals(micropython: Callable[..., Any]) -> None:
-    rows = [(leaf, boot, seq, plain.hex()) for leaf, boot, seq, plain in MESSAGES]
+    rows = [(message_class, boot, seq, plain.hex()) for message_class, boot, seq, plain in MESSAGES]
     sealed = micropython(DEVICE_SEALS, argument=[DEVICE_KEY.hex(), NODE.hex(), 3, rows])
     key, context_iv = derive(DEVICE_KEY, "uplink", NODE, 3)
-    for message, (leaf, boot, seq, plain) in zip(sealed, MESSAGES, strict=True):
+    for message, (message_class, boot, seq, plain) in zip(sealed, MESSAGES, strict=True):
         decoded = Enc0Message.from_cose_obj(cbor2.loads(bytes.fromhex(message)), allow_unknown_attributes=False)
         assert decoded.phdr == {Algorithm: AESCCM1664128}
         assert decoded.uhdr[KID] == NODE + b"\x03"
         assert int.from_bytes(decoded.uhdr[PartialIV], "big") == boot << 24 | seq
         decoded.uhdr = {IV: nonce(context_iv, boot, seq)}
         decoded.key = SymmetricKey(k=key)
-        decoded.external_aad = leaf.encode()
+        decoded.external_aad = message_class.encode()
         assert decoded.decrypt() == plain
-        assert Sealer(DEVICE_KEY, NODE, 3, "uplink").seal(leaf, boot, seq, plain).hex() == message
+        assert Sealer(DEVICE_KEY, NODE, 3, "uplink").seal(message_class, boot, seq, plain).hex() == message
 
 
 DEVICE_OPENS = program(__file__, "device_opens")
@@ -148,14 +144,16 @@ def command(number: int) -> bytes:
     return bytes(buffer[: cbor.encode(buffer, record, "command")])
 
 
-def by_pycose(generation: int, device_key: bytes, boot: int, seq: int, plain: bytes, leaf: bytes = b"command") -> bytes:
+def by_pycose(
+    generation: int, device_key: bytes, boot: int, seq: int, plain: bytes, message_class: bytes = b"command"
+) -> bytes:
     key, context_iv = derive(device_key, "downlink", NODE, generation)
     message = Enc0Message(
         phdr={Algorithm: AESCCM1664128},
         uhdr={IV: nonce(context_iv, boot, seq)},
         payload=plain,
         key=SymmetricKey(k=key),
-        external_aad=leaf,
+        external_aad=message_class,
     )
     partial = boot.to_bytes((boot.bit_length() + 7) // 8, "big") + seq.to_bytes(3, "big")
     return cbor2.dumps([b"\xa1\x01\x0a", {4: NODE + bytes([generation]), 6: partial}, message.encrypt()])
@@ -193,9 +191,9 @@ def test_the_device_opens_what_pycose_seals_and_refuses_the_rest(micropython: Ca
         ("command", Sealer(other, NODE, 2, "downlink").seal("command", 6, 6, command(13)), 13),
     ]
     keys = [[1, DEVICE_KEY.hex()], [2, other.hex()]]
-    argument = [NODE.hex(), keys, [[leaf, message.hex()] for leaf, message, _ in script]]
+    argument = [NODE.hex(), keys, [[message_class, message.hex()] for message_class, message, _ in script]]
     answers, counts, channels = micropython(DEVICE_OPENS, argument=argument)
-    assert answers == [wanted for leaf, _, wanted in script if leaf != "restart"]
+    assert answers == [wanted for message_class, _, wanted in script if message_class != "restart"]
     assert counts == {
         "replay": 1, "old_boot": 1, "wrong_key": 1, "unknown_node": 2, "malformed": 2, "wrong_version": 1
     }  # fmt: skip
@@ -229,13 +227,8 @@ def test_a_state_that_is_none_is_told() -> None:
 
 
 def test_a_node_without_a_counted_boot_seals_nothing(micropython: Callable[..., Any]) -> None:
-    code = (
-        "from node.seal import channel\nc = channel(bytes(32), bytes(8), 1, 'uplink', 64)\nsaid = []\n"
-        "for boot, size in ((0, 5), (1, 65), (1, 64)):\n"
-        "  try:\n    said.append(c.seal(bytearray(200), 'event', boot, 1, bytes(size), size))\n"
-        "  except ValueError as e:\n    said.append(str(e))\nprint(json.dumps(said))"
-    )
-    assert micropython(code) == ["a boot that is not counted can't seal", "record does not fit its buffer", 97]
+    code = program(__file__, "refusals")
+    assert micropython(code) == ["boot 0 can't seal: it is not counted", "record does not fit its buffer", 97]
 
 
 def test_the_host_opens_what_the_device_seals(micropython: Callable[..., Any]) -> None:
@@ -263,7 +256,9 @@ def test_a_new_key_is_announced_under_the_old_and_no_number_comes_twice(micropyt
             return {1: DEVICE_KEY, 2: bytes(32)}
 
     opener = Opener(Keys())
-    announced, last, status = (opener.open(leaf, bytes.fromhex(message)) for leaf, message in messages)
+    announced, last, status = (
+        opener.open(message_class, bytes.fromhex(message)) for message_class, message in messages
+    )
     assert (announced.generation, announced.record["generation"]) == (1, 2)
     assert EVENTS[announced.record["code"]] == "key_announced"
     assert (last.seq, status.seq) == ((1 << 23) - 1, 1 << 23)

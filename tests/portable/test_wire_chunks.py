@@ -81,10 +81,10 @@ def test_other_advertisements_are_nobody(data: bytes) -> None:
     assert gatt.parse_advertisement(data) is None
 
 
-@given(st.sampled_from(gatt.LEAVES[1:]), st.integers(0, 65535), st.binary(min_size=1, max_size=512))
-def test_uplink_messages_are_read_back(leaf: str, number: int, payload: bytes) -> None:
-    kind, read, rest = gatt.parse_uplink(gatt.record(leaf, number, payload))
-    assert (gatt.LEAVES[kind], read, rest) == (leaf, number, payload)
+@given(st.sampled_from(gatt.RECORD_CLASSES[1:]), st.integers(0, 65535), st.binary(min_size=1, max_size=512))
+def test_uplink_messages_are_read_back(message_class: str, number: int, payload: bytes) -> None:
+    kind, read, rest = gatt.parse_uplink(gatt.record(message_class, number, payload))
+    assert (gatt.RECORD_CLASSES[kind], read, rest) == (message_class, number, payload)
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 65535), st.binary(min_size=1, max_size=512))

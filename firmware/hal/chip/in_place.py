@@ -6,7 +6,7 @@ replaced by one to the same bytes in flash, and what was read is garbage. A poin
 bytes that the file has too, all of the function's, so it is always one to the same code.
 
 Where a file lies only littlefs knows. So the file system is mounted a second time, to be read, over a device that
-notes which block was read last. A block of a file stays where it is until the file is removed or written anew; sync
+notes which block was read last. A block of a file stays where it is until the file is removed or rewritten; sync
 does that as the board starts, before anything is read from there. Who replaces a module by hand stops the node first:
 what runs even then (the console's log, the watchdog's hand-over) stays on the heap.
 

@@ -127,8 +127,8 @@ class _Gateway:
 
         return BleakClient(device, backend=self.client, services=[gatt.SERVICE])
 
-    async def store(self, leaf: str, payload: bytes) -> bool:
-        self.records += leaf != "status"
+    async def store(self, message_class: str, payload: bytes) -> bool:
+        self.records += message_class != "status"
         return True
 
 
@@ -173,14 +173,14 @@ def _burst(board: str, progress: Progress | None) -> Figure:
 
 def _records(board: str, progress: Progress | None) -> list[Figure]:
     async def work(gateway: _Gateway) -> tuple[float, float, float]:
-        from quaver.gateway.visit import visit
+        from quaver.gateway.connection import collect
 
         loop = gateway.air.loop
         device = await gateway.find(gatt.PENDING)
         began = loop.time()
         async with gateway.connect(device) as client:
             ready = loop.time()
-            found = await visit(client, gateway.store)
+            found = await collect(client, gateway.store)
             over = loop.time()
         assert gateway.records == _RECORDS
         return ready - began, (over - ready) * _RECORDS / found.records, loop.time() - over
@@ -198,7 +198,7 @@ def _records(board: str, progress: Progress | None) -> list[Figure]:
 
 
 def _visits() -> list[Figure]:
-    """A gateway's firmware on a unix board, among nodes that always have something; one record a visit."""
+    """A gateway's firmware on a unix board, among nodes that always have something; one record a connection."""
     from quaver.emulator.radio import Air
 
     timing = {"interval_ms": 250, "window_s": 3600, "rest_s": 0, "visit_s": 30}
@@ -219,7 +219,7 @@ def _visits() -> list[Figure]:
         air.run(wait(air, _VISITS_S), 300)
         told = [line.split()[1] for line in gateway.console().decode().splitlines() if " gave " in line]
     note = (
-        "limit: the Pico W's one connection at a time; a visit is 0.3 s of listening, the node's next advertisement, "
+        "limit: the Pico W's one connection at a time; each is 0.3 s of listening, the node's next advertisement, "
         "and half a second to discover its service, one connection event for each question"
     )
     late = "the others' turn had not come within the minute"
@@ -246,13 +246,13 @@ def _hour(timing: Timing, currents: Currents) -> list[Figure]:
     }
 
     async def work(gateway: _Gateway) -> tuple[Any, int]:
-        from quaver.gateway.visit import visit
+        from quaver.gateway.connection import collect
 
         loop = gateway.air.loop
         while loop.time() < _HOUR_S:
             device = await gateway.find(gatt.PENDING)
             async with gateway.connect(device) as client:
-                await visit(client, gateway.store)
+                await collect(client, gateway.store)
         return gateway.air.link.settled("node"), gateway.records
 
     tally, records = _run("unix", None, plan, work)

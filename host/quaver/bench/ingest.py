@@ -20,7 +20,7 @@ from quaver.bench import Figure
 from quaver.bench.mosquitto import Mosquitto
 from quaver.broker.address import BrokerUrl
 from quaver.broker.client import connect, mqtt_client
-from quaver.broker.reader import LinkLost, Session
+from quaver.broker.reader import LinkLost, MqttSession
 from quaver.errors import BrokerError
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import Intake, Reader
@@ -85,13 +85,13 @@ def run_ingest(records: int, step: Callable[[str], None]) -> list[Figure]:
         sealed = [_seal(keys, number) for number in range(_NODES)]
         plain = [_json(number) for number in range(_NODES)]
         step("sealed records")
-        figures = _measure(url, keys, Opener(keys), sealed, records, Path(folder) / "sealed").figures(
-            "sealed: opened, verified, stored", _GOAL
-        )
+        figures = _measure(
+            url, keys, reader=Opener(keys), makers=sealed, records=records, path=Path(folder) / "sealed"
+        ).figures("sealed: opened, verified, stored", _GOAL)
         step("the same as JSON")
-        return figures + _measure(url, keys, _Json(), plain, records, Path(folder) / "plain").figures(
-            "JSON that nobody sealed"
-        )
+        return figures + _measure(
+            url, keys, reader=_Json(), makers=plain, records=records, path=Path(folder) / "plain"
+        ).figures("JSON that nobody sealed")
 
 
 def _measure(
@@ -102,7 +102,7 @@ def _measure(
     records: int,
     path: Path,
 ) -> Result:
-    with Store(path) as store, Session(url, store.client_id, TOPICS) as session:
+    with Store(path) as store, MqttSession(url, store.client_id, TOPICS) as session:
         session.connect()
         session.close()  # the broker keeps the session, and for it all that comes now
         size = _publish(url, makers, records)
@@ -165,7 +165,7 @@ def _values(seq: int) -> dict[str, Any]:
 class _Json:
     """Reads the plain load: the numbers by name, and nothing that could vouch for them."""
 
-    def open(self, leaf: str, message: bytes) -> Opened:
+    def open(self, message_class: str, message: bytes) -> Opened:
         try:
             record = json.loads(message)
             node = int(record.pop("node").rpartition("-")[2]).to_bytes(8, "big")

@@ -89,6 +89,14 @@ def measure(records: int = RECORDS) -> Report:
         each = {name: 1000 * count / records for name, count in total.items()}
         years = free * _CYCLES / (each["erases"] / 1000 * _MINUTES) if each["erases"] else float("inf")
         wears.append(
-            Wear(policy, each["programs"], each["pages"], each["bytes"], each["erases"], int(run["most"]), years)
+            Wear(
+                policy,
+                each["programs"],
+                pages=each["pages"],
+                bytes=each["bytes"],
+                erases=each["erases"],
+                worst_block=int(run["most"]),
+                years=years,
+            )
         )
     return Report(free, records, tuple(wears))

@@ -157,11 +157,11 @@ def _serial_ports() -> Iterator[Port]:
         yield Port(
             info.device,
             known.kind if known else "unknown",
-            usb,
-            info.serial_number or None,
-            known.name if known else (info.product or info.description or "unknown USB device"),
-            known.chips if known else (),
-            place[0] if place else None,
+            usb=usb,
+            unique_id=info.serial_number or None,
+            description=known.name if known else (info.product or info.description or "unknown USB device"),
+            chips=known.chips if known else (),
+            location=place[0] if place else None,
         )
 
 
@@ -194,7 +194,13 @@ def _drive(folder: Path, location: str | None) -> Port | None:
     if not info.get("Board-ID", "").startswith("RPI-RP2"):
         return None
     return Port(
-        str(folder), "rp2-bootsel", _BOOTSEL, None, info.get("Model", "RP2040 boot loader"), ("rp2040",), location
+        str(folder),
+        "rp2-bootsel",
+        usb=_BOOTSEL,
+        unique_id=None,
+        description=info.get("Model", "RP2040 boot loader"),
+        chips=("rp2040",),
+        location=location,
     )
 
 
@@ -231,7 +237,15 @@ def _bare_boot_loaders() -> Iterator[Port]:
             continue
         if usb == _BOOTSEL:
             name = "RP2040 boot loader, its drive not mounted"
-            yield Port(f"usb:{path.name}", "rp2-bootsel", _BOOTSEL, None, name, ("rp2040",), path.name)
+            yield Port(
+                f"usb:{path.name}",
+                "rp2-bootsel",
+                usb=_BOOTSEL,
+                unique_id=None,
+                description=name,
+                chips=("rp2040",),
+                location=path.name,
+            )
 
 
 def _natural(text: str) -> list[tuple[int, str]]:

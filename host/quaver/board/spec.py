@@ -224,7 +224,20 @@ def _board(name: str, top: _Table) -> BoardSpec:
     led = top.pin_or_name("led", highest)
     top.done()
     _refuse_shared_pins(top, buses, pins)
-    return BoardSpec(name, title, chip.name, chip.arch, image, flash, heap, heap_budget, pins, buses, radios, led)
+    return BoardSpec(
+        name,
+        title,
+        chip=chip.name,
+        arch=chip.arch,
+        image=image,
+        flash=flash,
+        heap=heap,
+        heap_budget=heap_budget,
+        pins=pins,
+        buses=buses,
+        radios=radios,
+        led=led,
+    )
 
 
 def _image(table: _Table) -> Image:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from quaver.errors import BrokerError
-from quaver_wire.fields import KINDS
+from quaver_wire.fields import MESSAGE_CLASSES
 
 MQTT_PORT = 1883  # IANA's port of plain MQTT
 MQTTS_PORT = 8883  # and of MQTT over TLS
@@ -48,7 +48,7 @@ def parse_broker_url(text: str) -> BrokerUrl:
     head, found, rest = text.strip().partition("://")
     if not found:
         head, rest = "mqtt", head
-    login, _, place = rest.rpartition("@")
+    login, _, where = rest.rpartition("@")
     if head.lower() not in _SCHEMES:
         raise _bad_url(f"its scheme is not one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
     if _UNSAFE.search(login):
@@ -59,7 +59,7 @@ def parse_broker_url(text: str) -> BrokerUrl:
     user, _, password = login.partition(":")
     if password and not user:
         raise _bad_url("it has a password but no user")
-    address = _ADDRESS.fullmatch(place.removesuffix("/"))
+    address = _ADDRESS.fullmatch(where.removesuffix("/"))
     if address is None:
         raise _bad_url("the address is invalid; / # ? @ and % in a user or password must be %-encoded")
     tls = _SCHEMES[head.lower()]
@@ -120,6 +120,6 @@ def _decoded(text: str) -> str:
     return decoded
 
 
-def node_topics(leaves: Iterable[str] = KINDS[:3], place: str = "+/+/+/+/+") -> tuple[str, ...]:
+def node_topics(classes: Iterable[str] = MESSAGE_CLASSES[:3], prefix: str = "+/+/+/+/+") -> tuple[str, ...]:
     """The topics that can be a node's, site/area/line/asset/node/LEAF: by default what nodes send by themselves."""
-    return tuple(f"{place}/{leaf}" for leaf in leaves)
+    return tuple(f"{prefix}/{message_class}" for message_class in classes)

@@ -52,7 +52,7 @@ class LinkLost(Exception):
     """The connection went; what was not acknowledged comes again with the next one. Says why."""
 
 
-class Session:
+class MqttSession:
     """topics: subscribed to at QoS 1. client_id: names the session that the broker keeps.
 
     `connect` raises BrokerError for what another try can't correct (refused, certificate not trusted) and LinkLost for

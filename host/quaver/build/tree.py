@@ -20,7 +20,7 @@ from quaver.files.pinned import UMQTT, fetch
 _SCRIPTS = ("boot.py", "main.py")
 _THUMB = "_thumb.py"
 # What no node asks for: names for readers of messages, and windows that a measurement does without.
-_LEFT_OUT = ("quaver_wire/names.py", "dsp/windows.py")
+_LEFT_OUT = ("quaver_wire/names.py", "quaver_wire/spectrum.py", "dsp/windows.py")
 
 LISTING = "firmware.txt"
 """On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""

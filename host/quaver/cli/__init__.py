@@ -30,6 +30,7 @@ _PLAINER |= dict.fromkeys("▏▎▍▌▋▊▉█", "#")
 COMMANDS = {
     "analyze": "Run the device's analysis on recordings and print features and verdicts.",
     "bench": "Measure time, memory and bytes of the parts of Quaver, each beside its goal.",
+    "benchmark": "Judge recordings of real machines with the device's code, blind, and count hits and misses.",
     "boards": "List the boards that Quaver knows.",
     "build": "Build one file to flash: the official MicroPython image and the firmware.",
     "console": "Open a board's console: its output, and its prompt after Ctrl-C. Ctrl-] closes it.",
@@ -48,6 +49,7 @@ COMMANDS = {
     "node": "Command a node remotely: its configuration, a measurement, its waveform, its log, its key.",
     "provision": "Bring nodes into service: keys, network, topic prefix and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
+    "release": "Build, sign and check releases: one file of the firmware, which nodes verify first.",
     "reset": "Restart a board and the firmware on it.",
     "sync": "Update the firmware on a board that runs MicroPython.",
 }

@@ -50,7 +50,7 @@ def command(board: str, output: Path, as_json: bool) -> None:
     from quaver.analysis.verdict_plot import check_picture
     from quaver.cli.reading import load_recording
     from quaver.cli.ui import Display, event_details
-    from quaver.plant.node import Emulation, Place, Plan, board_of
+    from quaver.plant.node import Emulation, Plan, TopicPrefix, board_of
     from quaver.recordings import Playlist, RecordingSource
 
     started = time.monotonic()
@@ -65,7 +65,7 @@ def command(board: str, output: Path, as_json: bool) -> None:
     title = f"{name}: {_HEALTHY} for {_HEALTHY_CAPTURES} captures, then {_FAULTY}"
     with Display(as_json, title, total=_AWAITED_CAPTURES) as display:
         machine = {"rpm": 60 * _SHAFT_HZ, "bearing": _BEARING, "learn": _HEALTHY_CAPTURES}
-        plan = Plan(name, source, Place(asset="bearing-rig", node=name), machine=machine, samples=_SAMPLES)
+        plan = Plan(name, source, TopicPrefix(asset="bearing-rig", node=name), machine=machine, samples=_SAMPLES)
         emulation = Emulation(plan, step=display.step, progress=display.fetching)
         with emulation:
             display.problems = emulation.monitor.problems

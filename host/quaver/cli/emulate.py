@@ -94,7 +94,7 @@ def command(
     """
     from quaver.broker.address import parse_broker_url
     from quaver.cli.ui import Display
-    from quaver.plant.node import Emulation, Place, Plan, board_of
+    from quaver.plant.node import Emulation, Plan, TopicPrefix, board_of
     from quaver.recordings import Playlist
     from quaver_wire.bearings import LIBRARY
 
@@ -110,7 +110,7 @@ def command(
             raise click.UsageError(
                 f"--{prefix}channel, --{prefix}rate and similar options describe a {file} FILE: none is given."
             )
-    place = Place(node=node)
+    topics = TopicPrefix(node=node)
     warned = _limits(limits)
     if bearing is not None and bearing.lower() not in LIBRARY:
         # The node would measure without it, and say so in an event.
@@ -121,7 +121,16 @@ def command(
         source = Playlist([(healthy, baseline_captures), (source, None)])
     machine: dict[str, object] = {"learn": max(2, baseline_captures)} if baseline is not None else {}
     machine |= {key: value for key, value in (("rpm", rpm), ("bearing", bearing)) if value is not None}
-    plan = Plan(name, source, place, interval, warned, real_time, machine, samples)
+    plan = Plan(
+        name,
+        source,
+        prefix=topics,
+        interval_s=interval,
+        limits=warned,
+        real_time=real_time,
+        machine=machine,
+        samples=samples,
+    )
     title = f"{name}: {recording or f'{model} model'}"
     broker = parse_broker_url(url) if url else None
     with (
@@ -147,12 +156,12 @@ def _source(name: str, reading: Reading, prefix: str, rpm: float | None) -> Sour
         raise ChannelError(f"{error} (--{prefix}channel NAME)") from error
     several = len(recording.taken) > 1
     for taken in recording.taken:
-        place = (
+        axis = (
             ", at the sensor's "
             + (f"{taken.axis}" if several else "z")
             + (", which the node measures" if not several or taken.axis == "z" else "")
         )
-        click.echo(f"{name}: {taken}{place}", err=True)
+        click.echo(f"{name}: {taken}{axis}", err=True)
     return source
 
 

@@ -64,7 +64,7 @@ def command(
     from quaver.gateway.run import gateway
 
     broker = parse_broker_url(url)
-    places = read_nodes(listed) if listed else inventory_nodes()
+    prefixes = read_nodes(listed) if listed else inventory_nodes()
     identity = _identity(place, folder) if place else None
     if path is None:
         import platformdirs
@@ -75,12 +75,12 @@ def command(
         click.echo(f"quaver: {line}", err=True)
 
     with _opened(path, say) as spool:
-        say(f"nodes: {len(places)}; records that wait for {broker} in {path}: {len(spool)}")
+        say(f"nodes: {len(prefixes)}; records that wait for {broker} in {path}: {len(spool)}")
         if spool.copied:
             _check_copy(spool, identity, say)
         date = TrustedDate(say, trust_clock)
         try:
-            asyncio.run(gateway(broker, places, spool, say, ca=ca, identity=identity, unix_ms=date.unix_ms))
+            asyncio.run(gateway(broker, prefixes, spool, say, ca=ca, identity=identity, unix_ms=date.unix_ms))
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
 
@@ -116,10 +116,10 @@ def _check_copy(spool: Spool, identity: Identity | None, say: Callable[[str], No
 def _identity(place: str, folder: Path | None) -> Identity:
     from quaver.errors import GatewayError
     from quaver.gateway.health import Identity
-    from quaver.gateway.nodes import check_place
+    from quaver.gateway.nodes import check_topic_prefix
 
     try:
-        name = check_place(place).rpartition("/")[2]
+        name = check_topic_prefix(place).rpartition("/")[2]
     except ValueError as error:
         raise GatewayError(f"--place {place[:40]!r}: {error}") from error
     for node in open_store(folder).nodes():

@@ -138,5 +138,5 @@ def _table(entries: list[Entry]) -> None:
     for entry in entries:
         seen = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.seen)) if entry.seen else "-"
         cells = (entry.state, entry.board or "-", entry.firmware or "-", str(entry.generation), seen, entry.id.hex())
-        table.add_row(entry.place, *cells)
+        table.add_row(entry.prefix, *cells)
     console.print(table)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quaver.cli.advice import advice_lines, advices, lang_option
+from quaver.cli.ingest import store_option
 from quaver.cli.keys import keys_option, open_store
 from quaver.cli.monitor import broker_option, ca_option
 
@@ -50,7 +52,9 @@ def _operation(function: Callable[..., Any]) -> Callable[..., Any]:
             if sys.stderr.isatty():
                 click.echo(words, err=True)
 
-        with Operator(parse_broker_url(url), open_store(folder), name, ca, timeout, expires, say) as node:
+        with Operator(
+            parse_broker_url(url), open_store(folder), name=name, ca=ca, timeout_s=timeout, expires_s=expires, say=say
+        ) as node:
             return function(node, as_json, **arguments)
 
     return functools.update_wrapper(run, function)
@@ -84,14 +88,16 @@ def identify(node: Operator, as_json: bool) -> None:
 
 
 @command.command("measure")
+@lang_option
 @_operation
-def measure(node: Operator, as_json: bool) -> None:
-    """Have the node measure now, and show the main figures.
+def measure(node: Operator, as_json: bool, lang: str | None) -> None:
+    """Have the node measure now, and show the main figures and what they mean.
 
     The whole record is sent like all records.
     """
-    from quaver_wire.fields import LEVELS, QUALITY
-    from quaver_wire.names import MACHINE
+    from quaver.knowledge import keys_of
+    from quaver_wire.fields import FAULTS, LEVELS, QUALITY
+    from quaver_wire.names import MACHINE, ZONES
 
     values = node.ask("measure")
     values["level"] = LEVELS[min(values.get("level", 0), len(LEVELS) - 1)]
@@ -105,8 +111,16 @@ def measure(node: Operator, as_json: bool) -> None:
         values["machine"] = MACHINE[min(values["machine"], len(MACHINE) - 1)]
         state = f"; {values['machine']}"
         state += f", {values.get('learned', 0)} healthy so far" if values["machine"] == "learning" else ""
+    for name, names in (("zone", ZONES), ("fault", FAULTS)):
+        if name in values:
+            values[name] = names[values[name]] if values[name] < len(names) else str(values[name])
+            state += f"; {name} {values[name]}" if name == "zone" else f"; {values[name]}"
     marks = f"; quality: {', '.join(values['quality'])}" if values["quality"] else ""
     _tell(node, as_json, f"{values['level']}: {shown}{state}{marks}", **values)
+    if not as_json:
+        said: dict[str, Any] = {name: values.get(name) for name in ("fault", "zone", "machine", "abstained")}
+        for advice in advices(keys_of(quality=values["quality"], **said), lang):
+            click.echo("\n".join(advice_lines(advice)))
 
 
 def _placed(path: Path) -> Path:
@@ -145,6 +159,80 @@ def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
     about = {"samples": len(samples), "rate_hz": rate_hz, "g_per_lsb": scale_g}
     words = f"{len(samples):,} samples at {rate_hz:,.0f} Hz in {path}, shown in {picture}"
     _tell(node, as_json, words, file=str(path), picture=str(picture), **about)
+
+
+def _picture(_ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    from quaver.analysis.verdict_plot import check_picture
+
+    if path:
+        check_picture(path)
+    return path
+
+
+@command.command("spectrum", short_help="Draw the last spectrum that a store has.")
+@store_option
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", callback=_picture,
+              help="The picture, .png, .svg or .pdf. By default NAME-spectrum.png.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, with the levels in hexadecimal.")
+@click.pass_obj
+def spectrum(name: str, path: Path, output: Path | None, as_json: bool) -> None:
+    """Draw the last spectrum that the node sent, from the store of quaver ingest.
+
+    A node sends its spectra at an alarm, when a level or its diagnosis changes, and every
+    vibration.spectrum_every measurements. The bearing's lines are marked. The node itself is not asked.
+    """
+    from datetime import UTC, datetime
+
+    from quaver.analysis.spectrum_plot import draw_spectrum_record
+    from quaver.errors import OperationError
+    from quaver.store.spectra import find_node, last_spectrum
+    from quaver.store.store import Store
+    from quaver_wire.fields import LEVELS
+
+    with Store(path, write=False) as store:
+        found = last_spectrum(store, find_node(store, name))
+    if found is None:
+        raise OperationError(
+            f"{path}: has no spectrum of {name}; its node sends one when a level changes, or sooner with "
+            f"quaver node {name} config set vibration.spectrum_every=1"
+        )
+    name = found.topic.rpartition("/")[2]
+    level = LEVELS[min(found.level, len(LEVELS) - 1)]
+    stamp = datetime.fromtimestamp(found.time_ms / 1000, UTC).isoformat(timespec="seconds")
+    shaft_hz = next(iter(found.marks_hz), None)
+    speed = f"; {shaft_hz * 60:.0f} 1/min" if shaft_hz else "; no speed"
+    picture = draw_spectrum_record(
+        _pictured(name) if output is None else output,
+        f"{name}, {stamp.replace('+00:00', ' UTC').replace('T', ' ')}: {level}{speed}",
+        found.spectrum,
+        found.envelope,
+        spectrum_hz=found.spectrum_hz,
+        envelope_hz=found.envelope_hz,
+        marks_hz=found.marks_hz,
+        band_hz=found.band_hz,
+        level=level,
+    )
+    if as_json:
+        about: dict[str, Any] = {
+            "node": name,
+            "file": str(picture),
+            "time": stamp,
+            "dated_by": found.dated_by,
+            "level": level,
+        }
+        about |= {"spectrum_hz": found.spectrum_hz, "envelope_spectrum_hz": found.envelope_hz}
+        levels = {"spectrum": found.spectrum.hex(), "envelope_spectrum": found.envelope.hex()}
+        click.echo(json.dumps({**about, "marks_hz": found.marks_hz, **levels}))
+    else:
+        click.echo(f"{name}: spectrum of {stamp}, {level}, in {picture}")
+
+
+def _pictured(name: str) -> Path:
+    from quaver.analysis.verdict_plot import check_picture
+
+    path = Path(f"{name}-spectrum.png")
+    check_picture(path)
+    return path
 
 
 @command.command("relearn")
@@ -211,7 +299,7 @@ def retire(node: Operator, as_json: bool, yes: bool) -> None:
     node.ask("retire", {"confirm": name})
     _noted(node.node.node_id, state="retired")
     left = node.leaves()
-    where = f"{presence.place if presence else name}/status"
+    where = f"{presence.prefix if presence else name}/status"
     kept = "" if left else f"; its last status is still at the broker: clear the retained message of {where} there"
     _tell(node, as_json, f"is retired, and erases what it holds{kept}", retired=True, status_cleared=left)
 

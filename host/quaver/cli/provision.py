@@ -103,13 +103,37 @@ def command(
     def hands(where: _Ways, store: Inventory, progress: Callable[[int], None] | None = None) -> Hands:
         keys = KeyStore(keys_folder)
         ear = partial(_Ear, keys, ca)
-        return Hands(where.ports, where.open, keys, codes, store, ear, listen, limit, progress, lock, where.seen)
+        return Hands(
+            where.ports,
+            where.open,
+            keys=keys,
+            codes=codes,
+            inventory=store,
+            listen=ear,
+            broker=listen,
+            online_s=limit,
+            progress=progress,
+            lock=lock,
+            seen=where.seen,
+        )
 
     path = path or default_path()
     with Inventory(path) as store:
         if plan is not None:
-            return _plan(plan, profiles, codes, store, path, broker, ways, hands, as_json)
-        return _dialogue(keys_folder, profiles, broker, store, ways, hands, new, as_json)
+            return _plan(
+                plan,
+                profiles,
+                codes=codes,
+                store=store,
+                path=path,
+                broker=broker,
+                ways=ways,
+                hands=hands,
+                as_json=as_json,
+            )
+        return _dialogue(
+            keys_folder, profiles, broker=broker, store=store, ways=ways, hands=hands, new=new, as_json=as_json
+        )
 
 
 class _Ways:
@@ -351,15 +375,15 @@ class _OneKey:
 
 
 class _Ear:
-    """A subscription to all that one node seals with one key at one place."""
+    """A subscription to all that one node seals with one key on one topic prefix."""
 
-    def __init__(self, keys: KeyStore, ca: Path | None, broker: str, place: str, node: bytes, generation: int) -> None:
+    def __init__(self, keys: KeyStore, ca: Path | None, broker: str, prefix: str, node: bytes, generation: int) -> None:
         from quaver.broker.address import parse_broker_url
         from quaver.messages.monitor import Monitor
         from quaver.messages.sealing import Opener
 
         only = _OneKey(keys, node, generation)
-        self._monitor = Monitor(parse_broker_url(broker), f"{place}/#", ca, Opener(only)).start()
+        self._monitor = Monitor(parse_broker_url(broker), f"{prefix}/#", ca, Opener(only)).start()
         self._heard: dict[str, Mapping[str, Any]] = {}
 
     def wait(self, kind: str, timeout: float) -> Mapping[str, Any] | None:

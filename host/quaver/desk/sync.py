@@ -87,7 +87,7 @@ def current_firmware(board: str) -> dict[str, bytes]:
 
     Raises what `firmware_files` raises.
     """
-    return firmware_files(board) | dict(device_libraries(load_board(board)).files)
+    return firmware_files(board) | device_libraries(load_board(board))
 
 
 def ask(run: Exec) -> About:
@@ -100,14 +100,14 @@ def ask(run: Exec) -> About:
     return About(
         platform,
         machine,
-        interpreter,
-        version,
-        found["mpy"][0],
-        found["wifi"][0],
-        found["board"][0],
-        found["completes"][0],
-        tuple(found.get("listed", ())),
-        found["room"][0],
+        interpreter=interpreter,
+        version=version,
+        mpy=found["mpy"][0],
+        wifi=found["wifi"][0],
+        board=found["board"][0],
+        completes=found["completes"][0],
+        listed=tuple(found.get("listed", ())),
+        room=found["room"][0],
     )
 
 

@@ -44,13 +44,13 @@ class UnixBoard(ConsoleBoard):
         self._guest = Guest(
             spec,
             image,
-            wires,
-            self._console,
-            self.clock,
-            setup.broker_port,
-            self.name,
-            self.identity,
-            setup.air,
+            wires=wires,
+            console=self._console,
+            clock=self.clock,
+            broker_port=setup.broker_port,
+            name=self.name,
+            identity=self.identity,
+            air=setup.air,
         )
         self._guest.start()
         try:

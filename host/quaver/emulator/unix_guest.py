@@ -475,9 +475,9 @@ class Guest:
                     a = member.now
                 self._clock.begin(member, a)
         elif self._clock.real_time or self._clock.alone:
-            self._serve_request(op, a, b, c, d, data)
+            self._serve_request(op, a, b=b, c=c, d=d, data=data)
         else:
-            self._then = lambda: self._serve_request(op, a, b, c, d, data)
+            self._then = lambda: self._serve_request(op, a, b=b, c=c, d=d, data=data)
             self._clock.begin(member, member.now)
         return True
 
@@ -540,7 +540,7 @@ class Guest:
         wires = self._wires
         now = self._member.now
         if op == _SPI:
-            incoming, end = wires.spi(f"spi{a}", b, c, d >> 8, d & 0xFF, data, now)
+            incoming, end = wires.spi(f"spi{a}", b, mode=c, count=d >> 8, fill=d & 0xFF, data=data, now=now)
             self._answer(0, b"" if c == SPI_WRITE else incoming, 0, end)
         elif op == _PIN:
             wires.pin(a, b, now)
@@ -548,7 +548,9 @@ class Guest:
         elif op == _I2C:
             size = c >> 8 & 0xFF
             memory = (c >> 16).to_bytes(size // 8, "big") if size else b""
-            error, value, incoming, end = wires.i2c(f"i2c{a}", b, c, memory, data, d & 0xFF, d >> 8, now)
+            error, value, incoming, end = wires.i2c(
+                f"i2c{a}", b, flags=c, memory=memory, data=data, address=d & 0xFF, count=d >> 8, now=now
+            )
             self._answer(value, incoming, error, end)
         elif op == _UART_LEVEL:
             self._answer(wires.uart_level(f"uart{a}", now), more=wires.uart_next(f"uart{a}", now))
@@ -556,7 +558,7 @@ class Guest:
             incoming = wires.uart_read(f"uart{a}", b, now)
             self._answer(len(incoming), incoming)
         elif op == _UART_WRITE:
-            self._answer(wires.uart_write(f"uart{a}", b, c, d, data, now))
+            self._answer(wires.uart_write(f"uart{a}", b, frame=c, parity=d, data=data, now=now))
         elif op == _EDGE:
             at, kind = wires.edge(a, b, c)
             self._answer(at, more=kind)

@@ -1,6 +1,6 @@
 """The inventory: which node is where, in one SQLite file that only its owner can read.
 
-A node is its chip's id. Where it stands is a place in the namespace, site/area/line/asset/name, which no other node
+A node is its chip's id. Where it stands is its topic prefix, site/area/line/asset/name, which no other node
 that is in service may have. Secrets are elsewhere: keys in the key store, codes beside them.
 """
 
@@ -73,7 +73,7 @@ class Entry:
     note: str | None = None
 
     @property
-    def place(self) -> str:
+    def prefix(self) -> str:
         return "/".join((self.site, self.area, self.line, self.asset, self.name))
 
     def as_json(self) -> dict[str, Any]:
@@ -191,8 +191,8 @@ class Inventory:
         self.close()
 
     def entries(self) -> list[Entry]:
-        """All nodes, by place."""
-        return sorted((self._entry(row) for row in self._ask("SELECT * FROM nodes")), key=lambda entry: entry.place)
+        """All nodes, by topic prefix."""
+        return sorted((self._entry(row) for row in self._ask("SELECT * FROM nodes")), key=lambda entry: entry.prefix)
 
     def get(self, node: bytes) -> Entry | None:
         rows = self._ask("SELECT * FROM nodes WHERE id = ?", (node,))
@@ -200,13 +200,13 @@ class Inventory:
 
     def named(self, text: str) -> Entry:
         """The one node that a person means: its id, its name, or its whole topic prefix."""
-        found = [entry for entry in self.entries() if text in (entry.id.hex(), entry.place)]
+        found = [entry for entry in self.entries() if text in (entry.id.hex(), entry.prefix)]
         found = found or [entry for entry in self.entries() if entry.name == text and entry.state != "retired"]
         if not found:
             raise InventoryError(f"node {text!r} is not in the inventory; quaver inventory list shows the nodes")
         if len(found) > 1:
             raise InventoryError(
-                f"{len(found)} nodes are named {text!r}; name one by its topic prefix: {found[0].place}, …"
+                f"{len(found)} nodes are named {text!r}; name one by its topic prefix: {found[0].prefix}, …"
             )
         return found[0]
 
@@ -230,7 +230,7 @@ class Inventory:
                         self._base.execute(statement, values)
                     except sqlite3.IntegrityError:
                         raise InventoryError(
-                            f"topic prefix {entry.place} belongs to another node; retire that one or "
+                            f"topic prefix {entry.prefix} belongs to another node; retire that one or "
                             "choose another name"
                         ) from None
                 self._base.execute("COMMIT")
@@ -301,16 +301,18 @@ class Inventory:
             ids[values["id"]] = row
             base = known.get(values["id"]) or Entry(values["id"], values["name"], enrolled=int(time.time()))
             accepted[base.id] = (row, replace(base, **values))
-        places = {entry.place: 0 for node, entry in known.items() if node not in accepted and entry.state != "retired"}
+        prefixes = {
+            entry.prefix: 0 for node, entry in known.items() if node not in accepted and entry.state != "retired"
+        }
         for node, (row, entry) in list(accepted.items()):
             if entry.state == "retired":
                 continue
-            if entry.place in places:
-                where = f"row {places[entry.place]}" if places[entry.place] else "the inventory"
-                mistakes.append(Mistake(row, "name", f"topic prefix {entry.place} is also in {where}"))
+            if entry.prefix in prefixes:
+                where = f"row {prefixes[entry.prefix]}" if prefixes[entry.prefix] else "the inventory"
+                mistakes.append(Mistake(row, "name", f"topic prefix {entry.prefix} is also in {where}"))
                 del accepted[node]
             else:
-                places[entry.place] = row
+                prefixes[entry.prefix] = row
         self.put_all(entry for _, entry in accepted.values())
         return len(accepted), sorted(mistakes, key=lambda mistake: mistake.row)
 

@@ -2,8 +2,8 @@
 
 The broker keeps a command for a node that is away (the node's session there outlives its connection); the command's
 expiry says until when the node may still obey it. What a node has last said of itself, its retained status, tells its
-place, whether it is online, and which generation of its key it seals with: commands are sealed with that one. A node
-behind a gateway is never online: it gets a command when the gateway visits it.
+topic prefix, whether it is online, and which generation of its key it seals with: commands are sealed with that one.
+A node behind a gateway is never online: it gets a command when the gateway connects to it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
 _LOST = "connection lost"
-_LEAVES = ("status", "answer", "event")
+_CLASSES = ("status", "answer", "event")
 _COMMAND_MAX = 512  # bytes of a command before it is sealed, as firmware/service/downlink.py takes it
 _QUIET_S = 0.3  # retained messages come at once, one behind the other
 _SENT_S = 10.0
@@ -57,12 +57,12 @@ def check_name(keys: KeyStore, name: str) -> NodeKeys:
 
 @dataclass
 class Presence:
-    """What a node's newest status reports. place: its topic prefix. boot, seq: of that status.
+    """What a node's newest status reports. prefix: its topic prefix. boot, seq: of that status.
 
     state: online, offline, or via gateway, as quaver_wire.names.STATES.
     """
 
-    place: str
+    prefix: str
     state: str
     generation: int
     boot: int
@@ -151,7 +151,7 @@ class Operator:
         if code.is_failure:
             self._up.put(refused(code))
             return
-        client.subscribe([(topic, 1) for topic in node_topics(_LEAVES, f"+/+/+/+/{self.node.name}")])
+        client.subscribe([(topic, 1) for topic in node_topics(_CLASSES, f"+/+/+/+/{self.node.name}")])
 
     def _subscribed(self, _client: Client, _data: Any, _mid: int, codes: Any, _props: Any) -> None:
         refused = any(code.is_failure for code in codes)
@@ -188,32 +188,34 @@ class Operator:
             topic, payload = self._inbox.get(timeout=max(seconds, 0.001))
         except queue.Empty:
             return False
-        place, _, leaf = topic.rpartition("/")
-        if leaf == "status" and not payload:
-            self.gone = self.gone or (self.presence is not None and place == self.presence.place)
+        prefix, _, message_class = topic.rpartition("/")
+        if message_class == "status" and not payload:
+            self.gone = self.gone or (self.presence is not None and prefix == self.presence.prefix)
             return True
         try:
-            opened = self._opener.open(leaf, payload)
+            opened = self._opener.open(message_class, payload)
         except (UnknownNode, WrongKey) as error:
             self._closed = error
             return True
         except SealError:
             return True
         if opened.node_id == self.node.node_id:
-            self._take(place, leaf, opened)
+            self._take(prefix, message_class, opened)
         return True
 
-    def _take(self, place: str, leaf: str, opened: Opened) -> None:
+    def _take(self, prefix: str, message_class: str, opened: Opened) -> None:
         record = opened.record
-        if leaf == "status":
+        if message_class == "status":
             known = self.presence
             # A last will was sealed before all that came after it, and is told when the connection is lost.
             newer = known is None or (opened.boot, opened.seq) > (known.boot, known.seq)
             if newer or (known and opened.boot == known.boot and record.get("state") == 0):
                 number = record.get("state", 0)
                 state = STATES[number] if number < len(STATES) else "in an unknown state"
-                self.presence = Presence(place, state, opened.generation, opened.boot, opened.seq, record)
-        elif leaf == "answer":
+                self.presence = Presence(
+                    prefix, state, generation=opened.generation, boot=opened.boot, seq=opened.seq, values=record
+                )
+        elif message_class == "answer":
             self._answers[record["id"]] = record
         elif EVENTS[record["code"]] == "message_refused":
             why = record.get("subject", "")
@@ -242,7 +244,7 @@ class Operator:
             message = sealer.seal("command", boot, seq, bytes(buffer[:end]))
         except WireError as error:
             raise OperationError(f"{verb}: too long for one command ({error}); split it into several") from error
-        sent = self._client.publish(f"{presence.place}/command", message, qos=1)
+        sent = self._client.publish(f"{presence.prefix}/command", message, qos=1)
         try:
             sent.wait_for_publish(_SENT_S)
         except (ValueError, RuntimeError) as error:

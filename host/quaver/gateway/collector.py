@@ -1,10 +1,10 @@
 """The collecting side of a host's gateway: it listens for nodes and connects to those that have messages, over bleak.
 
-    listen --an alarm, or somebody and a moment has passed--> visit --over, or ended by its limits--> listen
+    listen --an alarm, or somebody and a moment has passed--> connection --over, or ended by its limits--> listen
 
-An advertisement proves nothing, and neither does a peer. So each visit is bounded, and an address that wasted one is
-left alone for a while, longer each time. After a wasted visit the next goes to an address that has served before, if
-there is one. And an alarm hastens nobody who says it from another address than the node's.
+An advertisement proves nothing, and neither does a peer. So each connection is bounded, and an address that wasted
+one is left alone for a while, longer each time. After a wasted connection the next goes to an address that has served
+before, if there is one. And an alarm hastens nobody who says it from another address than the node's.
 firmware/gateway/collector.py is the same on a constrained gateway.
 """
 
@@ -18,17 +18,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.errors import StoreBusy, StoreError
+from quaver.gateway.connection import LinkError, SilentError, collect
 from quaver.gateway.spool import Spool
-from quaver.gateway.visit import SilentError, VisitError, visit
 from quaver_wire import gatt
 from quaver_wire.cose import START as SEALED
 
 _LISTEN_S = 2.0
 _MOMENT_S = 0.3  # to hear who else is there, so that turns are fair: longer than nodes pause by default
-_VISIT_S = 20.0
+_CONNECTION_S = 20.0
 _CONNECT_S = 8.0
-_RECORDS = 200  # of one visit: an alarm elsewhere waits no longer than this
-_HOLD_S = 1.0  # after a wasted visit; for a stranger doubled each time, up to 64 times that
+_RECORDS = 200  # of one connection: an alarm elsewhere waits no longer than this
+_HOLD_S = 1.0  # after a wasted connection; for a stranger doubled each time, up to 64 times that
 _HELD_MAX = 64
 _BUSY_S = 1.0  # before the spool is tried again that another program holds
 
@@ -39,15 +39,15 @@ class Node:
 
     address: str | None = None
     tried: float | None = None
-    visited: float | None = None
+    collected: float | None = None
     heard: float | None = None
 
 
 @dataclass
-class Tally:
+class Counts:
     """Since the start; refused: {(why, who): how often}."""
 
-    visits: int = 0
+    connections: int = 0
     failed: int = 0
     records: int = 0
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ class Radio:
 
 
 class Collector:
-    """unix_ms: what nodes are told as the time. say: hears of each visit and refusal, a line each."""
+    """unix_ms: what nodes are told as the time. say: hears of each connection and refusal, a line each."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Collector:
         radio: Radio | None = None,
     ) -> None:
         self.nodes = {node_id: Node() for node_id in nodes}
-        self.tally = Tally()
+        self.counts = Counts()
         self._spool = spool
         self._unix_ms = unix_ms
         self._say = say
@@ -88,7 +88,7 @@ class Collector:
             try:
                 found = await self._listen()
                 if found is not None:
-                    await self._visit(*found)
+                    await self._collect(*found)
                 told = ""
             except StoreBusy as busy:
                 if not told:
@@ -100,7 +100,7 @@ class Collector:
                 raise asyncio.CancelledError
 
     async def _listen(self) -> tuple[Any, bytes] | None:
-        """Whom to visit next: (device, node id); None when nobody has anything."""
+        """Whom to connect to next: (device, node id); None when nobody has anything."""
         from bleak import BleakScanner
         from bleak.exc import BleakError
 
@@ -155,7 +155,7 @@ class Collector:
     def _scanner(self) -> dict[str, Any]:
         return {} if self._radio.scanner is None else {"backend": self._radio.scanner}
 
-    async def _visit(self, device: Any, node_id: bytes) -> None:
+    async def _collect(self, device: Any, node_id: bytes) -> None:
         from bleak import BleakClient
         from bleak.exc import BleakError
 
@@ -164,22 +164,22 @@ class Collector:
         name = node_id.hex()
         waiting = self._spool.commands(node_id)
         commands = [message for _, message in waiting]
-        self.tally.visits += 1
+        self.counts.connections += 1
         node.tried = loop.time()
         backend = {} if self._radio.client is None else {"backend": self._radio.client}
         try:
             async with BleakClient(device, timeout=_CONNECT_S, services=[gatt.SERVICE], **backend) as client:
-                found = await visit(
+                found = await collect(
                     client,
                     self._store(node_id),
                     commands,
                     unix_ms=self._unix_ms,
-                    limit_s=_VISIT_S,
+                    limit_s=_CONNECTION_S,
                     records=_RECORDS,
                 )
         except (BleakError, TimeoutError, OSError) as error:
             self._waste(node, device.address, f"{name}: no connection, or lost ({error})")
-        except VisitError as error:
+        except LinkError as error:
             self._waste(node, device.address, f"{name}: {error}")
             if "connection" not in str(error):
                 self._refuse("silent" if isinstance(error, SilentError) else "protocol", name)
@@ -187,27 +187,27 @@ class Collector:
             self._wasted = False
             self._held.pop(device.address, None)
             node.address = device.address
-            node.visited = loop.time()
+            node.collected = loop.time()
             self._say(f"{name}: {found.records} records, {found.commands} commands")
         finally:
             self._spool.sent(number for number, _ in waiting[: len(waiting) - len(commands)])
 
     def _store(self, node_id: bytes) -> Callable[[str, bytes], Awaitable[bool]]:
-        async def store(leaf: str, message: bytes) -> bool:
+        async def store(message_class: str, message: bytes) -> bool:
             if message.startswith(SEALED) and message[8:16] != node_id:
-                raise VisitError("a record of another node: it does not follow the protocol")
+                raise LinkError("a record of another node: it does not follow the protocol")
             try:
-                self._spool.put(node_id, leaf, message)
+                self._spool.put(node_id, message_class, message)
             except StoreError as error:
                 self._say(str(error))
                 return False
-            self.tally.records += 1
+            self.counts.records += 1
             return True
 
         return store
 
     def _waste(self, node: Node, address: str, line: str) -> None:
-        self.tally.failed += 1
+        self.counts.failed += 1
         self._wasted = True
         times = self._held.pop(address, (0.0, 0))[1]
         if len(self._held) >= _HELD_MAX:
@@ -217,8 +217,8 @@ class Collector:
         self._say(line)
 
     def _refuse(self, why: str, who: str) -> None:
-        if (why, who) not in self.tally.refused:
-            if len(self.tally.refused) >= _HELD_MAX:
+        if (why, who) not in self.counts.refused:
+            if len(self.counts.refused) >= _HELD_MAX:
                 who = "others"
             self._say(f"{who}: refused ({why})")
-        self.tally.refused[why, who] += 1
+        self.counts.refused[why, who] += 1

@@ -38,16 +38,17 @@ class Presence(NamedTuple):
 
 
 class Forward:
-    """places: {node id: place}; a context manager. ca: who signed the broker's certificate, PEM. presence: or None.
+    """A context manager. prefixes: {node id: topic prefix}. ca: who signed the broker's certificate, PEM.
 
-    say: hears of the connection, in another thread. Raises BrokerError when the CA can't be used.
+    presence: the gateway's own status, or None. say: hears of the connection, in another thread.
+    Raises BrokerError when the CA can't be used.
     """
 
     def __init__(
         self,
         url: BrokerUrl,
         spool: Spool,
-        places: Mapping[bytes, str],
+        prefixes: Mapping[bytes, str],
         say: Callable[[str], None],
         ca: Path | None = None,
         presence: Presence | None = None,
@@ -55,10 +56,10 @@ class Forward:
         self.url = url
         self.sent = 0
         self._spool = spool
-        self._places = places
+        self._prefixes = prefixes
         self._say = say
         self._presence = presence
-        self._topics = {f"{place}/command": node_id for node_id, place in places.items()}
+        self._topics = {f"{prefix}/command": node_id for node_id, prefix in prefixes.items()}
         self._stopping = threading.Event()
         self._acknowledged: set[int] = set()
         self._changed = threading.Condition()
@@ -113,13 +114,13 @@ class Forward:
         """Send a batch and wait until the broker has it; whether there was one."""
         if not self._client.is_connected():
             return False
-        known = self._spool.first(_BATCH, tuple(self._places))  # whose node is listed no more waits for its list
+        known = self._spool.first(_BATCH, tuple(self._prefixes))  # whose node is listed no more waits for its list
         waiting: dict[int, int] = {}
         with self._changed:
             self._acknowledged.clear()  # of what was no record: its number comes again
         for record in known:
-            topic = f"{self._places[record.node]}/{record.leaf}"
-            info = self._client.publish(topic, record.message, qos=1, retain=record.leaf == "status")
+            topic = f"{self._prefixes[record.node]}/{record.message_class}"
+            info = self._client.publish(topic, record.message, qos=1, retain=record.message_class == "status")
             waiting[info.mid] = record.number
         while waiting and not self._stopping.is_set():
             with self._changed:

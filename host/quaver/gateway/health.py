@@ -25,10 +25,10 @@ _AGES_MAX = 64  # of an array, by the wire format
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the gateway is: its id of 8 bytes, its place, and the device key of a generation that it seals with."""
+    """Who the gateway is: its id of 8 bytes, its topic prefix, and the device key and generation that it seals with."""
 
     node_id: bytes
-    place: str
+    prefix: str
     generation: int
     key: bytes = field(repr=False)
 
@@ -58,18 +58,18 @@ class Health:
         self._began = asyncio.get_running_loop().time()
         self._told: Counter[tuple[str, str]] = Counter()
 
-    def _seal(self, leaf: str, seq: int, values: dict[str, Any]) -> bytes:
+    def _seal(self, message_class: str, seq: int, values: dict[str, Any]) -> bytes:
         uptime_ms = int((asyncio.get_running_loop().time() - self._began) * 1000)
         buffer = bytearray(_RECORD_MAX)
         about = {"version": VERSION, "uptime_ms": uptime_ms}
         if date_ms := self._unix_ms():
             about["time_ms"] = date_ms
-        end = cbor.encode(buffer, {**about, **values}, leaf)
-        return self._sealer.seal(leaf, self._spool.boot, seq, bytes(buffer[:end]))
+        end = cbor.encode(buffer, {**about, **values}, message_class)
+        return self._sealer.seal(message_class, self._spool.boot, seq, bytes(buffer[:end]))
 
-    def _say(self, leaf: str, **values: Any) -> None:
-        message = self._seal(leaf, self._seq, values)
-        self._spool.put(self._identity.node_id, leaf, message)
+    def _say(self, message_class: str, **values: Any) -> None:
+        message = self._seal(message_class, self._seq, values)
+        self._spool.put(self._identity.node_id, message_class, message)
         self._seq += 1  # what was not kept has left nowhere, and its number is free
 
     def status(self, state: str) -> bytes:
@@ -83,18 +83,18 @@ class Health:
         """Make the health record, and an event for each refusal since the last one."""
         now = asyncio.get_running_loop().time()
         collector = self._collector
-        for (why, who), count in (collector.tally.refused - self._told).items():
+        for (why, who), count in (collector.counts.refused - self._told).items():
             self._say("event", code=EVENTS.index("message_refused"), subject=why, text=who, count=count)
             self._told[why, who] += count
         nodes = collector.nodes.values()
-        ages = [None if node.visited is None else int(now - node.visited) for node in nodes]
+        ages = [None if node.collected is None else int(now - node.collected) for node in nodes]
         self._say(
             "telemetry",
             nodes=len(nodes),
             nodes_heard=sum(node.heard is not None for node in nodes),
-            visits=collector.tally.visits,
-            visits_failed=collector.tally.failed,
-            relayed=collector.tally.records,
+            visits=collector.counts.connections,
+            visits_failed=collector.counts.failed,
+            relayed=collector.counts.records,
             backlog=len(self._spool),
             commands_waiting=sum(self._spool.commanded().values()),
             visit_ages_s=ages[:_AGES_MAX],

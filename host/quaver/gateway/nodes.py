@@ -10,18 +10,18 @@ from quaver.errors import GatewayError
 
 _FILE_MAX = 1 << 20
 _LEVELS = 5
-_PLACE_MAX = 124  # characters: five levels of 24
+_PREFIX_MAX = 124  # characters: five levels of 24
 _MARKS = "+#\0"  # MQTT 3.1.1, section 4.7: the wildcards, and what no topic may hold
 
 
-def check_place(place: object) -> str:
-    """A place in the namespace, site/area/line/asset/node. Raises ValueError."""
-    if not isinstance(place, str) or not 0 < len(place) <= _PLACE_MAX or set(place) & set(_MARKS):
+def check_topic_prefix(prefix: object) -> str:
+    """A topic prefix, site/area/line/asset/node. Raises ValueError."""
+    if not isinstance(prefix, str) or not 0 < len(prefix) <= _PREFIX_MAX or set(prefix) & set(_MARKS):
         raise ValueError("expected site/area/line/asset/node")
-    levels = place.split("/")
+    levels = prefix.split("/")
     if len(levels) != _LEVELS or not all(levels):
         raise ValueError("expected site/area/line/asset/node")
-    return place
+    return prefix
 
 
 def read_nodes(path: Path) -> dict[bytes, str]:
@@ -39,11 +39,11 @@ def read_nodes(path: Path) -> dict[bytes, str]:
     if len(data) > _FILE_MAX or not isinstance(listed, Mapping) or not listed:
         raise GatewayError(f'{path}: expected {{"<id of 16 digits>": "site/area/line/asset/node"}}')
     nodes: dict[bytes, str] = {}
-    for name, place in listed.items():
+    for name, prefix in listed.items():
         try:
             if len(name) != 16 or name.strip("0123456789abcdefABCDEF"):
                 raise ValueError("expected an id of 16 hexadecimal digits")
-            nodes[bytes.fromhex(name)] = check_place(place)
+            nodes[bytes.fromhex(name)] = check_topic_prefix(prefix)
         except ValueError as error:
             raise GatewayError(f"{path}: node {name[:40]!r}: {error}") from error
     return nodes
@@ -54,7 +54,7 @@ def inventory_nodes() -> dict[bytes, str]:
     from quaver.fleet.inventory import Inventory, default_path
 
     with Inventory(default_path()) as inventory:
-        nodes = {entry.id: entry.place for entry in inventory.entries() if entry.state != "retired"}
+        nodes = {entry.id: entry.prefix for entry in inventory.entries() if entry.state != "retired"}
     if not nodes:
         raise GatewayError("the inventory has no nodes; enrol some, or name a list of them with --nodes")
     return nodes

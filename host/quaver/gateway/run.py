@@ -16,7 +16,7 @@ from quaver.gateway.spool import Spool
 
 async def gateway(
     url: BrokerUrl,
-    places: Mapping[bytes, str],
+    prefixes: Mapping[bytes, str],
     spool: Spool,
     say: Callable[[str], None],
     *,
@@ -25,20 +25,20 @@ async def gateway(
     radio: Radio | None = None,
     unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> None:
-    """Be the gateway of the nodes in `places` ({id: place}) until it is cancelled.
+    """Be the gateway of the nodes in `prefixes` ({id: topic prefix}) until it is cancelled.
 
     unix_ms: what nodes are told as the date, 0 for none.
     identity: whose health record it makes; None makes none. Raises BrokerError, RadioError, StoreError.
     """
-    collector = Collector(places, spool, unix_ms, say, radio)
-    known = {**places, **({identity.node_id: identity.place} if identity else {})}
+    collector = Collector(prefixes, spool, unix_ms, say, radio)
+    known = {**prefixes, **({identity.node_id: identity.prefix} if identity else {})}
     work = [collector.run]
     presence = None
     if identity is not None:
         health = Health(identity, collector, spool, unix_ms)
         work.append(health.run)
-        presence = Presence(f"{identity.place}/status", health.status("offline"), health.status("online"))
-    with Forward(url, spool, known, say, ca, presence):
+        presence = Presence(f"{identity.prefix}/status", health.status("offline"), health.status("online"))
+    with Forward(url, spool, prefixes=known, say=say, ca=ca, presence=presence):
         async with asyncio.TaskGroup() as tasks:
             for run in work:
                 tasks.create_task(run())

@@ -39,7 +39,7 @@ class Waiting(NamedTuple):
 
     number: int
     node: bytes
-    leaf: str
+    message_class: str
     message: bytes
 
 
@@ -129,11 +129,11 @@ class Spool:
 
     # Up.
 
-    def put(self, node: bytes, leaf: str, message: bytes) -> None:
+    def put(self, node: bytes, message_class: str, message: bytes) -> None:
         """Keep a record; it is on the disk when this returns."""
         self._change(
             "INSERT INTO record (later, node, class, message) VALUES (?, ?, ?, ?)",
-            (leaf == "telemetry", node, leaf, message),
+            (message_class == "telemetry", node, message_class, message),
         )
 
     def first(self, count: int, nodes: Sequence[bytes]) -> list[Waiting]:

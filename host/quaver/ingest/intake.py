@@ -36,7 +36,7 @@ from quaver_wire.cose import START
 from quaver_wire.decoder import decode
 from quaver_wire.fields import WireError
 
-LEAVES = ("telemetry", "event", "status", "answer")
+RECORD_CLASSES = ("telemetry", "event", "status", "answer")
 MESSAGE_MAX = 2048  # bytes; the longest event, all its drops told, takes 700
 _TOPIC_PARTS = 6
 _TOPIC_MAX = 512  # bytes; a node's own takes 490 at most, and only such are kept in memory
@@ -49,7 +49,7 @@ PLAIN = b"unsealed:"  # begins the id of a node that seals nothing; longer than 
 class Reader(Protocol):
     """Opens messages; raises quaver.messages.sealing.SealError for what it does not take."""
 
-    def open(self, leaf: str, message: bytes) -> Opened: ...
+    def open(self, message_class: str, message: bytes) -> Opened: ...
 
 
 class PlainToo:
@@ -58,11 +58,11 @@ class PlainToo:
     def __init__(self, sealed: Reader) -> None:
         self._sealed = sealed
 
-    def open(self, leaf: str, message: bytes) -> Opened:
+    def open(self, message_class: str, message: bytes) -> Opened:
         if message[:1] < b"\xa0" or message[:1] > b"\xbf":  # no CBOR map
-            return self._sealed.open(leaf, message)
+            return self._sealed.open(message_class, message)
         try:
-            record = decode(message, leaf)
+            record = decode(message, message_class)
             node, boot, seq = record.pop("node"), record.pop("boot"), record.pop("seq")
         except WireError as error:
             raise Malformed(f"not sealed, and {error}; update its firmware") from error
@@ -131,7 +131,7 @@ class Intake:
         self._explained: list[tuple[int, int, int, int, int]] = []
         self._refused: dict[tuple[str, str], Told] = {}
         self._alarmed: set[tuple[str, str]] = set()
-        self._leaves: dict[bytes, tuple[str, str, str]] = {}
+        self._topics: dict[bytes, tuple[str, str, str]] = {}
         # JSON has no bytes, as the parts of a waveform are: they stand there in hexadecimal.
         encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=bytes.hex)
         self._encode = encoder.encode
@@ -176,7 +176,7 @@ class Intake:
                 node = numbers[copy.row.node]
                 node.received -= 1
                 # A last will is published once for each connection that is cut, the same bytes.
-                if copy.resent or (copy.same and (copy.row.leaf == "status" or copy.row[:3] in self._again)):
+                if copy.resent or (copy.same and (copy.row.message_class == "status" or copy.row[:3] in self._again)):
                     node.duplicates += 1
                     self.tally.duplicates += 1
                 elif copy.same:
@@ -240,74 +240,76 @@ class Intake:
         told.detail = _printable(detail)
 
     def _row(self, message: Message, now_ms: int) -> Row:
-        place, name, leaf = self._leaves.get(message.topic) or self._place(message.topic)
+        prefix, name, message_class = self._topics.get(message.topic) or self._split(message.topic)
         payload = message.payload
         if payload is None or len(payload) > MESSAGE_MAX:
-            raise Refusal("oversized", f"{place}/{leaf}: longer than {MESSAGE_MAX} bytes")
+            raise Refusal("oversized", f"{prefix}/{message_class}: longer than {MESSAGE_MAX} bytes")
         try:
-            opened = self.reader.open(leaf, payload)
+            opened = self.reader.open(message_class, payload)
         except SealError as error:
             claimed = payload[8:16].hex() if payload.startswith(START) and len(payload) >= 16 else ""
-            raise Refusal(error.kind, f"{place}/{leaf}: {error}", claimed) from error
+            raise Refusal(error.kind, f"{prefix}/{message_class}: {error}", claimed) from error
         node_id = opened.node_id
         plain = node_id.startswith(PLAIN)
         wanted = node_id[len(PLAIN) :].decode() if plain else self._name_of(node_id)
         if wanted is not None and wanted != name:
-            raise Refusal("topic", f"{place}/{leaf}: sealed by {wanted}, on the topics of {name}", node_id.hex())
+            raise Refusal(
+                "topic", f"{prefix}/{message_class}: sealed by {wanted}, on the topics of {name}", node_id.hex()
+            )
         boot, seq, values = opened.boot, opened.seq, opened.record
-        node = self._nodes.get(node_id) or self._new_node(node_id, place)
+        node = self._nodes.get(node_id) or self._new_node(node_id, prefix)
         uptime = values.get("uptime_ms")
         if type(uptime) is not int or not 0 <= uptime < 1 << 53:
-            raise Refusal("malformed", f"{place}/{leaf}: no uptime", node_id.hex())
+            raise Refusal("malformed", f"{prefix}/{message_class}: no uptime", node_id.hex())
         try:
             body = self._encode(values)
         except (ValueError, TypeError) as error:
-            raise Refusal("malformed", f"{place}/{leaf}: {error}", node_id.hex()) from error
+            raise Refusal("malformed", f"{prefix}/{message_class}: {error}", node_id.hex()) from error
         tag = hashlib.sha256(payload).digest()[:8] if plain else payload[-8:]
         if message.again:
             self._again.add((node.number, boot, seq))
         row = Row(
             node.number,
             boot,
-            seq,
-            leaf,
-            node.arrivals + 1,
-            tag,
-            now_ms,
-            uptime,
-            None,
-            None,
-            body,
-            self._span.number if self._span else 0,
+            seq=seq,
+            message_class=message_class,
+            arrival=node.arrivals + 1,
+            tag=tag,
+            received_ms=now_ms,
+            uptime_ms=uptime,
+            time_ms=None,
+            claimed_ms=None,
+            body=body,
+            span=self._span.number if self._span else 0,
         )
         self._judge(node, row, opened.generation)
-        if leaf != "telemetry":
+        if message_class != "telemetry":
             self._learn(node, row, values)
-        if leaf == "status":
+        if message_class == "status":
             if values.get("state") == 0:
                 self._wills.add((node.number, boot, seq))
             elif "firmware" in values:
                 self._firmware[node.number] = values["firmware"]
         node.arrivals += 1
-        node.topic = place
+        node.topic = prefix
         self._dirty[node.number] = node
         return self._date(node, row, values.get("time_ms"))
 
-    def _place(self, topic: bytes) -> tuple[str, str, str]:
-        """A topic's (place up to the class, node's name, class); kept, for there are few."""
+    def _split(self, topic: bytes) -> tuple[str, str, str]:
+        """A topic's (topic prefix, node's name, class); kept, for there are few."""
         try:
             parts = topic.decode().split("/")
         except UnicodeDecodeError as error:
             raise Refusal("topic", "a topic that is not UTF-8") from error
-        if len(parts) != _TOPIC_PARTS or not all(parts) or parts[-1] not in LEAVES:
+        if len(parts) != _TOPIC_PARTS or not all(parts) or parts[-1] not in RECORD_CLASSES:
             raise Refusal("topic", f"{topic.decode()}: not a node's topic")
         found = ("/".join(parts[:-1]), parts[-2], parts[-1])
-        if len(self._leaves) < 100_000 and len(topic) <= _TOPIC_MAX:
-            self._leaves[topic] = found
+        if len(self._topics) < 100_000 and len(topic) <= _TOPIC_MAX:
+            self._topics[topic] = found
         return found
 
-    def _new_node(self, node_id: bytes, place: str) -> Node:
-        node = Node(max((n.number for n in self._nodes.values()), default=0) + 1, node_id, place)
+    def _new_node(self, node_id: bytes, prefix: str) -> Node:
+        node = Node(max((n.number for n in self._nodes.values()), default=0) + 1, node_id, prefix)
         self._nodes[node_id] = node
         return node
 
@@ -335,7 +337,7 @@ class Intake:
 
     def _learn(self, node: Node, row: Row, values: Mapping[str, Any]) -> None:
         """What a node says of its journal: what it dropped, what its power took, its oldest boot."""
-        said = f"{node.topic}/{row.leaf}: boot {row.boot} seq {row.seq}"
+        said = f"{node.topic}/{row.message_class}: boot {row.boot} seq {row.seq}"
         drops = values.get("drops") or ()
         if len(drops) % 3 or len(drops) > 3 * _RUNS_MAX:
             raise Refusal("malformed", f"{said}: drops of {len(drops)} numbers", node.id.hex())

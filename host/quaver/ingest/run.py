@@ -15,17 +15,17 @@ from typing import Self
 
 from quaver.broker.address import BrokerUrl, node_topics
 from quaver.broker.client import Silence
-from quaver.broker.reader import LinkLost, Session
+from quaver.broker.reader import LinkLost, MqttSession
 from quaver.broker.rivalry import Rivalry
 from quaver.errors import BrokerError, InventoryError
 from quaver.fleet.inventory import Inventory
 from quaver.fleet.keys import KeyStore
-from quaver.ingest.intake import LEAVES, Intake, PlainToo, Reader, Tally
+from quaver.ingest.intake import RECORD_CLASSES, Intake, PlainToo, Reader, Tally
 from quaver.ingest.timeline import Timeline
 from quaver.messages.sealing import Opener
 from quaver.store.store import Store
 
-TOPICS = node_topics(LEAVES)
+TOPICS = node_topics(RECORD_CLASSES)
 _BATCH = 4096  # messages
 _BATCH_S = 0.25
 _SIGHTINGS_S = 10.0  # between two writes into the inventory
@@ -55,7 +55,7 @@ def ingest(
     intake = Intake(store, PlainToo(reader) if plain else reader, names(keys) if keys else lambda _: None, say)
     former, given_up = store.settle(moved)
     timeline = Timeline(store, intake, say)
-    with _Sightings(intake, inventory, say) as sightings, Session(url, store.client_id, TOPICS, ca) as session:
+    with _Sightings(intake, inventory, say) as sightings, MqttSession(url, store.client_id, TOPICS, ca) as session:
         try:
             session.connect(forget=given_up)
         except LinkLost as lost:
@@ -93,7 +93,7 @@ def ingest(
                 say(f"broker {url}: connected again")
 
 
-def _staying(session: Session, say: Callable[[str], None]) -> Callable[[str], None]:
+def _staying(session: MqttSession, say: Callable[[str], None]) -> Callable[[str], None]:
     """`say`, that keeps the connection too."""
 
     def wait(line: str) -> None:
@@ -155,7 +155,7 @@ def names(keys: KeyStore) -> Callable[[bytes], str | None]:
     return name_of
 
 
-def batches(session: Session, intake: Intake, now_ms: Callable[[], int] | None = None) -> Iterator[None]:
+def batches(session: MqttSession, intake: Intake, now_ms: Callable[[], int] | None = None) -> Iterator[None]:
     """Take, commit and acknowledge batch after batch; yields after each, and every second without one."""
     now_ms = now_ms or _now_ms
     while True:
@@ -173,7 +173,7 @@ def batches(session: Session, intake: Intake, now_ms: Callable[[], int] | None =
         yield
 
 
-def _reconnecting(session: Session, pause: float, rivalry: Rivalry, say: Callable[[str], None]) -> Iterator[None]:
+def _reconnecting(session: MqttSession, pause: float, rivalry: Rivalry, say: Callable[[str], None]) -> Iterator[None]:
     """Yields each second until the session is up again, at first after `pause` seconds."""
     while True:
         until = time.monotonic() + pause

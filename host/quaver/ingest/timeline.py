@@ -81,7 +81,15 @@ class Timeline:
     def _turn(self, reading: Reading) -> None:
         """Begin a span, and shift those that it shows to be wrong."""
         vouched = self._vouched(reading.date_ms)
-        span = Span(self.spans[-1].number + 1, self._boot, reading.offset_ms, reading.date_ms, 0, 0, vouched)
+        span = Span(
+            self.spans[-1].number + 1,
+            self._boot,
+            offset_ms=reading.offset_ms,
+            last_ms=reading.date_ms,
+            shift_ms=0,
+            uncertain_ms=0,
+            vouched=vouched,
+        )
         before = next((s for s in reversed(self.spans) if s.host_boot == self._boot), None)
         shifted: list[Span] = []
         if before is None:

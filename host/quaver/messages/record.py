@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
-from quaver_wire.fields import EVENTS, FAULTS, KINDS, LEVELS, LINES, QUALITY, WireError
+from quaver_wire.fields import EVENTS, FAULTS, LEVELS, LINES, MESSAGE_CLASSES, QUALITY, WireError
 from quaver_wire.names import ENERGY, LINE, MACHINE, ROLES, STATES, ZONES
 from quaver_wire.reasons import words
 
 if TYPE_CHECKING:
     from quaver.messages.sealing import Opener
 
-_PLACE = ("site", "area", "line", "asset", "node")
-_LEAVES = KINDS[:3]  # what a node sends by itself; commands and answers are between it and who commands it
+_LEVELS = ("site", "area", "line", "asset", "node")
+_CLASSES = MESSAGE_CLASSES[:3]  # what a node sends by itself; commands and answers are between it and who commands it
 # the fields whose number has a name
 _CODES: Mapping[str, tuple[str, ...]] = {
     "level": LEVELS,
@@ -47,8 +47,9 @@ class Record:
 
     values: the names of `quaver_wire.fields` with readable values: "level" and "event_level" one of ok,
     warning, alarm; "code" the event's name; "state" online, offline or via gateway; "role" node or gateway; "quality" a
-    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy" a dict. An
-    absent value is an absent name. received: seconds since the epoch.
+    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy" a dict; bytes
+    in hexadecimal. An absent value is an absent name. kind: the message class, or "spectrum". received: seconds since
+    the epoch.
     """
 
     topic: str
@@ -58,15 +59,15 @@ class Record:
 
     @property
     def node(self) -> str:
-        """The node's place in the namespace: "site/area/line/asset/node"."""
+        """The node's topic prefix: "site/area/line/asset/node"."""
         return self.topic.rpartition("/")[0]
 
     def as_json(self) -> dict[str, Any]:
         """The record as one flat object; "time" is when it was received, UTC, ISO 8601."""
         moment = datetime.fromtimestamp(self.received, UTC).isoformat(timespec="milliseconds")
         parts = self.topic.split("/")
-        place = dict(zip(_PLACE, parts, strict=False))
-        return {"time": moment, "topic": self.topic, "kind": self.kind, **place, **self.values}
+        prefix = dict(zip(_LEVELS, parts, strict=False))
+        return {"time": moment, "topic": self.topic, "kind": self.kind, **prefix, **self.values}
 
 
 def decode(topic: str, payload: bytes, received: float | None = None, opener: Opener | None = None) -> Record:
@@ -75,11 +76,12 @@ def decode(topic: str, payload: bytes, received: float | None = None, opener: Op
     opener: takes sealed messages, and no others. Raises MessageError.
     """
     parts = topic.split("/")
-    if len(parts) != 6 or not all(parts) or parts[5] not in _LEAVES:
-        raise MessageError("topic", f"not a node's topic: expected site/area/line/asset/node/{{{','.join(_LEAVES)}}}")
+    if len(parts) != 6 or not all(parts) or parts[5] not in _CLASSES:
+        raise MessageError("topic", f"not a node's topic: expected site/area/line/asset/node/{{{','.join(_CLASSES)}}}")
     stamp = time.time() if received is None else received
     if opener is not None:
-        return Record(topic, parts[5], _readable(_opened(opener, parts[5], payload)), stamp)
+        values = _readable(_opened(opener, parts[5], payload))
+        return Record(topic, _kind(parts[5], values), values, stamp)
     values = _decoded(parts[5], payload)
     values.pop("kind", None)
     if values.get("node") != parts[4]:
@@ -87,14 +89,19 @@ def decode(topic: str, payload: bytes, received: float | None = None, opener: Op
             "node", f"names node {_shown(values.get('node'))}: expected {_shown(parts[4])} as in its topic"
         )
     del values["node"]
-    return Record(topic, parts[5], _readable(values), stamp)
+    return Record(topic, _kind(parts[5], values), _readable(values), stamp)
 
 
-def _opened(opener: Opener, leaf: str, payload: bytes) -> dict[str, Any]:
+def _kind(message_class: str, values: Mapping[str, Any]) -> str:
+    """What a message is: its class, or "spectrum" for the telemetry that is no measurement but the spectra of one."""
+    return "spectrum" if "spectrum" in values else message_class
+
+
+def _opened(opener: Opener, message_class: str, payload: bytes) -> dict[str, Any]:
     from quaver.messages.sealing import SealError
 
     try:
-        opened = opener.open(leaf, payload)
+        opened = opener.open(message_class, payload)
     except SealError as error:
         raise MessageError(error.kind, str(error)) from error
     values = dict(opened.record)
@@ -102,13 +109,13 @@ def _opened(opener: Opener, leaf: str, payload: bytes) -> dict[str, Any]:
     return {**values, "boot": opened.boot, "seq": opened.seq}
 
 
-def _decoded(leaf: str, payload: bytes) -> dict[str, Any]:
+def _decoded(message_class: str, payload: bytes) -> dict[str, Any]:
     if not payload:
         raise MessageError("cbor", "empty payload: expected a CBOR map")
     if payload.startswith(SEALED):
         raise MessageError("sealed", "sealed: quaver ingest opens it with its node's key")
     try:
-        return wire.decode(payload, leaf)
+        return wire.decode(payload, message_class)
     except wire.VersionError as error:
         raise MessageError("version", f"{error}; update the older one") from error
     except wire.FieldError as error:
@@ -128,6 +135,8 @@ def _readable(values: dict[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, float):
             values[name] = _short(value)
+        elif isinstance(value, bytes):
+            values[name] = value.hex()
         elif isinstance(value, list):
             values[name] = [None if v is None else _short(v) for v in value]
     for name, names in _CODES.items():

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from quaver.errors import QuaverError
 from quaver_wire.cose import OVERHEAD, Channel, Header
 from quaver_wire.decoder import VersionError, decode
-from quaver_wire.fields import KINDS, WireError
+from quaver_wire.fields import MESSAGE_CLASSES, WireError
 from quaver_wire.hkdf import derive
 
 _TAG = 8
@@ -109,10 +109,10 @@ class Opener:
         self._channels: dict[bytes, tuple[bytes, Channel]] = {}
         self._out = bytearray(_MESSAGE)
 
-    def open(self, leaf: str, message: bytes) -> Opened:
-        """The record in `message`, which came on a topic that ends in `leaf`. Raises SealError's own."""
-        if leaf not in KINDS:
-            raise Malformed(f"{leaf[:40]!r} is not a message class: refused; check who publishes on its topic")
+    def open(self, message_class: str, message: bytes) -> Opened:
+        """The record in `message`, which came on a topic that ends in `message_class`. Raises SealError's own."""
+        if message_class not in MESSAGE_CLASSES:
+            raise Malformed(f"{message_class[:40]!r} is not a message class: refused; check who publishes on its topic")
         try:
             header = Header(message)
         except WireError as error:
@@ -123,7 +123,7 @@ class Opener:
             raise UnknownNode(
                 f"node {name}: no key of generation {header.generation} is known; enrol it, or import its key"
             )
-        length = self._channel(header, device_key).open(header, leaf, message, self._out)
+        length = self._channel(header, device_key).open(header, message_class, message, self._out)
         if length < 0:
             raise WrongKey(
                 f"node {name}, boot {header.boot}, seq {header.seq}: sealed with another key or for "
@@ -131,7 +131,7 @@ class Opener:
                 f"or altered: refused; re-enrol the node if it should be known"
             )
         try:
-            record = decode(self._out, leaf, length)
+            record = decode(self._out, message_class, length)
         except VersionError as error:
             raise WrongVersion(f"node {name}: {error}; update quaver") from error
         except WireError as error:
@@ -159,8 +159,8 @@ class Sealer:
     def __init__(self, device_key: bytes, node_id: bytes, generation: int, direction: str) -> None:
         self._channel = channel(device_key, node_id, generation, direction)
 
-    def seal(self, leaf: str, boot: int, seq: int, plaintext: bytes) -> bytes:
-        """The message of class `leaf` that carries `plaintext`. Raises quaver_wire's WireError."""
+    def seal(self, message_class: str, boot: int, seq: int, plaintext: bytes) -> bytes:
+        """The message of class `message_class` that carries `plaintext`. Raises quaver_wire's WireError."""
         out = bytearray(len(plaintext) + OVERHEAD)
-        end = self._channel.seal(out, leaf, boot, seq, bytearray(plaintext), len(plaintext))
+        end = self._channel.seal(out, message_class, boot, seq, bytearray(plaintext), len(plaintext))
         return bytes(out[:end])

@@ -53,8 +53,8 @@ def board_of(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A node's place in the namespace, the first five levels of its topics. Raises QuaverError.
+class TopicPrefix:
+    """A node's topic prefix, the first five levels of its topics. Raises QuaverError.
 
     The node would put its own defaults for names that can't be levels of a topic, and so be somewhere else.
     """
@@ -90,7 +90,7 @@ class Plan:
 
     board: str
     source: Source
-    place: Place = field(default_factory=Place)
+    prefix: TopicPrefix = field(default_factory=TopicPrefix)
     interval_s: float = 1.0
     limits: Limits = field(default_factory=dict)
     real_time: bool = False
@@ -110,11 +110,11 @@ def node_config(plan: Plan, broker: BrokerUrl) -> dict[str, Any]:
     # A loopback broker's port, whatever it is, is the guest's 1883: see `Setup.broker_port`.
     host, port = (_HOST_ADDRESS[where], MQTT_PORT) if broker.loopback else (broker.host, broker.port)
     config: dict[str, Any] = {
-        "site": plan.place.site,
-        "area": plan.place.area,
-        "line": plan.place.line,
-        "asset": plan.place.asset,
-        "node": plan.place.node,
+        "site": plan.prefix.site,
+        "area": plan.prefix.area,
+        "line": plan.prefix.line,
+        "asset": plan.prefix.asset,
+        "node": plan.prefix.node,
         "wifi": {"ssid": "quaver", "password": "emulated"},
         "broker": {"host": host, "port": port, "user": broker.user, "password": broker.password},
         "vibration": {"driver": "iis3dwb", "bus": "spi0", "range_g": 16, "samples": plan.samples},
@@ -215,7 +215,7 @@ class Emulation:
 
     def own(self, item: Item | None) -> bool:
         """Whether it is a record of this plan's node; others may be at the same broker."""
-        return isinstance(item, Record) and item.node == str(self.plan.place)
+        return isinstance(item, Record) and item.node == str(self.plan.prefix)
 
     def measured(self, item: Item | None) -> TypeGuard[Record]:
         """Whether it is a measurement of this plan's node."""
@@ -254,7 +254,7 @@ class Emulation:
             yield item
             if early and now - begun > self._silence_limit_s(item):
                 early = False
-                yield Notice(f"no record yet from {self.plan.place}: may this node publish there at {self.broker}?")
+                yield Notice(f"no record yet from {self.plan.prefix}: may this node publish there at {self.broker}?")
 
     def _silence_limit_s(self, item: Item | None) -> float:
         # A record may still be on its way while others come.

@@ -47,8 +47,9 @@ class Ear(Protocol):
 
 
 class Hands:
-    """ports: where nodes may be; connect: opens one. listen: makes an Ear of a broker, a place, a node's id and the
-    generation of its key: what the node said under an earlier one, and what the broker keeps of it, says nothing.
+    """ports: where nodes may be; connect: opens one. listen: makes an Ear of a broker, a topic prefix, a node's id
+    and the generation of its key: what the node said under an earlier one, and what the broker keeps of it, says
+    nothing.
 
     seen: where -> (id, whether it is enrolled), of nodes that say so unasked.
 
@@ -96,7 +97,7 @@ class Hands:
             "scan": self._scan,
             "join": self._join,
             "reach": self._reach,
-            "place": self._place,
+            "place": self._prefix,
             "send": self._send,
             "check": self._check,
             "spectrum": self._spectrum,
@@ -203,13 +204,13 @@ class Hands:
         self._listen(self._broker or answers["broker"], "-/-/-/-/-", bytes.fromhex(answers["id"]), 0).close()
         return True
 
-    def _place(self, answers: Answers) -> str:
-        place = "/".join(str(answers[key]) for key in ("site", "area", "line", "asset", "name"))
+    def _prefix(self, answers: Answers) -> str:
+        prefix = "/".join(str(answers[key]) for key in ("site", "area", "line", "asset", "name"))
         with self._lock:
             for entry in self._inventory.entries():
-                if entry.place == place and entry.state != "retired" and entry.id.hex() != answers.get("id"):
-                    raise InventoryError(f"topic prefix {place} belongs to node {entry.id.hex()}; choose another name")
-        return place
+                if entry.prefix == prefix and entry.state != "retired" and entry.id.hex() != answers.get("id"):
+                    raise InventoryError(f"topic prefix {prefix} belongs to node {entry.id.hex()}; choose another name")
+        return prefix
 
     def _key(self, node: bytes, name: str) -> tuple[int, bytes]:
         """The device key to send: a fresh one, or that of a try that came to nothing."""
@@ -284,7 +285,7 @@ class Hands:
     def _list(self, answers: Answers) -> str:
         with self._lock:
             entry = self._inventory.update(bytes.fromhex(answers["id"]), state="in service", seen=int(time.time()))
-        return entry.place
+        return entry.prefix
 
 
 def _line(where: str, identity: bytes, enrolled: bool) -> str:

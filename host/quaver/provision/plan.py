@@ -88,7 +88,7 @@ def read_plan(
     known = dict(codes)
     entries = inventory.entries()
     ids: dict[bytes, int] = {}
-    places = {entry.place: (0, entry.id) for entry in entries if entry.state != "retired"}
+    prefixes = {entry.prefix: (0, entry.id) for entry in entries if entry.state != "retired"}
     good = []
     for row, values in rows:
         wrong: list[Mistake] = []
@@ -96,14 +96,14 @@ def read_plan(
         if node in ids:
             wrong.append(Mistake(row, "id", f"is also in row {ids[node]}"))
         ids.setdefault(node, row)
-        answers = _answers(row, values, profiles, known, broker, wrong)
-        place = "/".join(answers[key] for key in ("site", "area", "line", "asset", "name"))
-        at, owner = places.get(place, (0, node))
+        answers = _answers(row, values, profiles=profiles, codes=known, broker=broker, wrong=wrong)
+        prefix = "/".join(answers[key] for key in ("site", "area", "line", "asset", "name"))
+        at, owner = prefixes.get(prefix, (0, node))
         if owner != node:
             where = f"row {at}" if at else f"the inventory, node {owner.hex()}"
-            wrong.append(Mistake(row, "name", f"topic prefix {place} is also in {where}"))
+            wrong.append(Mistake(row, "name", f"topic prefix {prefix} is also in {where}"))
         elif not wrong:
-            places[place] = (row, node)
+            prefixes[prefix] = (row, node)
         mistakes += wrong
         if not wrong:
             good.append((row, answers))

@@ -63,7 +63,7 @@ def read_arrays(path: Path, arrays: Mapping[str, Any], options: Options, named: 
         contents.temperature = np.asarray(temperature).T
     else:
         temperature = None
-    signals = _signals(path, arrays, starts, options, contents, named)
+    signals = _signals(path, arrays, starts=starts, options=options, contents=contents, named=named)
     if options.record is not None:
         _one_record_temperature(contents, starts, options.record)
     contents.signals = signals

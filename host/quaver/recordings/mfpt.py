@@ -144,7 +144,12 @@ def mfpt_files() -> list[MfptFile]:
     """The set's 20 files, fetched or not: baselines first, then outer-race, then inner-race faults."""
     return [
         MfptFile(
-            name, fault, load, Artifact("mfpt", f"{name}.mat", sha256, None, _PACKAGE, f"{_ROOT}/{part}/{name}.mat")
+            name,
+            fault,
+            load,
+            Artifact(
+                "mfpt", f"{name}.mat", sha256=sha256, url=None, package=_PACKAGE, member=f"{_ROOT}/{part}/{name}.mat"
+            ),
         )
         for part, name, fault, load, sha256 in _FILES
     ]

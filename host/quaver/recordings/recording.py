@@ -128,7 +128,9 @@ def load(
     Raises RecordingError; of it an OptionError where another value of one of these is the way out.
     """
     path = Path(path)
-    options = Options(channel, rate, record, unit, scale, rpm, delimiter, decimal)
+    options = Options(
+        channel, rate, record=record, unit=unit, scale=scale, rpm=rpm, delimiter=delimiter, decimal=decimal
+    )
     suffix = path.suffix.lower()
     reader = _reader(suffix)
     if reader is None:
@@ -217,13 +219,31 @@ def _checked(path: Path, contents: Contents, options: Options) -> Recording:
         check_plausible(what, acceleration, rate, unit, source == "assumed")
         parts.append(acceleration)
         axis = "" if alone and signal.name.lower() == "x" else axis_of(signal.name)  # "x" may as well be any signal
-        taken.append(Taken(label, axis, rate, rate_source, unit, source, scale, tuple(notes)))
+        taken.append(
+            Taken(
+                label,
+                axis,
+                rate_hz=rate,
+                rate_source=rate_source,
+                unit=unit,
+                unit_source=source,
+                scale=scale,
+                notes=tuple(notes),
+            )
+        )
     temperature = None if contents.temperature is None else np.asarray(contents.temperature, dtype=np.float32)
     names = tuple(signal.name for signal in signals) if any(signal.name for signal in signals) else ()
     if not names and len(signals) > 1:
         names = tuple(str(signal.number) for signal in signals)
     return Recording(
-        path.stem, np.stack(parts, axis=1), rate, rpm, temperature, contents.record_samples, names, tuple(taken)
+        path.stem,
+        np.stack(parts, axis=1),
+        rate_hz=rate,
+        rpm=rpm,
+        temperature=temperature,
+        record_samples=contents.record_samples,
+        axes=names,
+        taken=tuple(taken),
     )
 
 

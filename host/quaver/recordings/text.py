@@ -170,7 +170,7 @@ def _contents(path: Path, block: _Block, options: Options) -> Contents:
         _numbers(path, column, decimal, row) if pattern[at] == "N" else None for at, column in enumerate(columns)
     ]
     rates = stated_rates(block.above)
-    _check_first(path, columns, arrays, block, rates, options)
+    _check_first(path, columns, arrays=arrays, block=block, rates=rates, options=options)
     if block.numbers and len(arrays[0] if arrays[0] is not None else columns[0]) == 0:
         raise RecordingError(f"{path}: has no samples")
     first = arrays[0]
@@ -179,7 +179,7 @@ def _contents(path: Path, block: _Block, options: Options) -> Contents:
     contents = Contents([], rates, notes=block.notes)
     common = title_unit(header.title) if not any(header.names) else None
     stated = stated_units(block.above, len(columns))
-    _stamped(path, columns, header.names, pattern, row, contents)
+    _stamped(path, columns, names=header.names, pattern=pattern, row=row, contents=contents)
     for at, values in enumerate(arrays):
         name = header.names[at]
         label = f"column {name!r}" if name else f"column {at}"
@@ -192,7 +192,17 @@ def _contents(path: Path, block: _Block, options: Options) -> Contents:
         elif not np.isfinite(values.astype(np.float64)).any():
             contents.not_signals[name or str(at)] = "empty"
         else:
-            axis = _axis(path, name, label, columns[at], values, header.units[at], decimal, row, options)
+            axis = _axis(
+                path,
+                name,
+                label=label,
+                cells=columns[at],
+                values=values,
+                unit=header.units[at],
+                decimal=decimal,
+                row=row,
+                options=options,
+            )
             if axis is not None:
                 told = {"time": "the time", "index": "an index", "rising": "neither a signal nor time: it never falls"}
                 contents.not_signals[name or str(at)] = told[axis.kind]

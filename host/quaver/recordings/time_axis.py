@@ -88,7 +88,7 @@ def judge(
     if steady or named or epoch is not None:
         if whole and middle == 1 and steady and unit is None and epoch is None and bool((steps == 1).all()):
             return Axis("index")
-        return _time(label, values, steps, row, quantum, unit if unit is not None else epoch)
+        return _time(label, values, steps=steps, row=row, quantum=quantum, unit=unit if unit is not None else epoch)
     return Axis("rising", note=f"{label} never falls: it was taken neither for a signal nor for time")
 
 

@@ -111,7 +111,16 @@ def ledger(store: Store) -> tuple[list[Account], list[Stranger]]:
     for node in store.nodes():
         refused = events.pop(node.id.hex(), {})
         flagged = refused.pop("clock", 0)
-        account = Account(_shown(node.id), node.topic, node.received, node.duplicates, refused, flagged, None, None)
+        account = Account(
+            _shown(node.id),
+            node.topic,
+            received=node.received,
+            duplicates=node.duplicates,
+            refused=refused,
+            flagged=flagged,
+            since=None,
+            boots=None,
+        )
         _balance(account, store, node.number)
         if store.followed:
             _dates(account, store, node.number)

@@ -49,7 +49,7 @@ class Row(NamedTuple):
     node: int
     boot: int
     seq: int
-    leaf: str
+    message_class: str
     arrival: int
     tag: bytes
     received_ms: int
@@ -243,7 +243,7 @@ class Store:
     @property
     def followed(self) -> bool:
         """Whether this machine's clock is known by spans; not yet in a store of an older version that is only read."""
-        return self.version == VERSION
+        return self.version > 1
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -444,5 +444,5 @@ class Store:
         ).fetchone()
         if not found:
             return None
-        tag, leaf, arrival = found
-        return Copy(row, tag == row.tag and leaf == row.leaf, row.arrival - arrival)
+        tag, message_class, arrival = found
+        return Copy(row, tag == row.tag and message_class == row.message_class, row.arrival - arrival)

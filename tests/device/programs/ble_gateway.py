@@ -23,8 +23,8 @@ def heard(device, node_id, state, waiting, rssi):
     return True
 
 
-async def store(leaf, payload):
-    print("took", leaf, payload[0], len(payload))
+async def store(message_class, payload):
+    print("took", message_class, payload[0], len(payload))
     return True
 
 

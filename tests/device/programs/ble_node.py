@@ -14,14 +14,14 @@ import hal
 class Told(Outbox):
     """The node's own outbox and journal, which says what leaves it."""
 
-    def add(self, leaf, payload):
+    def add(self, message_class, payload):
         global seq
         seq += 1
-        self.put(leaf, seq, payload)
+        self.put(message_class, seq, payload)
 
     def done(self, entry):
         super().done(entry)
-        print("done", entry.leaf, entry.payload[0])
+        print("done", entry.message_class, entry.payload[0])
 
 
 async def raise_later(outbox, ms):
@@ -75,7 +75,7 @@ async def main():
         behind,
         behind,
         behind,
-        lambda name: None,
+        lambda *_: None,
     )
     if plan["alarm_ms"]:
         asyncio.create_task(raise_later(outbox, plan["alarm_ms"]))

@@ -24,13 +24,13 @@ _MOUNT = "/node"
 class Fact:
     """A record and the operations: it was put at, was on flash by, was taken out from and until."""
 
-    def __init__(self, leaf, boot, seq, payload, put):
-        self.leaf, self.boot, self.seq, self.payload, self.put = leaf, boot, seq, payload, put
+    def __init__(self, message_class, boot, seq, payload, put):
+        self.message_class, self.boot, self.seq, self.payload, self.put = message_class, boot, seq, payload, put
         self.safe = self.leaving = self.left = _NEVER
 
     def at(self, now):
         """As it was known when operation `now` was cut."""
-        fact = Fact(self.leaf, self.boot, self.seq, self.payload, self.put)
+        fact = Fact(self.message_class, self.boot, self.seq, self.payload, self.put)
         fact.safe = self.safe if self.safe <= now else _NEVER
         fact.leaving = self.leaving if self.leaving <= now else _NEVER
         fact.left = self.left if self.left <= now else _NEVER
@@ -81,12 +81,12 @@ class Node:
     def now(self):
         return self._began + self._flash.operations
 
-    def put(self, leaf, payload):
+    def put(self, message_class, payload):
         seq = self.seq
         self.seq += 1
-        fact = self.promises.facts[(self.boot, seq)] = Fact(leaf, self.boot, seq, payload, self.now())
-        self.outbox.put(leaf, seq, payload)
-        if leaf == "event":
+        fact = self.promises.facts[(self.boot, seq)] = Fact(message_class, self.boot, seq, payload, self.now())
+        self.outbox.put(message_class, seq, payload)
+        if message_class == "event":
             fact.safe = self.now()
         self.settle()
 
@@ -134,7 +134,7 @@ class Node:
         before = self.now()
         self.diagnosis.run(_Measured(), None, 1800)
         hours = self.diagnosis.running_s
-        if self.condition.keep():
+        if self.condition.save():
             self.promises.writes["condition"].append((before, self.now(), hours))
 
 
@@ -241,19 +241,19 @@ def _records(node, promises):
     found = {entry[1:3]: entry for entry in sent}
     if len(found) != len(sent):
         wrong.append("an entry came twice")
-    for leaf in ("event", "telemetry"):
-        order = [entry[1:3] for entry in sent if entry.leaf == leaf]
+    for message_class in ("event", "telemetry"):
+        order = [entry[1:3] for entry in sent if entry.message_class == message_class]
         if order != sorted(order):
-            wrong.append("{} out of order".format(leaf))
-    events = [entry for entry in everything if entry.leaf == "event"]
-    events += [fact for fact in promises.facts.values() if fact.leaf == "event" and fact.leaving != _NEVER]
+            wrong.append("{} out of order".format(message_class))
+    events = [entry for entry in everything if entry.message_class == "event"]
+    events += [fact for fact in promises.facts.values() if fact.message_class == "event" and fact.leaving != _NEVER]
     payloads = [event.payload for event in events]
     if any(json.loads(payload)[0] == "flash_failed" for payload in payloads):
         wrong.append("a cut was taken for damage")
     runs, ranges = _told([event.boot for event in events], payloads)
     for key, entry in found.items():
         fact = promises.facts.get(key)
-        if fact is None or fact.payload != entry.payload or fact.leaf != entry.leaf:
+        if fact is None or fact.payload != entry.payload or fact.message_class != entry.message_class:
             wrong.append("{} is altered".format(key))
         elif fact.left != _NEVER:
             wrong.append("{} came back".format(key))
@@ -263,7 +263,7 @@ def _records(node, promises):
         if any(boot == key[0] and first <= key[1] <= last for boot, first, last in runs):
             continue
         if fact.safe != _NEVER:
-            wrong.append("{} {} is missing".format(fact.leaf, key))
+            wrong.append("{} {} is missing".format(fact.message_class, key))
         elif not any(low <= key < high for low, high in ranges):
             wrong.append("{} was lost and nothing tells".format(key))
     return wrong

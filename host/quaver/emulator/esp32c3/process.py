@@ -21,10 +21,10 @@ class C3Child(Child):
         self.machine = Machine(
             Path(start.image),
             start.filesystem,
-            start.filesystem_offset,
-            load_rig(start),
-            start.broker_port,
-            start.identity,
+            filesystem_offset=start.filesystem_offset,
+            rig=load_rig(start),
+            broker_port=start.broker_port,
+            identity=start.identity,
         )
         self.rig = {"wifi": self.machine.radio.wifi, **self.machine.rig}
         if start.bluetooth:

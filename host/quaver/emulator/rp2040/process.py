@@ -29,11 +29,11 @@ class PicoChild(Child):
         self.machine = Machine(
             Path(start.image),
             start.filesystem,
-            start.filesystem_offset,
-            load_rig(start),
-            start.broker_port,
-            start.identity,
-            self.end,
+            filesystem_offset=start.filesystem_offset,
+            rig=load_rig(start),
+            broker_port=start.broker_port,
+            identity=start.identity,
+            fault=self.end,
         )
         self.rig = self.machine.rig
         if start.bluetooth:

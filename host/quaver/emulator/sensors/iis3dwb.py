@@ -269,6 +269,8 @@ class IIS3DWB:
         words = np.empty((count, 7), np.uint8)
         words[:, 0] = _TAGS[np.arange(first, first + count) & 3]
         lsb_per_g = 1e6 / UG_PER_LSB[self._registers[_CTRL1_XL] >> 2 & 0b11]
-        samples = quantise(self.source, self._stream, first, count, lsb_per_g, -32768, 32767)
+        samples = quantise(
+            self.source, self._stream, first=first, count=count, lsb_per_g=lsb_per_g, low=-32768, high=32767
+        )
         words[:, 1:] = samples.astype("<i2").view(np.uint8).reshape(count, 6)
         return words.tobytes()

@@ -13,13 +13,13 @@ node = un(node)
 window = Window()
 downlink = Downlink(node, {g: channel(un(k), node, g, "downlink") for g, k in keys}, window)
 answers = []
-for leaf, message in messages:
-    if leaf == "restart":
+for message_class, message in messages:
+    if message_class == "restart":
         window = Window(window.state())
         downlink = Downlink(node, downlink.channels, window)
         continue
     try:
-        answers.append(downlink.open(leaf, un(message))["id"])
+        answers.append(downlink.open(message_class, un(message))["id"])
     except Refused as error:
         answers.append(error.args[0])
 print(json.dumps([answers, downlink.counts, sorted(downlink.channels)]))

@@ -12,8 +12,8 @@ out = bytearray(600)
 print(
     json.dumps(
         [
-            binascii.hexlify(out[: seals.seal(out, leaf, boot, seq, un(plain), len(plain) // 2)]).decode()
-            for leaf, boot, seq, plain in messages
+            binascii.hexlify(out[: seals.seal(out, message_class, boot, seq, un(plain), len(plain) // 2)]).decode()
+            for message_class, boot, seq, plain in messages
         ]
     )
 )

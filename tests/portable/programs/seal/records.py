@@ -7,8 +7,8 @@ from node.seal import channel
 
 
 class Outbox:
-    def put(self, leaf, seq, payload):
-        said.append([leaf, binascii.hexlify(payload).decode()])
+    def put(self, message_class, seq, payload):
+        said.append([message_class, binascii.hexlify(payload).decode()])
 
 
 class Uptime:

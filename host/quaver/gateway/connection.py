@@ -1,7 +1,7 @@
 """One connection to a node over Bluetooth: receive records, acknowledge the stored ones, send time and commands.
 
 The protocol is quaver_wire/gatt.py's; the client is any bleak client. The node may be anybody: each step has a limit,
-each message is bounded, and the first one out of the protocol ends the visit. What was acknowledged before stays so.
+each message is bounded, and the first one out of the protocol ends it. What was acknowledged before stays so.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _SILENCE_S = 5.0  # between two messages of the node
 _MAX_WAITING = 64  # chunks that may wait for us; the longest message has 35 at the smallest MTU
 
 Store = Callable[[str, bytes], Awaitable[bool]]
-"""Takes (leaf, sealed record); true once it is where a power cut leaves it. False refuses it and ends the visit."""
+"""Takes (message class, sealed record); true once it survives a power cut. False refuses it: the connection ends."""
 
 
-class VisitError(RadioError):
-    """A visit that ended before its end: what the node did, or did not do."""
+class LinkError(RadioError):
+    """A connection that ended before its end: what the node did, or did not do."""
 
 
-class SilentError(VisitError):
+class SilentError(LinkError):
     """A node that is connected and sends nothing."""
 
 
 @dataclass
-class Visit:
-    """What a visit brought: records taken, their bytes, commands that the node has got."""
+class Collected:
+    """What a connection brought: records taken, their bytes, commands that the node has got."""
 
     records: int = 0
     size: int = 0
     commands: int = 0
 
 
-async def visit(
+async def collect(
     client: BleakClient,
     store: Store,
     commands: list[bytes] | None = None,
@@ -50,15 +50,15 @@ async def visit(
     unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     limit_s: float = 30.0,
     records: int = 1000,
-) -> Visit:
-    """Visit the node that `client` is connected to; the caller connects before and disconnects after.
+) -> Collected:
+    """Take the records of the node that `client` is connected to; the caller connects before and disconnects after.
 
-    commands: sealed ones; each leaves the list when it was written. limit_s: for the whole visit; records: the most
-    that it takes. Both are a plain end, and the rest comes at the next visit. Raises VisitError.
+    commands: sealed ones; each leaves the list when it was written. limit_s: for the whole connection; records: the
+    most that it takes. Both are a plain end, and the rest comes with the next connection. Raises LinkError.
     """
     from bleak.exc import BleakError
 
-    found = Visit()
+    found = Collected()
     inbox: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
     flooded = False
 
@@ -74,7 +74,7 @@ async def visit(
             up = client.services.get_characteristic(gatt.UPLINK)
             down = client.services.get_characteristic(gatt.DOWNLINK)
             if up is None or down is None:
-                raise VisitError("the peer has no such service: it is not a node")
+                raise LinkError("the peer has no such service: it is not a node")
             size = min(max(down.max_write_without_response_size, chunks.SIZE_MIN), chunks.SIZE_MAX)
             buffer = bytearray(chunks.SIZE_MAX)
             assembler = chunks.Assembler()
@@ -89,7 +89,7 @@ async def visit(
                 message = None
                 while message is None:
                     if flooded:
-                        raise VisitError("the node sends faster than it is read: it does not follow the protocol")
+                        raise LinkError("the node sends faster than it is read: it does not follow the protocol")
                     try:
                         async with asyncio.timeout(_SILENCE_S):
                             chunk = await inbox.get()
@@ -97,7 +97,7 @@ async def visit(
                         again = "the gateway connects again at its next turn"
                         if client.is_connected:
                             raise SilentError(f"the node does not answer: {again}") from None
-                        raise VisitError(f"the node has disconnected: {again}") from None
+                        raise LinkError(f"the node has disconnected: {again}") from None
                     message = assembler.feed(chunk)
                 kind, number, payload = gatt.parse_uplink(message)
                 if kind == gatt.END:
@@ -107,7 +107,7 @@ async def visit(
                     del commands[0]
                     found.commands += 1
                     continue
-                if not await store(gatt.LEAVES[kind], payload):
+                if not await store(gatt.RECORD_CLASSES[kind], payload):
                     break
                 await send(gatt.ack(number), False)
                 found.records += 1
@@ -115,7 +115,7 @@ async def visit(
     except TimeoutError:
         pass
     except ValueError as error:
-        raise VisitError(f"the node does not follow the protocol ({error})") from error
+        raise LinkError(f"the node does not follow the protocol ({error})") from error
     except BleakError as error:
-        raise VisitError(f"the connection was lost ({error})") from error
+        raise LinkError(f"the connection was lost ({error})") from error
     return found
