@@ -49,6 +49,18 @@ def test_the_engine_on_the_quick_board(capsys: pytest.CaptureFixture[str]) -> No
     assert not [name for name in figures if "assembly" in name or "emlearn" in name]
 
 
+def test_the_esp32_c3_in_its_own_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Virtual time: the same on every machine. Its image has no inline assembler, so its kernels are viper's."""
+    assert main(["bench", "wire", "--board", "esp32_c3", "--json"]) == 0
+    record = {line["name"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert record["encode and seal"]["reached"] is True
+    assert main(["bench", "dsp", "--board", "esp32_c3", "--json"]) == 0
+    figures = {line["name"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    for goal in ("a block of 512 samples, the longest", "after the last sample", "RFFT of 1,024 samples, viper"):
+        assert figures[goal]["reached"] is True
+    assert not [name for name in figures if "assembly" in name]
+
+
 def test_a_figure_from_elsewhere_says_so() -> None:
     ours = {"assembly": {n: (t, 0) for n, t in ((256, 172), (512, 362), (1024, 692), (2048, 1547))}}
     figures = _float_figures(ours, {})

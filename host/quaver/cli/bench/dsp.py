@@ -10,7 +10,7 @@ from quaver.cli.bench import show
 @click.command("dsp")
 @click.option(
     "--board",
-    type=click.Choice(["rp2040", "unix"]),
+    type=click.Choice(["rp2040", "esp32_c3", "unix"]),
     default="rp2040",
     show_default=True,
     help="The board that runs the code.",
@@ -20,7 +20,8 @@ def command(board: str, as_json: bool) -> None:
     """Print the times and the memory of the vibration engine, each beside its goal.
 
     On rp2040 the times are virtual microseconds of the emulated Pico W, and emlearn's C float FFT runs beside ours
-    where the compiler is there (pip install quaver[bench]). On unix they are this machine's, without goals.
+    where the compiler is there (pip install quaver[bench]). On esp32_c3 they are virtual too, of the emulated
+    ESP32-C3, whose kernels are all in viper. On unix they are this machine's, without goals.
     """
     from quaver.bench.dsp import run_dsp
     from quaver.cli.ui import download
