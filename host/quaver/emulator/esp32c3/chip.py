@@ -18,12 +18,14 @@ _OUTPUT = 1 << 16
 _Bytes = ctypes.POINTER(ctypes.c_uint8)
 _Spi = ctypes.CFUNCTYPE(None, _Bytes, _Bytes, ctypes.c_uint32, ctypes.c_double)
 _I2c = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, _Bytes, ctypes.c_uint32)
-_Uart = ctypes.CFUNCTYPE(None, ctypes.c_int, _Bytes, ctypes.c_uint32)
+_Uart = ctypes.CFUNCTYPE(None, ctypes.c_int, _Bytes, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
 _Pin = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_int)
 _PinModels = ctypes.CFUNCTYPE(ctypes.c_uint64)
 _Radio = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_int, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
 _Packet = ctypes.CFUNCTYPE(None, _Bytes, ctypes.c_uint32)
 _Cut = ctypes.CFUNCTYPE(None)
+
+_PARITIES = ("none", "none", "even", "odd")
 
 NO_COMPILER = "the ESP32-C3 needs a C compiler, and there is none that works: install gcc or clang, or take unix:"
 
@@ -33,7 +35,7 @@ class Calls(Protocol):
 
     def spi(self, out: bytes, byte_ns: float) -> bytes: ...
     def i2c(self, verb: int, data: bytearray) -> bool: ...
-    def uart(self, number: int, data: bytes) -> None: ...
+    def uart(self, number: int, data: bytes, baudrate: int, parity: str) -> None: ...
     def pin(self, number: int, level: int) -> None: ...
     def pin_models(self) -> int: ...
     def radio_call(self, entry: int, a0: int, a1: int, a2: int) -> int: ...
@@ -86,7 +88,7 @@ class Chip:
         self._host = _Host(
             spi=_Spi(self._spi),
             i2c=_I2c(self._i2c),
-            uart=_Uart(lambda number, data, count: self._guard(calls.uart, None, number, _bytes(data, count))),
+            uart=_Uart(self._uart),
             pin=_Pin(lambda number, level: self._guard(calls.pin, None, number, level)),
             pin_models=_PinModels(lambda: self._guard(calls.pin_models, _NEVER)),
             radio=_Radio(lambda entry, a0, a1, a2: self._guard(calls.radio_call, 0xFFFFFFFF, entry, a0, a1, a2)),
@@ -105,6 +107,9 @@ class Chip:
     def _spi(self, out: Any, back: Any, count: int, byte_ns: float) -> None:
         answer = self._guard(self._calls.spi, b"", ctypes.string_at(out, count), byte_ns)
         ctypes.memmove(back, answer, min(count, len(answer)))
+
+    def _uart(self, number: int, data: Any, count: int, baudrate: int, parity: int) -> None:
+        self._guard(self._calls.uart, None, number, _bytes(data, count), baudrate, _PARITIES[parity])
 
     def _i2c(self, verb: int, data: Any, count: int) -> int:
         content = bytearray(ctypes.string_at(data, count) if count else b"")
@@ -197,6 +202,10 @@ class Chip:
 
     def level(self, pin: int) -> bool:
         return bool(self._library.c3_pin_level(pin))
+
+    def turn(self, pin: int) -> None:
+        """The GPIO that turns the transceiver at UART1 to send."""
+        self._library.c3_turning_pin(pin)
 
     def set_adc(self, channel: int, value: int) -> None:
         """The raw result, of 4096, of the next conversions of a channel."""

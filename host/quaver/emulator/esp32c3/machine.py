@@ -64,6 +64,8 @@ class Machine:
         seed = int.from_bytes(hashlib.sha256(identity.unique_id).digest()[:8], "little")
         self.chip = Chip(self, identity.wifi_mac, (identity.unique_id + bytes(8))[:8], seed, self.wiring.watched)
         self.clock.chip = self.wiring.chip = self.radio.chip = self.chip
+        if self.wiring.turning_pin:
+            self.chip.turn(self.wiring.turning_pin)
         self.chip.write_flash(0, image.read_bytes())
         self.chip.write_flash(filesystem_offset, filesystem)
         self.radio.begin()
@@ -116,8 +118,8 @@ class Machine:
     def i2c(self, verb: int, data: bytearray) -> bool:
         return self.wiring.i2c(verb, data)
 
-    def uart(self, number: int, data: bytes) -> None:
-        self.wiring.uart(number, data)
+    def uart(self, number: int, data: bytes, baudrate: int, parity: str) -> None:
+        self.wiring.uart(number, data, baudrate, parity)
 
     def pin(self, number: int, level: int) -> None:
         self.wiring.pin(number, level)

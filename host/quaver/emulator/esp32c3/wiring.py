@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quaver.board.spec import BoardSpec, I2cBus, UartBus
-from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
+from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartLineModel, UartModel
 from quaver.errors import BoardError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Wiring:
         self._i2c: dict[int, I2cModel] = {}
         self._current: I2cModel | None = None
         self._uart: dict[int, list[UartModel]] = {}
+        self.turning_pin = 0  # the GPIO that turns the transceiver at the UART's device, 0 for none
         self._pins: dict[int, tuple[GpioModel, bool | None, int]] = {}
         for attached in rig:
             self._attach(spec, attached)
@@ -64,6 +65,7 @@ class Wiring:
             self._i2c[attached.number] = model
         elif kind == "uart" and isinstance(model, UartModel) and isinstance(bus, UartBus):
             self._uart.setdefault(bus.id, []).append(model)
+            self.turning_pin = attached.number
         elif kind == "gpio" and isinstance(model, GpioModel):
             self._pins[attached.number] = (model, None, 0)
         elif kind == "gpio":
@@ -126,9 +128,11 @@ class Wiring:
     def _byte(self, now: int, number: int) -> int:
         return int(now + number * 9 * self._i2c_bit_ns)
 
-    def uart(self, number: int, data: bytes) -> None:
+    def uart(self, number: int, data: bytes, baudrate: int, parity: str) -> None:
         """The line has been silent after these bytes."""
         for model in self._uart.get(number, ()):
+            if isinstance(model, UartLineModel):
+                model.uart_line(baudrate, parity)
             self.chip.type(number, model.uart_exchange(data, self.chip.nanos))
 
     def pin_models(self) -> int:

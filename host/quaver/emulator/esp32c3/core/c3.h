@@ -126,7 +126,7 @@ struct host {
     /* frame is what goes out; back, where not null, is what comes in at the same time */
     void (*spi)(const u8 *out, u8 *back, u32 count, double byte_ns);
     int (*i2c)(int verb, u8 *data, u32 count);
-    void (*uart)(int number, const u8 *data, u32 count);
+    void (*uart)(int number, const u8 *data, u32 count, u32 baud, u32 parity); /* parity: 0 none, 2 even, 3 odd */
     void (*pin)(int number, int level);
     u64 (*pin_models)(void);
     u32 (*radio)(int entry, u32 a0, u32 a1, u32 a2);
@@ -143,6 +143,8 @@ u32 dma_take(u32 peripheral, u8 *data, u32 capacity);      /* bytes that a devic
 u32 dma_give(u32 peripheral, const u8 *data, u32 count);   /* bytes that it puts there */
 void uart_receive(int number, const u8 *data, u32 count);
 u32 uart_room(int number);
+extern int turning_pin; /* of the transceiver at UART1, -1 for none */
+void uart_turned(int level);
 void uart_in_fire(int number);
 void uart_out_fire(int number);
 void systimer_fire(void);

@@ -61,6 +61,8 @@ static void refresh(void)
         }
         if (is != was && watched_pins >> pin & 1 && host.pin != 0)
             host.pin((int)pin, (int)is);
+        if (is != was && (int)pin == turning_pin)
+            uart_turned((int)is);
     }
     interrupts();
 }

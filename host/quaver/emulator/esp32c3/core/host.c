@@ -46,6 +46,7 @@ void c3_start(const struct host *calls, const u8 *mac, const u8 *flash_number, u
 u8 *c3_flash(void) { return flash; }
 void c3_boot(int cause) { boot(cause); alarm_set(ALARM_PIN_MODEL, now); }
 void c3_reset(int cause) { reset_request(cause); }
+void c3_turning_pin(int number) { turning_pin = number; }
 const char *c3_fault(void) { return faulted ? fault_text : 0; }
 u64 c3_now(void) { return now; }
 u64 c3_count(int which) /* figures for benches and tests */

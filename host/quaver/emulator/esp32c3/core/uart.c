@@ -1,7 +1,8 @@
 /* UART0 (the console) and UART1, and a USB port that nobody is plugged into. TRM: UART Controller.
 
    Characters arrive at the pace of the line and no faster than the guest makes room. UART0 sends at once, since what
-   reads it is no wire; UART1 sends at the pace of the line. */
+   reads it is no wire; UART1 sends at the pace of the line. Before its device there may be an RS-485 transceiver that a
+   pin turns round: a request that is not through when the pin falls is torn, and what comes while it is high is lost. */
 #include "c3.h"
 
 #define BASE(n) (0x60000000u + 0x10000u * (u32)(n))
@@ -13,6 +14,8 @@
 #define TX_DONE BIT(14)
 #define SILENCE 3.5 /* characters after which a message is over: Modbus over serial line V1.02, 2.5.1.1 */
 #define LOOPBACK BIT(14)
+
+int turning_pin = -1; /* of the transceiver */
 
 static struct {
     u8 queue[QUEUE]; /* on its way to the guest */
@@ -26,16 +29,20 @@ static struct {
     int coming;
 } uarts[2];
 
-static u64 character_ticks(int n)
+static double baud_rate(int n)
 {
-    u32 clock = REG(BASE(n) + 0x78), divider = REG(BASE(n) + 0x14), conf = REG(BASE(n) + 0x20);
+    u32 clock = REG(BASE(n) + 0x78), divider = REG(BASE(n) + 0x14);
     double hertz = (clock >> 20 & 3) == 3 ? 40e6 : (clock >> 20 & 3) == 2 ? 17.5e6 : 80e6;
     double ratio = (divider & 0xFFF) + (divider >> 20 & 15) / 16.0;
     hertz /= (clock >> 12 & 0xFF) + 1;
+    return ratio < 1 || REG(BASE(n) + 0x20) == 0 ? 115200 : hertz / ratio;
+}
+
+static u64 character_ticks(int n)
+{
+    u32 conf = REG(BASE(n) + 0x20);
     u32 bits = 1 + 5 + (conf >> 2 & 3) + (conf >> 1 & 1) + ((conf >> 4 & 3) == 3 ? 2 : 1);
-    if (ratio < 1 || conf == 0)
-        return 13889; /* 115,200 baud */
-    return (u64)(bits * ratio * 160e6 / hertz);
+    return (u64)((conf == 0 ? 10 : bits) * 160e6 / baud_rate(n));
 }
 
 static void update(int n)
@@ -66,7 +73,9 @@ void uart_in_fire(int n)
         update(n);
         return;
     }
-    if (uarts[n].count < FIFO) {
+    if (n == 1 && turning_pin >= 0 && pin_level(turning_pin)) {
+        uarts[n].queued_out++;
+    } else if (uarts[n].count < FIFO) {
         uarts[n].fifo[(uarts[n].head + uarts[n].count++) % FIFO] = uarts[n].queue[uarts[n].queued_out++ % QUEUE];
         update(n);
     }
@@ -89,7 +98,7 @@ static void message_over(int n)
     u32 count = uarts[n].sent_count;
     uarts[n].sent_count = 0;
     if (count != 0 && host.uart != 0)
-        host.uart(n, uarts[n].sent, count);
+        host.uart(n, uarts[n].sent, count, (u32)(baud_rate(n) + 0.5), REG(BASE(n) + 0x20) & 3);
 }
 
 void uart_out_fire(int n)
@@ -104,6 +113,12 @@ void uart_out_fire(int n)
     update(n);
 }
 
+void uart_turned(int level)
+{
+    if (!level && uarts[1].sent_until > now)
+        uarts[1].sent_count = 0;
+}
+
 static void transmit(int n, u8 value)
 {
     if (n == 0) {
@@ -116,7 +131,7 @@ static void transmit(int n, u8 value)
         uart_receive(n, &value, 1);
         return;
     }
-    if (uarts[n].sent_count < sizeof uarts[n].sent)
+    if (uarts[n].sent_count < sizeof uarts[n].sent && (turning_pin < 0 || pin_level(turning_pin)))
         uarts[n].sent[uarts[n].sent_count++] = value;
     uarts[n].sent_until = (uarts[n].sent_until > now ? uarts[n].sent_until : now) + character_ticks(n);
     uarts[n].raw &= ~(TX_EMPTY | TX_DONE);
