@@ -12,6 +12,7 @@ from build.engine import band, engine, thresholds
 from node import measure, room, store
 from node.capture import Capture
 from node.condition import Condition
+from node.kept import Kept
 from node.log import ConsoleLog
 from node.mailbox import Mailbox
 from node.trial import Trial
@@ -32,7 +33,7 @@ def _tachometer(port, machine):
     return Tachometer(attach, machine["tachometer_pulses"])
 
 
-def _measuring(port, config, quiet, problems):
+def _measuring(port, config, quiet, kept, problems):
     """All that one measurement of vibration needs, from the sensor to the verdict."""
     given = config["vibration"]
     sensor = sensors.sensor("vibration", port, given)
@@ -45,10 +46,10 @@ def _measuring(port, config, quiet, problems):
     if problem:
         problems.append(problem)
     tachometer = _tachometer(port, config["machine"])
-    return Vibration(Capture(sensor, m), path, condition, quiet, tachometer)
+    return Vibration(Capture(sensor, m), path, condition, quiet, kept, tachometer)
 
 
-def _sensors(port, config, quiet, problems):
+def _sensors(port, config, quiet, kept, problems):
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
     found = []
     for name in sensors.DRIVERS:
@@ -56,7 +57,7 @@ def _sensors(port, config, quiet, problems):
             continue
         try:
             if name == "vibration":
-                part = _measuring(port, config, quiet, problems)
+                part = _measuring(port, config, quiet, kept, problems)
             else:
                 part = sensors.sensor(name, port, config[name])
             found.append(getattr(measure, name)(part))
@@ -121,7 +122,7 @@ def build():
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
     # early, while the heap has room for buffers in one piece
-    found = _sensors(port, config, quiet, problems)
+    found = _sensors(port, config, quiet, Kept(recorder.moment), problems)
     wiring.tell("node", problems, recorder)
     if trial.rejected:
         print("node: config rejected: not online with it; the old one is back")

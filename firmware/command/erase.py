@@ -12,6 +12,7 @@ SECRETS = (
     "/config.rejected",
     "/config.tried",
     "/condition.json",
+    "/alarm.wave",
     "/commands.taken",
     "/session.tries",
 )
