@@ -43,7 +43,7 @@ MODULES = (
     "node.seal",
     "node.capture",
     "node.condition",
-    "node.kept",
+    "node.alarm_waveform",
     "node.measure",
     "node.vibration",
     "build.config",

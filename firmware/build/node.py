@@ -10,30 +10,39 @@ from build import config as configuration
 from build import sensors, wiring
 from build.engine import band, engine, thresholds
 from node import measure, room, store
+from node.alarm_waveform import AlarmWaveform
 from node.capture import Capture
 from node.condition import Condition
-from node.kept import Kept
 from node.log import ConsoleLog
 from node.mailbox import Mailbox
 from node.trial import Trial
 from node.vibration import Vibration
 
+if False:  # types alone: never compiled
+    from collections.abc import Callable
+
+    from drivers.tachometer import Tachometer
+    from hal.chip.common import Hal
+    from hal.watchdog import Watchdog
+    from node.record import Recorder
+    from node.supervisor import Supervisor
+
 _TRIAL_S = 300  # in which a new configuration brings the node online, or is rejected
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
 
-def _tachometer(port, machine):
+def _tachometer(port: "Hal", machine: dict) -> "Tachometer | None":
     if machine["tachometer_pin"] < 0:
         return None
     from drivers.tachometer import Tachometer
 
-    def attach(handler):
+    def attach(handler: "Callable") -> object:
         return port.on_rising(machine["tachometer_pin"], handler)
 
     return Tachometer(attach, machine["tachometer_pulses"])
 
 
-def _measuring(port, config, quiet, kept, problems):
+def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]) -> Vibration:
     """All that one measurement of vibration needs, from the sensor to the verdict."""
     given = config["vibration"]
     sensor = sensors.sensor("vibration", port, given)
@@ -46,10 +55,12 @@ def _measuring(port, config, quiet, kept, problems):
     if problem:
         problems.append(problem)
     tachometer = _tachometer(port, config["machine"])
-    return Vibration(Capture(sensor, m), path, condition, quiet, kept, tachometer)
+    return Vibration(Capture(sensor, m), path, condition, quiet, AlarmWaveform(recorder.moment), tachometer)
 
 
-def _sensors(port, config, quiet, kept, problems):
+def _sensors(
+    port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]
+) -> list[measure.Sensor]:
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
     found = []
     for name in sensors.DRIVERS:
@@ -57,7 +68,7 @@ def _sensors(port, config, quiet, kept, problems):
             continue
         try:
             if name == "vibration":
-                part = _measuring(port, config, quiet, kept, problems)
+                part = _measuring(port, config, quiet, recorder, problems)
             else:
                 part = sensors.sensor(name, port, config[name])
             found.append(getattr(measure, name)(part))
@@ -66,7 +77,7 @@ def _sensors(port, config, quiet, kept, problems):
     return found
 
 
-def _over_wifi(port, config, parts, quiet):
+def _over_wifi(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
     """Records go to the broker by Wi-Fi and MQTT; returns the link's name and task."""
     from node.publish import Publish
 
@@ -85,7 +96,7 @@ def _over_wifi(port, config, parts, quiet):
     return "publish", publishing.run
 
 
-def _over_bluetooth(port, config, parts, quiet):
+def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
     """Records wait for a gateway that fetches them by Bluetooth, and brings the time; returns as above."""
     from links.ble import Ble
     from quaver_wire import chunks, gatt
@@ -107,7 +118,7 @@ def _over_bluetooth(port, config, parts, quiet):
     return "ble", link.run
 
 
-def build():
+def build() -> "tuple[Supervisor, Watchdog | None]":
     """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
 
     Nothing that lives on may hold a function of this folder: main.py drops it.
@@ -122,7 +133,7 @@ def build():
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
     # early, while the heap has room for buffers in one piece
-    found = _sensors(port, config, quiet, Kept(recorder.moment), problems)
+    found = _sensors(port, config, quiet, recorder, problems)
     wiring.tell("node", problems, recorder)
     if trial.rejected:
         print("node: config rejected: not online with it; the old one is back")

@@ -2,11 +2,14 @@
 
 from command.waveform import PART
 
+if False:  # types alone: never compiled
+    from service.obey import Service
+
 ARGUMENTS = ()
 NOTED = False
 
 
-async def run(node) -> dict:
-    about = node.vibration().kept.about()
+async def run(node: "Service") -> dict:
+    about = node.vibration().alarm_waveform.about()
     about["part"] = PART
     return about

@@ -13,13 +13,15 @@ An alarm is raised by what lasts and means energy: RMS, the envelope, velocity, 
 m. Crest factor and kurtosis warn at most: one knock among 30,000 samples moves them as much as a fault does.
 
 A fault is named when, n times of m, the same line
-- scores 16 (24 dB) or more: harmonics 1 and 2 stand, in the mean, 16 times above the background. A line is there from
-  4 on; a damaged ball strikes both races and draws their lines too, up to some 20 dB, and so does a machine in which
-  something else knocks. A race that is itself broken is above that, or it is not told apart;
-- scores twice (6 dB) as much as any other line: lines share harmonics, and FTF times the number of balls is BPFO;
+- has 24 dB of evidence: its harmonics 1 ... 6 stand that far, added up, above 12 dB over the background, to which noise
+  gets in one bin of 65,000. Two harmonics of 24 dB make it, or more of them that are lower. A damaged ball strikes
+  both races and draws their lines too, up to some 16 dB of evidence, and so does a machine in which something else
+  knocks. A race that is itself broken is above that, or it is not told apart;
+- has two signs: two harmonics, or one and a pair of sidebands;
+- has 12 dB of evidence more than any other line: lines share harmonics, and FTF times the number of balls is BPFO;
 - is four times (12 dB) as high as in the baseline, so that nothing is named that was always there;
-- and the speed that the lines were looked for at was seen in the spectrum, with a confidence of 0.5 or more: at a
-  wrong speed one line passes for another.
+- and the speed that the lines were looked for at is known with a confidence of 0.5 or more: by a tachometer, by the
+  shaft's own line, or by lines of the bearing that agree with the configured speed and can be no other (dsp.lines).
 Otherwise the verdict abstains, and says why.
 """
 
@@ -173,6 +175,9 @@ class Diagnosis:
         order = sorted(range(4), key=lambda i: -lines.evidence[i])
         first, second = order[0], order[1]
         evidence = lines.evidence[first]
+        if evidence < EVIDENCE and lines.changed:
+            self.abstained = "the speed changed while it was measured"
+            return None
         if evidence <= 0:
             self.abstained = "no line of the bearing is there"
             return None

@@ -75,8 +75,8 @@ class Measurement:
     `target`, `at` and `left` say where the next samples go; tell `take` how many came. After `finish`:
     rms_g, peak_g (about the mean), crest, kurtosis (3 for noise), skew; velocity_mm_s (RMS) or None; envelope_g (RMS
     of the rectified band); peaks: up to 8 lines of the first 4,096 samples, flat as Hz, g, Hz ...; bands: RMS in g of
-    the 8 octaves below half the rate, the lowest first; minimum, maximum (raw); shaft_hz, shaft_confidence and doubted:
-    another speed than the configured one shows clearly. `samples`: the kept samples.
+    the 8 octaves below half the rate, the lowest first; minimum, maximum (raw); shaft_hz, shaft_confidence; other_hz: a
+    speed that shows where the configured one does not, or None. `samples`: the kept samples.
     spectrum, envelope_spectrum: 256 levels each, of dsp.levels; the former up to half the rate, its lower bins from
     the finer low band, the latter up to 1,024 * line_hz.
     """
@@ -163,7 +163,7 @@ class Measurement:
         self.line_hz = self.line_g = 0.0
         self.shaft_hz = None
         self.shaft_confidence = 0.0
-        self.doubted = False
+        self.other_hz = None
         self.begin()
 
     def begin(self):
@@ -362,10 +362,11 @@ class Measurement:
             steps = (step * count / (16 * math.pi) * 2.0 ** (exponent + 11 - shift - again)) ** 2
         found = self._spectrum, lowest, _LOW >> 2, width, self.stretch
         self.shaft_hz, self.shaft_confidence = shaft_speed(*found, self.nominal_hz, steps)
-        self.doubted = False
+        self.other_hz = None
         if self.nominal_hz and self.shaft_confidence < SURE:
             other_hz, confidence = shaft_speed(*found, None, steps)
-            self.doubted = confidence >= SURE and not is_multiple(other_hz, self.nominal_hz)
+            if confidence >= SURE and not is_multiple(other_hz, self.nominal_hz):
+                self.other_hz = other_hz
 
     def _raw(self, ug_per_lsb, rate_hz):
         """Bands and peaks of the kept samples."""

@@ -21,6 +21,9 @@ _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_m
     "shaft_hz",
     "machine",
     "learned",
+    "zone",
+    "fault",
+    "abstained",
 )
 _WHOLE = const(10)  # of this many ordinary records one is whole
 _LEARNING = const(1)
@@ -133,6 +136,10 @@ def _tell(recorder, changes):
     return turned
 
 
+# of build.hang
+_PLACES = ["", "vibration", "temperature", "energy"]
+
+
 class Judge:
     """Runs each feature that the configuration limits through its threshold."""
 
@@ -211,6 +218,7 @@ class Measure:
         turned = False
         measured = None
         for sensor in self._sensors:
+            self._progress("measure", _PLACES.index(sensor.name))
             found, marks, changes = await sensor.measure()
             values.update(found)
             for mark in marks:
@@ -222,7 +230,7 @@ class Measure:
             turned = _tell(self._recorder, changes) or turned
             if sensor.part:
                 _tell(self._recorder, sensor.part.save())
-            self._progress("measure")
+        self._progress("measure")
         values["quality"] = quality
         level, changes = self._judge.run(values)
         values["level"] = max(values.get("level", 0), level)

@@ -20,17 +20,17 @@ class Vibration:
 
     condition: keeps on flash what the engine's diagnosis learns.
     quiet: a lock that is held while nothing may take the processor for longer than the FIFO lasts.
-    kept: of node.kept. tachometer: anything with begin() and turns_hz(), or None.
+    alarm_waveform: of node.alarm_waveform. tachometer: anything with begin() and turns_hz(), or None.
     """
 
-    def __init__(self, capture, engine, condition, quiet, kept, tachometer=None):
+    def __init__(self, capture, engine, condition, quiet, alarm_waveform, tachometer=None):
         self._capture = capture
         self._engine = engine
         self._measurement = engine.measurement
         self._diagnosis = engine.diagnosis
         self._condition = condition
         self._quiet = quiet
-        self.kept = kept
+        self.alarm_waveform = alarm_waveform
         self._keeping = False  # whether the last measurement's waveform is kept
         self._tachometer = tachometer
         self._measured = None
@@ -113,10 +113,10 @@ class Vibration:
         Returns more changes: flash that can't be written is told once.
         """
         alarms = [values for name, _, values in changes if name == "level" and values["level"] == _ALARM]
-        more = ()
+        more: tuple = ()
         if alarms and not self._keeping:
             try:
-                self._keeping = self.kept.save(*self.waveform())
+                self._keeping = self.alarm_waveform.save(*self.waveform())
                 self._unkept = False
             except OSError as error:
                 if not self._unkept:

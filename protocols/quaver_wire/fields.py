@@ -185,6 +185,7 @@ EVENTS: "tuple[str, ...]" = _row(
     "key_announced",
     "config_rejected",
     "value_absent",
+    "hung",
 )
 # The position is the bit in `quality`.
 QUALITY: "tuple[str, ...]" = _row(

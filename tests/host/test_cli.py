@@ -76,7 +76,10 @@ def test_version() -> None:
         (["monitor", "--count", "0"], "Invalid value for '--count': 0 is not in the range x>=1 (see quaver monitor"),
         (["monitor", "--count", "x"], "Invalid value for '--count': 'x' is not a valid whole number (see quaver mon"),
         (["analyze", "--rate", "x", "f"], "Invalid value for '--rate': 'x' is not a valid number (see quaver analyze"),
-        (["recordings", "fetch"], "Missing argument 'SET'. Choose from: mfpt (see quaver recordings fetch --help)"),
+        (
+            ["recordings", "fetch"],
+            "Missing argument 'SET'. Choose from: mfpt, cwru, pronostia (see quaver recordings fetch",
+        ),
         (["emulate", "unix"], "What should the sensor measure? Give one of --recording FILE or --model FAULT (see qu"),
         (["node", "n", "config", "set"], "Missing argument 'PATH=VALUE…' (see quaver node NAME config set --help)"),
     ],

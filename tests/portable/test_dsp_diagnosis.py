@@ -127,6 +127,7 @@ def test_a_machine_that_stands_has_no_speed_but_a_tachometer_s(micropython: Run)
         ({"shaft_confidence": 0.3}, {"bpfo": 40.0}, True, "the speed is not certain"),
         ({"stretch": 16}, {"bpfo": 40.0}, True, "too short to tell lines apart"),
         ({}, {"bpfo": 40.0}, False, "the samples are clipped or incomplete"),
+        ({}, {"changed": True}, True, "the speed changed while it was measured"),
         ({}, {}, True, "no line of the bearing is there"),
         ({}, None, True, "no bearing or no speed"),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from build.keys import load_key, load_keys, save_key
-from node.kept import Kept
+from node.alarm_waveform import AlarmWaveform
 from node.trial import Trial
 from service import runner
 from service.replay import Window
@@ -33,7 +33,7 @@ class Node:
         self.did: list[str] = []
         self.wave: bytes | None = None
         self.blinking = None
-        self.kept = Kept(lambda: (3, 90_000, NOW), self.root + "/alarm.wave")
+        self.alarm_waveform = AlarmWaveform(lambda: (3, 90_000, NOW), self.root + "/alarm.wave")
         log = type("Log", (), {"lines": [f"line {n} of the log, forty characters long" for n in range(20)]})
         measuring = type("Measuring", (), {"now": self.measure, "hold": self.hold, "relearn": self.relearn})
         self.parts = {"name": "pump-7", "measuring": measuring, "recorder": self, "log": log}
@@ -217,7 +217,7 @@ def test_a_waveform_comes_in_parts_in_any_order(node: Node) -> None:
 def test_the_waveform_of_an_alarm_is_there_until_it_was_fetched(node: Node) -> None:
     """Beside the last measurement's, and after a restart."""
     samples = bytes(range(255, -1, -1)) * 32
-    assert node.kept.save(samples, 26667.0, 0.000488)
+    assert node.alarm_waveform.save(samples, 26667.0, 0.000488)
     live = node.send(1, "waveform")["result"]
     node.start()
     about = node.send(2, "alarm_waveform")["result"]

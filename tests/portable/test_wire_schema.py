@@ -1,6 +1,7 @@
 """Everything that the firmware emits is of protocols/quaver.cddl, and the vectors are what they say."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,3 +136,10 @@ def test_the_schema_can_say_no(message_class: str, record: dict[str, Any]) -> No
 def test_a_later_field_is_of_the_schema() -> None:
     schema("status").validate_cbor(b"\xa3\x00\x02\x18\x1e\x01\x19\x01\x00\xf5")
     schema("telemetry").validate_cbor(b"\xa2\x00\x02\x0b\x87\x01\x02\x03\x04\x05\x06\x07")
+
+
+def test_the_numbers_of_events_are_those_of_the_fields_file() -> None:
+    """quaver_wire/fields.py is the source; the others are copies, and a failure shows what to write there."""
+    codes = ", ".join(f"{code} {name.replace('_', ' ')}" for code, name in enumerate(EVENTS) if code)
+    assert re.findall(r"\| 20 \| code \| uint \| (.+) \|", (PROTOCOLS / "README.md").read_text()) == [codes]
+    assert re.findall(r"20 => (\S+), +; code", CDDL) == [f"1..{len(EVENTS) - 1}"]

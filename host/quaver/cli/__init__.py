@@ -30,6 +30,7 @@ _PLAINER |= dict.fromkeys("▏▎▍▌▋▊▉█", "#")
 COMMANDS = {
     "analyze": "Run the device's analysis on recordings and print features and verdicts.",
     "bench": "Measure time, memory and bytes of the parts of Quaver, each beside its goal.",
+    "benchmark": "Judge recordings of real machines with the device's code, blind, and count hits and misses.",
     "boards": "List the boards that Quaver knows.",
     "build": "Build one file to flash: the official MicroPython image and the firmware.",
     "console": "Open a board's console: its output, and its prompt after Ctrl-C. Ctrl-] closes it.",

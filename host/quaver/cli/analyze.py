@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quaver.cli.advice import advice_lines, advices, lang_option
 from quaver.cli.reading import Reading, load_recording, reading_options
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ _WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:", "esp32_c3":
     metavar="FILE",
     help="Draw the last measurement's spectra, with the lines found in them: .png, .svg or .pdf.",
 )
+@lang_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per measurement.")
 def command(
     files: tuple[str, ...],
@@ -76,6 +78,7 @@ def command(
     group: int | None,
     mounting: str,
     picture: Path | None,
+    lang: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -142,7 +145,7 @@ def command(
                     if last is not None and picture is not None:
                         draw_verdict(picture, recording.name, last, analysis.spectra())
                 if last is not None and not as_json:
-                    _conclude(recording, settings, last)
+                    _conclude(recording, settings, last, lang)
 
 
 _SENSORS_OWN = ("driver", "bus", "cs", "address", "range_g", "samples")
@@ -256,8 +259,10 @@ def _show(recording: Recording, verdict: Verdict, as_json: bool) -> None:
     )
 
 
-def _conclude(recording: Recording, settings: Settings, verdict: Verdict) -> None:
-    """Print the lines of the last measurement, and why no fault is named."""
+def _conclude(recording: Recording, settings: Settings, verdict: Verdict, lang: str | None) -> None:
+    """Print the lines of the last measurement, why no fault is named, and what the verdict means."""
+    from quaver.knowledge import keys_of
+
     f = verdict.features
     speed = f"{f['shaft_hz'] * 60:.0f} 1/min, confidence {f['shaft_confidence']:.2f}" if f["shaft_hz"] else "not found"
     click.echo(f"{recording.title}: speed {speed}")
@@ -270,3 +275,13 @@ def _conclude(recording: Recording, settings: Settings, verdict: Verdict) -> Non
         click.echo(f"  {verdict.fault}, {verdict.margin_db:.0f} dB before the next line")
     elif verdict.abstained and settings.bearing is not None:
         click.echo(f"  no fault named: {verdict.abstained}")
+    keys = keys_of(
+        fault=verdict.fault,
+        causes=[cause for cause, level in verdict.causes.items() if level],
+        zone=verdict.zone,
+        quality=[flag for flag in ("clipped", "stuck") if f[flag]],
+        machine=verdict.state,
+        abstained=verdict.abstained if verdict.level != "ok" else None,
+    )
+    for advice in advices(keys, lang):
+        click.echo("\n".join(advice_lines(advice)))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from quaver.cli.advice import lang_option
 from quaver.cli.keys import keys_option, open_store
 
 # What every command takes that listens at a broker.
@@ -33,9 +34,20 @@ ca_option = click.option(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per record.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; by default at Ctrl-C.")
 @click.option("--sealed", is_flag=True, help="Open sealed records with the keys of this store, and accept no others.")
+@lang_option
 @keys_option
-def command(url: str, ca: Path | None, as_json: bool, count: int | None, sealed: bool, folder: Path | None) -> None:
+def command(
+    url: str,
+    ca: Path | None,
+    as_json: bool,
+    count: int | None,
+    sealed: bool,
+    lang: str | None,
+    folder: Path | None,
+) -> None:
     """Show what nodes publish at a broker: features, levels, alarms, and the health of gateways.
+
+    At an alarm it shows what the verdict means, what to check first, what to do and how urgent it is.
 
     A message that can't be decoded is counted and reported on stderr; the records after it are still shown.
     """
@@ -53,7 +65,7 @@ def command(url: str, ca: Path | None, as_json: bool, count: int | None, sealed:
     seen = 0
     with (
         Monitor(broker, ca=ca, opener=opener) as monitor,
-        Display(as_json, f"watching {broker}", monitor.problems) as display,
+        Display(as_json, f"watching {broker}", monitor.problems, lang=lang) as display,
     ):
         while count is None or seen < count:
             # A wait with an end lets the table's clock move on and Ctrl-C through.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quaver.cli.advice import advice_lines, advices, lang_option
 from quaver.cli.ingest import store_option
 from quaver.cli.keys import keys_option, open_store
 from quaver.cli.monitor import broker_option, ca_option
@@ -88,14 +89,16 @@ def identify(node: Operator, as_json: bool) -> None:
 
 
 @command.command("measure")
+@lang_option
 @_operation
-def measure(node: Operator, as_json: bool) -> None:
-    """Have the node measure now, and show the main figures.
+def measure(node: Operator, as_json: bool, lang: str | None) -> None:
+    """Have the node measure now, and show the main figures and what they mean.
 
     The whole record is sent like all records.
     """
-    from quaver_wire.fields import LEVELS, QUALITY
-    from quaver_wire.names import MACHINE
+    from quaver.knowledge import keys_of
+    from quaver_wire.fields import FAULTS, LEVELS, QUALITY
+    from quaver_wire.names import MACHINE, ZONES
 
     values = node.ask("measure")
     values["level"] = LEVELS[min(values.get("level", 0), len(LEVELS) - 1)]
@@ -109,8 +112,16 @@ def measure(node: Operator, as_json: bool) -> None:
         values["machine"] = MACHINE[min(values["machine"], len(MACHINE) - 1)]
         state = f"; {values['machine']}"
         state += f", {values.get('learned', 0)} healthy so far" if values["machine"] == "learning" else ""
+    for name, names in (("zone", ZONES), ("fault", FAULTS)):
+        if name in values:
+            values[name] = names[values[name]] if values[name] < len(names) else str(values[name])
+            state += f"; {name} {values[name]}" if name == "zone" else f"; {values[name]}"
     marks = f"; quality: {', '.join(values['quality'])}" if values["quality"] else ""
     _tell(node, as_json, f"{values['level']}: {shown}{state}{marks}", **values)
+    if not as_json:
+        said: dict[str, Any] = {name: values.get(name) for name in ("fault", "zone", "machine", "abstained")}
+        for advice in advices(keys_of(quality=values["quality"], **said), lang):
+            click.echo("\n".join(advice_lines(advice)))
 
 
 def _placed(path: Path) -> Path:

@@ -11,19 +11,36 @@ def command() -> None:
 
 
 @command.command("fetch", short_help="Fetch a set of recordings into the cache.")
-@click.argument("name", metavar="SET", type=click.Choice(["mfpt"]))
+@click.argument("name", metavar="SET", type=click.Choice(["mfpt", "cwru", "pronostia"]))
 def fetch(name: str) -> None:
-    """Fetch a set of recordings into the cache: mfpt (20 bearing recordings, a download of 67 MB).
+    """Fetch a set of recordings into the cache: mfpt (20 bearing recordings, a download of 67 MB), cwru (the bearing
+    data of Case Western Reserve University, 400 MB), pronostia (17 bearings run to failure, 500 MB).
 
     It is fetched once and then used offline; each file is checked by its sha256.
     """
     from quaver.cli.ui import download
-    from quaver.recordings import MFPT_TERMS, fetch_mfpt
+    from quaver.recordings import (
+        CWRU_TERMS,
+        MFPT_TERMS,
+        PRONOSTIA_TERMS,
+        cwru_files,
+        fetch_cwru,
+        fetch_mfpt,
+        fetch_pronostia,
+    )  # fmt: skip
 
-    click.echo(MFPT_TERMS, err=True)
+    click.echo({"mfpt": MFPT_TERMS, "cwru": CWRU_TERMS, "pronostia": PRONOSTIA_TERMS}[name], err=True)
+    missing: list[str] = []
     with download() as progress:
-        paths = fetch_mfpt(progress)
+        if name == "cwru":
+            paths, missing = fetch_cwru(progress)
+        else:
+            paths = fetch_mfpt(progress) if name == "mfpt" else fetch_pronostia(progress)
     click.echo(f"{name}: {len(paths)} recordings in {paths[0].parent}")
+    if name == "cwru" and (unknown := [file.name for file in cwru_files() if file.artifact is None]):
+        click.echo(f"{len(unknown)} files are not fetched, their sha256 is unknown: {', '.join(unknown)}", err=True)
+    for line in missing:
+        click.echo(f"quaver: {line}", err=True)
 
 
 @command.command("list", short_help="List the recordings that mfpt:NAME accepts.")

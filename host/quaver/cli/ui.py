@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -25,9 +25,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from quaver.cli.advice import advice_lines, advices, told
 from quaver.fleet.state import Fleet, NodeState
 from quaver.messages.monitor import Item, Link, Notice, Problem
 from quaver.messages.record import Record
+
+if TYPE_CHECKING:
+    from quaver.knowledge import Advice
 
 _STYLES = {
     "ok": "green",
@@ -69,11 +73,17 @@ _NUMBERS = (
     ("W", False),
     ("seen", True),
 )
+_EVENTS_BESIDE = 3
 _WIDE = 120  # columns of a terminal that shows everything
 
 
-def fleet_table(fleet: Fleet, now: float | None = None, width: int = _WIDE) -> RenderableType:
-    """All nodes with their last features, and below them the last events; width: the terminal's columns."""
+def fleet_table(
+    fleet: Fleet, now: float | None = None, width: int = _WIDE, events: int | None = None
+) -> RenderableType:
+    """All nodes with their last features, and below them the last events, all that are kept or so many.
+
+    width: the terminal's columns.
+    """
     now = time.time() if now is None else now
     columns = (*_WORDS, *_NUMBERS, ("quality", False))
     shown = [wide or width >= _WIDE for _, wide in columns]
@@ -100,7 +110,8 @@ def fleet_table(fleet: Fleet, now: float | None = None, width: int = _WIDE) -> R
             parts.append(Text(_clean(f"{prefix}: {_gateway(node.telemetry)}")))
     if not fleet.nodes:
         parts.append(Text("no node has published yet", style="dim"))
-    parts.extend(event_text(record) for record in fleet.events)
+    shown_events = list(fleet.events)[-events:] if events else fleet.events
+    parts.extend(event_text(record) for record in shown_events)
     return Group(*parts)
 
 
@@ -267,13 +278,21 @@ class Display:
     """Shows what arrives, in the form that stdout can take: a live table, lines, or JSON lines.
 
     title: a line above the table. problems: the counter of the monitor, told at the end. total: how many
-    captures are awaited, for a progress bar; None for no bar.
+    captures are awaited, for a progress bar; None for no bar. lang: of what a verdict means, None for the user's own.
     """
 
     def __init__(
-        self, as_json: bool, title: str, problems: Mapping[str, int] | None = None, total: int | None = None
+        self,
+        as_json: bool,
+        title: str,
+        problems: Mapping[str, int] | None = None,
+        total: int | None = None,
+        lang: str | None = None,
     ) -> None:
         self.fleet = Fleet()
+        self._lang = lang
+        self._told: dict[str, list[str]] = {}  # node -> the entries that were shown since it was last well
+        self._advice: tuple[str, Advice] | None = None
         self.title = title
         self.problems: Mapping[str, int] = problems if problems is not None else {}
         self._json = as_json
@@ -341,11 +360,34 @@ class Display:
             self.fleet.update(item)
             if self._live is None:
                 print_record(item, self._json)
+            if not self._json:
+                self._advise(item)
         elif item is not None:
             print_note(item)
 
+    def _advise(self, record: Record) -> None:
+        """Show what a record means that calls for it, once until its node is well again."""
+        if record.kind == "telemetry" and record.values.get("level") == "ok":
+            self._told.pop(record.node, None)
+            if self._advice and self._advice[0] == record.node:
+                self._advice = None
+            return
+        shown = self._told.setdefault(record.node, [])
+        new = [key for key in told(record) if key not in shown]
+        shown += new
+        for advice in advices(new, self._lang):
+            self._advice = record.node, advice
+            if self._live is None:  # on stderr: stdout stays records alone
+                print("\n".join(advice_lines(advice)), file=sys.stderr, flush=True)
+
     def _picture(self) -> RenderableType:
-        parts: list[RenderableType] = [Text(self.title, style="bold"), fleet_table(self.fleet, width=self._width)]
+        # What the last verdict means takes room that a small screen has not for all events.
+        table = fleet_table(self.fleet, width=self._width, events=_EVENTS_BESIDE if self._advice else None)
+        parts: list[RenderableType] = [Text(self.title, style="bold"), table]
+        if self._advice is not None:
+            node, advice = self._advice
+            first, *rest = advice_lines(advice, self._width)
+            parts += [Text(_clean(node), style="dim"), Text(first, style="bold"), Text("\n".join(rest))]
         if self.problems:
             parts.append(Text(counted(self.problems), style="yellow"))
         if self._bar is not None:

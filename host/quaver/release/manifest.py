@@ -15,7 +15,7 @@ import cbor2
 
 from quaver.errors import ReleaseError
 
-MANIFEST_MAX = 4096  # bytes
+MANIFEST_MAX = 1024  # bytes: what a node decodes
 _MANIFEST_VERSION = 1
 _SHA256 = 32
 _KEY = 64

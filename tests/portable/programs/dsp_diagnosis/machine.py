@@ -12,6 +12,8 @@ class Measured:
 
 
 class Lines:
+    changed = False
+
     def __init__(self):
         self.g, self.score, self.evidence, self.signs = [0.001] * 4, [0.0] * 4, [0.0] * 4, [0] * 4
 
@@ -23,9 +25,10 @@ def measured(**changes):
     return m
 
 
-def lines(signs=2, **strength):
+def lines(signs=2, changed=False, **strength):
     """A line's strength: how high its two first harmonics are."""
     found = Lines()
+    found.changed = changed
     for i, name in enumerate(("bpfo", "bpfi", "bsf2", "ftf")):
         if name in strength:
             found.score[i] = strength[name]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from node.kept import Kept
+from node.alarm_waveform import AlarmWaveform
 from quaver.bench import power_cuts
 from tests.programs import program
 
@@ -29,15 +29,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, clock: Clock) -> Kept:
-    return Kept(clock.moment, str(tmp_path / "alarm.wave"))
+def kept(tmp_path: Path, clock: Clock) -> AlarmWaveform:
+    return AlarmWaveform(clock.moment, str(tmp_path / "alarm.wave"))
 
 
-def crc(kept: Kept) -> int:
+def crc(kept: AlarmWaveform) -> int:
     return int(kept.about()["crc"])
 
 
-def test_the_first_moment_of_an_hour_stays_unless_it_was_fetched(kept: Kept, clock: Clock) -> None:
+def test_the_first_moment_of_an_hour_stays_unless_it_was_fetched(kept: AlarmWaveform, clock: Clock) -> None:
     one, two, three = (bytes([n]) * 8192 for n in (1, 2, 3))
     assert kept.save(one, 26667.0, 0.000488)
     clock.now += HOUR_MS - 1
@@ -52,9 +52,11 @@ def test_the_first_moment_of_an_hour_stays_unless_it_was_fetched(kept: Kept, clo
     assert "time_ms" not in kept.about()
 
 
-def test_after_a_restart_it_is_there_and_the_next_alarm_replaces_it(kept: Kept, clock: Clock, tmp_path: Path) -> None:
+def test_after_a_restart_it_is_there_and_the_next_alarm_replaces_it(
+    kept: AlarmWaveform, clock: Clock, tmp_path: Path
+) -> None:
     kept.save(b"\x01" * 100, 3200.0, 0.004)
-    again = Kept(clock.moment, str(tmp_path / "alarm.wave"))
+    again = AlarmWaveform(clock.moment, str(tmp_path / "alarm.wave"))
     assert again.part(crc(kept), 90, 480) == b"\x01" * 10
     assert again.save(b"\x02" * 100, 3200.0, 0.004)
     with pytest.raises(ValueError, match="no waveform"):
@@ -62,7 +64,7 @@ def test_after_a_restart_it_is_there_and_the_next_alarm_replaces_it(kept: Kept, 
 
 
 @pytest.mark.parametrize("damage", [b"", b"QvW1", b"\0" * 44, b"QvW1" + b"\xff" * 60])
-def test_a_file_that_is_none_is_no_waveform(kept: Kept, tmp_path: Path, damage: bytes) -> None:
+def test_a_file_that_is_none_is_no_waveform(kept: AlarmWaveform, tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "alarm.wave").write_bytes(damage)
     for ask in (kept.about, lambda: kept.part(0, 0, 480), lambda: kept.drop(0)):
         with pytest.raises(ValueError, match="no waveform of an alarm is kept"):
@@ -71,7 +73,7 @@ def test_a_file_that_is_none_is_no_waveform(kept: Kept, tmp_path: Path, damage: 
     assert kept.about()["size"] == 100
 
 
-def test_a_flash_that_takes_no_file_leaves_the_old_one(kept: Kept, clock: Clock, tmp_path: Path) -> None:
+def test_a_flash_that_takes_no_file_leaves_the_old_one(kept: AlarmWaveform, clock: Clock, tmp_path: Path) -> None:
     kept.save(b"\x01" * 100, 3200.0, 0.004)
     clock.now += HOUR_MS
     (tmp_path / "alarm.wave.new").mkdir()

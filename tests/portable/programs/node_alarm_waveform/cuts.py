@@ -8,7 +8,7 @@ sys.path.append(argument[0])
 import vfs
 from nor_flash import NorFlash
 
-from node.kept import Kept
+from node.alarm_waveform import AlarmWaveform
 
 page = argument[1]
 old, new = bytes(range(256)) * 32, bytes(range(255, -1, -1)) * 32
@@ -19,7 +19,7 @@ def mounted(image, work):
     flash = NorFlash(image)
     vfs.mount(vfs.VfsLfs2(flash, readsize=page, progsize=page, mtime=False), "/node")
     try:
-        return work(flash, Kept(lambda: (1, 0, None), "/node/alarm.wave"))
+        return work(flash, AlarmWaveform(lambda: (1, 0, None), "/node/alarm.wave"))
     finally:
         vfs.umount("/node")
 

@@ -20,7 +20,7 @@ _HEAD = const(44)
 _NONE = "no waveform of an alarm is kept"
 
 
-class Kept:
+class AlarmWaveform:
     """moment(): (boot, uptime in ms, ms since 1970 or None) as of node.record."""
 
     def __init__(self, moment, path="/alarm.wave"):
