@@ -45,6 +45,8 @@ HOST = {
     "build": {"board", "files"},
     "emulator": {"board", "build", "files", "recordings"},
     "analysis": {"board", "build", "emulator", "recordings"},
+    "benchmark": {"analysis", "files", "recordings"},
+    "knowledge": set(),
     "flash": {"board", "build"},
     "desk": {"board", "broker", "build", "flash"},
     "fleet": {"analysis", "broker", "files", "messages"},

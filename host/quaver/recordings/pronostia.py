@@ -135,7 +135,7 @@ def bearing(repository: Path, commit: str, folder: str) -> bytes:
 
 def _parsed(text: bytes) -> tuple[float, NDArray[np.float32], NDArray[np.float32]] | None:
     """Hour, minute, second, microsecond, horizontal and vertical acceleration in g; commas or semicolons between."""
-    values = np.array(text.replace(b";", b" ").replace(b",", b" ").split(), dtype=np.float64)
+    values = np.fromstring(text.replace(b";", b" ").replace(b",", b" ").decode(), sep=" ")
     if values.size != 6 * _SAMPLES:
         return None
     rows = values.reshape(-1, 6)
