@@ -33,7 +33,7 @@ try:
 
     from hal.chip import in_place
 
-    in_place.begin(board.FILES_AT)
+    in_place.begin(board)
     del board
 except ImportError:
     in_place = None  # of a chip that does not see its flash as memory

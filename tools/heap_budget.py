@@ -54,7 +54,7 @@ MODULES = (
 IN_PLACE = """
 import board, gc
 from hal.chip import in_place
-in_place.begin(board.FILES_AT)
+in_place.begin(board)
 """
 IMPORT = """
 import gc

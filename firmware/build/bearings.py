@@ -48,7 +48,7 @@ def check_ratios(outer: float, inner: float, ball: float, cage: float) -> tuple[
     return outer, inner, ball, cage
 
 
-def ratios(given) -> tuple[float, float, float, float]:
+def ratios(given: str | dict) -> tuple[float, float, float, float]:
     """The ratios (BPFO, BPFI, BSF, FTF) of a bearing given by name, by {"ratios": [4]}, or by its geometry as a dict.
 
     Raises ValueError with one line that says what is wrong.

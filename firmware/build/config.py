@@ -4,7 +4,12 @@ import json
 
 from quaver_wire.fields import LIMITED
 
+if False:  # types alone: never compiled
+    from collections.abc import Iterator
+    from typing import Any
+
 # path, kind, default, lowest, highest (of a text: its length). A section whose value is null is switched off.
+# What depends on a sensor's driver has 0 or "" for its default here: build.sensors has the driver's own.
 # One text, and no tuples: it is 2 kB less for a node that checks a change while everything else runs.
 _FIELDS = (
     "site t site 1 24\n"
@@ -29,13 +34,14 @@ _FIELDS = (
     "broker.ca t  0 32\n"  # the pinned CA's file on flash, and TLS with it; "": none
     "broker.keepalive_s i 60 5 3600\n"
     "vibration.driver t iis3dwb 1 16\n"
-    "vibration.bus t spi0 1 8\n"
+    "vibration.bus t  0 8\n"
     "vibration.cs i -1 -1 64\n"  # -1: the pin that the board's file names for the bus
-    "vibration.address i 83 1 127\n"  # 0x53
-    "vibration.range_g i 16 2 16\n"
+    "vibration.address i 0 0 127\n"
+    "vibration.range_g i 0 0 1000\n"
     "vibration.samples i 0 0 32768\n"  # 0: as many as the part's rate is worth
     "vibration.band_low_hz f 0 0 40000\n"  # 0: by the part's rate
     "vibration.band_high_hz f 0 0 40000\n"
+    "vibration.spectrum_every i 60 0 10000\n"  # measurements from one to the next; 0: when the machine turns alone
     "machine.rpm f 0 0 60000\n"  # 0: unknown
     "machine.group i 0 0 2\n"  # of ISO 20816-3; 0: no zones
     "machine.mounting t rigid 5 8\n"
@@ -44,13 +50,13 @@ _FIELDS = (
     "machine.tachometer_pin i -1 -1 64\n"
     "machine.tachometer_pulses i 1 1 1000\n"
     "temperature.driver t tmp117 1 16\n"
-    "temperature.bus t i2c0 1 8\n"
-    "temperature.address i 72 1 127\n"  # 0x48
+    "temperature.bus t  0 8\n"
+    "temperature.address i 0 0 127\n"
     "energy.driver t sdm120 1 16\n"
-    "energy.bus t uart1 1 8\n"
+    "energy.bus t  0 8\n"
     "energy.address i 1 1 247\n"
-    "energy.baudrate i 0 0 115200\n"  # 0: as the board file has it
-    "energy.parity t none 1 8\n"
+    "energy.baudrate i 0 0 115200\n"
+    "energy.parity t  0 8\n"
     "energy.de_pin i -1 -1 64\n"  # high while an RS-485 transceiver is to send; -1: it turns round by itself
     "alarm.hysteresis f 0.1 0 0.9\n"
     "alarm.count i 2 1 15\n"
@@ -63,12 +69,9 @@ _FIELDS = (
 )
 _KINDS = {"t": str, "i": int, "f": float, "b": bool}
 _SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox")
-_SENSORS = ("vibration", "temperature", "energy")
-_BAUDRATES = (0, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
-_PARITIES = ("none", "even", "odd")
 
 
-def _fields():
+def _fields() -> "Iterator[tuple[str, type, Any, float, float]]":
     at = 0
     while at < len(_FIELDS):
         end = _FIELDS.find("\n", at)
@@ -79,7 +82,7 @@ def _fields():
         at = end + 1
 
 
-def _typed(value, kind):
+def _typed(value: "Any", kind: type) -> "Any":
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
@@ -87,12 +90,12 @@ def _typed(value, kind):
     return value
 
 
-def _set(config, path, value):
+def _set(config: dict, path: str, value: object) -> None:
     section, _, key = path.rpartition(".")
     (config[section] if section else config)[key] = value
 
 
-def _limits(given, problems):
+def _limits(given: object, problems: list[str]) -> dict:
     limits: dict = {}
     if not isinstance(given, dict):
         problems.append("limits: expected {feature: [warning, alarm]}")
@@ -110,12 +113,14 @@ def _limits(given, problems):
     return limits
 
 
-def parse(given) -> tuple[dict, list[str]]:
+def parse(given: "Any") -> tuple[dict, list[str]]:
     """Check `given`, the decoded file, against the table; return (config, problems).
 
     Never raises: a value that is missing, of the wrong type or out of range is replaced by its default, and
     each such replacement but a missing value is one line in `problems`.
     """
+    from build import sensors  # not for role(), which a gateway asks alone
+
     problems = []
     config: dict = {}
     if not isinstance(given, dict):
@@ -138,7 +143,7 @@ def parse(given) -> tuple[dict, list[str]]:
         _set(config, path, value)
     for section in _SECTIONS:
         source = given.get(section, {})
-        if source is None and section in _SENSORS:
+        if source is None and section in sensors.DRIVERS:
             config[section] = None
         elif not isinstance(source, dict):
             problems.append("{}: expected an object".format(section))
@@ -156,13 +161,9 @@ def parse(given) -> tuple[dict, list[str]]:
     if vibration and vibration["samples"] & (vibration["samples"] - 1):
         vibration["samples"] = 0
         problems.append("vibration.samples: expected a power of two")
-    meter = config["energy"]
-    if meter and meter["baudrate"] not in _BAUDRATES:
-        meter["baudrate"] = 0
-        problems.append("energy.baudrate: expected one of {}".format(", ".join([str(rate) for rate in _BAUDRATES[1:]])))
-    if meter and meter["parity"] not in _PARITIES:
-        meter["parity"] = "none"
-        problems.append("energy.parity: expected none, even or odd")
+    for measures in sensors.DRIVERS:
+        if config[measures] and not sensors.check(measures, config[measures], problems):
+            config[measures] = None
     machine = given.get("machine")
     # a name, a geometry or four ratios: dsp.bearings checks it
     config["machine"]["bearing"] = machine.get("bearing") if isinstance(machine, dict) else None

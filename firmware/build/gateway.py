@@ -17,8 +17,12 @@ from links.ble_central import Central
 from node import store
 from quaver_wire import chunks, gatt
 
+if False:  # types alone: never compiled
+    from hal.watchdog import Watchdog
+    from node.supervisor import Supervisor
 
-def build():
+
+def build() -> "tuple[Supervisor, Watchdog | None]":
     """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
 
     Nothing that lives on may hold a function of this folder: main.py drops it.

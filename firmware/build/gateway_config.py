@@ -2,6 +2,9 @@
 
 from binascii import unhexlify
 
+if False:  # types alone: never compiled
+    from typing import Any
+
 NODES_MAX = 64  # what one health record can tell of
 
 # key, default, lowest, highest
@@ -12,7 +15,7 @@ _FIELDS = (
 )
 
 
-def _prefix(given, branch, name):
+def _prefix(given: str | None, branch: str, name: str) -> str:
     """The five levels of a node's topics; None is the gateway's own branch with the node's id."""
     if given is None:
         return branch + name
@@ -22,7 +25,7 @@ def _prefix(given, branch, name):
     return given
 
 
-def parse(given, branch):
+def parse(given: "Any", branch: str) -> tuple[dict, dict[bytes, str], list[str]]:
     """(settings, {8-byte node id: topic prefix}, problems) of the section "gateway"; never raises.
 
     given: {"nodes": {"0123456789abcdef": "site/area/line/asset/node" or null}, "visit_s": …}; branch: the gateway's own

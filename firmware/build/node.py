@@ -17,22 +17,30 @@ from node.mailbox import Mailbox
 from node.trial import Trial
 from node.vibration import Vibration
 
+if False:  # types alone: never compiled
+    from collections.abc import Callable
+
+    from drivers.tachometer import Tachometer
+    from hal.chip.common import Hal
+    from hal.watchdog import Watchdog
+    from node.supervisor import Supervisor
+
 _TRIAL_S = 300  # in which a new configuration brings the node online, or is rejected
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
 
-def _tachometer(port, machine):
+def _tachometer(port: "Hal", machine: dict) -> "Tachometer | None":
     if machine["tachometer_pin"] < 0:
         return None
     from drivers.tachometer import Tachometer
 
-    def attach(handler):
+    def attach(handler: "Callable") -> object:
         return port.on_rising(machine["tachometer_pin"], handler)
 
     return Tachometer(attach, machine["tachometer_pulses"])
 
 
-def _measuring(port, config, quiet, problems):
+def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[str]) -> Vibration:
     """All that one measurement of vibration needs, from the sensor to the verdict."""
     given = config["vibration"]
     sensor = sensors.sensor("vibration", port, given)
@@ -48,7 +56,7 @@ def _measuring(port, config, quiet, problems):
     return Vibration(Capture(sensor, m), path, condition, quiet, tachometer)
 
 
-def _sensors(port, config, quiet, problems):
+def _sensors(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[str]) -> list[measure.Sensor]:
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
     found = []
     for name in sensors.DRIVERS:
@@ -65,7 +73,7 @@ def _sensors(port, config, quiet, problems):
     return found
 
 
-def _over_wifi(port, config, parts, quiet):
+def _over_wifi(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
     """Records go to the broker by Wi-Fi and MQTT; returns the link's name and task."""
     from node.publish import Publish
 
@@ -84,7 +92,7 @@ def _over_wifi(port, config, parts, quiet):
     return "publish", publishing.run
 
 
-def _over_bluetooth(port, config, parts, quiet):
+def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
     """Records wait for a gateway that fetches them by Bluetooth, and brings the time; returns as above."""
     from links.ble import Ble
     from quaver_wire import chunks, gatt
@@ -106,7 +114,7 @@ def _over_bluetooth(port, config, parts, quiet):
     return "ble", link.run
 
 
-def build():
+def build() -> "tuple[Supervisor, Watchdog | None]":
     """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
 
     Nothing that lives on may hold a function of this folder: main.py drops it.
@@ -130,7 +138,9 @@ def build():
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
     judge = measure.Judge(thresholds(config))
-    measuring = measure.Measure(found, judge, recorder, config["interval_s"], supervisor.progress)
+    every = config["vibration"]["spectrum_every"] if config["vibration"] else 0
+    interval_s, progress = config["interval_s"], supervisor.progress
+    measuring = measure.Measure(found, judge, recorder, interval_s, progress, spectrum_every=every)
     supervisor.add("measure", measuring.run, limit_s)
 
     if mute:

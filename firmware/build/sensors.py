@@ -1,40 +1,48 @@
 """The sensors that a node can have: a row a driver, under what it measures.
 
 A maker takes the port (of hal) and the sensor's section of the configuration. What it raises, ValueError or OSError, is
-a problem of that sensor alone.
+a problem of that sensor alone. The rest of a row says what the driver takes for a setting, the default first; of a bus
+it is the kind that counts, and its number is the board's. Settings that a row does not name are as build.config has
+them. "rate_hz" is no setting: the samples a second, bus by bus.
 """
 
+if False:  # types alone: never compiled
+    from collections.abc import Iterator
+    from typing import Any
 
-def _select(port, given):
+    from hal.chip.common import Hal
+
+
+def _select(port: "Hal", given: dict) -> "Any":
     pin = given["cs"]
     return port.output(port.board.PINS[given["bus"] + "_cs"] if pin < 0 else pin, 1)
 
 
-def _iis3dwb(port, given):
+def _iis3dwb(port: "Hal", given: dict) -> "Any":
     from drivers.iis3dwb import IIS3DWB
 
     bus = port.bus(given["bus"], "spi")
     return IIS3DWB(bus, _select(port, given), given["range_g"])
 
 
-def _adxl345(port, given):
+def _adxl345(port: "Hal", given: dict) -> "Any":
     from drivers import adxl345
 
+    access: adxl345.I2cAccess | adxl345.SpiAccess
     if given["bus"].startswith("i2c"):
-        # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
-        wire = adxl345.I2cAccess(port.bus(given["bus"], "i2c"), given["address"])
-        return adxl345.ADXL345(wire, given["range_g"], 1600)
-    bus = port.bus(given["bus"], "spi")
-    return adxl345.ADXL345(adxl345.SpiAccess(bus, _select(port, given)), given["range_g"])
+        access = adxl345.I2cAccess(port.bus(given["bus"], "i2c"), given["address"])
+    else:
+        access = adxl345.SpiAccess(port.bus(given["bus"], "spi"), _select(port, given))
+    return adxl345.ADXL345(access, given["range_g"], rate_hz(given))
 
 
-def _tmp117(port, given):
+def _tmp117(port: "Hal", given: dict) -> "Any":
     from drivers.tmp117 import TMP117
 
     return TMP117(port.bus(given["bus"], "i2c"), given["address"])
 
 
-def _sdm120(port, given):
+def _sdm120(port: "Hal", given: dict) -> "Any":
     from drivers.sdm120 import SDM120
 
     # first, so that a transceiver lets go of the line
@@ -43,16 +51,66 @@ def _sdm120(port, given):
     return SDM120(uart, given["address"], direction)
 
 
+# The settings in one text, a line each: less heap than tuples, for a node that checks a change while it runs.
 DRIVERS: dict = {
-    "vibration": {"iis3dwb": _iis3dwb, "adxl345": _adxl345},
-    "temperature": {"tmp117": _tmp117},
-    "energy": {"sdm120": _sdm120},
+    "vibration": {
+        "iis3dwb": (_iis3dwb, "bus spi0\nrate_hz 26667\nrange_g 16 2 4 8"),
+        # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
+        "adxl345": (_adxl345, "bus spi0 i2c0\nrate_hz 3200 1600\naddress 83 29\nrange_g 16 2 4 8"),  # 0x53, 0x1D
+    },
+    "temperature": {"tmp117": (_tmp117, "bus i2c0\naddress 72 73 74 75")},  # 0x48 to 0x4B
+    "energy": {
+        # baudrate 0: as the board file has it
+        "sdm120": (
+            _sdm120,
+            "bus uart1\nbaudrate 0 1200 2400 4800 9600 19200 38400 57600 115200\nparity none even odd",
+        ),
+    },
 }
 
 
-def sensor(measures: str, port, given: dict):
-    """The sensor that the section `measures` of a configuration, `given`, asks for. Raises ValueError, OSError."""
-    make = DRIVERS[measures].get(given["driver"])
-    if make is None:
-        raise ValueError("no driver " + given["driver"])
-    return make(port, given)
+def _fields(measures: str, driver: str) -> "Iterator[tuple[str, list[str]]]":
+    for line in DRIVERS[measures][driver][1].split("\n"):
+        words = line.split(" ")
+        yield words[0], words[1:]
+
+
+def check(measures: str, given: dict, problems: list[str]) -> bool:
+    """Hold the section `measures` of a configuration, `given`, against the row of its driver.
+
+    A setting that is 0 or "" becomes the row's default; so does one that the driver does not take, which is a line in
+    `problems`. False for a driver that there is none of, which is a line too.
+    """
+    message = "{}.{}: expected one of {}"
+    drivers = sorted(DRIVERS[measures])
+    if given["driver"] not in drivers:
+        problems.append(message.format(measures, "driver", ", ".join(drivers)))
+        return False
+    for key, values in _fields(measures, given["driver"]):
+        if key not in given:
+            continue
+        kind = type(given[key])
+        default = values[0]
+        value = str(given[key] or default)
+        asked = value
+        if key == "bus":
+            values = [bus[:-1] for bus in values]
+            asked = value[:-1]
+        if asked not in values:
+            value = default
+            if kind is int:
+                values = sorted(values, key=int)
+            problems.append(message.format(measures, key, ", ".join(values)))
+        given[key] = kind(value)
+    return True
+
+
+def rate_hz(given: dict) -> int:
+    """The samples a second of the sensor that the checked section "vibration" asks for."""
+    row = dict(_fields("vibration", given["driver"]))
+    return int(row["rate_hz"][[bus[:-1] for bus in row["bus"]].index(given["bus"][:-1])])
+
+
+def sensor(measures: str, port: "Hal", given: dict) -> "Any":
+    """The sensor that the checked section `measures` of a configuration asks for. Raises ValueError, OSError."""
+    return DRIVERS[measures][given["driver"]][0](port, given)

@@ -10,8 +10,19 @@ from node.outbox import Outbox
 from node.record import Recorder
 from node.supervisor import Supervisor
 
+if False:  # types alone: never compiled
+    from hal.chip.common import Hal
+    from hal.watchdog import Watchdog
+    from links.mqtt import Mqtt
+    from links.tls import Tls
+    from links.wifi import Wifi
+    from node.seal import Channel
+    from node.timekeeper import Timekeeper
 
-def recording(who, port, config, boot, always):
+
+def recording(
+    who: str, port: "Hal", config: dict, boot: int, always: bool
+) -> tuple[Outbox, Uptime, Recorder, str | None]:
     """What records are made of and wait in: (outbox, uptime, recorder, mute). This boot's event is made.
 
     boot: this boot's number; always: as of node.outbox. mute: why nothing may be said, or None.
@@ -27,10 +38,11 @@ def recording(who, port, config, boot, always):
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
     recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
     _turned_away(recorder)
+    _hung(who, port.mark(), recorder)
     return outbox, uptime, recorder, mute
 
 
-def _uplink(port):
+def _uplink(port: "Hal") -> "Channel | None":
     """The channel that seals this board's records, or None on a board that was never enrolled."""
     from build import keys
     from node import seal
@@ -43,7 +55,7 @@ def _uplink(port):
     return seal.channel(key, node_id(bytes.fromhex(port.unique_id())), generation, "uplink", 600)
 
 
-def _mute(recorder):
+def _mute(recorder: Recorder) -> str | None:
     """Why nothing can be sealed, and so nothing may be said, or None."""
     from build import keys
 
@@ -53,7 +65,7 @@ def _mute(recorder):
     return "flash can't be written to count this boot" if recorder.mute else None
 
 
-def _turned_away(recorder, path="/session.tries"):
+def _turned_away(recorder: Recorder, path: str = "/session.tries") -> None:
     """Tell once, in an event, what provisioning sessions have refused: wrong codes, and what was no message of one."""
     from node import store
 
@@ -73,21 +85,33 @@ def _turned_away(recorder, path="/session.tries"):
         pass  # told again at the next start
 
 
-def tell(who, problems, recorder):
+def _hung(who: str, number: int, recorder: Recorder) -> None:
+    """Tell which task the watchdog reset this board for."""
+    from build import hang
+
+    found = hang.told(number)
+    if found:
+        print("{}: reset by the watchdog: {} {}".format(who, *found))
+        recorder.event("hung", found[0], text=found[1])
+
+
+def tell(who: str, problems: list[str], recorder: Recorder) -> None:
     """Say what is wrong with the configuration: on the console, and an event each."""
     for problem in problems:
         print("{}: config: {}".format(who, problem))
         recorder.event("config_invalid", text=problem)
 
 
-def supervision(port, config, recorder):
+def supervision(port: "Hal", config: dict, recorder: Recorder) -> "tuple[Supervisor, Watchdog | None, int]":
     """(supervisor, watchdog or None, limit_s: within which a task must have reported progress)."""
     watchdog_s = config["watchdog_s"]
     watchdog = port.watchdog() if watchdog_s else None
     return Supervisor(recorder.death, watchdog), watchdog, watchdog_s or 120
 
 
-def to_broker(port, config, recorder, uptime):
+def to_broker(
+    port: "Hal", config: dict, recorder: Recorder, uptime: Uptime
+) -> "tuple[str, Wifi, Mqtt, Timekeeper | None]":
     """(root of this board's topics, Wi-Fi, MQTT, what keeps the date by a time server or None without one)."""
     from links.mqtt import Mqtt
     from links.wifi import Wifi
@@ -100,7 +124,7 @@ def to_broker(port, config, recorder, uptime):
     return root, wifi, mqtt, _timekeeper(config, uptime)
 
 
-def _tls(broker):
+def _tls(broker: dict) -> "Tls | None":
     """What wraps the socket to the broker, or None for a plain one."""
     if not broker["ca"]:
         return None
@@ -109,7 +133,7 @@ def _tls(broker):
     return Tls(broker["ca"], broker["host"])
 
 
-def _timekeeper(config, clock):
+def _timekeeper(config: dict, clock: Uptime) -> "Timekeeper | None":
     if not config["time_server"]:
         return None
     from hal.date import set_date

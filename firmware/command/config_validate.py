@@ -2,9 +2,12 @@
 
 from command import reconfigure
 
+if False:  # types alone: never compiled
+    from service.obey import Service
+
 ARGUMENTS = (("changes", dict, 1, 16),)
 NOTED = True
 
 
-async def run(node, changes: dict) -> None:
+async def run(node: "Service", changes: dict) -> None:
     reconfigure.changed(node.config, changes)

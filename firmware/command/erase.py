@@ -4,6 +4,9 @@ import os
 
 from micropython import const
 
+if False:  # types alone: never compiled
+    from collections.abc import Callable, Iterable
+
 SECRETS = (
     "/device.key",  # first: from here on the node is blank
     "/config.json",
@@ -20,7 +23,7 @@ _BLOCK = const(4096)
 _CHURN = const(80)  # small files, so that the root folder's log is rewritten, and the block it was in erased
 
 
-def erase(more=(), root="", progress=None):
+def erase(more: "Iterable[str]" = (), root: str = "", progress: "Callable | None" = None) -> None:
     """Remove all that makes this node this node, then use up the free flash, so that no block keeps what was in it.
 
     session.code and the boot counter stay: the label is still true, and no nonce is ever used twice.

@@ -2,13 +2,16 @@
 
 from micropython import const
 
+if False:  # types alone: never compiled
+    from service.obey import Service
+
 ARGUMENTS = (("at", int, 0, 65535),)
 NOTED = False
 
 _TEXT = const(400)  # characters in one answer
 
 
-async def run(node, at: int) -> dict:
+async def run(node: "Service", at: int) -> dict:
     lines = node.parts["log"].lines
     found = []
     size = 0

@@ -4,10 +4,13 @@ import json
 
 from node.room import load, opened
 
+if False:  # types alone: never compiled
+    from typing import Any
+
 _SECRETS = ("password",)
 
 
-def merged(config, changes):
+def merged(config: dict, changes: dict) -> dict:
     """The configuration with `changes`, {"broker.host": value}, made. Raises ValueError.
 
     None gives a value its default back ("broker.port"), and switches a whole section off ("energy").
@@ -26,13 +29,13 @@ def merged(config, changes):
     return config
 
 
-def _masked(value):
+def _masked(value: "Any") -> "Any":
     if isinstance(value, dict):
         return {key: "*" if key in _SECRETS and inner else _masked(inner) for key, inner in value.items()}
     return value
 
 
-def _load(path):
+def _load(path: str) -> dict:
     try:
         with opened(path) as file:
             config = json.load(file)
@@ -43,12 +46,12 @@ def _load(path):
     return config
 
 
-def text(path):
+def text(path: str) -> str:
     """The configuration in the file `path` as JSON, secrets masked."""
     return json.dumps(_masked(_load(path)))
 
 
-def changed(path, changes):
+def changed(path: str, changes: dict) -> bytes:
     """The configuration in the file `path` with `changes` made, as JSON. Raises ValueError where it is wrong."""
     config = merged(_load(path), changes)
     problems = load("build.config").parse(config)[1]

@@ -5,11 +5,14 @@ After the restart the node seals with it, and opens with both until it has opene
 
 from build import keys
 
+if False:  # types alone: never compiled
+    from service.obey import Service
+
 ARGUMENTS = (("key", bytes, 32, 32), ("generation", int, 1, 255))
 NOTED = True
 
 
-async def run(node, key: bytes, generation: int) -> dict:
+async def run(node: "Service", key: bytes, generation: int) -> dict:
     path = node.root + keys.KEY
     held = keys.load_key(path)
     if held is None:

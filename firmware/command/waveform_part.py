@@ -4,11 +4,14 @@ from binascii import crc32
 
 from command.waveform import PART, hold
 
+if False:  # types alone: never compiled
+    from service.obey import Service
+
 ARGUMENTS = (("at", int, 0, 1 << 20), ("crc", int, 0, 0xFFFFFFFF))
 NOTED = False
 
 
-async def run(node, at: int, crc: int) -> dict:
+async def run(node: "Service", at: int, crc: int) -> dict:
     if node.wave is None or crc32(node.wave) != crc:
         raise ValueError("that waveform is gone")
     hold(node)

@@ -9,6 +9,9 @@ fit and 3,200 do not, once the interpreter has had its part.
 
 from micropython import const
 
+if False:  # types alone: never compiled
+    from machine import I2C, SPI, Pin
+
 _DEVID = const(0x00)
 _BW_RATE = const(0x2C)
 _POWER_CTL = const(0x2D)
@@ -44,15 +47,15 @@ _OTHER_PART = const(202)
 class I2cAccess:
     """i2c: a machine.I2C; address: 0x53, or 0x1D with ALT ADDRESS high."""
 
-    def __init__(self, i2c, address=0x53):
+    def __init__(self, i2c: "I2C", address: int = 0x53) -> None:
         self._i2c = i2c
         self._address = address
         self._one = bytearray(1)
 
-    def read(self, register, buffer):
+    def read(self, register: int, buffer: bytearray | memoryview) -> None:
         self._i2c.readfrom_mem_into(self._address, register, buffer)
 
-    def write(self, register, value):
+    def write(self, register: int, value: int) -> None:
         self._one[0] = value
         self._i2c.writeto_mem(self._address, register, self._one)
 
@@ -60,20 +63,20 @@ class I2cAccess:
 class SpiAccess:
     """spi: a machine.SPI in mode 3; cs: its chip select, an output that is high."""
 
-    def __init__(self, spi, cs):
+    def __init__(self, spi: "SPI", cs: "Pin") -> None:
         self._spi = spi
         self._cs = cs
         self._one = bytearray(1)
         self._pair = bytearray(2)
 
-    def read(self, register, buffer):
+    def read(self, register: int, buffer: bytearray | memoryview) -> None:
         self._one[0] = register | _SPI_READ | _SPI_BURST
         self._cs(0)
         self._spi.write(self._one)
         self._spi.readinto(buffer)
         self._cs(1)
 
-    def write(self, register, value):
+    def write(self, register: int, value: int) -> None:
         self._pair[0] = register
         self._pair[1] = value
         self._cs(0)
@@ -96,7 +99,7 @@ class ADXL345:
     WORD_BYTES = 6
     Z_OFFSET = 4
 
-    def __init__(self, access, range_g=16, rate_hz=3200):
+    def __init__(self, access: I2cAccess | SpiAccess, range_g: int = 16, rate_hz: int = 3200) -> None:
         if range_g not in _RANGES:
             raise ValueError("range_g must be 2, 4, 8 or 16")
         if rate_hz not in _RATES:
@@ -113,7 +116,7 @@ class ADXL345:
         self._samples = [view[at : at + _SAMPLE] for at in range(0, len(self.raw), _SAMPLE)]
         self._one = bytearray(1)
 
-    def probe(self):
+    def probe(self) -> None:
         """Check the part's identity and put it to standby. Raises OSError when it is another part, or none."""
         self._access.read(_DEVID, self._one)
         identity = self._one[0]
@@ -122,7 +125,7 @@ class ADXL345:
         self._access.write(_INT_ENABLE, 0)
         self.stop()
 
-    def start(self):
+    def start(self) -> None:
         """Start the stream with an empty FIFO; the first sample is there 1 / ODR_HZ later."""
         write = self._access.write
         write(_POWER_CTL, _STANDBY)
@@ -133,12 +136,12 @@ class ADXL345:
         self.overrun = False
         write(_POWER_CTL, _MEASURE)
 
-    def stop(self):
+    def stop(self) -> None:
         """Stop the stream and empty the FIFO."""
         self._access.write(_POWER_CTL, _STANDBY)
         self._access.write(_FIFO_CTL, _BYPASS)
 
-    def level(self):
+    def level(self) -> int:
         """Samples waiting, 0..33; notes an overrun. Allocates nothing."""
         self._access.read(_FIFO_STATUS, self._one)
         entries = self._one[0] & _ENTRIES
@@ -149,7 +152,7 @@ class ADXL345:
             self.overrun = True
         return entries
 
-    def read(self, n):
+    def read(self, n: int) -> None:
         """Move the oldest n samples (at most 33, and no more than wait) to the start of `raw`.
 
         Each sample is a burst of its own: the FIFO moves on when a transaction ends. Between two of them it

@@ -7,6 +7,9 @@ and Z as little-endian int16. It is full 19 ms after it was last empty.
 import micropython
 from micropython import const
 
+if False:  # types alone: never compiled
+    from machine import SPI, Pin
+
 _FIFO_CTRL3 = const(0x09)
 _FIFO_CTRL4 = const(0x0A)
 _WHO_AM_I = const(0x0F)
@@ -57,7 +60,7 @@ class IIS3DWB:
     Z_OFFSET = 5
     CLIP_LSB = 32767  # a sample this far from 0 has met the end of the range
 
-    def __init__(self, spi, cs, range_g=16):
+    def __init__(self, spi: "SPI", cs: "Pin", range_g: int = 16) -> None:
         if range_g not in _RANGES:
             raise ValueError("range_g must be 2, 4, 8 or 16")
         self._full_scale, self.UG_PER_LSB = _RANGES[range_g]
@@ -74,7 +77,7 @@ class IIS3DWB:
         self._address = bytearray(1)
         self._order = bytearray(2)
 
-    def probe(self):
+    def probe(self) -> None:
         """Check the part's identity and reset it. Raises OSError when it is another part, or none."""
         identity = self._read(_WHO_AM_I, self._one)[0]
         if identity != _IDENTITY:  # a line that nobody drives reads as 0 or 255
@@ -87,7 +90,7 @@ class IIS3DWB:
             raise OSError(_NO_READING)
         self._write(_CTRL3_C, _BDU_IF_INC)
 
-    def start(self):
+    def start(self) -> None:
         """Start the stream with an empty FIFO; the first sample is there 1 / ODR_HZ later."""
         self._write(_FIFO_CTRL4, _BYPASS)
         self._write(_CTRL1_XL, _XL_ON | self._full_scale << 2)
@@ -95,12 +98,12 @@ class IIS3DWB:
         self.overrun = False
         self._write(_FIFO_CTRL4, _CONTINUOUS)
 
-    def stop(self):
+    def stop(self) -> None:
         """Stop the stream, empty the FIFO, power the accelerometer down."""
         self._write(_FIFO_CTRL4, _BYPASS)
         self._write(_CTRL1_XL, self._full_scale << 2)
 
-    def level(self):
+    def level(self) -> int:
         """Words waiting, 0..512; notes an overrun. Allocates nothing."""
         status = self._read(_FIFO_STATUS, self._pair)
         high = status[1]
@@ -111,7 +114,7 @@ class IIS3DWB:
         return status[0] | (high & 3) << 8
 
     @micropython.native  # bytecode with so many locals takes its frame from the heap, at each call
-    def read(self, n):
+    def read(self, n: int) -> None:
         """Move the oldest n words (at most READ_MAX, and no more than wait) to the start of `raw`, in one burst.
 
         Allocates nothing; quickest when n is a multiple of 16. Raises OSError when what comes is no
@@ -141,7 +144,7 @@ class IIS3DWB:
         if n and (raw[0] >> 3 != _TAG_XL or raw[at - _WORD] >> 3 != _TAG_XL):
             raise OSError(_BROKEN)
 
-    def temperature_centi(self):
+    def temperature_centi(self) -> int:
         """Temperature of the die in 0.01 °C, to 1/256 °C; fresh only while the stream runs."""
         pair = self._read(_OUT_TEMP, self._pair)
         lsb = pair[0] | pair[1] << 8
@@ -149,7 +152,7 @@ class IIS3DWB:
             lsb -= 0x10000
         return 2500 + (lsb * 25 + 32 >> 6)
 
-    def _read(self, register, buffer):
+    def _read(self, register: int, buffer: bytearray) -> bytearray:
         self._address[0] = register | _READ
         self._cs(0)
         self._spi.write(self._address)
@@ -157,7 +160,7 @@ class IIS3DWB:
         self._cs(1)
         return buffer
 
-    def _write(self, register, value):
+    def _write(self, register: int, value: int) -> None:
         order = self._order
         order[0] = register
         order[1] = value

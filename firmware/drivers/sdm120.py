@@ -15,6 +15,9 @@ import time
 
 from micropython import const
 
+if False:  # types alone: never compiled
+    from machine import UART, Pin
+
 _READ_INPUT = const(4)
 _EXCEPTION = const(0x80)
 _REQUEST_BYTES = const(8)
@@ -38,7 +41,7 @@ _ECHO = const(208)
 _OTHER_ADDRESS = const(209)
 
 
-def crc16(data, end, at=0):
+def crc16(data: bytes | bytearray, end: int, at: int = 0) -> int:
     """CRC-16/MODBUS of `data` from `at` to before `end`; 0 of a frame with its own CRC at the end."""
     crc = 0xFFFF
     for i in range(at, end):
@@ -48,7 +51,7 @@ def crc16(data, end, at=0):
     return crc
 
 
-def milli(data, at):
+def milli(data: bytes | bytearray, at: int) -> int | None:
     """The big-endian IEEE 754 single at `at`, in thousandths, rounded; in integers, so that no port rounds else.
 
     None for what is no number, or is 2**21 or more.
@@ -71,11 +74,11 @@ class SDM120:
     absent: why some values of the last reading are None, each as OSError's arguments.
     """
 
-    def __init__(self, uart, address=1, direction=None, timeout_ms=400):
+    def __init__(self, uart: "UART", address: int = 1, direction: "Pin | None" = None, timeout_ms: int = 400) -> None:
         self._uart = uart
         self._direction = direction
         self._timeout_ms = timeout_ms
-        self.absent = []
+        self.absent: list[tuple] = []
         self._request = bytearray(_REQUEST_BYTES)
         self._request[0] = address
         self._request[1] = _READ_INPUT
@@ -84,10 +87,10 @@ class SDM120:
         # before a request, ms; an answer may be on its way at the start, to a program that ran before this one
         self._silence = _LATE_MS
 
-    def probe(self):
+    def probe(self) -> None:
         """Nothing to ask: a Modbus line has no identity, and read() is the proof of the meter."""
 
-    async def read(self):
+    async def read(self) -> list[int | None]:
         """Read all values: mV, mA, mW, mVA, power factor × 1000, mHz, Wh; None for one that the meter does not give.
 
         The power and its factor are negative while power flows back. Takes 1 s at 2,400 baud. Raises OSError without
@@ -114,7 +117,7 @@ class SDM120:
             raise OSError(*self.absent[0])
         return values
 
-    async def read_input(self, register):
+    async def read_input(self, register: int) -> int:
         """Read one input register pair, in thousandths of its unit. Raises OSError as read() does."""
         uart = self._uart
         reply = self._reply
@@ -177,7 +180,7 @@ class SDM120:
             raise OSError(_BROKEN)
         raise OSError(_OTHER_ADDRESS, reply[at])
 
-    def _find(self, count, address):
+    def _find(self, count: int, address: int) -> int | None:
         """Where in the first `count` bytes a whole answer begins: of that address, or of any for None; else -1."""
         reply = self._reply
         for at in range(count - _EXCEPTION_BYTES + 1):

@@ -6,6 +6,11 @@ measurements the pin is not listened to: a wheel of a hundred teeth would take t
 
 import time
 
+if False:  # types alone: never compiled
+    from collections.abc import Callable
+
+    from machine import Pin
+
 _FEWEST = 3  # intervals: a speed from fewer may be a bounce
 _UNEVEN = 4  # a pulse that was missed or doubled makes an interval twice or half its neighbours
 
@@ -16,14 +21,14 @@ class Tachometer:
     pulses: how many make a turn.
     """
 
-    def __init__(self, attach, pulses):
+    def __init__(self, attach: "Callable", pulses: int) -> None:
         self._pulses = pulses
         self._forget()
         self._interrupt = attach(self._edge)
         self._rising = self._interrupt.trigger()
         self._interrupt.trigger(0)
 
-    def _forget(self):
+    def _forget(self) -> None:
         self._intervals = -1
         self._marks = 0  # left to the end of this turn
         self._began = self._first = self._last = self._turned = time.ticks_us()
@@ -31,7 +36,7 @@ class Tachometer:
         self._shortest = 0x3FFFFFFF
         self._longest = 0
 
-    def _edge(self, pin):
+    def _edge(self, pin: "Pin") -> None:
         now = time.ticks_us()
         if self._intervals < 0:
             self._first = now
@@ -50,13 +55,13 @@ class Tachometer:
         self._last = now
         self._intervals += 1
 
-    def begin(self):
+    def begin(self) -> None:
         """Listen from now on; the edges so far are forgotten."""
         self._forget()
         self._interrupt.trigger(self._rising)
         self._began = time.ticks_us()  # to listen takes longer than a pulse of a fast wheel
 
-    def turns_hz(self):
+    def turns_hz(self) -> float | None:
         """Turns a second since begin(), or None: too few edges, or too uneven ones to be a shaft's. Stops listening.
 
         The silence before the first edge and after the last one counts as an interval that is not over: a pickup

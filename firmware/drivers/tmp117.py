@@ -7,6 +7,9 @@ import time
 
 from micropython import const
 
+if False:  # types alone: never compiled
+    from machine import I2C
+
 _TEMPERATURE = const(0x00)
 _CONFIGURATION = const(0x01)
 _DEVICE_ID = const(0x0F)
@@ -33,12 +36,12 @@ class TMP117:
     LOWEST_MILLI = -55_000  # the part's range (section 6.3); a result beyond it is a fault
     HIGHEST_MILLI = 150_000
 
-    def __init__(self, i2c, address=0x48):
+    def __init__(self, i2c: "I2C", address: int = 0x48) -> None:
         self._i2c = i2c
         self._address = address
         self._word = bytearray(2)
 
-    def probe(self):
+    def probe(self) -> None:
         """Check the part's identity and start conversions.
 
         Raises OSError when it is another part.
@@ -48,7 +51,7 @@ class TMP117:
             raise OSError(_OTHER_PART, identity)
         self._i2c.writeto_mem(self._address, _CONFIGURATION, _CONTINUOUS)
 
-    def read_milli(self):
+    def read_milli(self) -> int:
         """The last result in m°C, rounded from 7.8125 m°C an LSB. Allocates nothing.
 
         Right after power-up it waits for the first result, up to 0.16 s. Raises OSError when none comes.
@@ -65,7 +68,7 @@ class TMP117:
             lsb -= 0x10000
         return lsb * 125 + 8 >> 4
 
-    def _read(self, register):
+    def _read(self, register: int) -> int:
         word = self._word
         self._i2c.readfrom_mem_into(self._address, register, word)
         return word[0] << 8 | word[1]

@@ -13,17 +13,17 @@ An alarm is raised by what lasts and means energy: RMS, the envelope, velocity, 
 m. Crest factor and kurtosis warn at most: one knock among 30,000 samples moves them as much as a fault does.
 
 A fault is named when, n times of m, the same line
-- scores 16 (24 dB) or more: harmonics 1 and 2 stand, in the mean, 16 times above the background. A line is there from
-  4 on; a damaged ball strikes both races and draws their lines too, up to some 20 dB, and so does a machine in which
-  something else knocks. A race that is itself broken is above that, or it is not told apart;
-- scores twice (6 dB) as much as any other line: lines share harmonics, and FTF times the number of balls is BPFO;
+- has 24 dB of evidence: its harmonics 1 ... 6 stand that far, added up, above 12 dB over the background, to which noise
+  gets in one bin of 65,000. Two harmonics of 24 dB make it, or more of them that are lower. A damaged ball strikes
+  both races and draws their lines too, up to some 16 dB of evidence, and so does a machine in which something else
+  knocks. A race that is itself broken is above that, or it is not told apart;
+- has two signs: two harmonics, or one and a pair of sidebands;
+- has 12 dB of evidence more than any other line: lines share harmonics, and FTF times the number of balls is BPFO;
 - is four times (12 dB) as high as in the baseline, so that nothing is named that was always there;
-- and the speed that the lines were looked for at was seen in the spectrum, with a confidence of 0.5 or more: at a
-  wrong speed one line passes for another.
+- and the speed that the lines were looked for at is known with a confidence of 0.5 or more: by a tachometer, by the
+  shaft's own line, or by lines of the bearing that agree with the configured speed and can be no other (dsp.lines).
 Otherwise the verdict abstains, and says why.
 """
-
-import math
 
 from micropython import const
 
@@ -31,13 +31,11 @@ from quaver_wire.fields import FAULTS, LINES
 
 from .alarm import Threshold
 from .baseline import FEATURES, Baseline
+from .lines import EVIDENCE, SIGNS, SURE
 
 _FIRST_LINE = const(3)
-_SCORE = 16.0
-_MARGIN = 2.0
+_MARGIN_DB = 12.0
 _ABOVE_BASELINE = 4.0
-_FLOOR = 4.0  # a line that is not there counts as one that just is: noise may be as high
-_CONFIDENCE = 0.5
 _NEVER = 1e9
 _UNFIT = const(2)  # zone C: by the standard such a machine is not healthy
 # Absolute limits of the shape of a signal: noise has a kurtosis of 3 and over 30,000 samples a crest factor of 4.2;
@@ -174,20 +172,25 @@ class Diagnosis:
 
     def _best(self, m, lines):
         """The line that this measurement speaks for, or None with the reason."""
-        order = sorted(range(4), key=lambda i: -lines.score[i])
+        order = sorted(range(4), key=lambda i: -lines.evidence[i])
         first, second = order[0], order[1]
-        score = lines.score[first]
-        if score <= 0:
+        evidence = lines.evidence[first]
+        if evidence < EVIDENCE and lines.changed:
+            self.abstained = "the speed changed while it was measured"
+            return None
+        if evidence <= 0:
             self.abstained = "no line of the bearing is there"
             return None
         self.line = first
-        self.margin_db = 20 * math.log10(score / max(lines.score[second], _FLOOR))
+        self.margin_db = evidence - lines.evidence[second]
         normal = self.baseline.median[_FIRST_LINE + first]
-        if m.shaft_confidence < _CONFIDENCE:
+        if m.shaft_confidence < SURE:
             self.abstained = "the speed is not certain"
-        elif score < _SCORE:
-            self.abstained = "{} is weak, {:.0f} dB".format(LINES[first], 20 * math.log10(score))
-        elif score < _MARGIN * lines.score[second]:
+        elif evidence < EVIDENCE:
+            self.abstained = "{} is weak, {:.0f} of {:.0f} dB".format(LINES[first], evidence, EVIDENCE)
+        elif lines.signs[first] < SIGNS:
+            self.abstained = "{} has no second sign".format(LINES[first])
+        elif self.margin_db < _MARGIN_DB:
             self.abstained = "{} and {} are alike".format(LINES[first], LINES[second])
         elif normal <= 0:
             self.abstained = "nothing was learned of {}".format(LINES[first])

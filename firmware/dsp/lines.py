@@ -24,10 +24,17 @@ from .fft import SIGN32
 _AROUND = const(24)  # bins of background on each side: with 49 the median is right to 1.5 dB
 _NEAR = const(6)  # bins that a speed's line is held against, on each side from the second on: the first is its own
 _HARMONICS = const(3)
+_WEIGHED = const(6)  # harmonics that are evidence: of the line of a race at 1,500 1/min those within 800 Hz
 _BALL = const(2)  # of LINES
+_CAGE = const(3)
 _CREEP = 0.01  # rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
 _SLIP = 0.05  # an induction motor's speed lies up to 5 % off its nominal one, from no load to overload
 SHAFT_HZ = (5.0, 100.0)  # where a speed is looked for that nobody configured: 300 ... 6,000 1/min
+SURE = 0.5  # from this confidence on a speed is taken to be right
+# A fault that is named has two signs at least and 24 dB: harmonics 1 and 2 at 12 dB above _SEEN each, or more of them
+# that are lower. dsp.diagnosis says why so many.
+SIGNS = const(2)
+EVIDENCE = 24.0
 _SEEN = 4.0  # height of a line that is there: see above; streams.standing knows it too
 
 _form = array("i", (SIGN32, 0, 0))
@@ -86,6 +93,39 @@ def _tallest(powers, place, reach, bins, around):
     return k, height(powers, k, bins, around)
 
 
+def _is_peak(powers, k):
+    """Whether bin k is above both its neighbours: else it is the foot of another line."""
+    return streams.word(powers, k, _form) > max(streams.word(powers, k - 1, _form), streams.word(powers, k + 1, _form))
+
+
+def _is_smeared(powers, k, stretch):
+    """Whether the power falls slowly on both sides of bin k, to no less than a 16th in the third bin: no line stood
+    there, one moved.
+
+    A tone leaves less than a 1,000th there under the Hann window, and the widest line of a machine at steady speed that
+    was seen a 100th. What moves over n bins leaves cos(3 * pi / n)**4, so a 16th for n = 9: BPFO at 90 Hz, by 8 %.
+    """
+    least = streams.word(powers, k, _form) >> 4
+    for side in (-stretch, stretch):
+        third = streams.word(powers, k + 3 * side, _form)
+        if third <= least or third >= streams.word(powers, k + 2 * side, _form):
+            return False
+    return True
+
+
+def _standing(powers, place, reach, bins, around):
+    """(height, place) of the highest bin within `reach` of a place, if it stands; else (0, place): without a median."""
+    first = max(2, math.ceil(place - reach))
+    last = math.floor(place + reach) + 1
+    if first < last < bins:
+        k = streams.highest(powers, first, last)
+        _form[1] = around
+        _form[2] = bins
+        if streams.standing(powers, k, k + 1, _form) == k:
+            return height(powers, k, bins, around), _place(powers, k)[0]
+    return 0.0, place
+
+
 def _higher_below(powers, k, first, bins, width, stretch, slope):
     """Whether a line as high as the one in bin k stands below it, from the slowest speed on."""
     _form[1] = _AROUND * stretch
@@ -112,11 +152,10 @@ def seen_speed(powers, first, bins, width, stretch, nominal_hz, slope=0, steps=0
     at = nominal_hz / width
     k, tall = _tallest(powers, at, _SLIP * at + 1, bins, _AROUND * stretch)
     # at the edge of the search it is the foot of another line, and the speed is not where it should be
-    if k > first and tall > _SEEN:
-        if streams.word(powers, k, _form) > max(streams.word(powers, k - 1, _form), streams.word(powers, k + 1, _form)):
-            tall = min(tall, _sharp(powers, k, first, bins, stretch, slope, steps))
-            if tall > _SEEN and not _higher_below(powers, k, first, bins, width, stretch, slope):
-                return _place(powers, k)[0] * width, 1 - _SEEN / tall
+    if k > first and tall > _SEEN and _is_peak(powers, k):
+        tall = min(tall, _sharp(powers, k, first, bins, stretch, slope, steps))
+        if tall > _SEEN and not _higher_below(powers, k, first, bins, width, stretch, slope):
+            return _place(powers, k)[0] * width, 1 - _SEEN / tall
     return nominal_hz, 0.0
 
 
@@ -165,6 +204,12 @@ def shaft_speed(powers, first, bins, width, stretch, nominal_hz, steps):
     return found * width, 1 - max(_SEEN / own, second / best)
 
 
+def is_multiple(speed_hz, nominal_hz):
+    """Whether a speed may be one of the first three harmonics of the nominal speed, which is up to _SLIP off."""
+    turns = max(1, round(speed_hz / nominal_hz))
+    return turns <= _HARMONICS and abs(speed_hz - turns * nominal_hz) <= _SLIP * turns * nominal_hz
+
+
 def droop(place, decimation, order):
     """How much a decimator of that order weakens a tone at `place` (a part of the rate that leaves it), inverted."""
     x = math.pi * place
@@ -186,12 +231,34 @@ def _is_harmonic(powers, k, at, reach):
     return False
 
 
+def _sidebands(powers, at, apart, slip, reach, bins, around):
+    """(half their distance, height) of the higher pair of sidebands about harmonics 1 and 2 of a line; (0, 0): none.
+
+    apart: that distance, up to `slip` off. height: the geometric mean of the two.
+    """
+    best = (0.0, 0.0)
+    reach += slip * apart
+    if apart - reach < 3:  # bins: they would be the line's own foot
+        return best
+    for harmonic in (1, 2):
+        low, below = _standing(powers, harmonic * at - apart, reach, bins, around)
+        if low:
+            high, above = _standing(powers, harmonic * at + apart, reach, bins, around)
+            if low * high > best[1] ** 2:
+                best = (above - below) / 2, math.sqrt(low * high)
+    return best
+
+
 class Lines:
     """Looks for a bearing's lines in the envelope. ratios: BPFO, BPFI, BSF and FTF, each a turn of the shaft.
 
-    After `run`, for each of LINES: hz, g (amplitude of the first harmonic), heights (of harmonics 1 ... 3, flat), and
+    After `run`, for each of LINES: hz, g (amplitude of the first harmonic), heights (of harmonics 1 ... 3, flat);
     score: the geometric mean of the heights of harmonics 1 and 2, 0 for a line that is not there, whose place is a
-    multiple of the shaft's speed, which is a harmonic of a higher one, or which is above the envelope's band.
+    multiple of the shaft's speed, which is a harmonic of a higher one, or which is above the envelope's band;
+    evidence: by how many dB its harmonics 1 ... 6 stand above _SEEN, added up, 0 where the score is; signs: how many
+    of them do, and one more for a pair of sidebands: at the shaft's speed about a race's line, for a flaw that turns
+    comes and goes with the load, at the cage's about the ball's; changed: a line is smeared, so the speed changed
+    while it was measured, and that line says nothing.
     """
 
     def __init__(self, ratios):
@@ -200,46 +267,128 @@ class Lines:
         self.hz = [0.0] * 4
         self.g = [0.0] * 4
         self.score = [0.0] * 4
+        self.evidence = [0.0] * 4
+        self.signs = [0] * 4
         self.heights = [0.0] * (4 * _HARMONICS)
+        self.changed = False
 
     def run(self, measurement):
         """Search what `measurement.finish` left, at the shaft's speed that it found; ValueError if it found none.
 
-        A configured speed that does not show in the velocity may show in the envelope, for a fault in a ring that
-        turns comes and goes with the load: then the measurement's speed and confidence become those.
+        A configured speed that does not show in the velocity may show in the envelope: then the measurement's speed
+        and confidence become those. Where it shows in neither it is a prior, up to 5 % off, and the lines themselves
+        are the evidence for it, see `_speed`.
         """
-        powers = measurement.powers
-        bins = len(powers) >> 1
-        width = measurement.line_hz
-        decimation = measurement.decimation
-        if measurement.nominal_hz and measurement.stretch <= 2:
-            speed_hz, confidence = seen_speed(powers, 2, bins, width, measurement.stretch, measurement.nominal_hz)
-            if confidence > measurement.shaft_confidence:
-                measurement.shaft_hz = speed_hz
-                measurement.shaft_confidence = confidence
-        speed_hz = measurement.shaft_hz
-        if not speed_hz:
+        m = measurement
+        self.changed = False
+        prior_hz = m.nominal_hz if m.stretch <= 2 else None
+        if prior_hz and m.shaft_confidence < 1:
+            seen = seen_speed(m.powers, 2, len(m.powers) >> 1, m.line_hz, m.stretch, prior_hz)
+            if seen[1] > m.shaft_confidence:
+                m.shaft_hz, m.shaft_confidence = seen
+        if not m.shaft_hz:
             raise ValueError("lines: no speed")
-        around = _AROUND * measurement.stretch
-        reach = 1.5 * measurement.stretch
+        if not prior_hz or m.shaft_confidence >= SURE:
+            for i in range(4):
+                self._find(m, i, m.shaft_hz, 0.0)
+            return
+        best = 0.0
+        speed = m.shaft_hz, m.shaft_confidence
         for i in range(4):
-            nominal = self.ratios[i] * speed_hz / width
-            k, tall = _tallest(powers, nominal, reach + _CREEP * nominal, bins, around)
-            self.score[i] = 0.0
-            self.heights[_HARMONICS * i] = tall
-            at = nominal
-            g = 0.0
-            if k:
-                at, scale = _place(powers, k)
-                g = math.sqrt(streams.word(powers, k, _form)) * scale * measurement.line_g
-            for harmonic in range(2, _HARMONICS + 1):
-                # of a line that is not there no harmonics are looked for: each costs the chip a millisecond
-                other = _tallest(powers, harmonic * at, reach, bins, around)[1] if tall > _SEEN else 0.0
-                self.heights[_HARMONICS * i + harmonic - 1] = other
-            self.hz[i] = at * width
-            self.g[i] = g * droop(min(0.45, at / (2 * bins)), decimation, 3)
-            turns = at * width / speed_hz
-            alone = tall > _SEEN and abs(turns - round(turns)) * speed_hz > reach * width
-            # half of the ball's line is its own too: a ball may strike one race alone
-            if alone and (i == _BALL or not _is_harmonic(powers, k, at, reach)):
-                self.score[i] = math.sqrt(tall * self.heights[_HARMONICS * i + 1])
+            found = self._find(m, i, prior_hz, _SLIP)
+            if found is None:
+                self._find(m, i, m.shaft_hz, 0.0)  # where the speed would have it, if it is right
+            elif found[1] and self.evidence[i] > best:
+                best = self.evidence[i]
+                speed = found
+        m.shaft_hz, m.shaft_confidence = speed
+
+    def _find(self, m, i, speed_hz, slip):
+        """Look for line i about its place at a speed up to `slip` off.
+
+        Returns the (speed in Hz, confidence) for which the line speaks, 0 where it does not say; None where it is not
+        there, or another explains it.
+        """
+        powers = m.powers
+        bins = len(powers) >> 1
+        width = m.line_hz
+        around = _AROUND * m.stretch
+        reach = 1.5 * m.stretch
+        first = _HARMONICS * i
+        nominal = self.ratios[i] * speed_hz / width
+        k, tall = _tallest(powers, nominal, reach + (_CREEP + slip) * nominal, bins, around)
+        self.score[i] = self.evidence[i] = 0.0
+        self.signs[i] = 0
+        self.heights[first] = tall
+        at = nominal
+        g = 0.0
+        if k:
+            at, scale = _place(powers, k)
+            g = math.sqrt(streams.word(powers, k, _form)) * scale * m.line_g
+        self.hz[i] = at * width
+        self.g[i] = g * droop(min(0.45, at / (2 * bins)), m.decimation, 3)
+        for harmonic in range(2, _HARMONICS + 1):
+            # of a line that is not there no harmonics are looked for: each costs the chip a millisecond
+            other = _tallest(powers, harmonic * at, reach, bins, around)[1] if tall > _SEEN else 0.0
+            self.heights[first + harmonic - 1] = other
+        if tall <= _SEEN or not _is_peak(powers, k):
+            return None
+        if tall > 2 * _SEEN and i != _CAGE and 3 * m.stretch < k < bins - 3 * m.stretch:
+            if _is_smeared(powers, k, m.stretch):
+                self.changed = True
+                return None
+        # half of the ball's line is its own too: a ball may strike one race alone
+        if i != _BALL and _is_harmonic(powers, k, at, reach):
+            return None
+        # The ball's lie at a part of its line that is its own, whatever the speed; a race's at the shaft's speed.
+        loose = 0.0 if i == _BALL else slip
+        apart = at * self.ratios[_CAGE] / self.ratios[i] if i == _BALL else speed_hz / width
+        apart, pair = _sidebands(powers, at, apart, loose, reach, bins, around) if i != _CAGE else (0.0, 0.0)
+        found = 0.0, 0.0
+        if slip and pair:
+            found = (self.hz[i] / self.ratios[i] if i == _BALL else apart * width), 1 - _SEEN / pair
+            # each of a pair is right to a quarter of a bin, and so is half their distance
+            turns = at / apart
+            right = 0.25 * m.stretch / apart
+            unique = i == _BALL or (
+                abs(turns / self.ratios[i] - 1) <= _CREEP + right and self._unique(i, turns, right, 0.0)
+            )
+        else:
+            unique = self._unique(i, at * width / speed_hz, slip, reach * width / speed_hz)
+        if not unique:
+            return None
+        self.score[i] = math.sqrt(tall * self.heights[first + 1])
+        self._weigh(m, i, at, pair)
+        # The window of a prior is six times as wide as that of a speed that shows: one sign more is asked for.
+        # Nor may another speed show: then the prior is wrong, or the line is that of another machine.
+        clear = self.signs[i] > SIGNS and self.evidence[i] >= EVIDENCE and i != _CAGE
+        if slip and clear and not found[1] and (m.other_hz is None or abs(m.other_hz - self.hz[i]) < 2 * reach * width):
+            found = self.hz[i] / self.ratios[i], 1 - _SEEN / 10 ** (self.evidence[i] / 20)
+        return found
+
+    def _unique(self, i, turns, slip, reach):
+        """Whether a line at so many turns of a speed that is up to `slip` off is line i, and can be nothing else."""
+        below = math.floor(turns)
+        if turns - reach <= below * (1 + slip) or turns + reach >= (below + 1) * (1 - slip):
+            return False  # the shaft's own harmonic
+        for j in range(4) if slip else ():
+            for harmonic in range(1, _HARMONICS + 1):
+                place = harmonic * self.ratios[j]
+                if j != i and abs(turns - place) <= (slip + _CREEP) * place + reach:
+                    return False
+        return True
+
+    def _weigh(self, m, i, at, pair):
+        """Work out evidence and signs of line i at place `at`; pair: the height of its sidebands, or 0."""
+        evidence = 0.0
+        signs = 1 if pair else 0
+        for harmonic in range(1, _WEIGHED + 1):
+            if harmonic <= _HARMONICS:
+                tall = self.heights[_HARMONICS * i + harmonic - 1]
+            else:
+                tall, _ = _standing(m.powers, harmonic * at, 1.5 * m.stretch, len(m.powers) >> 1, _AROUND * m.stretch)
+            if tall > _SEEN:
+                signs += 1
+                evidence += 20 * math.log10(tall / _SEEN)
+        self.evidence[i] = evidence
+        self.signs[i] = signs

@@ -25,9 +25,9 @@ from sys import platform
 import micropython
 from micropython import const
 
-from . import kernels, streams, tables
+from . import kernels, levels, streams, tables
 from .fft import RFFT, SIGN32
-from .lines import SHAFT_HZ, droop, shaft_speed
+from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
 
 if platform == "rp2":
     from .taper_thumb import taper
@@ -75,7 +75,10 @@ class Measurement:
     `target`, `at` and `left` say where the next samples go; tell `take` how many came. After `finish`:
     rms_g, peak_g (about the mean), crest, kurtosis (3 for noise), skew; velocity_mm_s (RMS) or None; envelope_g (RMS
     of the rectified band); peaks: up to 8 lines of the first 4,096 samples, flat as Hz, g, Hz ...; bands: RMS in g of
-    the 8 octaves below half the rate, the lowest first; minimum, maximum (raw). `samples`: the kept samples.
+    the 8 octaves below half the rate, the lowest first; minimum, maximum (raw); shaft_hz, shaft_confidence; other_hz: a
+    speed that shows where the configured one does not, or None. `samples`: the kept samples.
+    spectrum, envelope_spectrum: 256 levels each, of dsp.levels; the former up to half the rate, its lower bins from
+    the finer low band, the latter up to 1,024 * line_hz.
     """
 
     def __init__(self, rate_hz, band=None, n=None, nominal_hz=None, slowest_hz=10):
@@ -104,6 +107,7 @@ class Measurement:
                 )
             )
         self.decimation = decimation
+        self.band = (low, high)
         self.stretch = full // n  # bins that a line is wide because there are fewer samples
         self.target = self.samples = _zeros(min(n, _KEPT))
         self.at = 0
@@ -139,6 +143,19 @@ class Measurement:
         self.slowest_hz = slowest_hz
         self.nominal_hz = nominal_hz
         self.bands = [0.0] * _BANDS
+        self.spectrum = bytearray(levels.BINS)
+        self.envelope_spectrum = bytearray(levels.BINS)
+        octaves = 1  # of the spectrum that lie above the lower quarter of the low band
+        while 1 << octaves < decimation:
+            octaves += 1
+        finer = levels.BINS - 64 * octaves // 3
+        least = 2 * self.stretch
+        rate_lines = _LOW >> 1
+        self._levels = (
+            levels.form(0, finer, rate_lines * (decimation >> 1), least, 4, decimation >> 1),
+            levels.form(finer, levels.BINS, rate_lines, least, 4, 1),
+            levels.form(0, levels.BINS, 0, least, 3, decimation),
+        )
         self.peaks = []
         self.minimum = self.maximum = 0
         self.rms_g = self.peak_g = self.crest = self.kurtosis = self.skew = self.envelope_g = 0.0
@@ -146,6 +163,7 @@ class Measurement:
         self.line_hz = self.line_g = 0.0
         self.shaft_hz = None
         self.shaft_confidence = 0.0
+        self.other_hz = None
         self.begin()
 
     def begin(self):
@@ -286,6 +304,7 @@ class Measurement:
         self.line_hz = rate_hz / self.decimation / _ENVELOPE
         # a line's amplitude is 4 * |X| / n under the Hann window (2 for the two sides, 2 for the window)
         self.line_g = 4e-6 * ug_per_lsb / count * 2.0 ** (shift - exponent)
+        levels.fill(self.powers, self.envelope_spectrum, self._levels[2], self.line_g)
 
     def _pair(self, values, count):
         """The spectrum of 4,096 values about the mean of all samples; returns its exponent.
@@ -317,6 +336,7 @@ class Measurement:
         width = low_rate / _LOW
         count = _LOW // self.stretch
         exponent = self._pair(self._low, count)
+        levels.fill(self._spectrum, self.spectrum, self._levels[0], 4e-6 * ug_per_lsb / count * 2.0**-exponent)
         form = self._form
         first = max(1, int(self.slowest_hz / width + 0.5))
         last = int(min(1000.0, _TOP * low_rate) / width + 0.5) + 1
@@ -340,9 +360,13 @@ class Measurement:
         steps = 0.0
         if self.envelope_g < step * ug_per_lsb * 1e-6:
             steps = (step * count / (16 * math.pi) * 2.0 ** (exponent + 11 - shift - again)) ** 2
-        self.shaft_hz, self.shaft_confidence = shaft_speed(
-            self._spectrum, lowest, _LOW >> 2, width, self.stretch, self.nominal_hz, steps
-        )
+        found = self._spectrum, lowest, _LOW >> 2, width, self.stretch
+        self.shaft_hz, self.shaft_confidence = shaft_speed(*found, self.nominal_hz, steps)
+        self.other_hz = None
+        if self.nominal_hz and self.shaft_confidence < SURE:
+            other_hz, confidence = shaft_speed(*found, None, steps)
+            if confidence >= SURE and not is_multiple(other_hz, self.nominal_hz):
+                self.other_hz = other_hz
 
     def _raw(self, ug_per_lsb, rate_hz):
         """Bands and peaks of the kept samples."""
@@ -352,6 +376,7 @@ class Measurement:
         spectrum = self._spectrum
         kernels.strongest(spectrum, _LOW >> 1, form, self._best)
         g = ug_per_lsb * 1e-6 / kept * 2.0**-exponent
+        levels.fill(self._spectrum, self.spectrum, self._levels[1], 4 * g)
         self._lines(4 * g, rate_hz / _LOW)
         last = _LOW >> 1
         for i in range(_BANDS - 1, -1, -1):

@@ -10,6 +10,11 @@ from micropython import const
 from enrol.provision import serve
 from quaver_wire.frames import SESSION, Frames, improv_frame, session_frame
 
+if False:  # types alone: never compiled
+    from enrol.enrolment import Enrolment
+    from enrol.session import Session
+    from links.improv import Improv
+
 _POLL_MS = const(20)
 _SILENCE_MS = const(200)  # a frame that rests for so long has broken off
 _LINGER_MS = const(500)  # after the enrolment: the last answer has yet to leave, or to be asked for again
@@ -26,7 +31,7 @@ class Console:
     interrupts as ever, a moment later.
     """
 
-    def __init__(self, session, enrolment, improv=None):
+    def __init__(self, session: "Session", enrolment: "Enrolment", improv: "Improv | None" = None) -> None:
         self._session = session
         self._enrolment = enrolment
         self.improv = improv
@@ -36,18 +41,18 @@ class Console:
         self._poller.register(sys.stdin, select.POLLIN)
 
     @property
-    def refused(self):
+    def refused(self) -> int:
         """Frames that were turned away; the session counts its own messages."""
         return self._frames.refused + (self.improv.refused if self.improv else 0)
 
-    def emit(self, kind, data):
+    def emit(self, kind: int, data: bytes) -> None:
         """What Improv sends; give this to its constructor."""
         sys.stdout.buffer.write(improv_frame(kind, data))
 
-    async def _send(self, message):
+    async def _send(self, message: bytes) -> None:
         sys.stdout.buffer.write(session_frame(message))
 
-    def _read(self):
+    def _read(self) -> bytearray:
         data = bytearray()
         while len(data) < _READ_MAX and self._poller.poll(0):
             one = sys.stdin.buffer.read(1)
@@ -56,7 +61,7 @@ class Console:
             data += one
         return data
 
-    async def run(self, window_s=None):
+    async def run(self, window_s: int | None = None) -> None:
         """Serve until the enrolment is done; Ctrl-C raises KeyboardInterrupt.
 
         window_s: also end when no frame came for so long; while a session is open, for two minutes.

@@ -15,11 +15,17 @@ from build.keys import KEY, key_check, load_key, save_key
 from node import store
 from quaver_wire.session import same
 
+if False:  # types alone: never compiled
+    from collections.abc import Callable
+    from typing import Any
+
+    from enrol.session import Tries
+
 CONFIG = "/config.json"
 _TAKEN = "/commands.taken"
 
 
-def _missing(path):
+def _missing(path: str) -> bool:
     try:
         os.stat(path)
         return False
@@ -36,7 +42,17 @@ class Enrolment:
     root: the folder of its files, for tests.
     """
 
-    def __init__(self, about, check, join, scan, identify, tries, command=None, root=""):
+    def __init__(
+        self,
+        about: dict,
+        check: "Callable",
+        join: "Callable",
+        scan: "Callable",
+        identify: "Callable",
+        tries: "Tries",
+        command: "Callable | None" = None,
+        root: str = "",
+    ) -> None:
         self._about = about
         self._check = check
         self._join = join
@@ -45,10 +61,10 @@ class Enrolment:
         self._tries = tries
         self._command = command
         self._root = root
-        self._staged = None
+        self._staged: tuple[bytes, bytes, int] | None = None
         self.done = False  # committed: the node is to restart
 
-    async def answer(self, request):
+    async def answer(self, request: bytes) -> bytes:
         """The answer to the request, both JSON as bytes. Never raises but MemoryError."""
         try:
             given = json.loads(request)
@@ -66,7 +82,7 @@ class Enrolment:
         except (ValueError, KeyError, TypeError, OSError) as error:
             return json.dumps({"error": str(error)[:200] or type(error).__name__}).encode()
 
-    async def _say(self):
+    async def _say(self) -> dict:
         held = load_key(self._root + KEY)
         about = dict(self._about)
         about["enrolled"] = held is not None
@@ -75,22 +91,22 @@ class Enrolment:
         about["wrong_codes"] = self._tries.untold
         return about
 
-    async def _show(self):
+    async def _show(self) -> None:
         self._identify()
 
-    async def _networks(self):
+    async def _networks(self) -> list:
         found: list = []
         for ssid, rssi, secured in sorted(await self._scan(), key=lambda network: -network[1]):
             if ssid and len(found) < 12 and not any(ssid == other[0] for other in found):
                 found.append((ssid, rssi, bool(secured)))
         return found
 
-    async def _try(self, ssid, password):
+    async def _try(self, ssid: str, password: str) -> None:
         _text(ssid, 1, 32)
         _text(password, 0, 63)
         await self._join(ssid, password)
 
-    async def _stage(self, config, key, generation):
+    async def _stage(self, config: "Any", key: "Any", generation: "Any") -> str:
         if not isinstance(config, dict):
             raise ValueError("config: expected an object")
         config = dict(self._flashed(), **config)
@@ -103,7 +119,7 @@ class Enrolment:
         self._staged = json.dumps(config).encode(), key, generation
         return key_check(key)
 
-    def _flashed(self):
+    def _flashed(self) -> dict:
         """The configuration that is there, by sections: what sensors the board has may stand in it since flashing."""
         try:
             with open(self._root + CONFIG) as file:
@@ -112,7 +128,7 @@ class Enrolment:
         except (OSError, ValueError):
             return {}
 
-    async def _commit(self, check):
+    async def _commit(self, check: str) -> None:
         if self._staged is None:
             raise ValueError("nothing is staged")
         config, key, generation = self._staged
@@ -128,7 +144,7 @@ class Enrolment:
         self.done = True
 
 
-def _text(value, low, high):
+def _text(value: object, low: int, high: int) -> None:
     if not isinstance(value, str) or not low <= len(value) <= high:
         raise ValueError("expected text of {} to {}".format(low, high))
 

@@ -23,11 +23,20 @@ from node.seal import Ccm
 from quaver_wire.cose import node_id
 from quaver_wire.session import PLAIN_MAX
 
+if False:  # types alone: never compiled
+    from collections.abc import Callable
+
+    from network import WLAN
+
+    from hal.chip.common import Hal
+    from links.ble_onboard import Doorway
+    from links.improv import Improv
+
 _JOIN_LIMIT_MS = 20_000
 _WINDOW_S = 300  # after power-on, in which Improv takes a network
 
 
-def _check(config):
+def _check(config: dict) -> list[str]:
     """What is wrong with a configuration."""
     try:
         return load("build.config").parse(config)[1]
@@ -35,7 +44,7 @@ def _check(config):
         drop("build.config")
 
 
-def _improv_wanted():
+def _improv_wanted() -> bool:
     """Improv is off unless the configuration that the node was flashed with has "improv": 1."""
     try:
         with open(CONFIG) as file:
@@ -47,40 +56,40 @@ def _improv_wanted():
 class Ways:
     """What a session and Improv have done by the hardware. port: of hal."""
 
-    def __init__(self, port):
+    def __init__(self, port: "Hal") -> None:
         self._port = port
-        self._radio = None
+        self._radio: "WLAN | None" = None
         self._blinking = None
-        self.network = None  # the last that was joined: (ssid, password)
+        self.network: tuple[str, str] | None = None  # the last that was joined: (ssid, password)
         self.about = {"id": port.unique_id(), "board": board.NAME, "firmware": board.VERSION}
 
-    def _wlan(self):
+    def _wlan(self) -> "WLAN":
         if self._radio is None:
             self._radio = self._port.radio()
             self._radio.active(True)
         return self._radio
 
-    async def join(self, ssid, password):
+    async def join(self, ssid: str, password: str) -> None:
         wlan = self._wlan()
         if wlan.isconnected():
             wlan.disconnect()
         await Wifi(wlan, ssid, password).up(_JOIN_LIMIT_MS)
         self.network = (ssid, password)
 
-    async def scan(self):
+    async def scan(self) -> list[tuple[str, int, bool]]:
         """The radio's own scan takes the processor for some two seconds."""
         return [(found[0].decode(), found[3], found[4] != 0) for found in self._wlan().scan()]
 
-    def identify(self):
+    def identify(self) -> None:
         asyncio.create_task(self._blink())
 
-    async def _blink(self):
+    async def _blink(self) -> None:
         """Soon: the LED of a Pico W wakes its radio, which takes the processor, and who asked waits for an answer."""
         from command.identify import blink
 
         self._blinking = blink(self._port, board, self._blinking)
 
-    async def join_and_save(self, ssid, password):
+    async def join_and_save(self, ssid: str, password: str) -> list:
         """Join for Improv and save the network for the enrolment, which may name another. Returns no URL."""
         from node import store
 
@@ -95,7 +104,9 @@ class Ways:
         return []
 
 
-def _doorway(port, identity, session, enrolment, improv):
+def _doorway(
+    port: "Hal", identity: bytes, session: Session, enrolment: Enrolment, improv: "Callable | None"
+) -> "Doorway | None":
     """The way in over Bluetooth; None where there is none."""
     try:
         from links.ble_onboard import Doorway
@@ -103,7 +114,7 @@ def _doorway(port, identity, session, enrolment, improv):
         return None
     from quaver_wire import chunks, gatt_session
 
-    async def answer(message, send):
+    async def answer(message: bytes, send: "Callable") -> None:
         await serve(session, enrolment, message, send)
 
     try:
@@ -121,7 +132,7 @@ def _doorway(port, identity, session, enrolment, improv):
         return None
 
 
-def build(air=True):
+def build(air: bool = True) -> "tuple[Console, Doorway | None, Callable, Callable]":
     """What serves, what ends it, and what restarts the board: (console, doorway or None, end, restart).
 
     air: over Bluetooth too.
@@ -134,7 +145,7 @@ def build(air=True):
 
     sessions = []
 
-    def session():
+    def session() -> Session:
         """One for each way in: nobody who comes by radio ends what goes on over the cable."""
         enrolled = load_key() is not None
         made = Session(
@@ -155,7 +166,7 @@ def build(air=True):
 
         about = ("Quaver", board.VERSION, board.CHIP, identity.hex())
 
-        def improv(emit, serial=False):
+        def improv(emit: "Callable", serial: bool = False) -> "Improv":
             return Improv(
                 emit,
                 about,
@@ -170,7 +181,7 @@ def build(air=True):
         console.improv.open(_WINDOW_S)
     doorway = _doorway(port, identity, session(), enrolment, improv) if air else None
 
-    def end():
+    def end() -> None:
         """Leave what was turned away for the node to tell of, once it is in service."""
         if doorway:
             doorway.close()
@@ -184,13 +195,13 @@ def build(air=True):
     return console, doorway, end, port.reset
 
 
-async def _serve(console, doorway, window_s):
+async def _serve(console: Console, doorway: "Doorway | None", window_s: int | None) -> None:
     if doorway:
         asyncio.create_task(doorway.run(_WINDOW_S))
     await console.run(window_s)
 
 
-def run(window_s=None):
+def run(window_s: int | None = None) -> None:
     """Serve until the node is enrolled, then reset the board.
 
     window_s: of an enrolled node, after power-on: return when nobody asks for it within so many seconds. Before the

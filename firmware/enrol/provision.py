@@ -6,10 +6,16 @@ from micropython import const
 
 from quaver_wire.session import PROGRESS
 
+if False:  # types alone: never compiled
+    from collections.abc import Callable
+
+    from enrol.enrolment import Enrolment
+    from enrol.session import Session
+
 _SIGN_MS = const(500)
 
 
-async def serve(session, enrolment, message, send):
+async def serve(session: "Session", enrolment: "Enrolment", message: bytes, send: "Callable") -> None:
     """Work on one message from the host; `send(message)`, a coroutine, brings what it gives rise to.
 
     While a request takes its time (joining a network) the host is told so twice a second, so that it waits.

@@ -18,6 +18,11 @@ from enrol.x25519 import BASE, ladder
 from node import store
 from quaver_wire import session as wire
 
+if False:  # types alone: never compiled
+    from collections.abc import Callable, Iterator
+
+    from node.clock import Uptime
+
 _FREE_TRIES = const(4)
 _PAUSE_S = const(2)
 _WAIT_S = const(30)
@@ -31,7 +36,7 @@ class Tries:
     untold: wrong codes that no event has told of yet. build.wiring tells of both, once the node is in service.
     """
 
-    def __init__(self, uptime, path="/session.tries"):
+    def __init__(self, uptime: "Uptime", path: str = "/session.tries") -> None:
         self._uptime = uptime
         self._path = path
         self._row, self.untold, self._turned_away = self._load()
@@ -39,7 +44,7 @@ class Tries:
         if self._row > _FREE_TRIES:
             self._hold()
 
-    def _load(self):
+    def _load(self) -> tuple[int, int, int]:
         try:
             with open(self._path) as file:
                 row, untold, turned_away = (int(word) for word in file.read(36).split())
@@ -49,33 +54,33 @@ class Tries:
         except ValueError:
             return _FREE_TRIES + 1, 1, 0  # a file that is no longer ours to read is no reason to start from nothing
 
-    def _save(self):
+    def _save(self) -> None:
         store.replace(self._path, "{} {} {}".format(self._row, self.untold, self._turned_away).encode())
 
-    def _hold(self):
+    def _hold(self) -> None:
         over = min(self._row - _FREE_TRIES - 1, 8)
         seconds = _PAUSE_S if over < 0 else min(_WAIT_S << over, _WAIT_MAX_S)
         self._until_ms = self._uptime.ms() + 1000 * seconds
 
-    def wait_s(self):
+    def wait_s(self) -> int:
         """Seconds until the next try; 0: now."""
         return max(0, self._until_ms - self._uptime.ms() + 999) // 1000
 
-    def begin(self):
+    def begin(self) -> None:
         """Count a try, as wrong until it proves right. Raises OSError when flash can't be written: then no try."""
         self._row += 1
         self.untold += 1
         self._save()
 
-    def failed(self):
+    def failed(self) -> None:
         self._hold()
 
-    def passed(self):
+    def passed(self) -> None:
         self._row = 0
         self.untold -= 1
         self._save()
 
-    def turned_away(self, count):
+    def turned_away(self, count: int) -> None:
         """So many messages were none of a session's. Raises OSError."""
         self._turned_away += count
         self._save()
@@ -88,7 +93,15 @@ class Session:
     quaver_wire.session.Channel takes it. refused counts messages that were turned away; wrong codes are counted apart.
     """
 
-    def __init__(self, identity, code, aead, tries, enrolled=False, identify=None):
+    def __init__(
+        self,
+        identity: bytes,
+        code: bytes | None,
+        aead: "Callable",
+        tries: Tries,
+        enrolled: bool = False,
+        identify: "Callable | None" = None,
+    ) -> None:
         """enrolled: the node has a device key. identify(): shows which one it is, to anybody who asks."""
         self._enrolled = enrolled
         self._identify = identify
@@ -99,20 +112,20 @@ class Session:
         self.refused = 0
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Forget keys and handshake."""
-        self._keys = None
-        self._incoming = None
-        self._outgoing = None
-        self._answer = None
+        self._keys: wire.Keys | None = None
+        self._incoming: wire.Channel | None = None
+        self._outgoing: wire.Channel | None = None
+        self._answer: bytes | None = None
         self._altered = 0
-        self.request = None
+        self.request: bytes | None = None
 
     @property
-    def is_open(self):
+    def is_open(self) -> bool:
         return self._incoming is not None
 
-    def receive(self, message):
+    def receive(self, message: bytes) -> "Iterator[bytes | None]":
         """Work on one message from the host; yields messages to send, and None now and then to let others run."""
         kind = wire.kind_of(message)
         if kind == wire.HELLO_HOST:
@@ -130,11 +143,11 @@ class Session:
         else:
             yield self._refuse("malformed")
 
-    def _refuse(self, reason):
+    def _refuse(self, reason: str) -> bytes:
         self.refused += 1
         return wire.refused(reason)
 
-    def _greet(self, message):
+    def _greet(self, message: bytes) -> "Iterator[bytes | None]":
         if message[1] != wire.VERSION:
             yield self._refuse("version")
             return
@@ -162,7 +175,7 @@ class Session:
         self._keys = wire.Keys(step, self._code, self._identity, public, own)
         yield bytes((wire.HELLO_NODE, wire.VERSION)) + public[:4] + self._identity + own
 
-    def _check(self, message):
+    def _check(self, message: bytes) -> bytes:
         keys = self._keys
         self._keys = None  # one try for each handshake
         if keys is None:
@@ -179,7 +192,7 @@ class Session:
         self._outgoing = wire.Channel(self._aead(keys.node_key), keys.node_vector)
         return bytes((wire.PROOF_NODE,)) + keys.node_proof
 
-    def _open(self, message):
+    def _open(self, message: bytes) -> bytes | None:
         """The next request; the one before it again means that its answer was lost: it is sent again."""
         if self._incoming is None:
             return self._refuse("no_session")
@@ -199,7 +212,7 @@ class Session:
         self.request = plain
         return None
 
-    def answer(self, plain):
+    def answer(self, plain: bytes) -> bytes:
         """The message that answers `request`; `plain`: bytes."""
         self.request = None
         self._answer = self._outgoing.seal(plain)

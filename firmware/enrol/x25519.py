@@ -6,13 +6,17 @@ watcher has one trace of each, and the sealed link keys are not multiplied with 
 
 from micropython import const
 
+if False:  # types alone: never compiled
+    from collections.abc import Iterator
+    from typing import Any
+
 _P = (1 << 255) - 19
 _A24 = const(121665)
 _STEP = const(15)  # bits of the scalar between two yields: 33 ms on an RP2040
 BASE = b"\x09" + bytes(31)
 
 
-def ladder(scalar, point):
+def ladder(scalar: bytes, point: bytes) -> "Iterator[Any]":
     """Multiply; yields how far it is in percent, and last the 32 bytes of the product.
 
     scalar, point: 32 bytes each, as they come: clamped, and its highest bit masked, here. A product of 32 zeros

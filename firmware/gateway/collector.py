@@ -21,6 +21,7 @@ _FULL_MS = const(1000)
 _HOLD_MS = const(1000)  # after a wasted connection; for an unknown address doubled each time, up to 64 times that
 _HELD_MAX = const(16)
 _ALARM = const(2)
+_VISIT = const(1)  # a place of build.hang
 
 
 class Node:
@@ -113,9 +114,10 @@ class Collector:
             if not self._relay.put(node_id, message_class, payload):
                 return False
             self.counts["records"] += 1
-            self._progress("collect")
+            self._progress("collect", _VISIT)
             return True
 
+        self._progress("collect", _VISIT)
         self.counts["visits"] += 1
         node.tried = self._clock.ms()
         try:

@@ -12,6 +12,7 @@ _WIFI_LIMIT_MS = const(20_000)
 _ACK_LIMIT_MS = const(10_000)
 _IDLE_MS = const(100)  # a command waits no longer in the radio's buffer
 _ONLINE = const(1)
+_JOIN, _CONNECT, _SEND = const(1), const(2), const(3)  # places of build.hang
 
 
 class Forward:
@@ -45,17 +46,18 @@ class Forward:
 
     async def run(self):
         try:
+            self._progress("forward", _JOIN)
             await self._wifi.up(_WIFI_LIMIT_MS)
-            self._progress("forward")
+            self._progress("forward", _CONNECT)
             await self._tend()  # a certificate has dates, and the nodes want to know
             self._mqtt.up()
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
-            self._progress("forward")
+            self._progress("forward", _SEND)
             print("gateway: online")
             self._outbox.link(True)
             while True:
                 await self._send()
-                self._progress("forward")
+                self._progress("forward", _SEND)
         finally:
             self._outbox.link(False)
             self._mqtt.down()
@@ -87,4 +89,4 @@ class Forward:
     async def _tend(self):
         if self._timekeeper:
             await self._timekeeper.tend()
-            self._progress("forward")
+            self._progress("forward", _CONNECT)

@@ -24,6 +24,7 @@ _STEP_MS = const(20)
 _TALK_MS = const(30_000)  # after a command without rest: whoever sent it is likely to send more
 _STATUS_MS = const(86_400_000)  # between two statuses: a broker may have lost the last one
 _BY_VISITS = const(2)  # of a status: this node is heard through a gateway, in its turn
+_REST, _VISIT = const(1), const(2)  # places of build.hang
 _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 
 
@@ -111,7 +112,7 @@ class Ble:
         """Sleep until it is time, or an event comes."""
         began = time.ticks_ms()
         while not self._urgent() and not self._since(self._talked, _TALK_MS):
-            self._progress("ble")
+            self._progress("ble", _REST)
             left = self._timing["rest_s"] * 1000 - time.ticks_diff(time.ticks_ms(), began)
             if left <= 0:
                 return
@@ -148,7 +149,7 @@ class Ble:
             self._told = time.ticks_ms()
         ended = False
         while True:
-            self._progress("ble")
+            self._progress("ble", _VISIT)
             self._recorder.account()
             entry = outbox.first()
             if entry is not None:

@@ -18,6 +18,7 @@ _TICK_S = const(5)
 _BUSY_MS = const(5000)
 _IDLE_MS = const(120_000)
 _TOLD_EVERY_MS = const(600_000)  # an event is a write to flash, and anybody at the broker can send nonsense
+_OBEYING = const(1)  # a place of build.hang
 _SERVICE = ("service", "command", "quaver_wire.decoder", "quaver_wire.items")
 
 
@@ -92,6 +93,7 @@ class Mailbox:
             progress("commands")
             trial = self._parts["trial"]
             if self._waiting and not (trial and trial.running):
+                progress("commands", _OBEYING)
                 await self._obey(self._waiting.pop(0))
                 continue
             self._came.clear()

@@ -31,6 +31,9 @@ _WATCHING = const(2)
 # What says how a measurement came about, and the spectrum behind its features: two thirds of a record's bytes
 _DETAIL = ("heap_free", "rate_hz", "jitter_us", "samples", "dropped", "peaks", "bands", "lines", "learned", "running_h")
 
+# After these the spectra are another's than before: what rose, what it is called, what was healthy
+_TURNS = ("level", "fault", "baseline_learned")
+
 # of quaver_wire.reasons
 _STUCK = const(204)
 _OUT_OF_RANGE = const(205)
@@ -112,11 +115,16 @@ def level_change(feature, threshold, before, value):
 
 
 def _tell(recorder, changes):
-    """An event for each change, and a line on the console for what was learned of the machine."""
+    """An event for each change, and a line on the console for what was learned of the machine.
+
+    Returns whether one of them is about the machine.
+    """
+    turned = False
     for name, subject, values in changes:
         if "error" in values:
             failure.tell(recorder, name, subject, values["error"])
             continue
+        turned = turned or name in _TURNS
         recorder.event(name, subject, **values)
         if name == "level" and "limit" in values:
             line = "{} {} ({:.3f}, limit {:.3f})"
@@ -125,6 +133,11 @@ def _tell(recorder, changes):
             print("node: {} ({:.1f} dB)".format(subject, values["value"]))
         elif name == "baseline_learned":
             print("node: baseline learned")
+    return turned
+
+
+# of build.hang
+_PLACES = ["", "vibration", "temperature", "energy"]
 
 
 class Judge:
@@ -147,14 +160,19 @@ class Judge:
 
 
 class Measure:
-    """sensors: of this module's makers; progress(name): tells the supervisor that the task lives."""
+    """sensors: of this module's makers; progress(name): tells the supervisor that the task lives.
 
-    def __init__(self, sensors, judge, recorder, interval_s, progress):
+    spectrum_every: measurements from one spectrum record to the next, while nothing turns; 0 for never.
+    """
+
+    def __init__(self, sensors, judge, recorder, interval_s, progress, spectrum_every=0):
         self._sensors = sensors
         self._judge = judge
         self._recorder = recorder
         self._interval_ms = int(interval_s * 1000)
         self._progress = progress
+        self._spectrum_every = spectrum_every
+        self._spectrum_age = 0
         self._machine = -1
         self._ordinary = 0
         self._asked = asyncio.Event()
@@ -197,30 +215,54 @@ class Measure:
         tidy()  # now, so that no collection is due while the FIFO fills
         values = {"heap_free": gc.mem_free()}
         quality = 0
+        turned = False
+        measured = None
         for sensor in self._sensors:
+            self._progress("measure", _PLACES.index(sensor.name))
             found, marks, changes = await sensor.measure()
             values.update(found)
             for mark in marks:
                 quality |= 1 << QUALITY.index(mark)
-            _tell(self._recorder, changes)
+            turned = _tell(self._recorder, changes) or turned
             if sensor.part:
+                if found:
+                    measured = sensor.part
                 _tell(self._recorder, sensor.part.save())
-            self._progress("measure")
+        self._progress("measure")
         values["quality"] = quality
         level, changes = self._judge.run(values)
         values["level"] = max(values.get("level", 0), level)
-        _tell(self._recorder, changes)
-        self._shorten(values)
+        turned = _tell(self._recorder, changes) or turned
+        spectrum = self._spectrum(measured, turned, values)
+        self._shorten(values, spectrum is not None)
         self._recorder.telemetry(values)
+        if spectrum:
+            self._recorder.telemetry(spectrum)
         if asked:
             self._asked.clear()
             self._values = values
             self._done.set()
 
-    def _shorten(self, values):
-        """Take the detail out of an ordinary record: of a machine that is as it was, and well, with nothing to mark."""
+    def _spectrum(self, measured, turned, values):
+        """The fields of a spectrum record, where one is due: when the machine has turned, and now and then."""
+        if measured is None:
+            return None
+        self._spectrum_age += 1
+        if not turned and not 0 < self._spectrum_every <= self._spectrum_age:
+            return None
+        self._spectrum_age = 0
+        spectrum = measured.spectrum()
+        spectrum["level"] = values["level"]
+        spectrum["quality"] = values["quality"]
+        return spectrum
+
+    def _shorten(self, values, whole):
+        """Take the detail out of an ordinary record: of a machine that is as it was, and well, with nothing to mark.
+
+        whole: the record stays so, whatever it says.
+        """
         machine = values.get("machine")
-        if values["level"] or values["quality"] or machine != self._machine or machine == _LEARNING:
+        if whole or values["level"] or values["quality"] or machine != self._machine or machine == _LEARNING:
             self._ordinary = -1
         self._machine = machine
         self._ordinary = (self._ordinary + 1) % _WHOLE

@@ -13,6 +13,7 @@ _ACK_LIMIT_MS = const(10_000)
 _IDLE_MS = const(1000)
 _BUSY_MS = const(50)
 _ONLINE = const(1)
+_JOIN, _CONNECT, _SEND = const(1), const(2), const(3)  # places of build.hang
 
 
 class Publish:
@@ -39,21 +40,22 @@ class Publish:
     async def run(self):
         try:
             # Joining takes the processor for 73 ms at a stretch; a capture's FIFO lasts 19.
+            self._progress("publish", _JOIN)
             async with self._quiet:
                 await self._wifi.up(_WIFI_LIMIT_MS)
-            self._progress("publish")
+            self._progress("publish", _CONNECT)
             await self._tend()  # a certificate has dates
             async with self._quiet:  # with TLS it takes the processor for 1.7 s
                 self._mqtt.up()
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
-            self._progress("publish")
+            self._progress("publish", _SEND)
             print("node: online")
             self._outbox.link(True)
             if self._mailbox:
                 self._mailbox.online()
             while True:
                 await self._send()
-                self._progress("publish")
+                self._progress("publish", _SEND)
         finally:
             self._outbox.link(False)
             if self._mailbox:
@@ -91,4 +93,4 @@ class Publish:
     async def _tend(self):
         if self._timekeeper:
             await self._timekeeper.tend()
-            self._progress("publish")
+            self._progress("publish", _CONNECT)

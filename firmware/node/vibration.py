@@ -76,6 +76,20 @@ class Vibration:
             changes.append((event, "tachometer", {"error": None if speed_hz else OSError(_NO_PULSES)}))
         return values, marks, changes
 
+    def spectrum(self):
+        """The fields of a spectrum record of the last measurement; its spectra are views, as of `waveform`."""
+        m = self._measurement
+        lines = self._engine.found
+        return {
+            "spectrum": m.spectrum,
+            "envelope_spectrum": m.envelope_spectrum,
+            "spectrum_hz": self._capture.rate_hz / 2,
+            "envelope_spectrum_hz": len(m.powers) // 2 * m.line_hz,
+            "band_low_hz": m.band[0],
+            "band_high_hz": m.band[1],
+            "marks_hz": [m.shaft_hz] + (lines.hz if lines else []),
+        }
+
     def waveform(self):
         """(the first samples of the last measurement: int16, little-endian; their rate in Hz; g a count).
 

@@ -93,3 +93,9 @@ class UnansweredError(OperationError):
     """A command that was sent and not answered in time: it waits at the broker, or was not obeyed."""
 
     exit_code = 19
+
+
+class ReleaseError(QuaverError):
+    """A release, or a key of one, that can't be made, read or trusted."""
+
+    exit_code = 20

@@ -120,20 +120,23 @@ def board_files(board_target: Target, pytestconfig: pytest.Config) -> Mapping[st
 
 @pytest.fixture(scope="session")
 def board_rig(board_target: Target) -> tuple[Attached, ...]:
-    """The sensors on an emulated board's buses; the standard four around a healthy machine. Override at will."""
+    """The sensors on an emulated board's buses, by default around a healthy machine. Override at will."""
     if not board_target.emulated:
         return ()
     return default_rig()
 
 
 def default_rig() -> tuple[Attached, ...]:
-    """iis3dwb (SPI), tmp117 and adxl345 (I2C), sdm120 (UART), on the pins of the emulated boards."""
-    from quaver.emulator.bus import Attached
-    from quaver.emulator.sensors.adxl345 import ADXL345
+    """The sensors of a node, and beside them each part of emulator.sensors whose file says where, in `attached`."""
+    import pkgutil
+    from importlib import import_module
+
+    from quaver.emulator import sensors
     from quaver.plant.node import healthy_machine, standard_rig
 
     source = healthy_machine()
-    return (*standard_rig(source), Attached("adxl345", "i2c0", 0x53, ADXL345(source)))
+    models = [import_module(found.name) for found in pkgutil.iter_modules(sensors.__path__, f"{sensors.__name__}.")]
+    return (*standard_rig(source), *(each.attached(source) for each in models if hasattr(each, "attached")))
 
 
 @pytest.fixture(scope="session")

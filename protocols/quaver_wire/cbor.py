@@ -1,13 +1,14 @@
 """Encodes a message as one CBOR map with integer keys (RFC 8949, 4.2.1) into a buffer that the caller owns."""
 
 from quaver_wire.fields import COMMON, MESSAGE_CLASSES, TABLES, WireError, const
-from quaver_wire.primitives import put_float, put_head, put_milliseconds, put_number, put_text
+from quaver_wire.primitives import put_bytes, put_float, put_head, put_milliseconds, put_number, put_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
     from typing import Any
 
 _UINT = const(0)
+_BYTES = const(2)
 _ARRAY = const(4)
 _MAP = const(5)
 _NULL = const(0xF6)
@@ -65,6 +66,8 @@ def _put_value(buf: bytearray, at: int, form: "Any", value: "Any") -> int:
         return put_milliseconds(buf, at, value)
     if form == "t":
         return put_text(buf, at, value)
+    if form == "b":
+        return put_bytes(buf, at, _BYTES, value)
     if form == "f":
         return put_float(buf, at, value) if value - value == 0 else at
     if form == "l":
@@ -120,6 +123,8 @@ def encode(buf: bytearray, record: "dict[str, Any]", message_class: "str | None"
                 known -= 1
         if known:
             raise WireError("a field that is not of this class")
+        if present > _BELOW_UINT8:
+            raise WireError("over 23 fields")
         buf[0] = _MAP << 5 | present
     except (WireError, MemoryError):
         raise

@@ -220,6 +220,9 @@ def _value(name: str, form: "Any", value: "Any") -> "Any":
     elif form == "t":
         if isinstance(value, str):
             return value
+    elif form == "b":
+        if isinstance(value, bytes):
+            return value
     elif form == "f":
         if isinstance(value, float) and value - value == 0:
             return value
@@ -264,6 +267,7 @@ def _expected(form: "Any") -> str:
         "z": "an unsigned integer",
         "m": "milliseconds as a byte string",
         "t": "text",
+        "b": "a byte string",
         "f": "a finite number",
         "l": "an array of unsigned integers",
         "o": "a map with keys of text",

@@ -5,6 +5,7 @@ Forms:
     "z"  unsigned integer that is not sent when it is 0, and reads as 0 when it is absent
     "m"  milliseconds: a byte string, big endian, shortest; CBOR's own integers know no size between 4 and 8 bytes
     "t"  text
+    "b"  byte string
     "f"  number of any unit: binary16 where that is exact, binary32 else
     "l"  array of unsigned integers
     "o"  map of text to anything that items.py writes
@@ -98,6 +99,15 @@ TELEMETRY = (
         ),
     ),
     _row(19, "visit_ages_s", (1,)),  # of each node of its list, in the list's order; null before the first visit
+    # a spectrum record's: 256 levels each, of spectrum.py; and where they end, and the envelope's band
+    _row(50, "spectrum", "b"),
+    _row(51, "envelope_spectrum", "b"),
+    _row(
+        52,
+        "",
+        (_row("spectrum_hz", 10), _row("envelope_spectrum_hz", 10), _row("band_low_hz", 1), _row("band_high_hz", 1)),
+    ),
+    _row(53, "marks_hz", (100,)),  # of the shaft, BPFO, BPFI, 2 x BSF, FTF; null where it is not known
 )
 
 EVENT = (
@@ -174,6 +184,7 @@ EVENTS: "tuple[str, ...]" = _row(
     "key_announced",
     "config_rejected",
     "value_absent",
+    "hung",
 )
 # The position is the bit in `quality`.
 QUALITY: "tuple[str, ...]" = _row(

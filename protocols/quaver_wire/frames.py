@@ -68,7 +68,7 @@ class Frames:
         self.refused = 0
         self.interrupted = False
 
-    def feed(self, data: bytes) -> "list[tuple[int, bytes]]":
+    def feed(self, data: bytes | bytearray) -> "list[tuple[int, bytes]]":
         """Take bytes; return the frames that they complete, (kind, message or Improv data)."""
         found: "list[tuple[int, bytes]]" = []
         for start in range(0, len(data), _PIECE):

@@ -20,27 +20,13 @@ from quaver.emulator.radio import Air, Path
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.pytest_plugin import Target
+from tests.programs import program
 
 SERVICE = "5a1d0001-8f5b-4f4e-9a43-2f0c3b1f6a11"
 VALUE = "5a1d0002-8f5b-4f4e-9a43-2f0c3b1f6a11"
 INBOX = "5a1d0003-8f5b-4f4e-9a43-2f0c3b1f6a11"
-PRELUDE = f"""
-import asyncio, aioble, bluetooth
-SERVICE = bluetooth.UUID("{SERVICE}")
-VALUE = bluetooth.UUID("{VALUE}")
-INBOX = bluetooth.UUID("{INBOX}")
-async def error(awaitable):
-    try:
-        await awaitable
-    except Exception as e:
-        return type(e).__name__
-"""
-SERVE = """
-service = aioble.Service(SERVICE)
-value = aioble.Characteristic(service, VALUE, read=True, notify=True, initial=b"first")
-inbox = aioble.BufferedCharacteristic(service, INBOX, write=True, write_no_response=True, capture=True, max_len=244)
-aioble.register_services(service)
-"""
+PRELUDE = program(__file__, "prelude", SERVICE=SERVICE, VALUE=VALUE, INBOX=INBOX)
+SERVE = program(__file__, "serve")
 
 
 @dataclass
@@ -51,15 +37,15 @@ class Radio:
     board: Board
     peer: Device
 
-    def meet(self, program: str, other: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Any, Any]:
-        """Run `program` on the board while the peer does `other`; what the program printed last, what `other` made."""
+    def meet(self, code: str, other: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Any, Any]:
+        """Run `code` on the board while the peer does `other`; what the program printed last, what `other` made."""
         done = self.air.start(other())
-        said = self.run(program)
+        said = self.run(code)
         return said, done.result(30)
 
-    def run(self, program: str) -> Any:
+    def run(self, code: str) -> Any:
         """What the program printed last, as a literal."""
-        return ast.literal_eval(self.board.exec(PRELUDE + program, timeout=30).splitlines()[-1])
+        return ast.literal_eval(self.board.exec(PRELUDE + code, timeout=30).splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +98,8 @@ async def visit(radio: Radio) -> tuple[Connection, Any, Any]:
 
 
 def test_it_advertises_what_it_was_told(radio: Radio) -> None:
-    program = """
-async def main():
-    late = await error(aioble.advertise(
-        50_000, name="pump", services=[SERVICE], appearance=0x0540, manufacturer=(0x1234, b"xy"), timeout_ms=400))
-    print((late, aioble.config("mac")))
-asyncio.run(main())
-"""
-    (late, (kind, address)), found = radio.meet(program, lambda: find(radio))
+    code = program(__file__, "advertise")
+    (late, (kind, address)), found = radio.meet(code, lambda: find(radio))
     assert late == "TimeoutError"
     assert (kind, address) == (0, bytes(found.address)[::-1])
     assert found.rssi == -57
@@ -135,24 +115,7 @@ asyncio.run(main())
 
 
 def test_its_values_are_read_written_and_notified(radio: Radio) -> None:
-    program = (
-        SERVE
-        + """
-async def main():
-    connection = await aioble.advertise(50_000, name="n1", timeout_ms=20_000)
-    who, data = await inbox.written(timeout_ms=5000)
-    value.write(b"second")
-    pairs = []
-    for _ in range(3):
-        pairs.append(await inbox.written(timeout_ms=5000))
-    for i in range(12):
-        value.notify(connection, bytes([i]) * 300)
-    await connection.disconnected(timeout_ms=5000)
-    print((connection.device.addr, connection.device.addr_type, connection.mtu, who is connection, data,
-           [d for _, d in pairs], connection.is_connected(), value.read()))
-asyncio.run(main())
-"""
-    )
+    code = SERVE + program(__file__, "values")
 
     async def other() -> Any:
         connection, value, inbox = await visit(radio)
@@ -175,7 +138,7 @@ asyncio.run(main())
         await connection.disconnect()
         return before, mtu, got, after
 
-    (address, kind, mtu, same, data, more, still, own), (before, agreed, got, after) = radio.meet(program, other)
+    (address, kind, mtu, same, data, more, still, own), (before, agreed, got, after) = radio.meet(code, other)
     assert (address, kind) == (bytes.fromhex("280102030405"), 0)
     assert mtu == agreed == 120
     assert same
@@ -187,29 +150,14 @@ asyncio.run(main())
 
 
 def test_a_connection_that_ends_is_told_to_whoever_waits_on_it(radio: Radio) -> None:
-    program = (
-        SERVE
-        + """
-async def wait(connection):
-    with connection.timeout(10_000):
-        await inbox.written()
-async def wait_short(connection):
-    with connection.timeout(100):
-        await inbox.written()
-async def main():
-    connection = await aioble.advertise(50_000, name="n1", timeout_ms=20_000)
-    first = await error(wait_short(connection))
-    print((first, await error(wait(connection)), await error(connection.disconnected()), connection.is_connected()))
-asyncio.run(main())
-"""
-    )
+    code = SERVE + program(__file__, "disconnected")
 
     async def other() -> None:
         connection, _, _ = await visit(radio)
         await asyncio.sleep(0.3)
         await connection.disconnect()
 
-    said, _ = radio.meet(program, other)
+    said, _ = radio.meet(code, other)
     assert said == ("TimeoutError", "DeviceDisconnectedError", None, False)
 
 
@@ -247,38 +195,7 @@ class PeerValues:
 
 
 def test_it_finds_connects_and_uses_a_peer(radio: Radio) -> None:
-    program = """
-async def main():
-    async with aioble.scan(20_000, 30_000, 30_000, active=True) as scanner:
-        async for result in scanner:
-            if result.name() == "peer" and result.connectable:
-                break
-    seen = (result.rssi, [bytes(u) for u in result.services()], list(result.manufacturer(0x1234)),
-            result.device.addr_type, result.device.addr)
-    connection = await result.device.connect(timeout_ms=5000)
-    async with connection:
-        mtu = await connection.exchange_mtu(185, timeout_ms=5000)
-        absent = await connection.service(VALUE, timeout_ms=5000)
-        service = await connection.service(SERVICE, timeout_ms=5000)
-        value = inbox = secret = None
-        async for found in service.characteristics(timeout_ms=5000):
-            if found.uuid == VALUE: value = found
-            elif found.uuid == INBOX: inbox = found
-            else: secret = found
-        data = await value.read(timeout_ms=5000)
-        refused = await error(secret.read(timeout_ms=5000))
-        no_notify = await error(inbox.notified(timeout_ms=5000))
-        await value.subscribe(notify=True)
-        await inbox.write(bytes(range(180)), response=True, timeout_ms=5000)
-        await inbox.write(b"now", response=False)
-        notified = []
-        for _ in range(3):
-            notified.append(await value.notified(timeout_ms=5000))
-        silence = await error(value.notified(timeout_ms=200))
-        up = connection.is_connected()
-    print((seen, mtu, absent, data, refused, no_notify, notified, silence, up, connection.is_connected()))
-asyncio.run(main())
-"""
+    code = program(__file__, "central")
 
     async def other() -> list[bytes]:
         values = PeerValues(radio)
@@ -297,7 +214,7 @@ asyncio.run(main())
         await gone
         return values.written
 
-    said, written = radio.meet(program, other)
+    said, written = radio.meet(code, other)
     seen, mtu, absent, data, refused, no_notify, notified, silence, up, after = said
     assert seen == (-57, [UUID(SERVICE).uuid_bytes], [(0x1234, b"ab")], 0, bytes.fromhex("280102030405"))
     assert (mtu, absent, data) == (185, None, b"of the peer")
@@ -308,56 +225,13 @@ asyncio.run(main())
 
 
 def test_a_scan_ends_and_a_connect_that_timed_out_goes_on_until_it_is_cancelled(radio: Radio) -> None:
-    program = """
-async def main():
-    count = 0
-    async with aioble.scan(300) as scanner:
-        async for result in scanner:
-            count += 1
-    device = aioble.Device(aioble.ADDR_PUBLIC, "28:01:02:03:04:99")
-    other = aioble.Device(aioble.ADDR_PUBLIC, "28:01:02:03:04:98")
-    said = [count, str(device), await error(device.connect(timeout_ms=300)), await error(other.connect(timeout_ms=300))]
-    aioble.core.ble.gap_connect(None)
-    await asyncio.sleep_ms(100)
-    other = aioble.Device(aioble.ADDR_PUBLIC, "28:01:02:03:04:97")
-    said.append(await error(other.connect(timeout_ms=300)))
-    aioble.core.ble.gap_connect(None)
-    await asyncio.sleep_ms(100)
-    print(said)
-asyncio.run(main())
-"""
+    code = program(__file__, "scan")
     said = [0, "Device(ADDR_PUBLIC, 28:01:02:03:04:99)", "TimeoutError", "OSError", "TimeoutError"]
-    assert radio.run(program) == said
+    assert radio.run(code) == said
 
 
 def test_bluetooth_and_wifi_work_at_the_same_time(radio: Radio) -> None:
-    program = (
-        SERVE
-        + f"""
-import network, time
-async def main():
-    connection = await aioble.advertise(50_000, name="n1", timeout_ms=20_000)
-    await inbox.written(timeout_ms=5000)
-    wlan = network.WLAN(network.WLAN.IF_STA)
-    wlan.active(True)
-    wlan.connect("quaver", "emulated")
-    while not wlan.isconnected():
-        await asyncio.sleep_ms(50)
-    reader, writer = await asyncio.open_connection("{radio.board.host_address}", 1883)
-    echoed = 0
-    for i in range(5):
-        writer.write(bytes([i]) * 500)
-        await writer.drain()
-        data = await reader.readexactly(500)
-        echoed += len(data)
-        value.notify(connection, data[:20])
-    writer.close()
-    await connection.disconnected(timeout_ms=10_000)
-    wlan.active(False)
-    print((echoed, wlan.isconnected()))
-asyncio.run(main())
-"""
-    )
+    code = SERVE + program(__file__, "wifi", host=radio.board.host_address)
 
     async def other() -> list[bytes]:
         connection, value, inbox = await visit(radio)
@@ -375,6 +249,6 @@ asyncio.run(main())
         await connection.disconnect()
         return got
 
-    said, got = radio.meet(program, other)
+    said, got = radio.meet(code, other)
     assert said == (2500, False)
     assert got == [bytes([n]) * 20 for n in range(5)]

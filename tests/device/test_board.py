@@ -3,14 +3,9 @@
 import pytest
 
 from quaver.board.interface import Board
+from tests.programs import program
 
-JOIN = """
-import asyncio, board, hal
-from links.wifi import Wifi
-radio = hal.port(board).radio()
-asyncio.run(Wifi(radio, "quaver", "emulated").up(20_000))
-print(radio.isconnected())
-"""
+JOIN = program(__file__, "join")
 
 
 def test_code_runs_and_its_output_comes_back(board: Board) -> None:

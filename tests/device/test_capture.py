@@ -12,20 +12,13 @@ from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
+from tests.programs import program
 
 from .conftest import signal
 
 CAPTURE = Path(__file__).with_name("programs").joinpath("capture.py").read_text()
-LOCKED = """
-locked()
-print((capture.dropped, capture.rate_hz, capture.jitter_us))
-"""
-MEASURE = """
-capture.run()
-m = measurement
-m.finish(sensor.UG_PER_LSB, 26667.0)
-print((m.stage(), [m.rms_g, m.peak_g, m.crest, m.kurtosis, m.skew, m.envelope_g] + m.peaks + m.bands))
-"""
+LOCKED = program(__file__, "locked")
+MEASURE = program(__file__, "measure")
 
 
 def new_rig() -> tuple[Attached, ...]:

@@ -14,6 +14,7 @@ from quaver.board.interface import Board
 from quaver.board.ports import Port
 from quaver.board.spec import load_board
 from quaver.build import firmware_files, read_config, read_littlefs
+from quaver.build.libraries import device_libraries
 from quaver.build.partitions import read_partitions, vfs_partition
 from quaver.cli import main
 from quaver.emulator.bus import Attached
@@ -153,7 +154,9 @@ def test_what_esptool_wrote_is_our_firmware_and_raises_the_alarm(
     files = read_littlefs(flash[place.offset : place.offset + place.size])
     ours = firmware_files(name)
     assert {path: files.get(path) for path in ours} == ours
-    assert all(path.startswith("lib/aioble/") for path in files.keys() - ours.keys())
+    libraries = device_libraries(spec)
+    assert {path: data for path, data in files.items() if path not in ours} == libraries
+    assert "lib/aioble/core.mpy" in libraries
     # Bytecode runs on any chip. What holds machine code (the signal path and the seal) and what names the chip (the
     # rendered board and its hal) can't run here: of those the unix board gets its own build, from the same sources.
     own = firmware_files("unix", read_config(_config(tmp_path, "127.0.0.1")))

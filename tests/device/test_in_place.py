@@ -11,63 +11,17 @@ from quaver.build.in_place import laid_out
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.pytest_plugin import Target
+from tests.programs import program
 
-MODULE = """
-import micropython
-TABLE = {table!r}
-class Class:
-    def method(self, n):
-        return sum(TABLE[:n])
-@micropython.native
-def native(a, b):
-    try:
-        return a // b
-    except ZeroDivisionError:
-        return "not by 0"
-@micropython.viper
-def viper(n: int) -> int:
-    x = 0
-    while n:
-        x += n
-        n -= 1
-    return x
-@micropython.asm_thumb
-def thumb(r0):
-    mov(r1, 3)
-    mul(r0, r1)
-    add(r0, 1)
-    mov(r2, r0)
-    mov(r0, r2)
-    add(r0, 1)
-    sub(r0, 1)
-def later(n):
-    yield n
-    yield from range(n, 0, -1)
-def long(x):
-    return {long}
-"""
-WHERE = """
-import machine, {name} as made
-def where(thing, word=12):
-    return machine.mem32[id(thing) + word] >> 24
-things = made.Class.__dict__["method"], made.native, made.viper, made.later, made.long
-print([where(thing) for thing in things], where(made.thumb, 8), where(made.TABLE))
-print(made.Class().method(9), made.native(9, 2), made.native(1, 0), made.viper(9), made.thumb(9), list(made.later(3)),
-      made.long(2))
-"""
+MODULE = program(__file__, "made", TABLE=bytes(range(256)) * 8)
 SAID = "36 4 not by 0 45 28 [3, 3, 2, 1] 602"
 HEAP, FLASH = 0x20, 0x10
-BEGIN = """
-import before, board
-from hal.chip import in_place
-in_place._STAY += ("before",)
-in_place.begin(board.FILES_AT)
-"""
+BEGIN = program(__file__, "begin")
 
 
 def source() -> bytes:
     """More than a block of it."""
-    return MODULE.format(table=bytes(range(256)) * 8, long=" + ".join(["x"] * 301)).encode()
+    return (MODULE + f"def long(x):\n    return {' + '.join(['x'] * 301)}\n").encode()
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +40,7 @@ def board(board_target: Target) -> Iterator[Board]:
 @pytest.fixture
 def look(board: Board) -> Callable[[str], tuple[str, str]]:
     def look(name: str) -> tuple[str, str]:
-        places, said = board.exec(WHERE.format(name=name)).strip().splitlines()
+        places, said = board.exec(program(__file__, "where", name=name)).strip().splitlines()
         return places, said
 
     return look
@@ -114,8 +68,5 @@ def test_a_file_that_came_by_the_cable_is_used_too(board: Board, look: Callable[
 
 
 def test_objects_of_another_micropython_are_left_alone(board: Board) -> None:
-    said = board.exec(
-        "import board, builtins\nfrom hal.chip import in_place\nin_place.end()\nin_place._KNOWN = (1, 99)\n"
-        "in_place.begin(board.FILES_AT)\nprint(builtins.__import__ is in_place._import)"
-    )
+    said = board.exec(program(__file__, "another"))
     assert said.strip() == "True"

@@ -53,4 +53,9 @@ def test_hostile_signals_give_the_host_s_numbers(
             f"json.dump(h.stages({rate}, {LENGTH}, h.saved('/{rate}.bin', {names}, {LENGTH})), sys.stdout)"
         )
         told = json.loads(board.exec(code, timeout=300.0))
-        assert told == [answer for answer in expected if answer[0] in names]
+        wanted = [answer for answer in expected if answer[0] in names]
+        assert [answer[:-1] for answer in told] == [answer[:-1] for answer in wanted]
+        for (*_, levels), (name, *_, host_s) in zip(told, wanted, strict=True):
+            # the size of a line is a binary32 on the chip: a level may be rounded the other way
+            assert max(abs(level - other) for level, other in zip(levels, host_s, strict=True)) <= 1, name
+            assert any(host_s) == (name not in ("low", "high"))

@@ -12,21 +12,12 @@ from quaver.emulator.sensors.sdm120 import SDM120
 from quaver.messages.record import Record, decode
 from quaver.pytest_plugin import Target
 from quaver_wire.fields import EVENTS
+from tests.programs import program
 
 from .conftest import Client
 
 DE = 10
-READ = """
-import asyncio, board, hal, time
-from drivers.sdm120 import SDM120
-port = hal.port(board)
-def read(baudrate, parity, direction):
-    uart = port.uart("uart1", baudrate, parity)
-    try:
-        return list(asyncio.run(SDM120(uart, 1, direction).read()))[:2]
-    except OSError as error:
-        return error.args
-"""
+READ = program(__file__, "read")
 
 
 def meter(**settings: Any) -> tuple[Attached, ...]:

@@ -13,6 +13,7 @@ from pycose.messages import Enc0Message
 from quaver.bench.wire import measure
 from quaver.board.interface import Board
 from quaver_wire.hkdf import derive
+from tests.programs import program
 
 VECTORS = json.loads(
     (Path(__file__).resolve().parents[2] / "protocols" / "vectors" / "records.json").read_text(encoding="utf-8")
@@ -22,24 +23,6 @@ VECTORS = json.loads(
 def test_the_board_seals_the_vectors_and_opens_what_it_should(board: Board) -> None:
     found = measure(board, VECTORS)
     assert [each.sealed for each in found] == [bytes.fromhex(vector["sealed"]) for vector in VECTORS]
-
-
-OPEN = """
-import binascii
-from service.downlink import Downlink, Refused
-from service.replay import Window
-from node.seal import channel
-un = binascii.unhexlify
-node = un({node!r})
-downlink = Downlink(node, {{1: channel(un({key!r}), node, 1, "downlink")}}, Window())
-said = []
-for message in {messages!r}:
-    try:
-        said.append(downlink.open("command", un(message)))
-    except Refused as error:
-        said.append(error.args[0])
-print(said)
-"""
 
 
 def test_the_board_takes_a_command_once(board: Board) -> None:
@@ -56,7 +39,7 @@ def test_the_board_takes_a_command_once(board: Board) -> None:
     good = cbor2.dumps([b"\xa1\x01\x0a", {4: node + b"\x01", 6: b"\x02\0\0\x05"}, message.encrypt()])
     altered = good[:-1] + bytes([good[-1] ^ 1])
     messages = [each.hex() for each in (altered, good, good)]
-    code = OPEN.format(node=node.hex(), key=device_key.hex(), messages=messages)
+    code = program(__file__, "open", node_id=node.hex(), key=device_key.hex(), messages=messages)
     assert ast.literal_eval(board.exec(code).strip()) == [
         "wrong_key", {"version": 2, "id": 7, "name": "ping"}, "replay"
     ]  # fmt: skip

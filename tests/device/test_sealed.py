@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from quaver.board.spec import load_board
 from quaver.build import firmware_files
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
-from quaver.fleet.keys import KeyStore
+from quaver.fleet.keys import KeyStore, parse_node_id
 from quaver.pytest_plugin import Target
 from quaver.recordings.sources import Playlist
 from quaver.store.ledger import ledger
+from quaver.store.spectra import last_spectrum
 from quaver.store.store import Store
+from quaver_wire.spectrum import amplitude_g
 from tests.waiting import wait_until
 
 from .conftest import signal
@@ -46,7 +49,8 @@ def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
     source = Playlist([(signal("normal"), 2), (signal("or007_6"), None)])
     rig = (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(source)),)
     board = start_board(files=files, rig=rig, broker_port=mosquitto.port)
-    node = bytes.fromhex(board.exec("import machine, binascii; print(binascii.hexlify(machine.unique_id()).decode())"))
+    chip = board.exec("import machine, binascii; print(binascii.hexlify(machine.unique_id()).decode())")
+    node = parse_node_id(chip.strip())  # an ESP32's has six bytes
     keys = KeyStore(tmp_path / "keys")
     keys.create(node, "n1", bytes.fromhex(KEY))
     store = tmp_path / "plant.sqlite"
@@ -58,7 +62,7 @@ def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
             assert b"storing the messages from" in ingest.stderr.readline()
             board.put("main.py", main)
             board.reset()
-            wait_until(lambda: alarms(store), board)
+            wait_until(lambda: alarms(store) and any("spectrum" in record for record in telemetry(store)), board)
         finally:
             ingest.terminate()
     assert KEY.encode() not in board.console()
@@ -66,11 +70,25 @@ def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
     assert event["subject"] == "rms" and event["value"] > 0.25
     with Store(store, write=False) as opened:
         (account,), strangers = ledger(opened)
-        records = [json.loads(text) for (text,) in opened.query("SELECT body FROM record WHERE class = 'telemetry'")]
+        spectrum = last_spectrum(opened, account.id)
+    records = telemetry(store)
     assert not strangers and not account.unexplained and not account.refused
     assert account.received >= 4
     spec = load_board(board_target.board)
-    assert min(record["heap_free"] for record in records) >= spec.heap_budget
+    assert min(record["heap_free"] for record in records if "heap_free" in record) >= spec.heap_budget
+    # it is that of the measurement before it, whose peaks are the highest lines of the first samples
+    assert spectrum is not None and spectrum.spectrum_hz == pytest.approx(26667 / 2, rel=0.03)
+    (measured,) = [record for record, after in pairwise(records) if after.get("spectrum") == spectrum.spectrum.hex()]
+    highest = amplitude_g(max(spectrum.spectrum))
+    assert 0.8 * measured["peaks"][1] < highest < 1.1 * measured["peaks"][1]
+    assert spectrum.level == measured["level"] and any(spectrum.envelope)
+
+
+def telemetry(store: Path) -> list[dict[str, Any]]:
+    """What ingest has stored of the class, in the order of its coming."""
+    with Store(store, write=False) as opened:
+        rows = opened.query("SELECT body FROM record WHERE class = 'telemetry' ORDER BY arrival")
+    return [json.loads(text) for (text,) in rows]
 
 
 def alarms(store: Path) -> list[dict[str, Any]]:

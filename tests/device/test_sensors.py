@@ -5,50 +5,19 @@ import ast
 import pytest
 
 from quaver.board.interface import Board
+from tests.programs import program
 
-PORT = """
-import asyncio, board, hal, micropython
-port = hal.port(board)
-"""
+PORT = program(__file__, "port")
 
-IIS3DWB = """
-from drivers.iis3dwb import IIS3DWB
-sensor = IIS3DWB(port.bus("spi0"), port.output(board.PINS["spi0_cs"], 1))
-"""
+IIS3DWB = program(__file__, "iis3dwb")
 
-ADXL345 = """
-from drivers import adxl345
-sensor = adxl345.ADXL345(adxl345.I2cAccess(port.bus("i2c0")), rate_hz=1600)
-"""
+ADXL345 = program(__file__, "adxl345")
 
-CAPTURE = """
-from dsp.measurement import Measurement
-from node.capture import Capture
-sensor.probe()
-m = Measurement(sensor.ODR_HZ, n=1024)
-capture = Capture(sensor, m)
-capture.run()
-m.finish(sensor.UG_PER_LSB, capture.rate_hz)
-print((capture.rate_hz, capture.dropped, m.minimum, m.maximum))
-"""
+CAPTURE = program(__file__, "capture")
 
-TMP117 = """
-from drivers.tmp117 import TMP117
-sensor = TMP117(port.bus("i2c0"))
-sensor.probe()
-sensor.read_milli()
-def locked():
-    micropython.heap_lock()
-    milli = sensor.read_milli()
-    micropython.heap_unlock()
-    return milli
-print(locked())
-"""
+TMP117 = program(__file__, "tmp117")
 
-SDM120 = """
-from drivers.sdm120 import SDM120
-print(list(asyncio.run(SDM120(port.bus("uart1")).read())))
-"""
+SDM120 = program(__file__, "sdm120")
 
 
 def ask(board: Board, code: str) -> object:

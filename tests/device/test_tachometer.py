@@ -13,18 +13,13 @@ from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.emulator.sensors.tachometer import Tachometer
 from quaver.recordings.sources import Playlist
 from quaver_wire.fields import EVENTS, FAULTS
+from tests.programs import program
 
 from .conftest import Client, signal
 
 PIN = 2
 CAPTURE = Path(__file__).with_name("programs").joinpath("capture.py").read_text()
-WHILE_CAPTURING = """
-from drivers.tachometer import Tachometer
-tachometer = Tachometer(lambda handler: port.on_rising(2, handler), 8)
-tachometer.begin()
-locked()
-print((tachometer.turns_hz(), capture.dropped, capture.rate_hz))
-"""
+WHILE_CAPTURING = program(__file__, "while_capturing")
 
 
 def test_the_speed_is_right_while_a_capture_runs_and_costs_it_nothing(

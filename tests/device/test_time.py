@@ -11,31 +11,13 @@ import pytest
 from quaver.board.interface import Board
 from quaver.build import firmware_files
 from quaver.pytest_plugin import Target
+from tests.programs import program
 
 pytestmark = pytest.mark.needs_radio
 NOW = 1_790_000_000_250  # ms since 1970
 NTP = 2_208_988_800
 
-READY = """
-import asyncio, network, time
-from links.errors import LinkError
-from links.ntp import ask
-from node.clock import Uptime
-from node.timekeeper import Timekeeper
-from hal.date import set_date
-wlan = network.WLAN(network.WLAN.IF_STA)
-wlan.active(True)
-wlan.connect("quaver", "emulated")
-while not wlan.isconnected():
-    time.sleep_ms(50)
-async def here(host, limit_ms):
-    return await ask(host, limit_ms, port)
-def say(limit_ms):
-    try:
-        print(asyncio.run(here(host, limit_ms)))
-    except LinkError as error:
-        print(error)
-"""
+READY = program(__file__, "ready")
 
 
 class Server:
@@ -118,14 +100,7 @@ def test_what_a_time_server_says(node: Board, server: Server) -> None:
 
 
 def test_the_date_is_kept(node: Board, server: Server) -> None:
-    said: Any = node.exec("""
-uptime = Uptime()
-keeper = Timekeeper(here, host, uptime, set_date)
-print(uptime.time_ms(), uptime.news())
-asyncio.run(keeper.tend())
-asyncio.run(keeper.tend())
-print(uptime.time_ms() - uptime.ms(), uptime.news() is None, uptime.news(), time.gmtime()[:5])
-""").splitlines()
+    said: Any = node.exec(program(__file__, "date")).splitlines()
     assert said[0] == "None None"
     offset, told, again, *_ = said[1].split()
     assert NOW - 60_000 < int(offset) <= NOW + 3000 and (told, again) == ("False", "None")

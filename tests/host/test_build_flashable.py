@@ -159,6 +159,12 @@ def test_a_configuration_is_judged_by_the_devices_own_rules(tmp_path):
         ('{"wifi": {"ssid": 5, "password": "geheim"}}', r"wifi.ssid: expected str from 0 to 32"),
         ('{"machine": {"bearing": "9999"}}', r"machine\.bearing 9999: not in the library: "),
         ('{"machine": {"group": 1, "mounting": "rigged"}}', "machine: expected group 1 or 2, rigid or flexible"),
+        ('{"vibration": {"driver": "adxl355"}}', "vibration.driver: expected one of adxl345, iis3dwb"),
+        ('{"vibration": {"range_g": 3}}', "vibration.range_g: expected one of 2, 4, 8, 16"),
+        (
+            '{"vibration": {"driver": "adxl345", "bus": "i2c0", "band_low_hz": 900, "band_high_hz": 2000}}',
+            "vibration: measurement: expected an envelope band from 16 to 720 Hz, found 900.0 to 2000.0",
+        ),
         ("[]", "config: expected an object"),
         ('{\n"wifi" {}}', r"is not JSON \(line 2: Expecting ':' delimiter\): correct it"),
         ("{" + " " * 70_000 + "}", "is larger than 65536 bytes"),
@@ -262,47 +268,13 @@ def _unreachable(*_):
     raise artifacts._OriginFailed("Network is unreachable")
 
 
-# --- libraries ------------------------------------------------------------------------------------------------------
-
-
-def test_aioble_is_fetched_pinned_and_without_it_the_build_says_what_is_missing(tmp_path, monkeypatch):
-    sources = {"__init__.py": b"from .core import A\n", "core.py": b"A = 1\n"}
-    monkeypatch.setattr(
-        libraries, "_AIOBLE", {name: hashlib.sha256(data).hexdigest() for name, data in sources.items()}
-    )
-    monkeypatch.setenv("QUAVER_CACHE", str(tmp_path))
-    asked = []
-
-    def download(url, to, name, sha256, progress):
-        asked.append(url)
-        to.write_bytes(sources[name])
-
-    monkeypatch.setattr(artifacts, "_download", _unreachable)
-    spec = load_board("esp32_c3")
-    missing = libraries.device_libraries(spec)
-    assert missing.files == {}
-    assert missing.missing[0].startswith("without aioble, and so without Bluetooth: __init__.py: cannot be fetched (")
-    assert "\n" not in missing.missing[0]
-    monkeypatch.setattr(artifacts, "_download", download)
-    found = libraries.device_libraries(spec)
-    assert sorted(found.files) == ["lib/aioble/__init__.mpy", "lib/aioble/core.mpy"]
-    assert found.missing == ()
-    assert all("/micropython-lib/v1.27.0/" in url for url in asked)
-    monkeypatch.setattr(artifacts, "_download", _unreachable)
-    assert libraries.device_libraries(spec) == found  # offline from now on
-    assert libraries.device_libraries(load_board("pico_w")).files == {}
-
-
-def test_the_command_says_what_it_made_and_what_is_missing(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(
-        "quaver.build.flashable.device_libraries", lambda *_: libraries.Libraries({}, ("without aioble: offline",))
-    )
+def test_the_command_says_what_it_made(tmp_path, capsys):
     out = tmp_path / "out.bin"
     assert main(["build", "esp32", "-o", str(out)]) == 0
     printed = capsys.readouterr()
-    assert printed.err == "quaver: esp32: without aioble: offline\n"
+    assert printed.err == ""
     lines = printed.out.splitlines()
-    count = len(firmware_files("esp32"))
+    count = len(firmware_files("esp32")) + len(libraries.device_libraries(load_board("esp32")))
     assert lines[0] == f"{out}: {out.stat().st_size} bytes, MicroPython 1.27.0 and {count} files"
     assert lines[1] == f"sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}"
     assert lines[2] == f"to flash without quaver: esptool --chip esp32 write-flash 0x1000 {out}"

@@ -12,30 +12,12 @@ from quaver.build import firmware_files
 from quaver.build.compile import compile_mpy
 from quaver.build.in_place import laid_out
 from quaver.errors import BuildError
+from tests.programs import program
 
 MICROPYTHON = str(Path(sys.executable).with_name("micropython"))
 LONG = "".join(f"def f{n}(x):\n    return x * {n} + len('{'of some length ' * 9}')\n" for n in range(400))
-CODE = f"""
-import micropython
-{LONG}
-TABLE = {bytes(range(256)) * 3!r}
-@micropython.viper
-def one(x: int) -> int:
-    return x + 1
-@micropython.native
-def two(x):
-    def inner(y):
-        return x + y
-    return inner
-class Three:
-    def four(self):
-        yield from (4, (5, "six"), b"seven")
-"""
-SHOW = """
-import made
-print(sum(getattr(made, "f%d" % n)(n) for n in range(400)), made.one(1), made.two(2)(3))
-print(list(made.Three().four()), sum(made.TABLE))
-"""
+CODE = LONG + program(__file__, "made", TABLE=bytes(range(256)) * 3)
+SHOW = program(__file__, "show")
 
 
 def pieces(mpy: bytes) -> list[tuple[int, int]]:

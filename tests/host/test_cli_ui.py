@@ -239,3 +239,18 @@ def test_a_node_behind_a_gateway_was_seen_when_it_was_visited_and_not_when_the_b
     assert "via gateway" in row and "63 s" in row
     fleet.update(record("telemetry", TELEMETRY))
     assert "3 s" in next(line for line in shown(fleet).splitlines() if ROOT in line)
+
+
+def test_a_spectrum_is_no_measurement() -> None:
+    """It adds a line and moves nothing in the table, and JSON takes its bytes."""
+    spectrum = BARE | {1: 0, 7: 2, 50: bytes(range(256)), 51: bytes(256), 52: [133335, 8334], 53: [2995]}
+    fleet = Fleet()
+    for message in (STATUS, TELEMETRY, spectrum):
+        fleet.update(record("status" if message is STATUS else "telemetry", message))
+    assert fleet.nodes[ROOT].captures == 1
+    assert fleet.nodes[ROOT].telemetry["rms_g"] == 0.1
+    assert not fleet.events
+    shown_as = record("telemetry", spectrum)
+    assert record_line(shown_as) == f"{ROOT}: alarm, a spectrum up to 13,334 Hz"
+    told = json.loads(json.dumps(shown_as.as_json()))
+    assert (told["kind"], told["spectrum"], told["marks_hz"]) == ("spectrum", bytes(range(256)).hex(), [29.95])

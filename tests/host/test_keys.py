@@ -45,6 +45,12 @@ def test_what_was_created_is_read_by_another(store: KeyStore) -> None:
     assert again.device_keys(bytes(8)) == {}
 
 
+def test_an_id_that_is_not_8_bytes_is_refused_before_it_is_written(store: KeyStore) -> None:
+    with pytest.raises(KeyStoreError, match="expected 8 bytes, with zeros on the left"):
+        store.create(OTHER[2:])
+    assert not store.path.exists()
+
+
 def test_the_file_is_its_owners_alone_whatever_the_umask(store: KeyStore) -> None:
     before = os.umask(0)
     try:

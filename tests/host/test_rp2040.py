@@ -16,6 +16,7 @@ from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.rp2040.bluetooth import RadioBus
 from quaver.emulator.setup import Setup
 from quaver.errors import BoardError
+from tests.programs import program
 
 
 class Counter:
@@ -110,14 +111,7 @@ RIG = (
     Attached("memory", "i2c0", 0x50, Memory()),
     Attached("reverser", "uart1", 0, Reverser()),
 )
-SPI = (
-    "from machine import Pin, SPI\n"
-    "cs, cs2 = Pin(17, Pin.OUT, value=1), Pin(20, Pin.OUT, value=1)\n"
-    "spi = SPI(0, baudrate=8_000_000, polarity=1, phase=1, sck=Pin(18), mosi=Pin(19), miso=Pin(16))\n"
-    "def heard():\n"
-    "    cs2(0); r = spi.read(20); cs2(1)\n"
-    "    return r.split(b';')[0].decode()\n"
-)
+SPI = program(__file__, "spi")
 UART = "from machine import UART, Pin\nuart = UART(1, 9600, tx=Pin(8), rx=Pin(9), timeout=200)\n"
 
 
@@ -197,15 +191,7 @@ def test_spi_time_is_on_the_guests_clock(board: Rp2040Board) -> None:
 
 
 def test_spi_reads_with_the_heap_locked(board: Rp2040Board) -> None:
-    code = (
-        "import micropython\nb = bytearray(512)\n"
-        "def go():\n"
-        "    micropython.heap_lock()\n"
-        "    for _ in range(3):\n"
-        "        cs(0); spi.readinto(b, 0x80); cs(1)\n"
-        "    micropython.heap_unlock()\n"
-        "go(); print(b[0], b[-1])"
-    )
+    code = program(__file__, "hot_path")
     assert board.exec(SPI + code) == "1 0\n"
 
 
@@ -237,11 +223,7 @@ def test_i2c_finds_reads_and_writes(board: Rp2040Board) -> None:
 
 
 def test_i2c_takes_the_wires_time(board: Rp2040Board) -> None:
-    code = (
-        "import time\nb = bytearray(6)\nt = time.ticks_us()\n"
-        "for _ in range(10): i2c.readfrom_mem_into(0x50, 0, b)\n"
-        "print(time.ticks_diff(time.ticks_us(), t) // 10)"
-    )
+    code = program(__file__, "i2c_time")
     # start, address, register, start, address, 6 bytes, stop at 400 kHz: 84 bits of 2.5 µs, and the software
     assert 210 <= int(board.exec(I2C + code)) <= 330
 
@@ -320,11 +302,7 @@ def test_main_runs_after_a_reset_and_can_be_held_back(board: Rp2040Board) -> Non
 def test_the_watchdog_resets_once(board: Rp2040Board) -> None:
     board.put(
         "main.py",
-        b"import machine, time\n"
-        b"if machine.reset_cause() != machine.WDT_RESET:\n"
-        b"    machine.WDT(timeout=300)\n"
-        b"    while True: time.sleep(1)\n"
-        b"print('after the watchdog')\n",
+        program(__file__, "watchdog").encode(),
     )
     try:
         board.reset()
@@ -348,14 +326,7 @@ def test_wifi_reaches_the_broker_port(board: Rp2040Board, listener: socket.socke
 
     thread = threading.Thread(target=serve)
     thread.start()
-    code = (
-        "import network, socket, time\nw = network.WLAN(network.STA_IF); w.active(True)\n"
-        "w.connect('plant', 'password')\n"
-        "while not w.isconnected(): time.sleep_ms(10)\n"
-        f"s = socket.socket(); s.settimeout(5); s.connect(('{board.host_address}', 1883))\n"
-        "s.send(b'hello ' * 300)\nn = 0\nwhile n < 1800: n += len(s.recv(600))\n"
-        "print(w.ifconfig()[0], w.config('mac').hex(), n)\ns.close()"
-    )
+    code = program(__file__, "echo", host=board.host_address)
     assert board.exec(code, timeout=60) == f"{board.identity.ip} {board.identity.wifi_mac.hex()} 1800\n"
     thread.join(30)
     assert not thread.is_alive()
@@ -364,12 +335,7 @@ def test_wifi_reaches_the_broker_port(board: Rp2040Board, listener: socket.socke
 def test_a_refused_connection_is_an_oserror(board: Rp2040Board) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    code = (
-        "import network, socket, time\nw = network.WLAN(network.STA_IF); w.active(True); w.connect('a', 'b')\n"
-        "while not w.isconnected(): time.sleep_ms(10)\n"
-        "s = socket.socket(); s.settimeout(5)\n"
-        f"try: s.connect(('10.0.0.1', {port}))\nexcept OSError as e: print('refused', e.errno > 0)"
-    )
+    code = program(__file__, "refused", port=port)
     assert board.exec(code, timeout=60) == "refused True\n"
 
 

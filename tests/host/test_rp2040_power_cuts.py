@@ -3,46 +3,11 @@
 from quaver.build import firmware_files
 from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.setup import Setup
+from tests.programs import program
 from tests.waiting import wait_until
 
 # A node's writes, told on the console before and after each; a sleep takes a line out of the chip before the next one.
-MAIN = b"""
-import time
-from node import store
-from node.outbox import Outbox
-
-def say(*words):
-    print("J", *words)
-    time.sleep_ms(3)
-
-def payload(boot, seq):
-    return b"%d %d " % (boot, seq) + bytes([seq & 255]) * (50 + 30 * (seq % 4))
-
-def send(most):
-    while most:
-        most -= 1
-        entry = outbox.first()
-        if not entry:
-            return
-        say("sending", entry.boot, entry.seq, int(entry.payload == payload(entry.boot, entry.seq)))
-        outbox.done(entry)
-        say("done", entry.boot, entry.seq)
-
-time.sleep(2)
-boot = store.next_boot()
-outbox = Outbox(boot)
-say("boot", boot)
-time.sleep(1)
-seq = 0
-for cycle in range(3):
-    for n in range(4):
-        outbox.put("event" if n == 2 else "telemetry", seq, payload(boot, seq))
-        say("kept", boot, seq)
-        seq += 1
-    send(3)
-send(1000)
-say("end", boot)
-"""
+MAIN = program(__file__, "main").encode()
 CUTS = ((1, True), (4, False), (13, True), (26, True))
 
 

@@ -18,6 +18,7 @@ from quaver.emulator.bus import Attached
 from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.setup import Setup
 from quaver.errors import ArtifactError, BoardError
+from tests.programs import program
 
 PARENT = """
 import sys, time
@@ -116,12 +117,7 @@ def test_the_image_in_flash_is_the_official_one() -> None:
     image = b"".join(block[32:288] for block in blocks)
     start = int.from_bytes(blocks[0][12:16], "little")
     with Rp2040Board() as board:
-        code = (
-            "import uctypes, binascii\nc = 0\n"
-            f"for at in range({start}, {start + len(image)}, 65536):\n"
-            f"    c = binascii.crc32(uctypes.bytearray_at(at, min(65536, {start + len(image)} - at)), c)\n"
-            "print(c)"
-        )
+        code = program(__file__, "checksum", start=start, end=start + len(image))
         assert int(board.exec(code, timeout=120)) == zlib.crc32(image)
 
 

@@ -15,23 +15,13 @@ from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 from quaver.files.carried import payload
+from tests.programs import program
 from tests.waiting import wait_until
 
 BOOT = payload("firmware", "boot.py").read_bytes()
 BOARD = b'NAME = "unix"\nCHIP = "unix"\nVERSION = "0"\n'
 # Says which set runs, by a word out of each module.
-MAIN = b"""
-words = []
-for name in ("room.first", "old.third", "new.third", "plain"):
-    try:
-        module = __import__(name)
-        for part in name.split(".")[1:]:
-            module = getattr(module, part)
-        words.append(name + "=" + module.SET)
-    except ImportError:
-        pass
-print("runs", " ".join(words))
-"""
+MAIN = program(__file__, "main").encode()
 
 
 def tree(name: str, *modules: str) -> dict[str, bytes]:
@@ -55,14 +45,7 @@ NODE = ("device.key", "session.code", "ca.pem", "config.before", "config.json.ne
 
 def on_flash(board: UnixBoard) -> dict[str, bytes]:
     """Every file of the board, by way of its own file system."""
-    code = (
-        "import os\ndef walk(path):\n"
-        " for entry in os.ilistdir(path or '/'):\n"
-        "  inner = path + '/' + entry[0]\n"
-        "  if entry[1] & 0x4000: walk(inner)\n"
-        "  else: print((inner, open(inner, 'rb').read()))\n"
-        "walk('')"
-    )
+    code = program(__file__, "walk")
     return dict(eval(line) for line in board.exec(code, timeout=120.0).splitlines())
 
 
@@ -112,34 +95,6 @@ def test_the_real_firmware_comes_to_a_board_that_has_none_and_runs() -> None:
         assert sync(bare, firmware_files).changed == []
 
 
-# Mounts the flash anew, such that the board dies at the n-th write or erase from then on, with a part of it done. Its
-# last word ends the exec, as no real cut would, so that nobody waits for an answer.
-CUT = """
-import machine, os, quaver_boot, vfs
-_size = machine._about["block_size"], machine._about["block_count"]
-_kept = [vfs.mount()]  # what the collector takes it closes, and with it the number that others have too
-def _flash():
-    for fd in range(3, 1024):
-        try:
-            _kept.append(open(fd, "r+b"))
-            if _kept[-1].seek(0, 2) == _size[0] * _size[1]:
-                return _kept[-1]
-        except OSError:
-            pass
-class Mortal(quaver_boot.Flash):
-    left = {n}
-    def writeblocks(self, block, buffer, offset=0):
-        if self.left == 0:
-            super().writeblocks(block, memoryview(buffer)[: len(buffer) * ({n} % 3) // 3], offset)
-            print(end="\\x04cut\\x04>")
-            machine.reset()
-        self.left -= 1
-        super().writeblocks(block, buffer, offset)
-vfs.umount("/")
-vfs.mount(vfs.VfsLfs2(Mortal(_flash(), *_size), mtime=False), "/")
-"""
-
-
 def restart(board: UnixBoard) -> str:
     """The power comes back: which set then runs."""
     before = board.console().count(b"runs ")
@@ -151,7 +106,7 @@ def restart(board: UnixBoard) -> str:
 
 def cut(board: UnixBoard, n: int, files: Mapping[str, bytes]) -> bool:
     """A sync that ends at the n-th operation of the flash; False when it was through before."""
-    board.exec(CUT.format(n=n))
+    board.exec(program(__file__, "cut", n=n))
     try:
         sync(board, lambda name: files)
     except DeviceError as error:
@@ -176,32 +131,11 @@ def test_a_cut_at_every_operation_of_the_flash_leaves_the_old_set_or_the_new() -
     assert switched > 15 and len(left) - switched > 5
 
 
-# The same for the Pico W's flash. USB gets time to carry the last word.
-CUT_PICO_W = """
-import machine, rp2, time, vfs
-class Mortal:
-    left = {n}
-    def __init__(self):
-        self.flash = rp2.Flash()
-        self.ioctl = self.flash.ioctl
-        self.readblocks = self.flash.readblocks
-    def writeblocks(self, *arguments):
-        if self.left == 0:
-            print(end="\\x04cut\\x04>")
-            time.sleep_ms(50)
-            machine.reset()
-        self.left -= 1
-        return self.flash.writeblocks(*arguments)
-vfs.umount("/")
-vfs.mount(vfs.VfsLfs2(Mortal(), progsize=256, mtime=False), "/")
-"""
-
-
 def test_a_cut_in_the_middle_of_a_change_on_the_pico_w() -> None:
     itself = {"board.py": b'NAME, CHIP, VERSION = "pico_w", "rp2040", "0"\n'}
     old, new = {**OLD, **itself}, {**NEW, **itself}
     with Rp2040Board(Setup(files={**old, **OWN})) as board:
-        board.exec(CUT_PICO_W.format(n=16))  # 22 are all; the plan is there from the 12th on
+        board.exec(program(__file__, "cut_pico_w", n=16))  # 22 are all; the plan is there from the 12th on
         with pytest.raises(DeviceError) as cut_short:
             sync(board, lambda name: new)
         assert cut_short.value.traceback == "cut"
@@ -215,7 +149,7 @@ def test_a_cut_while_the_board_completes_a_change_is_completed_by_its_next_start
     files = {**OLD, "room.new/x.py": b"", "plain.py.new": b"SET = 'new'", "sync.plan": plan.encode()}
     for n in range(1000):
         with UnixBoard(Setup(files={path: data for path, data in files.items() if path != "boot.py"})) as board:
-            board.exec(CUT.format(n=n))
+            board.exec(program(__file__, "cut", n=n))
             try:
                 board.exec(BOOT.decode())
                 break

@@ -33,6 +33,7 @@ from quaver.fleet.keys import KeyStore
 from quaver.gateway.forward import Forward
 from quaver.gateway.spool import Spool
 from quaver.messages.monitor import Monitor
+from tests.programs import program
 from tests.waiting import wait_until
 
 WAIT_S = 10.0
@@ -257,26 +258,7 @@ def expired(folder: Path) -> Path:
     return path
 
 
-CONNECT = """
-import network, time
-from links.errors import LinkError
-from links.mqtt import Mqtt
-from links.tls import Tls
-wlan = network.WLAN(network.WLAN.IF_STA)
-wlan.active(True)
-wlan.connect("quaver", "emulated")
-while not wlan.isconnected():
-    time.sleep_ms(50)
-def up(host, port, ca, user="pump-7", password="one secret"):
-    config = {"host": host, "port": port, "user": user, "password": password, "keepalive_s": 60}
-    link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls(ca, host))
-    try:
-        link.up()
-        print("up")
-    except LinkError as error:
-        print(error)
-    link.down()
-"""
+CONNECT = program(__file__, "connect")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.emulator.unix import UnixBoard
 from quaver.errors import BoardError
+from tests.programs import program
 from tests.waiting import wait_for_words, wait_until
 
 MPREMOTE = [sys.executable, "-m", "mpremote"]
@@ -121,10 +121,7 @@ def test_console_leaves_out_what_exec_printed():
 
 
 def test_exec_interrupts_a_program_that_runs_for_ever():
-    main = (
-        b"import asyncio\nasync def main():\n  print('up')\n"
-        b"  while True: await asyncio.sleep_ms(10)\nasyncio.run(main())"
-    )
+    main = program(__file__, "running").encode()
     with open_board("unix:", Setup(files={"main.py": main}, real_time=True)) as board:
         _until(board, "up")
         assert board.exec("print(2)") == "2\n"
@@ -148,20 +145,14 @@ def test_a_computation_may_be_interrupted_wherever_it_stands():
 
 
 def test_what_is_deaf_to_ctrl_c_is_not_interrupted():
-    main = (
-        b"import micropython\nmicropython.kbd_intr(-1)\nprint('deaf')\nn = 0\nwhile n < 3_000_000: n += 1\n"
-        b"micropython.kbd_intr(3)\nwhile True: pass"
-    )
+    main = program(__file__, "deaf").encode()
     with open_board("unix:", Setup(files={"main.py": main})) as board:
         _until(board, "deaf")
         assert board.exec("print(n)") == "3000000\n"
 
 
 def test_what_is_deaf_to_ctrl_c_reads_it():
-    main = (
-        b"import micropython, select, sys, time\nmicropython.kbd_intr(-1)\nprint('deaf')\npoll = select.poll()\n"
-        b"poll.register(sys.stdin, select.POLLIN)\npoll.poll(60_000)\nprint('read', sys.stdin.buffer.read(3))\n"
-    )
+    main = program(__file__, "deaf_reader").encode()
     with open_board("unix:", Setup(files={"main.py": main})) as board, _terminal(board) as terminal:
         _until(board, "deaf")
         terminal.sendall(b"\x03a\x03")
@@ -169,10 +160,7 @@ def test_what_is_deaf_to_ctrl_c_reads_it():
 
 
 def test_ctrl_c_in_bursts_does_not_end_the_board():
-    main = (
-        b"import time\nprint('up')\nwhile True:\n  try:\n    while True: time.sleep(1)\n"
-        b"  except KeyboardInterrupt: print('heard')"
-    )
+    main = program(__file__, "stubborn").encode()
     with open_board("unix:", Setup(files={"main.py": main})) as board, _terminal(board) as terminal:
         _until(board, "up")
         terminal.sendall(b"\x03\x03\x03\x03\x03")
@@ -282,57 +270,14 @@ def test_a_killed_host_leaves_no_guest(hangup):
 
 def test_a_simulated_day_of_asyncio_passes_within_one_exec(shared):
     text = shared.exec(
-        textwrap.dedent("""
-        import asyncio, time
-        done = []
-        async def every(ms, name):
-            for _ in range(86_400_000 // ms):
-                await asyncio.sleep_ms(ms)
-            done.append((name, time.ticks_ms() // 1000 - start))
-        async def main():
-            await asyncio.gather(every(10_000, "fast"), every(60_000, "slow"))
-        start = time.ticks_ms() // 1000
-        asyncio.run(main())
-        print(done)
-        """),
+        program(__file__, "day"),
         timeout=120,
     )
     assert sorted(re.findall(r"'(\w+)', (\d+)", text)) == [("fast", "86400"), ("slow", "86400")]
 
 
 def test_asyncio_keeps_its_rules_on_the_boards_clock(shared):
-    text = shared.exec(
-        textwrap.dedent("""
-        import asyncio
-        order = []
-        async def after(ms, name, fail=False):
-            try:
-                await asyncio.sleep_ms(ms)
-                order.append(name)
-                if fail: raise ValueError(name)
-                return name
-            except asyncio.CancelledError:
-                order.append("cancelled " + name)
-                raise
-        async def main():
-            event = asyncio.Event()
-            async def waiter():
-                await event.wait(); order.append("event")
-            tasks = [asyncio.create_task(after(30, "c")), asyncio.create_task(after(10, "a")),
-                     asyncio.create_task(after(20, "b")), asyncio.create_task(waiter())]
-            lost = asyncio.create_task(after(1000, "lost"))
-            await asyncio.sleep_ms(25)
-            event.set(); lost.cancel()
-            await asyncio.gather(*tasks)
-            try: await asyncio.wait_for_ms(after(5000, "late"), 50)
-            except asyncio.TimeoutError: order.append("timeout")
-            try: await asyncio.create_task(after(1, "f", True))
-            except ValueError as error: order.append(repr(error))
-            order.append(await after(1, "value"))
-        asyncio.run(main())
-        print(order)
-        """)
-    )
+    text = shared.exec(program(__file__, "gather"))
     assert text == (
         "['a', 'b', 'event', 'cancelled lost', 'c', 'cancelled late', 'timeout', 'f', "
         "\"ValueError('f',)\", 'value', 'value']\n"
@@ -381,17 +326,13 @@ def test_boards_on_one_clock_act_in_the_order_of_its_time():
             return b""
 
     clock = Clock()
-    code = (
-        "import asyncio, machine\nuart = machine.UART(1, 115200)\nasync def main():\n"
-        "  for _ in range(40):\n    await asyncio.sleep_ms({})\n    uart.write(b'.')\nasyncio.run(main())\n"
-    )
     with (
         UnixBoard(Setup(rig=(Attached("bell", "uart1", 0, Bell("a")),)), clock=clock) as first,
         UnixBoard(Setup(rig=(Attached("bell", "uart1", 0, Bell("b")),)), clock=clock) as second,
     ):
         threads = [
-            threading.Thread(target=first.exec, args=(code.format(70),)),
-            threading.Thread(target=second.exec, args=(code.format(110),)),
+            threading.Thread(target=first.exec, args=(program(__file__, "sparse_writes", ms=70),)),
+            threading.Thread(target=second.exec, args=(program(__file__, "sparse_writes", ms=110),)),
         ]
         for thread in threads:
             thread.start()
@@ -404,24 +345,7 @@ def test_boards_on_one_clock_act_in_the_order_of_its_time():
 
 def test_the_watchdog_bites_a_board_that_sleeps_too_long_and_one_that_computes_too_long(monkeypatch):
     monkeypatch.setattr("quaver.emulator.unix_guest._HANG_S", 0.3)
-    main = b"""
-import machine, time
-if machine.reset_cause() == 1:
-    dog = machine.WDT(timeout=1000)
-    for _ in range(5):
-        time.sleep_ms(900)
-        dog.feed()
-    print('fed')
-    time.sleep(2)
-    print('never')
-elif not 'mark' in __import__('os').listdir():
-    open('mark', 'w').close()
-    print('bitten', machine.reset_cause())
-    dog = machine.WDT(timeout=100)
-    while True: pass
-else:
-    print('bitten again', machine.reset_cause())
-"""
+    main = program(__file__, "watchdog").encode()
     with open_board("unix:", Setup(files={"main.py": main})) as board:
         text = _until(board, "bitten again 3")
         assert "fed" in text and "bitten 3" in text and "never" not in text
@@ -431,17 +355,7 @@ def test_a_blank_file_system_boots_to_the_prompt(shared, tmp_path: Path):
     assert shared.exec("import os\nprint(os.statvfs('/')[2] * 4096)") == f"{load_board('unix').flash.filesystem_size}\n"
 
 
-JOIN = """
-import network, time
-wlan = network.WLAN(network.WLAN.IF_STA)
-wlan.active(True)
-print([found[0] for found in wlan.scan()])
-for ssid, password in (("shed", "x"), ("plant", "wrong horse"), ("plant", "correct horse")):
-    wlan.connect(ssid, password)
-    while wlan.status() == network.STAT_CONNECTING:
-        time.sleep_ms(100)
-    print(wlan.status(), wlan.isconnected())
-"""
+JOIN = program(__file__, "join")
 
 
 def test_an_access_point_has_a_name_and_a_password():

@@ -13,6 +13,7 @@ from quaver.emulator.bus import Attached
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.errors import BoardError
+from tests.programs import program
 
 
 class Registers:
@@ -97,23 +98,12 @@ def board(rig):
         Attached("uart", "uart1", 0, rig["uart"]),
     )
     with open_board("unix:", Setup(rig=parts)) as board:
-        board.exec(
-            "import machine, micropython, time, gc\n"
-            "spi = machine.SPI(0, 10_000_000, sck=machine.Pin(18), mosi=machine.Pin(19), miso=machine.Pin(16))\n"
-            "cs = machine.Pin(17, machine.Pin.OUT, value=1)\n"
-            "i2c = machine.I2C(0, scl=machine.Pin(5), sda=machine.Pin(4), freq=400_000)\n"
-            "uart = machine.UART(1, 9600, timeout=100, timeout_char=10)\n"
-        )
+        board.exec(program(__file__, "setup"))
         yield board
 
 
 def test_spi_reads_and_writes_registers(board, rig):
-    text = board.exec(
-        "cs(0); spi.write(b'\\x05\\xaa\\xbb'); cs(1)\n"
-        "b = bytearray(4)\ncs(0); spi.write(b'\\x84'); spi.readinto(b); cs(1)\nprint(b)\n"
-        "cs(0); print(spi.read(3, 0x85)); cs(1)\n"
-        "w = bytearray(b'\\x86\\0\\0'); cs.value(0); spi.write_readinto(w, w); cs.value(1); print(w)"
-    )
+    text = board.exec(program(__file__, "spi"))
     assert text == (r"bytearray(b'\x04\xaa\xbb\x07')" "\n" r"b'\x00\xaa\xbb'" "\n" r"bytearray(b'\x00\xbb\x07')" "\n")
 
 
@@ -145,11 +135,7 @@ def test_spi_transfers_longer_than_one_request(board, rig):
 
 
 def test_i2c_registers_errors_and_scan(board, rig):
-    text = board.exec(
-        "i2c.writeto_mem(0x48, 0x10, b'\\x01\\x02')\nb = bytearray(3)\ni2c.readfrom_mem_into(0x48, 0x0f, b)\nprint(b)\n"
-        "print(i2c.writeto(0x48, b'\\x11'), i2c.readfrom(0x48, 2), i2c.scan())\n"
-        "try: i2c.readfrom_mem(0x49, 0, 1)\nexcept OSError as error: print(error)"
-    )
+    text = board.exec(program(__file__, "i2c"))
     assert text == (r"bytearray(b'\x0f\x01\x02')" "\n" r"1 b'\x02\x12' [72]" "\n" "[Errno 5] EIO\n")
     board.set_sensor("i2c", absent=True)
     assert board.exec("print(i2c.scan())") == "[]\n"
@@ -167,11 +153,7 @@ def test_i2c_time_is_the_wires(board):
 
 
 def test_uart_answers_arrive_at_the_wires_pace(board):
-    text = board.exec(
-        "a = time.ticks_ms()\nuart.write(b'0123456789')\nprint(uart.any(), uart.txdone())\nuart.flush()\n"
-        "print(time.ticks_diff(time.ticks_ms(), a), uart.any())\n"
-        "b = bytearray(16)\nprint(uart.readinto(b), b[:10], time.ticks_diff(time.ticks_ms(), a))\nprint(uart.read(4))"
-    )
+    text = board.exec(program(__file__, "uart"))
     # 10 bytes of 10 bits at 9,600 baud: 10.4 ms there, as much back, and 10 ms of silence to call it the end
     assert text == "0 False\n10 0\n10 bytearray(b'0123456789') 20\nNone\n"
 
@@ -186,45 +168,22 @@ def test_an_absent_uart_device_is_a_time_out(board):
 
 
 def test_a_uart_is_a_stream_for_asyncio(board):
-    text = board.exec(
-        "import asyncio\nasync def main():\n  stream = asyncio.StreamReader(uart)\n  uart.write(b'line\\n')\n"
-        "  print(await stream.readexactly(5))\n"
-        "  try: await asyncio.wait_for_ms(stream.read(1), 300)\n  except asyncio.TimeoutError: print('quiet')\n"
-        "asyncio.run(main())"
-    )
+    text = board.exec(program(__file__, "stream"))
     assert text == "b'line\\n'\nquiet\n"
 
 
 def test_transfers_allocate_nothing(board):
-    text = board.exec(
-        "b = bytearray(700)\nc = bytearray(b'\\x80')\nu = bytearray(8)\nv = memoryview(b)\n"
-        "uart.write(b'12345678'); time.sleep_ms(50)\n"
-        "def hot():\n"
-        "  cs(0); spi.write(c); spi.readinto(b); cs(1); cs.value(0); spi.write_readinto(c, c); cs.value(1)\n"
-        "  i2c.readfrom_mem_into(0x48, 3, u); i2c.writeto_mem(0x48, 3, u)\n"
-        "  i2c.writeto(0x48, c); i2c.readfrom_into(0x48, u)\n"
-        "  spi.readinto(v)\n"
-        "  uart.any(); uart.readinto(u, 4); uart.write(c); time.ticks_ms(); time.ticks_us()\n"
-        "  time.ticks_diff(5, 3); time.ticks_add(5, 3); time.sleep_us(10); time.sleep_ms(1)\n"
-        "micropython.heap_lock()\nfor _ in range(3): hot()\nmicropython.heap_unlock()\nprint('done')"
-    )
+    text = board.exec(program(__file__, "hot_path"))
     assert text == "done\n"
 
 
 def test_an_asyncio_sleep_allocates_nothing(board):
-    text = board.exec(
-        "import asyncio\nasync def main():\n  await asyncio.sleep_ms(5)\n  a = gc.mem_alloc()\n"
-        "  await asyncio.sleep_ms(5)\n  b = gc.mem_alloc()\n  print(b - a)\nasyncio.run(main())"
-    )
+    text = board.exec(program(__file__, "idle"))
     assert text == "0\n"
 
 
 def test_an_exchange_cut_short_is_made_good(board):
-    text = board.exec(
-        "import quaver_link as link\nlink._busy = True\nlink._send(link.SPI, 0, 1000000, 1, 999 << 8, 0)\n"
-        "link.stream.read(17)\nprint(i2c.readfrom_mem(0x48, 0x20, 2))\n"
-        "link._busy = True\nlink._send(link.WAIT, link.FOREVER, 0, 0, 0, 0)\nprint(i2c.readfrom_mem(0x48, 0x21, 1))"
-    )
+    text = board.exec(program(__file__, "stale_link"))
     assert text == "b' !'\nb'!'\n"
 
 
@@ -282,11 +241,7 @@ def test_a_sensor_or_attribute_that_is_not_there_is_one_line(board):
 
 # The network.
 
-_JOIN = (
-    "import network, asyncio, socket\nwlan = network.WLAN(network.STA_IF)\n"
-    "wlan.active(True)\nwlan.connect('net', 'key')\n"
-    "while not wlan.isconnected(): time.sleep_ms(100)\n"
-)
+_JOIN = program(__file__, "join")
 
 
 class Peer:
@@ -334,35 +289,19 @@ def test_wifi_joins_and_goes(board):
 
 def test_an_answer_over_tcp_needs_no_virtual_time(board):
     with Peer(_late_echo) as peer:
-        text = board.exec(
-            _JOIN + f"async def main():\n  r, w = await asyncio.open_connection('127.0.0.1', {peer.port})\n"
-            "  a = time.ticks_ms()\n  for _ in range(3):\n    w.write(b'ping\\n'); await w.drain()\n"
-            "    print(await asyncio.wait_for_ms(r.readline(), 20))\n"
-            "  print(time.ticks_diff(time.ticks_ms(), a) < 10)\n  w.close()\nasyncio.run(main())"
-        )
+        text = board.exec(_JOIN + program(__file__, "asyncio_echo", port=peer.port))
     assert text == "b'ping\\n'\n" * 3 + "True\n"
 
 
 def test_blocking_sockets_with_time_outs_and_sleeps_in_between(board):
     with Peer(_late_echo) as peer:
-        text = board.exec(
-            _JOIN + "s = socket.socket()\na = time.ticks_ms()\n"
-            f"s.connect(socket.getaddrinfo('127.0.0.1', {peer.port})[0][-1])\ns.settimeout(1)\n"
-            "s.write(b'abc')\nprint(s.read(3), time.ticks_diff(time.ticks_ms(), a) < 10)\n"
-            "s.setblocking(False)\nprint(s.read(1))\ns.write(b'x')\ntime.sleep_ms(10)\nprint(s.read(5))\n"
-            "s.settimeout(3600)\na = time.ticks_ms()\ntry: s.recv(1)\n"
-            "except OSError as error: print(error.errno, time.ticks_diff(time.ticks_ms(), a) // 1000)\ns.close()"
-        )
+        text = board.exec(_JOIN + program(__file__, "blocking", port=peer.port))
     assert text == "b'abc' True\nNone\nb'x'\n110 3600\n"
 
 
 def test_a_poll_over_a_socket_times_out_on_the_boards_clock(board):
     with Peer(lambda connection: connection.recv(1) and None) as peer:
-        text = board.exec(
-            _JOIN + f"import select\ns = socket.socket()\ns.connect(('127.0.0.1', {peer.port}))\n"
-            "p = select.poll()\np.register(s, select.POLLIN)\na = time.ticks_ms()\nprint(p.poll(100_000))\n"
-            "print(time.ticks_diff(time.ticks_ms(), a) // 1000)\np.unregister(s)\ns.close()"
-        )
+        text = board.exec(_JOIN + program(__file__, "poll", port=peer.port))
     assert text == "[]\n100\n"
 
 
@@ -371,22 +310,14 @@ def test_port_1883_of_the_host_is_the_broker_it_set_up():
         Peer(lambda connection: connection.sendall(b"broker\n")) as peer,
         open_board("unix:", Setup(broker_port=peer.port)) as board,
     ):
-        text = board.exec(
-            "import time\n" + _JOIN + f"s = socket.socket()\ns.connect(('{board.host_address}', 1883))\n"
-            "print(s.readline(), s.read())"
-        )
+        text = board.exec(_JOIN + program(__file__, "read_all", host=board.host_address))
     assert text == "b'broker\\n' b''\n"
 
 
 def test_a_peer_that_refuses_is_an_error_at_once(board):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    text = board.exec(
-        _JOIN + f"s = socket.socket()\ntry: s.connect(('127.0.0.1', {port}))\n"
-        "except OSError as error: print(error.errno)\nasync def main():\n  try:\n"
-        f"    r, w = await asyncio.open_connection('127.0.0.1', {port})\n    await r.read(1)\n"
-        "  except OSError as error: print(error.errno)\nasyncio.run(main())"
-    )
+    text = board.exec(_JOIN + program(__file__, "refused", port=port))
     assert text == "111\n111\n"
 
 
@@ -397,21 +328,11 @@ def test_a_message_from_outside_ends_a_long_wait_in_real_time():
         connection.recv(1)
 
     with Peer(late) as peer, open_board("unix:", Setup(real_time=True)) as board:
-        text = board.exec(
-            "import time\n" + _JOIN + "async def main():\n"
-            f"  r, w = await asyncio.open_connection('127.0.0.1', {peer.port})\n  a = time.ticks_ms()\n"
-            "  print(await asyncio.wait_for(r.readline(), 20))\n  print(time.ticks_diff(time.ticks_ms(), a) < 5000)\n"
-            "  w.close()\nasyncio.run(main())"
-        )
+        text = board.exec(_JOIN + program(__file__, "slow_line", port=peer.port))
     assert text == "b'now\\n'\nTrue\n"
 
 
-COUNTING = """
-import machine, time
-pin = machine.Pin(15, machine.Pin.IN)
-times = []
-pin.irq(lambda p: times.append(time.ticks_us()), machine.Pin.IRQ_RISING)
-"""
+COUNTING = program(__file__, "counting")
 
 
 @pytest.fixture
@@ -446,12 +367,7 @@ def test_a_pin_interrupts_at_the_time_of_its_edge_whatever_the_board_does(pin_bo
 
 
 def test_time_does_not_run_back_for_an_interrupt(pin_board):
-    text = pin_board.exec(
-        "import machine, time\nseen = []\n"
-        "machine.Pin(15).irq(lambda p: seen.append(time.ticks_us()), machine.Pin.IRQ_RISING)\n"
-        "for _ in range(20):\n    seen.append(time.ticks_us()); time.sleep_ms(7); seen.append(time.ticks_us())\n"
-        "print(seen)"
-    )
+    text = pin_board.exec(program(__file__, "rising"))
     seen = ast.literal_eval(text)
     assert len(seen) == 54 and seen == sorted(seen)
 
@@ -468,22 +384,14 @@ def test_in_real_time_a_pin_interrupts_too(tachometer):
 
 
 def test_falling_edges_and_the_level(pin_board):
-    text = pin_board.exec(
-        "import machine, time\npin = machine.Pin(15, machine.Pin.IN)\nlevels = []\n"
-        "def note(p): levels.append((time.ticks_us(), p()))\n"
-        "pin.irq(note, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING)\ntime.sleep_ms(52)\nprint(levels)"
-    )
+    text = pin_board.exec(program(__file__, "levels"))
     levels = ast.literal_eval(text)
     assert len(levels) in (10, 11)
     assert all(a[1] != b[1] and abs(b[0] - a[0] - 5_000) <= 2 for a, b in itertools.pairwise(levels))
 
 
 def test_a_hard_handler_that_allocates_is_told_and_ends(pin_board):
-    text = pin_board.exec(
-        "import machine, time\nkept = []\n"
-        "machine.Pin(15).irq(lambda p: kept.append(bytearray(99)), machine.Pin.IRQ_RISING, hard=True)\n"
-        "time.sleep_ms(50)\nprint(len(kept))"
-    )
+    text = pin_board.exec(program(__file__, "hard"))
     assert text.count("MemoryError") == 1
     assert text.split()[-1] == "0"
 

@@ -19,7 +19,8 @@ def saved(path, names, n):
 
 
 def stages(rate_hz, n, blocks=None):
-    """[name, stage, checksums of the envelope's powers, of the velocity's and of the spectrum] for each signal."""
+    """[name, stage, checksums of the envelope's powers, of the velocity's and of the spectrum, strongest lines, some
+    levels] for each signal."""
     from dsp import kernels
     from dsp.measurement import Measurement
 
@@ -43,5 +44,6 @@ def stages(rate_hz, n, blocks=None):
         velocity = kernels.checksum(measurement._spectrum, 1024)
         measurement._raw(488, rate_hz)
         spectrum = kernels.checksum(measurement._spectrum, 4096)
-        result.append([name, sums, envelope, velocity, spectrum, list(measurement._best[8:])])
+        levels = [each[i] for each in (measurement.spectrum, measurement.envelope_spectrum) for i in range(0, 256, 5)]
+        result.append([name, sums, envelope, velocity, spectrum, list(measurement._best[8:]), levels])
     return result

@@ -109,7 +109,7 @@ def test_a_clear_fault_is_named_when_it_lasts(micropython: Run, line: str, fault
     )
     assert got[0] == [2, 0, [], None, ""]
     assert got[1] == got[2] == [2, 2, sorted(["rms", "envelope", line]), fault, ""]
-    assert got[3] == pytest.approx(20)
+    assert got[3] == pytest.approx(40)
 
 
 def test_a_machine_that_stands_has_no_speed_but_a_tachometer_s(micropython: Run) -> None:
@@ -121,11 +121,13 @@ def test_a_machine_that_stands_has_no_speed_but_a_tachometer_s(micropython: Run)
 @pytest.mark.parametrize(
     ("measured", "strength", "trusted", "said"),
     [
-        ({}, {"bpfo": 12.0}, True, "bpfo is weak, 22 dB"),
+        ({}, {"bpfo": 12.0}, True, "bpfo is weak, 19 of 24 dB"),
+        ({}, {"bpfo": 40.0, "signs": 1}, True, "bpfo has no second sign"),
         ({}, {"bpfo": 40.0, "bpfi": 25.0}, True, "bpfo and bpfi are alike"),
         ({"shaft_confidence": 0.3}, {"bpfo": 40.0}, True, "the speed is not certain"),
         ({"stretch": 16}, {"bpfo": 40.0}, True, "too short to tell lines apart"),
         ({}, {"bpfo": 40.0}, False, "the samples are clipped or incomplete"),
+        ({}, {"changed": True}, True, "the speed changed while it was measured"),
         ({}, {}, True, "no line of the bearing is there"),
         ({}, None, True, "no bearing or no speed"),
     ],

@@ -37,15 +37,29 @@ def tones(*lines: tuple[float, float], n: int = N, rate: float = RATE, noise: fl
     return np.round(signal)
 
 
-def bearing(line_hz: float, shaft_hz: float, *, rate: float = RATE, n: int = N, strength: float = 4.0) -> Any:
-    """Impacts at line_hz ring a resonance at 3.5 kHz; a weak turning line, noise."""
+def bearing(
+    line_hz: float,
+    shaft_hz: float,
+    *,
+    rate: float = RATE,
+    n: int = N,
+    strength: float = 4.0,
+    load_hz: float = 0.0,
+    change: float = 0.0,
+) -> Any:
+    """Impacts at line_hz ring a resonance at 3.5 kHz; a weak turning line, none at 0 Hz; noise.
+
+    load_hz: how often the load on the flaw comes and goes. change: by what part of it the speed rises meanwhile.
+    """
     time = np.arange(n) / rate
     rng = np.random.default_rng(5)
     signal = 0.15 * np.sin(2 * np.pi * shaft_hz * time) + rng.normal(0, 0.05, n)
-    for start in np.arange(0.003, time[-1], 1 / line_hz):
+    turned = np.arange(0.003, time[-1], 1 / line_hz)
+    starts = turned + change / 2 * turned * (1 - turned / time[-1])
+    for start in starts:
         later = time - start
         ring = np.where(later >= 0, np.exp(-np.clip(later, 0, 1) * 900) * np.sin(2 * np.pi * 3500 * later), 0)
-        signal += strength * ring
+        signal += strength * (1 + np.cos(2 * np.pi * load_hz * start)) / 2 * ring
     return np.round(signal / (UG * 1e-6))
 
 
@@ -151,6 +165,53 @@ def test_a_multiple_of_the_speed_is_no_speed(micropython: Run) -> None:
     assert right["shaft"] == [pytest.approx(25.0, abs=0.2), pytest.approx(0.9, abs=0.1)]
     assert twice["shaft"] == [50.0, 0.0]
     assert other["shaft"] == [pytest.approx(50.0, abs=0.2), pytest.approx(0.9, abs=0.1)]
+
+
+@pytest.mark.parametrize(("line", "ratio"), [(0, OUTER), (1, INNER)])
+@pytest.mark.parametrize("configured", [24.0, 25.0])
+def test_a_speed_that_a_line_alone_shows(micropython: Run, line: int, ratio: float, configured: float) -> None:
+    (got,) = measure(micropython, bearing(ratio * 24.7, 0.0), nominal_hz=configured)
+    assert got["shaft"][0] == pytest.approx(24.7, abs=0.15)
+    assert got["shaft"][1] > 0.5
+    assert got["score"][line] > 16
+    assert got["signs"][line] >= 3
+    assert got["evidence"][line] > 24
+
+
+def test_a_line_that_may_be_another_shows_no_speed(micropython: Run) -> None:
+    """The ball's line lies at 4.71 turns, and so may the fifth harmonic of a shaft that is 5 % slow."""
+    (got,) = measure(micropython, bearing(2 * BALL * 25.3, 0.0), nominal_hz=25.0)
+    assert got["heights"][6] > 16
+    assert got["shaft"] == [25.0, 0.0]
+
+
+def test_sidebands_tell_what_the_place_of_a_line_does_not(micropython: Run) -> None:
+    """At 25.9 Hz the fifth harmonic may lie where the inner race's line does; at 23.8 Hz no inner race's line does."""
+    steady, loaded, other = (
+        measure(micropython, bearing(INNER * 24.7, 0.0, load_hz=load), nominal_hz=25.9)[0] for load in (0.0, 24.7, 26.3)
+    )
+    assert steady["shaft"] == [25.9, 0.0]
+    assert loaded["shaft"][0] == pytest.approx(24.7, abs=0.1)
+    assert loaded["shaft"][1] > 0.5
+    assert loaded["score"][1] > 16
+    assert loaded["signs"][1] > steady["signs"][1] == 0
+    assert other["score"][1] == 0
+
+
+def test_another_speed_that_shows_refutes_the_configured_one(micropython: Run) -> None:
+    line = bearing(INNER * 24.7, 0.0)
+    other = tones((41.0, 0.5), (82.0, 0.2), noise=0.0) - 2049
+    alone, refuted = measure(micropython, line, np.round(line + other), nominal_hz=25.0)
+    assert alone["shaft"][1] > 0.5
+    assert refuted["heights"][3] > 16
+    assert refuted["shaft"] == [25.0, 0.0]
+
+
+@pytest.mark.parametrize(("change", "refused"), [(0.0, False), (0.03, False), (0.12, True), (0.2, True)])
+def test_a_speed_that_changes_meanwhile(micropython: Run, change: float, refused: bool) -> None:
+    (got,) = measure(micropython, bearing(OUTER * 24.7, 0.0, change=change), nominal_hz=25.0)
+    assert got["changed"] == refused
+    assert (got["score"][0] == 0) == refused
 
 
 @pytest.mark.parametrize(("line", "ratio"), [(0, OUTER), (1, INNER)])

@@ -13,6 +13,7 @@ from node.trial import Trial
 from service import runner
 from service.replay import Window
 from service.runner import Runner, taken
+from tests.programs import program
 
 NOW = 1_790_000_000_000
 COMMANDS = {
@@ -244,32 +245,7 @@ def test_every_command_is_a_file_of_its_own() -> None:
 
 def test_on_micropython_a_command_that_hangs_is_given_up(tmp_path: Path, micropython: Callable[..., Any]) -> None:
     assert micropython(
-        """
-import asyncio
-from service.runner import Runner
-from service.replay import Window
-class Measuring:
-    async def now(self):
-        if not times:
-            await asyncio.sleep(1000)
-        return {"rms_g": times.pop()}
-class Log:
-    lines = ["a"]
-class Node:
-    parts = {"measuring": Measuring(), "log": Log}
-times = []
-async def main():
-    commands = Runner(Node(), lambda: 5, Window(), [], "x.taken")
-    answers = []
-    for identity, name, args in ((10, "measure", None), (11, "measure", {}), (11, "measure", {}), (12, "log", {"at": 0})):
-        answers.append(await commands.run({"id": identity, "name": name, "args": args, "expiry": 6}))
-        times.append(0.25)
-    answers.append([name for name in sys.modules if name.startswith("command")])
-    print(json.dumps(answers))
-import os
-os.chdir(argument)
-asyncio.run(main())
-""",  # noqa: E501
+        program(__file__, "hanging"),
         argument=str(tmp_path),
         virtual_time=True,
     ) == [
@@ -281,73 +257,10 @@ asyncio.run(main())
     ]
 
 
-CUTS = """
-import asyncio, os
-sys.path.append(argument)
-from cut_flash import every_cut, mounted
-from node import store
-from service import runner
-from service.runner import Runner, taken
-from command.erase import erase
-from build.keys import KEY, load_keys, save_key
-from service.replay import Window
-
-OLD, NEW = b"1" * 32, b"2" * 32
-def made():
-    save_key(1, OLD, path="/flash/device.key")
-    store.replace("/flash/config.json", b'{"node":"n1"}')
-made, _, _ = mounted(None, made)
-
-runner.drop = lambda *names: None  # erase and the keys are used here too
-class Node:
-    root = "/flash"
-    config = "/flash/config.json"
-    def event(self, name, generation):
-        pass
-    def restart(self):
-        pass
-    def leave(self):
-        erase((), "/flash")
-node = Node()
-node.parts = {"name": "n1", "recorder": node}
-def send(identity, name, args):
-    state, ids = taken("/flash/commands.taken")
-    window = Window(state)
-    window.take(1, identity)
-    commands = Runner(node, lambda: 5, window, ids, "/flash/commands.taken")
-    answer = asyncio.run(commands.run({"id": identity, "name": name, "args": args, "expiry": 6}))
-    if answer.get("error", "").startswith("[Errno"):
-        raise OSError(5)
-    return answer
-"""
-
-
 def test_a_new_key_with_a_cut_at_every_operation(micropython: Callable[..., Any]) -> None:
     """The node has the old key, or the new one beside it; the host, which has both, sends the same one again."""
     tried, states = micropython(
-        CUTS
-        + """
-states = set()
-def rotate(identity=1):
-    return send(identity, "rotate", {"key": NEW, "generation": 2})
-def check(cut):
-    keys = load_keys("/flash/device.key")
-    assert keys in ({1: OLD}, {1: OLD, 2: NEW}), cut
-    states.add(len(keys))
-    answer = rotate(2)
-    assert answer == ({"id": 2, "result": {"generation": 2}} if len(keys) == 1 else
-                      {"id": 2, "error": "generation: expected 3"}), answer
-    assert load_keys("/flash/device.key") == {1: OLD, 2: NEW}, cut
-    assert taken("/flash/commands.taken")[1][-1] == 2
-count = every_cut(made, rotate, check)
-both, _, _ = mounted(made, rotate)
-def settle():
-    save_key(2, NEW, path="/flash/device.key")
-def settled(cut):
-    assert load_keys("/flash/device.key") in ({1: OLD, 2: NEW}, {2: NEW}), cut
-count += every_cut(both, settle, settled)
-print(json.dumps([count, sorted(states)]))
-""",
+        program(__file__, "rotate_cut"),
         argument=str(Path(__file__).parent),
     )
     assert tried > 10 and states[0] == 1
@@ -356,23 +269,7 @@ print(json.dumps([count, sorted(states)]))
 def test_retiring_with_a_cut_at_its_first_operations(micropython: Callable[..., Any]) -> None:
     """The node is as it was, or without its key; erased once more it holds nothing."""
     states = micropython(
-        CUTS
-        + """
-states = set()
-def retire():
-    return send(1, "retire", {"confirm": "n1"})
-def check():
-    names = os.listdir("/flash")
-    states.add("device.key" in names)
-    assert "device.key" not in names or load_keys("/flash/device.key") == {1: OLD} and "config.json" in names
-    erase((), "/flash")
-    assert not {"device.key", "config.json", "commands.taken"} & set(os.listdir("/flash"))
-for torn in (False, True):
-    for left in range(1, 16):
-        image, _, _ = mounted(made, retire, left, torn)
-        mounted(image, check)
-print(json.dumps(sorted(states)))
-""",
+        program(__file__, "retire_cut"),
         argument=str(Path(__file__).parent),
     )
     assert states == [False, True]

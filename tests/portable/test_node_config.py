@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build import config
+from build import config, sensors
+from quaver.pytest_plugin import default_rig
 
-BAUDRATES = "1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200"
+BAUDRATES = "one of 0, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200"
 DEFAULT, _ = config.parse({})
 trees = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -54,10 +55,13 @@ def test_an_empty_file_is_all_defaults() -> None:
         ({"broker": {"hots": "x"}}, "broker.hots: unknown key"),
         ({"vibration": {"samples": 1000}}, "vibration.samples: expected a power of two"),
         ({"alarm": {"count": 5, "of": 3}}, "alarm.of: expected at least alarm.count"),
-        ({"energy": {"baudrate": 12345}}, f"energy.baudrate: expected one of {BAUDRATES}"),
+        ({"energy": {"baudrate": 12345}}, f"energy.baudrate: expected {BAUDRATES}"),
         ({"energy": {"baudrate": "9600"}}, "energy.baudrate: expected int from 0 to 115200"),
-        ({"energy": {"parity": "E"}}, "energy.parity: expected none, even or odd"),
-        ({"energy": {"parity": 1}}, "energy.parity: expected str from 1 to 8"),
+        ({"energy": {"parity": "E"}}, "energy.parity: expected one of none, even, odd"),
+        ({"energy": {"parity": 1}}, "energy.parity: expected str from 0 to 8"),
+        ({"vibration": {"range_g": 3}}, "vibration.range_g: expected one of 2, 4, 8, 16"),
+        ({"vibration": {"bus": "i2c0"}}, "vibration.bus: expected one of spi"),
+        ({"temperature": {"address": 0x53}}, "temperature.address: expected one of 72, 73, 74, 75"),
         ({"energy": {"de_pin": 65}}, "energy.de_pin: expected int from -1 to 64"),
         ({"site": "a/b"}, "site: expected no / + # in a name"),
         ({"limits": {"rms": [2, 1]}}, "limits.rms: expected [warning, alarm], 0 < warning <= alarm"),
@@ -83,6 +87,67 @@ def test_the_settings_of_a_meters_line() -> None:
     result, problems = config.parse({"energy": given})
     assert problems == []
     assert given.items() <= result["energy"].items()
+
+
+def test_a_driver_brings_its_own_defaults() -> None:
+    for section, wanted in (
+        ({}, {"driver": "iis3dwb", "bus": "spi0", "range_g": 16}),
+        ({"driver": "adxl345"}, {"bus": "spi0", "address": 0x53, "range_g": 16}),
+        ({"driver": "adxl345", "bus": "i2c1", "address": 0x1D}, {"bus": "i2c1", "address": 0x1D}),
+    ):
+        result, problems = config.parse({"vibration": section})
+        assert problems == []
+        assert wanted.items() <= result["vibration"].items()
+    assert DEFAULT["temperature"] == {"driver": "tmp117", "bus": "i2c0", "address": 0x48}
+    assert (DEFAULT["energy"]["bus"], DEFAULT["energy"]["address"]) == ("uart1", 1)
+
+
+def test_a_driver_that_there_is_none_of_switches_its_sensor_off() -> None:
+    result, problems = config.parse({"vibration": {"driver": "adxl355"}, "energy": {"driver": ""}})
+    assert problems == [
+        "energy.driver: expected str from 1 to 16",
+        "vibration.driver: expected one of adxl345, iis3dwb",
+    ]
+    assert result["vibration"] is None and result["energy"]["driver"] == "sdm120"
+
+
+class Port:
+    """A board without parts: the makers of drivers touch none."""
+
+    board: Any = type("Board", (), {"PINS": {"spi0_cs": 17}})
+
+    def bus(self, name: str, kind: str) -> str:
+        assert name.startswith(kind)
+        return name
+
+    def output(self, pin: int, value: int) -> int:
+        return pin
+
+    def uart(self, name: str, baudrate: int, parity: str) -> str:
+        return name
+
+
+@pytest.mark.parametrize(
+    ("measures", "driver", "bus"),
+    [
+        (measures, driver, bus)
+        for measures, rows in sensors.DRIVERS.items()
+        for driver in rows
+        for bus in dict(sensors._fields(measures, driver))["bus"]
+    ],
+)
+def test_a_row_says_what_its_driver_takes(measures: str, driver: str, bus: str) -> None:
+    given, problems = config.parse({measures: {"driver": driver, "bus": bus}})
+    assert problems == []
+    for range_g in dict(sensors._fields(measures, driver)).get("range_g", ("0",)):
+        made = sensors.sensor(measures, Port(), {**given[measures], "range_g": int(range_g)})
+        if measures == "vibration":
+            assert sensors.rate_hz(given[measures]) == made.ODR_HZ
+
+
+def test_every_driver_meets_its_part_on_an_emulated_board() -> None:
+    emulated = {part.name for part in default_rig()}
+    assert {driver for rows in sensors.DRIVERS.values() for driver in rows} <= emulated
 
 
 def test_a_sensor_is_switched_off_by_null_and_a_limit_too() -> None:

@@ -1,5 +1,6 @@
 """Measuring and publishing with parts that fail, on the real MicroPython in virtual time."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,24 @@ def test_who_asks_for_a_measurement_is_told_the_verdict(micropython: Callable[..
     """So that its meaning can be shown; of what is absent nothing is sent."""
     answer = micropython(program(__file__, "answer"), virtual_time=True)
     assert answer == {"rms_g": 0.5, "machine": 2, "level": 2, "zone": 3, "fault": 0, "quality": 1 << 1}
+
+
+def kinds(records: list[Any]) -> str:
+    """S a spectrum, W a whole record, . an ordinary one."""
+    return "".join("S" if "spectrum" in names else "W" if "peaks" in names else "." for names, *_ in records)
+
+
+def test_a_spectrum_follows_what_turns_and_comes_now_and_then(micropython: Callable[..., Any]) -> None:
+    quiet, steps = ([], 0.0), []
+    steps += [quiet] * 2 + [(["fault"], 0.0)] + [quiet] * 4 + [(["baseline_learned"], 0.0)] + [([], None)] * 4
+    steps += [(["level", "level"], -1.0), ([], 2.0), ([], 2.0), quiet, ([], 2.0)]
+    code = program(__file__, "spectra")
+    records = micropython(code, argument={"every": 4, "steps": steps}, virtual_time=True)
+    # a fault; four measurements later; the baseline; none of a sensor that failed; levels of
+    # both kinds, of the sensor and of the configuration's limits
+    assert kinds(records) == "W.WS...WSWS....WSWSWWSWS"
+    pairs = [(one, other) for one, other in itertools.pairwise(records) if "spectrum" in other[0]]
+    assert [one[1:] for one, _ in pairs] == [other[1:] for _, other in pairs]  # an old reader sees the level too
+    assert {tuple(one[1:]) for one, _ in pairs} == {(0, 0), (0, 1 << QUALITY.index("clipped")), (2, 0)}
+    never = micropython(code, argument={"every": 0, "steps": [quiet] * 30}, virtual_time=True)
+    assert "S" not in kinds(never)

@@ -34,3 +34,21 @@ def test_the_watchdog_starves_when_one_task_hangs_and_only_then(micropython: Cal
     last, late = micropython(code, virtual_time=True)
     assert 109_000 <= last <= 110_000
     assert late == "hangs"
+
+
+def test_the_mark_names_who_runs_and_once_a_task_is_late_that_one(micropython: Callable[..., Any]) -> None:
+    seen = micropython(program(__file__, "marks"), virtual_time=True)
+    at_temperature = ["measure", "held the processor: temperature"]
+    assert seen == {
+        "start": ["measure", "held the processor: waiting"],
+        "place": at_temperature,
+        "a helper": at_temperature,
+        "a helper again": at_temperature,
+        "after": at_temperature,
+        "cancelled": at_temperature,
+        "nobody": ["", "held the processor"],
+        "late": ["publish", "made no progress: publishing"],
+        "given back": True,
+        "no mark": [None] * 4,
+        "deaths": [],
+    }

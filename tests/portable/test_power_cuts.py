@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from quaver.bench import power_cuts
+from tests.programs import program
 
 GUEST = Path(power_cuts.__file__).with_name("guest")
 
@@ -27,35 +28,11 @@ def test_no_cut_breaks_a_promise(trial: power_cuts.Trial) -> None:
     assert bool(tried.inner) == bool(trial.inner_every)
 
 
-SPOILED = {
-    # an acknowledgement that stays in RAM: what was acknowledged comes back
-    "came back": "journal.Log.done = lambda self, floor: forgetful(self)",
-    # events that wait in RAM: an alarm that was put is not there
-    "is missing": "outbox.Outbox._persist = lambda self, log: None",
-}
-
-
-@pytest.mark.parametrize("complaint", SPOILED)
+@pytest.mark.parametrize("complaint", ["came back", "is missing"])
 def test_the_trial_sees_a_journal_that_is_careless(micropython: Callable[..., Any], complaint: str) -> None:
     found = micropython(
-        f"""
-sys.path.append(argument)
-import power_cuts
-from node import journal, outbox
-def forgetful(self):
-    self.first()
-    if self._head:
-        self._head = None
-        self.count -= 1
-        self._at = self._after
-    else:
-        self.ram.pop(0)
-        self.staged = max(0, self.staged - 1)
-{SPOILED[complaint]}
-trial = power_cuts.Trial(8, 48, 256, 0, None, 8, {{}})
-print(json.dumps(trial.run()["violations"]))
-""",
-        argument=str(GUEST),
+        program(__file__, "careless"),
+        argument=[str(GUEST), complaint],
         heap="64m",
     )
     assert any(complaint in violation for violation in found), found[:3]
@@ -63,25 +40,7 @@ print(json.dumps(trial.run()["violations"]))
 
 def test_a_cut_stops_or_tears_and_nothing_happens_afterwards(micropython: Callable[..., Any]) -> None:
     clean, torn, erase, kept = micropython(
-        """
-sys.path.append(argument)
-from nor_flash import NorFlash
-def program(torn):
-    flash = NorFlash(bytearray(b"\\xff" * 8192))
-    flash.cut(2, torn)
-    answers = [flash.writeblocks(0, bytes(4)), flash.writeblocks(0, bytes(4), 8), flash.writeblocks(1, bytes(4))]
-    answers.append(flash.readblocks(0, bytearray(4)))
-    return answers, list(flash.data[:12]), flash.data[4096]
-flash = NorFlash(bytearray(8192))
-flash.cut(1, True)
-flash.ioctl(6, 1)
-flash.ioctl(6, 0)
-twice = NorFlash(bytearray(b"\\xff" * 4096))
-twice.writeblocks(0, b"\\xf0")
-twice.writeblocks(0, b"\\x3c")
-halves = [sum(flash.data[:4096]), sum(flash.data[4096:6144]), sum(flash.data[6144:])]
-print(json.dumps([program(False), program(True), halves, twice.data[0]]))
-""",
+        program(__file__, "cut"),
         argument=str(GUEST),
     )
     ones = [255] * 4

@@ -84,11 +84,7 @@ def test_hkdf_vectors(micropython: Callable[..., Any]) -> None:
         assert got.hex() == wanted
     for key, message, wanted in HMAC:
         assert hmac(bytes.fromhex(key), bytes.fromhex(message)).hex() == wanted
-    code = (
-        "from quaver_wire.hkdf import hkdf\nimport binascii\nun = binascii.unhexlify\n"
-        "out = [binascii.hexlify(hkdf(un(s), un(t), un(i), len(o) // 2)) for s, t, i, o in argument]\n"
-        "print(json.dumps([each.decode() for each in out]))"
-    )
+    code = program(__file__, "hkdf")
     assert micropython(code, argument=HKDF) == [wanted for *_, wanted in HKDF]
 
 
@@ -231,12 +227,7 @@ def test_a_state_that_is_none_is_told() -> None:
 
 
 def test_a_node_without_a_counted_boot_seals_nothing(micropython: Callable[..., Any]) -> None:
-    code = (
-        "from node.seal import channel\nc = channel(bytes(32), bytes(8), 1, 'uplink', 64)\nsaid = []\n"
-        "for boot, size in ((0, 5), (1, 65), (1, 64)):\n"
-        "  try:\n    said.append(c.seal(bytearray(200), 'event', boot, 1, bytes(size), size))\n"
-        "  except ValueError as e:\n    said.append(str(e))\nprint(json.dumps(said))"
-    )
+    code = program(__file__, "refusals")
     assert micropython(code) == ["boot 0 can't seal: it is not counted", "record does not fit its buffer", 97]
 
 

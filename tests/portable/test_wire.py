@@ -39,7 +39,10 @@ def numbers(scale: int) -> st.SearchStrategy[float]:
 
 
 def values(form: Any) -> st.SearchStrategy[Any]:
-    letters = {"u": uints, "z": uints, "m": uints, "t": texts, "f": floats, "l": st.lists(uints, max_size=20)}
+    letters = {
+        "u": uints, "z": uints, "m": uints, "t": texts, "f": floats, "l": st.lists(uints, max_size=20),
+        "b": st.binary(max_size=300),
+    }  # fmt: skip
     if form == "o":
         return results
     if isinstance(form, str):
@@ -192,6 +195,8 @@ def test_long_text_is_cut_between_characters() -> None:
         {"kind": 0, "uptime_ms": -1},
         {"kind": 0, "rms_g": "x"},
         {"kind": 0, "energy": 5},
+        {"kind": 0, "spectrum": 5},
+        {"kind": 0, "spectrum": "text"},
         {"kind": 0, "rms_g": 1e30},
         {"kind": 4, "result": {"a": object()}},
         {"kind": 4, "result": {"a": [[[1]]]}},
@@ -313,19 +318,12 @@ def test_micropython_makes_the_same_bytes(micropython: Callable[..., Any]) -> No
     }
     event = {"version": 2, "kind": 1, "value": single(0.1), "limit": 4.5, "text": "a" + "é" * 60, "drops": [1, 2, 3]}
     answer = {"version": 2, "kind": 4, "id": 7, "result": {"b": [1, -1, 0.5], "a": None, "aa": True}}
-    program = (
-        "from quaver_wire import cbor\nfrom quaver_wire.decoder import decode\nb = bytearray(512)\nout = []\n"
-        "for r in argument:\n  end = cbor.encode(b, r)\n  out.append([list(b[:end]), decode(b, None, end)])\n"
-        "print(json.dumps(out))\n"
-    )
+    code = program(__file__, "floats")
     records = [telemetry, event, answer]
-    for (data, back), record in zip(micropython(program, argument=records), records, strict=True):
+    for (data, back), record in zip(micropython(code, argument=records), records, strict=True):
         assert bytes(data) == encode(record)
         assert back == decode(bytes(data))
-    refused = (
-        "from quaver_wire import cbor\n"
-        "try:\n  cbor.encode(bytearray(8), argument)\nexcept cbor.WireError as e:\n  print(json.dumps(str(e)))\n"
-    )
+    refused = program(__file__, "too_small")
     assert "fit" in micropython(refused, argument=telemetry)
 
 
@@ -337,14 +335,10 @@ def test_a_half_is_told_from_a_single_alike(micropython: Callable[..., Any]) -> 
         for exponent in range(255)
         for mantissa in (0, 1, 1 << 12, 1 << 13, 3 << 13, 1 << 22, 0x7FE000, 0x7FFFFF)
     ]
-    program = (
-        "from quaver_wire.primitives import put_float\nimport struct\nb = bytearray(8)\nout = []\n"
-        "for bits in argument:\n  v = struct.unpack('>f', bits.to_bytes(4, 'big'))[0]\n"
-        "  out.append(int.from_bytes(b[:put_float(b, 0, v)], 'big'))\nprint(json.dumps(out))\n"
-    )
+    code = program(__file__, "halves")
     bits = [struct.unpack(">I", struct.pack(">f", value))[0] for value in singles]
     expected = [int.from_bytes(cbor2.dumps(value, canonical=True), "big") for value in singles]
     assert [int.from_bytes(item(value), "big") for value in singles] == expected
-    assert micropython(program, argument=bits) == expected
+    assert micropython(code, argument=bits) == expected
     for value in expected:
         loads(value.to_bytes(3 if value < 1 << 24 else 5, "big"))

@@ -1,6 +1,7 @@
 """Everything that the firmware emits is of protocols/quaver.cddl, and the vectors are what they say."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,11 @@ def schema(rule: str) -> Schema:
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["what"] for vector in VECTORS])
 def test_the_vectors_are_what_they_say(vector: dict[str, Any]) -> None:
     record, plain, sealed = vector["record"], bytes.fromhex(vector["plain"]), bytes.fromhex(vector["sealed"])
-    assert len(plain) <= 64
-    assert len(sealed) <= 96
-    assert encode(record, vector["leaf"]) == plain
+    longest = 590 if "spectrum" in vector["record"] else 64
+    assert len(plain) <= longest
+    assert len(sealed) <= longest + 34
+    raw = {name: bytes.fromhex(v) if name in SPECTRA else v for name, v in record.items()}
+    assert encode(raw, vector["leaf"]) == plain
     sealer = Sealer(bytes.fromhex(vector["device_key"]), bytes.fromhex(vector["node_id"]), 1, "uplink")
     assert sealer.seal(vector["leaf"], vector["boot"], vector["seq"], plain) == sealed
     schema(vector["leaf"]).validate_cbor(plain)
@@ -44,7 +47,7 @@ def test_the_vectors_are_what_they_say(vector: dict[str, Any]) -> None:
             return {vector["generation"]: bytes.fromhex(vector["device_key"])}
 
     opened = Opener(Keys()).open(vector["leaf"], sealed)
-    assert opened.record == record == decode(plain, vector["leaf"])  # to the last digit: the steps lose nothing here
+    assert opened.record == raw == decode(plain, vector["leaf"])  # to the last digit: the steps lose nothing here
 
 
 def test_the_first_two_vectors_have_17_features() -> None:
@@ -61,6 +64,12 @@ MEASURED = {
     "abstained": "no speed", "temperature_c": -5.0, "energy": [230.0, None, -5.0, 5.0, 0.5, 50.0, 1.0],
 }  # fmt: skip
 
+SPECTRA = ("spectrum", "envelope_spectrum")
+# all that is in it at its longest, but for one number that is negative
+SPECTRUM = {
+    "level": 2, "quality": 63, "spectrum_hz": 13333.6, "envelope_spectrum_hz": 833.4, "band_low_hz": 2000,
+    "band_high_hz": 5000, "marks_hz": [29.95, 107.37, 162.19, 141.17, 11.93],
+}  # fmt: skip
 RECORDER = program(__file__, "records")
 
 
@@ -72,6 +81,19 @@ def test_what_the_firmware_emits_is_of_the_schema(micropython: Callable[..., Any
         assert decode(bytes.fromhex(message), message_class)["boot"] == 7
     whole = decode(bytes.fromhex(said[1][1]), "telemetry")
     assert {name: whole[name] for name in MEASURED} == MEASURED
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_spectrum_record_fits_what_every_journal_and_gateway_takes(
+    micropython: Callable[..., Any], sealed: bool
+) -> None:
+    """One sealed message under 1,024 bytes: under the 640 of an entry of a journal, whatever node, boot and time."""
+    message, schema_s = micropython(program(__file__, "spectrum"), argument={"fields": SPECTRUM, "sealed": sealed})
+    assert 512 < len(bytes.fromhex(message)) <= 640
+    plain = bytes.fromhex(schema_s)
+    schema("telemetry").validate_cbor(plain)
+    assert decode(plain, "telemetry").items() >= SPECTRUM.items()
+    assert decode(plain, "telemetry")["spectrum"] == bytes(range(256))
 
 
 def test_commands_and_answers_are_of_the_schema() -> None:
@@ -95,6 +117,8 @@ def test_commands_and_answers_are_of_the_schema() -> None:
         ("telemetry", {"version": 2, "energy": [1.0]}),
         ("telemetry", {"version": 2, "bands": [0.5] * 9}),
         ("telemetry", {"uptime_ms": 1}),
+        ("telemetry", {"version": 2, "spectrum": bytes(255)}),
+        ("telemetry", {"version": 2, "marks_hz": []}),
         ("event", {"version": 2}),
         ("event", {"version": 2, "code": 6, "lost_from": [1]}),
         ("event", {"version": 2, "code": 8, "drops": [1, 2]}),
@@ -112,3 +136,10 @@ def test_the_schema_can_say_no(message_class: str, record: dict[str, Any]) -> No
 def test_a_later_field_is_of_the_schema() -> None:
     schema("status").validate_cbor(b"\xa3\x00\x02\x18\x1e\x01\x19\x01\x00\xf5")
     schema("telemetry").validate_cbor(b"\xa2\x00\x02\x0b\x87\x01\x02\x03\x04\x05\x06\x07")
+
+
+def test_the_numbers_of_events_are_those_of_the_fields_file() -> None:
+    """quaver_wire/fields.py is the source; the others are copies, and a failure shows what to write there."""
+    codes = ", ".join(f"{code} {name.replace('_', ' ')}" for code, name in enumerate(EVENTS) if code)
+    assert re.findall(r"\| 20 \| code \| uint \| (.+) \|", (PROTOCOLS / "README.md").read_text()) == [codes]
+    assert re.findall(r"20 => (\S+), +; code", CDDL) == [f"1..{len(EVENTS) - 1}"]

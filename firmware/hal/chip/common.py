@@ -3,7 +3,7 @@
 import machine
 import network
 
-from hal import restart
+from hal import kept, restart
 from hal.watchdog import Watchdog
 
 _RESET_NAMES = ("PWRON_RESET", "HARD_RESET", "WDT_RESET", "DEEPSLEEP_RESET", "SOFT_RESET")
@@ -79,7 +79,22 @@ class Hal:
 
     def watchdog(self):
         """A running hardware watchdog, with the longest time that the chip has; it can't be stopped again."""
-        return Watchdog(self.WATCHDOG_MAX_MS, self.TIMER)
+        return Watchdog(self.WATCHDOG_MAX_MS, self.TIMER, self._kept().set)
+
+    def _kept(self):
+        return kept.Memory()
+
+    def bitten(self):
+        """Whether the watchdog's time had run out."""
+        return machine.reset_cause() == machine.WDT_RESET
+
+    def mark(self):
+        """The number that the watchdog was given before it bit, once, or 0."""
+        store = self._kept()
+        number = store.get()
+        if number:
+            store.set(0)
+        return number if self.bitten() else 0
 
     def unique_id(self):
         """The chip's own id as hexadecimal text."""

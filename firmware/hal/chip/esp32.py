@@ -1,10 +1,13 @@
 """ESP32 family: the common hardware, with the limits of its watchdog and its hardware timers."""
 
 import machine
+from micropython import const
 
 from hal.chip.common import Hal
 
-_NETWORK = 16000  # bytes for the network's packets and connections
+_PYTHON = const(80000)  # bytes that its heap grows by, from 64 kB
+_NETWORK = const(28000)  # bytes for the network's packets and connections
+_heap: list = []
 
 
 def hold_back():
@@ -15,6 +18,11 @@ def hold_back():
     """
     import _thread
 
+    global _heap
+    _heap = [None] * (_PYTHON // 4)
+    _heap.clear()
+    for number in range(8):  # two blocks: v1.27's collector gives a piece back that has but its first one in use
+        _heap.append(number)
     gate = _thread.allocate_lock()
     gate.acquire()
     before = _thread.stack_size(_NETWORK)

@@ -1,4 +1,5 @@
-"""Has the functions of modules go on from the .mpy files in flash, which an RP2040 sees as memory: 45 kB of heap less.
+"""Has the functions of modules go on from the .mpy files in flash, where a chip sees that as memory: 45 kB of heap
+less on an RP2040, 40 kB on an ESP32-C3, whose machine code lies elsewhere.
 
 A module's code is read onto the heap, as MicroPython does it. Then each function's pointer to its code there is
 replaced by one to the same bytes in flash, and what was read is garbage. A pointer is touched only if it leads to
@@ -20,14 +21,10 @@ from array import array
 from struct import unpack_from
 
 import micropython
-import rp2
 import vfs
 from micropython import const
 from uctypes import bytearray_at
 
-_FLASH = const(0x10000000)
-_HEAP = const(0x20000000)
-_HEAP_END = const(0x20042000)
 _BLOCK = const(4096)
 _INLINE = const(512)  # bytes of a file up to which it may lie in its folder's block, which moves
 _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
@@ -38,14 +35,15 @@ _DEEPEST = const(2)  # imports within imports that are placed one by one: more w
 _device = _files = _import = None
 _depth = 0
 _start = 0  # the file system's address
+_heap = _heap_end = 0  # between which what Python allocates lies
 _done: set = set()
 
 
 class _Blocks:
     """The flash, for reading; last: the block that was read last."""
 
-    def __init__(self):
-        self._flash = rp2.Flash()
+    def __init__(self, flash):
+        self._flash = flash
         self.last = 0
 
     def readblocks(self, block, buffer, offset=0):
@@ -124,7 +122,7 @@ def _move(value, pieces):
     at = id(value)
     for word in (at + 12, at + 8):
         code = _peek(word)
-        if not _HEAP <= code < _HEAP_END:
+        if not _heap <= code < _heap_end:
             continue
         found = _found(code, pieces, len(pieces) // 2)
         if found >= 0:
@@ -182,13 +180,19 @@ def _importing(*names):
     return found
 
 
-def begin(offset):
-    """From now on place each module when it was imported. offset: of the file system in flash."""
-    global _device, _files, _import, _start
+def begin(board):
+    """From now on place each module when it was imported."""
+    global _device, _files, _import, _start, _heap, _heap_end
     if sys.implementation.version[:2] != _KNOWN:
         return
-    _start = _FLASH + offset
-    _device = _Blocks()
+    name = "hal.chip.view_" + board.CHIP
+    __import__(name)
+    view = sys.modules[name]
+    _start = view.show(board.FILES_AT)
+    if not _start:
+        return
+    _heap, _heap_end = view.HEAP
+    _device = _Blocks(view.flash())
     try:
         _files = vfs.VfsLfs2(_device)
     except OSError:

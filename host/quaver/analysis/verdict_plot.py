@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from quaver.analysis.device import Spectra, Verdict
 
 FORMATS = (".pdf", ".png", ".svg")
-_NAMES = {"bpfo": "BPFO", "bpfi": "BPFI", "bsf2": "2xBSF", "ftf": "FTF"}
-_COLOURS = {"bpfo": "tab:red", "bpfi": "tab:purple", "bsf2": "tab:orange", "ftf": "tab:green"}
-_HARMONICS = 3  # as many as the device searches
+LINE_NAMES = {"bpfo": "BPFO", "bpfi": "BPFI", "bsf2": "2xBSF", "ftf": "FTF"}
+COLOURS = {"bpfo": "tab:red", "bpfi": "tab:purple", "bsf2": "tab:orange", "ftf": "tab:green"}
+HARMONICS = 3  # as many as the device searches
 _CERTAIN = 0.5  # confidence from which a diagnosis relies on a speed, as firmware/dsp/diagnosis.py has it
 _LABELLED = 5  # of the peaks: more would cover each other
 _PEAK_LABEL_WIDTH = 0.04  # of the axis: a label nearer to a higher peak's is left out
@@ -109,14 +109,14 @@ def _draw_envelope(axis: Any, verdict: Verdict, spectra: Spectra) -> None:
     marks = [
         (line, harmonic, harmonic * line["hz"])
         for line in sorted(verdict.lines, key=lambda line: -line["score"])
-        for harmonic in range(1, _HARMONICS + 1)
+        for harmonic in range(1, HARMONICS + 1)
         if 0 < harmonic * line["hz"] < last
     ]
     for line, harmonic, hz in reversed(marks):  # what was found comes last, over the rest
         found = line["score"] > 0
         axis.axvline(
             hz,
-            color=_COLOURS[line["name"]] if found else "0.6",
+            color=COLOURS[line["name"]] if found else "0.6",
             linestyle=":" if not found else "-" if harmonic == 1 else "--",
             linewidth=1.4 if found and harmonic == 1 else 0.9,
             alpha=0.7,
@@ -129,20 +129,20 @@ def _draw_envelope(axis: Any, verdict: Verdict, spectra: Spectra) -> None:
         times = f"{harmonic} x " if harmonic > 1 else ""
         height = f"\n{_decibels(line['heights'][harmonic - 1])}" if found else ""
         axis.annotate(
-            f"{times}{_NAMES[line['name']]}\n{hz:.1f} Hz{height}",
+            f"{times}{LINE_NAMES[line['name']]}\n{hz:.1f} Hz{height}",
             (hz, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(3, -3 - _ROW_POINTS * _row(rows, hz, _LABEL_WIDTH * last)),
+            xytext=(3, -3 - _ROW_POINTS * label_row(rows, hz, _LABEL_WIDTH * last)),
             textcoords="offset points",
             va="top",
             fontsize=7.5,
-            color=_COLOURS[line["name"]] if found else "0.4",
+            color=COLOURS[line["name"]] if found else "0.4",
             fontweight="bold" if found and harmonic == 1 else "normal",
             bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5},
         )
 
 
-def _row(rows: list[list[float]], place: float, width: float) -> int:
+def label_row(rows: list[list[float]], place: float, width: float) -> int:
     """The first row in which a label at `place` covers none that is there; it is put there."""
     for number, taken in enumerate(rows):
         if all(abs(place - other) >= width for other in taken):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quaver.board.spec import BoardSpec
+from quaver.board.spec import BoardSpec, board_names, load_board
 from quaver.errors import ArtifactError
 from quaver.files.pinned import Artifact, Package, Progress, fetch
 
@@ -14,7 +14,17 @@ def fetch_image(board: BoardSpec, progress: Progress | None = None) -> Path:
     artifact = image_artifact(board)
     if artifact is None:
         raise ArtifactError(f"{board.name}: has no image: it runs the MicroPython unix port")
-    return fetch(artifact, progress)
+    others = [other for name in board_names() if (other := image_artifact(load_board(name))) not in (None, artifact)]
+    return fetch(artifact, progress, others)
+
+
+def read_image(board: BoardSpec, progress: Progress | None = None) -> bytes:
+    """The official MicroPython image of a board, as its publisher's file has it. Raises ArtifactError."""
+    path = fetch_image(board, progress)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror}): check the cache's permissions") from error
 
 
 def image_artifact(board: BoardSpec) -> Artifact | None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quaver import __version__
-from quaver.board.image import fetch_image
+from quaver.board.image import read_image
 from quaver.board.spec import BoardSpec, load_board
 from quaver.build.image import littlefs_image, read_littlefs_blocks
 from quaver.build.libraries import device_libraries
 from quaver.build.partitions import read_partitions, vfs_partition
 from quaver.build.tree import LISTING, PLAN, check_budget, firmware_files
-from quaver.build.uf2 import FLASH_START, PAGE, make_uf2, read_uf2
+from quaver.build.uf2 import FLASH_START, PAGE, join_pages, make_uf2, read_uf2
 from quaver.errors import BuildError
 from quaver.files.pinned import Progress, write_atomically
 
@@ -30,7 +30,7 @@ class Flashable:
     """What a board's flash gets.
 
     image: the official one, as flash content from image_offset on. filesystem: a whole littlefs, from
-    filesystem_offset on. files: what it holds, path -> bytes. missing: a line for each library that is not in it.
+    filesystem_offset on. files: what it holds, path -> bytes.
     """
 
     board: BoardSpec
@@ -39,7 +39,6 @@ class Flashable:
     filesystem_offset: int
     filesystem: bytes
     files: Mapping[str, bytes]
-    missing: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -129,25 +128,15 @@ def build(
         raise BuildError(
             f"{board}: nothing to flash: it is the MicroPython unix port; run it with quaver emulate {board}"
         )
-    libraries = device_libraries(spec, progress)
-    files = {**firmware_files(board, config), **libraries.files}
+    files = {**firmware_files(board, config), **device_libraries(spec, progress)}
     check_budget(spec, files)
-    path = fetch_image(spec, progress)
-    try:
-        image = path.read_bytes()
-    except OSError as error:
-        raise BuildError(f"{path}: cannot be read ({error.strerror}): check the cache's permissions") from error
-    return compose(spec, image, files, flash_size or spec.flash.size, libraries.missing)
+    return compose(spec, read_image(spec, progress), files, flash_size or spec.flash.size)
 
 
-def compose(
-    spec: BoardSpec, image: bytes, files: Mapping[str, bytes], flash_size: int, missing: tuple[str, ...] = ()
-) -> Flashable:
+def compose(spec: BoardSpec, image: bytes, files: Mapping[str, bytes], flash_size: int) -> Flashable:
     """The Flashable of an official image, as its publisher's file has it, and files. Raises BuildError."""
     if spec.silicon.loader == "uf2":
-        pages = read_uf2(image, spec.silicon.uf2_family)
-        start, end = min(pages), max(pages) + PAGE
-        content = b"".join(pages.get(at, b"\xff" * PAGE) for at in range(start, end, PAGE))
+        start, content = join_pages(read_uf2(image, spec.silicon.uf2_family))
         image_offset, offset, size = start - FLASH_START, spec.flash.filesystem_offset, spec.flash.filesystem_size
     else:
         image_offset, content = spec.silicon.image_offset, image
@@ -161,9 +150,7 @@ def compose(
     if image_offset + len(content) > offset:
         raise BuildError(f"{spec.name}: the image reaches into the file system at 0x{offset:x}: check the board file")
     filesystem = littlefs_image(files, size, spec.flash.block_size)
-    return Flashable(
-        spec, image_offset, image=content, filesystem_offset=offset, filesystem=filesystem, files=files, missing=missing
-    )
+    return Flashable(spec, image_offset, image=content, filesystem_offset=offset, filesystem=filesystem, files=files)
 
 
 def write_flashable(path: Path, data: bytes, private: bool) -> str:

@@ -20,7 +20,7 @@ from quaver.files.pinned import UMQTT, fetch
 _SCRIPTS = ("boot.py", "main.py")
 _THUMB = "_thumb.py"
 # What no node asks for: names for readers of messages, and windows that a measurement does without.
-_LEFT_OUT = ("quaver_wire/names.py", "dsp/windows.py")
+_LEFT_OUT = ("quaver_wire/names.py", "quaver_wire/spectrum.py", "dsp/windows.py")
 
 LISTING = "firmware.txt"
 """On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""
@@ -99,6 +99,8 @@ def _belongs(path: str, spec: BoardSpec) -> bool:
         module = path.removeprefix("hal/chip/").removesuffix(".py")
         if module == "in_place":
             return spec.silicon.in_place
+        if module.startswith("view_"):
+            return spec.silicon.in_place and module == f"view_{spec.chip}"
         return module == spec.silicon.hal or module not in {chip.hal for chip in chips().values()}
     return not path.endswith(_THUMB) or spec.silicon.assembler == "thumb"
 

@@ -44,6 +44,12 @@ def read_uf2(data: bytes, family: int) -> dict[int, bytes]:
     return pages
 
 
+def join_pages(pages: Mapping[int, bytes]) -> tuple[int, bytes]:
+    """The address of the first page, and all of flash from there to the last one, erased where there is none."""
+    start, end = min(pages), max(pages) + PAGE
+    return start, b"".join(pages.get(at, _ERASED) for at in range(start, end, PAGE))
+
+
 def make_uf2(pages: Mapping[int, bytes], family: int) -> bytes:
     """A UF2 of those pages in order of their addresses.
 

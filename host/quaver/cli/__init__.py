@@ -49,6 +49,7 @@ COMMANDS = {
     "node": "Command a node remotely: its configuration, a measurement, its waveform, its log, its key.",
     "provision": "Bring nodes into service: keys, network, topic prefix and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
+    "release": "Build, sign and check releases: one file of the firmware, which nodes verify first.",
     "reset": "Restart a board and the firmware on it.",
     "sync": "Update the firmware on a board that runs MicroPython.",
 }

@@ -40,8 +40,6 @@ def command(board: str, config_file: Path | None, output: Path | None) -> None:
     data = built.file()
     sha256 = write_flashable(path, data, private=config is not None)
     assert built.board.image is not None
-    for line in built.missing:
-        click.echo(f"quaver: {board}: {line}", err=True)
     click.echo(f"{path}: {len(data)} bytes, MicroPython {built.board.image.version} and {len(built.files)} files")
     click.echo(f"sha256 {sha256}")
     if built.board.silicon.loader == "uf2":

@@ -176,6 +176,10 @@ def record_line(record: Record) -> str:
         return _clean(f"{record.node}: {' '.join(words)}")
     if "nodes" in values:
         return _clean(f"{record.node}: {_gateway(values)}")
+    if record.kind == "spectrum":
+        return _clean(
+            f"{record.node}: {values.get('level', '-')}, a spectrum up to {values.get('spectrum_hz', 0):,.0f} Hz"
+        )
     parts = [str(values.get("level", "-")), _vibration(values), *_verdict(values)]
     parts.append(f"{values['temperature_c']:.1f} °C" if "temperature_c" in values else "no temperature")
     if values.get("quality"):

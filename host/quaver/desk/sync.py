@@ -87,7 +87,7 @@ def current_firmware(board: str) -> dict[str, bytes]:
 
     Raises what `firmware_files` raises.
     """
-    return firmware_files(board) | dict(device_libraries(load_board(board)).files)
+    return firmware_files(board) | device_libraries(load_board(board))
 
 
 def ask(run: Exec) -> About:

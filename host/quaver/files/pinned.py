@@ -85,9 +85,14 @@ def cache_dir() -> Path:
     return path
 
 
-def fetch(artifact: Artifact, progress: Progress | None = None) -> Path:
-    """The path of a pinned file, fetched if it is not cached. Raises ArtifactError."""
-    return fetch_all([artifact], progress)[0]
+def fetch(artifact: Artifact, progress: Progress | None = None, beside: Sequence[Artifact] = ()) -> Path:
+    """The path of a pinned file, fetched if it is not cached. Raises ArtifactError.
+
+    beside: what is kept as well if a package with it has to be downloaded.
+    """
+    if not is_cached(artifact):
+        _fetch_missing(artifact, [artifact, *beside], progress)
+    return _place(artifact)
 
 
 def fetch_all(artifacts: Sequence[Artifact], progress: Progress | None = None) -> list[Path]:

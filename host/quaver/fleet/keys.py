@@ -110,6 +110,8 @@ class KeyStore:
 
     def create(self, node_id: bytes, name: str = "", key: bytes | None = None) -> NodeKeys:
         """Enrol a node with a fresh random key of generation 1, or with `key`; name: its id where none is given."""
+        if len(node_id) != _ID_BYTES:  # the file would be refused as corrupt when it is next read
+            raise KeyStoreError(f"node id {node_id.hex()}: expected {_ID_BYTES} bytes, with zeros on the left")
         if key is not None and len(key) != KEY_BYTES:
             raise KeyStoreError(f"a device key has {KEY_BYTES} bytes, not {len(key)}; name the file that was exported")
         with self._changing(create=True) as nodes:

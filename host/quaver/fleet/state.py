@@ -54,7 +54,7 @@ class Fleet:
             node.captures += 1
             # an ordinary record leaves out its spectrum: the last that came still stands for the machine
             node.telemetry = {**{name: node.telemetry[name] for name in _STAYS if name in node.telemetry}, **values}
-        else:
+        elif record.kind == "event":
             self.events.append(record)
             if values.get("code") == "level":
                 subject = str(values.get("subject", ""))

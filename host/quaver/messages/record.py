@@ -47,8 +47,9 @@ class Record:
 
     values: the names of `quaver_wire.fields` with readable values: "level" and "event_level" one of ok,
     warning, alarm; "code" the event's name; "state" online, offline or via gateway; "role" node or gateway; "quality" a
-    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy" a dict. An
-    absent value is an absent name. received: seconds since the epoch.
+    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy" a dict; bytes
+    in hexadecimal. An absent value is an absent name. kind: the message class, or "spectrum". received: seconds since
+    the epoch.
     """
 
     topic: str
@@ -79,7 +80,8 @@ def decode(topic: str, payload: bytes, received: float | None = None, opener: Op
         raise MessageError("topic", f"not a node's topic: expected site/area/line/asset/node/{{{','.join(_CLASSES)}}}")
     stamp = time.time() if received is None else received
     if opener is not None:
-        return Record(topic, parts[5], _readable(_opened(opener, parts[5], payload)), stamp)
+        values = _readable(_opened(opener, parts[5], payload))
+        return Record(topic, _kind(parts[5], values), values, stamp)
     values = _decoded(parts[5], payload)
     values.pop("kind", None)
     if values.get("node") != parts[4]:
@@ -87,7 +89,12 @@ def decode(topic: str, payload: bytes, received: float | None = None, opener: Op
             "node", f"names node {_shown(values.get('node'))}: expected {_shown(parts[4])} as in its topic"
         )
     del values["node"]
-    return Record(topic, parts[5], _readable(values), stamp)
+    return Record(topic, _kind(parts[5], values), _readable(values), stamp)
+
+
+def _kind(message_class: str, values: Mapping[str, Any]) -> str:
+    """What a message is: its class, or "spectrum" for the telemetry that is no measurement but the spectra of one."""
+    return "spectrum" if "spectrum" in values else message_class
 
 
 def _opened(opener: Opener, message_class: str, payload: bytes) -> dict[str, Any]:
@@ -128,6 +135,8 @@ def _readable(values: dict[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, float):
             values[name] = _short(value)
+        elif isinstance(value, bytes):
+            values[name] = value.hex()
         elif isinstance(value, list):
             values[name] = [None if v is None else _short(v) for v in value]
     for name, names in _CODES.items():

@@ -1,7 +1,7 @@
 """The tables of the store, and how those of an older version become them; what the columns mean stands beside them."""
 
 APPLICATION = 0x51767231  # "Qvr1": says that a SQLite file is one of ours
-VERSION = 2
+VERSION = 3
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -105,12 +105,20 @@ SELECT lower(hex(n.id)) AS node, n.topic, r.boot, r.seq, r.class,
 FROM record r JOIN node n ON n.number = r.node JOIN span h ON h.number = r.span
     LEFT JOIN clock c ON c.node = r.node AND c.boot = r.boot;
 """  # noqa: S608  all of it is ours
-SCHEMA = _TABLES + _CLOCKS + _VIEW
+# Records of the class telemetry that hold spectra: one of a hundred, and whoever draws them asks for no other. A node
+# is found by what the view calls it.
+HAS_SPECTRUM = """class = 'telemetry' AND instr(body, '"spectrum":')"""
+_SPECTRA = f"""
+CREATE INDEX record_spectrum ON record (node, boot, seq) WHERE {HAS_SPECTRUM};
+CREATE INDEX node_hex ON node (lower(hex(id)));
+"""
+SCHEMA = _TABLES + _CLOCKS + _VIEW + _SPECTRA
 MIGRATIONS = {  # from a version to the next
     1: f"""DROP VIEW dated;
 {_CLOCKS}
 INSERT INTO receipt SELECT node, boot, 0, receipt_offset_ms FROM clock;
 ALTER TABLE clock DROP COLUMN receipt_offset_ms;
 ALTER TABLE record ADD COLUMN span INTEGER NOT NULL DEFAULT 0;
-{_VIEW}"""  # noqa: S608  and this
+{_VIEW}""",  # noqa: S608  and this
+    2: _SPECTRA,
 }

@@ -243,7 +243,7 @@ class Store:
     @property
     def followed(self) -> bool:
         """Whether this machine's clock is known by spans; not yet in a store of an older version that is only read."""
-        return self.version == VERSION
+        return self.version > 1
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):

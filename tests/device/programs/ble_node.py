@@ -75,7 +75,7 @@ async def main():
         behind,
         behind,
         behind,
-        lambda name: None,
+        lambda *_: None,
     )
     if plan["alarm_ms"]:
         asyncio.create_task(raise_later(outbox, plan["alarm_ms"]))

@@ -72,7 +72,7 @@ async def main():
         Nobody,
         Nobody,
         None,
-        lambda name: None,
+        lambda *_: None,
     )
     if plan["burst"]:
         connection = await aioble.advertise(100_000, adv_data=b"\x02\x01\x06", timeout_ms=60_000)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.registers import RegisterPart
 from quaver.emulator.sensors.stream import Fault, Rest, Stream, quantise
 
 if TYPE_CHECKING:
@@ -33,10 +35,14 @@ _FIFO_STATUS = 0x39
 
 _IDENTITY = 0xE5
 _WRITABLE = frozenset([*range(0x1D, 0x2B), *range(0x2C, 0x30), _DATA_FORMAT, _FIFO_CTL])
-_FLOATING = 0xFF
 
 
-class ADXL345:
+def attached(source: Source) -> Attached:
+    """The part where the pytest plugin's rig has it."""
+    return Attached("adxl345", "i2c0", 0x53, ADXL345(source))
+
+
+class ADXL345(RegisterPart):
     """The sensor. All attributes may change while it runs.
 
     source: what it measures; without one, its own noise. Asked for `capture` = how often the FIFO was started before.
@@ -48,7 +54,7 @@ class ADXL345:
     def __init__(self, source: Source | None = None, *, clock_error: float = 0.0, fault: Fault = None) -> None:
         self.source: Source = source or Rest(NOISE_G)
         self.clock_error = clock_error
-        self.fault: Fault = fault
+        super().__init__(fault)
         self._stream = Stream(word_size=6)
         self._registers = bytearray(0x40)
         self._registers[_DEVID] = _IDENTITY
@@ -56,59 +62,6 @@ class ADXL345:
         self._filled = False
         self._held = b""
         self._sample: bytes | None = None
-        self._address = 0
-        self._command = True
-        self._reading = False
-        self._step = 1
-
-    # SPI, mode 3: bit 7 reads, bit 6 steps through registers, the rest is the first one.
-
-    def spi_select(self, now: int) -> None:
-        self._command = True
-        self._sample = None
-
-    def spi_exchange(self, value: int, now: int) -> int:
-        if self.fault == "absent":
-            return _FLOATING
-        if self._command:
-            self._command = False
-            self._reading = value >= 0x80
-            self._step = value >> 6 & 1
-            self._address = value & 0x3F
-            return _FLOATING
-        if self._reading:
-            return self._read_next(now)
-        self._write_next(value, now)
-        return _FLOATING
-
-    def spi_deselect(self, now: int) -> None:
-        self._end()
-
-    # I2C: the first byte written is the register, both directions step through registers.
-
-    def i2c_start(self, read: bool, now: int) -> bool:
-        if self.fault == "absent":
-            return False
-        self._end()
-        self._command = not read
-        self._step = 1
-        return True
-
-    def i2c_write(self, value: int, now: int) -> bool:
-        if self.fault == "absent":
-            return False
-        if self._command:
-            self._command = False
-            self._address = value & 0x3F
-        else:
-            self._write_next(value, now)
-        return True
-
-    def i2c_read(self, now: int) -> int:
-        return _FLOATING if self.fault == "absent" else self._read_next(now)
-
-    def i2c_stop(self, now: int) -> None:
-        self._end()
 
     # Registers
 
@@ -119,11 +72,8 @@ class ADXL345:
             self._filled = False
             if self._buffered() and self._stream.level:
                 self._stream.taken += 1
-        self._command = True
 
-    def _read_next(self, now: int) -> int:
-        address = self._address
-        self._address = (address + self._step) & 0x3F
+    def _read(self, address: int, now: int) -> int:
         if _DATAX0 <= address <= _DATAZ1:
             if self._sample is None:
                 self._sample = self._oldest(now)
@@ -136,9 +86,7 @@ class ADXL345:
             return (entries > 0) << 7 | watermark << 1 | self._filled
         return self._registers[address]
 
-    def _write_next(self, value: int, now: int) -> None:
-        address = self._address
-        self._address = (address + self._step) & 0x3F
+    def _write(self, address: int, value: int, now: int) -> None:
         if address not in _WRITABLE:
             return
         before = self._measuring(), self._buffered(), self._rate_hz()

@@ -16,6 +16,7 @@ DEEPSLEEP_RESET = const(4)
 SOFT_RESET = const(5)
 
 _about = {}  # what the host said of this boot, set by quaver_boot
+_retained = None  # the low-power memory
 _selects = ()  # pins that some device minds
 _inputs = ()  # pins that some device drives
 
@@ -371,6 +372,12 @@ class ADC:
 
 
 class RTC:
+    def memory(self, data=None):
+        """As on an ESP32: bytes that outlive a reset, and not the power."""
+        if data is None:
+            return _retained.get()
+        _retained.set(data)
+
     def datetime(self, now=None):
         if now is None:
             date = _time.localtime()

@@ -49,6 +49,23 @@ class Flash:
             return 0
 
 
+class Retained:
+    """The low-power memory: behind the flash in its file, which is as old as the power."""
+
+    def __init__(self, file, offset):
+        self._file = file
+        self._offset = offset
+
+    def get(self):
+        self._file.seek(self._offset)
+        size = self._file.read(1)
+        return self._file.read(size[0]) if size else b""
+
+    def set(self, data):
+        self._file.seek(self._offset)
+        self._file.write(bytes((len(data),)) + data)
+
+
 def _run(name, scope):
     """Run one file of the flash; False when it asked for a reset."""
     try:
@@ -74,7 +91,9 @@ def start(link_fd, flash_fd, scope):
     _socket.broker_port = about["broker_port"]
     if about["radio"]:
         import aioble  # noqa: F401  while the host's file system is in sight; other boards have it in their image
-    flash = Flash(open(flash_fd, "r+b"), about["block_size"], about["block_count"])
+    file = open(flash_fd, "r+b")
+    flash = Flash(file, about["block_size"], about["block_count"])
+    _machine._retained = Retained(file, about["block_size"] * about["block_count"])
     vfs.umount("/")
     vfs.mount(vfs.VfsLfs2(flash, mtime=False), "/")
     os.chdir("/")

@@ -1,5 +1,7 @@
 """A machine made of numbers: `measured` and `lines` give what a measurement and its lines would say."""
 
+import math
+
 from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
 
@@ -10,8 +12,10 @@ class Measured:
 
 
 class Lines:
+    changed = False
+
     def __init__(self):
-        self.g, self.score = [0.001] * 4, [0.0] * 4
+        self.g, self.score, self.evidence, self.signs = [0.001] * 4, [0.0] * 4, [0.0] * 4, [0] * 4
 
 
 def measured(**changes):
@@ -21,11 +25,15 @@ def measured(**changes):
     return m
 
 
-def lines(**strength):
+def lines(signs=2, changed=False, **strength):
+    """A line's strength: how high its two first harmonics are."""
     found = Lines()
+    found.changed = changed
     for i, name in enumerate(("bpfo", "bpfi", "bsf2", "ftf")):
         if name in strength:
             found.score[i] = strength[name]
+            found.evidence[i] = 2 * 20 * math.log10(strength[name] / 4)
+            found.signs[i] = signs
             found.g[i] = 0.001 * strength[name]
     return found
 

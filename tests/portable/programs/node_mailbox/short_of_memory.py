@@ -13,7 +13,7 @@ class Recorder:
 
 
 class Supervisor:
-    def progress(self, name):
+    def progress(self, name, place=0):
         pass
 
 

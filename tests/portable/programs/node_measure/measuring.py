@@ -29,7 +29,7 @@ recorder = Recorder()
 
 
 def measure(sensors, thresholds={}, interval_s=60):
-    return Measure(sensors, Judge(thresholds), recorder, interval_s, lambda name: None)
+    return Measure(sensors, Judge(thresholds), recorder, interval_s, lambda *_: None)
 
 
 def times(measuring, count):

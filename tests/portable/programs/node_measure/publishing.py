@@ -51,7 +51,7 @@ outbox = Outbox(1, argument)
 
 def run(broker, seconds):
     deaths = []
-    publishing = Publish(Wifi(), broker, outbox, "s/a/l/m/n/", Recorder(), asyncio.Lock(), lambda name: None)
+    publishing = Publish(Wifi(), broker, outbox, "s/a/l/m/n/", Recorder(), asyncio.Lock(), lambda *_: None)
     supervisor = Supervisor(lambda name, error: deaths.append(str(error)), None)
     supervisor.add("publish", publishing.run, 60)
 

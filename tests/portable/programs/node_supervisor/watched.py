@@ -7,10 +7,14 @@ import time
 class Watchdog:
     fed = 0
     last = 0
+    kept = 0
 
     def feed(self):
         self.fed += 1
         self.last = time.ticks_ms()
+
+    def mark(self, number):
+        self.kept = number
 
 
 deaths = []

@@ -240,6 +240,33 @@ static void number(int base, u32 end_at)
 static void rom_atoi(void) { number(10, 0); }
 static void rom_strtol(void) { number((int)A2, A1); }
 
+/* Of A0 to the text at A1, in the base of A2; the panic handler's numbers come from here. */
+static void rom_utoa(void)
+{
+    u32 value = A0, base = A2, n = 0;
+    char text[33];
+    A0 = base >= 2 && base <= 36 ? A1 : 0;
+    if (A0 != 0)
+        do
+            text[n++] = "0123456789abcdefghijklmnopqrstuvwxyz"[value % base];
+        while ((value /= base) != 0);
+    for (u32 i = 0; i < n; i++)
+        store(A1 + i, (u8)text[n - 1 - i], 1);
+    store(A1 + n, 0, 1);
+}
+
+static void rom_itoa(void)
+{
+    u32 text = A1;
+    if (A2 == 10 && (s32)A0 < 0) {
+        store(A1++, '-', 1);
+        A0 = 0 - A0;
+    }
+    rom_utoa();
+    if (A0 != 0)
+        A0 = text;
+}
+
 static void rom_qsort(void)
 {
     u32 base = A0, count = A1, size = A2, compare = A3;

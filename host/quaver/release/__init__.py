@@ -1,0 +1,1 @@
+"""The release room: one signed file of the firmware for all boards."""

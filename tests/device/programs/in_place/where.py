@@ -1,0 +1,22 @@
+"""Where the parts of the module `name` lie, and what they answer."""
+
+import machine
+
+made = __import__(name)
+
+
+def where(thing, word=12):
+    return machine.mem32[id(thing) + word] >> 24
+
+
+things = made.Class.__dict__["method"], made.native, made.viper, made.later, made.long
+print([where(thing) for thing in things], where(made.thumb, 8), where(made.TABLE))
+print(
+    made.Class().method(9),
+    made.native(9, 2),
+    made.native(1, 0),
+    made.viper(9),
+    made.thumb(9),
+    list(made.later(3)),
+    made.long(2),
+)

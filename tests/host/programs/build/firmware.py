@@ -1,0 +1,8 @@
+"""A firmware for the unix board is imported."""
+
+import board
+import json
+from quaver_wire import cbor
+from umqtt.simple2 import MQTTClient
+
+print(board.NAME, board.BUSES["spi0"], board.PINS["spi0_cs"], json.load(open("config.json")))

@@ -1,0 +1,17 @@
+"""A heap in pieces, and a module that is loaded and dropped on it."""
+
+import builtins
+import json
+import sys
+
+from node_room.pieces import fill
+from node_room.rig import room, tried
+
+pieces = fill()
+plain = tried(lambda: builtins.__import__("extra"))
+room.drop("extra")
+found = []
+for _ in range(3):
+    found.append(tried(lambda: room.load("extra").number))
+    room.drop("extra")
+print(json.dumps([repr(plain), found, "extra" in sys.modules]))
