@@ -29,7 +29,7 @@ measuring = Measure(
     Judge({"rms": Step()}),
     recorder,
     60,
-    lambda name: None,
+    lambda *_: None,
     spectrum_every=argument["every"],
 )
 times(measuring, len(argument["steps"]))
