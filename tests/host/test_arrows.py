@@ -48,8 +48,6 @@ HOST = {
     "release": {"board", "build", "files"},
     "emulator": {"board", "build", "files", "recordings"},
     "analysis": {"board", "build", "emulator", "recordings"},
-    "benchmark": {"analysis", "files", "recordings"},
-    "knowledge": set(),
     "flash": {"board", "build"},
     "desk": {"board", "broker", "build", "flash"},
     "fleet": {"analysis", "broker", "files", "messages"},
