@@ -23,6 +23,7 @@ _CAUSES = {
     "envelope": "envelope_rise",
     "velocity": "velocity_rise",
     "rms": "level_rise",
+    "trend": "level_rise",
     "peak": "level_rise",
     "crest": "shocks",
     "kurtosis": "shocks",
