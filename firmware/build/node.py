@@ -10,6 +10,7 @@ from build import config as configuration
 from build import sensors, wiring
 from build.engine import band, engine, thresholds
 from node import measure, room, store
+from node.alarm_waveform import AlarmWaveform
 from node.capture import Capture
 from node.condition import Condition
 from node.log import ConsoleLog
@@ -23,6 +24,7 @@ if False:  # types alone: never compiled
     from drivers.tachometer import Tachometer
     from hal.chip.common import Hal
     from hal.watchdog import Watchdog
+    from node.record import Recorder
     from node.supervisor import Supervisor
 
 _TRIAL_S = 300  # in which a new configuration brings the node online, or is rejected
@@ -44,7 +46,7 @@ def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | Non
         return None
 
 
-def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[str]) -> Vibration:
+def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]) -> Vibration:
     """All that one measurement of vibration needs, from the sensor to the verdict."""
     given = config["vibration"]
     sensor = sensors.sensor("vibration", port, given)
@@ -57,10 +59,12 @@ def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[st
     if problem:
         problems.append(problem)
     tachometer = _tachometer(port, config["machine"], problems)
-    return Vibration(Capture(sensor, m), path, condition, quiet, tachometer)
+    return Vibration(Capture(sensor, m), path, condition, quiet, AlarmWaveform(recorder.moment), tachometer)
 
 
-def _sensors(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[str]) -> list[measure.Sensor]:
+def _sensors(
+    port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]
+) -> list[measure.Sensor]:
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
     found = []
     for name in sensors.DRIVERS:
@@ -68,7 +72,7 @@ def _sensors(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[str]
             continue
         try:
             if name == "vibration":
-                part = _measuring(port, config, quiet, problems)
+                part = _measuring(port, config, quiet, recorder, problems)
             else:
                 part = sensors.sensor(name, port, config[name])
             found.append(getattr(measure, name)(part))
@@ -137,7 +141,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     if not (running or rejected):
         room.drop("node.trial")
     # early, while the heap has room for buffers in one piece
-    found = _sensors(port, config, quiet, problems)
+    found = _sensors(port, config, quiet, recorder, problems)
     judge = measure.Judge(thresholds(config))
     room.drop("build.engine", "build.zones", "build.bearings", "quaver_wire.bearings", "build.sensors")
     wiring.tell("node", problems, recorder)

@@ -1,4 +1,4 @@
-"""What a person at a desk does with a node, on an emulated ESP32-C3: its console, its files, its firmware, its health."""
+"""What a person at a desk does with a node, on an emulated ESP32-C3: console, files, firmware, doctor."""
 
 from __future__ import annotations
 
