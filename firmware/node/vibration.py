@@ -140,6 +140,8 @@ class Vibration:
         m = self._measurement
         for name in ("rms_g", "peak_g", "crest", "kurtosis", "skew", "velocity_mm_s", "envelope_g"):
             values[name] = getattr(m, name)
+        if m.away:
+            values["envelope_g"] = None  # of another band: no point of its curve
         values["peaks"] = m.peaks
         values["bands"] = m.bands
         values["shaft_hz"] = m.shaft_hz

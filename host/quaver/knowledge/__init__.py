@@ -31,6 +31,7 @@ _CAUSES = {
 _QUALITY = {"vibration_failed": "silent"}
 _ABSTAINED = {
     "the speed is not certain": "speed_uncertain",
+    "the speed changed while it was measured": "speed_uncertain",
     "no line of the bearing is there": "no_line",
     "no bearing or no speed": "no_bearing",
 }
