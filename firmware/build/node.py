@@ -132,16 +132,21 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     # a gateway comes now and then: RAM is no place to wait for it
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
+    room.drop("build.config", "build.keys", "quaver_wire.hkdf")  # a measurement needs their room
+    running, rejected = trial.running, trial.rejected
+    if not (running or rejected):
+        room.drop("node.trial")
     # early, while the heap has room for buffers in one piece
     found = _sensors(port, config, quiet, recorder, problems)
+    judge = measure.Judge(thresholds(config))
+    room.drop("build.engine", "build.zones", "build.bearings", "quaver_wire.bearings", "build.sensors")
     wiring.tell("node", problems, recorder)
-    if trial.rejected:
+    if rejected:
         print("node: config rejected: not online with it; the old one is back")
         recorder.event("config_rejected", text="the node did not come online with it")
         trial.told()
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
-    judge = measure.Judge(thresholds(config))
     every = config["vibration"]["spectrum_every"] if config["vibration"] else 0
     interval_s, progress = config["interval_s"], supervisor.progress
     measuring = measure.Measure(found, judge, recorder, interval_s, progress, spectrum_every=every)
@@ -151,15 +156,13 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         print("node: {}: nothing is sent".format(mute))
         return supervisor, watchdog
     parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
-    parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
+    parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if running else None})
     parts["mailbox"] = None
     if recorder.seals:
         parts["mailbox"] = mailbox = Mailbox(parts)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
-    if trial.running:
+    if running:
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
-    else:
-        room.drop("node.trial")
     over = _over_bluetooth if config["link"] == "ble" else _over_wifi
     name, task = over(port, config, parts, quiet)
     supervisor.add(name, task, limit_s)

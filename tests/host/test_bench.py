@@ -1,13 +1,20 @@
 """`quaver bench`: figures beside their goals, as a table and as JSON; and the engine's own, on the quick board."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
-from quaver.bench import Figure
-from quaver.bench.dsp import _float_figures
+from quaver.bench import Figure, transforms
+from quaver.bench.c_transforms import C_TRANSFORMS, CMSIS_DSP, KISSFFT, compile_transform
+from quaver.build import firmware_files
+from quaver.build.tree import twins
 from quaver.cli import main
 from quaver.cli.bench import COMMANDS, command, show
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
+from quaver.errors import BuildError
 
 
 def test_a_goal_is_a_ceiling_or_a_floor() -> None:
@@ -49,15 +56,65 @@ def test_the_engine_on_the_quick_board(capsys: pytest.CaptureFixture[str]) -> No
     assert not [name for name in figures if "assembly" in name or "emlearn" in name]
 
 
-def test_a_figure_from_elsewhere_says_so() -> None:
-    ours = {"assembly": {n: (t, 0) for n, t in ((256, 172), (512, 362), (1024, 692), (2048, 1547))}}
-    figures = _float_figures(ours, {})
-    assert {figure.note for figure in figures if figure.note} == {
-        "gcc and the bootrom's float, measured earlier, not now; to measure it: pip install quaver[bench]"
-    }
-    measured = _float_figures(ours, {n: (100 * t, 1e-4) for n, (t, _) in ours["assembly"].items()})
-    assert [figure.value for figure in measured if figure.unit == "x"] == [100.0] * 4
-    assert not any("earlier" in figure.note for figure in measured)
+def test_the_transforms_in_c_run_on_the_chip_and_ours_is_faster_and_more_exact() -> None:
+    files = {**firmware_files("pico_w"), **twins("pico_w"), **transforms.board_files(C_TRANSFORMS)}
+    files.pop("main.py")
+    with open_board("rp2040:", Setup(files=files)) as device:
+        transforms.prepare(device)
+        ours = {"assembly": transforms.measure(device, "assembly")}
+        theirs = {each: transforms.measure_c(device, each) for each in C_TRANSFORMS}
+    for each, times in theirs.items():
+        assert list(times) == list(transforms.C_SIZES)
+        for n, there in times.items():
+            # Each is a Fourier transform: what of it is wrong is its rounding, in 16 bits or in 24.
+            assert there.full_db > (120 if each.floats else 40)
+            assert there.time_us > ours["assembly"][n].time_us
+    for n, own in ours["assembly"].items():
+        assert min(own.full_db, own.quiet_db) > 65
+        if n in transforms.C_SIZES:
+            assert own.full_db > theirs[CMSIS_DSP][n].full_db + 20
+            assert own.quiet_db > theirs[CMSIS_DSP][n].quiet_db + 50
+    rows = transforms.figures(ours, theirs, chip=True)
+    assert all(row.reached for row in rows if row.goal is not None)
+    assert sum(row.goal is not None for row in rows) == 8
+
+
+def test_the_ratio_is_of_the_exact_transform() -> None:
+    samples = transforms.signals(256)[1]
+    exact = np.fft.rfft(samples)[:128]
+    assert transforms.snr_db(samples, exact * 1.01) == pytest.approx(40)
+    assert transforms.snr_db(samples, np.roll(exact, 1)) < 0
+
+
+def test_without_a_compiler_the_bench_says_what_it_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("quaver.bench.c_transforms.has_compiler", lambda: False)
+    monkeypatch.setattr("quaver.bench.dsp.run_dsp", lambda *_: [Figure("time", 1, "us")])
+    assert main(["bench", "dsp", "--json"]) == 0
+    assert capsys.readouterr().err == (
+        "quaver: the transforms in C were not measured: there is no compiler for them: pip install quaver[bench]\n"
+    )
+    assert main(["bench", "dsp", "--board", "unix", "--json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_source_that_does_not_compile_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = dataclasses.replace(KISSFFT, folders=())
+    with pytest.raises(BuildError, match=r"^kissfft's kiss_fftr, int16 can't be compiled by ziglang: .*not found.*\]$"):
+        compile_transform(broken)
+
+
+def test_the_esp32_c3_in_its_own_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Virtual time: the same on every machine. Its image has no inline assembler, so its kernels are viper's."""
+    assert main(["bench", "wire", "--board", "esp32_c3", "--json"]) == 0
+    record = {line["name"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert record["encode and seal"]["reached"] is True
+    assert main(["bench", "dsp", "--board", "esp32_c3", "--json"]) == 0
+    figures = {line["name"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    for goal in ("a block of 512 samples, the longest", "after the last sample", "RFFT of 1,024 samples, viper"):
+        assert figures[goal]["reached"] is True
+    assert not [name for name in figures if "assembly" in name]
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -88,7 +88,7 @@ def identify(node: Operator, as_json: bool) -> None:
     _tell(node, as_json, "blinks")
 
 
-@command.command("measure")
+@command.command("measure", short_help="Have the node measure now, and show the main figures.")
 @lang_option
 @_operation
 def measure(node: Operator, as_json: bool, lang: str | None) -> None:
