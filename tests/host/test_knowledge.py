@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import json
 import os
 import pty
 import re
@@ -12,7 +13,8 @@ import termios
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import paho.mqtt.publish as publish
@@ -230,3 +232,64 @@ def test_analyze_says_what_its_verdict_means(
     assert "\n  Damage on the outer race of the bearing\n    Means: " in shown and "Schaden" not in shown
     assert main(["analyze", str(tmp_path / "healthy.npz"), "--learn", "2", "--lang", "en"]) == 0
     assert "How urgent" not in capsys.readouterr().out
+
+
+# The answer of a node
+
+
+class Answering:
+    """In place of the broker and the node behind it: tests/device/test_operations.py has both."""
+
+    answer: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, *_arguments: Any, name: str, **_settings: Any) -> None:
+        self.node = SimpleNamespace(name=name)
+
+    def __enter__(self) -> "Answering":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def ask(self, _command: str) -> dict[str, Any]:
+        return dict(self.answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "line", "titles"),
+    [
+        ({"level": 0, "quality": 0, "rms_g": 0.1, "machine": 2, "zone": 0}, "ok: rms_g 0.1; watching; zone A", []),
+        (
+            {"level": 2, "quality": 0, "rms_g": 0.9, "machine": 2, "zone": 3, "fault": 1},
+            "alarm: rms_g 0.9; watching; zone D; inner race",
+            ["zone_d", "inner_race"],
+        ),
+        (
+            {"level": 2, "quality": 0, "rms_g": 0.9, "machine": 2, "abstained": "the speed is not certain"},
+            "alarm: rms_g 0.9; watching",
+            ["speed_uncertain"],
+        ),
+        ({"level": 0, "quality": 1 << 2, "machine": 2}, "ok: ; watching; quality: vibration_failed", ["silent"]),
+        ({"level": 0, "quality": 0, "machine": 0}, "ok: ; stopped", ["stopped"]),
+        ({"level": 0, "quality": 0, "fault": 99}, "ok: ; 99", []),
+    ],
+)
+def test_a_nodes_answer_comes_with_what_it_means(
+    answer: dict[str, Any],
+    line: str,
+    titles: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("quaver.fleet.operator.Operator", Answering)
+    monkeypatch.setattr("quaver.cli.node.open_store", lambda folder: None)
+    monkeypatch.setattr(Answering, "answer", answer)
+    assert main(["node", "pump-7", "measure", "--lang", "de"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"pump-7: {line}"
+    known = {advice.title: key for key, advice in entries("de").items()}
+    assert [known[row.strip()] for row in shown if row.strip() in known] == titles
+    assert main(["node", "pump-7", "measure", "--json"]) == 0
+    (only,) = capsys.readouterr().out.splitlines()
+    assert json.loads(only)["node"] == "pump-7"

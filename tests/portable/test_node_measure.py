@@ -116,6 +116,12 @@ def test_the_detail_comes_with_what_is_not_ordinary_and_now_and_then(micropython
     assert ["machine" in record for record in records] == [kind == "W" for kind in whole[:-2]] + [True, True]
 
 
+def test_who_asks_for_a_measurement_is_told_the_verdict(micropython: Callable[..., Any]) -> None:
+    """So that its meaning can be shown; of what is absent nothing is sent."""
+    answer = micropython(program(__file__, "answer"), virtual_time=True)
+    assert answer == {"rms_g": 0.5, "machine": 2, "level": 2, "zone": 3, "fault": 0, "quality": 1 << 1}
+
+
 def kinds(records: list[Any]) -> str:
     """S a spectrum, W a whole record, . an ordinary one."""
     return "".join("S" if "spectrum" in names else "W" if "peaks" in names else "." for names, *_ in records)
