@@ -162,6 +162,24 @@ def test_it_is_told_once_until_the_machine_is_well(capsys: pytest.CaptureFixture
     assert captured.err.count(title) == 1 and title not in captured.out
 
 
+def test_an_older_measurement_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Events overtake records: what was measured before the alarm comes after it."""
+    title = entries("en")["shocks"].title
+    silent = replace(level("ok"), values={"level": "ok", "quality": ["vibration_failed"]})
+    with Display(as_json=False, title="", lang="en") as display:
+        for item in (record("event", EVENT), level("ok"), record("event", EVENT)):
+            display.take(item)
+        assert capsys.readouterr().err.count(title) == 1
+        display.take(record("event", EVENT | {21: 0}))
+        for item in (silent, record("event", EVENT)):
+            display.take(item)
+        assert title not in capsys.readouterr().err
+        display.take(record("event", EVENT | {21: 0}))
+        for item in (level("ok"), record("event", EVENT)):
+            display.take(item)
+        assert capsys.readouterr().err.count(title) == 1
+
+
 def test_json_stays_records_alone(capsys: pytest.CaptureFixture[str]) -> None:
     with Display(as_json=True, title="", lang="de") as display:
         display.take(record("event", FAULT))
