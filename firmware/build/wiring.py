@@ -128,9 +128,10 @@ def _tls(broker: dict) -> "Tls | None":
     """What wraps the socket to the broker, or None for a plain one."""
     if not broker["ca"]:
         return None
+    from hal import memory
     from links.tls import Tls
 
-    return Tls(broker["ca"], broker["host"])
+    return Tls(broker["ca"], broker["host"], memory)
 
 
 def _timekeeper(config: dict, clock: Uptime) -> "Timekeeper | None":

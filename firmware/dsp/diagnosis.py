@@ -19,7 +19,8 @@ A fault is named when, n times of m, the same line
   knocks. A race that is itself broken is above that, or it is not told apart;
 - has two signs: two harmonics, or one and a pair of sidebands;
 - has 12 dB of evidence more than any other line: lines share harmonics, and FTF times the number of balls is BPFO;
-- is four times (12 dB) as high as in the baseline, so that nothing is named that was always there;
+- is four times (12 dB) as high as in the baseline, so that nothing is named that was always there; heard in another
+  band than the baseline's (dsp.engine), it must have risen in that one;
 - and the speed that the lines were looked for at is known with a confidence of 0.5 or more: by a tachometer, by the
   shaft's own line, or by lines of the bearing that agree with the configured speed and can be no other (dsp.lines).
 Otherwise the verdict abstains, and says why.
@@ -126,9 +127,13 @@ class Diagnosis:
             self.zone = zone(m.velocity_mm_s, self.zones)
         self.values = values = {"crest": m.crest, "kurtosis": m.kurtosis, "rms": m.rms_g, "envelope": m.envelope_g}
         values["velocity"] = values["zone"] = m.velocity_mm_s
+        if m.away:  # another one than the baseline's: what was told there holds
+            values["envelope"] = None
         for i, line in enumerate(LINES):
             # in the baseline what noise puts there, later only what is a line
             values[line] = lines.g[i] if lines and (not self.baseline.learned or lines.score[i]) else 0.0
+            if m.away:
+                values[line] = None
         if self.baseline.learned:
             self.state = 2
         else:
@@ -194,7 +199,7 @@ class Diagnosis:
             self.abstained = "{} and {} are alike".format(LINES[first], LINES[second])
         elif normal <= 0:
             self.abstained = "nothing was learned of {}".format(LINES[first])
-        elif lines.g[first] < _ABOVE_BASELINE * normal:
+        elif not self.thresholds[LINES[first]].level if m.away else lines.g[first] < _ABOVE_BASELINE * normal:
             self.abstained = "{} was there before".format(LINES[first])
         else:
             return first

@@ -8,6 +8,8 @@ from uctypes import addressof, bytearray_at
 from node.measure import level_change
 from quaver_wire.fields import FAULTS
 
+_ALARM = const(2)  # of LEVELS
+
 # of quaver_wire.reasons
 _STUCK = const(204)
 _NO_PULSES = const(210)
@@ -18,21 +20,23 @@ class Vibration:
 
     condition: keeps on flash what the engine's diagnosis learns.
     quiet: a lock that is held while nothing may take the processor for longer than the FIFO lasts.
-    tachometer: anything with begin() and turns_hz(), or None.
+    alarm_waveform: of node.alarm_waveform. tachometer: anything with begin() and turns_hz(), or None.
     """
 
-    def __init__(self, capture, engine, condition, quiet, tachometer=None):
+    def __init__(self, capture, engine, condition, quiet, alarm_waveform, tachometer=None):
         self._capture = capture
         self._engine = engine
         self._measurement = engine.measurement
         self._diagnosis = engine.diagnosis
         self._condition = condition
         self._quiet = quiet
+        self.alarm_waveform = alarm_waveform
+        self._keeping = False  # whether the last measurement's waveform is kept
         self._tachometer = tachometer
         self._measured = None
         self._told = {}  # levels by feature, as the last events had them
         self._fault = None
-        self._unsaved = False
+        self._unsaved = self._unkept = False
         self._pulseless = False
 
     def probe(self):
@@ -55,6 +59,7 @@ class Vibration:
                     speed_hz = tachometer.turns_hz() if tachometer else None
                 if not capture.dropped:
                     break  # else once more: the radio's driver may have held the processor; rarely twice running
+        self._keeping = False
         sensor = capture.sensor
         self._engine.measure(sensor.UG_PER_LSB, capture.rate_hz, speed_hz)
         if m.minimum == m.maximum:
@@ -102,6 +107,26 @@ class Vibration:
         view = bytearray_at(addressof(samples), 2 * len(samples))
         return view, self._capture.rate_hz, self._capture.sensor.UG_PER_LSB * 1e-6
 
+    def keep(self, changes):
+        """Keep the waveform when one of the changes, of the last measurement, is an alarm: it then tells of it.
+
+        Returns more changes: flash that can't be written is told once.
+        """
+        alarms = [values for name, _, values in changes if name == "level" and values["level"] == _ALARM]
+        more: tuple = ()
+        if alarms and not self._keeping:
+            try:
+                self._keeping = self.alarm_waveform.save(*self.waveform())
+                self._unkept = False
+            except OSError as error:
+                if not self._unkept:
+                    self._unkept = True
+                    more = (("flash_failed", "waveform", {"text": str(error)}),)
+        if self._keeping:
+            for values in alarms:
+                values["waveform"] = 1
+        return more
+
     def relearn(self):
         """Forget the baseline of this machine, to learn a new one; `save` has it so on flash. Returns changes."""
         self._diagnosis.relearn()
@@ -115,6 +140,8 @@ class Vibration:
         m = self._measurement
         for name in ("rms_g", "peak_g", "crest", "kurtosis", "skew", "velocity_mm_s", "envelope_g"):
             values[name] = getattr(m, name)
+        if m.away:
+            values["envelope_g"] = None  # of another band: no point of its curve
         values["peaks"] = m.peaks
         values["bands"] = m.bands
         values["shaft_hz"] = m.shaft_hz

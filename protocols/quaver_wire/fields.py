@@ -123,6 +123,7 @@ EVENT = (
     _row(29, "count", "u"),
     _row(34, "generation", "u"),
     _row(36, "reason", (1,)),  # a number and perhaps a detail, of reasons.py
+    _row(37, "waveform", "u"),  # 1: that of this moment is kept
 )
 
 STATUS = (

@@ -48,6 +48,8 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
     time_server: Server,
     tmp_path: Path,
 ) -> None:
+    if board_target.board == "esp32_c3":
+        pytest.skip("ESP-IDF, which holds the session, has no room for it beside a measurement (docs/esp32c3.md)")
     host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
     users = {"n1": "secret", "ingest": "another", "commands": "a-third"}
     broker = start_mosquitto(lay_out(tmp_path / "etc", users, f"IP:{host},IP:127.0.0.1"))

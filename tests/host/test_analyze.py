@@ -61,6 +61,21 @@ def test_a_seeded_fault_alarms_and_is_named(baseline: dict[str, Any], line: floa
     assert verdicts[-1].features["shaft_hz"] == pytest.approx(SHAFT, abs=0.4)
 
 
+def test_a_race_that_rings_above_the_band_is_named_there() -> None:
+    """It rings at 9 kHz: from 1 to 5 kHz its line rises and warns, but is too weak for a name."""
+    rings: dict[str, Any] = {"rpm": 1797, "resonance_hz": 9000.0, "damping": 0.02}
+    rate, n = 26667.0, 32768
+    captures = [Machine(**rings).samples(c, rate, 0, n)[:, 2] for c in range(3)]
+    captures += [Machine(fault="outer", severity=0.08, **rings).samples(c, rate, 0, n)[:, 2] for c in range(3, 10)]
+    with Analysis(Settings(1797, SKF_6205, learn=3), rate) as analysis:
+        verdicts = [analysis.run(capture) for capture in captures]
+    said = [verdict.abstained[:12] for verdict in verdicts[4:]]
+    # at home, below twice, at home, above twice: the second time it has lasted
+    assert said == ["bpfo is weak", "no line of t", "no line of t", "bpfo is weak", "seen too rar", ""]
+    assert {verdict.level for verdict in verdicts[4:]} == {"warning"}
+    assert verdicts[-1].fault == "outer race"
+
+
 def test_the_same_machine_later_raises_nothing(baseline: dict[str, Any]) -> None:
     verdicts = judge(machine(8.0, seed=3), baseline)
     assert {verdict.level for verdict in verdicts} == {"ok"}

@@ -241,6 +241,12 @@ def test_a_node_behind_a_gateway_was_seen_when_it_was_visited_and_not_when_the_b
     assert "3 s" in next(line for line in shown(fleet).splitlines() if ROOT in line)
 
 
+def test_an_alarm_tells_of_its_waveform() -> None:
+    assert event_words(record("event", EVENT | {37: 1})) == (
+        f"ALARM {ROOT}: kurtosis 9.5, limit 4.5; its waveform is kept"
+    )
+
+
 def test_a_spectrum_is_no_measurement() -> None:
     """It adds a line and moves nothing in the table, and JSON takes its bytes."""
     spectrum = BARE | {1: 0, 7: 2, 50: bytes(range(256)), 51: bytes(256), 52: [133335, 8334], 53: [2995]}

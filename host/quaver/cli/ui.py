@@ -141,7 +141,8 @@ def event_words(record: Record) -> str:
     """An event in one line, e.g. "ALARM site/…/node-1: kurtosis 9.31, limit 4.5"."""
     code = str(record.values.get("code", "event"))
     head = str(record.values.get("event_level", "")).upper() if code == "level" else code.replace("_", " ")
-    return f"{_clean(f'{head} {record.node}')}: {event_details(record)}"
+    kept = "; its waveform is kept" if record.values.get("waveform") else ""
+    return f"{_clean(f'{head} {record.node}')}: {event_details(record)}{kept}"
 
 
 def event_details(record: Record) -> str:
