@@ -133,6 +133,8 @@ def test_every_entry_fits_the_terminal(code: str, width: int) -> None:
         ("event", EVENT | {21: 0}, []),
         ("event", EVENT | {22: "zone", 21: 1}, ["zone_c"]),
         ("event", EVENT | {22: "zone", 21: 2}, ["zone_d"]),
+        ("event", EVENT | {22: "trend", 21: 1}, ["slow_rise"]),
+        ("event", EVENT | {22: "trend", 21: 0}, []),
         ("event", FAULT, ["outer_race"]),
         ("event", BARE | {20: 2, 22: "vibration", 25: "no answer"}, ["silent"]),
         ("event", BARE | {20: 2, 22: "vibration", 36: [204, -5]}, ["stuck"]),
