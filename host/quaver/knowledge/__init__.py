@@ -25,6 +25,7 @@ _CAUSES = {
     "rms": "level_rise",
     "trend": "level_rise",
     "peak": "level_rise",
+    "trend": "slow_rise",
     "crest": "shocks",
     "kurtosis": "shocks",
 }
