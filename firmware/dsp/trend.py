@@ -13,6 +13,7 @@ Sen, J. American Statistical Association 63, 1968; ISO 13381-1:2015 for the proj
 """
 
 import math
+from array import array
 
 from micropython import const
 
@@ -27,7 +28,7 @@ _LOWEST = -1.0  # of a logarithm to the base of 2: one odd value weighs no more 
 _HIGHEST = 1.5  # almost three times the baseline
 
 
-def _slope(means: "list[float]", needed: float) -> float:
+def _slope(means: "array[float]", needed: float) -> float:
     """The median slope of all pairs; 0 where those that rise, less those that fall, are not the needed part of them."""
     n = len(means)
     slopes = sorted([(means[j] - means[i]) / (j - i) for j in range(n) for i in range(j)])
@@ -51,9 +52,10 @@ class Trend:
     def forget(self) -> None:
         """Begin anew."""
         self.value = self._before = 0.0
-        self._means: list[list[float]] = [[] for _ in range(self._count)]
-        self._sums = [0.0] * self._count
-        self._taken = [0] * self._count
+        self._means = [array("f", bytes(4 * _MOST)) for _ in range(self._count)]
+        self._n = 0  # means that there are of each
+        self._sums = array("f", bytes(4 * self._count))
+        self._taken = array("H", bytes(2 * self._count))
         self._stride_s = 0.0  # of a mean; 0 while each measurement makes one
         self._passed_s = 0.0
 
@@ -69,57 +71,68 @@ class Trend:
         return self.value
 
     def _close(self) -> None:
+        n = self._n
         for i, means in enumerate(self._means):
             if self._taken[i]:
-                means.append(self._sums[i] / self._taken[i])
-            elif means:
-                means.append(means[-1])
+                means[n] = self._sums[i] / self._taken[i]
+            else:
+                means[n] = means[n - 1] if n else 0.0
             self._sums[i] = 0.0
             self._taken[i] = 0
+        self._n = n = n + 1
         self._stride_s = max(self._stride_s, self._passed_s)
         self._passed_s = 0.0
-        ahead = max([self._ahead(means) for means in self._means])
+        ahead = max([self._ahead(means[:n]) for means in self._means])
         self.value = min(ahead, self._before)
         self._before = ahead
-        if max(len(means) for means in self._means) == _MOST:
-            short = self._stride_s < _DAY_S
-            for i, means in enumerate(self._means):
-                if short:
-                    means = [(a + b) / 2 for a, b in zip(means[::2], means[1::2])]
-                self._means[i] = means if short else means[1:]
-            if short:
-                self._stride_s *= 2
+        if n < _MOST:
+            return
+        for means in self._means:
+            for k in range(_MOST // 2 if self._stride_s < _DAY_S else _MOST - 1):
+                means[k] = (means[2 * k] + means[2 * k + 1]) / 2 if self._stride_s < _DAY_S else means[k + 1]
+        if self._stride_s < _DAY_S:
+            self._stride_s *= 2
+            self._n = _MOST // 2
+        else:
+            self._n = _MOST - 1
 
-    def _ahead(self, means: "list[float]") -> float:
+    def _ahead(self, means: "array[float]") -> float:
         n = len(means)
         if n < _FEWEST or means[-1] < self._warning:
             return 0.0
+        # the later half; and of all the time every second mean, which costs the chip a quarter
         late = _slope(means[n >> 1 :], _LATE)
-        # every second mean does for all of the time, and costs the chip a quarter
-        slope = min(late, _slope(means[1 - n & 1 :: 2], _WHOLE) / 2) if late > 0 else 0.0
+        if late <= 0:
+            return 0.0
+        slope = min(late, _slope(array("f", [means[k] for k in range(1 - n & 1, n, 2)]), _WHOLE) / 2)
         if slope <= 0:
             return 0.0
         ahead: float = means[-1] + n * slope
         return 2 ** (ahead - self._alarm) if ahead >= self._alarm else 0.0
 
-    def state(self) -> "dict[str, list[float] | list[list[float]]]":
+    def state(self) -> "dict[str, list[list[float]] | list[float]]":
         """All of it as numbers and lists, for JSON."""
+        passed = [self._stride_s, self._passed_s, self._before, self.value]
         return {
-            "means": self._means,
-            "passed": [self._stride_s, self._passed_s, self._before, self.value] + self._sums + self._taken,
+            "means": [list(means[: self._n]) for means in self._means],
+            "passed": passed + list(self._sums) + list(self._taken),
         }
 
     def restore(self, state) -> None:  # type: ignore[no-untyped-def]
         """Take back what `state` gave. Raises ValueError, KeyError or TypeError, and stays as it was, if it is none."""
-        means, passed = state["means"], state["passed"]
+        rows, passed = state["means"], state["passed"]
         n = self._count
-        rows = means + [passed]
-        if len(means) != n or len(passed) != 4 + 2 * n or any(len(row) >= _MOST for row in means):
+        if len(rows) != n or len(passed) != 4 + 2 * n or any([len(row) != len(rows[0]) for row in rows]):
             raise ValueError("trend: the saved state is corrupt")
-        for row in rows:
-            if not all(type(value) in (int, float) and -1e9 < value < 1e9 for value in row):
+        for row in rows + [passed]:
+            if len(row) >= _MOST or not all([type(value) in (int, float) and -1e9 < value < 1e9 for value in row]):
                 raise ValueError("trend: the saved state is corrupt")
-        self._means = means
+        self.forget()
+        self._n = len(rows[0])
+        for means, row in zip(self._means, rows):
+            for k, value in enumerate(row):
+                means[k] = value
         self._stride_s, self._passed_s, self._before, self.value = passed[:4]
-        self._sums = passed[4 : 4 + n]
-        self._taken = passed[4 + n :]
+        for i in range(n):
+            self._sums[i] = passed[4 + i]
+            self._taken[i] = int(passed[4 + n + i]) & 0xFFFF

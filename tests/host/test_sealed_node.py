@@ -110,7 +110,7 @@ def test_an_ordinary_record_of_17_features_is_small(tmp_path: Path, mosquitto: A
     files["device.key"] = json.dumps({"generation": 1, "key": key.hex()}).encode()
     setup = Setup(files=files, rig=standard_rig(healthy_machine()), broker_port=mosquitto.port, name=NAME)
     with open_board("unix:", setup) as board:
-        wait_until(lambda: len(got) >= 6, board)
+        wait_until(lambda: len(got) >= 7, board)
     client.disconnect()
     client.loop_stop()
     opener = Opener(keys)

@@ -23,7 +23,6 @@ _CAUSES = {
     "envelope": "envelope_rise",
     "velocity": "velocity_rise",
     "rms": "level_rise",
-    "trend": "level_rise",
     "peak": "level_rise",
     "trend": "slow_rise",
     "crest": "shocks",
