@@ -28,12 +28,15 @@ class Engine:
         self.found = None
         self._turn = 0
 
-    def measure(self, ug_per_lsb: int, rate_hz: float, speed_hz: float | None = None) -> None:
+    def measure(self, ug_per_lsb: int, rate_hz: float, speed_hz: float | None = None, marks=None, marked=0) -> None:
         """Work out features and lines of n samples of ug_per_lsb micro-g, taken at the measured rate_hz.
 
-        speed_hz: of the shaft, turns a second, where a tachometer knows it. Raises ValueError.
+        speed_hz: of the shaft, turns a second, where a tachometer knows it; marks: moments of whole turns since the
+        first sample, in microseconds, of which `marked` are there. Raises ValueError.
         """
         m = self.measurement
+        m.marks = marks
+        m.marked = marked if speed_hz else 0
         m.tachometer_hz = speed_hz
         m.finish(ug_per_lsb, rate_hz)
         self.found = self.lines if m.shaft_hz else None

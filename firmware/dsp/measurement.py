@@ -25,7 +25,7 @@ from sys import platform
 import micropython
 from micropython import const
 
-from . import kernels, levels, streams, tables
+from . import kernels, levels, streams, tables, tracking
 from .fft import RFFT, SIGN32
 from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
 from .orders import Orders
@@ -172,6 +172,9 @@ class Measurement:
         self.shaft_confidence = 0.0
         self.other_hz = None
         self.tachometer_hz = None
+        self.marks = None
+        self.marked = 0
+        self.tracked = False
         self.orders = Orders()
         self.begin()
 
@@ -253,9 +256,28 @@ class Measurement:
         if self._done < self.n:
             raise ValueError("measurement: {} of {} samples".format(self._done, self.n))
         self._statistics(ug_per_lsb)
+        self._track(rate_hz)
         self._envelope(ug_per_lsb, rate_hz)
         self._velocity(ug_per_lsb, rate_hz)
         self._raw(ug_per_lsb, rate_hz)
+
+    def _track(self, rate_hz):
+        """Bring envelope and low band to even steps of the shaft's angle, where its speed changed."""
+        whole_us = self.n * 1e6 / rate_hz
+        marks = self.marks
+        self.tracked = False
+        n = self.marked
+        while n and marks[n - 1] >= whole_us:
+            n -= 1
+        if n < 3 or tracking.change(marks, n) <= tracking.STEADY:
+            return
+        count = _ENVELOPE // self.stretch
+        tracking.track(self._scratch, self.powers, count, marks, n, whole_us)
+        streams.copy(self.powers, self._scratch, count)
+        count = _LOW // self.stretch
+        tracking.track(self._low, self._upper, count, marks, n, whole_us)
+        streams.copy(self._upper, self._low, count)
+        self.tracked = True
 
     def stage(self):
         """The whole numbers behind the sums, and the filters' and decimators' constants and last state, as a tuple."""
