@@ -87,7 +87,8 @@ def test_a_wrong_speed_in_the_configuration_does_not_matter_with_a_tachometer(
     # Torn off, it leaves what the spectrum shows near the configured speed: nothing, so no race is named any more.
     board.set_sensor("tachometer", fault="absent")
     alone = client.wait(
-        lambda c: [r for r in c.of("telemetry") if r.get("shaft_confidence", 1) < 1 and "fault" not in r], "a record without"
+        lambda c: [r for r in c.of("telemetry") if r.get("shaft_confidence", 1) < 1 and "fault" not in r],
+        "a record without",
     )[0]
     assert alone["shaft_confidence"] < 0.5
     assert alone["abstained"] == "the speed is not certain"
