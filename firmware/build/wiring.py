@@ -80,7 +80,7 @@ def _hung(who, number, recorder):
 
     found = hang.told(number)
     if found:
-        print("{}: reset by the watchdog: {} {}".format(who, *found))
+        print("{}: reset by the watchdog: {} {}".format(who, found[0] or "none of the tasks", found[1]))
         recorder.event("hung", found[0], text=found[1])
 
 
