@@ -28,6 +28,8 @@ from tests.waiting import wait_until
 
 from .conftest import signal
 
+pytestmark = pytest.mark.each_chip
+
 KEY = "00112233445566778899aabbccddeeff" * 2
 
 

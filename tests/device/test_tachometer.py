@@ -48,6 +48,7 @@ def test_the_speed_is_right_while_a_capture_runs_and_costs_it_nothing(
 
 
 @pytest.mark.needs_radio
+@pytest.mark.each_chip
 def test_a_chip_without_interrupts_at_once_says_so_and_measures(
     board_target: Target, start_node: Callable[..., Board], client: Client
 ) -> None:
@@ -87,7 +88,8 @@ def test_a_wrong_speed_in_the_configuration_does_not_matter_with_a_tachometer(
     # Torn off, it leaves what the spectrum shows near the configured speed: nothing, so no race is named any more.
     board.set_sensor("tachometer", fault="absent")
     alone = client.wait(
-        lambda c: [r for r in c.of("telemetry") if r.get("shaft_confidence", 1) < 1 and "fault" not in r], "a record without"
+        lambda c: [r for r in c.of("telemetry") if r.get("shaft_confidence", 1) < 1 and "fault" not in r],
+        "a record without",
     )[0]
     assert alone["shaft_confidence"] < 0.5
     assert alone["abstained"] == "the speed is not certain"
