@@ -23,7 +23,8 @@ A fault is named when, n times of m, the same line
   band than the baseline's (dsp.engine), it must have risen in that one;
 - and the speed that the lines were looked for at is known with a confidence of 0.5 or more: by a tachometer, by the
   shaft's own line, or by lines of the bearing that agree with the configured speed and can be no other (dsp.lines).
-Otherwise the verdict abstains, and says why.
+Otherwise the verdict abstains, and says why. Where no race is named, and the velocity rose, dsp.orders may know another
+fault, n times of m: it must hold more of the velocity than the whole was in the baseline.
 """
 
 from micropython import const
@@ -34,6 +35,7 @@ from .alarm import Threshold
 from .baseline import FEATURES, Baseline
 from .lines import EVIDENCE, SIGNS, SURE
 
+_VELOCITY = const(2)  # of FEATURES
 _FIRST_LINE = const(3)
 _MARGIN_DB = 12.0
 _ABOVE_BASELINE = 4.0
@@ -166,6 +168,8 @@ class Diagnosis:
             self.abstained = "too short to tell lines apart"
         else:
             best = self._best(m, lines)
+        if best is None and trusted:
+            best = self._rotor(m)
         for i, votes in enumerate(self._named):
             if votes.update(1 if i == best else 0) and i == best:
                 self.fault = i
@@ -174,6 +178,16 @@ class Diagnosis:
         if not self.level:
             self.fault = None
             self.abstained = ""
+
+    def _rotor(self, m):
+        """What this measurement's velocity speaks for, if that rose, or None; the reason stays then."""
+        orders = m.orders
+        if orders.fault is None or not (self.causes.get("velocity") or self.causes.get("zone")):
+            return None
+        if orders.share * m.velocity_mm_s**2 <= self.baseline.median[_VELOCITY] ** 2:
+            return None  # it may have been there before, and another part have risen
+        self.abstained = ""
+        return orders.fault
 
     def _best(self, m, lines):
         """The line that this measurement speaks for, or None with the reason."""

@@ -34,10 +34,8 @@ class Engine:
         speed_hz: of the shaft, turns a second, where a tachometer knows it. Raises ValueError.
         """
         m = self.measurement
+        m.tachometer_hz = speed_hz
         m.finish(ug_per_lsb, rate_hz)
-        if speed_hz:
-            m.shaft_hz = speed_hz
-            m.shaft_confidence = 1.0
         self.found = self.lines if m.shaft_hz else None
         if self.found:
             self.found.run(m)

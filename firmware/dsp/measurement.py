@@ -28,6 +28,7 @@ from micropython import const
 from . import kernels, levels, streams, tables
 from .fft import RFFT, SIGN32
 from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
+from .orders import Orders
 
 if platform == "rp2":
     from .taper_thumb import taper
@@ -170,6 +171,8 @@ class Measurement:
         self.shaft_hz = None
         self.shaft_confidence = 0.0
         self.other_hz = None
+        self.tachometer_hz = None
+        self.orders = Orders()
         self.begin()
 
     def tune(self, away):
@@ -386,6 +389,12 @@ class Measurement:
             other_hz, confidence = shaft_speed(*found, None, steps)
             if confidence >= SURE and not is_multiple(other_hz, self.nominal_hz):
                 self.other_hz = other_hz
+        if self.tachometer_hz:
+            self.shaft_hz = self.tachometer_hz
+            self.shaft_confidence = 1.0
+        self.orders.fault = None
+        if self.shaft_confidence >= SURE and self.stretch == 1:
+            self.orders.run(self._spectrum, first, _LOW >> 2, width, self.shaft_hz)
 
     def _raw(self, ug_per_lsb, rate_hz):
         """Bands and peaks of the kept samples."""

@@ -413,6 +413,19 @@ def highest(words: ptr32, first: int, last: int) -> int:
 
 
 @micropython.viper
+def total(words: ptr32, first: int, last: int) -> int:
+    """The sum of words[first] ... words[last - 1], 1,024 at most, each 0 ... 2**30 - 1 and cut by 10 bits."""
+    x = 0
+    sum = 0
+    k = first
+    while k < last:
+        x = words[k]
+        sum += x >> 10
+        k += 1
+    return sum
+
+
+@micropython.viper
 def median(words: ptr32, first: int, last: int) -> int:
     """The lower median of words[first] ... words[last - 1], all of them from 0 to 2**30 - 1.
 

@@ -152,7 +152,10 @@ MESSAGE_CLASSES: "tuple[str, ...]" = _row("telemetry", "event", "status", "comma
 TABLES: "tuple[tuple[Any, ...], ...]" = (TELEMETRY, EVENT, STATUS, COMMAND, ANSWER)
 
 # The position is the number in "fault", and of a line in "lines".
-FAULTS: "tuple[str, ...]" = _row("outer race", "inner race", "ball", "cage")
+FAULTS: "tuple[str, ...]" = _row(
+    *("outer race", "inner race", "ball", "cage"),
+    *("unbalance", "misalignment", "looseness", "gear mesh", "resonance", "electrical"),
+)
 LINES: "tuple[str, ...]" = _row("bpfo", "bpfi", "bsf2", "ftf")
 
 # What a configuration can set limits on, and an event of a level is about: the field that has its value.

@@ -20,7 +20,7 @@ from tests.programs import program
 NOW = 1_790_000_000_000
 COMMANDS = {
     "config_get", "config_set", "config_validate", "config_rollback", "identify", "measure", "waveform",
-    "waveform_part", "alarm_waveform", "alarm_waveform_drop", "relearn", "log", "reboot", "rotate", "retire",
+    "waveform_part", "alarm_waveform", "relearn", "log", "reboot", "rotate", "retire",
 }  # fmt: skip
 
 
@@ -131,8 +131,8 @@ def test_a_command_is_done_and_answered(node: Node) -> None:
         ("config_rollback", None, NOW, "nothing to roll back to"),
         ("rotate", {"key": bytes(32), "generation": 2}, NOW, "not enrolled"),
         ("waveform_part", {"at": 0, "crc": 1}, NOW, "that waveform is gone"),
-        ("alarm_waveform", None, NOW, "no waveform of an alarm is kept"),
-        ("alarm_waveform_drop", {"crc": 1}, NOW, "no waveform of an alarm is kept"),
+        ("alarm_waveform", {"fetched": -1}, NOW, "no waveform of an alarm is kept"),
+        ("alarm_waveform", {"fetched": 1}, NOW, "no waveform of an alarm is kept"),
     ],
 )
 def test_a_command_that_can_not_be_done_says_why(node: Node, name: Any, args: Any, expiry: Any, reason: str) -> None:
@@ -220,7 +220,7 @@ def test_the_waveform_of_an_alarm_is_there_until_it_was_fetched(node: Node) -> N
     assert node.alarm_waveform.save(samples, 26667.0, 0.000488)
     live = node.send(1, "waveform")["result"]
     node.start()
-    about = node.send(2, "alarm_waveform")["result"]
+    about = node.send(2, "alarm_waveform", {"fetched": -1})["result"]
     assert about == {
         "size": 8192, "crc": crc32(samples), "part": 480, "rate_hz": 26667.0, "boot": 3, "uptime_ms": 90_000,
         "time_ms": NOW, "scale_g": pytest.approx(0.000488),
@@ -232,9 +232,9 @@ def test_the_waveform_of_an_alarm_is_there_until_it_was_fetched(node: Node) -> N
     assert b"".join(parts) == samples
     first = node.send(5, "waveform_part", {"at": 0, "crc": live["crc"]})["result"]["data"]
     assert first == (bytes(range(256)) * 2)[:480]
-    assert "error" in node.send(6, "alarm_waveform_drop", {"crc": live["crc"]})
-    assert node.send(7, "alarm_waveform_drop", {"crc": about["crc"]}) == {"id": 7, "result": {}}
-    assert node.send(7, "alarm_waveform_drop", {"crc": about["crc"]}) == {"id": 7, "result": {}}  # its answer was lost
+    assert "error" in node.send(6, "alarm_waveform", {"fetched": live["crc"]})
+    assert node.send(7, "alarm_waveform", {"fetched": about["crc"]}) == {"id": 7, "result": {}}
+    assert node.send(7, "alarm_waveform", {"fetched": about["crc"]}) == {"id": 7, "result": {}}  # its answer was lost
     assert node.send(8, "waveform_part", {"at": 0, "crc": about["crc"]})["error"] == "that waveform is gone"
 
 

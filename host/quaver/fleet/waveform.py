@@ -106,7 +106,7 @@ def fetch(node: Operator, path: Path, progress: Callable[[int, int], None], alar
         except Refused:
             parts = None  # the node holds it no more
     if parts is None:
-        parts = _Parts(aside, node.node.name, _checked(node.ask("alarm_waveform" if alarm else "waveform")))
+        parts = _Parts(aside, node.node.name, _checked(_asked(node, alarm)))
         _complete(node, parts, progress)
     data = parts.whole()
     with contextlib.suppress(OSError):
@@ -120,7 +120,11 @@ def fetch(node: Operator, path: Path, progress: Callable[[int, int], None], alar
 def let_go(node: Operator, waveform: Waveform) -> None:
     """Tell the node that an alarm's waveform is saved here, so that the next alarm's may take its place at once."""
     with contextlib.suppress(Refused):  # another alarm's has taken its place
-        node.ask("alarm_waveform_drop", {"crc": waveform.crc})
+        node.ask("alarm_waveform", {"fetched": waveform.crc})
+
+
+def _asked(node: Operator, alarm: bool) -> dict[str, Any]:
+    return node.ask("alarm_waveform", {"fetched": -1}) if alarm else node.ask("waveform")
 
 
 def _complete(node: Operator, parts: _Parts, progress: Callable[[int, int], None]) -> None:
