@@ -12,7 +12,7 @@ sealed = bytearray(688)
 found = []
 for vector in vectors:
     key, node = binascii.unhexlify(vector["device_key"]), binascii.unhexlify(vector["node_id"])
-    seals = channel(key, node, vector["generation"], "uplink")
+    seals = channel(key, node, vector["generation"], "uplink", len(plain))
     record = vector["record"]
     best = None
     for _ in range(rounds):
