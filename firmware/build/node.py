@@ -31,7 +31,7 @@ _TRIAL_S = 300  # in which a new configuration brings the node online, or is rej
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
 
-def _tachometer(port: "Hal", machine: dict) -> "Tachometer | None":
+def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | None":
     if machine["tachometer_pin"] < 0:
         return None
     from drivers.tachometer import Tachometer
@@ -39,7 +39,11 @@ def _tachometer(port: "Hal", machine: dict) -> "Tachometer | None":
     def attach(handler: "Callable") -> object:
         return port.on_rising(machine["tachometer_pin"], handler)
 
-    return Tachometer(attach, machine["tachometer_pulses"])
+    try:
+        return Tachometer(attach, machine["tachometer_pulses"])
+    except ValueError as error:
+        problems.append("machine.tachometer_pin: {}".format(error))
+        return None
 
 
 def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]) -> Vibration:
@@ -54,7 +58,7 @@ def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Record
     problem = condition.restore()
     if problem:
         problems.append(problem)
-    tachometer = _tachometer(port, config["machine"])
+    tachometer = _tachometer(port, config["machine"], problems)
     return Vibration(Capture(sensor, m), path, condition, quiet, AlarmWaveform(recorder.moment), tachometer)
 
 

@@ -16,7 +16,7 @@ from quaver.cli import main
 from quaver.emulator.esp32c3 import Esp32C3Board
 from quaver.emulator.setup import Setup
 from quaver.plant.node import healthy_machine, standard_rig
-from tests.waiting import wait_for_words
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -30,7 +30,6 @@ def board(mosquitto: Any) -> Iterator[Esp32C3Board]:
 
 def test_mpremote_sync_doctor_and_reset(board: Esp32C3Board, capsys: pytest.CaptureFixture[str]) -> None:
     port = ["--port", board.address]
-    wait_for_words(board, b"node: online")
     assert main(["doctor", *port]) == 0, capsys.readouterr()
     assert "iis3dwb on spi0" in capsys.readouterr().out
     board.put("dsp/alarm.mpy", b"not what belongs here")
@@ -46,5 +45,4 @@ def test_mpremote_sync_doctor_and_reset(board: Esp32C3Board, capsys: pytest.Capt
     assert (done.returncode, done.stdout.split()) == (0, ["42"]), done.stderr
     before = board.console().count(b"node: quaver")
     assert main(["reset", *port]) == 0, capsys.readouterr()
-    wait_for_words(board, b"node: online")
-    assert board.console().count(b"node: quaver") > before
+    wait_until(lambda: board.console().count(b"node: quaver") > before, board, "its start")

@@ -68,7 +68,7 @@ def test_each_thing_that_a_node_says_has_an_entry() -> None:
     assert set(NAMED) <= set(entries("en"))
     for fault in FAULTS:
         assert keys_of(fault=fault) == [fault.replace(" ", "_")]
-    for cause in (*LIMITED, *LINES):
+    for cause in (*LIMITED, *LINES, "trend"):
         assert len(keys_of(causes=[cause])) == 1, cause
     for mark in QUALITY:
         assert len(keys_of(quality=[mark])) == 1, mark
@@ -133,6 +133,8 @@ def test_every_entry_fits_the_terminal(code: str, width: int) -> None:
         ("event", EVENT | {21: 0}, []),
         ("event", EVENT | {22: "zone", 21: 1}, ["zone_c"]),
         ("event", EVENT | {22: "zone", 21: 2}, ["zone_d"]),
+        ("event", EVENT | {22: "trend", 21: 1}, ["slow_rise"]),
+        ("event", EVENT | {22: "trend", 21: 0}, []),
         ("event", FAULT, ["outer_race"]),
         ("event", BARE | {20: 2, 22: "vibration", 25: "no answer"}, ["silent"]),
         ("event", BARE | {20: 2, 22: "vibration", 36: [204, -5]}, ["stuck"]),
@@ -160,6 +162,24 @@ def test_it_is_told_once_until_the_machine_is_well(capsys: pytest.CaptureFixture
         display.take(record("event", FAULT))
     captured = capsys.readouterr()
     assert captured.err.count(title) == 1 and title not in captured.out
+
+
+def test_an_older_measurement_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Events overtake records: what was measured before the alarm comes after it."""
+    title = entries("en")["shocks"].title
+    silent = replace(level("ok"), values={"level": "ok", "quality": ["vibration_failed"]})
+    with Display(as_json=False, title="", lang="en") as display:
+        for item in (record("event", EVENT), level("ok"), record("event", EVENT)):
+            display.take(item)
+        assert capsys.readouterr().err.count(title) == 1
+        display.take(record("event", EVENT | {21: 0}))
+        for item in (silent, record("event", EVENT)):
+            display.take(item)
+        assert title not in capsys.readouterr().err
+        display.take(record("event", EVENT | {21: 0}))
+        for item in (level("ok"), record("event", EVENT)):
+            display.take(item)
+        assert capsys.readouterr().err.count(title) == 1
 
 
 def test_json_stays_records_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -387,7 +387,9 @@ class Display:
 
     def _advise(self, record: Record) -> None:
         """Show what a record means that calls for it, once until its node is well again."""
-        if record.kind == "telemetry" and record.values.get("level") == "ok":
+        # An event overtakes the records of the measurements before it: what it raised stands until it is cleared.
+        well = self.fleet.nodes[record.node].level == "ok" and not record.values.get("quality")
+        if record.kind == "telemetry" and well:
             self._told.pop(record.node, None)
             if self._advice and self._advice[0] == record.node:
                 self._advice = None

@@ -24,6 +24,7 @@ _CAUSES = {
     "velocity": "velocity_rise",
     "rms": "level_rise",
     "peak": "level_rise",
+    "trend": "slow_rise",
     "crest": "shocks",
     "kurtosis": "shocks",
 }

@@ -173,7 +173,7 @@ extern u64 flash_programmed, flash_erased;
 extern u32 cut_after, cut_torn;
 void flash_give_identity(const u8 *number);
 
-/* ---- mask ROM, radio (rom.c, radio.c) */
+/* ---- mask ROM (rom.c), radio (radio.c) */
 void rom_call(void);
 int radio_hook(void);
 void radio_reset(void);
