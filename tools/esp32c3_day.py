@@ -92,9 +92,7 @@ def main() -> int:
                     away = wanted
                 for held, free, largest in heaps(board)[told:]:
                     told += 1
-                    print(
-                        f"{now / HOUR_NS:6.2f} h  Python {held:,} taken  ESP-IDF {free:,} free, {largest:,} largest"
-                    )
+                    print(f"{now / HOUR_NS:6.2f} h  Python {held:,} taken  ESP-IDF {free:,} free, {largest:,} largest")
                     sys.stdout.flush()
             measured = heaps(board)
             ended = board.alive()

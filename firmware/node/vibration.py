@@ -10,6 +10,7 @@ from node.measure import level_change
 from quaver_wire.fields import FAULTS
 
 _ALARM = const(2)  # of LEVELS
+_SEEN = const(4)  # of dsp.lines: what noise reaches
 
 # of quaver_wire.reasons
 _STUCK = const(204)
@@ -17,7 +18,8 @@ _NO_PULSES = const(210)
 
 
 def _decibels(height):
-    return 20 * math.log10(height) if height > 0 else None
+    """The height of a line over its background in dB; None where dsp.lines sees none."""
+    return 20 * math.log10(height) if height > _SEEN else None
 
 
 class Vibration:
