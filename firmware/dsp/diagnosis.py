@@ -10,7 +10,8 @@ already, and a limit above it would never be crossed. The shape of the signal al
 some sound machines knock all their life and would never be watched, and the warning stands beside what is learned.
 
 An alarm is raised by what lasts and means energy: RMS, the envelope, velocity, the bearing's lines, each n times of
-m. Crest factor and kurtosis warn at most: one knock among 30,000 samples moves them as much as a fault does.
+m, and the trend of the first three (dsp.trend). Crest factor and kurtosis warn at most: one knock among 30,000 samples
+moves them as much as a fault does.
 
 A fault is named when, n times of m, the same line
 - has 24 dB of evidence: its harmonics 1 ... 6 stand that far, added up, above 12 dB over the background, to which noise
@@ -32,8 +33,9 @@ from micropython import const
 from quaver_wire.fields import FAULTS, LINES
 
 from .alarm import Threshold
-from .baseline import FEATURES, Baseline
+from .baseline import FEATURES, LEVEL_RATIOS, Baseline
 from .lines import EVIDENCE, SIGNS, SURE
+from .trend import Trend
 
 _VELOCITY = const(2)  # of FEATURES
 _FIRST_LINE = const(3)
@@ -74,6 +76,7 @@ class Diagnosis:
             self.thresholds[feature] = Threshold(warning, _NEVER, *self._rule)
         if zones:
             self.thresholds["zone"] = Threshold(zones[1], zones[2], *self._rule)
+        self.trend = Trend(_FIRST_LINE, *LEVEL_RATIOS)
         self._relative()
         self.state = 0
         self.level = 0
@@ -91,6 +94,7 @@ class Diagnosis:
                 limits = self.baseline.limits(index)
                 if limits:
                     self.thresholds[feature] = Threshold(*limits, *self._rule)
+            self.thresholds["trend"] = Threshold(1, 1, *self._rule)
 
     def restore(self, state):
         """Take back the baseline's `state`, whole or half learned. Raises ValueError if it is none."""
@@ -100,8 +104,9 @@ class Diagnosis:
     def relearn(self):
         """Begin a new baseline; what was judged by the old one is judged no more until it is learned."""
         self.baseline = Baseline(self.baseline.wanted)
-        for feature in FEATURES:
+        for feature in FEATURES + ("trend",):
             self.thresholds.pop(feature, None)
+        self.trend.forget()
 
     def run(self, measurement, lines, since_s, trusted=True):
         """Judge what `measurement.finish` and `lines.run` left; lines may be None (no bearing, or no speed).
@@ -129,6 +134,7 @@ class Diagnosis:
             self.zone = zone(m.velocity_mm_s, self.zones)
         self.values = values = {"crest": m.crest, "kurtosis": m.kurtosis, "rms": m.rms_g, "envelope": m.envelope_g}
         values["velocity"] = values["zone"] = m.velocity_mm_s
+        values["trend"] = None
         if m.away:  # another one than the baseline's: what was told there holds
             values["envelope"] = None
         for i, line in enumerate(LINES):
@@ -138,6 +144,9 @@ class Diagnosis:
                 values[line] = None
         if self.baseline.learned:
             self.state = 2
+            pairs = zip(FEATURES[:_FIRST_LINE], self.baseline.median)
+            ratios = [values[name] / middle if values[name] and middle > 0 else None for name, middle in pairs]
+            values["trend"] = self.trend.take(ratios, since_s)
         else:
             self.state = 1
             if (
@@ -181,8 +190,10 @@ class Diagnosis:
 
     def _rotor(self, m):
         """What this measurement's velocity speaks for, if that rose, or None; the reason stays then."""
+        if not (self.causes.get("velocity") or self.causes.get("zone")):
+            return None
         orders = m.orders
-        if orders.fault is None or not (self.causes.get("velocity") or self.causes.get("zone")):
+        if orders.fault is None:
             return None
         if orders.share * m.velocity_mm_s**2 <= self.baseline.median[_VELOCITY] ** 2:
             return None  # it may have been there before, and another part have risen
