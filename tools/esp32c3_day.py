@@ -80,7 +80,7 @@ def main() -> int:
             away = ""
             while (now := board.virtual_time_ns()) < hours * HOUR_NS + AWAY_NS and board.alive() is None:
                 while (item := monitor.get(0.1)) is not None:
-                    if isinstance(item, Record) and "seq" in item.values:
+                    if isinstance(item, Record) and item.kind == "telemetry":
                         seen.setdefault(item.values["boot"], set()).add(item.values["seq"])
                 hour, into = divmod(now, HOUR_NS)
                 wanted = outages(hour) if 2 * AWAY_NS < into < 3 * AWAY_NS and hour < hours else ""
@@ -92,7 +92,7 @@ def main() -> int:
                     away = wanted
                 for held, free, largest in heaps(board)[told:]:
                     told += 1
-                    print(f"{now / HOUR_NS:6.2f} h  Python {held:,} taken  ESP-IDF {free:,} free, {largest:,} in one piece")
+                    print(f"{now / HOUR_NS:6.2f} h  Python {held:,} taken  ESP-IDF {free:,} free, {largest:,} whole")
                     sys.stdout.flush()
             measured = heaps(board)
             ended = board.alive()

@@ -91,7 +91,7 @@ def _hung(who: str, number: int, recorder: Recorder) -> None:
 
     found = hang.told(number)
     if found:
-        print("{}: reset by the watchdog: {} {}".format(who, *found))
+        print("{}: reset by the watchdog: {} {}".format(who, found[0] or "none of the tasks", found[1]))
         recorder.event("hung", found[0], text=found[1])
 
 

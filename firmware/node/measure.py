@@ -226,7 +226,7 @@ class Measure:
             if sensor.part:
                 if found:
                     measured = sensor.part
-                    _tell(self._recorder, measured.keep(changes))
+                    _tell(self._recorder, measured.attest(changes))
             turned = _tell(self._recorder, changes) or turned
             if sensor.part:
                 _tell(self._recorder, sensor.part.save())
@@ -235,7 +235,7 @@ class Measure:
         level, changes = self._judge.run(values)
         values["level"] = max(values.get("level", 0), level)
         if measured:
-            _tell(self._recorder, measured.keep(changes))
+            _tell(self._recorder, measured.attest(changes))
         turned = _tell(self._recorder, changes) or turned
         spectrum = self._spectrum(measured, turned, values)
         self._shorten(values, spectrum is not None)

@@ -94,7 +94,7 @@ class Recorder:
         """Queue the event that quaver_wire.fields.EVENTS calls `name`.
 
         values: level (of "level"), value, limit, text, drops, oldest_boot, lost_from, count, generation,
-        reason, waveform.
+        reason, waveform, and the evidence of an alarm.
         """
         if self.mute:
             return

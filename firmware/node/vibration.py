@@ -1,5 +1,6 @@
 """One measurement of vibration: the capture, its features, the verdict, and what the record and the events say."""
 
+import math
 import time
 
 from micropython import const
@@ -9,10 +10,16 @@ from node.measure import level_change
 from quaver_wire.fields import FAULTS
 
 _ALARM = const(2)  # of LEVELS
+_SEEN = const(4)  # of dsp.lines: what noise reaches
 
 # of quaver_wire.reasons
 _STUCK = const(204)
 _NO_PULSES = const(210)
+
+
+def _decibels(height):
+    """The height of a line over its background in dB; None where dsp.lines sees none."""
+    return 20 * math.log10(height) if height > _SEEN else None
 
 
 class Vibration:
@@ -110,11 +117,14 @@ class Vibration:
         view = bytearray_at(addressof(samples), 2 * len(samples))
         return view, self._capture.rate_hz, self._capture.sensor.UG_PER_LSB * 1e-6
 
-    def keep(self, changes):
-        """Keep the waveform when one of the changes, of the last measurement, is an alarm: it then tells of it.
+    def attest(self, changes):
+        """Give each alarm and fault among the changes, of the last measurement, its evidence; keep an alarm's waveform.
 
         Returns more changes: flash that can't be written is told once.
         """
+        for name, _, values in changes:
+            if name == "fault" or (name == "level" and values["level"] == _ALARM):
+                self._evidence(values)
         alarms = [values for name, _, values in changes if name == "level" and values["level"] == _ALARM]
         more: tuple = ()
         if alarms and not self._keeping:
@@ -129,6 +139,27 @@ class Vibration:
             for values in alarms:
                 values["waveform"] = 1
         return more
+
+    def _evidence(self, values):
+        """Add what speaks for the diagnosis: the line that stands out, and the speed that it was looked for at."""
+        m = self._measurement
+        d = self._diagnosis
+        lines = self._engine.found
+        values["abstained"] = d.abstained or None
+        values["shaft_hz"] = m.shaft_hz
+        values["shaft_confidence"] = m.shaft_confidence if m.shaft_hz else None
+        if d.fault is not None and d.fault == m.orders.fault:
+            values["velocity_share"] = m.orders.share
+        elif lines and d.line is not None:
+            i = d.line
+            values["evidence_line"] = i
+            values["evidence_hz"] = lines.hz[i]
+            values["evidence_g"] = lines.g[i]
+            values["evidence_db"] = lines.evidence[i]
+            values["margin_db"] = d.margin_db
+            values["signs"] = lines.signs[i]
+            values["sidebands_db"] = _decibels(lines.pairs[i])
+            values["harmonics_db"] = [_decibels(lines.heights[3 * i + k]) for k in range(3)]
 
     def relearn(self):
         """Forget the baseline of this machine, to learn a new one; `save` has it so on flash. Returns changes."""

@@ -111,6 +111,7 @@ TELEMETRY = (
 )
 
 EVENT = (
+    _row(16, "abstained", "t"),
     _row(20, "code", "u"),
     _row(21, "event_level", "u"),
     _row(22, "subject", "t"),
@@ -124,6 +125,24 @@ EVENT = (
     _row(34, "generation", "u"),
     _row(36, "reason", (1,)),  # a number and perhaps a detail, of reasons.py
     _row(37, "waveform", "u"),  # 1: that of this moment is kept
+    # What speaks for an alarm or a fault: the line that stands out, or the part of the velocity's power; the speed
+    _row(
+        38,
+        "",
+        (
+            _row("evidence_line", 1),
+            _row("evidence_hz", 100),
+            _row("evidence_g", 100000),
+            _row("evidence_db", 10),
+            _row("margin_db", 10),
+            _row("signs", 1),
+            _row("sidebands_db", 10),
+            _row("shaft_hz", 100),
+            _row("shaft_confidence", 100),
+            _row("velocity_share", 100),
+        ),
+    ),
+    _row(39, "harmonics_db", (10,)),  # of that line: harmonics 1, 2 and 3 over the background
 )
 
 STATUS = (

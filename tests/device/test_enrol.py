@@ -28,6 +28,7 @@ __all__ = ["server"]  # a fixture
 pytestmark = pytest.mark.needs_radio
 
 
+@pytest.mark.each_chip
 def test_from_blank_to_the_first_record_in_one_command(
     board_target: Target,
     start_board: Callable[..., Board],

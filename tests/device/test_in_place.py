@@ -13,6 +13,8 @@ from quaver.emulator.targets import open_board
 from quaver.pytest_plugin import Target
 from tests.programs import program
 
+pytestmark = pytest.mark.each_chip
+
 MODULE = program(__file__, "made", TABLE=bytes(range(256)) * 8)
 SAID = "36 4 not by 0 45 28 [3, 3, 2, 1] 602"
 ARCH = {"pico_w": "armv6m", "esp32_c3": "rv32imc"}

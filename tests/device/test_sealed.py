@@ -28,6 +28,8 @@ from tests.waiting import wait_until
 
 from .conftest import signal
 
+pytestmark = pytest.mark.each_chip
+
 KEY = "00112233445566778899aabbccddeeff" * 2
 
 
@@ -71,6 +73,7 @@ def test_a_sealed_alarm_is_opened_and_stored_and_nothing_is_missing(
     (event,) = alarms(store)[:1]
     assert event["subject"] == "rms" and event["value"] > 0.25
     assert event["waveform"] == 1
+    board.reset(run=False)  # a node's heap has no 7 kB in one piece on an ESP32-C3
     kept = board.get("alarm.wave")
     samples = np.frombuffer(kept[44:], "<i2")
     assert len(samples) == 4096

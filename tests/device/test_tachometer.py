@@ -48,6 +48,7 @@ def test_the_speed_is_right_while_a_capture_runs_and_costs_it_nothing(
 
 
 @pytest.mark.needs_radio
+@pytest.mark.each_chip
 def test_a_chip_without_interrupts_at_once_says_so_and_measures(
     board_target: Target, start_node: Callable[..., Board], client: Client
 ) -> None:

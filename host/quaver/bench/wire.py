@@ -49,6 +49,9 @@ RECORD: Mapping[str, Any] = {
 }
 
 
+_SPECTRA = ("spectrum", "envelope_spectrum")
+
+
 @dataclass(frozen=True)
 class Sealed:
     """A message as the board made it, and the longest of its times, microseconds of the board's own clock."""
@@ -62,6 +65,8 @@ def measure(board: Board, vectors: Sequence[Mapping[str, Any]], rounds: int = 3)
     """Let `board`, which has the firmware, encode and seal each vector (protocols/vectors/records.json)."""
     wanted = ("leaf", "device_key", "node_id", "generation", "boot", "seq", "record")
     brief = [{name: vector[name] for name in wanted} for vector in vectors]
+    for each in brief:  # bytes, which JSON has not
+        each["record"] = {k: bytes.fromhex(v) if k in _SPECTRA else v for k, v in each["record"].items()}
     code = guest(__file__, "encode_and_seal", vectors=brief, rounds=rounds)
     answer = ast.literal_eval(board.exec(code, timeout=60.0).strip())
     return [Sealed(encode_us, seal_us, bytes.fromhex(data.decode())) for encode_us, seal_us, data in answer]

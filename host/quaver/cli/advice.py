@@ -36,7 +36,7 @@ def advice_lines(advice: Advice, width: int | None = None) -> list[str]:
 
 
 def told(record: Record) -> list[str]:
-    """The keys of the entries that a record calls for: an alarm, zone C, a trend, a named fault, a sensor that failed."""
+    """The keys of the entries that a record calls for: alarm, zone C, trend, named fault, a sensor that failed."""
     from quaver.knowledge import keys_of
 
     values = record.values

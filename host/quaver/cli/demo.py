@@ -28,7 +28,9 @@ _PICTURED_S = 3.0
 
 
 @click.command("demo")
-@click.option("--board", default="pico_w", show_default=True, metavar="BOARD", help="pico_w, esp32_c3, or unix, the fastest.")
+@click.option(
+    "--board", default="pico_w", show_default=True, metavar="BOARD", help="pico_w, esp32_c3, or unix, the fastest."
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -141,8 +141,28 @@ def event_words(record: Record) -> str:
     """An event in one line, e.g. "ALARM site/…/node-1: kurtosis 9.31, limit 4.5"."""
     code = str(record.values.get("code", "event"))
     head = str(record.values.get("event_level", "")).upper() if code == "level" else code.replace("_", " ")
-    kept = "; its waveform is kept" if record.values.get("waveform") else ""
-    return f"{_clean(f'{head} {record.node}')}: {event_details(record)}{kept}"
+    more = "".join(f"; {words}" for words in _evidence(record.values))
+    return f"{_clean(f'{head} {record.node}')}: {event_details(record)}{_clean(more)}"
+
+
+def _evidence(values: Mapping[str, Any]) -> list[str]:
+    """What speaks for an alarm or a fault, and how sure it is."""
+    words = []
+    if "evidence_line" in values:
+        line = f"{values['evidence_line']} at {values.get('evidence_hz', 0):.1f} Hz"
+        there = sum(height is not None for height in values.get("harmonics_db", []))
+        signs = [f"{there} harmonics"] if there > 1 else []
+        signs += ["sidebands"] if "sidebands_db" in values else []
+        words.append(f"{' and '.join([line, *signs])}, {values.get('evidence_db', 0):.0f} dB of evidence")
+    if "velocity_share" in values:
+        words.append(f"{100 * values['velocity_share']:.0f} % of the velocity's power")
+    if "shaft_confidence" in values and "shaft_hz" in values:
+        words.append(f"{values['shaft_hz'] * 60:.0f} 1/min, {100 * values['shaft_confidence']:.0f} % certain")
+    if values.get("abstained"):
+        words.append(f"no fault named: {values['abstained']}")
+    if values.get("waveform"):
+        words.append("its waveform is kept")
+    return words
 
 
 def event_details(record: Record) -> str:

@@ -12,7 +12,7 @@ class Part:
     def spectrum(self):
         return {"spectrum": b""}
 
-    def keep(self, changes):
+    def attest(self, changes):
         return ()
 
     def save(self):
