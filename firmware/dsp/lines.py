@@ -366,6 +366,8 @@ class Lines:
         if slip and alone and i != _CAGE and self.signs[i] > SIGNS and self.evidence[i] >= EVIDENCE:
             confidence = 1 - _SEEN / 10 ** (self.evidence[i] / 20)
             found = found[0] or self.hz[i] / self.ratios[i], max(found[1], confidence)
+        if m.coarse:
+            found = 0.0, 0.0  # drift over the sensor's steps draws lines and harmonics too
         return found
 
     def _unique(self, i, turns, slip, reach):

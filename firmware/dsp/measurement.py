@@ -81,7 +81,8 @@ class Measurement:
     rms_g, peak_g (about the mean), crest, kurtosis (3 for noise), skew; velocity_mm_s (RMS) or None; envelope_g (RMS
     of the rectified band); peaks: up to 8 lines of the first 4,096 samples, flat as Hz, g, Hz ...; bands: RMS in g of
     the 8 octaves below half the rate, the lowest first; minimum, maximum (raw); shaft_hz, shaft_confidence; other_hz: a
-    speed that shows where the configured one does not, or None. `samples`: the kept samples.
+    speed that shows where the configured one does not, or None; coarse: the envelope is below a step of the sensor.
+    `samples`: the kept samples.
     spectrum, envelope_spectrum: 256 levels each, of dsp.levels; the former up to half the rate, its lower bins from
     the finer low band, the latter up to 1,024 * line_hz.
     """
@@ -171,6 +172,7 @@ class Measurement:
         self.shaft_hz = None
         self.shaft_confidence = 0.0
         self.other_hz = None
+        self.coarse = False
         self.tachometer_hz = None
         self.marks = None
         self.marked = 0
@@ -402,7 +404,8 @@ class Measurement:
         # Noise hides them, above one step in the envelope's band also where the low band is decimated most.
         step = streams.step(self.samples, len(self.samples))
         steps = 0.0
-        if self.envelope_g < step * ug_per_lsb * 1e-6:
+        self.coarse = self.envelope_g < step * ug_per_lsb * 1e-6
+        if self.coarse:
             steps = (step * count / (16 * math.pi) * 2.0 ** (exponent + 11 - shift - again)) ** 2
         found = self._spectrum, lowest, _LOW >> 2, width, self.stretch
         self.shaft_hz, self.shaft_confidence = shaft_speed(*found, self.nominal_hz, steps)
