@@ -9,6 +9,9 @@ where the evidence is in 6. Nor does it pay to whiten the spectrum by its cepstr
 
 from quaver_wire.fields import LINES
 
+from .lines import EVIDENCE
+
+_SCATTER_DB = 6.0  # by which evidence differs from one measurement of a damaged race to the next
 # Twice in a row, for a name needs two of three; between them at home, where levels are judged.
 _TURNS = (0, 1, 1, 0, 2, 2)
 
@@ -51,6 +54,8 @@ class Engine:
             self.found = None
         risen = level == 2 or any(line in self.diagnosis.causes for line in LINES)
         searching = risen and self.found and self.diagnosis.fault is None and m.stretch <= 2
+        if searching and not m.away and max(self.found.evidence) >= EVIDENCE - _SCATTER_DB:
+            searching = False  # the next measurement may name it here
         self._turn = (self._turn + 1) % len(_TURNS) if searching else 0
         m.tune(_TURNS[self._turn])
         return level
