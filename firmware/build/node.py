@@ -34,6 +34,7 @@ _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | None":
     if machine["tachometer_pin"] < 0:
         return None
+    import dsp.tracking  # noqa: F401  now, while what is read is used in flash
     from drivers.tachometer import Tachometer
 
     def attach(handler: "Callable") -> object:

@@ -25,7 +25,7 @@ from sys import platform
 import micropython
 from micropython import const
 
-from . import kernels, levels, streams, tables, tracking
+from . import kernels, levels, streams, tables
 from .fft import RFFT, SIGN32
 from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
 from .orders import Orders
@@ -271,7 +271,11 @@ class Measurement:
         n = self.marked
         while n and marks[n - 1] >= whole_us:
             n -= 1
-        if n < 3 or tracking.change(marks, n) <= tracking.STEADY:
+        if n < 3:
+            return
+        from . import tracking  # few nodes have a tachometer
+
+        if tracking.change(marks, n) <= tracking.STEADY:
             return
         count = _ENVELOPE // self.stretch
         tracking.track(self._scratch, self.powers, count, marks, n, whole_us)
