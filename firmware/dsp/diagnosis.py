@@ -19,7 +19,8 @@ A fault is named when, n times of m, the same line
   both races and draws their lines too, up to some 16 dB of evidence, and so does a machine in which something else
   knocks. A race that is itself broken is above that, or it is not told apart;
 - has two signs: two harmonics, or one and a pair of sidebands;
-- has 12 dB of evidence more than any other line: lines share harmonics, and FTF times the number of balls is BPFO;
+- has 12 dB of evidence more than any other line: lines share harmonics. The cage's is apart: it stands beside that of a
+  damaged race, which it loads unevenly (with 44 dB in a recording of an outer race): it is named where no other does;
 - is four times (12 dB) as high as in the baseline, so that nothing is named that was always there; heard in another
   band than the baseline's (dsp.engine), it must have risen in that one;
 - and the speed that the lines were looked for at is known with a confidence of 0.5 or more: by a tachometer, by the
@@ -39,6 +40,7 @@ from .trend import Trend
 
 _VELOCITY = const(2)  # of FEATURES
 _FIRST_LINE = const(3)
+_CAGE = const(3)  # of LINES
 _MARGIN_DB = 12.0
 _ABOVE_BASELINE = 4.0
 _NEVER = 1e9
@@ -202,8 +204,9 @@ class Diagnosis:
 
     def _best(self, m, lines):
         """The line that this measurement speaks for, or None with the reason."""
-        order = sorted(range(4), key=lambda i: -lines.evidence[i])
-        first, second = order[0], order[1]
+        first, second, _ = sorted(range(_CAGE), key=lambda i: -lines.evidence[i])
+        if lines.evidence[first] <= 0:
+            first = _CAGE
         evidence = lines.evidence[first]
         if evidence < EVIDENCE and lines.changed:
             self.abstained = "the speed changed while it was measured"

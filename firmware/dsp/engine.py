@@ -9,6 +9,9 @@ where the evidence is in 6. Nor does it pay to whiten the spectrum by its cepstr
 
 from quaver_wire.fields import LINES
 
+from .lines import EVIDENCE
+
+_SCATTER_DB = 6.0  # by which evidence differs from one measurement of a damaged race to the next
 # Twice in a row, for a name needs two of three; between them at home, where levels are judged.
 _TURNS = (0, 1, 1, 0, 2, 2)
 
@@ -28,12 +31,15 @@ class Engine:
         self.found = None
         self._turn = 0
 
-    def measure(self, ug_per_lsb: int, rate_hz: float, speed_hz: float | None = None) -> None:
+    def measure(self, ug_per_lsb: int, rate_hz: float, speed_hz: float | None = None, marks=None, marked=0) -> None:
         """Work out features and lines of n samples of ug_per_lsb micro-g, taken at the measured rate_hz.
 
-        speed_hz: of the shaft, turns a second, where a tachometer knows it. Raises ValueError.
+        speed_hz: of the shaft, turns a second, where a tachometer knows it; marks: moments of whole turns since the
+        first sample, in microseconds, of which `marked` are there. Raises ValueError.
         """
         m = self.measurement
+        m.marks = marks
+        m.marked = marked if speed_hz else 0
         m.tachometer_hz = speed_hz
         m.finish(ug_per_lsb, rate_hz)
         self.found = self.lines if m.shaft_hz else None
@@ -48,6 +54,8 @@ class Engine:
             self.found = None
         risen = level == 2 or any(line in self.diagnosis.causes for line in LINES)
         searching = risen and self.found and self.diagnosis.fault is None and m.stretch <= 2
+        if searching and not m.away and max(self.found.evidence) >= EVIDENCE - _SCATTER_DB:
+            searching = False  # the next measurement may name it here
         self._turn = (self._turn + 1) % len(_TURNS) if searching else 0
         m.tune(_TURNS[self._turn])
         return level

@@ -278,7 +278,7 @@ class Lines:
 
         A configured speed that does not show in the velocity may show in the envelope: then the measurement's speed
         and confidence become those. Where it shows in neither it is a prior, up to 5 % off, and the lines themselves
-        are the evidence for it, see `_speed`.
+        are the evidence for it, see `_find`.
         """
         m = measurement
         self.changed = False
@@ -362,9 +362,12 @@ class Lines:
         self._weigh(m, i, at, pair)
         # The window of a prior is six times as wide as that of a speed that shows: one sign more is asked for.
         # Nor may another speed show: then the prior is wrong, or the line is that of another machine.
-        clear = self.signs[i] > SIGNS and self.evidence[i] >= EVIDENCE and i != _CAGE
-        if slip and clear and not found[1] and (m.other_hz is None or abs(m.other_hz - self.hz[i]) < 2 * reach * width):
-            found = self.hz[i] / self.ratios[i], 1 - _SEEN / 10 ** (self.evidence[i] / 20)
+        alone = m.other_hz is None or abs(m.other_hz - self.hz[i]) < 2 * reach * width
+        if slip and alone and i != _CAGE and self.signs[i] > SIGNS and self.evidence[i] >= EVIDENCE:
+            confidence = 1 - _SEEN / 10 ** (self.evidence[i] / 20)
+            found = found[0] or self.hz[i] / self.ratios[i], max(found[1], confidence)
+        if m.coarse:
+            found = 0.0, 0.0  # drift over the sensor's steps draws lines and harmonics too
         return found
 
     def _unique(self, i, turns, slip, reach):

@@ -25,7 +25,7 @@ from sys import platform
 import micropython
 from micropython import const
 
-from . import kernels, levels, streams, tables
+from . import kernels, levels, streams, tables, tracking
 from .fft import RFFT, SIGN32
 from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
 from .orders import Orders
@@ -81,7 +81,8 @@ class Measurement:
     rms_g, peak_g (about the mean), crest, kurtosis (3 for noise), skew; velocity_mm_s (RMS) or None; envelope_g (RMS
     of the rectified band); peaks: up to 8 lines of the first 4,096 samples, flat as Hz, g, Hz ...; bands: RMS in g of
     the 8 octaves below half the rate, the lowest first; minimum, maximum (raw); shaft_hz, shaft_confidence; other_hz: a
-    speed that shows where the configured one does not, or None. `samples`: the kept samples.
+    speed that shows where the configured one does not, or None; coarse: the envelope is below a step of the sensor.
+    `samples`: the kept samples.
     spectrum, envelope_spectrum: 256 levels each, of dsp.levels; the former up to half the rate, its lower bins from
     the finer low band, the latter up to 1,024 * line_hz.
     """
@@ -171,7 +172,11 @@ class Measurement:
         self.shaft_hz = None
         self.shaft_confidence = 0.0
         self.other_hz = None
+        self.coarse = False
         self.tachometer_hz = None
+        self.marks = None
+        self.marked = 0
+        self.tracked = False
         self.orders = Orders()
         self.begin()
 
@@ -253,9 +258,28 @@ class Measurement:
         if self._done < self.n:
             raise ValueError("measurement: {} of {} samples".format(self._done, self.n))
         self._statistics(ug_per_lsb)
+        self._track(rate_hz)
         self._envelope(ug_per_lsb, rate_hz)
         self._velocity(ug_per_lsb, rate_hz)
         self._raw(ug_per_lsb, rate_hz)
+
+    def _track(self, rate_hz):
+        """Bring envelope and low band to even steps of the shaft's angle, where its speed changed."""
+        whole_us = self.n * 1e6 / rate_hz
+        marks = self.marks
+        self.tracked = False
+        n = self.marked
+        while n and marks[n - 1] >= whole_us:
+            n -= 1
+        if n < 3 or tracking.change(marks, n) <= tracking.STEADY:
+            return
+        count = _ENVELOPE // self.stretch
+        tracking.track(self._scratch, self.powers, count, marks, n, whole_us)
+        streams.copy(self.powers, self._scratch, count)
+        count = _LOW // self.stretch
+        tracking.track(self._low, self._upper, count, marks, n, whole_us)
+        streams.copy(self._upper, self._low, count)
+        self.tracked = True
 
     def stage(self):
         """The whole numbers behind the sums, and the filters' and decimators' constants and last state, as a tuple."""
@@ -380,7 +404,8 @@ class Measurement:
         # Noise hides them, above one step in the envelope's band also where the low band is decimated most.
         step = streams.step(self.samples, len(self.samples))
         steps = 0.0
-        if self.envelope_g < step * ug_per_lsb * 1e-6:
+        self.coarse = self.envelope_g < step * ug_per_lsb * 1e-6
+        if self.coarse:
             steps = (step * count / (16 * math.pi) * 2.0 ** (exponent + 11 - shift - again)) ** 2
         found = self._spectrum, lowest, _LOW >> 2, width, self.stretch
         self.shaft_hz, self.shaft_confidence = shaft_speed(*found, self.nominal_hz, steps)

@@ -68,7 +68,10 @@ class Vibration:
                     break  # else once more: the radio's driver may have held the processor; rarely twice running
         self._keeping = False
         sensor = capture.sensor
-        self._engine.measure(sensor.UG_PER_LSB, capture.rate_hz, speed_hz)
+        if speed_hz:
+            self._engine.measure(sensor.UG_PER_LSB, capture.rate_hz, speed_hz, tachometer.moments, tachometer.kept)
+        else:
+            self._engine.measure(sensor.UG_PER_LSB, capture.rate_hz)
         if m.minimum == m.maximum:
             # A machine at rest still shows the noise of the part; the same number every time is a dead one.
             raise OSError(_STUCK, m.maximum)
