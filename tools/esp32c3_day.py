@@ -8,7 +8,6 @@ record is missing, or a heap has less than it had in the first hour.
 """
 
 import argparse
-import signal
 import statistics
 import subprocess
 import sys
@@ -141,7 +140,7 @@ def main() -> int:
             patience = time.monotonic() + CATCH_UP_S
             while ((found := account(path)) is None or found.unexplained) and time.monotonic() < patience:
                 time.sleep(0.5)
-            ingest.send_signal(signal.SIGINT)
+            ingest.terminate()
     print(f"{now / HOUR_NS:.1f} h of the node's time in {time.monotonic() - began:.0f} s")
     if found is None:
         print("no record has come")
@@ -160,7 +159,8 @@ def main() -> int:
         f"drift of what is taken of Python's heap {drift[0]:+.0f}, of ESP-IDF's {-drift[1]:+.0f} bytes, "
         f"of its largest piece {drift[2]:+.0f}"
     )
-    print("\n".join(said + ([ended] if ended is not None else [])))
+    for line in [*said, *([ended] if ended is not None else [])]:
+        print(line)
     flat = drift[0] <= SLACK and drift[1] >= -SLACK and drift[2] >= -SLACK
     lost = found.unexplained + found.dropped + sum(found.refused.values())
     enough = found.received >= hours * HOUR_NS // 10**9 // INTERVAL_S
