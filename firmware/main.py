@@ -54,10 +54,5 @@ room.drop("build", "hal.chip", "board", "quaver_wire.hkdf", "quaver_wire.bearing
 from node import start  # noqa: E402
 
 if release:
-    # MicroPython's table of names never shrinks, and Python's heap takes the network's part to let it grow.
-    from service import downlink, obey, replay  # noqa: F401
-
-    del downlink, obey, replay
-    room.drop("service")
     release()
 start.run(supervisor, watchdog)
