@@ -19,10 +19,10 @@ MODULE = program(__file__, "made", TABLE=bytes(range(256)) * 8)
 SAID = "36 4 not by 0 45 28 [3, 3, 2, 1] 602"
 ARCH = {"pico_w": "armv6m", "esp32_c3": "rv32imc"}
 # The first byte of the addresses where code lies: of the heap, of flash, and of machine code that is used in place and
-# not. An ESP32-C3 has no assembler for `thumb`, and its machine code is always run from a copy in RAM of ESP-IDF's.
+# not. An ESP32-C3 has no assembler for `thumb`; its machine code is copied to RAM of ESP-IDF's where it is no jump.
 HEAP = {"pico_w": 0x20, "esp32_c3": 0x3F}
 FLASH = {"pico_w": 0x10, "esp32_c3": 0x3C}
-MACHINE = {"pico_w": (0x20, 0x10), "esp32_c3": (0x40, 0x40)}
+MACHINE = {"pico_w": (0x20, 0x10), "esp32_c3": (0x40, 0x42)}
 PORTABLE = """@micropython.viper
 def thumb(x: int) -> int:
     return 3 * x + 1

@@ -83,6 +83,12 @@ def test_rendered_board_is_plain_python_with_the_files_facts():
         (r"^radios = .*$", 'radios = ["wifi", "zigbee"]', "radios", "expected a list of some of wifi, ble"),
         (r"^led = .*$", "led = 2.5", "led", "expected a GPIO from 0 to 29 or the name of a pin"),
         (r"^heap_budget = .*$", "heap_budget = 999_999", "memory.heap_budget", "from 0 to 205568"),
+        (
+            r"^heap_budget = .*$",
+            "heap_budget = 1\nidf_budget = 5\nidf_piece_budget = 6",
+            "memory.idf_piece_budget",
+            "from 0 to 5, found 6",
+        ),
         (r"^miso = .*$", "miso = 30", "buses.spi0.miso", "expected a whole number from 0 to 29, found 30"),
         (r"^miso = .*$", "miso = 4", "buses.i2c0.sda", "found 4, which is also buses.spi0.miso"),
         (r"^\[buses.spi0\]$", "[buses.can0]", "buses.can0", "expected a bus named spi0, i2c0, uart1"),

@@ -20,12 +20,16 @@ CODE = LONG + program(__file__, "made", TABLE=bytes(range(256)) * 3)
 SHOW = program(__file__, "show")
 
 
-def pieces(mpy: bytes) -> list[tuple[int, int]]:
-    """(offset, length) of each, as the table behind the module has them."""
+def table(mpy: bytes) -> list[tuple[int, int]]:
+    """(offset, length and flag) of each, as the table behind the module has them."""
     assert mpy[-2:] == b"FL"
     (count,) = struct.unpack("<H", mpy[-4:-2])
-    table = mpy[len(mpy) - 4 - 4 * count : -4]
-    return [struct.unpack_from("<HH", table, 4 * number) for number in range(count)]
+    return list(struct.iter_unpack("<HH", mpy[len(mpy) - 4 - 4 * count : -4]))
+
+
+def pieces(mpy: bytes) -> list[tuple[int, int]]:
+    """(offset, length) of each."""
+    return [(offset, length & 0x7FFF) for offset, length in table(mpy)]
 
 
 def blocks(size: int) -> list[int]:
@@ -72,6 +76,18 @@ def test_machine_code_begins_at_a_multiple_of_four() -> None:
         assert all(offset % 4 == 0 for offset, _ in pieces(files[path])), path
     kept = sum(length for path, data in files.items() if path.endswith(".mpy") for _, length in pieces(data))
     assert kept > 85_000
+
+
+@pytest.mark.parametrize("arch", ["armv6m", "rv32imc"])
+def test_machine_code_that_is_entered_at_its_beginning_alone_is_told(arch: str) -> None:
+    code = (
+        "import micropython\n@micropython.native\ndef f(a):\n    return a + a + a + a + a + a\n"
+        "@micropython.viper\ndef g(a: int) -> int:\n    return a * a * a * a * a * a\n"
+        "@micropython.native\ndef h(a):\n    yield a + a + a + a + a + a\n"
+        "def i(a):\n    return a + a + a + a + a + a + a + a\n"
+    )
+    found = sorted(table(laid_out(compile_mpy(code.encode(), "made.py", arch))))
+    assert [length >> 15 for _, length in found] == [1, 1, 0, 0]
 
 
 def test_other_boards_get_plain_files() -> None:

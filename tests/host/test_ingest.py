@@ -539,6 +539,16 @@ def test_a_session_that_is_taken_over_is_told_and_not_fought_for(
     assert f"another ingest connects as {client_id}; stop one of the two; trying again in 15 s" in told
 
 
+def test_a_broker_that_is_away_is_no_session_taken_over(mosquitto: Any) -> None:
+    with MqttSession(BrokerUrl("127.0.0.1", mosquitto.port), "me", TOPICS) as session:
+        session.connect()
+        assert session.greeted
+        mosquitto.stop()
+        with pytest.raises(LinkLost):
+            session.connect()
+        assert not session.greeted  # nobody answered, so nobody took it
+
+
 def test_who_is_thrown_out_again_and_again_stays_away_longer() -> None:
     now = [0.0]
     rivalry = Rivalry("me", lambda: now[0])

@@ -1,5 +1,5 @@
 """Has the functions of modules go on from the .mpy files in flash, where a chip sees that as memory: 45 kB of heap
-less on an RP2040, 40 kB on an ESP32-C3, whose machine code lies elsewhere.
+less on an RP2040; on an ESP32-C3 40 kB, and 27 kB of ESP-IDF's memory, where its machine code would lie.
 
 A module's code is read onto the heap, as MicroPython does it. Then each function's pointer to its code there is
 replaced by one to the same bytes in flash, and what was read is garbage. A pointer is touched only if it leads to
@@ -11,6 +11,9 @@ does that as the board starts, before anything is read from there. Who replaces 
 what runs even then (the console's log, the watchdog's hand-over) stays on the heap.
 
 build/in_place.py of the host has each function lie in one block, and machine code at a multiple of four.
+
+Machine code that MicroPython would copy to where no pointer of ours can free it again (an ESP32's) is not read at all:
+the files are then imported through the chip's view, which has a jump to flash read in its place.
 """
 
 import builtins
@@ -30,10 +33,13 @@ _INLINE = const(512)  # bytes of a file up to which it may lie in its folder's b
 _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
 _KNOWN = (1, 27)  # of MicroPython, for its objects: whatever another version has in them stays on the heap
+_MACHINE = const(0x8000)  # in a piece's length: machine code
+_THROUGH = "/code"  # where the view's files are, if it has some
 _DEEPEST = const(2)  # imports within imports that are placed one by one: more would take the stack, which is 8 kB
 
 _device = _files = _import = None
 _depth = 0
+_through = False
 _start = 0  # the file system's address
 _heap = _heap_end = 0  # between which what Python allocates lies
 _done: set = set()
@@ -83,12 +89,12 @@ def _found(code: ptr8, pieces: ptr32, count: int) -> int:
     return -1
 
 
-def _pieces(path):
-    """Where in flash each piece of the file lies that may be used there: address and length, flat, longest first."""
-    pieces = array("I")
+def _table(path):
+    """(offset in the file, length, address in flash, machine code?) of each piece that may be used there, longest
+    first."""
     size = os.stat(path)[6]
     if size <= _INLINE:
-        return pieces
+        return
     blocks: list = []
     first = bytearray(16)
     with _files.open(path, "rb") as file:
@@ -100,21 +106,36 @@ def _pieces(path):
             pointers = 4 * len(bin(number & -number)) - 8 if number else 0  # at a block's start: see the host's file
             address = _start + _BLOCK * _device.last + pointers
             if bytearray_at(address, count) != first[:count]:
-                return pieces  # it lies otherwise than this module knows
+                return  # it lies otherwise than this module knows
             blocks.append((at, address))
             at += _BLOCK - pointers
         file.seek(size - 4)
         count, mark = unpack_from("<H2s", file.read(4), 0)
         if mark != b"FL" or size < 4 + 4 * count:
-            return pieces  # a file that was not laid out for this
+            return  # a file that was not laid out for this
         file.seek(size - 4 - 4 * count)
         table = file.read(4 * count)
     for i in range(0, 4 * count, 4):
         offset, length = unpack_from("<HH", table, i)
         begins, address = [block for block in blocks if block[0] <= offset][-1]
-        pieces.append(address + offset - begins)
-        pieces.append(length)
+        yield offset, length & ~_MACHINE, address + offset - begins, bool(length & _MACHINE)
+
+
+def _pieces(path):
+    """Address and length of each piece, flat, but of what was not read from the file."""
+    pieces = array("I")
+    for _, length, address, machine_code in _table(path):
+        if not (machine_code and _through):
+            pieces.append(address)
+            pieces.append(length)
     return pieces
+
+
+def _machine_code(path):
+    """(offset, length, address) of each piece of machine code that is to be used in flash, in their order."""
+    if path[:-4].replace("/", ".") in _STAY:
+        return []
+    return sorted(piece[:3] for piece in _table(path) if piece[3])
 
 
 def _move(value, pieces):
@@ -182,7 +203,7 @@ def _importing(*names):
 
 def begin(board):
     """From now on place each module when it was imported."""
-    global _device, _files, _import, _start, _heap, _heap_end
+    global _device, _files, _import, _start, _heap, _heap_end, _through
     if sys.implementation.version[:2] != _KNOWN:
         return
     name = "hal.chip.view_" + board.CHIP
@@ -199,10 +220,19 @@ def begin(board):
         return  # not littlefs: then all works from the heap
     _import = builtins.__import__
     _settle(())
+    if hasattr(view, "Files"):
+        vfs.mount(view.Files(_machine_code), _THROUGH)
+        os.chdir(_THROUGH)  # modules are looked for from here
+        _through = True
     builtins.__import__ = _importing
 
 
 def end():
     """What is imported from now on stays on the heap."""
+    global _through
     if _import:
         builtins.__import__ = _import
+    if _through:
+        _through = False
+        os.chdir("/")
+        vfs.umount(_THROUGH)

@@ -84,7 +84,8 @@ class BoardSpec:
     """All that flashing, building, emulation and the device need to know of a board.
 
     heap: bytes of MicroPython heap after boot; on unix the value of `-X heapsize` (words twice as wide).
-    heap_budget: bytes of it that the running firmware must leave free.
+    heap_budget: bytes of it that the running firmware must leave free. idf_budget, idf_piece_budget: bytes of ESP-IDF's
+    heap that it must leave free, in all and in one piece; 0 on a chip without ESP-IDF.
     pins: single GPIOs by role ("spi0_cs"). led: a GPIO, the name of a pin ("LED"), or None.
     image is None on unix.
     """
@@ -97,6 +98,8 @@ class BoardSpec:
     flash: Flash
     heap: int
     heap_budget: int
+    idf_budget: int
+    idf_piece_budget: int
     pins: Mapping[str, int]
     buses: Mapping[str, Bus]
     radios: tuple[str, ...]
@@ -217,6 +220,8 @@ def _board(name: str, top: _Table) -> BoardSpec:
     memory = top.table("memory")
     heap = memory.number("heap", 1 << 14, 1 << 24)
     heap_budget = memory.number("heap_budget", 0, heap)
+    idf_budget = memory.number("idf_budget", 0, 1 << 24, default=0)
+    idf_piece_budget = memory.number("idf_piece_budget", 0, idf_budget, default=0)
     memory.done()
     buses = _buses(top.table("buses"), highest)
     pins = _pins(top.table("pins"), highest)
@@ -233,6 +238,8 @@ def _board(name: str, top: _Table) -> BoardSpec:
         flash=flash,
         heap=heap,
         heap_budget=heap_budget,
+        idf_budget=idf_budget,
+        idf_piece_budget=idf_piece_budget,
         pins=pins,
         buses=buses,
         radios=radios,

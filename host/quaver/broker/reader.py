@@ -78,6 +78,7 @@ class MqttSession:
         forget: a client id of before whose session, and all that waits in it, the broker is told to drop first.
         """
         self.close()
+        self.greeted = False
         try:
             connection = socket.create_connection((self.url.host, self.url.port), CONNECT_S)
             self._socket = connection
@@ -85,7 +86,6 @@ class MqttSession:
             if self._tls is not None:
                 self._socket = self._tls.wrap_socket(connection, server_hostname=self.url.host)
             self._rest, self._skip, self._early, self._subscribed = b"", 0, [], False
-            self.greeted = False
             self._heard = self._asked = time.monotonic()
             if forget:
                 self._greet(forget, clean=True)

@@ -6,7 +6,8 @@ long as the file does. So firmware/hal/chip/in_place.py has the functions of a m
 four bytes there. Both come about by leading zeros in the length that is written before each function, which any
 reader of the format takes (MicroPython's py/persistentcode.c, read_uint). Behind the module, where no reader looks,
 stands a table of the pieces that can be used in place: for each, longest first, u16 offset in the file and u16 length,
-then u16 how many, and last of all b"FL"; little-endian.
+then u16 how many, and last of all b"FL"; little-endian. Bit 15 of a length says that it is machine code that is
+entered at its beginning alone, which a generator's is not.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ BLOCK = 4096  # of littlefs, as every board of ours has it
 MARK = b"FL"
 _MAGIC = b"M\x06"
 _BYTECODE, _NATIVE, _ASM = 0, 1, 3
+_MACHINE = 0x8000
 _STRING, _BYTES, _TUPLE = 5, 6, 10
 _PLAIN = range(5)  # objects without a length
 _WORTH = 64  # bytes of a constant that is used in place
@@ -35,6 +37,7 @@ class _Layout:
         self._at = 0
         self.made = bytearray()
         self.pieces: list[tuple[int, int]] = []  # length and offset of what lies in one block
+        self.machine_code: set[int] = set()  # offsets of what is entered at its beginning alone
 
     def copy(self, count: int) -> bytes:
         data = self._source[self._at : self._at + count]
@@ -85,9 +88,12 @@ class _Layout:
         kind, length = head & 3, head >> 3
         if not outermost:  # what runs once, as the module is loaded, is not kept
             self.placed(length, begins, 1 if kind == _BYTECODE else _ALIGN)
-        self.copy(length)
+        start = len(self.made)
+        code = self.copy(length)
         if kind != _BYTECODE:
-            self.number()  # where the prelude is, or the scope's flags
+            number = self.number()  # where the prelude is, or the scope's flags
+            if kind != _NATIVE or not _is_generator(code[number:]):
+                self.machine_code.add(start)
         if kind == _ASM:
             self.number()
             self.number()
@@ -111,6 +117,11 @@ class _Layout:
         return bytes(self.made)
 
 
+def _is_generator(prelude: bytes) -> bool:
+    """Whether the flags in a function's prelude say so (MicroPython's py/bc.h, MP_BC_PRELUDE_SIG_DECODE_INTO)."""
+    return bool(prelude[0] & 0x80 and prelude[1] & 0x40)
+
+
 def _end(offset: int) -> int:
     """Where in a file the block ends that holds the byte at `offset`; a multiple of four.
 
@@ -129,5 +140,8 @@ def laid_out(mpy: bytes) -> bytes:
     layout = _Layout(mpy)
     whole = layout.whole()
     pieces = sorted(layout.pieces, key=lambda piece: (-piece[0], piece[1]))
-    table = b"".join(struct.pack("<HH", offset, length) for length, offset in pieces)
+    table = b"".join(
+        struct.pack("<HH", offset, length | (_MACHINE if offset in layout.machine_code else 0))
+        for length, offset in pieces
+    )
     return whole + table + struct.pack("<H", len(pieces)) + MARK
