@@ -11,8 +11,10 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from quaver.board.interface import Board
+from quaver.board.spec import load_board
 from quaver.broker.address import BrokerUrl
 from quaver.build import firmware_files
+from quaver.build.libraries import device_libraries
 from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Air
@@ -91,6 +93,7 @@ class Plant:
         time_port: int = 0,
     ) -> Board:
         files = dict(firmware_files(NAMES[where], {**BRANCH, "node": name, "watchdog_s": 0, **config}))
+        files |= device_libraries(load_board(NAMES[where]))
         if time_port:
             files["main.py"] = asks(time_port) + files["main.py"]
         known = self.keys.get(Identity.of(name).unique_id)
