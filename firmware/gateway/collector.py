@@ -1,6 +1,7 @@
 """The collecting task: listens for nodes and connects to those with records: alarms first, then who waits longest.
 
-    listen --an alarm, or somebody and a moment has passed--> connection --over, or ended by its limits--> listen
+    listen --an alarm, or somebody and a moment has passed--> connect --> listen, while a connection is free
+    each connection --over, or ended by its limits--> free
 
 An advertisement proves nothing, and neither does a peer: what is sealed is opened by nobody here. So each
 connection is bounded. An address that wasted one is not tried for a while, longer each time. After a wasted connection
@@ -35,14 +36,17 @@ class Node:
 
 
 class Collector:
-    """central: of links.ble_central; node_ids: the allow-list; relay, commands: of this package.
+    """central: of links.ble_central, which holds so many connections at once; node_ids: the allow-list.
+
+    relay, commands: of this package.
 
     clock: has ms() since boot and time_ms() since 1970. progress(name): tells the supervisor that the task lives.
     counts: "visits", "failed" and "records" since the start; refused: {why: [how often since it was told, who last]}.
     """
 
-    def __init__(self, central, node_ids, relay, commands, clock, progress):
+    def __init__(self, central, connections, node_ids, relay, commands, clock, progress):
         self._central = central
+        self._connections = connections
         self._relay = relay
         self._commands = commands
         self._clock = clock
@@ -54,6 +58,9 @@ class Collector:
         self._wasted = False
         self._best = None
         self._began = 0
+        self._visited = set()  # node ids: those that are connected now
+        self._freed = asyncio.Event()
+        self._broken = None  # what ended a visit's task that should not have
 
     async def run(self):
         while True:
@@ -68,7 +75,13 @@ class Collector:
                 await self._central.scan(_LISTEN_MS, self._heard)
             if self._best:
                 _, device, node_id = self._best
-                await self._visit(device, node_id)
+                await self._begin(device, node_id)
+            while len(self._visited) >= self._connections:
+                self._freed.clear()
+                await self._freed.wait()
+            if self._broken is not None:
+                broken, self._broken = self._broken, None
+                raise broken
 
     def refuse(self, why, who):
         """Count what was refused, and say so the first time since it was last told."""
@@ -87,6 +100,8 @@ class Collector:
             self.refuse("unknown_node", hexlify(node_id).decode())
             return False
         node.heard = now
+        if node_id in self._visited:
+            return False
         address = bytes(device.addr)
         held = self._held.get(address)
         if (state or self._commands.waits(node_id)) and not (held and held[0] > now):
@@ -103,10 +118,22 @@ class Collector:
             return False
         return now - self._began >= _MOMENT_MS
 
-    async def _visit(self, device, node_id):
+    async def _begin(self, device, node_id):
+        """Connect, and leave the rest of the visit to a task of its own."""
         node = self.nodes[node_id]
-        name = hexlify(node_id).decode()
-        address = bytes(device.addr)
+        self._progress("collect", _VISIT)
+        self.counts["visits"] += 1
+        node.tried = self._clock.ms()
+        try:
+            connection = await self._central.connect(device)
+        except OSError as error:  # a LinkError
+            self._failed(bytes(device.addr), node_id, error)
+            return
+        self._visited.add(node_id)
+        asyncio.create_task(self._visit(connection, bytes(device.addr), node_id))
+
+    async def _visit(self, connection, address, node_id):
+        node = self.nodes[node_id]
 
         async def store(message_class, payload):
             if payload[:8] == START and payload[8:16] != node_id:
@@ -117,25 +144,31 @@ class Collector:
             self._progress("collect", _VISIT)
             return True
 
-        self._progress("collect", _VISIT)
-        self.counts["visits"] += 1
-        node.tried = self._clock.ms()
         try:
-            taken = await self._central.visit(device, self._unix_ms, self._commands.of(node_id), store)
+            taken = await self._central.collect(connection, self._unix_ms, self._commands.of(node_id), store)
             self._wasted = False
             self._held.pop(address, None)
             node.address = address
             node.visited = self._clock.ms()
-            print("gateway: {} gave {}".format(name, taken))
+            print("gateway: {} gave {}".format(hexlify(node_id).decode(), taken))
         except OSError as error:  # a LinkError
-            self.counts["failed"] += 1
-            print("gateway: {}: {}".format(name, error))
-            if self._relay.room():
-                self._wasted = True
-                self._hold(address, address == node.address)
-                reason = str(error)
-                if "connection" not in reason:  # which the air takes from the best of nodes
-                    self.refuse("silent" if "answer" in reason else "protocol", name)
+            self._failed(address, node_id, error)
+        except Exception as error:
+            self._broken = error
+        finally:
+            self._visited.discard(node_id)
+            self._freed.set()
+
+    def _failed(self, address, node_id, error):
+        name = hexlify(node_id).decode()
+        self.counts["failed"] += 1
+        print("gateway: {}: {}".format(name, error))
+        if self._relay.room():
+            self._wasted = True
+            self._hold(address, address == self.nodes[node_id].address)
+            reason = str(error)
+            if "connection" not in reason:  # which the air takes from the best of nodes
+                self.refuse("silent" if "answer" in reason else "protocol", name)
 
     def _hold(self, address, known):
         """Leave an address alone for a while; one that has served before for no more than a moment."""

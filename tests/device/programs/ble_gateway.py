@@ -37,7 +37,8 @@ async def main():
         device, node_id, state, waiting = found[0]
         print("found", bytes(node_id[6:]), state, waiting)
         try:
-            print("visited", await central.visit(device, lambda: 1700000000000, commands, store))
+            connection = await central.connect(device)
+            print("visited", await central.collect(connection, lambda: 1700000000000, commands, store))
         except LinkError as error:
             print("refused:", error)
 
