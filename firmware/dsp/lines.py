@@ -257,8 +257,8 @@ class Lines:
     multiple of the shaft's speed, which is a harmonic of a higher one, or which is above the envelope's band;
     evidence: by how many dB its harmonics 1 ... 6 stand above _SEEN, added up, 0 where the score is; signs: how many
     of them do, and one more for a pair of sidebands: at the shaft's speed about a race's line, for a flaw that turns
-    comes and goes with the load, at the cage's about the ball's; changed: a line is smeared, so the speed changed
-    while it was measured, and that line says nothing.
+    comes and goes with the load, at the cage's about the ball's; pairs: their heights, 0 for none; changed: a line is
+    smeared, so the speed changed while it was measured, and that line says nothing.
     """
 
     def __init__(self, ratios):
@@ -269,6 +269,7 @@ class Lines:
         self.score = [0.0] * 4
         self.evidence = [0.0] * 4
         self.signs = [0] * 4
+        self.pairs = [0.0] * 4
         self.heights = [0.0] * (4 * _HARMONICS)
         self.changed = False
 
@@ -317,7 +318,7 @@ class Lines:
         first = _HARMONICS * i
         nominal = self.ratios[i] * speed_hz / width
         k, tall = _tallest(powers, nominal, reach + (_CREEP + slip) * nominal, bins, around)
-        self.score[i] = self.evidence[i] = 0.0
+        self.score[i] = self.evidence[i] = self.pairs[i] = 0.0
         self.signs[i] = 0
         self.heights[first] = tall
         at = nominal
@@ -392,3 +393,4 @@ class Lines:
                 evidence += 20 * math.log10(tall / _SEEN)
         self.evidence[i] = evidence
         self.signs[i] = signs
+        self.pairs[i] = pair

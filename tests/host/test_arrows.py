@@ -53,6 +53,8 @@ HOST = {
     "fleet": {"analysis", "broker", "files", "messages"},
     "ingest": {"broker", "fleet", "messages", "store", "system"},
     "gateway": {"broker", "fleet", "messages", "system"},
+    "knowledge": {"files"},
+    "benchmark": {"analysis", "files", "recordings"},
     "plant": {"board", "broker", "build", "emulator", "files", "messages", "recordings"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},

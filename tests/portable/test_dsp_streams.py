@@ -168,6 +168,21 @@ def test_median_and_highest(micropython: Run) -> None:
     assert got == [[twin.median(values), values.index(max(values))] for values in lists]
 
 
+def test_total(micropython: Run) -> None:
+    rng = random.Random(15)
+    words = [rng.randrange(2**30) for _ in range(1023)] + [2**30 - 1]
+    got = micropython(
+        """
+from array import array
+from dsp import streams
+words = array("i", argument)
+print(json.dumps([streams.total(words, 0, 1024), streams.total(words, 7, 8), streams.total(words, 9, 9)]))
+""",
+        argument=words,
+    )
+    assert got == [sum(word >> 10 for word in words), words[7] >> 10, 0]
+
+
 def test_step(micropython: Run) -> None:
     rng = random.Random(4)
     lists = [

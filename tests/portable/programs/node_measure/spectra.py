@@ -12,6 +12,9 @@ class Part:
     def spectrum(self):
         return {"spectrum": b""}
 
+    def attest(self, changes):
+        return ()
+
     def save(self):
         return ()
 
@@ -29,7 +32,7 @@ measuring = Measure(
     Judge({"rms": Step()}),
     recorder,
     60,
-    lambda name: None,
+    lambda *_: None,
     spectrum_every=argument["every"],
 )
 times(measuring, len(argument["steps"]))
