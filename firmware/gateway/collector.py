@@ -6,7 +6,7 @@
 An advertisement proves nothing, and neither does a peer: what is sealed is opened by nobody here. So each
 connection is bounded. An address that wasted one is not tried for a while, longer each time. After a wasted connection
 the next goes to an address that has served before, if there is one: invented addresses take every other connection at
-most. An alarm from another address than the node's gets no priority.
+most, and of several at once all but one. An alarm from another address than the node's gets no priority.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _FULL_MS = const(1000)
 _HOLD_MS = const(1000)  # after a wasted connection; for an unknown address doubled each time, up to 64 times that
 _HELD_MAX = const(16)
 _ALARM = const(2)
-_VISIT = const(1)  # a place of build.hang
+_CONNECTED = const(1)  # a place of build.hang
 
 
 class Node:
@@ -31,15 +31,14 @@ class Node:
     def __init__(self):
         self.address = None  # that served last
         self.tried = None
-        self.visited = None
+        self.collected = None
         self.heard = None
 
 
 class Collector:
-    """central: of links.ble_central, which holds so many connections at once; node_ids: the allow-list.
+    """central: of links.ble_central; connections: how many it holds at once; node_ids: the allow-list.
 
     relay, commands: of this package.
-
     clock: has ms() since boot and time_ms() since 1970. progress(name): tells the supervisor that the task lives.
     counts: "visits", "failed" and "records" since the start; refused: {why: [how often since it was told, who last]}.
     """
@@ -58,13 +57,15 @@ class Collector:
         self._wasted = False
         self._best = None
         self._began = 0
-        self._visited = set()  # node ids: those that are connected now
+        self._connected = {}  # node id: whether its address had served before
         self._freed = asyncio.Event()
-        self._broken = None  # what ended a visit's task that should not have
+        self._errors = []  # of connections' tasks: those that are no LinkError
 
     async def run(self):
         while True:
             self._progress("collect")
+            if self._errors:
+                raise self._errors.pop(0)  # which makes it an event
             if not self._relay.room():
                 await asyncio.sleep_ms(_FULL_MS)  # the nodes keep what they have
                 continue
@@ -76,12 +77,9 @@ class Collector:
             if self._best:
                 _, device, node_id = self._best
                 await self._begin(device, node_id)
-            while len(self._visited) >= self._connections:
+            while len(self._connected) >= self._connections:
                 self._freed.clear()
                 await self._freed.wait()
-            if self._broken is not None:
-                broken, self._broken = self._broken, None
-                raise broken
 
     def refuse(self, why, who):
         """Count what was refused, and say so the first time since it was last told."""
@@ -100,7 +98,7 @@ class Collector:
             self.refuse("unknown_node", hexlify(node_id).decode())
             return False
         node.heard = now
-        if node_id in self._visited:
+        if node_id in self._connected:
             return False
         address = bytes(device.addr)
         held = self._held.get(address)
@@ -108,7 +106,7 @@ class Collector:
             known = address == node.address
             alarm = bool(state & _ALARM) and (known or node.tried is None)
             tried = -1 if node.tried is None else node.tried
-            doubtful = self._wasted and not known
+            doubtful = not known and (self._wasted or self._last_free())
             rank = (doubtful, not alarm, tried, held[1] if held else 0)
             if self._best is None or rank < self._best[0]:
                 self._best = (rank, device, node_id)
@@ -119,20 +117,21 @@ class Collector:
         return now - self._began >= _MOMENT_MS
 
     async def _begin(self, device, node_id):
-        """Connect, and leave the rest of the visit to a task of its own."""
+        """Connect, and leave the rest to a task of its own."""
+        address = bytes(device.addr)
         node = self.nodes[node_id]
-        self._progress("collect", _VISIT)
+        self._progress("collect", _CONNECTED)
         self.counts["visits"] += 1
         node.tried = self._clock.ms()
         try:
             connection = await self._central.connect(device)
         except OSError as error:  # a LinkError
-            self._failed(bytes(device.addr), node_id, error)
+            self._failed(address, node_id, error)
             return
-        self._visited.add(node_id)
-        asyncio.create_task(self._visit(connection, bytes(device.addr), node_id))
+        self._connected[node_id] = address == node.address
+        asyncio.create_task(self._collect(connection, address, node_id))
 
-    async def _visit(self, connection, address, node_id):
+    async def _collect(self, connection, address, node_id):
         node = self.nodes[node_id]
 
         async def store(message_class, payload):
@@ -141,7 +140,7 @@ class Collector:
             if not self._relay.put(node_id, message_class, payload):
                 return False
             self.counts["records"] += 1
-            self._progress("collect", _VISIT)
+            self._progress("collect", _CONNECTED)
             return True
 
         try:
@@ -149,14 +148,14 @@ class Collector:
             self._wasted = False
             self._held.pop(address, None)
             node.address = address
-            node.visited = self._clock.ms()
+            node.collected = self._clock.ms()
             print("gateway: {} gave {}".format(hexlify(node_id).decode(), taken))
         except OSError as error:  # a LinkError
             self._failed(address, node_id, error)
         except Exception as error:
-            self._broken = error
+            self._errors.append(error)
         finally:
-            self._visited.discard(node_id)
+            self._connected.pop(node_id)
             self._freed.set()
 
     def _failed(self, address, node_id, error):
@@ -169,6 +168,11 @@ class Collector:
             reason = str(error)
             if "connection" not in reason:  # which the air takes from the best of nodes
                 self.refuse("silent" if "answer" in reason else "protocol", name)
+
+    def _last_free(self):
+        """Whether all connections but one are with addresses that have not served before."""
+        strangers = sum(not known for known in self._connected.values())
+        return 0 < strangers == self._connections - 1
 
     def _hold(self, address, known):
         """Leave an address alone for a while; one that has served before for no more than a moment."""

@@ -1,4 +1,4 @@
-"""A gateway's end of the Bluetooth link: it finds nodes and connects to one at a time.
+"""A gateway's end of the Bluetooth link: it finds nodes, connects to them and takes what they have.
 
 The messages are quaver_wire/gatt.py's. A record is acknowledged after `store` has taken it, never before. The node may
 be an attacker: each step has a limit, each message is bounded, and a protocol error ends the connection as a LinkError.
@@ -57,7 +57,7 @@ class Central:
                         return
 
     async def connect(self, device):
-        """A connection to `device`, for `collect`; not while scanning or connecting. Raises LinkError."""
+        """A connection to `device`, for `collect`; one call at a time, and none during a scan. Raises LinkError."""
         try:
             return await device.connect(_STEP_MS, None, _INTERVAL_US, _INTERVAL_US)
         except (OSError, asyncio.TimeoutError):
@@ -73,7 +73,7 @@ class Central:
         """Collect what waits at a connected node, and disconnect; returns how many records it gave.
 
         unix_ms(): the time now, ms since 1970. commands: a list of bytes, or what acts as one; each that arrived is
-        popped. store(leaf, payload): awaited; True when the record is on flash, which acknowledges it. Raises
+        popped. store(message_class, payload): awaited; True when the record is on flash, which acknowledges it. Raises
         LinkError: whatever was acknowledged before stays so.
         """
         buffers = self._free.pop()
@@ -84,7 +84,7 @@ class Central:
         except aioble.DeviceDisconnectedError:
             raise LinkError("connection lost")
         except (aioble.GattError, ValueError) as error:
-            raise LinkError("not the protocol ({})".format(error))
+            raise LinkError("protocol error ({})".format(error))
         finally:
             self._free.append(buffers)
             try:
