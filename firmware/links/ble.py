@@ -72,11 +72,15 @@ class Ble:
         self._told = None  # when a gateway has acknowledged a status
         self._talked = None  # when the last command came
 
-    async def run(self):
-        if self._services:  # not before: an ESP32's stack needs memory that is held back until all is built
+    def begin(self):
+        """Start the stack and register the services, once. Its memory is held back on an ESP32 until all is built."""
+        if self._services:
             aioble.config(mtu=self._gatt.MTU)
             aioble.register_services(*self._services)
             self._services = None
+
+    async def run(self):
+        self.begin()
         while True:
             connection = await self._advertise()
             if connection is not None:
