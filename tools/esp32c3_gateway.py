@@ -5,6 +5,7 @@
 It takes some three minutes. Exit code 1 when a record is missing, or when the gateway holds one connection at a time.
 """
 
+import argparse
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ PATIENCE_S = 600
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = stack.enter_context(Mosquitto(folder))
