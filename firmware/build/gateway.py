@@ -44,8 +44,16 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         print("gateway: {}: nothing is collected".format(mute))
         return supervisor, watchdog
     progress = supervisor.progress
-    central = Central(gatt, chunks, port.uuid, settings["visit_s"], settings["records"])
-    collector = Collector(central, node_ids=prefixes, relay=relay, commands=commands, clock=uptime, progress=progress)
+    central = Central(gatt, chunks, port.uuid, settings["visit_s"], settings["records"], board.CONNECTIONS)
+    collector = Collector(
+        central,
+        board.CONNECTIONS,
+        node_ids=prefixes,
+        relay=relay,
+        commands=commands,
+        clock=uptime,
+        progress=progress,
+    )
     supervisor.add("collect", collector.run, limit_s)
     root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime)
     forward = Forward(

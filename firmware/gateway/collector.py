@@ -1,11 +1,12 @@
 """The collecting task: listens for nodes and connects to those with records: alarms first, then who waits longest.
 
-    listen --an alarm, or somebody and a moment has passed--> connection --over, or ended by its limits--> listen
+    listen --an alarm, or somebody and a moment has passed--> connect --> listen, while a connection is free
+    each connection --over, or ended by its limits--> free
 
 An advertisement proves nothing, and neither does a peer: what is sealed is opened by nobody here. So each
 connection is bounded. An address that wasted one is not tried for a while, longer each time. After a wasted connection
 the next goes to an address that has served before, if there is one: invented addresses take every other connection at
-most. An alarm from another address than the node's gets no priority.
+most, and of several at once all but one. An alarm from another address than the node's gets no priority.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ _FULL_MS = const(1000)
 _HOLD_MS = const(1000)  # after a wasted connection; for an unknown address doubled each time, up to 64 times that
 _HELD_MAX = const(16)
 _ALARM = const(2)
-_VISIT = const(1)  # a place of build.hang
+_CONNECTED = const(1)  # a place of build.hang
 
 
 class Node:
@@ -30,19 +31,21 @@ class Node:
     def __init__(self):
         self.address = None  # that served last
         self.tried = None
-        self.visited = None
+        self.collected = None
         self.heard = None
 
 
 class Collector:
-    """central: of links.ble_central; node_ids: the allow-list; relay, commands: of this package.
+    """central: of links.ble_central; connections: how many it holds at once; node_ids: the allow-list.
 
+    relay, commands: of this package.
     clock: has ms() since boot and time_ms() since 1970. progress(name): tells the supervisor that the task lives.
     counts: "visits", "failed" and "records" since the start; refused: {why: [how often since it was told, who last]}.
     """
 
-    def __init__(self, central, node_ids, relay, commands, clock, progress):
+    def __init__(self, central, connections, node_ids, relay, commands, clock, progress):
         self._central = central
+        self._connections = connections
         self._relay = relay
         self._commands = commands
         self._clock = clock
@@ -54,10 +57,15 @@ class Collector:
         self._wasted = False
         self._best = None
         self._began = 0
+        self._connected = {}  # node id: whether its address had served before
+        self._freed = asyncio.Event()
+        self._errors = []  # of connections' tasks: those that are no LinkError
 
     async def run(self):
         while True:
             self._progress("collect")
+            if self._errors:
+                raise self._errors.pop(0)  # which makes it an event
             if not self._relay.room():
                 await asyncio.sleep_ms(_FULL_MS)  # the nodes keep what they have
                 continue
@@ -68,7 +76,10 @@ class Collector:
                 await self._central.scan(_LISTEN_MS, self._heard)
             if self._best:
                 _, device, node_id = self._best
-                await self._visit(device, node_id)
+                await self._begin(device, node_id)
+            while len(self._connected) >= self._connections:
+                self._freed.clear()
+                await self._freed.wait()
 
     def refuse(self, why, who):
         """Count what was refused, and say so the first time since it was last told."""
@@ -87,13 +98,15 @@ class Collector:
             self.refuse("unknown_node", hexlify(node_id).decode())
             return False
         node.heard = now
+        if node_id in self._connected:
+            return False
         address = bytes(device.addr)
         held = self._held.get(address)
         if (state or self._commands.waits(node_id)) and not (held and held[0] > now):
             known = address == node.address
             alarm = bool(state & _ALARM) and (known or node.tried is None)
             tried = -1 if node.tried is None else node.tried
-            doubtful = self._wasted and not known
+            doubtful = not known and (self._wasted or self._last_free())
             rank = (doubtful, not alarm, tried, held[1] if held else 0)
             if self._best is None or rank < self._best[0]:
                 self._best = (rank, device, node_id)
@@ -103,10 +116,23 @@ class Collector:
             return False
         return now - self._began >= _MOMENT_MS
 
-    async def _visit(self, device, node_id):
-        node = self.nodes[node_id]
-        name = hexlify(node_id).decode()
+    async def _begin(self, device, node_id):
+        """Connect, and leave the rest to a task of its own."""
         address = bytes(device.addr)
+        node = self.nodes[node_id]
+        self._progress("collect", _CONNECTED)
+        self.counts["visits"] += 1
+        node.tried = self._clock.ms()
+        try:
+            connection = await self._central.connect(device)
+        except OSError as error:  # a LinkError
+            self._failed(address, node_id, error)
+            return
+        self._connected[node_id] = address == node.address
+        asyncio.create_task(self._collect(connection, address, node_id))
+
+    async def _collect(self, connection, address, node_id):
+        node = self.nodes[node_id]
 
         async def store(message_class, payload):
             if payload[:8] == START and payload[8:16] != node_id:
@@ -114,28 +140,39 @@ class Collector:
             if not self._relay.put(node_id, message_class, payload):
                 return False
             self.counts["records"] += 1
-            self._progress("collect", _VISIT)
+            self._progress("collect", _CONNECTED)
             return True
 
-        self._progress("collect", _VISIT)
-        self.counts["visits"] += 1
-        node.tried = self._clock.ms()
         try:
-            taken = await self._central.visit(device, self._unix_ms, self._commands.of(node_id), store)
+            taken = await self._central.collect(connection, self._unix_ms, self._commands.of(node_id), store)
             self._wasted = False
             self._held.pop(address, None)
             node.address = address
-            node.visited = self._clock.ms()
-            print("gateway: {} gave {}".format(name, taken))
+            node.collected = self._clock.ms()
+            print("gateway: {} gave {}".format(hexlify(node_id).decode(), taken))
         except OSError as error:  # a LinkError
-            self.counts["failed"] += 1
-            print("gateway: {}: {}".format(name, error))
-            if self._relay.room():
-                self._wasted = True
-                self._hold(address, address == node.address)
-                reason = str(error)
-                if "connection" not in reason:  # which the air takes from the best of nodes
-                    self.refuse("silent" if "answer" in reason else "protocol", name)
+            self._failed(address, node_id, error)
+        except Exception as error:
+            self._errors.append(error)
+        finally:
+            self._connected.pop(node_id)
+            self._freed.set()
+
+    def _failed(self, address, node_id, error):
+        name = hexlify(node_id).decode()
+        self.counts["failed"] += 1
+        print("gateway: {}: {}".format(name, error))
+        if self._relay.room():
+            self._wasted = True
+            self._hold(address, address == self.nodes[node_id].address)
+            reason = str(error)
+            if "connection" not in reason:  # which the air takes from the best of nodes
+                self.refuse("silent" if "answer" in reason else "protocol", name)
+
+    def _last_free(self):
+        """Whether all connections but one are with addresses that have not served before."""
+        strangers = sum(not known for known in self._connected.values())
+        return 0 < strangers == self._connections - 1
 
     def _hold(self, address, known):
         """Leave an address alone for a while; one that has served before for no more than a moment."""

@@ -26,7 +26,7 @@ class Health:
         now = self._clock.ms()
         ages = []
         for node in collector.nodes.values():
-            ages.append(None if node.visited is None else (now - node.visited) // 1000)
+            ages.append(None if node.collected is None else (now - node.collected) // 1000)
         refused = collector.refused
         collector.refused = {}
         for why, (count, who) in refused.items():

@@ -53,7 +53,6 @@ class Ble:
         self._chunk = bytearray(chunks.SIZE_MAX)
         self._view = memoryview(self._chunk)
         self._incoming = chunks.Assembler(gatt.DOWNLINK_MAX)
-        aioble.config(mtu=gatt.MTU)
         service = aioble.Service(uuid(gatt.SERVICE))
         self._up = aioble.Characteristic(service, uuid(gatt.UPLINK), notify=True)
         self._down = aioble.BufferedCharacteristic(
@@ -68,12 +67,20 @@ class Ble:
         serial = "".join("{:02x}".format(b) for b in node_id)
         for kind, text in ((gatt.MODEL, about[0]), (gatt.SERIAL, serial), (gatt.FIRMWARE, about[1])):
             aioble.Characteristic(information, uuid(kind), read=True, initial=text.encode())
-        aioble.register_services(service, information)
+        self._services = [service, information]  # until they are registered
         self._visit_ends = 0
         self._told = None  # when a gateway has acknowledged a status
         self._talked = None  # when the last command came
 
+    def begin(self):
+        """Start the stack and register the services, once. Its memory is held back on an ESP32 until all is built."""
+        if self._services:
+            aioble.config(mtu=self._gatt.MTU)
+            aioble.register_services(*self._services)
+            self._services = None
+
     async def run(self):
+        self.begin()
         while True:
             connection = await self._advertise()
             if connection is not None:

@@ -1,4 +1,4 @@
-"""A gateway's end of the Bluetooth link: it finds nodes and connects to one at a time.
+"""A gateway's end of the Bluetooth link: it finds nodes, connects to them and takes what they have.
 
 The messages are quaver_wire/gatt.py's. A record is acknowledged after `store` has taken it, never before. The node may
 be an attacker: each step has a limit, each message is bounded, and a protocol error ends the connection as a LinkError.
@@ -21,13 +21,22 @@ _SILENCE_MS = const(5000)  # between two messages
 _QUEUE = const(64)  # chunks that may wait: the longest message has 35 at the smallest MTU
 
 
+class _Buffers:
+    """What one connection needs: a chunk to send, and the message that comes."""
+
+    def __init__(self, chunks):
+        self.chunk = bytearray(chunks.SIZE_MAX)
+        self.view = memoryview(self.chunk)
+        self.incoming = chunks.Assembler()
+
+
 class Central:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name.
 
-    visit_s: the longest connection; records: the most that one connection takes.
+    visit_s: the longest connection; records: the most that one connection takes; connections: how many at once.
     """
 
-    def __init__(self, gatt, chunks, uuid, visit_s, records):
+    def __init__(self, gatt, chunks, uuid, visit_s, records, connections=1):
         self._gatt = gatt
         self._chunks = chunks
         self._service = uuid(gatt.SERVICE)
@@ -35,9 +44,7 @@ class Central:
         self._downlink = uuid(gatt.DOWNLINK)
         self._visit_ms = visit_s * 1000
         self._records = records
-        self._chunk = bytearray(chunks.SIZE_MAX)
-        self._view = memoryview(self._chunk)
-        self._incoming = chunks.Assembler()
+        self._free = [_Buffers(chunks) for _ in range(connections)]
         aioble.config(mtu=gatt.MTU)
 
     async def scan(self, duration_ms, found):
@@ -49,22 +56,29 @@ class Central:
                     if node and found(result.device, node[0], node[1], node[2], result.rssi):
                         return
 
-    async def visit(self, device, unix_ms, commands, store):
-        """Collect what waits at a node; returns how many records it gave.
+    async def connect(self, device):
+        """A connection to `device`, for `collect`; one call at a time, and none during a scan. Raises LinkError."""
+        try:
+            return await device.connect(_STEP_MS, None, _INTERVAL_US, _INTERVAL_US)
+        except (OSError, asyncio.TimeoutError):
+            # The stack goes on trying, and takes no other connection meanwhile, until it is told to stop.
+            try:
+                aioble.core.ble.gap_connect(None)
+            except OSError:
+                pass  # NimBLE: it was not trying
+            await asyncio.sleep_ms(_CANCEL_MS)
+            raise LinkError("no connection")
+
+    async def collect(self, connection, unix_ms, commands, store):
+        """Collect what waits at a connected node, and disconnect; returns how many records it gave.
 
         unix_ms(): the time now, ms since 1970. commands: a list of bytes, or what acts as one; each that arrived is
         popped. store(message_class, payload): awaited; True when the record is on flash, which acknowledges it. Raises
         LinkError: whatever was acknowledged before stays so.
         """
+        buffers = self._free.pop()
         try:
-            connection = await device.connect(_STEP_MS, None, _INTERVAL_US, _INTERVAL_US)
-        except (OSError, asyncio.TimeoutError):
-            # The stack goes on trying, and takes no other connection meanwhile, until it is told to stop.
-            aioble.core.ble.gap_connect(None)
-            await asyncio.sleep_ms(_CANCEL_MS)
-            raise LinkError("no connection")
-        try:
-            return await self._collect(connection, unix_ms, commands, store)
+            return await self._collect(connection, buffers, unix_ms, commands, store)
         except asyncio.TimeoutError:
             raise LinkError("node does not answer")
         except aioble.DeviceDisconnectedError:
@@ -72,12 +86,13 @@ class Central:
         except (aioble.GattError, ValueError) as error:
             raise LinkError("protocol error ({})".format(error))
         finally:
+            self._free.append(buffers)
             try:
                 await connection.disconnect(timeout_ms=2000)
             except (OSError, asyncio.TimeoutError):
                 pass  # the supervision timeout ends it
 
-    async def _collect(self, connection, unix_ms, commands, store):
+    async def _collect(self, connection, buffers, unix_ms, commands, store):
         gatt = self._gatt
         ends = time.ticks_add(time.ticks_ms(), self._visit_ms)
         mtu = await connection.exchange_mtu(gatt.MTU, timeout_ms=_STEP_MS)
@@ -96,38 +111,38 @@ class Central:
             # aioble keeps one notification and forgets the ones before it.
             up._notify_queue = deque((), _QUEUE)
             await up.subscribe(notify=True)
-        self._incoming.reset()
+        buffers.incoming.reset()
         size = min((mtu or 23) - 3, self._chunks.SIZE_MAX)
-        await self._send(down, gatt.time_message(unix_ms()), size, True)
+        await self._send(buffers, down, gatt.time_message(unix_ms()), size, True)
         taken = 0
         while True:
             left = min(_SILENCE_MS, time.ticks_diff(ends, time.ticks_ms()))
             if left <= 0:
                 raise asyncio.TimeoutError
-            kind, number, payload = gatt.parse_uplink(await self._message(connection, up, left))
+            kind, number, payload = gatt.parse_uplink(await self._message(connection, buffers, up, left))
             if kind == gatt.END:
                 if not commands:
                     return taken
-                await self._send(down, gatt.command(commands[0]), size, True)
+                await self._send(buffers, down, gatt.command(commands[0]), size, True)
                 commands.pop(0)
                 continue
             if not await store(gatt.RECORD_CLASSES[kind], payload):
                 raise LinkError("flash is full")
-            await self._send(down, gatt.ack(number), size, False)
+            await self._send(buffers, down, gatt.ack(number), size, False)
             taken += 1
             if taken >= self._records:
                 return taken
 
-    async def _message(self, connection, up, limit_ms):
+    async def _message(self, connection, buffers, up, limit_ms):
         """The next message. Past aioble's own `notified`, which can wait for ever once its queue has held more."""
         with connection.timeout(limit_ms):
             while True:
                 while not up._notify_queue:
                     await up._notify_event.wait()
-                message = self._incoming.feed(up._notify_queue.popleft())
+                message = buffers.incoming.feed(up._notify_queue.popleft())
                 if message is not None:
                     return message
 
-    async def _send(self, down, message, size, response):
-        for length in self._chunks.split(message, size, self._chunk):
-            await down.write(self._view[:length], response=response, timeout_ms=_STEP_MS)
+    async def _send(self, buffers, down, message, size, response):
+        for length in self._chunks.split(message, size, buffers.chunk):
+            await down.write(buffers.view[:length], response=response, timeout_ms=_STEP_MS)

@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path as FilePath
 from typing import Any
 
 from quaver.board.interface import Board
+from quaver.board.spec import load_board
 from quaver.broker.address import BrokerUrl
 from quaver.build import firmware_files
+from quaver.build.libraries import device_libraries
 from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Air
@@ -55,16 +57,19 @@ class Plant:
         self.mosquitto = mosquitto
         self._path = folder / "records.sqlite"
         self.keys = KeyStore(folder / "keys")
+        self.ids: dict[str, bytes] = {}  # as messages and the key store have them
         self._stopping = False
         self._device: Any = None
         self.said: list[str] = []
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._ingest, daemon=True)
 
-    def start(self, *names: str) -> None:
-        """Enrol the nodes and gateways of these names, and take in what they will send."""
+    def start(self, *names: str, esp32: Collection[str] = ()) -> None:
+        """Enrol the nodes and gateways of these names, and take in what they will send. esp32: those on such a chip."""
         for name in names:
-            self.keys.create(Identity.of(name).unique_id, name)
+            identity = Identity.of_esp32(name) if name in esp32 else Identity.of(name)
+            self.ids[name] = identity.unique_id.rjust(8, b"\0")
+            self.keys.create(self.ids[name], name)
         self._thread.start()
         assert self._ready.wait(10)
         self._stack.callback(self._stop)
@@ -91,9 +96,10 @@ class Plant:
         time_port: int = 0,
     ) -> Board:
         files = dict(firmware_files(NAMES[where], {**BRANCH, "node": name, "watchdog_s": 0, **config}))
+        files |= device_libraries(load_board(NAMES[where]))
         if time_port:
             files["main.py"] = asks(time_port) + files["main.py"]
-        known = self.keys.get(Identity.of(name).unique_id)
+        known = self.keys.get(self._id(name))
         if known is not None:
             [(generation, right)] = known.keys.items()
             files["device.key"] = json.dumps({"generation": generation, "key": (key or right).hex()}).encode()
@@ -102,9 +108,13 @@ class Plant:
         self.boards[name] = self._stack.enter_context(open_board(where, setup))
         return self.boards[name]
 
+    def _id(self, name: str) -> bytes:
+        """Also of one that is not enrolled."""
+        return self.ids.get(name, Identity.of(name).unique_id)
+
     def gateway(self, where: str, *nodes: str, interval_s: int = 30, time_port: int = 0) -> Board:
         """time_port: of a time server of the test's own, or 0 for a gateway that does not know the time."""
-        listed = {Identity.of(node).unique_id.hex(): f"{PLACE}/{node}" for node in nodes}
+        listed = {self._id(node).hex(): f"{PLACE}/{node}" for node in nodes}
         config = {
             "role": "gateway",
             "interval_s": interval_s,
@@ -117,7 +127,7 @@ class Plant:
 
     def host_gateway(self, *nodes: str, file: FilePath, name: str = "gw") -> Callable[[], None]:
         """The gateway of this machine, its Bluetooth in the air; what it returns ends it."""
-        places = {Identity.of(node).unique_id: f"{PLACE}/{node}" for node in nodes}
+        places = {self._id(node): f"{PLACE}/{node}" for node in nodes}
         [key] = [known for known in self.keys.nodes() if known.name == name]
         who = health.Identity(key.node_id, f"{PLACE}/{name}", key.generation, key.keys[key.generation])
         broker = BrokerUrl("127.0.0.1", self.mosquitto.port)
@@ -165,7 +175,7 @@ class Plant:
         rows = self.store.query(
             "SELECT body, uptime_ms FROM record JOIN node ON node.number = record.node "
             "WHERE id = ? AND class = ? ORDER BY arrival",
-            (Identity.of(name).unique_id, message_class),
+            (self._id(name), message_class),
         )
         return [{**json.loads(body), "uptime_ms": uptime_ms} for body, uptime_ms in rows]
 
@@ -177,6 +187,18 @@ class Plant:
 
     def alarms(self, name: str) -> list[dict[str, Any]]:
         return self.levels(name, "rms", 2)
+
+    def watch_connections(self, name: str) -> list[int]:
+        """The list that it returns grows by how many connections the station has, each 50 ms."""
+        seen: list[int] = []
+
+        async def look() -> None:
+            while True:
+                seen.extend(len(c.le_connections) for c in self.air.link.controllers if c.name == name)
+                await asyncio.sleep(0.05)
+
+        self.air.start(look())
+        return seen
 
     def count(self) -> int:
         return int(self.store.query("SELECT sum(received) FROM node", ())[0][0] or 0)

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from bumble.device import Connection, Device, Peer
 from bumble.hci import OwnAddressType
 
 from quaver.board.interface import Board
+from quaver.board.spec import load_board
+from quaver.build.libraries import device_libraries
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
@@ -49,13 +51,21 @@ class Radio:
 
 
 @pytest.fixture(scope="module")
-def radio(board_target: Target, board_files: Mapping[str, bytes]) -> Iterator[Radio]:
+def radio(board_target: Target) -> Iterator[Radio]:
     if not board_target.emulated:
         pytest.skip(f"{board_target}: a real board's radio is not in the virtual air")
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         Air(seed=11, path=Path(rssi=-57)) as air,
-        open_board(board_target.where, Setup(air=air, name="n1", broker_port=listener.getsockname()[1])) as board,
+        open_board(
+            board_target.where,
+            Setup(
+                files=device_libraries(load_board(board_target.board)),
+                air=air,
+                name="n1",
+                broker_port=listener.getsockname()[1],
+            ),
+        ) as board,
     ):
         threading.Thread(target=_echo, args=(listener,), daemon=True).start()
         yield Radio(air, board, air.device("peer", bytes.fromhex("280102030405")))

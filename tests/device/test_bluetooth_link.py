@@ -54,7 +54,7 @@ def says(board: Board, words: bytes) -> list[str]:
 
 
 class Gateway:
-    """A host gateway's way over bleak: it finds nodes and visits them."""
+    """A host gateway's way over bleak: it finds nodes and connects to them."""
 
     def __init__(self, air: Air) -> None:
         self._air = air
@@ -78,13 +78,13 @@ class Gateway:
         async with BleakScanner(heard, backend=self._scanner):
             return await found  # type: ignore[no-any-return]
 
-    async def visit_once(self, device: Any) -> None:
-        """A visit that may fail on its way."""
+    async def collect_once(self, device: Any) -> None:
+        """A connection that may fail on its way."""
         with contextlib.suppress(BleakError, LinkError):
             async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
                 await collect(client, self.store)
 
-    async def visit(self, device: Any, commands: list[bytes]) -> Collected:
+    async def collect(self, device: Any, commands: list[bytes]) -> Collected:
         while True:
             try:
                 async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
@@ -95,10 +95,10 @@ class Gateway:
     async def day(self) -> tuple[Any, ...]:
         device, first = await self.seek(gatt.PENDING)
         commands = [bytes([9]) * 300]
-        one = await self.visit(device, commands)
+        one = await self.collect(device, commands)
         device, second = await self.seek(gatt.ALARM)
         seen = self._air.loop.time()
-        two = await self.visit(device, commands)
+        two = await self.collect(device, commands)
         return first, one, second, two, self._air.loop.time() - seen
 
 
@@ -143,18 +143,18 @@ def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air) -> Non
     assert seconds < 5  # of virtual time, from the advertisement that shows it until it is handed over
 
 
-def test_a_gateway_on_micropython_visits_a_node(air: Air) -> None:
-    gateway = firmware("unix", "ble_gateway.py", visits=1, command=300)
+def test_a_gateway_on_micropython_collects_from_a_node(air: Air) -> None:
+    gateway = firmware("unix", "ble_gateway.py", connections=1, command=300)
     with (
         open_board("unix:", Setup(files=node("unix", records=4), air=air, name="n1")) as one,
         open_board("unix:", Setup(files=gateway, air=air, name="gateway")) as other,
     ):
         lines = says(other, b"over")
         says(one, b"done answer 100")
-    assert [line for line in lines if line.startswith(("found", "took", "visited", "refused"))] == [
+    assert [line for line in lines if line.startswith(("found", "took", "collected", "refused"))] == [
         "found b'n1' 1 4",
         "took status 210 60",
         *(f"took telemetry {n} 120" for n in range(4)),
         "took answer 100 301",
-        "visited 6",
+        "collected 6",
     ]

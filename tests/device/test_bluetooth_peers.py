@@ -66,7 +66,7 @@ async def send_an_endless_message(write: Callable[[bytes], Any]) -> None:
 @pytest.mark.parametrize(
     "misbehave", [say_nothing, send_garbage, acknowledge_everything, flood, send_an_endless_message]
 )
-def test_a_node_ends_a_bad_visit_and_keeps_its_records(
+def test_a_node_ends_a_bad_connection_and_keeps_its_records(
     air: Air, misbehave: Callable[[Callable[[bytes], Any]], Coroutine[Any, Any, None]]
 ) -> None:
     gateway = Gateway(air)
@@ -86,7 +86,7 @@ def test_a_node_ends_a_bad_visit_and_keeps_its_records(
             doing.cancel()
         seconds = air.loop.time() - began
         device, _ = await gateway.seek(gatt.PENDING)
-        await gateway.visit(device, [])
+        await gateway.collect(device, [])
         return seconds
 
     files = node("unix", records=3)
@@ -178,7 +178,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_host_gateway_ends_a_bad_visit_with_the_reason(air: Air, kind: str) -> None:
+def test_a_host_gateway_ends_a_bad_connection_with_the_reason(air: Air, kind: str) -> None:
     behave, reason = BAD[kind]
     bad = BadNode(air, behave)
     gateway = Gateway(air)
@@ -197,7 +197,7 @@ def test_a_host_gateway_ends_a_bad_visit_with_the_reason(air: Air, kind: str) ->
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_micropython_gateway_ends_a_bad_visit_and_goes_on(air: Air, kind: str) -> None:
+def test_a_micropython_gateway_ends_a_bad_connection_and_goes_on(air: Air, kind: str) -> None:
     behave, reason = BAD[kind]
     bad = BadNode(air, behave)
 
@@ -210,14 +210,14 @@ def test_a_micropython_gateway_ends_a_bad_visit_and_goes_on(air: Air, kind: str)
         await gone
 
     done = air.start(main())
-    gateway = firmware("unix", "ble_gateway.py", visits=2, command=0)
+    gateway = firmware("unix", "ble_gateway.py", connections=2, command=0)
     with open_board("unix:", Setup(files=gateway, air=air, name="gateway")) as board:
         done.result(60)
         with open_board("unix:", Setup(files=node("unix", records=2), air=air, name="n1")):
             lines = says(board, b"over")
     [refused] = [line for line in lines if line.startswith("refused: ")]
     assert any(words in refused for words in reason.split("|")), refused
-    assert lines[-3:] != [] and "visited 3" in lines
+    assert lines[-3:] != [] and "collected 3" in lines
 
 
 def test_what_a_lost_connection_interrupts_comes_again_and_nothing_is_missed(air: Air) -> None:
@@ -226,13 +226,13 @@ def test_what_a_lost_connection_interrupts_comes_again_and_nothing_is_missed(air
     async def main() -> None:
         device, _ = await gateway.seek(gatt.PENDING)
         cut = asyncio.get_running_loop().call_later(1.5, air.link.set_path, "n1", "gateway", Path(in_range=False))
-        await gateway.visit_once(device)
+        await gateway.collect_once(device)
         assert cut.when() < air.loop.time()
         await asyncio.sleep(3)
         air.link.set_path("n1", "gateway", Path(loss=0.2))
         while gateway.took[-1][1] != 39:
             device, _ = await gateway.seek(gatt.PENDING)
-            await gateway.visit(device, [])
+            await gateway.collect(device, [])
 
     done = air.start(main())
     with open_board("unix:", Setup(files=node("unix", records=40), air=air, name="n1")) as board:
@@ -258,7 +258,7 @@ def test_a_node_that_restarts_is_missed_and_found_again(air: Air) -> None:
 
     async def again() -> int:
         device, _ = await gateway.seek(gatt.PENDING)
-        return (await gateway.visit(device, [])).records
+        return (await gateway.collect(device, [])).records
 
     with open_board("unix:", Setup(files=node("unix", records=2), air=air, name="n1")) as board:
         connection = air.run(connect())

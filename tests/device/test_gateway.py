@@ -69,9 +69,34 @@ def test_a_pico_w_beside_a_unix_board_hands_its_alarm_to_a_pico_w_and_then_to_a_
     assert late_s(wait_until(lambda: plant.alarms("n1")[1:], what="the alarm through the host's gateway")[0]) < 5
     came = f"{Identity.of('n1').unique_id.hex()}: "
     wait_until(
-        lambda: any(line.startswith(came) and " records, " in line for line in plant.said), what="the visit's end"
+        lambda: any(line.startswith(came) and " records, " in line for line in plant.said), what="the connection's end"
     )
     assert plant.accounts()["n1"].unexplained == 0
+
+
+def test_an_esp32_c3_holds_several_nodes_at_once_and_misses_nothing_over_an_outage(
+    make_plant: Callable[..., Plant], mosquitto: Any
+) -> None:
+    names = ("n1", "n2", "n3", "c3")
+    plant = make_plant(seed=12, path=Path(loss=0.1))
+    plant.start(*names, "gw", esp32=["c3", "gw"])
+    gateway = plant.gateway("esp32_c3:", *names, interval_s=10)
+    seen = plant.watch_connections("gw")
+    plant.node("esp32_c3:", "c3", interval_s=1, vibration=None)
+    plant.nodes(names[:3], interval_s=1, vibration=None)
+    wait_until(lambda: plant.count() >= 40 and plant.known() == 5, gateway, what="a first part of the records")
+    mosquitto.stop()
+    collected = gateway.console().count(b" gave ")
+    wait_until(lambda: gateway.console().count(b" gave ") >= collected + 4, gateway, what="records without a broker")
+    mosquitto.start()
+    before = plant.count()
+    wait_until(lambda: plant.count() >= before + 120, gateway, what="the records of the outage and more")
+    assert 2 <= max(seen) <= 4
+    assert {name: account.unexplained for name, account in plant.accounts().items()} == dict.fromkeys((*names, "gw"), 0)
+    record = plant.records("gw", "telemetry")[-1]
+    assert record["nodes_heard"] == 4 and record["relayed"] > 0
+    assert record["heap_free"] >= load_board("esp32_c3").heap_budget
+    assert len(lines(gateway, "gateway: quaver ")) == 1 and lines(gateway, "node: collect") == []  # no restart
 
 
 def test_the_gateway_of_a_host_hands_on_an_alarm_in_time(make_plant: Callable[..., Plant], tmp_path: FilePath) -> None:
@@ -98,16 +123,16 @@ def test_the_gateway_of_a_host_misses_nothing_over_an_outage_and_a_restart(
     for name in names:
         plant.node("unix:", name, interval_s=2, vibration=None, ble=timing)
 
-    def visits() -> int:
+    def collected() -> int:
         return sum(" records, " in line for line in plant.said)
 
     wait_until(lambda: plant.count() >= 100, what="a first part of the records")
     mosquitto.stop()
-    before = visits()
-    wait_until(lambda: visits() >= before + 4, what="visits without a broker")
+    before = collected()
+    wait_until(lambda: collected() >= before + 4, what="connections without a broker")
     stop()
     stop = plant.host_gateway(*names, file=file)
-    wait_until(lambda: visits() >= before + 8, what="visits after the restart")
+    wait_until(lambda: collected() >= before + 8, what="connections after the restart")
     mosquitto.start()
     wait_until(lambda: plant.count() >= 600, what="600 records")
     accounts = plant.accounts()
@@ -117,7 +142,7 @@ def test_the_gateway_of_a_host_misses_nothing_over_an_outage_and_a_restart(
 
 
 @pytest.mark.parametrize("kind", ["unix:", "host"])
-def test_hostile_peers_cost_the_others_no_more_than_a_visit_and_are_told(
+def test_hostile_peers_cost_the_others_no_more_than_a_connection_and_are_told(
     kind: str, make_plant: Callable[..., Plant], tmp_path: FilePath
 ) -> None:
     plant = make_plant(seed=7)
@@ -140,9 +165,9 @@ def test_hostile_peers_cost_the_others_no_more_than_a_visit_and_are_told(
     wait_until(lambda: len(plant.records("gw", "telemetry")) >= 2, what="two health records")
     said = plant.said if kind == "host" else lines(gateway, "gateway: ")
     told_of = [line for line in said if re.match("(gateway: )?[0-9a-f]{16}(?!: refused)", line)]
-    visits = [" gave " in line or " records, " in line for line in told_of]
-    once = visits.index(True)
-    assert visits.count(False) >= 4 and not any(a is b is False for a, b in pairwise(visits[once:]))
+    ended = [" gave " in line or " records, " in line for line in told_of]
+    once = ended.index(True)
+    assert ended.count(False) >= 4 and not any(a is b is False for a, b in pairwise(ended[once:]))
     for name in ("n1", "n2"):
         assert len(plant.records(name, "telemetry")) > 30 and plant.accounts()[name].unexplained == 0
     told = {(e["subject"], e["text"]) for e in plant.records("gw", "event") if EVENTS[e["code"]] == "message_refused"}
@@ -164,15 +189,15 @@ def test_a_plant_of_32_nodes_misses_nothing_over_loss_an_outage_and_a_power_cut(
     timing = {"interval_ms": 250, "window_s": 6, "rest_s": 20}
     plant.nodes(names, interval_s=2, vibration=None, ble=timing)
 
-    def visits() -> int:
+    def collected() -> int:
         return gateway.console().count(b" gave ")
 
     wait_until(lambda: plant.count() >= 300, what="a first part of the records")
     mosquitto.stop()
-    before = visits()
-    wait_until(lambda: visits() >= before + 6, what="visits without a broker")
+    before = collected()
+    wait_until(lambda: collected() >= before + 6, what="connections without a broker")
     gateway.reset()
-    wait_until(lambda: visits() >= before + 12, what="visits after the power cut")
+    wait_until(lambda: collected() >= before + 12, what="connections after the power cut")
     mosquitto.start()
     wait_until(lambda: plant.count() >= 2000 and plant.known() == 33, what="2,000 records, and some of each node")
     accounts = plant.accounts()

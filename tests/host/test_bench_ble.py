@@ -12,7 +12,7 @@ def test_the_figures_are_what_the_air_allows(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("quaver.bench.ble._NODES", 4)  # a plant of 32 takes its time
-    monkeypatch.setattr("quaver.bench.ble._VISITS_S", 10.0)
+    monkeypatch.setattr("quaver.bench.ble._CONNECTIONS_S", 10.0)
     assert main(["bench", "ble", "--json", "--battery-mah", "6000"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     figures = {line["name"].strip(): line for line in lines}

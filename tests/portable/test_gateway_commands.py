@@ -1,4 +1,4 @@
-"""A gateway's commands: each leaves when it has arrived, and of too many the oldest goes, whatever a visit is doing."""
+"""A gateway's commands: each leaves when it has arrived; of too many the oldest goes, whatever a connection does."""
 
 from pathlib import Path
 

@@ -34,7 +34,7 @@ _RECORDS = 50
 _NOTIFICATIONS = 60
 _HOUR_S = 3600
 _NODES = 32
-_VISITS_S = 60.0
+_CONNECTIONS_S = 60.0
 _DAY = 24
 
 
@@ -75,7 +75,7 @@ def run_ble(
     step("records, one by one and acknowledged")
     figures += _records(board, progress)
     step(f"a gateway among {_NODES} nodes")
-    figures += _visits()
+    figures += connections()
     step("an hour of advertising, handing over and rest")
     return figures + _hour(timing, currents or Currents())
 
@@ -192,19 +192,27 @@ def _records(board: str, progress: Progress | None) -> list[Figure]:
         Figure("  the same", round(_RECORDS * _RECORD / during), "byte/s", note=note),
         Figure("connecting and discovering", round(before, 2), "s"),
         Figure(
-            "visits with one record, one after the other", round(60 / (before + 2 * during / _RECORDS + after)), "/min"
+            "connections with one record, one after the other",
+            round(60 / (before + 2 * during / _RECORDS + after)),
+            "/min",
         ),
     ]
 
 
-def _visits() -> list[Figure]:
-    """A gateway's firmware on a unix board, among nodes that always have something; one record a connection."""
+def connections(board: str = "unix") -> list[Figure]:
+    """A gateway's firmware on a board, among unix nodes that always have something; one record a connection.
+
+    board: "unix", which has one connection at a time as a Pico W, or "esp32_c3".
+    """
+    from quaver.board.spec import load_board
+    from quaver.build.libraries import device_libraries
     from quaver.emulator.radio import Air
 
     timing = {"interval_ms": 250, "window_s": 3600, "rest_s": 0, "visit_s": 30}
     ids = [number.to_bytes(8, "big").hex() for number in range(1, _NODES + 1)]
     config = {"role": "gateway", "watchdog_s": 0, "gateway": {"nodes": dict.fromkeys(ids), "records": 1}}
-    files = firmware_files("unix", config)
+    spec = load_board(board)
+    files = {**firmware_files(board, config), **device_libraries(spec)}
 
     async def wait(air: Air, seconds: float) -> None:
         until = air.loop.time() + seconds
@@ -215,18 +223,19 @@ def _visits() -> list[Figure]:
         for number, name in enumerate(ids):
             plan = {"records": 100, "timing": timing, "id": name}
             stack.enter_context(_start("unix", None, air, plan, f"node{number}"))
-        gateway = stack.enter_context(open_board("unix:", Setup(files=files, air=air, name="gateway")))
-        air.run(wait(air, _VISITS_S), 300)
+        gateway = stack.enter_context(open_board(f"{board}:", Setup(files=files, air=air, name="gateway")))
+        air.run(wait(air, _CONNECTIONS_S), 300)
         told = [line.split()[1] for line in gateway.console().decode().splitlines() if " gave " in line]
     note = (
-        "limit: the Pico W's one connection at a time; each is 0.3 s of listening, the node's next advertisement, "
-        "and half a second to discover its service, one connection event for each question"
+        f"limit: {'listening' if spec.silicon.connections > 1 else 'one connection at a time'}; each has 0.3 s of "
+        "listening before, the node's next advertisement, and half a second to discover its service, one connection "
+        "event for each question"
     )
     late = "the others' turn had not come within the minute"
     return [
         Figure(
-            f"visits of a gateway with {_NODES} nodes, one record each",
-            round(60 * len(told) / _VISITS_S),
+            f"connections of a gateway with {_NODES} nodes, one record each",
+            round(60 * len(told) / _CONNECTIONS_S),
             "/min",
             note=note,
         ),

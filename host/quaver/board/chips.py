@@ -26,6 +26,7 @@ class Chip:
     drive: str = ""
     image_offset: int = 0
     in_place: bool = False
+    connections: int = 1
     frozen: tuple[str, ...] = ()
 
 

@@ -337,6 +337,7 @@ def render_board(spec: BoardSpec) -> str:
         "BUSES": buses,
         "PINS": dict(spec.pins),
         "RADIOS": spec.radios,
+        "CONNECTIONS": spec.silicon.connections,
         "LED": spec.led,
         "FILES_AT": spec.flash.filesystem_offset,
     }

@@ -1,4 +1,4 @@
-"""A gateway's Bluetooth side alone: it scans, visits whom it finds, and says on the console what it took."""
+"""A gateway's Bluetooth side alone: it scans, connects to whom it finds, and says on the console what it took."""
 
 import asyncio
 import json
@@ -30,14 +30,15 @@ async def store(message_class, payload):
 
 async def main():
     central = Central(gatt, chunks, hal.port(board).uuid, 20, 100)
-    for _ in range(plan["visits"]):
+    for _ in range(plan["connections"]):
         found.clear()
         while not found:
             await central.scan(5000, heard)
         device, node_id, state, waiting = found[0]
         print("found", bytes(node_id[6:]), state, waiting)
         try:
-            print("visited", await central.visit(device, lambda: 1700000000000, commands, store))
+            connection = await central.connect(device)
+            print("collected", await central.collect(connection, lambda: 1700000000000, commands, store))
         except LinkError as error:
             print("refused:", error)
 

@@ -75,6 +75,7 @@ async def main():
         lambda *_: None,
     )
     if plan["burst"]:
+        link.begin()
         connection = await aioble.advertise(100_000, adv_data=b"\x02\x01\x06", timeout_ms=60_000)
         await link._down.written()
         data = bytes(connection.mtu - 3)

@@ -11,7 +11,8 @@ import asyncio
 import random
 import struct
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, cast
 
 from bumble import controller as bumble_controller
 from bumble import hci, ll
@@ -77,10 +78,24 @@ class Advertiser(bumble_controller.LegacyAdvertiser):
         return int(self.advertising_type)
 
 
+@dataclass
+class VersionInd(ll.ControlPdu):
+    """LL_VERSION_IND, which Bumble lacks: each end sends it once in a connection (Core 5.4, Vol 6, Part B, 5.1.5)."""
+
+    opcode: ClassVar[ll.ControlPdu.Opcode] = ll.ControlPdu.Opcode.LL_VERSION_IND
+
+    version: int
+    company: int
+    subversion: int
+
+
 class RadioConnection(bumble_controller.Connection):
     """One end of a connection. Each ACL packet of the host is one link-layer PDU, up to 251 bytes."""
 
     lane: Lane
+    told_version = False
+    peer_version: VersionInd | None = None
+    version_asked = False
 
     def on_hci_acl_data_packet(self, packet: hci.HCI_AclDataPacket) -> None:
         self.lane.send(self, packet)
@@ -147,6 +162,11 @@ class RadioController(bumble_controller.Controller):
         body = bytes((1, opcode & 0xFF, opcode >> 8, status)) + values
         self._to_host(bytes((hci.HCI_EVENT_PACKET, hci.HCI_COMMAND_COMPLETE_EVENT, len(body))) + body)
 
+    def _status(self, opcode: int, status: int) -> None:
+        self.send_hci_packet(
+            hci.HCI_Command_Status_Event(status=status, num_hci_command_packets=1, command_opcode=opcode)
+        )
+
     def _to_host(self, packet: bytes) -> None:
         if self.host:
             asyncio.get_running_loop().call_soon(self.host.on_packet, packet)
@@ -193,6 +213,46 @@ class RadioController(bumble_controller.Controller):
             assert isinstance(connection, RadioConnection)
             connection.lane.abandon(connection)
         self.le_connections.clear()
+
+    def on_hci_disconnect_command(self, command: Any) -> None:
+        """Bumble says that the disconnection is under way also where there is no connection, and then no more."""
+        if self.find_connection_by_handle(command.connection_handle) is None:
+            self._status(command.op_code, hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR)
+            return
+        super().on_hci_disconnect_command(command)
+
+    def on_hci_read_remote_version_information_command(self, command: Any) -> None:
+        """NimBLE tells its host of no connection as a peripheral before this one is answered."""
+        connection = self.find_le_connection_by_handle(command.connection_handle)
+        if connection is None:
+            self._status(command.op_code, hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR)
+            return
+        assert isinstance(connection, RadioConnection)
+        self._status(command.op_code, hci.HCI_ErrorCode.SUCCESS)
+        connection.version_asked = True
+        self._tell_version(connection)
+        self._report_version(connection)
+
+    def _tell_version(self, connection: RadioConnection) -> None:
+        if not connection.told_version:
+            connection.told_version = True
+            connection.send_ll_control_pdu(
+                VersionInd(int(self.lmp_version), self.manufacturer_company_identifier, self.lmp_subversion)
+            )
+
+    def _report_version(self, connection: RadioConnection) -> None:
+        peer = connection.peer_version
+        if connection.version_asked and peer is not None:
+            connection.version_asked = False
+            self.send_hci_packet(
+                hci.HCI_Read_Remote_Version_Information_Complete_Event(
+                    status=hci.HCI_ErrorCode.SUCCESS,
+                    connection_handle=connection.handle,
+                    version=peer.version,
+                    manufacturer_name=peer.company,
+                    subversion=peer.subversion,
+                )
+            )
 
     # What the air brings.
 
@@ -284,6 +344,11 @@ class RadioController(bumble_controller.Controller):
         else:
             if isinstance(packet, ll.ConnectionUpdateInd):
                 connection.lane.retime(packet.interval * _INTERVAL_S, packet.timeout * _TIMEOUT_S)
+            if isinstance(packet, VersionInd):
+                connection.peer_version = packet
+                self._tell_version(connection)
+                self._report_version(connection)
+                return
             self.on_ll_control_pdu(connection.peer_address, packet)
 
     def carried(self, connection: RadioConnection) -> None:
