@@ -1,13 +1,12 @@
 """From a node's configuration to its signal path."""
 
-from build import bearings
-from build import zones as iso20816
 from dsp.alarm import Threshold
 from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
 from dsp.engine import Engine
 from dsp.lines import Lines
 from dsp.measurement import Measurement
+from node import room
 
 _SLOW_RPM = 600  # below it velocity begins at 2 Hz (ISO 20816-3, 4.2.2)
 
@@ -16,6 +15,8 @@ def ratios(machine: dict, problems: list[str]) -> tuple[float, float, float, flo
     """The bearing's ratios, or None; a bearing with a mistake is a problem, and none is looked for."""
     if machine["bearing"] is None:
         return None
+    from build import bearings
+
     try:
         return bearings.ratios(machine["bearing"])
     except ValueError as error:
@@ -27,6 +28,8 @@ def zones(machine: dict, problems: list[str]) -> tuple[float, float, float] | No
     """The boundaries of the machine's zones, or None."""
     if not machine["group"]:
         return None
+    from build import zones as iso20816
+
     try:
         return iso20816.limits(machine["group"], machine["mounting"])
     except ValueError as error:
@@ -55,6 +58,8 @@ def engine(rate_hz: float, config: dict, problems: list[str]) -> Engine:
     machine = config["machine"]
     rule = config["alarm"]
     rpm = machine["rpm"]
+    bearing, limits = ratios(machine, problems), zones(machine, problems)
+    room.drop("build.zones", "build.bearings", "quaver_wire.bearings")  # the measurement's buffers need their room
     measurement = Measurement(
         rate_hz,
         band=band(given),
@@ -64,11 +69,10 @@ def engine(rate_hz: float, config: dict, problems: list[str]) -> Engine:
     )
     diagnosis = Diagnosis(
         Baseline(machine["learn"]),
-        zones=zones(machine, problems),
+        zones=limits,
         count=rule["count"],
         of=rule["of"],
         hysteresis=rule["hysteresis"],
         running_g=machine["running_g"],
     )
-    bearing = ratios(machine, problems)
     return Engine(measurement, Lines(bearing) if bearing else None, diagnosis)

@@ -104,7 +104,7 @@ def test_compiled_code_runs_and_its_traceback_names_the_source(tmp_path):
         "except OSError as error:\n    sys.print_exception(error, sys.stdout)\n",
     )
     assert said.startswith("42\n")
-    assert 'File "dsp/k.py", line 6, in fail' in said
+    assert 'File "dsp.k", line 6, in fail' in said
 
 
 def test_a_syntax_error_names_file_line_and_reason(sources):

