@@ -32,7 +32,6 @@ class Outbox:
     def __init__(self, boot, path="/journal", length=16, limit=262144, always=False):
         self._boot = boot
         self._length = length
-        self.limit = limit
         self._most = max(limit // SEGMENT, 4)
         self._always = always
         self._up = False

@@ -171,6 +171,7 @@ def accept() -> None:
 
 def finish() -> None:
     """What follows from a confirmed version: its number and key, and the old one is gone. Begun, it can be repeated."""
+    drop(NEXT + ".new", KEY + ".new", SEQUENCE + ".new", TRIED + ".new")  # the power went before they were whole
     if not there(DONE):
         return
     number, key = line(DONE, 0)[0].split(" ")

@@ -1,7 +1,6 @@
 """The composition root of an update: a release that is checked, fetched, committed, and the new version confirmed."""
 
 import asyncio
-import os
 import sys
 from binascii import hexlify
 from hashlib import sha256
@@ -101,15 +100,6 @@ def _restart(parts, why=None):
     restart.reset()
 
 
-def _reserve(limit):
-    """Blocks of flash that a journal of `limit` bytes may still take."""
-    try:
-        used = sum(os.stat("/journal/" + name)[6] for name in os.listdir("/journal"))
-    except OSError:
-        used = 0
-    return max(limit - used, 0) // os.statvfs("/")[0]
-
-
 async def _fetch(mailbox, parts):
     stage, envelope = load("update.stage"), load("update.envelope")
     while parts["uptime"].time_ms() is None:
@@ -126,7 +116,7 @@ async def _fetch(mailbox, parts):
     try:
         manifest = await check(files.read(files.NEXT), parts)
         stage = load("update.stage")
-        run = stage.Stage(fetch, _reserve(parts["outbox"].limit), mailbox.refuse, parts["quiet"])
+        run = stage.Stage(fetch, mailbox.refuse, parts["quiet"])
         await run.run(manifest)
     except (refused, stage.Refused) as error:
         print("node: update given up:", error)

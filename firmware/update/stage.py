@@ -20,7 +20,8 @@ _TRIES = const(3)  # times that a file is fetched before it is given up
 _LINE_MAX = const(200)
 _FILE_MAX = const(65536)
 _INLINE = const(512)  # bytes of a file that has no block of its own
-_SPARE = const(10)  # blocks for the plan, its renames, and folders whose blocks are written anew
+# Blocks for the plan, for folders whose blocks are written anew, and for what the journal takes while a node is online
+_SPARE = const(18)
 # At the top a release has these; all else there is the node's own, and boot.py is changed by cable only.
 _MODULES = (".py", ".mpy", "firmware.txt")
 _NOT_ITS = ("boot.", "journal/", "relay/")
@@ -33,14 +34,13 @@ class Refused(Exception):
 class Stage:
     """fetch(digest, n): a coroutine function that returns chunk n of a content, or raises Refused.
 
-    reserve: blocks of flash that are left to the journal. refuse(why): called for each content that is another's.
+    refuse(why): called for each content that is another's.
     quiet: the lock that keeps what holds the processor, as a flash does that erases, and a capture apart.
     """
 
-    def __init__(self, fetch, reserve, refuse, quiet):
+    def __init__(self, fetch, refuse, quiet):
         self._fetch = fetch
         self._quiet = quiet
-        self._reserve = reserve
         self._refuse = refuse
         self._buffer = memoryview(bytearray(CHUNK))
         self.fetched = 0  # bytes
@@ -82,7 +82,7 @@ class Stage:
         """Raise Refused unless the whole list is well formed, and there is room for what is to come."""
         size = os.stat(files.LIST)[6]
         block, free = _room()
-        need, folders, last, at = _SPARE + self._reserve, [], "", 0
+        need, folders, last, at = _SPARE, [], "", 0
         while at < size:
             digest, length, path, at = self._entry(at)
             if path <= last:

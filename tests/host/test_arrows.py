@@ -45,7 +45,7 @@ HOST = {
     "messages": {"broker"},
     "recordings": {"files"},
     "build": {"board", "files"},
-    "release": {"board", "build", "files"},
+    "release": {"board", "broker", "build", "files"},
     "emulator": {"board", "build", "files", "recordings"},
     "analysis": {"board", "build", "emulator", "recordings"},
     "flash": {"board", "build"},

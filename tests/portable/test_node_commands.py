@@ -16,9 +16,9 @@ from service.runner import Runner, taken
 from tests.programs import program
 
 NOW = 1_790_000_000_000
-COMMANDS = {"update", 
+COMMANDS = {
     "config_get", "config_set", "config_validate", "config_rollback", "identify", "measure", "waveform",
-    "waveform_part", "relearn", "log", "reboot", "rotate", "retire",
+    "waveform_part", "relearn", "log", "reboot", "rotate", "retire", "update",
 }  # fmt: skip
 
 

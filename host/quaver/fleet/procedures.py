@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -112,3 +113,18 @@ def reboot(node: Operator) -> int:
     presence = node.presence
     node.ask("reboot")
     return node.online_since(presence.boot if presence else 0).boot
+
+
+def update(node: Operator, envelope: bytes) -> int:
+    """Have the node take the release with that signed manifest, which is at its broker, and wait until it has confirmed
+    it; returns its sequence number. Raises OperationError, with the node's reason when its old firmware is back.
+    """
+    digest = hashlib.sha256(envelope).digest()
+    number: int = node.ask("update", {"digest": digest, "size": len(envelope)})["sequence"]
+    name, values = node.updated()
+    if name == "update_rejected":
+        raise OperationError(
+            f"node {node.node.name}: did not keep release {number}: {values.get('text', 'no reason given')}; "
+            "it runs its old firmware"
+        )
+    return number

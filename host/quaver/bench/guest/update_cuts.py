@@ -121,7 +121,7 @@ class Board:
 
     def fetch(self):
         trial = self._trial
-        step = stage.Stage(self._chunk, 2, lambda why: None, asyncio.Lock())
+        step = stage.Stage(self._chunk, lambda why: None, asyncio.Lock())
         try:
             asyncio.run(step.run(trial.manifest))
         except stage.Refused:
@@ -204,7 +204,7 @@ class Trial:
         return flash
 
     def _record(self, image, began, ordered=False):
-        """Have the board start on `image`, which it changes, until nothing is under way; returns it and the operations."""
+        """Have the board start on `image`, which it changes, until nothing is under way. Returns it and what it did."""
         flash = self._mount(image)
         flash.journal = []
         board = Board(self, flash, began)
