@@ -6,16 +6,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.publish as publish
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from quaver.broker.address import parse_broker_url
 from quaver.build.compile import compile_mpy
 from quaver.cli import main
 from quaver.files.carried import payload
+from quaver.messages.monitor import Monitor
+from quaver.messages.record import Record
+from quaver.messages.sealing import Opener
 from quaver.release import bundle
+from quaver.release.publish import chunks_of
 from quaver.release.signing import PrivateKey
 
-from .test_operations import Plant, not_on_a_pico_w, start_plant, time_server  # noqa: F401
+from .test_operations import ROOT, Plant, not_on_a_pico_w, start_plant, time_server  # noqa: F401
 
 pytestmark = pytest.mark.needs_radio
 KEY = PrivateKey(ec.derive_private_key(0x5EED, ec.SECP256R1()))
@@ -71,3 +77,59 @@ def left(plant: Plant) -> list[str]:
     """What an update has on flash, at the top."""
     names: list[str] = json.loads(plant.board.exec("import json, os\nprint(json.dumps(os.listdir('/')))"))
     return [name for name in names if name.startswith("release.") or name.endswith((".new", ".old"))]
+
+
+BUILD = "build/node.mpy"
+MEASURE = "node/measure.mpy"
+MQTT = "links/mqtt.mpy"
+RUN = "update/run.mpy"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({BUILD: ("def build()", "1 / 0\n\n\ndef build()")}, "restarted before it was confirmed"),
+        ({MEASURE: ("tidy()  # now", "while True: pass  # now")}, "restarted before it was confirmed: WDT_RESET"),
+        (
+            {
+                MQTT: ("        if self._tls:\n", '        raise LinkError("of no use")\n        if self._tls:\n'),
+                RUN: ("_LIMIT_S = const(300)", "_LIMIT_S = const(4)"),
+            },
+            "not online within 4 s",
+        ),
+    ],
+    ids=["crashes at its start", "hangs", "does not reach its broker"],
+)
+def test_a_version_that_fails_is_left_and_the_old_one_tells_why(
+    plant: Any, released: Callable[..., Path], changed: dict[str, tuple[str, str]], reason: str
+) -> None:
+    def changing(words: tuple[str, str]) -> Callable[[str], str]:
+        return lambda source: source.replace(*words)
+
+    path = released({name: module(name, changing(words)) for name, words in changed.items()})
+    said = plant.node("update", str(path), code=18)
+    assert said.startswith("quaver: node n1: did not keep release 2: ") and reason in said
+    assert said.endswith("; it runs its old firmware\n")
+    assert plant.node("identify") == "n1: blinks\n"
+    assert {name: plant.board.get(name) for name in plant.own} == plant.own
+    assert left(plant) == ["release.key"]
+
+
+def test_what_the_key_has_not_signed_is_refused_and_told(plant: Any, released: Callable[..., Path]) -> None:
+    new = {IDENTIFY: module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself"))}
+    with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
+        forged = released(new, key=OTHER)
+        assert "release refused: wrong_key" in plant.node("update", str(forged), code=18)
+        path = released(new)
+        release = bundle.read_release(path)
+        topic, chunk = next(
+            (topic, chunk) for topic, chunk in chunks_of(release, "plant").items() if chunk in new[IDENTIFY]
+        )
+        publish.single(topic, bytes(len(chunk)), qos=1, retain=True, port=plant.mosquitto.port)
+        assert "did not keep release 2: wrong_content" in plant.node("update", str(path), code=18)
+        publish.single(topic, chunk, qos=1, retain=True, port=plant.mosquitto.port)
+        assert plant.json("update", str(path))["sequence"] == 2
+        assert "release refused: old" in plant.node("update", str(released({}, sequence=1)), code=18)
+        told = [item.values for item in iter(lambda: monitor.get(0.5), None) if isinstance(item, Record)]
+    refused = [event["subject"] for event in told if event["code"] == "message_refused"]
+    assert refused[0] == "wrong_key" and refused[-1] == "old"
