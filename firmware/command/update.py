@@ -23,7 +23,7 @@ async def run(node: "Service", digest: bytes, size: int) -> dict:
         try:
             manifest = await update.check(envelope, node.parts)
         except refused as error:
-            mailbox.refuse(error.args[0])
+            mailbox.refuse("release_" + error.args[0])
             raise ValueError("release refused: " + error.args[0])
         load("update.stage").begin(envelope)
         return {"state": "fetching", "sequence": manifest.sequence, "version": manifest.version}

@@ -56,7 +56,7 @@ async def manifest_at(digest, size, mailbox):
             break
         envelope += part
     if sha256(envelope).digest() != digest:
-        mailbox.refuse("wrong_content")
+        mailbox.refuse("release_wrong_content")
         raise ValueError("the broker has another manifest: publish the release again")
     return envelope
 
@@ -122,7 +122,7 @@ async def _fetch(mailbox, parts):
         print("node: update given up:", error)
         parts["recorder"].event("update_rejected", text=str(error)[-96:])
         if isinstance(error, refused) or error.args[0] == "malformed":
-            mailbox.refuse(error.args[0])
+            mailbox.refuse("release_" + error.args[0])
         files.abandon()
         return
     print("node: update", manifest.sequence, "is staged,", run.fetched, "bytes: restarts")

@@ -138,7 +138,7 @@ class Stage:
             if at == size and hashed.digest() == digest:
                 return
             files.drop(path)
-            self._refuse("wrong_content")
+            self._refuse("release_wrong_content")
         raise Refused("wrong_content")
 
     async def _plan(self, manifest):

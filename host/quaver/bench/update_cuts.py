@@ -8,6 +8,7 @@ with the node's own data as they were. `guest/update_cuts.py` does it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from quaver.bench.guest_program import run_guest
@@ -71,11 +72,14 @@ def versions(scale: int) -> tuple[dict[str, str], dict[str, str]]:
     return old, new
 
 
-def cut_everywhere(trial: Trial, scale: int) -> Tried:
-    """Try every cut of an update of `versions(scale)`. Raises BoardError when MicroPython fails."""
+def cut_everywhere(trial: Trial, scale: int, boot: Callable[[str], str] = str) -> Tried:
+    """Try every cut of an update of `versions(scale)`. boot: what to make of boot.py's source, to see it fail.
+
+    Raises BoardError when MicroPython fails.
+    """
     old, new = versions(scale)
     argument = {
-        "boot": (payload("firmware") / "boot.py").read_text(),
+        "boot": boot((payload("firmware") / "boot.py").read_text()),
         "old": old,
         "new": new,
         "outcome": trial.outcome,
