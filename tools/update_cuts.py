@@ -1,8 +1,8 @@
 """Cuts the power at every flash operation of an update of the firmware, clean and torn, and prints how many were tried.
 
-    python tools/update_cuts.py [--modules 3] [--inner 25]
+    python tools/update_cuts.py [--modules 1] [--inner 40]
 
-Ends with 1 when a cut left a board that did not start as it must, and says which. Takes about half an hour.
+Ends with 1 when a cut left a board that did not start as it must, and says which. Takes about 25 minutes.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from quaver.bench.update_cuts import TRIALS, cut_everywhere
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--modules", type=int, default=3, help="modules in each folder of the firmware")
-    parser.add_argument("--inner", type=int, default=25, help="after every so many cuts the starts are cut too")
+    parser.add_argument("--modules", type=int, default=1, help="modules in each folder of the firmware")
+    parser.add_argument("--inner", type=int, default=40, help="after every so many cuts the starts are cut too")
     given = parser.parse_args()
     if given.modules < 1 or given.inner < 1:
         parser.error("expected numbers of at least 1")

@@ -118,7 +118,7 @@ async def _fetch(mailbox, parts):
         stage = load("update.stage")
         run = stage.Stage(fetch, mailbox.refuse, parts["quiet"])
         await run.run(manifest)
-    except (refused, stage.Refused) as error:
+    except (refused, stage.Refused, ValueError) as error:
         print("node: update given up:", error)
         parts["recorder"].event("update_rejected", text=str(error)[-96:])
         if isinstance(error, refused) or error.args[0] == "malformed":

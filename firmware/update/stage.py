@@ -65,8 +65,8 @@ class Stage:
 
     def _entry(self, at):
         """(SHA-256, size, path, where the next line begins) of the list's line at a byte. Raises Refused."""
-        found, after = files.line(files.LIST, at)
         try:
+            found, after = files.line(files.LIST, at)
             hexed, length, path = found.split(" ")
             digest, size = unhexlify(hexed), int(length)
         except ValueError:

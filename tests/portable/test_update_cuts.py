@@ -1,6 +1,6 @@
-"""The power goes at every flash operation of an update, and the board starts as the old version or the new one.
+"""The power goes at flash operations of an update, and the board starts as the old version or the new one.
 
-`tools/update_cuts.py` does the same for more files, and prints how many cuts were tried.
+`tools/update_cuts.py` does so at each operation and for more files, and prints how many cuts were tried.
 """
 
 import dataclasses
@@ -13,9 +13,9 @@ from quaver.bench.update_cuts import TRIALS, Trial, cut_everywhere
 @pytest.mark.long
 @pytest.mark.parametrize("trial", TRIALS[:4], ids=lambda trial: trial.name)
 def test_no_cut_leaves_a_mixture(trial: Trial) -> None:
-    tried = cut_everywhere(dataclasses.replace(trial, inner_every=0), 1)
+    tried = cut_everywhere(dataclasses.replace(trial, inner_every=0), 1, every=9)
     assert tried.violations == ()
-    assert tried.cuts == 2 * tried.operations + 1 == tried.old + tried.new
+    assert tried.cuts == tried.old + tried.new >= 2 * tried.operations // 9
     assert tried.operations > 70
     assert bool(tried.new) == (trial.outcome == "confirmed") and tried.old
 
@@ -30,5 +30,5 @@ def test_the_trial_sees_a_boot_that_mixes() -> None:
             '            if "m0" in path:\n                continue\n            if kind == "=":\n',
         )
 
-    tried = cut_everywhere(dataclasses.replace(TRIALS[1], inner_every=0), 1, boot=careless)
+    tried = cut_everywhere(dataclasses.replace(TRIALS[1], inner_every=0), 1, every=9, boot=careless)
     assert any("neither old nor new" in violation for violation in tried.violations)

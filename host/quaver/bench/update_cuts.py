@@ -72,8 +72,9 @@ def versions(scale: int) -> tuple[dict[str, str], dict[str, str]]:
     return old, new
 
 
-def cut_everywhere(trial: Trial, scale: int, boot: Callable[[str], str] = str) -> Tried:
-    """Try every cut of an update of `versions(scale)`. boot: what to make of boot.py's source, to see it fail.
+def cut_everywhere(trial: Trial, scale: int, every: int = 1, boot: Callable[[str], str] = str) -> Tried:
+    """Try every cut of an update of `versions(scale)`. every: cut at each of so many operations. boot: what
+    to make of boot.py's source, to see it fail.
 
     Raises BoardError when MicroPython fails.
     """
@@ -86,6 +87,7 @@ def cut_everywhere(trial: Trial, scale: int, boot: Callable[[str], str] = str) -
         "page": trial.page,
         "blocks": 96,
         "inner_every": trial.inner_every,
+        "every": every,
     }
     report = run_guest("update_cuts", argument, heap="16m", limit_s=3600)
     return Tried(**{**report, "violations": tuple(report["violations"])})

@@ -281,7 +281,7 @@ def update(node: Operator, as_json: bool, file: Path) -> None:
     from quaver.release.bundle import read_release
 
     release = read_release(file)
-    number = change(node, release.envelopes[0])
+    number = change(node, release.envelopes)
     version = release.manifest.version
     _tell(node, as_json, f"runs release {number}, quaver {version}", sequence=number, version=version)
 

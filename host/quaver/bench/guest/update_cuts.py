@@ -170,14 +170,16 @@ class Board:
 class Trial:
     """Every cut of one update. page: what littlefs programs at once, in bytes. old, new: path -> content, as text.
 
-    inner_every: after every so many cuts the starts that follow are cut too, at each of their operations.
+    inner_every: after every so many cuts the starts that follow are cut too, at each of their operations. every: cut at
+    each operation, or at each so many.
     """
 
-    def __init__(self, boot, old, new, outcome, page, blocks, inner_every):
+    def __init__(self, boot, old, new, outcome, page, blocks, inner_every, every):
         self.boot = compile(boot, "boot.py", "exec")
         self.outcome = outcome
         self._page = page
         self._inner_every = inner_every
+        self._every = every
         old = {path: text.encode() for path, text in old.items()}
         new = {path: text.encode() for path, text in new.items()}
         for version in (old, new):
@@ -237,7 +239,8 @@ class Trial:
         report["operations"] = len(operations)
         report["violations"] += board.wrong
         for now in range(len(operations) + 1):
-            for torn in (None, operations[now]) if now < len(operations) else (None,):
+            tears = (None, operations[now]) if now < len(operations) else (None,)
+            for torn in () if now % self._every else tears:
                 self._look(image, torn, now, board, "cut at {}".format(now))
                 report["cuts"] += 1
                 if self._inner_every and report["cuts"] % self._inner_every == 0:
