@@ -1,4 +1,5 @@
-# Runs before main.py, also when main.py is interrupted: keep it free of anything that can fail.
+# Runs before main.py, also when main.py is interrupted: keep it free of anything that can fail. It guards updates over
+# the air, and is changed by none of them: by cable only.
 import gc
 
 # Collecting often while modules are imported keeps the heap in one piece: a block's spectrum wants 16 kB of it.
