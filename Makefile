@@ -13,7 +13,7 @@ test: .venv/installed .venv/stubs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file firmware/mypy.ini firmware
-	$(BIN)/pytest -n 2 --dist worksteal --target unix: --target rp2040:
+	$(BIN)/pytest -n 2 --dist worksteal --target unix: --target rp2040: --target esp32_c3:
 
 # The quick checks, without a board: under a minute.
 check: .venv/installed .venv/stubs

@@ -21,6 +21,27 @@ for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, lambda _number, _frame: None)
 
+_SHARED = ("esp32_c3:",)  # targets that beside others run only what differs by chip; alone, everything
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "each_chip: differs by chip, so it runs on every --target")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is the same on every board is shown on the quickest ones: beside them, others run the marked tests alone."""
+    if len(set(config.getoption("--target") or ())) < 2:
+        return
+    left = [item for item in items if not _elsewhere(item)]
+    config.hook.pytest_deselected(items=[item for item in items if _elsewhere(item)])
+    items[:] = left
+
+
+def _elsewhere(item: pytest.Item) -> bool:
+    spec = getattr(item, "callspec", None)
+    where = spec.params.get("board_target") if spec else None
+    return where in _SHARED and item.get_closest_marker("each_chip") is None
+
 
 @pytest.fixture
 def start_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:

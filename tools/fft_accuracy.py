@@ -15,17 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from quaver.board.guest import guest
+
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
-PROGRAM = """
-import json, sys
-from array import array
-from dsp.fft import RFFT
-for line in sys.stdin:
-    block = array("h", json.loads(line))
-    out = array("i", bytes(4 * len(block)))
-    print(json.dumps([RFFT(len(block)).run(block, out), list(out)]))
-"""
+PROGRAM = guest(__file__, "fft_accuracy")
 
 
 def groups(n: int) -> dict[str, list[NDArray[np.int64]]]:

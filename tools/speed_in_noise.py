@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
 from quaver.analysis.device import UG_PER_LSB, full_length, prepare
+from quaver.board.guest import guest
 from quaver.board.local import last_line, start
 from quaver.recordings import load, mfpt_files, mfpt_path
 
@@ -137,26 +138,7 @@ FAMILIES: dict[str, Draw] = {
     "at rest": lambda rng, n, rate: np.where(rng.random(n) < _between(rng, 1e-4, 0.3), _AT_REST + 1.0, _AT_REST),
 }
 
-# Reads the measurements from a file, as a node reads its sensor, and prints what it makes of each.
-PROGRAM = """
-import json, sys
-from dsp.lines import Lines
-from dsp.measurement import Measurement
-rate, n, ug, nominal, ratios, count = json.loads(sys.argv[2])
-m = Measurement(rate, None, n, nominal)
-lines = Lines(ratios)
-with open(sys.argv[1], "rb") as file:
-    for _ in range(count):
-        m.begin()
-        wanted = n
-        while wanted:
-            file.readinto(memoryview(m.target)[m.at : m.at + m.left])
-            wanted = m.take(m.left)
-        m.finish(ug, rate)
-        if m.shaft_hz:
-            lines.run(m)
-        print(json.dumps([m.shaft_hz, m.shaft_confidence]))
-"""
+PROGRAM = guest(__file__, "speed_in_noise")
 _SKF_6205 = (3.5848, 5.4152, 2.3567, 0.39828)
 
 

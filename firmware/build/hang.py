@@ -14,7 +14,9 @@ _PLACES = {
 
 
 def told(number: int) -> "tuple[str, str] | None":
-    """(task, what it did) of a number that was kept, or None for one that is no mark. task: "" for none of them."""
+    """(task, what it did) of a number that was kept, or None for one that is no mark. task: "" for none of them, as
+    between two of them and before they run.
+    """
     mark = supervisor.unpack(number)
     if mark is None:
         return None

@@ -11,6 +11,7 @@ from build import config as configuration
 from build import sensors, wiring
 from build.engine import band, engine, thresholds
 from node import measure, room, store
+from node.alarm_waveform import AlarmWaveform
 from node.capture import Capture
 from node.condition import Condition
 from node.log import ConsoleLog
@@ -31,7 +32,7 @@ _TRIAL_S = 300  # in which a new configuration brings the node online, or is rej
 _LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
 
 
-def _tachometer(port: "Hal", machine: dict) -> "Tachometer | None":
+def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | None":
     if machine["tachometer_pin"] < 0:
         return None
     from drivers.tachometer import Tachometer
@@ -39,10 +40,14 @@ def _tachometer(port: "Hal", machine: dict) -> "Tachometer | None":
     def attach(handler: "Callable") -> object:
         return port.on_rising(machine["tachometer_pin"], handler)
 
-    return Tachometer(attach, machine["tachometer_pulses"])
+    try:
+        return Tachometer(attach, machine["tachometer_pulses"])
+    except ValueError as error:
+        problems.append("machine.tachometer_pin: {}".format(error))
+        return None
 
 
-def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[str]) -> Vibration:
+def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]) -> Vibration:
     """All that one measurement of vibration needs, from the sensor to the verdict."""
     given = config["vibration"]
     sensor = sensors.sensor("vibration", port, given)
@@ -54,11 +59,13 @@ def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[st
     problem = condition.restore()
     if problem:
         problems.append(problem)
-    tachometer = _tachometer(port, config["machine"])
-    return Vibration(Capture(sensor, m), path, condition, quiet, tachometer)
+    tachometer = _tachometer(port, config["machine"], problems)
+    return Vibration(Capture(sensor, m), path, condition, quiet, AlarmWaveform(recorder.moment), tachometer)
 
 
-def _sensors(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[str]) -> list[measure.Sensor]:
+def _sensors(
+    port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]
+) -> list[measure.Sensor]:
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
     found = []
     for name in sensors.DRIVERS:
@@ -66,7 +73,7 @@ def _sensors(port: "Hal", config: dict, quiet: asyncio.Lock, problems: list[str]
             continue
         try:
             if name == "vibration":
-                part = _measuring(port, config, quiet, problems)
+                part = _measuring(port, config, quiet, recorder, problems)
             else:
                 part = sensors.sensor(name, port, config[name])
             found.append(getattr(measure, name)(part))
@@ -150,17 +157,22 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     # a gateway comes now and then: RAM is no place to wait for it
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
+    room.drop("build.config", "build.keys", "quaver_wire.hkdf")  # a measurement needs their room
+    running, rejected = trial.running, trial.rejected
+    if not (running or rejected):
+        room.drop("node.trial")
     # early, while the heap has room for buffers in one piece
-    found = _sensors(port, config, quiet, problems)
+    found = _sensors(port, config, quiet, recorder, problems)
+    judge = measure.Judge(thresholds(config))
+    room.drop("build.engine", "build.zones", "build.bearings", "quaver_wire.bearings", "build.sensors")
     wiring.tell("node", problems, recorder)
-    if trial.rejected:
+    if rejected:
         print("node: config rejected: not online with it; the old one is back")
         recorder.event("config_rejected", text="the node did not come online with it")
         trial.told()
 
     updating = _updating(port, recorder)
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
-    judge = measure.Judge(thresholds(config))
     every = config["vibration"]["spectrum_every"] if config["vibration"] else 0
     interval_s, progress = config["interval_s"], supervisor.progress
     measuring = measure.Measure(found, judge, recorder, interval_s, progress, spectrum_every=every)
@@ -170,16 +182,14 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         print("node: {}: nothing is sent".format(mute))
         return supervisor, watchdog
     parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
-    parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if trial.running else None})
+    parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if running else None})
     parts["mailbox"] = None
     if recorder.seals:
         parts["quiet"] = quiet
         parts["mailbox"] = mailbox = Mailbox(parts, updating)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
-    if trial.running:
+    if running:
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
-    else:
-        room.drop("node.trial")
     over = _over_bluetooth if config["link"] == "ble" else _over_wifi
     name, task = over(port, config, parts, quiet)
     supervisor.add(name, task, limit_s)

@@ -91,7 +91,7 @@ def _hung(who: str, number: int, recorder: Recorder) -> None:
 
     found = hang.told(number)
     if found:
-        print("{}: reset by the watchdog: {} {}".format(who, *found))
+        print("{}: reset by the watchdog: {} {}".format(who, found[0] or "none of the tasks", found[1]))
         recorder.event("hung", found[0], text=found[1])
 
 
@@ -128,9 +128,10 @@ def _tls(broker: dict) -> "Tls | None":
     """What wraps the socket to the broker, or None for a plain one."""
     if not broker["ca"]:
         return None
+    from hal import memory
     from links.tls import Tls
 
-    return Tls(broker["ca"], broker["host"])
+    return Tls(broker["ca"], broker["host"], memory)
 
 
 def _timekeeper(config: dict, clock: Uptime) -> "Timekeeper | None":

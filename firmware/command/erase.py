@@ -15,6 +15,7 @@ SECRETS = (
     "/config.rejected",
     "/config.tried",
     "/condition.json",
+    "/alarm.wave",
     "/commands.taken",
     "/session.tries",
 )

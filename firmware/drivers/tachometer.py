@@ -5,12 +5,14 @@ measurements the pin is not listened to: a wheel of a hundred teeth would take t
 """
 
 import time
+from array import array
 
 if False:  # types alone: never compiled
     from collections.abc import Callable
 
     from machine import Pin
 
+_MOMENTS = 128
 _FEWEST = 3  # intervals: a speed from fewer may be a bounce
 _UNEVEN = 4  # a pulse that was missed or doubled makes an interval twice or half its neighbours
 
@@ -18,11 +20,13 @@ _UNEVEN = 4  # a pulse that was missed or doubled makes an interval twice or hal
 class Tachometer:
     """attach(handler): has handler(pin) called at each rising edge, returns the machine's interrupt object.
 
-    pulses: how many make a turn.
+    pulses: how many make a turn. `moments`: of whole turns, or of every
+    second, fourth ... one, in microseconds since begin(); `kept`: how many there are.
     """
 
     def __init__(self, attach: "Callable", pulses: int) -> None:
         self._pulses = pulses
+        self.moments = array("i", bytes(4 * _MOMENTS))
         self._forget()
         self._interrupt = attach(self._edge)
         self._rising = self._interrupt.trigger()
@@ -33,6 +37,8 @@ class Tachometer:
         self._marks = 0  # left to the end of this turn
         self._began = self._first = self._last = self._turned = time.ticks_us()
         self._turns = 0
+        self.kept = 0
+        self._every = self._left = 1
         self._shortest = 0x3FFFFFFF
         self._longest = 0
 
@@ -41,6 +47,7 @@ class Tachometer:
         if self._intervals < 0:
             self._first = now
             self._marks = self._pulses
+            self._keep(now)
         else:
             interval = time.ticks_diff(now, self._last)
             if interval < self._shortest:
@@ -52,8 +59,26 @@ class Tachometer:
                 self._marks = self._pulses
                 self._turns += 1
                 self._turned = now
+                self._left -= 1
+                if self._left == 0:
+                    self._left = self._every
+                    self._keep(now)
         self._last = now
         self._intervals += 1
+
+    def _keep(self, now: int) -> None:
+        """Write down the moment of a whole turn. When all places are taken every second one is dropped, also later."""
+        moments = self.moments
+        k = self.kept
+        moments[k] = time.ticks_diff(now, self._began)
+        k += 1
+        if k == _MOMENTS:
+            k = 0
+            while k < _MOMENTS >> 1:
+                moments[k] = moments[2 * k]
+                k += 1
+            self._every *= 2
+        self.kept = k
 
     def begin(self) -> None:
         """Listen from now on; the edges so far are forgotten."""

@@ -17,7 +17,7 @@ _SIGMA = 1.4826
 # A line starts from the noise between lines, which alone makes the highest bin of a search differ by 2 from one
 # measurement to the next: four and eight times (12 and 18 dB).
 # The MAD of ten values is itself uncertain by a third: six such deviations are hardly less than four true ones.
-_LEVEL_RATIOS = (1.6, 2.5)
+LEVEL_RATIOS = (1.6, 2.5)
 _LINE_RATIOS = (4.0, 8.0)
 _DEVIATIONS = (6.0, 10.0)
 
@@ -63,7 +63,7 @@ class Baseline:
         middle = self.median[index]
         if middle <= 0:
             return None
-        ratios = _LINE_RATIOS if index >= _LINES else _LEVEL_RATIOS
+        ratios = _LINE_RATIOS if index >= _LINES else LEVEL_RATIOS
         deviation = _SIGMA * self.mad[index]
         return tuple(max(ratio * middle, middle + count * deviation) for ratio, count in zip(ratios, _DEVIATIONS))
 

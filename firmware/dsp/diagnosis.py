@@ -10,7 +10,8 @@ already, and a limit above it would never be crossed. The shape of the signal al
 some sound machines knock all their life and would never be watched, and the warning stands beside what is learned.
 
 An alarm is raised by what lasts and means energy: RMS, the envelope, velocity, the bearing's lines, each n times of
-m. Crest factor and kurtosis warn at most: one knock among 30,000 samples moves them as much as a fault does.
+m, and the trend of the first three (dsp.trend). Crest factor and kurtosis warn at most: one knock among 30,000 samples
+moves them as much as a fault does.
 
 A fault is named when, n times of m, the same line
 - has 24 dB of evidence: its harmonics 1 ... 6 stand that far, added up, above 12 dB over the background, to which noise
@@ -18,11 +19,14 @@ A fault is named when, n times of m, the same line
   both races and draws their lines too, up to some 16 dB of evidence, and so does a machine in which something else
   knocks. A race that is itself broken is above that, or it is not told apart;
 - has two signs: two harmonics, or one and a pair of sidebands;
-- has 12 dB of evidence more than any other line: lines share harmonics, and FTF times the number of balls is BPFO;
-- is four times (12 dB) as high as in the baseline, so that nothing is named that was always there;
+- has 12 dB of evidence more than any other line: lines share harmonics. The cage's is apart: it stands beside that of a
+  damaged race, which it loads unevenly (with 44 dB in a recording of an outer race): it is named where no other does;
+- is four times (12 dB) as high as in the baseline, so that nothing is named that was always there; heard in another
+  band than the baseline's (dsp.engine), it must have risen in that one;
 - and the speed that the lines were looked for at is known with a confidence of 0.5 or more: by a tachometer, by the
   shaft's own line, or by lines of the bearing that agree with the configured speed and can be no other (dsp.lines).
-Otherwise the verdict abstains, and says why.
+Otherwise the verdict abstains, and says why. Where no race is named, and the velocity rose, dsp.orders may know another
+fault, n times of m: it must hold more of the velocity than the whole was in the baseline.
 """
 
 from micropython import const
@@ -30,10 +34,13 @@ from micropython import const
 from quaver_wire.fields import FAULTS, LINES
 
 from .alarm import Threshold
-from .baseline import FEATURES, Baseline
+from .baseline import FEATURES, LEVEL_RATIOS, Baseline
 from .lines import EVIDENCE, SIGNS, SURE
+from .trend import Trend
 
+_VELOCITY = const(2)  # of FEATURES
 _FIRST_LINE = const(3)
+_CAGE = const(3)  # of LINES
 _MARGIN_DB = 12.0
 _ABOVE_BASELINE = 4.0
 _NEVER = 1e9
@@ -71,6 +78,7 @@ class Diagnosis:
             self.thresholds[feature] = Threshold(warning, _NEVER, *self._rule)
         if zones:
             self.thresholds["zone"] = Threshold(zones[1], zones[2], *self._rule)
+        self.trend = Trend(_FIRST_LINE, *LEVEL_RATIOS)
         self._relative()
         self.state = 0
         self.level = 0
@@ -88,6 +96,7 @@ class Diagnosis:
                 limits = self.baseline.limits(index)
                 if limits:
                     self.thresholds[feature] = Threshold(*limits, *self._rule)
+            self.thresholds["trend"] = Threshold(1, 1, *self._rule)
 
     def restore(self, state):
         """Take back the baseline's `state`, whole or half learned. Raises ValueError if it is none."""
@@ -97,8 +106,9 @@ class Diagnosis:
     def relearn(self):
         """Begin a new baseline; what was judged by the old one is judged no more until it is learned."""
         self.baseline = Baseline(self.baseline.wanted)
-        for feature in FEATURES:
+        for feature in FEATURES + ("trend",):
             self.thresholds.pop(feature, None)
+        self.trend.forget()
 
     def run(self, measurement, lines, since_s, trusted=True):
         """Judge what `measurement.finish` and `lines.run` left; lines may be None (no bearing, or no speed).
@@ -126,11 +136,19 @@ class Diagnosis:
             self.zone = zone(m.velocity_mm_s, self.zones)
         self.values = values = {"crest": m.crest, "kurtosis": m.kurtosis, "rms": m.rms_g, "envelope": m.envelope_g}
         values["velocity"] = values["zone"] = m.velocity_mm_s
+        values["trend"] = None
+        if m.away:  # another one than the baseline's: what was told there holds
+            values["envelope"] = None
         for i, line in enumerate(LINES):
             # in the baseline what noise puts there, later only what is a line
             values[line] = lines.g[i] if lines and (not self.baseline.learned or lines.score[i]) else 0.0
+            if m.away:
+                values[line] = None
         if self.baseline.learned:
             self.state = 2
+            pairs = zip(FEATURES[:_FIRST_LINE], self.baseline.median)
+            ratios = [values[name] / middle if values[name] and middle > 0 else None for name, middle in pairs]
+            values["trend"] = self.trend.take(ratios, since_s)
         else:
             self.state = 1
             if (
@@ -161,6 +179,8 @@ class Diagnosis:
             self.abstained = "too short to tell lines apart"
         else:
             best = self._best(m, lines)
+        if best is None and trusted:
+            best = self._rotor(m)
         for i, votes in enumerate(self._named):
             if votes.update(1 if i == best else 0) and i == best:
                 self.fault = i
@@ -170,10 +190,23 @@ class Diagnosis:
             self.fault = None
             self.abstained = ""
 
+    def _rotor(self, m):
+        """What this measurement's velocity speaks for, if that rose, or None; the reason stays then."""
+        if not (self.causes.get("velocity") or self.causes.get("zone")):
+            return None
+        orders = m.orders
+        if orders.fault is None:
+            return None
+        if orders.share * m.velocity_mm_s**2 <= self.baseline.median[_VELOCITY] ** 2:
+            return None  # it may have been there before, and another part have risen
+        self.abstained = ""
+        return orders.fault
+
     def _best(self, m, lines):
         """The line that this measurement speaks for, or None with the reason."""
-        order = sorted(range(4), key=lambda i: -lines.evidence[i])
-        first, second = order[0], order[1]
+        first, second, _ = sorted(range(_CAGE), key=lambda i: -lines.evidence[i])
+        if lines.evidence[first] <= 0:
+            first = _CAGE
         evidence = lines.evidence[first]
         if evidence < EVIDENCE and lines.changed:
             self.abstained = "the speed changed while it was measured"
@@ -194,7 +227,7 @@ class Diagnosis:
             self.abstained = "{} and {} are alike".format(LINES[first], LINES[second])
         elif normal <= 0:
             self.abstained = "nothing was learned of {}".format(LINES[first])
-        elif lines.g[first] < _ABOVE_BASELINE * normal:
+        elif not self.thresholds[LINES[first]].level if m.away else lines.g[first] < _ABOVE_BASELINE * normal:
             self.abstained = "{} was there before".format(LINES[first])
         else:
             return first

@@ -257,8 +257,8 @@ class Lines:
     multiple of the shaft's speed, which is a harmonic of a higher one, or which is above the envelope's band;
     evidence: by how many dB its harmonics 1 ... 6 stand above _SEEN, added up, 0 where the score is; signs: how many
     of them do, and one more for a pair of sidebands: at the shaft's speed about a race's line, for a flaw that turns
-    comes and goes with the load, at the cage's about the ball's; changed: a line is smeared, so the speed changed
-    while it was measured, and that line says nothing.
+    comes and goes with the load, at the cage's about the ball's; pairs: their heights, 0 for none; changed: a line is
+    smeared, so the speed changed while it was measured, and that line says nothing.
     """
 
     def __init__(self, ratios):
@@ -269,6 +269,7 @@ class Lines:
         self.score = [0.0] * 4
         self.evidence = [0.0] * 4
         self.signs = [0] * 4
+        self.pairs = [0.0] * 4
         self.heights = [0.0] * (4 * _HARMONICS)
         self.changed = False
 
@@ -277,7 +278,7 @@ class Lines:
 
         A configured speed that does not show in the velocity may show in the envelope: then the measurement's speed
         and confidence become those. Where it shows in neither it is a prior, up to 5 % off, and the lines themselves
-        are the evidence for it, see `_speed`.
+        are the evidence for it, see `_find`.
         """
         m = measurement
         self.changed = False
@@ -317,7 +318,7 @@ class Lines:
         first = _HARMONICS * i
         nominal = self.ratios[i] * speed_hz / width
         k, tall = _tallest(powers, nominal, reach + (_CREEP + slip) * nominal, bins, around)
-        self.score[i] = self.evidence[i] = 0.0
+        self.score[i] = self.evidence[i] = self.pairs[i] = 0.0
         self.signs[i] = 0
         self.heights[first] = tall
         at = nominal
@@ -361,9 +362,12 @@ class Lines:
         self._weigh(m, i, at, pair)
         # The window of a prior is six times as wide as that of a speed that shows: one sign more is asked for.
         # Nor may another speed show: then the prior is wrong, or the line is that of another machine.
-        clear = self.signs[i] > SIGNS and self.evidence[i] >= EVIDENCE and i != _CAGE
-        if slip and clear and not found[1] and (m.other_hz is None or abs(m.other_hz - self.hz[i]) < 2 * reach * width):
-            found = self.hz[i] / self.ratios[i], 1 - _SEEN / 10 ** (self.evidence[i] / 20)
+        alone = m.other_hz is None or abs(m.other_hz - self.hz[i]) < 2 * reach * width
+        if slip and alone and i != _CAGE and self.signs[i] > SIGNS and self.evidence[i] >= EVIDENCE:
+            confidence = 1 - _SEEN / 10 ** (self.evidence[i] / 20)
+            found = found[0] or self.hz[i] / self.ratios[i], max(found[1], confidence)
+        if m.coarse:
+            found = 0.0, 0.0  # drift over the sensor's steps draws lines and harmonics too
         return found
 
     def _unique(self, i, turns, slip, reach):
@@ -392,3 +396,4 @@ class Lines:
                 evidence += 20 * math.log10(tall / _SEEN)
         self.evidence[i] = evidence
         self.signs[i] = signs
+        self.pairs[i] = pair

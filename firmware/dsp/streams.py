@@ -184,6 +184,42 @@ def clear(out: ptr16, first: int, last: int):
 
 
 @micropython.viper
+def copy(samples: ptr16, out: ptr16, count: int):
+    """out[0] ... out[count - 1] as the samples are."""
+    k = 0
+    while k < count:
+        out[k] = samples[k]
+        k += 1
+
+
+@micropython.viper
+def warp(samples: ptr16, out: ptr16, form: ptr32):
+    """out[form[0]] ... out[form[1] - 1] from the samples at form[2], form[2] + form[3] ..., places in Q15 from 0 on.
+
+    Between two samples lies a straight line; form[4]: samples that there are, 4,096 at most. Past the end: the last.
+    """
+    x = 0
+    y = 0
+    k = form[0]
+    end = form[1]
+    place = form[2]
+    step = form[3]
+    last = form[4] - 2
+    while k < end:
+        i = place >> 15
+        part = (place >> 2) & 0x1FFF
+        if i > last:
+            i = last
+            part = 0x1FFF
+        x = (samples[i] ^ 0x8000) - 0x8000
+        y = (samples[i + 1] ^ 0x8000) - 0x8000
+        y -= x
+        out[k] = x + ((y * part) >> 13)
+        place += step
+        k += 1
+
+
+@micropython.viper
 def step(samples: ptr16, count: int) -> int:
     """The least by which neighbours that differ do so in samples[0] ... samples[count - 1]; 0xFFFF if none differ."""
     x = 0
@@ -413,29 +449,58 @@ def highest(words: ptr32, first: int, last: int) -> int:
 
 
 @micropython.viper
+def total(words: ptr32, first: int, last: int) -> int:
+    """The sum of words[first] ... words[last - 1], 1,024 at most, each 0 ... 2**30 - 1 and cut by 10 bits."""
+    x = 0
+    sum = 0
+    k = first
+    while k < last:
+        x = words[k]
+        sum += x >> 10
+        k += 1
+    return sum
+
+
+@micropython.viper
 def median(words: ptr32, first: int, last: int) -> int:
     """The lower median of words[first] ... words[last - 1], all of them from 0 to 2**30 - 1.
 
-    Bit by bit from the top: the largest value that no more than half of the words lie below.
+    The words between `low` and `high` that may still be it are counted against one of them, which then is a bound: of
+    49 words in noise some eight times.
     """
     x = 0
-    y = 0
+    k = (first + last) >> 1
+    y = words[k]
     rank = (last - first + 1) >> 1
-    value = 0
-    bit = 1 << 29
-    while bit:
-        x = value | bit
+    low = -1
+    high = 0x3FFFFFFF  # the largest that is a small integer on 32 bits
+    high += 1
+    under = 0
+    over = 0
+    while True:
         below = 0
+        same = 0
         k = first
         while k < last:
-            y = words[k]
-            if y < x:
+            x = words[k]
+            if x < y:
                 below += 1
+                if x > low:
+                    under = x
+            elif x > y:
+                if x < high:
+                    over = x
+            else:
+                same += 1
             k += 1
-        if below < rank:
-            value = x
-        bit >>= 1
-    return value
+        if below >= rank:
+            high = y
+            y = under
+        elif below + same < rank:
+            low = y
+            y = over
+        else:
+            return y
 
 
 @micropython.viper

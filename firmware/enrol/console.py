@@ -15,7 +15,7 @@ if False:  # types alone: never compiled
     from enrol.session import Session
     from links.improv import Improv
 
-_POLL_MS = const(20)
+_POLL_MS = const(8)  # an ESP32 holds 260 bytes for its console, which a cable brings in 22 ms, and forgets the rest
 _SILENCE_MS = const(200)  # a frame that rests for so long has broken off
 _LINGER_MS = const(500)  # after the enrolment: the last answer has yet to leave, or to be asked for again
 _READ_MAX = const(512)

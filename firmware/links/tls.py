@@ -1,6 +1,5 @@
 """TLS for umqtt: trusts what one pinned CA signed, for the name it connects to, and tells why it does not."""
 
-import gc
 import select
 import sys
 
@@ -12,11 +11,8 @@ from links.errors import LinkError
 _WAIT_MS = const(
     3000
 )  # for the other side, each time; the arithmetic in all takes the RP2040 1.7 s, 3.7 on a full heap
-# Bytes of heap that a session takes while it begins; 27,000 of them stay taken. With less, some failures come out as a
-# certificate that can't be verified, so it is asked first.
-_WHOLE = const(34000)
-# Mbed TLS: no memory for a record, a certificate, a key, a number, a curve
-_MEMORY = (12, -0x7F00, -0x2880, -0x3F80, -0x10, -0x4D80)
+# Mbed TLS: no memory for a record, a certificate, a key, a number, a curve, a digest
+_MEMORY = (12, -0x7F00, -0x2880, -0x3F80, -0x10, -0x4D80, -0x5180)
 
 
 def _certificate(path):
@@ -31,17 +27,12 @@ def _certificate(path):
     return a2b_base64(data[begin : data.index(b"-----END", begin)])
 
 
-def _no_room():
-    free = gc.mem_free()
-    if free < _WHOLE:
-        return "TLS does not fit memory: {} bytes free, it takes {}".format(free, _WHOLE)
-    return "TLS does not fit memory: {} bytes free, in pieces that are too small".format(free)
+def _is_memory(error):
+    return isinstance(error, MemoryError) or (bool(error.args) and error.args[0] in _MEMORY)
 
 
 def _reason(error):
     number = error.args[0] if error.args else None
-    if isinstance(error, MemoryError) or number in _MEMORY:
-        return _no_room()
     if number == 104 or number in (-0x7200, -0x7780, -0x7100, -0x7280):  # reset; no record of TLS, an alert, an end
         return "no TLS at the broker's port"
     if isinstance(number, int):
@@ -57,11 +48,15 @@ def _reason(error):
 
 
 class Tls:
-    """What umqtt takes for the module `ussl`. ca: the path of the CA's certificate, PEM or DER. Raises LinkError."""
+    """What umqtt takes for the module `ussl`. Raises LinkError.
 
-    def __init__(self, ca, name):
+    ca: the path of the CA's certificate, PEM or DER; name: the broker's, as its certificate has it; memory: hal.memory.
+    """
+
+    def __init__(self, ca, name, memory):
         self._ca = ca
         self._name = name
+        self._memory = memory
 
     def offer(self):
         """Be what umqtt imports; called before each connect, as another link may have offered itself."""
@@ -74,17 +69,24 @@ class Tls:
         if not poller.poll(_WAIT_MS):
             raise LinkError("broker unreachable")
         poller = None
-        gc.collect()
-        if gc.mem_free() < _WHOLE:
-            raise LinkError(_no_room())
+        if self._memory.free() < self._memory.TLS:
+            raise LinkError(self._no_room())
         context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
         context.verify_mode = tls.CERT_REQUIRED
         try:
             context.load_verify_locations(_certificate(self._ca))
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if _is_memory(error):
+                raise LinkError(self._no_room())
             raise LinkError("no CA certificate in " + self._ca)
         sock.settimeout(_WAIT_MS / 1000)
         try:
             return context.wrap_socket(sock, server_hostname=self._name)
         except (OSError, ValueError, MemoryError) as error:
-            raise LinkError(_reason(error))
+            raise LinkError(self._no_room() if _is_memory(error) else _reason(error))
+
+    def _no_room(self):
+        free, whole = self._memory.free(), self._memory.TLS
+        if free < whole:
+            return "TLS does not fit memory: {} bytes free, it takes {}".format(free, whole)
+        return "TLS does not fit memory: {} bytes free, in pieces that are too small".format(free)

@@ -1,4 +1,4 @@
-"""Keeps on flash what the diagnosis learned: the baseline, also when it is half learned, and the running hours.
+"""Keeps on flash what the diagnosis learned: the baseline, also when it is half learned, trend and running hours.
 
 The file is written after each measurement that taught something, and once a running hour afterwards: some 24 small
 writes a day, which wear no flash out.
@@ -36,6 +36,8 @@ class Condition:
             comparable = state.get("mark", "") == self._mark
             if comparable:
                 diagnosis.restore(state["baseline"])
+                if "trend" in state:
+                    diagnosis.trend.restore(state["trend"])
         except OSError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError, MemoryError):
@@ -58,6 +60,7 @@ class Condition:
         if taught == self._taught and diagnosis.running_s - self._saved_s < _HOUR_S:
             return False
         state = {"baseline": diagnosis.baseline.state(), "hours": diagnosis.running_s / _HOUR_S, "mark": self._mark}
+        state["trend"] = diagnosis.trend.state()
         store.replace(self._path, json.dumps(state).encode())
         self._saved_s = diagnosis.running_s
         self._taught = taught

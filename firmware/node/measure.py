@@ -224,15 +224,19 @@ class Measure:
             values.update(found)
             for mark in marks:
                 quality |= 1 << QUALITY.index(mark)
-            turned = _tell(self._recorder, changes) or turned
             if sensor.part:
                 if found:
                     measured = sensor.part
+                    _tell(self._recorder, measured.attest(changes))
+            turned = _tell(self._recorder, changes) or turned
+            if sensor.part:
                 _tell(self._recorder, sensor.part.save())
         self._progress("measure")
         values["quality"] = quality
         level, changes = self._judge.run(values)
         values["level"] = max(values.get("level", 0), level)
+        if measured:
+            _tell(self._recorder, measured.attest(changes))
         turned = _tell(self._recorder, changes) or turned
         spectrum = self._spectrum(measured, turned, values)
         self._shorten(values, spectrum is not None)

@@ -63,6 +63,10 @@ class Recorder:
             self._seq += 1
         return bytes(memoryview(data)[:end])
 
+    def moment(self):
+        """(boot, uptime in ms, milliseconds since 1970 or None), as of now."""
+        return self._boot, self._uptime.ms(), self._uptime.time_ms()
+
     def introduce(self, firmware, board, interval_s, role=0):
         """Say once what every status record tells of this node; role: 1 for a gateway."""
         self._identity = {"firmware": firmware, "board": board, "interval_s": int(interval_s), "role": role}
@@ -90,7 +94,7 @@ class Recorder:
         """Queue the event that quaver_wire.fields.EVENTS calls `name`.
 
         values: level (of "level"), value, limit, text, drops, oldest_boot, lost_from, count, generation,
-        reason.
+        reason, waveform, and the evidence of an alarm.
         """
         if self.mute:
             return

@@ -83,8 +83,8 @@ class Supervisor:
         self._report = report
         self._watchdog = watchdog
         self._tasks = {}
-        self._running = None
         self._late = None
+        self.enter(None)
 
     def add(self, name, start, limit_s):
         """Have `start()`, a function that returns a coroutine, run for ever; limit_s: silence that is a hang."""
@@ -120,7 +120,10 @@ class Supervisor:
         name = self.late()
         if name != self._late:
             self._late = name
-            self._watchdog.mark(_mark(self._tasks[name].meaning | _WAITS if name else 0))
+            if name:
+                self._watchdog.mark(_mark(self._tasks[name].meaning | _WAITS))
+            else:
+                self.enter(self._running)
         if name is None:
             self._watchdog.feed()
 

@@ -1,5 +1,6 @@
 """One measurement of vibration: the capture, its features, the verdict, and what the record and the events say."""
 
+import math
 import time
 
 from micropython import const
@@ -8,9 +9,17 @@ from uctypes import addressof, bytearray_at
 from node.measure import level_change
 from quaver_wire.fields import FAULTS
 
+_ALARM = const(2)  # of LEVELS
+_SEEN = const(4)  # of dsp.lines: what noise reaches
+
 # of quaver_wire.reasons
 _STUCK = const(204)
 _NO_PULSES = const(210)
+
+
+def _decibels(height):
+    """The height of a line over its background in dB; None where dsp.lines sees none."""
+    return 20 * math.log10(height) if height > _SEEN else None
 
 
 class Vibration:
@@ -18,21 +27,23 @@ class Vibration:
 
     condition: keeps on flash what the engine's diagnosis learns.
     quiet: a lock that is held while nothing may take the processor for longer than the FIFO lasts.
-    tachometer: anything with begin() and turns_hz(), or None.
+    alarm_waveform: of node.alarm_waveform. tachometer: anything with begin() and turns_hz(), or None.
     """
 
-    def __init__(self, capture, engine, condition, quiet, tachometer=None):
+    def __init__(self, capture, engine, condition, quiet, alarm_waveform, tachometer=None):
         self._capture = capture
         self._engine = engine
         self._measurement = engine.measurement
         self._diagnosis = engine.diagnosis
         self._condition = condition
         self._quiet = quiet
+        self.alarm_waveform = alarm_waveform
+        self._keeping = False  # whether the last measurement's waveform is kept
         self._tachometer = tachometer
         self._measured = None
         self._told = {}  # levels by feature, as the last events had them
         self._fault = None
-        self._unsaved = False
+        self._unsaved = self._unkept = False
         self._pulseless = False
 
     def probe(self):
@@ -55,8 +66,12 @@ class Vibration:
                     speed_hz = tachometer.turns_hz() if tachometer else None
                 if not capture.dropped:
                     break  # else once more: the radio's driver may have held the processor; rarely twice running
+        self._keeping = False
         sensor = capture.sensor
-        self._engine.measure(sensor.UG_PER_LSB, capture.rate_hz, speed_hz)
+        if speed_hz:
+            self._engine.measure(sensor.UG_PER_LSB, capture.rate_hz, speed_hz, tachometer.moments, tachometer.kept)
+        else:
+            self._engine.measure(sensor.UG_PER_LSB, capture.rate_hz)
         if m.minimum == m.maximum:
             # A machine at rest still shows the noise of the part; the same number every time is a dead one.
             raise OSError(_STUCK, m.maximum)
@@ -102,6 +117,50 @@ class Vibration:
         view = bytearray_at(addressof(samples), 2 * len(samples))
         return view, self._capture.rate_hz, self._capture.sensor.UG_PER_LSB * 1e-6
 
+    def attest(self, changes):
+        """Give each alarm and fault among the changes, of the last measurement, its evidence; keep an alarm's waveform.
+
+        Returns more changes: flash that can't be written is told once.
+        """
+        for name, _, values in changes:
+            if name == "fault" or (name == "level" and values["level"] == _ALARM):
+                self._evidence(values)
+        alarms = [values for name, _, values in changes if name == "level" and values["level"] == _ALARM]
+        more: tuple = ()
+        if alarms and not self._keeping:
+            try:
+                self._keeping = self.alarm_waveform.save(*self.waveform())
+                self._unkept = False
+            except OSError as error:
+                if not self._unkept:
+                    self._unkept = True
+                    more = (("flash_failed", "waveform", {"text": str(error)}),)
+        if self._keeping:
+            for values in alarms:
+                values["waveform"] = 1
+        return more
+
+    def _evidence(self, values):
+        """Add what speaks for the diagnosis: the line that stands out, and the speed that it was looked for at."""
+        m = self._measurement
+        d = self._diagnosis
+        lines = self._engine.found
+        values["abstained"] = d.abstained or None
+        values["shaft_hz"] = m.shaft_hz
+        values["shaft_confidence"] = m.shaft_confidence if m.shaft_hz else None
+        if d.fault is not None and d.fault == m.orders.fault:
+            values["velocity_share"] = m.orders.share
+        elif lines and d.line is not None:
+            i = d.line
+            values["evidence_line"] = i
+            values["evidence_hz"] = lines.hz[i]
+            values["evidence_g"] = lines.g[i]
+            values["evidence_db"] = lines.evidence[i]
+            values["margin_db"] = d.margin_db
+            values["signs"] = lines.signs[i]
+            values["sidebands_db"] = _decibels(lines.pairs[i])
+            values["harmonics_db"] = [_decibels(lines.heights[3 * i + k]) for k in range(3)]
+
     def relearn(self):
         """Forget the baseline of this machine, to learn a new one; `save` has it so on flash. Returns changes."""
         self._diagnosis.relearn()
@@ -115,6 +174,8 @@ class Vibration:
         m = self._measurement
         for name in ("rms_g", "peak_g", "crest", "kurtosis", "skew", "velocity_mm_s", "envelope_g"):
             values[name] = getattr(m, name)
+        if m.away:
+            values["envelope_g"] = None  # of another band: no point of its curve
         values["peaks"] = m.peaks
         values["bands"] = m.bands
         values["shaft_hz"] = m.shaft_hz

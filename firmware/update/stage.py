@@ -21,7 +21,7 @@ _LINE_MAX = const(200)
 _FILE_MAX = const(65536)
 _INLINE = const(512)  # bytes of a file that has no block of its own
 # Blocks for the plan, for folders whose blocks are written anew, and for what the journal takes while a node is online
-_SPARE = const(8)
+_SPARE = const(6)
 # At the top a release has these; all else there is the node's own, and boot.py is changed by cable only.
 _MODULES = (".py", ".mpy", "firmware.txt")
 _NOT_ITS = ("boot.", "journal/", "relay/")

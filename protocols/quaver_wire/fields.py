@@ -111,6 +111,7 @@ TELEMETRY = (
 )
 
 EVENT = (
+    _row(16, "abstained", "t"),
     _row(20, "code", "u"),
     _row(21, "event_level", "u"),
     _row(22, "subject", "t"),
@@ -123,6 +124,25 @@ EVENT = (
     _row(29, "count", "u"),
     _row(34, "generation", "u"),
     _row(36, "reason", (1,)),  # a number and perhaps a detail, of reasons.py
+    _row(37, "waveform", "u"),  # 1: that of this moment is kept
+    # What speaks for an alarm or a fault: the line that stands out, or the part of the velocity's power; the speed
+    _row(
+        38,
+        "",
+        (
+            _row("evidence_line", 1),
+            _row("evidence_hz", 100),
+            _row("evidence_g", 100000),
+            _row("evidence_db", 10),
+            _row("margin_db", 10),
+            _row("signs", 1),
+            _row("sidebands_db", 10),
+            _row("shaft_hz", 100),
+            _row("shaft_confidence", 100),
+            _row("velocity_share", 100),
+        ),
+    ),
+    _row(39, "harmonics_db", (10,)),  # of that line: harmonics 1, 2 and 3 over the background
 )
 
 STATUS = (
@@ -151,7 +171,10 @@ MESSAGE_CLASSES: "tuple[str, ...]" = _row("telemetry", "event", "status", "comma
 TABLES: "tuple[tuple[Any, ...], ...]" = (TELEMETRY, EVENT, STATUS, COMMAND, ANSWER)
 
 # The position is the number in "fault", and of a line in "lines".
-FAULTS: "tuple[str, ...]" = _row("outer race", "inner race", "ball", "cage")
+FAULTS: "tuple[str, ...]" = _row(
+    *("outer race", "inner race", "ball", "cage"),
+    *("unbalance", "misalignment", "looseness", "gear mesh", "resonance", "electrical"),
+)
 LINES: "tuple[str, ...]" = _row("bpfo", "bpfi", "bsf2", "ftf")
 
 # What a configuration can set limits on, and an event of a level is about: the field that has its value.

@@ -43,10 +43,10 @@ class Client:
         self._paho.loop_start()
 
     def _take(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
-        message_class = message.topic.rpartition("/")[2]
+        leaf = message.topic.rpartition("/")[2]
         try:
-            Schema(f"start = {message_class}\n{CDDL}").validate_cbor(message.payload)
-            payload = decode(message.payload, message_class)
+            Schema(f"start = {leaf}\n{CDDL}").validate_cbor(message.payload)
+            payload = decode(message.payload, leaf)
         except (ValidationError, WireError) as error:  # in paho's thread: kept for the test's end
             self.broken.append(f"{message.topic}: {error}")
             return
@@ -54,8 +54,8 @@ class Client:
             self.messages.append((message.topic, payload))
             self._changed.notify_all()
 
-    def of(self, message_class: str) -> list[dict[str, Any]]:
-        return [payload for topic, payload in self.messages if topic.rpartition("/")[2] == message_class]
+    def of(self, leaf: str) -> list[dict[str, Any]]:
+        return [payload for topic, payload in self.messages if topic.rpartition("/")[2] == leaf]
 
     def alarms(self) -> list[dict[str, Any]]:
         return [e for e in self.of("event") if EVENTS[e["code"]] == "level" and LEVELS[e["event_level"]] == "alarm"]

@@ -5,6 +5,8 @@ import pytest
 from quaver.board.interface import Board
 from tests.programs import program
 
+pytestmark = pytest.mark.each_chip
+
 JOIN = program(__file__, "join")
 
 

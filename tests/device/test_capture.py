@@ -16,6 +16,8 @@ from tests.programs import program
 
 from .conftest import signal
 
+pytestmark = pytest.mark.each_chip
+
 CAPTURE = Path(__file__).with_name("programs").joinpath("capture.py").read_text()
 LOCKED = program(__file__, "locked")
 MEASURE = program(__file__, "measure")

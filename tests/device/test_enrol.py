@@ -28,6 +28,7 @@ __all__ = ["server"]  # a fixture
 pytestmark = pytest.mark.needs_radio
 
 
+@pytest.mark.each_chip
 def test_from_blank_to_the_first_record_in_one_command(
     board_target: Target,
     start_board: Callable[..., Board],
@@ -42,7 +43,7 @@ def test_from_blank_to_the_first_record_in_one_command(
     sensors = {"vibration": {"samples": 1024}, "temperature": None, "energy": None}
     files = {**firmware_files(board_target.board, sensors), "session.code": code.encode()}
     files["main.py"] = asks(server.port) + files["main.py"]
-    if board_target.where == "rp2040:":
+    if board_target.where != "unix:":
         del files["links/ble_onboard.mpy"]  # without an air its Bluetooth never starts, and takes 15 s to say so
     board = start_board(files=files, rig=rig(), broker_port=mosquitto.port)
     began, found = time.monotonic(), None

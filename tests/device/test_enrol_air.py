@@ -20,7 +20,9 @@ from improv_ble_client.errors import ProvisioningFailed
 from improv_ble_client.protocol import SERVICE_UUID, Capabilities, Error, State
 
 from quaver.board.interface import Board
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
+from quaver.build.libraries import device_libraries
 from quaver.cli import main
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
@@ -51,7 +53,8 @@ def air() -> Iterator[Air]:
 
 
 def blank(air: Air, broker_port: int | None = None, where: str = "unix:", **config: Any) -> Board:
-    files = {**firmware_files(NAMES[where], config), "session.code": CODE.encode()}
+    libraries = device_libraries(load_board(NAMES[where]))
+    files = {**firmware_files(NAMES[where], config), **libraries, "session.code": CODE.encode()}
     return open_board(where, Setup(files=files, air=air, name="n1", broker_port=broker_port, rig=rig()))
 
 

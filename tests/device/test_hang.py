@@ -69,7 +69,9 @@ def test_the_boot_after_a_hang_tells_who_hung_and_where(
 def test_a_restart_on_purpose_is_no_hang(board_target: Target, start_board: Callable[..., Board]) -> None:
     files = {path: data for path, data in firmware_files(board_target.board).items() if path != "main.py"}
     board = start_board(files=files)
-    board.exec("import board, hal\nhal.port(board).watchdog().mark(77)")
+    locked = "micropython.heap_lock()\nmark(77)\nmicropython.heap_unlock()\nprint(port._kept().get())"
+    code = f"import board, hal, micropython\nport = hal.port(board)\nmark = port.watchdog().mark\n{locked}"
+    assert board.exec(code).strip() == "77"
     with pytest.raises(QuaverError):
         board.exec("import machine\nmachine.reset()", timeout=2.0)
     assert board.exec("import board, hal\nprint(hal.port(board).mark())").strip() == "0"

@@ -13,26 +13,42 @@ from quaver.emulator.targets import open_board
 from quaver.pytest_plugin import Target
 from tests.programs import program
 
+pytestmark = pytest.mark.each_chip
+
 MODULE = program(__file__, "made", TABLE=bytes(range(256)) * 8)
 SAID = "36 4 not by 0 45 28 [3, 3, 2, 1] 602"
-HEAP, FLASH = 0x20, 0x10
+ARCH = {"pico_w": "armv6m", "esp32_c3": "rv32imc"}
+# The first byte of the addresses where code lies: of the heap, of flash, and of machine code that is used in place and
+# not. An ESP32-C3 has no assembler for `thumb`, and its machine code is always run from a copy in RAM of ESP-IDF's.
+HEAP = {"pico_w": 0x20, "esp32_c3": 0x3F}
+FLASH = {"pico_w": 0x10, "esp32_c3": 0x3C}
+MACHINE = {"pico_w": (0x20, 0x10), "esp32_c3": (0x40, 0x40)}
+PORTABLE = """@micropython.viper
+def thumb(x: int) -> int:
+    return 3 * x + 1
+
+
+"""
 BEGIN = program(__file__, "begin")
 
 
-def source() -> bytes:
+def source(board: str) -> bytes:
     """More than a block of it."""
-    return (MODULE + f"def long(x):\n    return {' + '.join(['x'] * 301)}\n").encode()
+    before, _, rest = MODULE.partition("@micropython.asm_thumb\n")
+    module = MODULE if board == "pico_w" else before + PORTABLE + rest[rest.index("def later") :]
+    return (module + f"def long(x):\n    return {' + '.join(['x'] * 301)}\n").encode()
 
 
 @pytest.fixture(scope="module")
 def board(board_target: Target) -> Iterator[Board]:
-    if board_target.where != "rp2040:":
+    name = board_target.board
+    if name not in ARCH:
         pytest.skip(f"{board_target}: its flash is no memory")
-    files = {path: data for path, data in firmware_files("pico_w").items() if path != "main.py"}
-    mpy = compile_mpy(source(), "made.py", "armv6m")
+    files = {path: data for path, data in firmware_files(name).items() if path != "main.py"}
+    mpy = compile_mpy(source(name), "made.py", ARCH[name])
     files |= {"before.mpy": laid_out(mpy), "made.mpy": laid_out(mpy), "plain.mpy": mpy}
-    files["small.mpy"] = laid_out(compile_mpy(b"def f(a):\n    return a + a + a + a + a\n", "small.py", "armv6m"))
-    with open_board("rp2040:", Setup(files=files)) as board:
+    files["small.mpy"] = laid_out(compile_mpy(b"def f(a):\n    return a + a + a + a + a\n", "small.py", ARCH[name]))
+    with open_board(board_target.where, Setup(files=files)) as board:
         board.exec(BEGIN)
         yield board
 
@@ -46,25 +62,38 @@ def look(board: Board) -> Callable[[str], tuple[str, str]]:
     return look
 
 
-def test_functions_and_tables_are_used_in_flash(look: Callable[[str], tuple[str, str]]) -> None:
-    assert look("made") == (f"{[FLASH] * 5} {FLASH} {FLASH}", SAID)
+def seen(board: str, in_flash: bool) -> tuple[str, str]:
+    """What the program says where everything is in flash that can be, or nothing is."""
+    place, machine = (FLASH if in_flash else HEAP)[board], MACHINE[board][in_flash]
+    thumb = machine if board == "pico_w" else 0  # of viper's function the second word is empty
+    return f"{[place, machine, machine, place, place]} {thumb} {place}", SAID
 
 
-def test_what_is_to_outlive_the_program_stays(look: Callable[[str], tuple[str, str]]) -> None:
-    assert look("before") == (f"{[HEAP] * 5} {HEAP} {HEAP}", SAID)
+def test_functions_and_tables_are_used_in_flash(board_target: Target, look: Callable[[str], tuple[str, str]]) -> None:
+    assert look("made") == seen(board_target.board, True)
 
 
-def test_a_file_that_is_not_laid_out_is_read_as_ever(look: Callable[[str], tuple[str, str]]) -> None:
-    assert look("plain") == (f"{[HEAP] * 5} {HEAP} {HEAP}", SAID)
+def test_what_is_to_outlive_the_program_stays(board_target: Target, look: Callable[[str], tuple[str, str]]) -> None:
+    assert look("before") == seen(board_target.board, False)
 
 
-def test_a_file_in_its_folder_s_own_block_is_left_alone(board: Board) -> None:
-    assert int(board.exec("import machine, small\nprint(machine.mem32[id(small.f) + 12] >> 24)")) == HEAP
+def test_a_file_that_is_not_laid_out_is_read_as_ever(
+    board_target: Target, look: Callable[[str], tuple[str, str]]
+) -> None:
+    assert look("plain") == seen(board_target.board, False)
 
 
-def test_a_file_that_came_by_the_cable_is_used_too(board: Board, look: Callable[[str], tuple[str, str]]) -> None:
-    board.put("fresh.mpy", laid_out(compile_mpy(source(), "fresh.py", "armv6m")))
-    assert look("fresh") == (f"{[FLASH] * 5} {FLASH} {FLASH}", SAID)
+def test_a_file_in_its_folder_s_own_block_is_left_alone(board_target: Target, board: Board) -> None:
+    place = int(board.exec("import machine, small\nprint(machine.mem32[id(small.f) + 12] >> 24)"))
+    assert place == HEAP[board_target.board]
+
+
+def test_a_file_that_came_by_the_cable_is_used_too(
+    board_target: Target, board: Board, look: Callable[[str], tuple[str, str]]
+) -> None:
+    name = board_target.board
+    board.put("fresh.mpy", laid_out(compile_mpy(source(name), "fresh.py", ARCH[name])))
+    assert look("fresh") == seen(name, True)
 
 
 def test_objects_of_another_micropython_are_left_alone(board: Board) -> None:

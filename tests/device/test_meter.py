@@ -16,6 +16,8 @@ from tests.programs import program
 
 from .conftest import Client
 
+pytestmark = pytest.mark.each_chip
+
 DE = 10
 READ = program(__file__, "read")
 

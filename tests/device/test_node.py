@@ -123,4 +123,4 @@ def test_enough_of_the_heap_stays_free(start_node: Callable[..., Board], client:
 
     board = start_node(rig(), {"interval_s": 1, "temperature": TEMPERATURE})
     records = client.wait(lambda c: len(c.of("telemetry")) >= 3 and c.of("telemetry"), "records")
-    assert min(r["heap_free"] for r in records) >= load_board(board.board).heap_budget
+    assert min(r["heap_free"] for r in records if "heap_free" in r) >= load_board(board.board).heap_budget

@@ -102,7 +102,7 @@ def start_plant(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[bool], Plant]:
+) -> Callable[..., Plant]:
     """Puts a node into service; paced: its time is ours, and does not fly while nothing happens."""
     monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
     host = "127.0.0.1" if board_target.where == "unix:" else "10.0.0.1"
@@ -116,11 +116,11 @@ def start_plant(
         "energy": None,
         "vibration": {"samples": 4096},
     }
-    files = firmware_files(board_target.board, config)
-    files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
-    files["main.py"] = asks(time_server.port) + files["main.py"]
 
-    def start(paced: bool) -> Plant:
+    def start(paced: bool, **changed: Any) -> Plant:
+        files = firmware_files(board_target.board, config | changed)
+        files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
+        files["main.py"] = asks(time_server.port) + files["main.py"]
         paced = paced and board_target.where == "unix:"
         keys = KeyStore(tmp_path / "keys")
         keys.create(Identity.of("n1").unique_id.rjust(8, b"\0"), "n1", bytes.fromhex(KEY))
@@ -133,12 +133,12 @@ def start_plant(
 
 
 @pytest.fixture
-def plant(start_plant: Callable[[bool], Plant]) -> Plant:
+def plant(start_plant: Callable[..., Plant]) -> Plant:
     return start_plant(True)
 
 
 @pytest.fixture
-def quick_plant(start_plant: Callable[[bool], Plant]) -> Plant:
+def quick_plant(start_plant: Callable[..., Plant]) -> Plant:
     return start_plant(False)
 
 
@@ -240,6 +240,34 @@ def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: p
     assert any(line.endswith("node: online") for line in plant.json("log")["lines"])
     plant.node("relearn")
     assert json.loads(plant.board.get("condition.json"))["baseline"] == {"rows": []}
+
+
+def test_the_waveform_of_an_alarm_is_kept_until_it_is_fetched(
+    start_plant: Callable[..., Plant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plant = start_plant(True, limits={"rms": [0.001, 0.002]})
+    assert "no waveform of an alarm is kept" in plant.node("waveform", "--alarm", code=18)
+    with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
+        while plant.json("measure")["level"] != "alarm":
+            pass
+        while not (isinstance(item := monitor.get(PATIENCE_S), Record) and item.values.get("event_level") == "alarm"):
+            assert item is not None
+    assert item.values["waveform"] == 1
+    plant.node("measure")
+    plant.node("waveform", "--output=later.npz")
+    plant.board.reset()
+    plant.says(b"node: online", 2)
+    assert re.fullmatch(
+        r"n1: 4,096 samples at 26,\d{3} Hz, alarm of 20\d\d-\d\d-\d\d [0-9:]{8} UTC in n1-alarm.npz, "
+        r"shown in n1-alarm.png\n",
+        plant.node("waveform", "--alarm"),
+    )
+    data = np.load("n1-alarm.npz")
+    assert (data["x"] * float(data["g_per_lsb"])).std() == pytest.approx(item.values["value"], rel=1e-4)
+    assert not np.array_equal(data["x"], np.load("later.npz")["x"])
+    assert "no waveform of an alarm is kept" in plant.node("waveform", "--alarm", code=18)
+    assert "alarm.wave" not in plant.board.exec("import os; print(os.listdir('/'))")
 
 
 def test_a_changed_configuration_is_kept_and_taken_back(quick_plant: Plant) -> None:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import cbor2
+import pytest
 from pycose.algorithms import AESCCM1664128
 from pycose.headers import IV, Algorithm
 from pycose.keys import SymmetricKey
@@ -14,6 +15,8 @@ from quaver.bench.wire import measure
 from quaver.board.interface import Board
 from quaver_wire.hkdf import derive
 from tests.programs import program
+
+pytestmark = pytest.mark.each_chip
 
 VECTORS = json.loads(
     (Path(__file__).resolve().parents[2] / "protocols" / "vectors" / "records.json").read_text(encoding="utf-8")

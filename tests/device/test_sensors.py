@@ -7,6 +7,8 @@ import pytest
 from quaver.board.interface import Board
 from tests.programs import program
 
+pytestmark = pytest.mark.each_chip
+
 PORT = program(__file__, "port")
 
 IIS3DWB = program(__file__, "iis3dwb")

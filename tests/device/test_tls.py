@@ -15,7 +15,7 @@ from tests.programs import program
 sys.path.append(str(Path(__file__).resolve().parents[1] / "host"))
 from example_broker import lay_out
 
-pytestmark = pytest.mark.needs_radio
+pytestmark = [pytest.mark.needs_radio, pytest.mark.each_chip]
 
 
 def test_a_session_comes_about_or_says_that_memory_is_short(

@@ -1,4 +1,7 @@
-"""TLS on a node with everything, each sensor, seals, commands: the session fits beside a whole measurement."""
+"""TLS on a node with everything, each sensor, seals, commands: the session fits beside a whole measurement.
+
+On an ESP32-C3 vibration is left out: ESP-IDF, which holds the session, has no room for both (docs/esp32c3.md).
+"""
 
 import json
 import sys
@@ -20,6 +23,7 @@ from quaver.messages.record import Record
 from quaver.messages.sealing import Opener
 from quaver.plant.node import SLOW_SENSORS, healthy_machine, standard_rig
 from quaver.pytest_plugin import Target
+from quaver_wire.cose import node_id
 from tests.waiting import wait_until
 
 from .test_time import Server, asks, good
@@ -48,7 +52,8 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
     time_server: Server,
     tmp_path: Path,
 ) -> None:
-    host = "10.0.0.1" if board_target.where == "rp2040:" else "127.0.0.1"
+    host = "127.0.0.1" if board_target.where == "unix:" else "10.0.0.1"
+    vibration = board_target.board != "esp32_c3"
     users = {"n1": "secret", "ingest": "another", "commands": "a-third"}
     broker = start_mosquitto(lay_out(tmp_path / "etc", users, f"IP:{host},IP:127.0.0.1"))
     ca = tmp_path / "etc" / "ca.crt"
@@ -56,6 +61,7 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
         **PLACE,
         **SLOW_SENSORS,
         "interval_s": 1,
+        **({} if vibration else {"vibration": None}),
         "time_server": host,
         "machine": {"rpm": 1797, "bearing": "6205"},
         "wifi": {"ssid": "quaver", "password": "emulated"},
@@ -66,7 +72,8 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
     files["ca.pem"] = ca.read_bytes()
     files["main.py"] = asks(time_server.port) + files["main.py"]
     keys = KeyStore(tmp_path / "keys")
-    keys.create(Identity.of("n1").unique_id.rjust(8, b"\0"), "n1", bytes.fromhex(KEY))
+    identity = Identity.of("n1") if vibration else Identity.of_esp32("n1")
+    keys.create(node_id(identity.unique_id), "n1", bytes.fromhex(KEY))
     url = f"mqtts://{{}}@127.0.0.1:{broker.port}"
     reader = Monitor(parse_broker_url(url.format("ingest:another")), "+/+/+/+/+/telemetry", ca, Opener(keys))
     with reader:
@@ -83,7 +90,8 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
         with Operator(commander, keys, "n1", ca, timeout_s=90, expires_s=2_000_000) as node:
             measured = node.answer("measure", node.send("measure"))
     first = records[0].values
-    assert {"rms_g", "temperature_c", "energy", "peaks", "lines"} <= set(first)
-    assert measured["rms_g"] == pytest.approx(first["rms_g"], rel=0.2)
+    assert {"temperature_c", "energy"} | ({"rms_g", "peaks", "lines"} if vibration else set()) <= set(first)
+    told = "rms_g" if vibration else "temperature_c"
+    assert measured[told] == pytest.approx(first[told], rel=0.2)
     assert b"does not fit" not in board.console() and b"memory" not in board.console()
     assert min(record.values.get("heap_free", 1 << 20) for record in records) > 20_000

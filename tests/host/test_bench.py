@@ -105,6 +105,18 @@ def test_source_that_does_not_compile_is_said_in_a_line(monkeypatch: pytest.Monk
         compile_transform(broken)
 
 
+def test_the_esp32_c3_in_its_own_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Virtual time: the same on every machine. Its image has no inline assembler, so its kernels are viper's."""
+    assert main(["bench", "wire", "--board", "esp32_c3", "--json"]) == 0
+    record = {line["name"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert record["encode and seal"]["reached"] is True
+    assert main(["bench", "dsp", "--board", "esp32_c3", "--json"]) == 0
+    figures = {line["name"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    for goal in ("a block of 512 samples, the longest", "after the last sample", "RFFT of 1,024 samples, viper"):
+        assert figures[goal]["reached"] is True
+    assert not [name for name in figures if "assembly" in name]
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_each_bench_says_what_the_help_says(name: str) -> None:
     one = command.get_command(None, name)

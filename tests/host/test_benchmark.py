@@ -260,6 +260,17 @@ def test_the_recordings_at_hand_are_judged_right(monkeypatch: pytest.MonkeyPatch
     assert scores["ball"].recordings == 2
 
 
+@pytest.mark.skipif(not FIELD.is_dir(), reason="the recordings of ../shared/data are not here")
+@pytest.mark.long
+def test_the_lives_at_hand_alarm_before_their_end_and_not_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thinned: every eighth record of one life, every second of the other."""
+    rpm = {"pronostia_1_1": 1800.0, "pronostia_2_4": 1650.0}
+    monkeypatch.setitem(catalogue._PLACES, "files", lambda name: Place(name, FIELD / f"{name}.npz", rpm=rpm[name]))
+    lives = Group("field", "Field", "files", "pronostia", tuple(rpm), channel="horizontal", learn=20)
+    (one,) = score(run_group(lives), dict.fromkeys(rpm, "runs to failure"))
+    assert (one.hits, one.early, one.misses) == (2, 0, 0)
+
+
 def _at_its_rate(group: Group, place: Place) -> object:
     from quaver.recordings import load
 

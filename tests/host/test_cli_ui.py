@@ -241,6 +241,26 @@ def test_a_node_behind_a_gateway_was_seen_when_it_was_visited_and_not_when_the_b
     assert "3 s" in next(line for line in shown(fleet).splitlines() if ROOT in line)
 
 
+def test_an_alarm_tells_of_its_waveform() -> None:
+    assert event_words(record("event", EVENT | {37: 1})) == (
+        f"ALARM {ROOT}: kurtosis 9.5, limit 4.5; its waveform is kept"
+    )
+
+
+def test_an_alarm_tells_its_evidence() -> None:
+    evidence = {16: "bpfi and bpfo are alike", 38: [1, 16219, 5120, 415, 60, 4, 301, 2995, 94], 39: [301, None, 169]}
+    said = record("event", EVENT | evidence)
+    assert event_words(said) == (
+        f"ALARM {ROOT}: kurtosis 9.5, limit 4.5; bpfi at 162.2 Hz and 2 harmonics and sidebands, 42 dB of evidence; "
+        "1797 1/min, 94 % certain; no fault named: bpfi and bpfo are alike"
+    )
+    told = said.as_json()
+    assert (told["line"], told["evidence_line"], told["margin_db"], told["signs"]) == ("line-2", "bpfi", 6, 4)
+    assert told["harmonics_db"] == [30.1, None, 16.9]
+    rotor = record("event", EVENT | {20: 9, 22: "unbalance", 38: [None] * 7 + [2995, 94, 81]})
+    assert event_words(rotor).endswith("; 81 % of the velocity's power; 1797 1/min, 94 % certain")
+
+
 def test_a_spectrum_is_no_measurement() -> None:
     """It adds a line and moves nothing in the table, and JSON takes its bytes."""
     spectrum = BARE | {1: 0, 7: 2, 50: bytes(range(256)), 51: bytes(256), 52: [133335, 8334], 53: [2995]}

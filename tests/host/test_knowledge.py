@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import json
 import os
 import pty
 import re
@@ -12,7 +13,8 @@ import termios
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import paho.mqtt.publish as publish
@@ -66,7 +68,7 @@ def test_each_thing_that_a_node_says_has_an_entry() -> None:
     assert set(NAMED) <= set(entries("en"))
     for fault in FAULTS:
         assert keys_of(fault=fault) == [fault.replace(" ", "_")]
-    for cause in (*LIMITED, *LINES):
+    for cause in (*LIMITED, *LINES, "trend"):
         assert len(keys_of(causes=[cause])) == 1, cause
     for mark in QUALITY:
         assert len(keys_of(quality=[mark])) == 1, mark
@@ -131,6 +133,8 @@ def test_every_entry_fits_the_terminal(code: str, width: int) -> None:
         ("event", EVENT | {21: 0}, []),
         ("event", EVENT | {22: "zone", 21: 1}, ["zone_c"]),
         ("event", EVENT | {22: "zone", 21: 2}, ["zone_d"]),
+        ("event", EVENT | {22: "trend", 21: 1}, ["slow_rise"]),
+        ("event", EVENT | {22: "trend", 21: 0}, []),
         ("event", FAULT, ["outer_race"]),
         ("event", BARE | {20: 2, 22: "vibration", 25: "no answer"}, ["silent"]),
         ("event", BARE | {20: 2, 22: "vibration", 36: [204, -5]}, ["stuck"]),
@@ -158,6 +162,24 @@ def test_it_is_told_once_until_the_machine_is_well(capsys: pytest.CaptureFixture
         display.take(record("event", FAULT))
     captured = capsys.readouterr()
     assert captured.err.count(title) == 1 and title not in captured.out
+
+
+def test_an_older_measurement_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Events overtake records: what was measured before the alarm comes after it."""
+    title = entries("en")["shocks"].title
+    silent = replace(level("ok"), values={"level": "ok", "quality": ["vibration_failed"]})
+    with Display(as_json=False, title="", lang="en") as display:
+        for item in (record("event", EVENT), level("ok"), record("event", EVENT)):
+            display.take(item)
+        assert capsys.readouterr().err.count(title) == 1
+        display.take(record("event", EVENT | {21: 0}))
+        for item in (silent, record("event", EVENT)):
+            display.take(item)
+        assert title not in capsys.readouterr().err
+        display.take(record("event", EVENT | {21: 0}))
+        for item in (level("ok"), record("event", EVENT)):
+            display.take(item)
+        assert capsys.readouterr().err.count(title) == 1
 
 
 def test_json_stays_records_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,3 +252,64 @@ def test_analyze_says_what_its_verdict_means(
     assert "\n  Damage on the outer race of the bearing\n    Means: " in shown and "Schaden" not in shown
     assert main(["analyze", str(tmp_path / "healthy.npz"), "--learn", "2", "--lang", "en"]) == 0
     assert "How urgent" not in capsys.readouterr().out
+
+
+# The answer of a node
+
+
+class Answering:
+    """In place of the broker and the node behind it: tests/device/test_operations.py has both."""
+
+    answer: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, *_arguments: Any, name: str, **_settings: Any) -> None:
+        self.node = SimpleNamespace(name=name)
+
+    def __enter__(self) -> "Answering":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def ask(self, _command: str) -> dict[str, Any]:
+        return dict(self.answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "line", "titles"),
+    [
+        ({"level": 0, "quality": 0, "rms_g": 0.1, "machine": 2, "zone": 0}, "ok: rms_g 0.1; watching; zone A", []),
+        (
+            {"level": 2, "quality": 0, "rms_g": 0.9, "machine": 2, "zone": 3, "fault": 1},
+            "alarm: rms_g 0.9; watching; zone D; inner race",
+            ["zone_d", "inner_race"],
+        ),
+        (
+            {"level": 2, "quality": 0, "rms_g": 0.9, "machine": 2, "abstained": "the speed is not certain"},
+            "alarm: rms_g 0.9; watching",
+            ["speed_uncertain"],
+        ),
+        ({"level": 0, "quality": 1 << 2, "machine": 2}, "ok: ; watching; quality: vibration_failed", ["silent"]),
+        ({"level": 0, "quality": 0, "machine": 0}, "ok: ; stopped", ["stopped"]),
+        ({"level": 0, "quality": 0, "fault": 99}, "ok: ; 99", []),
+    ],
+)
+def test_a_nodes_answer_comes_with_what_it_means(
+    answer: dict[str, Any],
+    line: str,
+    titles: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("quaver.fleet.operator.Operator", Answering)
+    monkeypatch.setattr("quaver.cli.node.open_store", lambda folder: None)
+    monkeypatch.setattr(Answering, "answer", answer)
+    assert main(["node", "pump-7", "measure", "--lang", "de"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"pump-7: {line}"
+    known = {advice.title: key for key, advice in entries("de").items()}
+    assert [known[row.strip()] for row in shown if row.strip() in known] == titles
+    assert main(["node", "pump-7", "measure", "--json"]) == 0
+    (only,) = capsys.readouterr().out.splitlines()
+    assert json.loads(only)["node"] == "pump-7"

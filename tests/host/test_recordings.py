@@ -417,7 +417,7 @@ def test_severity_and_seed_matter_and_a_healthy_machine_is_quiet():
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"fault": "cage"}, "fault 'cage': expected None, 'outer', 'inner' or 'ball'"),
+        ({"fault": "cage"}, "fault 'cage': expected None, 'outer', 'inner', 'ball', 'unbalance', "),
         ({"rpm": 0.0}, "a machine of 0 rpm"),
         ({"severity": -1.0}, "severity -1"),
         ({"damping": 1.5}, "damping 1.5"),

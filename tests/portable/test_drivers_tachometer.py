@@ -55,6 +55,22 @@ def test_even_edges_are_a_speed(pickup: Pickup, pulses: int, hz: float) -> None:
     assert speed == pytest.approx(hz, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("pulses", "apart", "every"),
+    [(1, 20_000, 1), (4, 3_000, 1), (4, 2_000, 2), (1, 5_000, 2), (60, 30, 8), (1, 1_000, 16)],
+)
+def test_moments_of_whole_turns_are_kept(pickup: Pickup, pulses: int, apart: int, every: int) -> None:
+    """At most 127 of them: of more, every second one."""
+    driver = Tachometer(pickup.attach, pulses)
+    edges = range(7_000, 1_230_000, apart)
+    pickup.measure(driver, edges, 1_230_000)
+    expected = list(edges[:: pulses * every])
+    assert list(driver.moments[: driver.kept]) == expected
+    assert len(expected) < 128
+    pickup.measure(driver, edges[:5], 60_000)
+    assert list(driver.moments[: driver.kept]) == list(edges[:5:pulses])
+
+
 def test_marks_that_stand_unevenly_give_the_speed_of_whole_turns(pickup: Pickup) -> None:
     # Two marks, 45 % and 55 % of a turn of 100 ms apart, and two turns and a half of them.
     driver = Tachometer(pickup.attach, 2)

@@ -144,6 +144,19 @@ def test_what_is_not_clear_is_not_named(
     assert {"rms", "envelope"} <= set(causes)
 
 
+def test_a_fault_of_the_rotor_is_named_where_it_is_what_rose(micropython: Run) -> None:
+    alone, small, steady, beside = micropython(
+        program(__file__, "other_fault"),
+        argument=[[2.0, 0.7, 1.0], [2.0, 0.2, 1.0], [1.2, 0.9, 1.0], [2.0, 0.7, 40.0]],
+    )
+    assert alone == [2, 1, ["velocity"], 4, ""]
+    # a fifth of the power of 2 mm/s is less than the 1 mm/s that always were
+    assert small[:4] == [2, 1, ["velocity"], None]
+    assert steady == [2, 0, [], None, ""]
+    # a race that is clear comes first
+    assert beside[3] == 1
+
+
 def test_a_line_that_was_always_there_is_not_named(micropython: Run) -> None:
     got = micropython(program(__file__, "old_line"))
     assert got == [2, 2, ["rms"], None, "bpfi was there before"]

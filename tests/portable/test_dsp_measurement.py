@@ -21,9 +21,17 @@ OUTER, INNER, BALL, CAGE = 3.5848, 5.4152, 2.3567, 0.39828
 PROGRAM = program(__file__, "measure")
 
 
-def measure(run: Run, *blocks: Any, rate: float = RATE, **settings: Any) -> list[dict[str, Any]]:
+def measure(
+    run: Run, *blocks: Any, rate: float = RATE, tachometer: dict[str, Any] | None = None, **settings: Any
+) -> list[dict[str, Any]]:
     samples = [np.asarray(block).astype(int).tolist() for block in blocks]
-    argument = {"settings": [rate, settings], "blocks": samples, "ug": UG, "ratios": [OUTER, INNER, BALL, CAGE]}
+    argument = {
+        **(tachometer or {}),
+        "settings": [rate, settings],
+        "blocks": samples,
+        "ug": UG,
+        "ratios": [OUTER, INNER, BALL, CAGE],
+    }
     result: list[dict[str, Any]] = run(PROGRAM, argument=argument, heap="16m")
     return result
 
@@ -53,14 +61,19 @@ def bearing(
     """
     time = np.arange(n) / rate
     rng = np.random.default_rng(5)
-    signal = 0.15 * np.sin(2 * np.pi * shaft_hz * time) + rng.normal(0, 0.05, n)
     turned = np.arange(0.003, time[-1], 1 / line_hz)
-    starts = turned + change / 2 * turned * (1 - turned / time[-1])
-    for start in starts:
+    signal = 0.15 * np.sin(2 * np.pi * shaft_hz * np.interp(time, later_by(time, time[-1], change), time))
+    signal += rng.normal(0, 0.05, n)
+    for start in later_by(turned, time[-1], change):
         later = time - start
         ring = np.where(later >= 0, np.exp(-np.clip(later, 0, 1) * 900) * np.sin(2 * np.pi * 3500 * later), 0)
         signal += strength * (1 + np.cos(2 * np.pi * load_hz * start)) / 2 * ring
     return np.round(signal / (UG * 1e-6))
+
+
+def later_by(moments: Any, whole: float, change: float) -> Any:
+    """When comes what comes at those moments at a steady speed, if the speed rises by that part of it meanwhile."""
+    return moments + change / 2 * moments * (1 - moments / whole)
 
 
 def velocity(block: Any, rate: float, low: float = 10.0, high: float = 1000.0) -> float:
@@ -143,7 +156,7 @@ def test_the_amplitude_of_a_modulation(micropython: Run) -> None:
     signal = (1 + 0.4 * np.sin(2 * np.pi * line * time)) * np.sin(2 * np.pi * 3000 * time)
     signal += 0.1 * np.sin(2 * np.pi * 25.0 * time)
     (got,) = measure(micropython, np.round(signal / (UG * 1e-6)), nominal_hz=25.0)
-    sos = np.vstack([butter(2, 2000, "high", fs=RATE, output="sos"), butter(2, 5000, "low", fs=RATE, output="sos")])
+    sos = np.vstack([butter(2, 1000, "high", fs=RATE, output="sos"), butter(2, 5000, "low", fs=RATE, output="sos")])
     carrier = 2 / math.pi * abs(sosfreqz(sos, [3000], fs=RATE)[1][0])
     assert got["g"][1] == pytest.approx(0.4 * carrier, rel=0.03)
     assert got["envelope"] == pytest.approx(carrier * math.sqrt(1 + 0.4**2 / 2), rel=0.03)
@@ -212,6 +225,30 @@ def test_a_speed_that_changes_meanwhile(micropython: Run, change: float, refused
     (got,) = measure(micropython, bearing(OUTER * 24.7, 0.0, change=change), nominal_hz=25.0)
     assert got["changed"] == refused
     assert (got["score"][0] == 0) == refused
+
+
+@pytest.mark.parametrize(("rate", "n"), [(26667.0, 32768), (26667.0, 16384), (12000.0, 16384)])
+@pytest.mark.parametrize(("change", "tracked"), [(0.0, False), (0.12, True), (0.3, True), (-0.2, True)])
+def test_a_tachometer_tracks_a_speed_that_changes(
+    micropython: Run, change: float, tracked: bool, rate: float, n: int
+) -> None:
+    """By angle the lines stand where they would at the mean speed, and as high as at a steady one."""
+    whole = n / rate
+    turns = np.arange(0.011, whole, 1 / 24.7)
+    marks = np.round(later_by(turns, whole, change) * 1e6).astype(int).tolist()
+    block = bearing(OUTER * 24.7, 24.7, change=change, rate=rate, n=n)
+    tachometer = {"marks": marks, "turns_hz": 24.7}
+    steady, got = (
+        measure(micropython, each, rate=rate, n=n, tachometer=tachometer, nominal_hz=25.0)[0]
+        for each in (bearing(OUTER * 24.7, 24.7, rate=rate, n=n), block)
+    )
+    assert got["tracked"] == tracked
+    assert got["shaft"] == [24.7, 1.0]
+    assert got["hz"][0] == pytest.approx(OUTER * 24.7, abs=0.5 * rate / n)
+    assert not got["changed"]
+    assert got["g"][0] > 0.85 * steady["g"][0]
+    assert min(got["heights"][:3]) > 16
+    assert got["signs"][0] >= 5
 
 
 @pytest.mark.parametrize(("line", "ratio"), [(0, OUTER), (1, INNER)])

@@ -168,6 +168,56 @@ def test_median_and_highest(micropython: Run) -> None:
     assert got == [[twin.median(values), values.index(max(values))] for values in lists]
 
 
+def test_warp_and_copy(micropython: Run) -> None:
+    rng = random.Random(16)
+    samples = [rng.choice((-RAIL, RAIL - 1, rng.randint(-RAIL, RAIL - 1))) for _ in range(4096)]
+    forms = [
+        [0, 300, 0, 1 << 15, 4096],
+        [7, 1000, 12345, 40000, 4096],
+        [0, 4096, 5, 32768, 4096],
+        [0, 9, 1 << 26, 0, 9],
+    ]
+    got = micropython(
+        """
+from array import array
+from dsp import streams
+samples = array("h", argument[0])
+answers = []
+for form in argument[1]:
+    out = array("h", bytes(8192))
+    streams.warp(samples, out, array("i", form))
+    answers.append(list(out))
+out = array("h", bytes(8192))
+streams.copy(samples, out, 4095)
+print(json.dumps([answers, list(out)]))
+""",
+        argument=[samples, forms],
+    )
+    for (first, last, place, step, count), out in zip(forms, got[0], strict=True):
+        expected = [0] * 4096
+        for k in range(first, last):
+            at = place + (k - first) * step
+            i, part = (at >> 15, at >> 2 & 0x1FFF) if at >> 15 <= count - 2 else (count - 2, 0x1FFF)
+            expected[k] = samples[i] + ((samples[i + 1] - samples[i]) * part >> 13)
+        assert out == expected
+    assert got[1] == [*samples[:4095], 0]
+
+
+def test_total(micropython: Run) -> None:
+    rng = random.Random(15)
+    words = [rng.randrange(2**30) for _ in range(1023)] + [2**30 - 1]
+    got = micropython(
+        """
+from array import array
+from dsp import streams
+words = array("i", argument)
+print(json.dumps([streams.total(words, 0, 1024), streams.total(words, 7, 8), streams.total(words, 9, 9)]))
+""",
+        argument=words,
+    )
+    assert got == [sum(word >> 10 for word in words), words[7] >> 10, 0]
+
+
 def test_step(micropython: Run) -> None:
     rng = random.Random(4)
     lists = [

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from binascii import crc32
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from build.keys import load_key, load_keys, save_key
+from node.alarm_waveform import AlarmWaveform
 from node.trial import Trial
 from service import runner
 from service.replay import Window
@@ -18,7 +20,7 @@ from tests.programs import program
 NOW = 1_790_000_000_000
 COMMANDS = {
     "config_get", "config_set", "config_validate", "config_rollback", "identify", "measure", "waveform",
-    "waveform_part", "relearn", "log", "reboot", "rotate", "retire", "update",
+    "waveform_part", "alarm_waveform", "relearn", "log", "reboot", "rotate", "retire", "update",
 }  # fmt: skip
 
 
@@ -31,6 +33,7 @@ class Node:
         self.did: list[str] = []
         self.wave: bytes | None = None
         self.blinking = None
+        self.alarm_waveform = AlarmWaveform(lambda: (3, 90_000, NOW), self.root + "/alarm.wave")
         log = type("Log", (), {"lines": [f"line {n} of the log, forty characters long" for n in range(20)]})
         measuring = type("Measuring", (), {"now": self.measure, "hold": self.hold, "relearn": self.relearn})
         self.parts = {"name": "pump-7", "measuring": measuring, "recorder": self, "log": log}
@@ -128,6 +131,8 @@ def test_a_command_is_done_and_answered(node: Node) -> None:
         ("config_rollback", None, NOW, "nothing to roll back to"),
         ("rotate", {"key": bytes(32), "generation": 2}, NOW, "not enrolled"),
         ("waveform_part", {"at": 0, "crc": 1}, NOW, "that waveform is gone"),
+        ("alarm_waveform", {"fetched": -1}, NOW, "no waveform of an alarm is kept"),
+        ("alarm_waveform", {"fetched": 1}, NOW, "no waveform of an alarm is kept"),
     ],
 )
 def test_a_command_that_can_not_be_done_says_why(node: Node, name: Any, args: Any, expiry: Any, reason: str) -> None:
@@ -207,6 +212,30 @@ def test_a_waveform_comes_in_parts_in_any_order(node: Node) -> None:
         parts[at] = node.send(number, "waveform_part", {"at": at, "crc": about["crc"]})["result"]["data"]
     assert b"".join(parts[at] for at in sorted(parts)) == bytes(range(256)) * 8
     assert max(map(len, parts.values())) <= 480
+
+
+def test_the_waveform_of_an_alarm_is_there_until_it_was_fetched(node: Node) -> None:
+    """Beside the last measurement's, and after a restart."""
+    samples = bytes(range(255, -1, -1)) * 32
+    assert node.alarm_waveform.save(samples, 26667.0, 0.000488)
+    live = node.send(1, "waveform")["result"]
+    node.start()
+    about = node.send(2, "alarm_waveform", {"fetched": -1})["result"]
+    assert about == {
+        "size": 8192, "crc": crc32(samples), "part": 480, "rate_hz": 26667.0, "boot": 3, "uptime_ms": 90_000,
+        "time_ms": NOW, "scale_g": pytest.approx(0.000488),
+    }  # fmt: skip
+    parts = [
+        node.send(10 + at, "waveform_part", {"at": at, "crc": about["crc"]})["result"]["data"]
+        for at in range(0, about["size"], about["part"])
+    ]
+    assert b"".join(parts) == samples
+    first = node.send(5, "waveform_part", {"at": 0, "crc": live["crc"]})["result"]["data"]
+    assert first == (bytes(range(256)) * 2)[:480]
+    assert "error" in node.send(6, "alarm_waveform", {"fetched": live["crc"]})
+    assert node.send(7, "alarm_waveform", {"fetched": about["crc"]}) == {"id": 7, "result": {}}
+    assert node.send(7, "alarm_waveform", {"fetched": about["crc"]}) == {"id": 7, "result": {}}  # its answer was lost
+    assert node.send(8, "waveform_part", {"at": 0, "crc": about["crc"]})["error"] == "that waveform is gone"
 
 
 def test_the_log_comes_in_parts(node: Node) -> None:

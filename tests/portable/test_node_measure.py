@@ -116,6 +116,12 @@ def test_the_detail_comes_with_what_is_not_ordinary_and_now_and_then(micropython
     assert ["machine" in record for record in records] == [kind == "W" for kind in whole[:-2]] + [True, True]
 
 
+def test_who_asks_for_a_measurement_is_told_the_verdict(micropython: Callable[..., Any]) -> None:
+    """So that its meaning can be shown; of what is absent nothing is sent."""
+    answer = micropython(program(__file__, "answer"), virtual_time=True)
+    assert answer == {"rms_g": 0.5, "machine": 2, "level": 2, "zone": 3, "fault": 0, "quality": 1 << 1}
+
+
 def kinds(records: list[Any]) -> str:
     """S a spectrum, W a whole record, . an ordinary one."""
     return "".join("S" if "spectrum" in names else "W" if "peaks" in names else "." for names, *_ in records)
@@ -135,3 +141,24 @@ def test_a_spectrum_follows_what_turns_and_comes_now_and_then(micropython: Calla
     assert {tuple(one[1:]) for one, _ in pairs} == {(0, 0), (0, 1 << QUALITY.index("clipped")), (2, 0)}
     never = micropython(code, argument={"every": 0, "steps": [quiet] * 30}, virtual_time=True)
     assert "S" not in kinds(never)
+
+
+def test_an_alarm_is_given_its_evidence_and_says_whether_its_waveform_is_kept(micropython: Callable[..., Any]) -> None:
+    level = lambda level: ["level", {"level": level}]  # noqa: E731
+    changes = [[level(2)], [level(2)], [level(2), level(1)], [level(2)], [["fault", {"level": 2}]]]
+    given = {"saves": [None, None, None, None, True, False, False, False, False], "changes": changes}
+    told, saved = micropython(program(__file__, "attest"), argument=given, virtual_time=True)
+    evidence = {
+        "abstained": "bpfi is weak", "shaft_hz": 25.0, "shaft_confidence": 0.75, "evidence_line": 1, "signs": 3,
+        "evidence_hz": 162.5, "evidence_g": 0.05, "evidence_db": 30.0, "margin_db": 6.0, "sidebands_db": 20.0,
+        "harmonics_db": [40.0, None, 20.0],
+    }  # fmt: skip
+    alarm = {"level": 2, **evidence}
+    failed = ["flash_failed", "waveform"]
+    assert told[0] == [[alarm, alarm], [failed]]  # told once, however often it fails
+    assert told[1] == [[alarm, alarm], []]
+    kept = {**alarm, "waveform": 1}
+    assert told[2] == [[kept, {"level": 1}, kept], []]  # kept once a measurement
+    assert told[3] == [[alarm, alarm], []]  # another's stays
+    assert told[4] == [[alarm, alarm], []]  # a fault has evidence too
+    assert saved[0] == [128, 26667.0]

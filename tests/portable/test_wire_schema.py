@@ -106,6 +106,19 @@ def test_commands_and_answers_are_of_the_schema() -> None:
         "lost_from": [6, 90], "count": 3, "generation": 2,
     }  # fmt: skip
     schema("event").validate_cbor(encode(told, "event"))
+    alarm = {
+        "version": 2, "code": 1, "event_level": 2, "subject": "envelope", "value": 0.123, "limit": 0.1, "waveform": 1,
+        "abstained": "bpfi and bpfo are alike", "evidence_line": 1, "evidence_hz": 162.19, "evidence_g": 0.0512,
+        "evidence_db": 41.5, "margin_db": -6.5, "signs": 7, "sidebands_db": 30.1, "shaft_hz": 29.95,
+        "shaft_confidence": 0.94, "velocity_share": 0.81, "harmonics_db": [30.1, None, 16.9],
+    }  # fmt: skip
+    data = encode(alarm, "event")
+    schema("event").validate_cbor(data)
+    assert len(data) < 160 and decode(data, "event") == {
+        **alarm,
+        "value": pytest.approx(0.123),
+        "limit": pytest.approx(0.1),
+    }
 
 
 @pytest.mark.parametrize(

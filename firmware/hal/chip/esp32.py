@@ -1,28 +1,29 @@
 """ESP32 family: the common hardware, with the limits of its watchdog and its hardware timers."""
 
-import machine
 from micropython import const
 
 from hal.chip.common import Hal
 
-_PYTHON = const(80000)  # bytes that its heap grows by, from 64 kB
-_NETWORK = const(28000)  # bytes for the network's packets and connections
+_PYTHON = const(75500)  # bytes that its heap grows by, from 64 kB
+_NETWORK = const(28000)  # bytes for the network's packets, connections and TLS
+
 _heap: list = []
 
 
 def hold_back():
-    """Keep memory out of Python's heap until the function that this returns is called.
+    """Give Python's heap its share, and keep the rest from it until the function that this returns is called.
 
-    Python takes all that ESP-IDF has left when its heap grows, and the network would find none. The stack of a thread
-    that waits is the one piece that can be held and given back.
+    Python takes all that ESP-IDF has left when its heap grows, and the network would find none. So it grows here,
+    once, in one piece.
     """
-    import _thread
-
     global _heap
     _heap = [None] * (_PYTHON // 4)
     _heap.clear()
     for number in range(8):  # two blocks: v1.27's collector gives a piece back that has but its first one in use
         _heap.append(number)
+    # The stack of a thread that waits is the one piece that can be held and given back.
+    import _thread
+
     gate = _thread.allocate_lock()
     gate.acquire()
     before = _thread.stack_size(_NETWORK)
@@ -36,5 +37,5 @@ class Port(Hal):
     TIMER = 0
 
     def on_rising(self, pin, handler):
-        pulled_up = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)  # GPIO 34 to 39 have none and stay free
-        return pulled_up.irq(handler, machine.Pin.IRQ_RISING)  # this port knows no hard ones
+        """None: this port of MicroPython runs a pin's handler when the processor is free, and a capture leaves none."""
+        raise ValueError("no tachometer on an ESP32, whose interrupts wait for the capture's end")

@@ -47,7 +47,7 @@ class Settings:
 
     rpm: float | None = None
     bearing: str | tuple[float, ...] | dict[str, float] | None = None
-    band: tuple[float, float] = (2000.0, 5000.0)
+    band: tuple[float, float] = (1000.0, 5000.0)
     learn: int = 10
     group: int | None = None
     mounting: str = "rigid"

@@ -49,6 +49,9 @@ RECORD: Mapping[str, Any] = {
 }
 
 
+_SPECTRA = ("spectrum", "envelope_spectrum")
+
+
 @dataclass(frozen=True)
 class Sealed:
     """A message as the board made it, and the longest of its times, microseconds of the board's own clock."""
@@ -62,6 +65,8 @@ def measure(board: Board, vectors: Sequence[Mapping[str, Any]], rounds: int = 3)
     """Let `board`, which has the firmware, encode and seal each vector (protocols/vectors/records.json)."""
     wanted = ("leaf", "device_key", "node_id", "generation", "boot", "seq", "record")
     brief = [{name: vector[name] for name in wanted} for vector in vectors]
+    for each in brief:  # bytes, which JSON has not
+        each["record"] = {k: bytes.fromhex(v) if k in _SPECTRA else v for k, v in each["record"].items()}
     code = guest(__file__, "encode_and_seal", vectors=brief, rounds=rounds)
     answer = ast.literal_eval(board.exec(code, timeout=60.0).strip())
     return [Sealed(encode_us, seal_us, bytes.fromhex(data.decode())) for encode_us, seal_us, data in answer]
@@ -81,7 +86,7 @@ def vector() -> dict[str, Any]:
 
 
 def run_wire(board: str, step: Callable[[str], None] = lambda said: None) -> list[Figure]:
-    """Every figure of `quaver bench wire`, its times measured on "rp2040" or "unix".
+    """Every figure of `quaver bench wire`, its times measured on "rp2040", "esp32_c3" or "unix".
 
     step: told what is being measured. Raises BoardError and what a build raises.
     """
@@ -101,9 +106,7 @@ def run_wire(board: str, step: Callable[[str], None] = lambda said: None) -> lis
         Figure("the same as SenML JSON", len(json.dumps(_senml(), separators=(",", ":"))), "B", note="RFC 8428"),
         Figure("encode", found.encode_us / 1000, "ms"),
         Figure("seal", found.seal_us / 1000, "ms"),
-        Figure(
-            "encode and seal", (found.encode_us + found.seal_us) / 1000, "ms", GOAL_MS if board == "rp2040" else None
-        ),
+        Figure("encode and seal", (found.encode_us + found.seal_us) / 1000, "ms", GOAL_MS if board != "unix" else None),
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quaver.files.pinned import fetch
 from quaver.recordings import Recording, load
 from quaver.recordings.cwru import cwru_files
 from quaver.recordings.mfpt import mfpt_files
@@ -55,17 +56,13 @@ class Group:
         return load(place.path, channel=self.channel, rate=place.rate_hz, unit=place.unit)
 
 
-def groups(path: Path | None = None) -> list[Group]:
-    """The benchmark's groups, or those of another file of the same form."""
-    entries: list[dict[str, Any]] = tomllib.loads((path or _file("groups.toml")).read_text())["groups"]
+def groups() -> list[Group]:
+    """The benchmark's groups."""
+    entries: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("groups.toml").read_text())["groups"]
     for entry in entries:
         entry["records"] = tuple(entry["records"])
         entry["teach"] = tuple(entry.get("teach", ()))
     return [Group(**entry) for entry in entries]
-
-
-def _file(name: str) -> Path:
-    return Path(__file__).with_name(name)
 
 
 def _cwru(record: str) -> Place:
@@ -78,8 +75,6 @@ def _cwru(record: str) -> Place:
 
 
 def _mfpt(record: str) -> Place:
-    from quaver.files.pinned import fetch
-
     file = next(file for file in mfpt_files() if file.name == record)
     return Place(record, fetch(file.artifact)) if file.cached else Place(record, None, "not fetched")
 

@@ -49,7 +49,11 @@ def run_group(group: Group, told: Callable[[Result], None] = lambda result: None
         return result
 
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(one, places))
+        try:
+            return list(pool.map(one, places))
+        except BaseException:  # Ctrl-C: not after all that waits
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,9 @@ class Score:
             self.abstentions += 1
 
 
-def truths(group: str, path: Path | None = None) -> dict[str, str]:
+def truths(group: str) -> dict[str, str]:
     """What is wrong in each recording of a group: record -> "healthy", a fault, or "runs to failure"."""
-    labels = tomllib.loads((path or Path(__file__).with_name("labels.toml")).read_text())
+    labels = tomllib.loads(Path(__file__).with_name("labels.toml").read_text())
     found: dict[str, str] = labels[group]
     return found
 

@@ -36,7 +36,7 @@ def advice_lines(advice: Advice, width: int | None = None) -> list[str]:
 
 
 def told(record: Record) -> list[str]:
-    """The keys of the entries that a record calls for: an alarm, zone C, a named fault, a sensor that failed."""
+    """The keys of the entries that a record calls for: alarm, zone C, trend, named fault, a sensor that failed."""
     from quaver.knowledge import keys_of
 
     values = record.values
@@ -49,7 +49,8 @@ def told(record: Record) -> list[str]:
     if code == "level" and subject == "zone" and level in ("warning", "alarm"):
         # the standard's boundaries: C begins at the warning, D at the alarm
         return keys_of(zone="D" if level == "alarm" else "C")
-    if code == "level" and level == "alarm":
+    # a trend is told while there is time: it warns, whatever else is well
+    if code == "level" and (level == "alarm" or (subject == "trend" and level == "warning")):
         return keys_of(causes=[subject])
     if code == "sensor_failed":
         return keys_of(quality=["stuck" if "stuck" in str(values.get("text", "")) else f"{subject}_failed"])

@@ -53,7 +53,7 @@ _WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:", "esp32_c3":
     help="Number of measurements for the baseline.",
 )
 @click.option(
-    "--band", metavar="LOW,HIGH", default="2000,5000", show_default=True, help="The band of the envelope, in Hz."
+    "--band", metavar="LOW,HIGH", default="1000,5000", show_default=True, help="The band of the envelope, in Hz."
 )
 @click.option("--group", type=click.IntRange(1, 2), help="The machine group of ISO 20816-3, for zones A to D.")
 @click.option("--mounting", type=click.Choice(["rigid", "flexible"]), default="rigid", show_default=True)

@@ -18,6 +18,7 @@ from quaver.cli.monitor import broker_option, ca_option
 
 if TYPE_CHECKING:
     from quaver.fleet.operator import Operator
+    from quaver.fleet.waveform import Waveform
 
 _WAIT_S = 60.0
 
@@ -138,27 +139,45 @@ def _placed(path: Path) -> Path:
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               callback=lambda _ctx, _parameter, path: path and _placed(path),
               help="The output, .npz or .wav, with a picture beside it. By default NAME.npz.")  # fmt: skip
+@click.option("--alarm", is_flag=True, help="Those of the moment of the last alarm, which the node has kept.")
 @_operation
-def waveform(node: Operator, as_json: bool, output: Path | None) -> None:
-    """Fetch the samples of the last measurement.
+def waveform(node: Operator, as_json: bool, output: Path | None, alarm: bool) -> None:
+    """Fetch the samples of the last measurement, or of the last alarm.
 
     FILE is an .npz or .wav file; a picture is written beside it.
 
+    A node keeps the samples of an alarm until they are fetched, or until another alarm an hour later and more.
+
     Call an interrupted command again with the same FILE: it continues where it stopped.
     """
-    from quaver.fleet.waveform import fetch, save
+    from quaver.fleet.waveform import fetch, let_go, save
 
-    path = output or _placed(Path(f"{node.node.name}.npz"))
+    path = output or _placed(Path(f"{node.node.name}{'-alarm' if alarm else ''}.npz"))
 
     def progress(done: int, total: int) -> None:
         if sys.stderr.isatty():
             click.echo(f"\r{done:,} of {total:,} bytes", nl=done >= total, err=True)
 
-    samples, rate_hz, scale_g = fetch(node, path, progress)
-    path, picture = save(path, samples, rate_hz, scale_g, node.node.name)
-    about = {"samples": len(samples), "rate_hz": rate_hz, "g_per_lsb": scale_g}
-    words = f"{len(samples):,} samples at {rate_hz:,.0f} Hz in {path}, shown in {picture}"
+    found = fetch(node, path, progress, alarm)
+    moment = _moment(found) if alarm else ""
+    path, picture = save(path, found, f"{node.node.name}{moment}")
+    if alarm:
+        let_go(node, found)
+    about: dict[str, Any] = {"samples": len(found.samples), "rate_hz": found.rate_hz, "g_per_lsb": found.scale_g}
+    if alarm:
+        about |= {"boot": found.boot, "uptime_ms": found.uptime_ms, "time_ms": found.time_ms}
+    words = f"{len(found.samples):,} samples at {found.rate_hz:,.0f} Hz{moment} in {path}, shown in {picture}"
     _tell(node, as_json, words, file=str(path), picture=str(picture), **about)
+
+
+def _moment(waveform: Waveform) -> str:
+    """When an alarm was, e.g. ", alarm of 2026-09-21 14:13:20 UTC"."""
+    from datetime import UTC, datetime
+
+    if waveform.time_ms is not None:
+        stamp = datetime.fromtimestamp(waveform.time_ms / 1000, UTC)
+        return f", alarm of {stamp:%Y-%m-%d %H:%M:%S} UTC"
+    return f", alarm of boot {waveform.boot}, {(waveform.uptime_ms or 0) / 1000:,.0f} s after its start"
 
 
 def _picture(_ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:

@@ -14,7 +14,7 @@ def command() -> None:
 @click.argument("name", metavar="SET", type=click.Choice(["mfpt", "cwru", "pronostia"]))
 def fetch(name: str) -> None:
     """Fetch a set of recordings into the cache: mfpt (20 bearing recordings, a download of 67 MB), cwru (the bearing
-    data of Case Western Reserve University, 400 MB), pronostia (17 bearings run to failure, 500 MB).
+    data of Case Western Reserve University, 350 MB), pronostia (17 bearings run to failure, 500 MB).
 
     It is fetched once and then used offline; each file is checked by its sha256.
     """

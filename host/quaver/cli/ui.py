@@ -141,7 +141,28 @@ def event_words(record: Record) -> str:
     """An event in one line, e.g. "ALARM site/…/node-1: kurtosis 9.31, limit 4.5"."""
     code = str(record.values.get("code", "event"))
     head = str(record.values.get("event_level", "")).upper() if code == "level" else code.replace("_", " ")
-    return f"{_clean(f'{head} {record.node}')}: {event_details(record)}"
+    more = "".join(f"; {words}" for words in _evidence(record.values))
+    return f"{_clean(f'{head} {record.node}')}: {event_details(record)}{_clean(more)}"
+
+
+def _evidence(values: Mapping[str, Any]) -> list[str]:
+    """What speaks for an alarm or a fault, and how sure it is."""
+    words = []
+    if "evidence_line" in values:
+        line = f"{values['evidence_line']} at {values.get('evidence_hz', 0):.1f} Hz"
+        there = sum(height is not None for height in values.get("harmonics_db", []))
+        signs = [f"{there} harmonics"] if there > 1 else []
+        signs += ["sidebands"] if "sidebands_db" in values else []
+        words.append(f"{' and '.join([line, *signs])}, {values.get('evidence_db', 0):.0f} dB of evidence")
+    if "velocity_share" in values:
+        words.append(f"{100 * values['velocity_share']:.0f} % of the velocity's power")
+    if "shaft_confidence" in values and "shaft_hz" in values:
+        words.append(f"{values['shaft_hz'] * 60:.0f} 1/min, {100 * values['shaft_confidence']:.0f} % certain")
+    if values.get("abstained"):
+        words.append(f"no fault named: {values['abstained']}")
+    if values.get("waveform"):
+        words.append("its waveform is kept")
+    return words
 
 
 def event_details(record: Record) -> str:
@@ -366,7 +387,9 @@ class Display:
 
     def _advise(self, record: Record) -> None:
         """Show what a record means that calls for it, once until its node is well again."""
-        if record.kind == "telemetry" and record.values.get("level") == "ok":
+        # An event overtakes the records of the measurements before it: what it raised stands until it is cleared.
+        well = self.fleet.nodes[record.node].level == "ok" and not record.values.get("quality")
+        if record.kind == "telemetry" and well:
             self._told.pop(record.node, None)
             if self._advice and self._advice[0] == record.node:
                 self._advice = None

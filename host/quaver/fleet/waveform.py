@@ -1,6 +1,7 @@
 """A waveform from a node, part by part: the received parts are kept beside the file until it is complete.
 
-The node puts off its next measurement while parts are asked for, and for 15 s after; then the samples are others.
+The node puts off its next measurement while parts are asked for, and for 15 s after; then the samples are others. Those
+of an alarm lie on its flash, and stay there until they are let go.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import contextlib
 import json
 from binascii import crc32
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from quaver.fleet.operator import Operator, Refused
 FORMATS = (".npz", ".wav")
 _AHEAD = 4  # parts asked for before the first has come; a node's queue takes eight
 _SIZE_MAX = 1 << 20
+_TIME_MAX_MS = 1 << 43  # in the year 2248
 
 
 class _Parts:
@@ -67,30 +70,61 @@ def _checked(about: dict[str, Any]) -> dict[str, Any]:
         and 0 < about.get("part", 0) <= 512
         and about.get("rate_hz", 0) > 0
         and about.get("scale_g", 0) > 0
+        and 0 <= about.get("time_ms", 0) < _TIME_MAX_MS
     ):
         raise OperationError("the node's answer does not describe a waveform; update its firmware")
     return about
 
 
-def fetch(node: Operator, path: Path, progress: Callable[[int, int], None]) -> tuple[NDArray[np.int16], float, float]:
-    """(samples, rate in Hz, g a count) of the node's last measurement; path: the file that it will be saved as.
+@dataclass(frozen=True)
+class Waveform:
+    """samples: counts of scale_g g, at rate_hz; crc: by which the node knows them. Of an alarm also the boot and
+    uptime_ms of its moment, and time_ms, since 1970, where the node's clock was set.
+    """
+
+    samples: NDArray[np.int16]
+    rate_hz: float
+    scale_g: float
+    crc: int
+    boot: int | None = None
+    uptime_ms: int | None = None
+    time_ms: int | None = None
+
+
+def fetch(node: Operator, path: Path, progress: Callable[[int, int], None], alarm: bool = False) -> Waveform:
+    """The node's last measurement, or that of its last alarm; path: the file that it will be saved as.
 
     progress(bytes so far, bytes in all). Goes on with what an earlier run left beside `path`. Raises OperationError.
     """
     aside = path.with_name(path.name + ".part")
     parts = _Parts.load(aside, node.node.name)
+    if parts is not None and ("boot" in parts.about) != alarm:
+        parts = None  # of the other kind
     if parts is not None:
         try:
             _complete(node, parts, progress)
         except Refused:
             parts = None  # the node holds it no more
     if parts is None:
-        parts = _Parts(aside, node.node.name, _checked(node.ask("waveform")))
+        parts = _Parts(aside, node.node.name, _checked(_asked(node, alarm)))
         _complete(node, parts, progress)
     data = parts.whole()
     with contextlib.suppress(OSError):
         aside.unlink()
-    return np.frombuffer(data, "<i2"), float(parts.about["rate_hz"]), float(parts.about["scale_g"])
+    about = parts.about
+    moment = {name: about.get(name) for name in ("boot", "uptime_ms", "time_ms")}
+    samples = np.frombuffer(data, "<i2")
+    return Waveform(samples, float(about["rate_hz"]), float(about["scale_g"]), about["crc"], **moment)
+
+
+def let_go(node: Operator, waveform: Waveform) -> None:
+    """Tell the node that an alarm's waveform is saved here, so that the next alarm's may take its place at once."""
+    with contextlib.suppress(Refused):  # another alarm's has taken its place
+        node.ask("alarm_waveform", {"fetched": waveform.crc})
+
+
+def _asked(node: Operator, alarm: bool) -> dict[str, Any]:
+    return node.ask("alarm_waveform", {"fetched": -1}) if alarm else node.ask("waveform")
 
 
 def _complete(node: Operator, parts: _Parts, progress: Callable[[int, int], None]) -> None:
@@ -121,7 +155,7 @@ def _comment(path: Path, words: bytes) -> None:
         file.write((size - 8).to_bytes(4, "little"))
 
 
-def save(path: Path, samples: NDArray[np.int16], rate_hz: float, scale_g: float, name: str) -> tuple[Path, Path]:
+def save(path: Path, waveform: Waveform, name: str) -> tuple[Path, Path]:
     """Write the samples as .npz (as quaver analyze reads it) or .wav (float32, in g) and a picture beside it.
 
     Returns both paths. Raises OperationError, QuaverError.
@@ -132,6 +166,7 @@ def save(path: Path, samples: NDArray[np.int16], rate_hz: float, scale_g: float,
     from quaver.analysis.spectra import amplitude_spectrum
     from quaver.analysis.spectra import save as save_figure
 
+    samples, rate_hz, scale_g = waveform.samples, waveform.rate_hz, waveform.scale_g
     acceleration = samples * np.float32(scale_g)
     try:
         if path.suffix == ".wav":

@@ -24,6 +24,7 @@ _CAUSES = {
     "velocity": "velocity_rise",
     "rms": "level_rise",
     "peak": "level_rise",
+    "trend": "slow_rise",
     "crest": "shocks",
     "kurtosis": "shocks",
 }
@@ -31,6 +32,7 @@ _CAUSES = {
 _QUALITY = {"vibration_failed": "silent"}
 _ABSTAINED = {
     "the speed is not certain": "speed_uncertain",
+    "the speed changed while it was measured": "speed_uncertain",
     "no line of the bearing is there": "no_line",
     "no bearing or no speed": "no_bearing",
 }

@@ -29,6 +29,7 @@ _CODES: Mapping[str, tuple[str, ...]] = {
     "zone": ZONES,
     "machine": MACHINE,
     "fault": FAULTS,
+    "evidence_line": LINES,
 }
 _LINE_MAX = 160  # characters of a broken message's own text in a line
 

@@ -55,7 +55,7 @@ def _file(catalogue: dict[str, Any], entry: dict[str, Any]) -> CwruFile:
 
 
 def fetch_cwru(progress: Progress | None = None) -> tuple[list[Path], list[str]]:
-    """Fetch each file whose sha256 is known (about 400 MB) unless it is cached.
+    """Fetch each file whose sha256 is known (about 350 MB) unless it is cached.
 
     Gives (paths, a line for each file that could not be had). Raises ArtifactError where their home can't be reached.
     """

@@ -6,6 +6,9 @@ sine. The ball's load sets the click's height: constant for a flaw on the outer 
 zone; up and down with the shaft for one on the inner race, which turns through it; with the cage for one on a
 ball. Clicks come a little early or late, as slipping balls do. Broadband noise lies beneath. After McFadden & Smith,
 "Model for the vibration produced by a single point defect in a rolling element bearing" (J. Sound Vib. 96, 1984).
+
+Faults that are no bearing's add lines: `_TONES` has them by what ISO 13373-3:2015 says of each. A resonance is a narrow
+band of noise, drawn as many tones.
 """
 
 from __future__ import annotations
@@ -31,7 +34,23 @@ _NOISE_G = 0.05  # standard deviation
 # How much of rotor and clicks each axis sees: x lies along the shaft, z points at the load zone.
 _ROTOR_ON_AXES = (0.2, 0.9, 1.0)
 _CLICKS_ON_AXES = (0.3, 0.7, 1.0)
-_FAULTS = (None, "outer", "inner", "ball")
+_TEETH = 23
+_MAINS_HZ = 50.0
+# What a fault adds at severity 1: (turns of the shaft, g). The first five harmonics and halves of what is loose fall.
+_TONES = {
+    "unbalance": ((1.0, 0.5),),
+    "misalignment": ((1.0, 0.2), (2.0, 1.2), (3.0, 0.2)),
+    "looseness": ((0.5, 0.1), (1.0, 0.4), (1.5, 0.4), *((float(order), 0.6) for order in range(2, 8))),
+    "gear mesh": ((_TEETH - 1.0, 0.7), (float(_TEETH), 3.0), (_TEETH + 1.0, 0.7)),
+    "resonance": (),
+    "electrical": (),
+}
+_NATURAL_HZ = 410.0
+_NATURAL_WIDTH_HZ = 8.0
+_NATURAL_TONES = 80
+_NATURAL_G = 1.0
+_ELECTRICAL_G = 0.8
+_FAULTS = (None, "outer", "inner", "ball", *_TONES)
 
 
 @dataclass(frozen=True)
@@ -80,8 +99,8 @@ class Bearing:
 class Machine:
     """A seeded machine as a `Source`: the same seed, capture and sample give the same acceleration.
 
-    rpm: shaft speed. fault: None, "outer", "inner" or "ball". severity: 0 (none) to 1 (clicks of 4 g), more if
-    you like. resonance_hz, damping: the housing's natural frequency and damping ratio. No gravity is in it.
+    rpm: shaft speed. fault: None, "outer", "inner", "ball" or one of `_TONES`. severity: 0 (none) to 1 (clicks of 4 g),
+    more if you like. resonance_hz, damping: the housing's natural frequency and damping ratio. No gravity is in it.
     """
 
     rpm: float = 1797.0
@@ -94,7 +113,8 @@ class Machine:
 
     def __post_init__(self) -> None:
         if self.fault not in _FAULTS:
-            raise RecordingError(f"fault {self.fault!r}: expected None, 'outer', 'inner' or 'ball'")
+            *others, last = (repr(fault) for fault in _FAULTS)
+            raise RecordingError(f"fault {self.fault!r}: expected {', '.join(others)} or {last}")
         if not 0 < self.rpm <= 100_000 or not 0 <= self.severity <= 100 or self.seed < 0:
             raise RecordingError(
                 f"a machine of {self.rpm:g} rpm, severity {self.severity:g}, seed {self.seed}: "
@@ -119,7 +139,7 @@ class Machine:
         time = capture * _STEP_S + np.arange(first, first + count) / rate_hz
         signal = self._noise(capture, first, count)
         signal += np.multiply.outer(self._rotor(time), _ROTOR_ON_AXES)
-        if self.fault and self.severity and count:
+        if self.click_hz and self.severity and count:
             signal += np.multiply.outer(self._clicks(time), _CLICKS_ON_AXES)
         return signal.astype(np.float32)
 
@@ -138,6 +158,17 @@ class Machine:
         total = np.zeros_like(time)
         for order, (height, phase) in enumerate(_HARMONICS, start=1):
             total += height * np.cos(order * turn + phase)
+        for turns, height in _TONES.get(self.fault or "", ()):
+            total += self.severity * height * np.cos(turns * turn + turns)
+        if self.fault == "electrical":
+            total += self.severity * _ELECTRICAL_G * np.cos(4 * math.pi * _MAINS_HZ * time)
+        if self.fault == "resonance":
+            drawn = np.random.default_rng([self.seed, 2]).uniform(size=(2, _NATURAL_TONES))
+            # as many tones as make its curve: a Cauchy distribution has the shape of a resonance
+            tones = _NATURAL_HZ + _NATURAL_WIDTH_HZ / 2 * np.tan(math.pi * 0.9 * (drawn[0] - 0.5))
+            height = self.severity * _NATURAL_G * math.sqrt(2 / _NATURAL_TONES)
+            for hz, phase in zip(tones, 2 * math.pi * drawn[1], strict=True):
+                total += height * np.cos(2 * math.pi * hz * time + phase)
         return total
 
     def _clicks(self, time: NDArray[np.float64]) -> NDArray[np.float64]:

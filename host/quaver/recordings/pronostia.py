@@ -83,14 +83,19 @@ def fetch_pronostia(progress: Progress | None = None) -> list[Path]:
 
 
 def _clone(folder: Path, home: str, commit: str) -> None:
-    for command in (["init", "--quiet", "--bare"], ["fetch", "--quiet", "--depth", "1", home, commit]):
-        try:
-            done = subprocess.run(["git", "-C", folder, *command], capture_output=True, text=True)
-        except OSError as error:
-            raise ArtifactError("git can't be run: install git, which fetches PRONOSTIA's repository") from error
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "git gave no reason"
-            raise ArtifactError(f"{home} at {commit[:12]}: can't be fetched ({reason}): go online once")
+    _git(folder, "init", "--quiet", "--bare")
+    _git(folder, "fetch", "--quiet", "--depth", "1", home, commit)
+
+
+def _git(repository: Path, *command: str, given: str = "") -> bytes:
+    try:
+        done = subprocess.run(["git", "-C", repository, *command], input=given.encode(), capture_output=True)
+    except OSError as error:
+        raise ArtifactError("git can't be run: install git, which fetches PRONOSTIA's repository") from error
+    if done.returncode:
+        reason = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+        raise ArtifactError(f"PRONOSTIA's repository can't be read ({reason}): go online once")
+    return done.stdout
 
 
 def _keep(life: Life, data: bytes) -> None:
@@ -100,7 +105,12 @@ def _keep(life: Life, data: bytes) -> None:
             f"{life.name}: its records have sha256 {found}, expected {life.artifact.sha256}: the repository has "
             "changed; report it"
         )
-    write_atomically(life.path, data)
+    try:
+        write_atomically(life.path, data)
+    except OSError as error:
+        raise ArtifactError(
+            f"{life.path}: cannot be written ({error.strerror}): free disk space or set QUAVER_CACHE"
+        ) from error
 
 
 def bearing(repository: Path, commit: str, folder: str) -> bytes:
@@ -108,15 +118,9 @@ def bearing(repository: Path, commit: str, folder: str) -> bytes:
 
     A record that is cut short is left out.
     """
-    listed = subprocess.run(
-        ["git", "-C", repository, "ls-tree", "--name-only", commit, f"{folder}/"],
-        capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
+    listed = _git(repository, "ls-tree", "--name-only", commit, f"{folder}/").decode().split()
     names = sorted(name for name in listed if "/acc_" in name)
-    batch = subprocess.run(
-        ["git", "-C", repository, "cat-file", "--batch"],
-        input="".join(f"{commit}:{name}\n" for name in names).encode(), capture_output=True, check=True,
-    ).stdout  # fmt: skip
+    batch = _git(repository, "cat-file", "--batch", given="".join(f"{commit}:{name}\n" for name in names))
     rows: list[tuple[float, NDArray[np.float32], NDArray[np.float32]]] = []
     at = 0
     for _ in names:
@@ -135,7 +139,7 @@ def bearing(repository: Path, commit: str, folder: str) -> bytes:
 
 def _parsed(text: bytes) -> tuple[float, NDArray[np.float32], NDArray[np.float32]] | None:
     """Hour, minute, second, microsecond, horizontal and vertical acceleration in g; commas or semicolons between."""
-    values = np.array(text.replace(b";", b" ").replace(b",", b" ").split(), dtype=np.float64)
+    values = np.fromstring(text.replace(b";", b" ").replace(b",", b" ").decode(), sep=" ")
     if values.size != 6 * _SAMPLES:
         return None
     rows = values.reshape(-1, 6)

@@ -7,12 +7,12 @@ from node.seal import channel
 from quaver_wire import cbor
 
 seals = None
-plain = bytearray(512)
-sealed = bytearray(560)
+plain = bytearray(640)
+sealed = bytearray(688)
 found = []
 for vector in vectors:
     key, node = binascii.unhexlify(vector["device_key"]), binascii.unhexlify(vector["node_id"])
-    seals = channel(key, node, vector["generation"], "uplink")
+    seals = channel(key, node, vector["generation"], "uplink", len(plain))
     record = vector["record"]
     best = None
     for _ in range(rounds):

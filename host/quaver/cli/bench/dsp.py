@@ -10,7 +10,7 @@ from quaver.cli.bench import show
 @click.command("dsp")
 @click.option(
     "--board",
-    type=click.Choice(["rp2040", "unix"]),
+    type=click.Choice(["rp2040", "esp32_c3", "unix"]),
     default="rp2040",
     show_default=True,
     help="The board that runs the code.",
@@ -20,7 +20,8 @@ def command(board: str, as_json: bool) -> None:
     """Print the times and the memory of the vibration engine, each beside its goal.
 
     On rp2040 the times are virtual microseconds of the emulated Pico W, and three transforms in C run beside ours:
-    CMSIS-DSP's and kissfft's in fixed point, emlearn's in float. On unix they are this machine's, without goals.
+    CMSIS-DSP's and kissfft's in fixed point, emlearn's in float. On esp32_c3 they are virtual too, of the emulated
+    ESP32-C3, whose kernels are all in viper. On unix they are this machine's, without goals.
     """
     from quaver.bench.c_transforms import INSTALL, has_compiler
     from quaver.bench.dsp import run_dsp

@@ -10,7 +10,7 @@ from quaver.cli.bench import show
 @click.command("wire")
 @click.option(
     "--board",
-    type=click.Choice(["rp2040", "unix"]),
+    type=click.Choice(["rp2040", "esp32_c3", "unix"]),
     default="rp2040",
     show_default=True,
     help="The board that runs the code.",
@@ -19,8 +19,8 @@ from quaver.cli.bench import show
 def command(board: str, as_json: bool) -> None:
     """Print a sealed record's bytes and the time that a board takes for it, each beside its goal.
 
-    The record is that of a measurement: 17 features, dated. On rp2040 the times are virtual microseconds of the
-    emulated Pico W; on unix they are this machine's.
+    The record is that of a measurement: 17 features, dated. On rp2040 and esp32_c3 the times are virtual microseconds
+    of the emulated board; on unix they are this machine's.
     """
     from quaver.bench.wire import run_wire
 

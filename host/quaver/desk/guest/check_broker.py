@@ -22,9 +22,10 @@ if _server:
 print("time", (_server, _why))
 _tls = None
 if _broker["ca"]:
+    import hal.memory
     import links.tls
 
-    _tls = sys.modules["links.tls"].Tls(_broker["ca"], _broker["host"])
+    _tls = sys.modules["links.tls"].Tls(_broker["ca"], _broker["host"], sys.modules["hal.memory"])
 _mqtt = Mqtt(_broker, "doctor-" + _port.unique_id()[-8:], "quaver/doctor", b"", _tls)
 _why = ""
 try:

@@ -158,6 +158,15 @@ class Chip:
         """Characters for a UART; how many it took."""
         return int(self._library.c3_type(uart, data, len(data)))
 
+    def uart_line(self, uart: int) -> tuple[int, str]:
+        """A UART's rate in baud, and its parity: "none", "even" or "odd"."""
+        parity = {0: "none", 2: "even", 3: "odd"}[int(self._library.c3_uart_parity(uart))]
+        return int(self._library.c3_uart_baud(uart)), parity
+
+    def turn_uart(self, pin: int) -> None:
+        """UART 1 has a transceiver that a GPIO turns: high, it sends and hears nothing; low, the other way about."""
+        self._library.c3_uart_direction(pin)
+
     def write_flash(self, offset: int, data: bytes) -> None:
         """Put bytes into the flash chip, past its commands. Raises ValueError outside of it."""
         self._inside(offset, len(data))

@@ -66,6 +66,8 @@ class Machine:
         self.clock.chip = self.wiring.chip = self.radio.chip = self.chip
         self.chip.write_flash(0, image.read_bytes())
         self.chip.write_flash(filesystem_offset, filesystem)
+        if self.wiring.direction:
+            self.chip.turn_uart(self.wiring.direction)
         self.radio.begin()
         self.chip.boot(POWER_ON)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quaver.board.spec import BoardSpec, I2cBus, UartBus
-from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
+from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartLineModel, UartModel
 from quaver.errors import BoardError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _BUS_NAME = re.compile(r"(spi|i2c|uart)([0-9])")
 
 
 class Wiring:
-    """The rig. `chip` is set once it exists."""
+    """The rig. `chip` is set once it exists; direction: the GPIO that turns the UART's transceiver, 0 for none."""
 
     chip: Chip
 
@@ -36,6 +36,7 @@ class Wiring:
         self._i2c: dict[int, I2cModel] = {}
         self._current: I2cModel | None = None
         self._uart: dict[int, list[UartModel]] = {}
+        self.direction = 0
         self._pins: dict[int, tuple[GpioModel, bool | None, int]] = {}
         for attached in rig:
             self._attach(spec, attached)
@@ -64,6 +65,7 @@ class Wiring:
             self._i2c[attached.number] = model
         elif kind == "uart" and isinstance(model, UartModel) and isinstance(bus, UartBus):
             self._uart.setdefault(bus.id, []).append(model)
+            self.direction = attached.number
         elif kind == "gpio" and isinstance(model, GpioModel):
             self._pins[attached.number] = (model, None, 0)
         elif kind == "gpio":
@@ -129,6 +131,8 @@ class Wiring:
     def uart(self, number: int, data: bytes) -> None:
         """The line has been silent after these bytes."""
         for model in self._uart.get(number, ()):
+            if isinstance(model, UartLineModel):
+                model.uart_line(*self.chip.uart_line(number))
             self.chip.type(number, model.uart_exchange(data, self.chip.nanos))
 
     def pin_models(self) -> int:

@@ -55,6 +55,7 @@ class Retained:
     def __init__(self, file, offset):
         self._file = file
         self._offset = offset
+        self._size = bytearray(1)
 
     def get(self):
         self._file.seek(self._offset)
@@ -63,7 +64,9 @@ class Retained:
 
     def set(self, data):
         self._file.seek(self._offset)
-        self._file.write(bytes((len(data),)) + data)
+        self._size[0] = len(data)
+        self._file.write(self._size)
+        self._file.write(data)
 
 
 def _run(name, scope):

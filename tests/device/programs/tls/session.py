@@ -5,6 +5,7 @@ import gc
 import machine
 import network
 import time
+from hal import memory
 from links.errors import LinkError
 from links.mqtt import Mqtt
 from links.tls import Tls
@@ -16,7 +17,7 @@ while not wlan.isconnected():
     time.sleep_ms(50)
 machine.RTC().datetime((2030, 1, 1, 1, 0, 0, 0, 0))
 config = {"host": host, "port": 1883, "user": "pump-7", "password": "secret", "keepalive_s": 60}
-link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls("/ca.pem", host))
+link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls("/ca.pem", host, memory))
 held = []
 gc.collect()
 before = gc.mem_free()

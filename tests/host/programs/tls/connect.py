@@ -2,6 +2,7 @@
 
 import network
 import time
+from hal import memory
 from links.errors import LinkError
 from links.mqtt import Mqtt
 from links.tls import Tls
@@ -15,7 +16,7 @@ while not wlan.isconnected():
 
 def up(host, port, ca, user="pump-7", password="one secret"):
     config = {"host": host, "port": port, "user": user, "password": password, "keepalive_s": 60}
-    link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls(ca, host))
+    link = Mqtt(config, "pump-7-x", "s/a/l/x/pump-7/status", b"gone", Tls(ca, host, memory))
     try:
         link.up()
         print("up")

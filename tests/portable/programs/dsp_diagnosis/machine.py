@@ -6,8 +6,13 @@ from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
 
 
+class Orders:
+    fault, share = None, 0.0
+
+
 class Measured:
-    crest, kurtosis, stretch, shaft_confidence = 4.0, 3.0, 1, 0.9
+    orders = Orders()
+    crest, kurtosis, stretch, shaft_confidence, away = 4.0, 3.0, 1, 0.9, 0
     rms_g, envelope_g, velocity_mm_s = 0.3, 0.1, 1.0
 
 

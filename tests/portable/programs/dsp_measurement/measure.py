@@ -20,6 +20,10 @@ for block in argument["blocks"]:
         at += count
         wanted = measurement.take(count)
         assert wanted == measurement.n - at
+    if "marks" in argument:
+        measurement.marks = array("i", argument["marks"])
+        measurement.marked = len(measurement.marks)
+        measurement.tachometer_hz = argument["turns_hz"]
     measurement.finish(argument["ug"], settings[0])
     m = measurement
     if m.shaft_hz:
@@ -45,6 +49,7 @@ for block in argument["blocks"]:
             evidence=list(lines.evidence),
             signs=list(lines.signs),
             changed=lines.changed,
+            tracked=measurement.tracked,
             kept=list(m.samples) == block[: len(m.samples)],
             stage=m.stage(),
             spectrum=list(m.spectrum),

@@ -9,7 +9,7 @@ path = argument
 
 
 class Measured:
-    crest, kurtosis, stretch, shaft_confidence = 4.0, 3.0, 1, 0.9
+    crest, kurtosis, stretch, shaft_confidence, away = 4.0, 3.0, 1, 0.9, 0
     rms_g, envelope_g, velocity_mm_s = 0.3, 0.1, 1.0
 
 

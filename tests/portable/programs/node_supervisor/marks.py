@@ -37,12 +37,16 @@ async def measure():
 
 async def publish():
     supervisor.progress("publish", 3)
+    await asyncio.sleep(22)
+    look("late")
+    supervisor.progress("publish", 2)
+    look("late no more")
     await asyncio.Event().wait()
 
 
 async def main():
-    await asyncio.gather(run_for(supervisor, 40), watch())
-    look("late")
+    await asyncio.gather(run_for(supervisor, 60), watch())
+    look("late again")
 
 
 async def watch():
@@ -52,6 +56,7 @@ async def watch():
 
 watchdog = Watchdog()
 supervisor = Supervisor(report, watchdog)
+look("before they run")
 supervisor.add("measure", measure, 10)
 supervisor.add("publish", publish, 20)
 before = asyncio.create_task

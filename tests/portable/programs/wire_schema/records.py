@@ -29,7 +29,7 @@ recorder.introduce("0.1.0", "pico_w", 60)
 recorder.telemetry({"heap_free": 1, "quality": 0, "level": 0})
 recorder.telemetry(argument)
 for name in EVENTS[1:]:
-    recorder.event(name, "rms", level=2, value=1.25, limit=float("nan"), text="why", reason=(204, -3))
+    recorder.event(name, "rms", level=2, value=1.25, limit=float("nan"), text="why", reason=(204, -3), waveform=1)
 recorder.event("boot", text="PWRON_RESET")
 recorder.death("publish", ValueError("x" * 200))
 for state in (0, 1):

@@ -145,6 +145,10 @@ void uart_receive(int number, const u8 *data, u32 count);
 u32 uart_room(int number);
 void uart_in_fire(int number);
 void uart_out_fire(int number);
+u32 uart_baud(int number);
+u32 uart_parity(int number);
+void uart_direct(int pin);
+void uart_turn(int pin, int level);
 void systimer_fire(void);
 void timer_fire(int group);
 void watchdog_fire(int group);
@@ -169,7 +173,7 @@ extern u64 flash_programmed, flash_erased;
 extern u32 cut_after, cut_torn;
 void flash_give_identity(const u8 *number);
 
-/* ---- mask ROM, radio (rom.c, radio.c) */
+/* ---- mask ROM (rom.c), radio (radio.c) */
 void rom_call(void);
 int radio_hook(void);
 void radio_reset(void);

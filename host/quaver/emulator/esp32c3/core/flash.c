@@ -4,7 +4,10 @@
 
 #define SECTOR 4096u
 #define PAGE 256u
-#define PROGRAM_TICKS (400 * TICKS_PER_US) /* a page: W25Q32JV datasheet, 9.6, typical */
+#define FIRST_BYTE_TICKS (30 * TICKS_PER_US) /* what programming takes, typical: W25Q32JV datasheet, 9.6 */
+#define NEXT_BYTE_TICKS (25 * TICKS_PER_US / 10)
+#define PAGE_TICKS (400 * TICKS_PER_US) /* at most */
+#define CLOCK_TICKS 2 /* a bit's time on the wires, at 80 MHz */
 #define ERASE_TICKS (45000ull * TICKS_PER_US) /* a sector; larger blocks take 120 and 150 ms */
 #define WRITING BIT(0)
 #define WRITE_ENABLED BIT(1)
@@ -38,7 +41,8 @@ static int operation(u64 ticks)
 
 static void program(u32 address, const u8 *data, u32 count)
 {
-    int how = operation(PROGRAM_TICKS);
+    u32 ticks = FIRST_BYTE_TICKS + (count != 0 ? count - 1 : 0) * NEXT_BYTE_TICKS;
+    int how = operation(ticks < PAGE_TICKS ? ticks : PAGE_TICKS);
     if (how == 2)
         count /= 2;
     if (how != 0)
@@ -67,9 +71,14 @@ static void user_command(u32 base, u8 *buffer)
     u32 user = REG(base + 0x18), address = REG(base + 4) & 0xFFFFFF;
     u32 in = user >> 28 & 1 ? ((REG(base + 0x28) & 0x3FF) + 1) / 8 : 0;
     u32 out = user >> 27 & 1 ? ((REG(base + 0x24) & 0x3FF) + 1) / 8 : 0;
+    u32 opcode = REG(base + 0x20) & 0xFF, wires = opcode == 0xBB || opcode == 0x3B ? 2 : opcode == 0xEB || opcode == 0x6B ? 4 : 1;
+    u32 clocks = 8 + (user >> 29 & 1 ? (REG(base + 0x1C) & 63) + 1 : 0) + (in + out) * 8 / wires;
     in = in > 64 ? 64 : in;
     out = out > 64 ? 64 : out;
-    switch (REG(base + 0x20) & 0xFF) {
+    if (user >> 30 & 1)
+        clocks += 24 / (opcode == 0xBB || opcode == 0xEB ? wires : 1);
+    now += clocks * CLOCK_TICKS; /* the CPU polls until it is through */
+    switch (opcode) {
     case 0x01:
         if (status1 & WRITE_ENABLED) {
             status1 = buffer[0] & 0xFC;

@@ -59,6 +59,8 @@ static void refresh(void)
         case 4: if (!is) REG(BASE + STATUS) |= BIT(pin); break;
         case 5: if (is) REG(BASE + STATUS) |= BIT(pin); break;
         }
+        if (is != was)
+            uart_turn((int)pin, (int)is);
         if (is != was && watched_pins >> pin & 1 && host.pin != 0)
             host.pin((int)pin, (int)is);
     }

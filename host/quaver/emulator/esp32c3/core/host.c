@@ -82,6 +82,9 @@ u32 c3_register(u32 address) { return load(address, 4); }
 void c3_write_register(u32 address, u32 value) { store(address, value, 4); }
 void c3_pin(int number, int level) { pin_input(number, level); }
 int c3_pin_level(int number) { return pin_level(number); }
+u32 c3_uart_baud(int number) { return uart_baud(number); }
+u32 c3_uart_parity(int number) { return uart_parity(number); }
+void c3_uart_direction(int pin) { uart_direct(pin); }
 void c3_adc(int channel, u32 value) { adc_values[channel] = value; }
 void c3_cut(u32 operation, int torn) { cut_after = operation, cut_torn = (u32)torn; }
 void c3_entries(const u32 *addresses, u32 count, u32 base) { radio_load(addresses, count, base); }

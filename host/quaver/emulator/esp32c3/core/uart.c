@@ -25,6 +25,13 @@ static struct {
     u32 raw, enabled;
     int coming;
 } uarts[2];
+static int direction = -1; /* the pin of a transceiver that UART1 is turned by: high, it sends and hears nothing */
+
+static u32 character_bits(int n)
+{
+    u32 conf = REG(BASE(n) + 0x20);
+    return 1 + 5 + (conf >> 2 & 3) + (conf >> 1 & 1) + ((conf >> 4 & 3) == 3 ? 2 : 1);
+}
 
 static u64 character_ticks(int n)
 {
@@ -32,11 +39,17 @@ static u64 character_ticks(int n)
     double hertz = (clock >> 20 & 3) == 3 ? 40e6 : (clock >> 20 & 3) == 2 ? 17.5e6 : 80e6;
     double ratio = (divider & 0xFFF) + (divider >> 20 & 15) / 16.0;
     hertz /= (clock >> 12 & 0xFF) + 1;
-    u32 bits = 1 + 5 + (conf >> 2 & 3) + (conf >> 1 & 1) + ((conf >> 4 & 3) == 3 ? 2 : 1);
     if (ratio < 1 || conf == 0)
         return 13889; /* 115,200 baud */
-    return (u64)(bits * ratio * 160e6 / hertz);
+    return (u64)(character_bits(n) * ratio * 160e6 / hertz);
 }
+
+u32 uart_baud(int n) { return (u32)(160e6 * character_bits(n) / (double)character_ticks(n) + 0.5); }
+
+/* 0 for none, 2 for even, 3 for odd. */
+u32 uart_parity(int n) { return REG(BASE(n) + 0x20) & BIT(1) ? 2 | (REG(BASE(n) + 0x20) & BIT(0)) : 0; }
+
+static int turned(int n) { return n == 1 && direction >= 0 && pin_level(direction); }
 
 static void update(int n)
 {
@@ -66,7 +79,9 @@ void uart_in_fire(int n)
         update(n);
         return;
     }
-    if (uarts[n].count < FIFO) {
+    if (turned(n))
+        uarts[n].queued_out++;
+    else if (uarts[n].count < FIFO) {
         uarts[n].fifo[(uarts[n].head + uarts[n].count++) % FIFO] = uarts[n].queue[uarts[n].queued_out++ % QUEUE];
         update(n);
     }
@@ -116,11 +131,21 @@ static void transmit(int n, u8 value)
         uart_receive(n, &value, 1);
         return;
     }
-    if (uarts[n].sent_count < sizeof uarts[n].sent)
+    int heard = direction < 0 || turned(n);
+    if (heard && uarts[n].sent_count < sizeof uarts[n].sent)
         uarts[n].sent[uarts[n].sent_count++] = value;
     uarts[n].sent_until = (uarts[n].sent_until > now ? uarts[n].sent_until : now) + character_ticks(n);
     uarts[n].raw &= ~(TX_EMPTY | TX_DONE);
     alarm_set(ALARM_UART1_OUT, uarts[n].sent_until);
+}
+
+void uart_direct(int pin) { direction = pin; }
+
+/* A pin's level has changed: who lets go of the line while a message is on it tears the message. */
+void uart_turn(int pin, int level)
+{
+    if (pin == direction && !level && uarts[1].sent_until > now)
+        uarts[1].sent_count = 0;
 }
 
 static u32 sending(int n) /* characters that wait to be sent */
