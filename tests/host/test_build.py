@@ -24,7 +24,8 @@ def _micropython(image, tmp_path, code, progsize=32):
     script = tmp_path / "script.py"
     head = program(__file__, "mount", image=str(tmp_path / "flash.img"), progsize=progsize)
     script.write_text(head + code)
-    return subprocess.run([_MICROPYTHON, script], capture_output=True, text=True, check=True).stdout
+    heap = ("-X", "heapsize=8m")  # the image is in it
+    return subprocess.run([_MICROPYTHON, *heap, script], capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture
