@@ -9,6 +9,7 @@ from micropython import const
 
 import hal
 from hal import restart
+from node import store
 from node.room import drop, load
 from quaver_wire.cose import node_id
 from update import files
@@ -89,8 +90,6 @@ async def _trial(mailbox, parts):
 
 
 def _restart(parts, why=None):
-    from node import store
-
     if why:
         try:
             store.replace(files.TRIED, why.encode())

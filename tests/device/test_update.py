@@ -115,6 +115,18 @@ def test_a_version_that_fails_is_left_and_the_old_one_tells_why(
     assert left(plant) == ["release.key"]
 
 
+def test_a_release_that_does_not_fit_is_refused_and_leaves_nothing(plant: Any, released: Callable[..., Path]) -> None:
+    filling = (
+        "import os; f = open('/filler', 'wb')\nfor _ in range(os.statvfs('/')[3] - 12): f.write(bytes(4096))\nf.close()"
+    )
+    plant.board.exec(filling)
+    plant.board.reset()
+    plant.says(b"node: online", 3)
+    new = {path: content + bytes(1) for path, content in plant.own.items() if path.startswith("dsp/")}
+    assert "no room: needs " in plant.node("update", str(released(new)), code=18)
+    assert left(plant) == ["release.key"]
+
+
 def test_what_the_key_has_not_signed_is_refused_and_told(plant: Any, released: Callable[..., Path]) -> None:
     new = {IDENTIFY: module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself"))}
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
