@@ -1,4 +1,5 @@
-# Runs before main.py, also when main.py is interrupted: keep it free of anything that can fail.
+# Runs before main.py, also when main.py is interrupted: keep it free of anything that can fail. It guards updates over
+# the air, and is changed by none of them: by cable only.
 import gc
 
 # Collecting often while modules are imported keeps the heap in one piece: a block's spectrum wants 16 kB of it.
@@ -32,8 +33,111 @@ def _complete():
         micropython.kbd_intr(3)
 
 
-try:
-    _complete()
-except Exception as error:
-    print("boot: sync:", error)
-del _complete
+def _move(come, leave, fresh):
+    # Each line of the plan of an update is a path, behind = where both versions have it, + of the new one alone, - of
+    # the old one. What is done already fails for want of what it moved, so a cut costs nothing.
+    import os
+
+    def rename(before, after):
+        try:
+            os.rename(before, after)
+        except OSError as error:
+            if error.errno != 2:  # ENOENT
+                raise
+
+    with open("/release.plan") as file:
+        for line in file:
+            kind, path = line[0], line[1:].rstrip()
+            if kind == "=":
+                try:
+                    os.stat(path + come)
+                except OSError:
+                    continue
+            elif kind not in "+-":
+                continue
+            if kind != fresh:
+                rename(path, path + leave)
+            if kind in "=" + fresh:
+                rename(path + come, path)
+
+
+def _check():
+    # What is about to run is what was signed.
+    from binascii import hexlify
+    from hashlib import sha256
+
+    buffer = memoryview(bytearray(512))
+    with open("/release.list") as lines:
+        for line in lines:
+            digest, _, path = line.split()
+            hashed = sha256()
+            with open("/" + path, "rb") as file:
+                count = file.readinto(buffer)
+                while count:
+                    hashed.update(buffer[:count])
+                    count = file.readinto(buffer)
+            if hexlify(hashed.digest()).decode() != digest:
+                raise ValueError("corrupt: " + path)
+
+
+def _guard(plan):
+    # The new version may hang, or end at the prompt: not confirmed in time, it is left.
+    import os
+    import sys
+
+    import machine
+
+    def late(timer):
+        try:
+            os.stat(plan)
+        except OSError:
+            return
+        machine.reset()
+
+    if hasattr(machine, "Timer"):
+        number = -1 if sys.platform == "rp2" else 1
+        machine.Timer(number, mode=machine.Timer.ONE_SHOT, period=330000, callback=late)
+
+
+def _update():
+    # release.plan: the new version is committed, and not confirmed. It is started once (release.tried); at the next
+    # start, whatever the reason, the old one comes back.
+    import os
+
+    import micropython
+
+    plan, tried = "/release.plan", "/release.tried"
+    there = os.listdir("/")
+    if plan[1:] not in there:
+        return
+    micropython.kbd_intr(-1)
+    try:
+        why = None
+        if tried[1:] not in there:
+            try:
+                _move(".new", ".old", "+")
+                _check()
+                with open(tried, "w"):
+                    pass
+                return _guard(plan)
+            except Exception as error:
+                why = error
+        _move(".old", ".new", "-")
+        if why:
+            print("boot: update:", why)
+            try:
+                with open(tried, "w") as file:
+                    file.write(str(why))
+            except OSError:
+                pass
+        os.rename(plan, "/release.rejected")
+    finally:
+        micropython.kbd_intr(3)
+
+
+for _step in (_complete, _update):
+    try:
+        _step()
+    except Exception as error:
+        print("boot:", error)
+del _step, _complete, _update, _move, _check, _guard

@@ -14,9 +14,12 @@ _POLL_MS = const(5)
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 _LONGEST = const(560)  # bytes of a command; what is longer is read past
+_CONTENT = const(1024)  # bytes of what is sought
 _SKIPPED_MAX = const(65536)  # beyond that the session is given up, and with it what the broker keeps for it
 _PART = const(256)
 _DELIVERED = const(1)
+_UNSUBACK = const(0xB0)
+_REST = const(3)  # bytes of it behind the first
 # MQTTException numbers of umqtt.simple2 that a person can act on
 _REASONS = {
     1: "connection closed by the broker",
@@ -44,9 +47,26 @@ class _Client(MQTTClient):
     def __init__(self, *settings, **named):
         super().__init__(*settings, **named)
         self.flooded = False
+        self.longest = _LONGEST
+
+    def unsubscribe(self, topic):
+        """umqtt has none (MQTT 3.1.1, 3.10)."""
+        size = 4 + len(topic)
+        buffer = bytearray(5)
+        buffer[0] = 0xA2
+        end = self._varlen_encode(size, buffer, 1)
+        self._write(buffer, end)
+        self._write(next(self.newpid).to_bytes(2, "big"))
+        self._send_str(topic)
+
+    def check_msg(self):
+        kind = super().check_msg()
+        if kind == _UNSUBACK:
+            super()._read(_REST)
+        return kind
 
     def _read(self, n):
-        if n <= _LONGEST:
+        if n <= self.longest:
             return super()._read(n)
         if n > _SKIPPED_MAX:
             self.flooded = True
@@ -158,6 +178,22 @@ class Mqtt:
             if time.ticks_diff(time.ticks_ms(), began) > limit_ms:
                 raise LinkError("no acknowledgement within {} ms".format(limit_ms))
             await asyncio.sleep_ms(_POLL_MS)
+
+    def seek(self, topic):
+        """Have what is retained at a topic, at most 1,024 bytes, come as what is listened to. Raises LinkError."""
+        self._client.longest = _CONTENT
+        try:
+            self._client.subscribe(topic.encode(), qos=1)
+        except (OSError, MQTTException) as error:
+            raise LinkError(_reason(error))
+
+    def ignore(self, topic):
+        """No more of a topic that was sought. Raises LinkError."""
+        self._client.longest = _LONGEST
+        try:
+            self._client.unsubscribe(topic.encode())
+        except (OSError, MQTTException) as error:
+            raise LinkError(_reason(error))
 
     def idle(self):
         """To be called now and then while there is nothing to publish: keeps the session alive."""

@@ -19,6 +19,8 @@ _BUSY_MS = const(5000)
 _IDLE_MS = const(120_000)
 _TOLD_EVERY_MS = const(600_000)  # an event is a write to flash, and anybody at the broker can send nonsense
 _OBEYING = const(1)  # a place of build.hang
+_FETCH_S = const(20)
+_AGAIN_S = const(60)
 _SERVICE = ("service", "command", "quaver_wire.decoder", "quaver_wire.items")
 
 
@@ -27,9 +29,12 @@ class Mailbox:
     "supervisor", "log" and "trial" (of node.trial while one runs, else None).
 
     leaving: what the link is to call once nothing waits and the broker has forgotten this node; None unless it retires.
+    fetches: whether the link brings content. wanted: the content that it is to bring next, a topic below the site, or
+    None. updating: "fetch" or "trial", what flash has begun of an update. on_trial: whether the firmware is: no command
+    is obeyed before it is confirmed.
     """
 
-    def __init__(self, parts):
+    def __init__(self, parts, updating=""):
         self._parts = parts
         self._waiting = []
         self._came = asyncio.Event()
@@ -39,7 +44,14 @@ class Mailbox:
         self._state = None
         self._refused = {}
         self._told = None
+        self._begun = updating
+        self._updating = None
+        self._brought = None
         self.leaving = None
+        self.fetches = False
+        self.is_online = False
+        self.wanted = None
+        self.on_trial = updating == "trial"
 
     def take(self, message):
         """Queue a message (bytes) of any link; returns at once."""
@@ -62,6 +74,7 @@ class Mailbox:
 
     def online(self):
         """The link works: a configuration on trial is accepted."""
+        self.is_online = True
         trial = self._parts["trial"]
         if trial and trial.running:
             try:
@@ -72,7 +85,52 @@ class Mailbox:
 
     def offline(self):
         """The link is gone; to come back it may need the heap (TLS does)."""
+        self.is_online = False
         self._tidy(0)
+
+    async def fetch(self, topic):
+        """What lies at a topic below the site, once the link works; None when nothing has come in time."""
+        while not self.is_online:
+            await asyncio.sleep(1)
+        self._brought = None
+        self.wanted = topic
+        for _ in range(_FETCH_S * 50):
+            if self._brought is not None:
+                break
+            await asyncio.sleep_ms(20)
+        self.wanted = None
+        brought, self._brought = self._brought, None
+        return brought
+
+    def bring(self, content):
+        """Of the link: what was wanted has come."""
+        if self.wanted:
+            self._brought = content
+            self.wanted = None
+
+    def update(self):
+        """Go on with the update that flash has begun, if it has (update.run)."""
+        self._updating = asyncio.create_task(self._update())
+
+    async def leave_update(self):
+        """Do no more for an update, until `update` is called."""
+        if self._updating:
+            self._updating.cancel()
+        while self._updating:
+            await asyncio.sleep_ms(20)
+
+    async def _update(self):
+        try:
+            while True:
+                try:
+                    return await load("update.run").run(self, self._parts)
+                except (OSError, MemoryError) as error:
+                    print("node: update:", error)
+                drop("update", "quaver_wire.decoder")
+                await asyncio.sleep(_AGAIN_S)
+        finally:
+            self._updating = self.wanted = None
+            drop("update", "quaver_wire.decoder")
 
     def refuse(self, why):
         """Count a message that is not taken."""
@@ -89,10 +147,13 @@ class Mailbox:
 
     async def run(self):
         progress = self._parts["supervisor"].progress
+        if self._begun:
+            self._begun = ""
+            self.update()
         while True:
             progress("commands")
             trial = self._parts["trial"]
-            if self._waiting and not (trial and trial.running):
+            if self._waiting and not (trial and trial.running) and not self.on_trial:
                 progress("commands", _OBEYING)
                 await self._obey(self._waiting.pop(0))
                 continue

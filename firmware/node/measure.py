@@ -179,6 +179,7 @@ class Measure:
         self._done = asyncio.Event()
         self._values = None
         self._held = time.ticks_ms()
+        self.has_measured = False
 
     def hold(self, ms):
         """Begin no measurement for so long: somebody reads what the last one left."""
@@ -242,6 +243,7 @@ class Measure:
         self._recorder.telemetry(values)
         if spectrum:
             self._recorder.telemetry(spectrum)
+        self.has_measured = True
         if asked:
             self._asked.clear()
             self._values = values

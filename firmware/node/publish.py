@@ -34,8 +34,21 @@ class Publish:
         self._progress = progress
         self._timekeeper = timekeeper
         self._mailbox = mailbox
+        self._sought = None
         if mailbox:
-            mqtt.listen((root + "command",), lambda topic, message: mailbox.take(message))
+            mailbox.fetches = True
+            mqtt.listen((root + "command",), self._heard)
+
+    def _heard(self, topic, message):
+        if topic == self._root + "command":
+            self._mailbox.take(message)
+        elif topic == self._content():
+            self._mailbox.bring(message)
+
+    def _content(self):
+        """The topic of what the mailbox wants, or None."""
+        wanted = self._mailbox.wanted
+        return self._root.split("/", 1)[0] + "/" + wanted if wanted else None
 
     async def run(self):
         try:
@@ -50,6 +63,7 @@ class Publish:
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
             self._progress("publish", _SEND)
             print("node: online")
+            self._sought = None
             self._outbox.link(True)
             if self._mailbox:
                 self._mailbox.online()
@@ -69,8 +83,10 @@ class Publish:
         entry = outbox.first()
         if entry is None:
             outbox.filled.clear()
-            if self._mailbox and self._mailbox.leaving:
-                await self._leave()
+            if self._mailbox:
+                if self._mailbox.leaving:
+                    await self._leave()
+                self._seek()
             try:
                 await asyncio.wait_for_ms(outbox.filled.wait(), self._pause_ms())
             except asyncio.TimeoutError:
@@ -81,6 +97,16 @@ class Publish:
         await self._mqtt.publish(self._root + entry.message_class, entry.payload, _ACK_LIMIT_MS)
         outbox.done(entry)
 
+    def _seek(self):
+        """Ask the broker for what the mailbox wants: what is retained there comes when one subscribes."""
+        topic = self._content()
+        if topic != self._sought:
+            if self._sought:
+                self._mqtt.ignore(self._sought)
+            self._sought = topic
+            if topic:
+                self._mqtt.seek(topic)
+
     async def _leave(self):
         """Retired: nothing of this node stays at the broker, neither what it said last nor its last will."""
         await self._mqtt.publish(self._root + "status", b"", _ACK_LIMIT_MS, retain=True)
@@ -88,7 +114,7 @@ class Publish:
         self._mailbox.leaving()
 
     def _pause_ms(self):
-        return _BUSY_MS if self._mailbox and self._mailbox.busy() else _IDLE_MS
+        return _BUSY_MS if self._mailbox and (self._mailbox.busy() or self._mailbox.wanted) else _IDLE_MS
 
     async def _tend(self):
         if self._timekeeper:

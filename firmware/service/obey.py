@@ -26,8 +26,8 @@ class Service:
     """parts: as node.mailbox has them. state: what an earlier Service left, or None after a start.
 
     mailbox: told when the node is to leave. ending: a restart is under way, so this must stay. The commands work on
-    this: config: the path of the file in force; root: the folder of the node's files; wave: the samples that somebody
-    reads, and blinking: the task of the LED, or None.
+    this: mailbox; config: the path of the file in force; root: the folder of the node's files; wave: the samples that
+    somebody reads, and blinking: the task of the LED, or None.
     """
 
     config = "/config.json"
@@ -35,7 +35,7 @@ class Service:
 
     def __init__(self, parts, state=None, mailbox=None):
         self.parts = parts
-        self._mailbox = mailbox
+        self.mailbox = mailbox
         self.ending = False
         self.wave = None
         self.blinking = None
@@ -120,7 +120,7 @@ class Service:
 
         async def later():
             await asyncio.sleep_ms(_ANSWER_MS)
-            self._mailbox.leaving = self._erase
+            self.mailbox.leaving = self._erase
             await asyncio.sleep_ms(_GOODBYE_MS)
             self._erase()
 

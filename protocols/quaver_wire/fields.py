@@ -208,6 +208,8 @@ EVENTS: "tuple[str, ...]" = _row(
     "config_rejected",
     "value_absent",
     "hung",
+    "update_confirmed",
+    "update_rejected",
 )
 # The position is the bit in `quality`.
 QUALITY: "tuple[str, ...]" = _row(

@@ -185,7 +185,7 @@ def test_a_board_whose_boot_completes_nothing_gets_the_one_that_does_first() -> 
 
 def test_a_full_flash_is_one_line_and_nothing_stays_behind(board: UnixBoard) -> None:
     big = {**NEW, "room/first.py": bytes(200_000)}
-    board.exec("f = open('/filler', 'wb')\nfor _ in range(700): f.write(bytes(1000))\nf.close()")
+    board.exec("f = open('/filler', 'wb')\nfor _ in range(1748): f.write(bytes(1000))\nf.close()")
     names = "import os; print(sorted(os.listdir('/')), sorted(os.listdir('/room')))"
     before = board.exec(names)
     with pytest.raises(

@@ -17,7 +17,7 @@ from quaver.board.spec import BoardSpec, load_board
 from quaver.build.image import littlefs_image, read_littlefs_blocks
 from quaver.build.libraries import device_libraries
 from quaver.build.partitions import read_partitions, vfs_partition
-from quaver.build.tree import LISTING, PLAN, check_budget, firmware_files
+from quaver.build.tree import LISTING, PLAN, RELEASE_KEY, RELEASE_SEQUENCE, check_budget, firmware_files
 from quaver.build.uf2 import FLASH_START, PAGE, join_pages, make_uf2, read_uf2
 from quaver.errors import BuildError
 from quaver.files.pinned import Progress, write_atomically
@@ -63,12 +63,13 @@ class Flashable:
         # lib/ is anybody's: only what the firmware has in there is its own.
         heads = [path.split("/")[: 2 if path.startswith("lib/") else 1] for path in firmware if "/" in path]
         folders = tuple({"/".join(head) + "/" for head in heads})
-        staged = tuple(folder[:-1] + ".new/" for folder in folders)
+        staged = tuple(folder[:-1] + end for folder in folders for end in (".new/", ".old/"))
+        under_way = {path for path in found if path.startswith("release.")} - {RELEASE_KEY, RELEASE_SEQUENCE}
         return {
             path: data
             for path, data in found.items()
-            if path not in firmware and path.removesuffix(".new") not in firmware
-            if not path.startswith(folders + staged)
+            if path not in firmware and path.removesuffix(".new").removesuffix(".old") not in firmware
+            if not path.startswith(folders + staged) and path not in under_way
         }
 
     def runs(self) -> list[tuple[int, bytes]]:

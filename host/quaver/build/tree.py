@@ -29,6 +29,12 @@ LISTING = "firmware.txt"
 PLAN = "sync.plan"
 """On flash, while a change of the firmware waits for its completion; as in firmware/boot.py."""
 
+RELEASE_KEY = "release.key"
+"""On flash: the public key that a node trusts with releases, x and y, 64 bytes."""
+
+RELEASE_SEQUENCE = "release.sequence"
+"""On flash: the sequence number of the release that runs. What else begins with "release." is an update under way."""
+
 
 def firmware_files(board: str, config: Mapping[str, object] | None = None) -> dict[str, bytes]:
     """The files of a node's flash, path -> bytes: what `littlefs_image` and `Setup.files` take.

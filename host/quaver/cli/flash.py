@@ -29,11 +29,14 @@ def command(board: str | None, names: tuple[str, ...], everything: bool, as_json
     connected board is flashed; with several you are asked. Flash that is already right is not written again. A node's
     own files are kept, unless its boot loader can't read them: then use quaver sync.
 
+    A board gets the public half of your release key, if there is one: its node takes updates that this key has signed.
+
     A board that has no code yet gets one, which `quaver label` prints and `quaver provision` uses.
     """
     from quaver.flash.fleet import Fleet, board_to_flash, choose_ports, exit_code
     from quaver.fleet.keys import default_folder
     from quaver.provision.identity import Codes, give_code_at
+    from quaver.release.signing import trusted
 
     if names and everything:
         raise click.UsageError("--port names boards, --all means every board: use one of the two.")
@@ -42,9 +45,10 @@ def command(board: str | None, names: tuple[str, ...], everything: bool, as_json
     attended = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     ports = choose_ports(names, everything, _ask if attended else None)
     codes = Codes(default_folder())
+    release_key = trusted()
 
     def finish(device: str) -> None:
-        give_code_at(device, codes)
+        give_code_at(device, codes, release_key)
 
     with _bars(ports) as watch:
         outcomes = Fleet(board, watch, finish=finish).flash(ports)

@@ -286,6 +286,25 @@ def reboot(node: Operator, as_json: bool) -> None:
     _tell(node, as_json, f"is back, in boot {boot}", boot=boot)
 
 
+@command.command("update", short_help="Have the node take a release, and wait until it has confirmed it.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_operation
+def update(node: Operator, as_json: bool, file: Path) -> None:
+    """Have the node take the release in FILE, and wait until it has confirmed it.
+
+    The release must be at the node's broker: quaver release publish. The node goes on measuring while it fetches what
+    it does not have, restarts, and keeps the new firmware once it has measured and reached its broker; else the old one
+    comes back by itself.
+    """
+    from quaver.fleet.procedures import update as change
+    from quaver.release.bundle import read_release
+
+    release = read_release(file)
+    number = change(node, release.envelopes)
+    version = release.manifest.version
+    _tell(node, as_json, f"runs release {number}, quaver {version}", sequence=number, version=version)
+
+
 @command.command("rotate")
 @_operation
 def rotate(node: Operator, as_json: bool) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quaver.cli.monitor import broker_option, ca_option
+
 if TYPE_CHECKING:
     from quaver.release.bundle import Release
     from quaver.release.signing import PrivateKey, PublicKey
@@ -123,6 +125,31 @@ def verify(file: Path, key: Path | None) -> None:
         f"{file}: whole, signed by key {public.key_id.hex()}, good until "
         f"{_date(release.manifest.expires)}; sequence number {release.manifest.sequence}"
     )
+
+
+@command.command("publish", short_help="Put a release at a broker, for nodes to read.")
+@click.argument("file", type=_FILE)
+@broker_option
+@ca_option
+@click.option("--site", required=True, metavar="NAME", help="The site of the nodes: the first level of their topics.")
+def publish(file: Path, url: str, ca: Path | None, site: str) -> None:
+    """Put a release at a broker, for nodes to read: retained messages below SITE/release, only those not there yet.
+
+    Nodes take it when they are told to: quaver node NAME update FILE.
+    """
+    from quaver.broker.address import parse_broker_url
+    from quaver.release.bundle import read_release
+    from quaver.release.publish import publish
+
+    release = read_release(file)
+    broker = parse_broker_url(url)
+
+    def progress(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{done + 1:,} of {total:,} chunks", nl=done + 1 >= total, err=True)
+
+    found = publish(release, site, url=broker, ca=ca, progress=progress)
+    click.echo(f"{broker}: {found.chunks} chunks, {found.bytes:,} bytes; {found.sent} were not there yet")
 
 
 @command.group("keys")

@@ -242,7 +242,8 @@ def _version(run: Exec, about: About, build: Callable[[str], Mapping[str, bytes]
         raise KnownFailure("other_firmware", found=version, wanted=__version__)
     if wrong:
         raise KnownFailure("changed_firmware", count=len(wrong), path=wrong[0])
-    return f"Quaver {version}, {len(files)} files, all correct"
+    trusts = f"; takes releases of key {about.release_key}" if about.release_key else ""
+    return f"Quaver {version}, {len(files)} files, all correct{trusts}"
 
 
 def _config(run: Exec) -> str:

@@ -36,6 +36,7 @@ from quaver.build.tree import LISTING, firmware_files
 
 PLAN = "/" + tree.PLAN
 _NEW = ".new"
+_OLD = ".old"  # what an update over the air keeps until it is confirmed
 _LFS_ERR_CORRUPT = 84  # littlefs's own, in lfs.h; to this system it is another error
 
 _CHUNK = 1536  # bytes of a file in one piece of code: 2 KiB of base64, which the smallest heap compiles
@@ -51,7 +52,8 @@ class About:
     sys.implementation._mpy, 0 for none. board: (name, chip, version) of the firmware that is on it. completes:
     whether its boot.py completes a plan. listed: that firmware's top-level files and its
     folders, those with a slash. room: (block size, free blocks),
-    (0, errno) where the file system does not say, None without one.
+    (0, errno) where the file system does not say, None without one. release_key: the id of the key that it trusts with
+    releases, hexadecimal, "" for none.
     """
 
     platform: str
@@ -64,6 +66,7 @@ class About:
     completes: bool
     listed: tuple[str, ...]
     room: tuple[int, int] | None
+    release_key: str = ""
 
 
 @dataclass
@@ -108,6 +111,7 @@ def ask(run: Exec) -> About:
         completes=found["completes"][0],
         listed=tuple(found.get("listed", ())),
         room=found["room"][0],
+        release_key=found["release_key"][0],
     )
 
 
@@ -168,6 +172,7 @@ def put_files(run: Exec, files: Mapping[str, bytes], about: About, progress: Pro
     """Bring the firmware's files to `files`, all of them or none; the board runs the new ones from its next start."""
     wanted = {"/" + path: _digest(data) for path, data in files.items()}
     roots = _roots([*files, *about.listed])
+    run(guest(__file__, "end_update", kept=(tree.RELEASE_KEY, tree.RELEASE_SEQUENCE)), timeout=_TIMEOUT_S)
     there = _survey(run, roots)
     if PLAN in there:  # its boot.py could not
         _complete(run, files)
@@ -239,7 +244,7 @@ def _roots(files: Iterable[str]) -> list[str]:
         else:
             stem, _, extension = first.rpartition(".")
             roots |= {f"/{stem}.py", f"/{stem}.mpy"} if extension in ("py", "mpy") else {"/" + first}
-    return sorted(roots | {root + _NEW for root in roots})
+    return sorted(roots | {root + end for root in roots for end in (_NEW, _OLD)})
 
 
 def _survey(run: Exec, roots: Iterable[str]) -> dict[str, str]:
@@ -248,8 +253,8 @@ def _survey(run: Exec, roots: Iterable[str]) -> dict[str, str]:
 
 
 def _is_new(path: str) -> bool:
-    """Whether it is staged, or lies in a folder that is."""
-    return any(part.endswith(_NEW) for part in path.split("/"))
+    """Whether it waits to be moved, by a sync or an update, or lies in a folder that does."""
+    return any(part.endswith((_NEW, _OLD)) for part in path.split("/"))
 
 
 def _stale(there: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:

@@ -43,6 +43,15 @@ _MEANINGS = {
     "clock not set": "the node does not know the time, so it can't tell whether a command is late; "
     "check its time_server, or the gateway's clock",
     "unknown command": "its firmware does not know this command; update it with quaver sync",
+    "release refused: wrong_key": "it trusts another release key; sign the release with that one, or give the "
+    "node this machine's key with quaver sync",
+    "release refused: wrong_signature": "the release was changed after it was signed; publish it again",
+    "release refused: old": "it runs that release or a later one; build one with a higher --sequence",
+    "release refused: expired": "the release has expired; build it anew with a later --expires",
+    "release refused: wrong_board": "the release is not for its board; build it with that one",
+    "release refused: wrong_micropython": "the release is for another MicroPython than it runs; flash it by cable",
+    "release refused: no_time": "it does not know the date, so it can't tell whether the release has expired; check "
+    "its time_server",
     "not enrolled": "the node has no key; enrol it with quaver provision",
 }
 
@@ -109,6 +118,7 @@ class Operator:
         self._answers: dict[int, Mapping[str, Any]] = {}
         self._refusals: dict[str, int] = {}
         self._rejected: set[int] = set()
+        self._updates: list[tuple[str, Mapping[str, Any]]] = []
         self._closed: SealError | None = None
         self.gone = False  # the broker keeps no status of it any more: the node has taken it back
         self.presence: Presence | None = None
@@ -222,6 +232,8 @@ class Operator:
             self._refusals[why] = self._refusals.get(why, 0) + record.get("count", 1)
         elif EVENTS[record["code"]] == "config_rejected":
             self._rejected.add(opened.boot)
+        elif EVENTS[record["code"]] in ("update_confirmed", "update_rejected"):
+            self._updates.append((EVENTS[record["code"]], record))
 
     def send(self, verb: str, args: Mapping[str, Any] | None = None, identity: int | None = None) -> int:
         """Seal a command and have the broker take it; returns its id. Raises OperationError."""
@@ -300,6 +312,20 @@ class Operator:
         while self._listen(_QUIET_S) and time.monotonic() < deadline:
             pass
         return any(later > boot for later in self._rejected)
+
+    def updated(self) -> tuple[str, Mapping[str, Any]]:
+        """(event's name, values) of the next event that says how an update ended. Raises UnansweredError."""
+        self._say(f"waiting for {self.node.name} to fetch the release, restart and confirm it")
+        deadline = time.monotonic() + self.timeout_s
+        while not self._updates:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise UnansweredError(
+                    f"node {self.node.name}: has not said within {self.timeout_s:.0f} s how the update ended; it goes "
+                    "on: see its events with quaver monitor"
+                )
+            self._listen(min(left, 0.25))
+        return self._updates.pop(0)
 
     def _unanswered(self, verb: str, identity: int) -> UnansweredError:
         presence = self.presence

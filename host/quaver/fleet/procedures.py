@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quaver.errors import OperationError, UnansweredError
-from quaver.fleet.operator import Operator
+from quaver.fleet.operator import Operator, Refused
 
 
 def read_config(node: Operator) -> dict[str, Any]:
@@ -112,3 +113,31 @@ def reboot(node: Operator) -> int:
     presence = node.presence
     node.ask("reboot")
     return node.online_since(presence.boot if presence else 0).boot
+
+
+def update(node: Operator, envelopes: Sequence[bytes]) -> int:
+    """Have the node take a release that is at its broker, and wait until it has confirmed it; returns its sequence
+    number. envelopes: the manifest as each key has signed it, of which the node may trust any.
+
+    Raises OperationError, with the node's reason when its old firmware is back.
+    """
+    number = _take(node, envelopes)
+    name, values = node.updated()
+    if name == "update_rejected":
+        raise OperationError(
+            f"node {node.node.name}: did not keep release {number}: {values.get('text', 'no reason given')}; "
+            "it runs its old firmware"
+        )
+    return number
+
+
+def _take(node: Operator, envelopes: Sequence[bytes]) -> int:
+    for envelope in envelopes:
+        try:
+            digest = hashlib.sha256(envelope).digest()
+            number: int = node.ask("update", {"digest": digest, "size": len(envelope)})["sequence"]
+            return number
+        except Refused as refused:
+            if refused.reason != "release refused: wrong_key" or envelope is envelopes[-1]:
+                raise
+    raise ValueError("a release has at least one signature")

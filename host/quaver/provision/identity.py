@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from quaver.board.interface import Board
@@ -137,11 +137,16 @@ def give_code(board: Board, codes: Codes) -> bytes:
     return identity
 
 
-def give_code_at(device: str, codes: Codes) -> bytes:
-    """The same for the board at a device or socket://host:port, which starts anew afterwards. Raises QuaverError."""
+def give_code_at(device: str, codes: Codes, files: Mapping[str, bytes] | None = None) -> bytes:
+    """The same for the board at a device or socket://host:port, which starts anew afterwards. Raises QuaverError.
+
+    files: what else goes onto its flash, path -> content.
+    """
     where = device if device.startswith("socket://") else f"serial:{device}"
     with open_board(where) as board:
         identity = give_code(board, codes)
+        for path, content in (files or {}).items():
+            board.put(path, content)
         board.reset()
     return identity
 

@@ -89,6 +89,7 @@ def build_release(
     contents: dict[bytes, bytes] = {}
     for spec in specs:
         files = firmware_files(spec.name) | device_libraries(spec, progress)
+        del files["boot.py"]  # a node keeps its own: what guards an update is changed by cable only
         named = listing(files)
         contents |= {hashlib.sha256(data).digest(): data for data in (named, *files.values())}
         parts[spec.name] = BoardPart(

@@ -17,8 +17,20 @@ LISTING_MAX = 1 << 15  # bytes
 FILE_MAX = 1 << 16  # bytes; the largest today has 12 kB
 _PATH = re.compile(r"(?:[A-Za-z0-9_.-]{1,31}/){0,3}[A-Za-z0-9_-][A-Za-z0-9_.-]{0,30}")
 _LINE = re.compile(r"([0-9a-f]{64}) (0|[1-9][0-9]{0,4}) (\S+)")
-# What a node owns and no release may replace, with all that begins so.
-_OF_THE_NODE = ("config", "device.key", "release", "journal", "boot.count", "condition")
+# What a node owns and no release may replace, with all that begins so; boot.py is changed by cable only.
+_OF_THE_NODE = (
+    "boot.",
+    "relay",
+    "session.",
+    "commands.",
+    "sync.",
+    "config",
+    "device.key",
+    "release",
+    "journal",
+    "boot.count",
+    "condition",
+)
 
 
 class File(NamedTuple):

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from quaver.build.tree import RELEASE_KEY
 from quaver.errors import ReleaseError
 from quaver.files.private import read_private, write_private
 
@@ -40,6 +41,15 @@ def default_key() -> Path:
 def public_of(path: Path) -> Path:
     """Where the public half of the private key in `path` lies."""
     return path.with_suffix(".pub.pem")
+
+
+def trusted() -> dict[str, bytes]:
+    """What a board gets by cable so that it trusts this machine's key: path -> content; empty without a key here.
+
+    Raises ReleaseError.
+    """
+    path = public_of(default_key())
+    return {RELEASE_KEY: read_public_key(path).xy} if path.exists() else {}
 
 
 class PublicKey:

@@ -2,6 +2,14 @@
 
 _is = sys.implementation
 print("machine", (sys.platform, getattr(_is, "_machine", ""), _is[0], _is[1][:3]))
+try:
+    with open("/release.key", "rb") as _file:
+        from binascii import hexlify
+        from hashlib import sha256
+
+        print("release_key", repr(hexlify(sha256(_file.read(65)).digest()[:8]).decode()))
+except (OSError, ImportError):
+    print("release_key", repr(""))
 print("mpy", getattr(_is, "_mpy", 0))
 try:
     import network

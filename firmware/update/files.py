@@ -1,0 +1,200 @@
+"""What an update leaves on flash, and its end: confirmed or rejected.
+
+    /release.key       the public key of releases, x and y: 64 bytes, from flashing or of the last confirmed release
+    /release.sequence  the sequence number of the release that runs; absent on a node that took none yet
+    /release.next      the signed manifest of the release that is fetched, or on trial
+    /release.list      its list of files
+    /release.plan      committed: boot.py moves the files at the next start, and back at the one after
+    /release.tried     the new version was started once; why it ended, where somebody could say
+    /release.done      confirmed, and not yet tidied up
+    /release.rejected  taken back, and not yet told
+
+A file of the new version lies beside its old one as PATH.new, or below FOLDER.new where the folder is new; a file of
+the old one that may come back is PATH.old. No step moves anything from one folder to another: littlefs does that in two
+commits, and the power may go between them.
+"""
+
+import os
+from binascii import hexlify
+from hashlib import sha256
+
+from node import store
+from node.room import opened
+
+KEY = "/release.key"
+SEQUENCE = "/release.sequence"
+NEXT = "/release.next"
+LIST = "/release.list"
+PLAN = "/release.plan"
+TRIED = "/release.tried"
+DONE = "/release.done"
+REJECTED = "/release.rejected"
+_FIRMWARE = "/firmware.txt"
+_DIR = 0x4000
+
+
+def there(path: str) -> bool:
+    """Whether there is a file or folder of that name."""
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
+
+
+def _is_folder(path):
+    try:
+        return bool(os.stat(path)[0] & _DIR)
+    except OSError:
+        return False
+
+
+def drop(*paths: str) -> None:
+    """Remove files that may be absent."""
+    for path in paths:
+        if there(path):
+            os.remove(path)
+
+
+def read(path: str, most: int = 1200) -> bytes:
+    """The bytes of a short file, b"" when it is absent."""
+    if not there(path):
+        return b""
+    with opened(path, "rb") as file:
+        return file.read(most)
+
+
+def digest(path: str, buffer: memoryview):
+    """A generator: yields None between two buffers of the file, and last its SHA-256."""
+    hashed = sha256()
+    with opened(path, "rb") as file:
+        count = file.readinto(buffer)
+        while count:
+            hashed.update(buffer[:count])
+            yield None
+            count = file.readinto(buffer)
+    yield hashed.digest()
+
+
+def line(path: str, at: int) -> tuple[str, int]:
+    """The line of a text file that begins at byte `at`, without its end, and where the next one begins.
+
+    The file is not kept open: each takes a kilobyte of heap.
+    """
+    with opened(path, "rb") as file:
+        file.seek(at)
+        found = file.readline()
+    return found.decode().rstrip("\n"), at + len(found)
+
+
+def lines(path: str):
+    """A generator of the lines of a text file that may be absent."""
+    at = 0
+    while there(path):
+        found, at = line(path, at)
+        if not found:
+            break
+        yield found
+
+
+def roots() -> list[str]:
+    """The folders that the firmware owns, of the version that runs and of the one that comes."""
+    found = []
+    for source in (_FIRMWARE, LIST):
+        for entry in lines(source):
+            parts = entry.rpartition(" ")[2].split("/")
+            depth = 2 if parts[0] == "lib" else 1
+            root = "/" + "/".join(parts[:depth])
+            if len(parts) > depth and root not in found:
+                found.append(root)
+    return found
+
+
+def modules() -> list[str]:
+    """The firmware's files at the top, of the version that runs."""
+    return ["/" + entry for entry in lines(_FIRMWARE) if "/" not in entry]
+
+
+def _remove(path):
+    if _is_folder(path):
+        for name in os.listdir(path):
+            _remove(path + "/" + name)
+        os.rmdir(path)
+    else:
+        os.remove(path)
+
+
+def sweep() -> None:
+    """Remove what waits to be moved, and what was kept of an old version, wherever the firmware is. Any time again."""
+    for name in os.listdir("/"):
+        path = "/" + name
+        if name.endswith((".py.new", ".mpy.new", ".txt.new", ".old")) or (name.endswith(".new") and _is_folder(path)):
+            _remove(path)
+    for root in roots():
+        _sweep(root)
+
+
+def _sweep(folder):
+    if not _is_folder(folder):
+        return
+    for name in os.listdir(folder):
+        path = folder + "/" + name
+        if name.endswith((".new", ".old")):
+            _remove(path)
+        else:
+            _sweep(path)
+
+
+def sequence() -> int:
+    """The sequence number of the release that runs, 0 for none. Raises ValueError for a file that is not whole."""
+    found = read(SEQUENCE)
+    if found.isdigit():
+        return int(found)
+    if there(SEQUENCE):
+        raise ValueError(SEQUENCE + " is corrupt")
+    return 0
+
+
+def abandon() -> None:
+    """Forget a release that was not committed. A cut in the midst leaves it to be fetched, and forgotten again."""
+    drop(PLAN + ".new")
+    sweep()
+    drop(LIST, LIST + ".new")
+    drop(NEXT)
+
+
+def accept() -> None:
+    """The version on trial is confirmed. Raises OSError."""
+    os.rename(PLAN, DONE)
+    finish()
+
+
+def finish() -> None:
+    """What follows from a confirmed version: its number and key, and the old one is gone. Begun, it can be repeated."""
+    drop(NEXT + ".new", KEY + ".new", SEQUENCE + ".new", TRIED + ".new")  # the power went before they were whole
+    if not there(DONE):
+        return
+    number, key = line(DONE, 0)[0].split(" ")
+    if sequence() != int(number):
+        store.replace(SEQUENCE, number.encode())
+    if len(key) == 128 and hexlify(read(KEY)).decode() != key:
+        store.replace(KEY, bytes.fromhex(key))
+    drop(TRIED, NEXT)
+    sweep()
+    drop(LIST)
+    os.remove(DONE)
+
+
+def why(cause: str) -> str | None:
+    """Why a version was taken back, or None: none was. cause: of this start, as hal says it."""
+    if not there(REJECTED):
+        return None
+    return read(TRIED, 90).decode() or "restarted before it was confirmed: {}".format(cause)
+
+
+def forget() -> None:
+    """What a version that was taken back has left is removed; it has been told. Begun, it can be repeated."""
+    drop(NEXT)
+    sweep()
+    drop(LIST, TRIED)
+    drop(REJECTED)

@@ -1,0 +1,230 @@
+"""Brings a release's files onto flash beside those that run, and commits to them: boot.py moves them at the next start.
+
+Nothing larger than a chunk is held in memory. What has its SHA-256 is not fetched, be it in use or waiting, so a run
+after a power cut goes on at the file where the last one was.
+"""
+
+import asyncio
+import os
+from binascii import hexlify, unhexlify
+from hashlib import sha256
+
+from micropython import const
+
+from node import store
+from node.room import opened
+from update import files
+
+CHUNK = const(1024)
+_TRIES = const(3)  # times that a file is fetched before it is given up
+_LINE_MAX = const(200)
+_FILE_MAX = const(65536)
+_INLINE = const(512)  # bytes of a file that has no block of its own
+# Blocks for the plan, for folders whose blocks are written anew, and for what the journal takes while a node is online
+_SPARE = const(6)
+# At the top a release has these; all else there is the node's own, and boot.py is changed by cable only.
+_MODULES = (".py", ".mpy", "firmware.txt")
+_NOT_ITS = ("boot.", "journal/", "relay/")
+
+
+class Refused(Exception):
+    """A release that is not taken; args[0] is why."""
+
+
+class Stage:
+    """fetch(digest, n): a coroutine function that returns chunk n of a content, or raises Refused.
+
+    refuse(why): called for each content that is another's.
+    quiet: the lock that keeps what holds the processor, as a flash does that erases, and a capture apart.
+    """
+
+    def __init__(self, fetch, refuse, quiet):
+        self._fetch = fetch
+        self._quiet = quiet
+        self._refuse = refuse
+        self._buffer = memoryview(bytearray(CHUNK))
+        self.fetched = 0  # bytes
+
+    async def run(self, manifest):
+        """Stage and commit what `manifest` (of update.envelope) names. Raises Refused, OSError."""
+        if not await self._has(files.LIST, manifest.size, manifest.listing):
+            await self._bring(files.LIST + ".new", manifest.size, manifest.listing)
+            os.rename(files.LIST + ".new", files.LIST)
+        await self._check()
+        at = 0
+        while at < manifest.size:
+            digest, size, path, at = self._entry(at)
+            if not await self._has(path, size, digest):
+                staged = _staged(path)
+                if not await self._has(staged, size, digest):
+                    _make_folders(staged)
+                    await self._bring(staged, size, digest)
+        await self._plan(manifest)
+        files.drop(files.TRIED)
+        os.rename(files.PLAN + ".new", files.PLAN)
+
+    def _entry(self, at):
+        """(SHA-256, size, path, where the next line begins) of the list's line at a byte. Raises Refused."""
+        try:
+            found, after = files.line(files.LIST, at)
+            hexed, length, path = found.split(" ")
+            digest, size = unhexlify(hexed), int(length)
+        except ValueError:
+            raise Refused("malformed")
+        parts = path.split("/")
+        bad = len(found) > _LINE_MAX or len(digest) != 32 or not 0 <= size <= _FILE_MAX or len(parts) > 4
+        bad = bad or "" in parts or "." in parts or ".." in parts or path.endswith((".new", ".old"))
+        if bad or path.startswith(_NOT_ITS) or not (len(parts) > 1 or path.endswith(_MODULES)):
+            raise Refused("malformed")
+        return digest, size, "/" + path, after
+
+    async def _check(self):
+        """Raise Refused unless the whole list is well formed, and there is room for what is to come."""
+        size = os.stat(files.LIST)[6]
+        block, free = _room()
+        need, folders, last, at = _SPARE, [], "", 0
+        while at < size:
+            digest, length, path, at = self._entry(at)
+            if path <= last:
+                raise Refused("malformed")
+            last = path
+            staged = _staged(path)
+            if await self._has(path, length, digest) or await self._has(staged, length, digest):
+                continue
+            need += -(-length // block) if length > _INLINE else 0
+            folder = staged.rpartition("/")[0]
+            if folder not in folders and not files.there(folder):
+                folders.append(folder)
+        need += 2 * len(folders)
+        if need > free:
+            raise Refused("no room: needs {} kB, {} kB free".format(need * block // 1024, free * block // 1024))
+
+    async def _has(self, path, size, digest):
+        try:
+            if os.stat(path)[6] != size:
+                return False
+        except OSError:
+            return False
+        found = None
+        for found in files.digest(path, self._buffer):
+            await asyncio.sleep_ms(0)
+        return found == digest
+
+    async def _bring(self, path, size, digest):
+        """Fetch a content to `path`. Raises Refused when it is another's, time after time."""
+        for _ in range(_TRIES):
+            hashed = sha256()
+            at = 0
+            async with self._quiet:
+                file = opened(path, "wb")
+            try:
+                while at < size:
+                    part = await self._fetch(digest, at // CHUNK)
+                    if len(part) != min(CHUNK, size - at):
+                        break
+                    hashed.update(part)
+                    async with self._quiet:
+                        file.write(part)
+                    at += len(part)
+                await self._quiet.acquire()
+            except BaseException:
+                file.close()
+                raise
+            try:
+                file.close()
+            finally:
+                self._quiet.release()
+            self.fetched += at
+            if at == size and hashed.digest() == digest:
+                return
+            files.drop(path)
+            self._refuse("release_wrong_content")
+        raise Refused("wrong_content")
+
+    async def _plan(self, manifest):
+        """Write the plan aside: the release's number and next key, and a line for each path that changes."""
+        key = hexlify(manifest.next_key).decode() if manifest.next_key else "-"
+        size = os.stat(files.LIST)[6]
+        moved, at = "", 0
+        with opened(files.PLAN + ".new", "w") as plan:
+            plan.write("{} {}\n".format(manifest.sequence, key))
+            while at < size:
+                _, _, path, at = self._entry(at)
+                folder = _missing(path)
+                if folder:
+                    if folder != moved:
+                        plan.write("+{}\n".format(folder))
+                    moved = folder
+                elif files.there(path + ".new"):
+                    plan.write("{}{}\n".format("=" if files.there(path) else "+", path))
+                await asyncio.sleep_ms(0)
+            for path in files.modules():
+                if not path.startswith("/boot.") and not self._listed(path):
+                    plan.write("-{}\n".format(path))
+            for root in files.roots():
+                await self._gone(root, plan)
+
+    async def _gone(self, path, plan):
+        """Write down what of a folder, or the whole of it, the release does not have."""
+        await asyncio.sleep_ms(0)
+        try:
+            entries = sorted(entry[:2] for entry in os.ilistdir(path))
+        except OSError:
+            return  # one that is new
+        if not self._listed(path + "/"):
+            plan.write("-{}\n".format(path))
+            return
+        for name, kind in entries:
+            inner = path + "/" + name
+            if name.endswith((".new", ".old")):
+                continue
+            if kind & 0x4000:
+                await self._gone(inner, plan)
+            elif not self._listed(inner):
+                plan.write("-{}\n".format(inner))
+
+    def _listed(self, path):
+        """Whether the list has that file, or anything in a folder: a path that ends with a slash."""
+        wanted = " " + path[1:]
+        with opened(files.LIST) as listing:
+            for found in listing:
+                if found.rstrip("\n").endswith(wanted) or (path[-1] == "/" and wanted in found):
+                    return True
+        return False
+
+
+def _room():
+    """(bytes of a block, blocks that are free)."""
+    found = os.statvfs("/")
+    return found[0], found[3]
+
+
+def _missing(path):
+    """The highest folder of a path that is not there, or ""."""
+    parts = path.split("/")
+    for depth in range(2, len(parts)):
+        folder = "/".join(parts[:depth])
+        if not files.there(folder):
+            return folder
+    return ""
+
+
+def _staged(path):
+    """Where a file waits for the plan."""
+    moved = _missing(path) or path
+    return moved + ".new" + path[len(moved) :]
+
+
+def _make_folders(path):
+    parts = path.split("/")
+    for depth in range(2, len(parts)):
+        folder = "/".join(parts[:depth])
+        if not files.there(folder):
+            os.mkdir(folder)
+
+
+def begin(envelope):
+    """Have a release be the one to fetch; another that was being fetched is forgotten. Raises OSError."""
+    if files.read(files.NEXT) != envelope:
+        files.abandon()
+        store.replace(files.NEXT, envelope)

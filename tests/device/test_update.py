@@ -1,0 +1,147 @@
+"""A node takes a release over its broker: it is back with the new firmware, or by itself with the old one."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.publish as publish
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from quaver.broker.address import parse_broker_url
+from quaver.build.compile import compile_mpy
+from quaver.cli import main
+from quaver.files.carried import payload
+from quaver.messages.monitor import Monitor
+from quaver.messages.record import Record
+from quaver.messages.sealing import Opener
+from quaver.release import bundle
+from quaver.release.publish import chunks_of
+from quaver.release.signing import PrivateKey
+
+from .test_operations import ROOT, Plant, not_on_a_pico_w, start_plant, time_server  # noqa: F401
+
+pytestmark = pytest.mark.needs_radio
+KEY = PrivateKey(ec.derive_private_key(0x5EED, ec.SECP256R1()))
+OTHER = PrivateKey(ec.derive_private_key(0x07E4, ec.SECP256R1()))
+IDENTIFY = "command/identify.mpy"
+
+
+@pytest.fixture
+def plant(start_plant: Callable[[bool], Plant]) -> Any:  # noqa: F811
+    """A node in service, with a release key."""
+    plant = start_plant(True)
+    plant.board.put("release.key", KEY.public.xy)
+    listed = plant.board.get("firmware.txt").decode().split()
+    plant.own = {path: plant.board.get(path) for path in [*listed, "firmware.txt"]}
+    plant.board.reset()
+    plant.says(b"node: online", 2)
+    return plant
+
+
+def module(path: str, change: Callable[[str], str]) -> bytes:
+    source = (payload("firmware") / path).with_suffix(".py").read_text()
+    changed = change(source)
+    assert changed != source
+    return compile_mpy(changed.encode(), path.replace(".mpy", ".py"), "x64")
+
+
+@pytest.fixture
+def released(plant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Builds a release of the node's own firmware with some files changed, and publishes it."""
+
+    def release(changed: Mapping[str, bytes], sequence: int = 2, key: PrivateKey = KEY) -> Path:
+        monkeypatch.setattr(bundle, "firmware_files", lambda board: {**plant.own, **changed})
+        built = bundle.build_release(["unix"], sequence, expires=int(time.time()) + 10_000_000, key=key)
+        path = tmp_path / f"{sequence}.release"
+        path.write_bytes(built.encode())
+        assert main(["release", "publish", str(path), f"--broker={plant.url}", "--site=plant"]) == 0
+        return path
+
+    return release
+
+
+def test_a_node_updates_and_confirms(plant: Plant, released: Callable[..., Path]) -> None:
+    new = module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself"))
+    path = released({IDENTIFY: new})
+    assert plant.json("update", str(path))["sequence"] == 2
+    assert plant.node("identify") == "n1: blinks\n"
+    assert b"node: identifies itself" in plant.board.console()
+    assert plant.board.get("release.sequence") == b"2"
+    assert not [name for name in left(plant) if name not in ("release.key", "release.sequence")]
+
+
+def left(plant: Plant) -> list[str]:
+    """What an update has on flash, at the top."""
+    names: list[str] = json.loads(plant.board.exec("import json, os\nprint(json.dumps(os.listdir('/')))"))
+    return [name for name in names if name.startswith("release.") or name.endswith((".new", ".old"))]
+
+
+BUILD = "build/node.mpy"
+MEASURE = "node/measure.mpy"
+MQTT = "links/mqtt.mpy"
+RUN = "update/run.mpy"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({BUILD: ("def build()", "1 / 0\n\n\ndef build()")}, "restarted before it was confirmed"),
+        ({MEASURE: ("tidy()  # now", "while True: pass  # now")}, "restarted before it was confirmed: WDT_RESET"),
+        (
+            {
+                MQTT: ("        if self._tls:\n", '        raise LinkError("of no use")\n        if self._tls:\n'),
+                RUN: ("_LIMIT_S = const(300)", "_LIMIT_S = const(4)"),
+            },
+            "not online within 4 s",
+        ),
+    ],
+    ids=["crashes at its start", "hangs", "does not reach its broker"],
+)
+def test_a_version_that_fails_is_left_and_the_old_one_tells_why(
+    plant: Any, released: Callable[..., Path], changed: dict[str, tuple[str, str]], reason: str
+) -> None:
+    def changing(words: tuple[str, str]) -> Callable[[str], str]:
+        return lambda source: source.replace(*words)
+
+    path = released({name: module(name, changing(words)) for name, words in changed.items()})
+    said = plant.node("update", str(path), code=18)
+    assert said.startswith("quaver: node n1: did not keep release 2: ") and reason in said
+    assert said.endswith("; it runs its old firmware\n")
+    assert plant.node("identify") == "n1: blinks\n"
+    assert {name: plant.board.get(name) for name in plant.own} == plant.own
+    assert left(plant) == ["release.key"]
+
+
+def test_a_release_that_does_not_fit_is_refused_and_leaves_nothing(plant: Any, released: Callable[..., Path]) -> None:
+    filling = (
+        "import os; f = open('/filler', 'wb')\nfor _ in range(os.statvfs('/')[3] - 12): f.write(bytes(4096))\nf.close()"
+    )
+    plant.board.exec(filling)
+    plant.board.reset()
+    plant.says(b"node: online", 3)
+    new = {path: content + bytes(1) for path, content in plant.own.items() if path.startswith("dsp/")}
+    assert "no room: needs " in plant.node("update", str(released(new)), code=18)
+    assert left(plant) == ["release.key"]
+
+
+def test_what_the_key_has_not_signed_is_refused_and_told(plant: Any, released: Callable[..., Path]) -> None:
+    new = {IDENTIFY: module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself"))}
+    with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
+        forged = released(new, key=OTHER)
+        assert "it trusts another release key" in plant.node("update", str(forged), code=18)
+        path = released(new)
+        release = bundle.read_release(path)
+        topic, chunk = next(
+            (topic, chunk) for topic, chunk in chunks_of(release, "plant").items() if chunk in new[IDENTIFY]
+        )
+        publish.single(topic, bytes(len(chunk)), qos=1, retain=True, port=plant.mosquitto.port)
+        assert "did not keep release 2: wrong_content" in plant.node("update", str(path), code=18)
+        publish.single(topic, chunk, qos=1, retain=True, port=plant.mosquitto.port)
+        assert plant.json("update", str(path))["sequence"] == 2
+        assert "it runs that release or a later one" in plant.node("update", str(released({}, sequence=1)), code=18)
+        told = [item.values for item in iter(lambda: monitor.get(0.5), None) if isinstance(item, Record)]
+    refused = [event["subject"] for event in told if event["code"] == "message_refused"]
+    assert refused[0] == "release_wrong_key"

@@ -1,0 +1,27 @@
+"""boot.py on the real MicroPython of a Pico W: a new version that ends at the prompt is left when its time is over."""
+
+import hashlib
+import time
+
+import pytest
+
+from quaver.emulator.rp2040 import Rp2040Board
+from quaver.emulator.setup import Setup
+from quaver.files.carried import payload
+
+NEW = b"1 / 0"
+OLD = b"pass"
+
+
+@pytest.mark.parametrize(("period", "running"), [("period=1000", OLD), ("period=330000", NEW)])
+def test_a_version_that_ends_at_the_prompt_is_left(period: str, running: bytes) -> None:
+    boot = (payload("firmware") / "boot.py").read_text()
+    listing = f"{hashlib.sha256(NEW).hexdigest()} {len(NEW)} main.py\n"
+    files = {"boot.py": boot.replace("period=330000", period).encode(), "main.py": OLD, "main.py.new": NEW}
+    files |= {"release.plan": b"2 -\n=/main.py\n", "release.list": listing.encode()}
+    with Rp2040Board(Setup(files=files)) as board:
+        while board.virtual_time_ns() < 10e9:  # of its own time
+            time.sleep(0.02)
+        assert board.get("main.py") == running
+        there = board.exec("import os; print(os.listdir())")
+    assert ("release.rejected" in there) == (running == OLD) and ("release.plan" in there) == (running == NEW)
