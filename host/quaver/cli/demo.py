@@ -23,7 +23,7 @@ _MOST_CAPTURES = 12  # an alarm takes two captures of a fault; by then it will n
 _ROLLERS, _ROLLER_MM, _PITCH_MM = 8, 5.969, 31.623
 _SHAFT_HZ = 25.0
 _BEARING = "nice"  # as firmware/build/bearings.py calls it
-_SAMPLES = 16384  # 0.6 s: half of a whole capture tells the lines apart, and an emulated Pico W needs half the time
+_SAMPLES = 32768  # 1.2 s: the lines of the bearing lie far enough apart to name a race
 _PICTURED_S = 3.0
 
 
