@@ -170,7 +170,9 @@ def event_details(record: Record) -> str:
     values = record.values
     unit = _UNITS.get(str(values.get("subject", "")), "")
     details = str(values.get("subject", ""))
-    if "value" in values:
+    if "value" in values and values.get("code") == "fault":
+        details += f", {values['value']:.0f} dB before the next line"
+    elif "value" in values:
         details += f" {values['value']:.3g} {unit}".rstrip()
     if "limit" in values:
         details += f", limit {values['limit']:.3g} {unit}".rstrip()
