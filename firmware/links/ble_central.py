@@ -45,10 +45,13 @@ class Central:
         self._visit_ms = visit_s * 1000
         self._records = records
         self._free = [_Buffers(chunks) for _ in range(connections)]
-        aioble.config(mtu=gatt.MTU)
+        self._begun = False
 
     async def scan(self, duration_ms, found):
         """found(device, node_id, state, waiting, rssi) for each advertisement of a node; True from it ends the scan."""
+        if not self._begun:  # the stack's memory is held back on an ESP32 until all is built
+            aioble.config(mtu=self._gatt.MTU)
+            self._begun = True
         async with aioble.scan(duration_ms, _SCAN_US, _SCAN_US) as scanner:
             async for result in scanner:
                 if result.adv_data:

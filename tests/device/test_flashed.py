@@ -142,7 +142,7 @@ def test_what_esptool_wrote_is_our_firmware_and_raises_the_alarm(
     if board_target.where != "unix:":
         pytest.skip("boots what was taken out of an ESP32's flash on the unix board")
     # The mock has a boot loader, and no Python to take a code: tests/host/test_labels.py gives one to a board.
-    monkeypatch.setattr("quaver.provision.identity.give_code_at", lambda _device, _codes: None)
+    monkeypatch.setattr("quaver.provision.identity.give_code_at", lambda *_: None)
     spec = load_board(name)
     with esp_rig.board(tmp_path, spec.chip, size=spec.flash.size) as esp:
         assert main(["flash", name, "--port", esp.url]) == 0

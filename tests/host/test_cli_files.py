@@ -71,7 +71,7 @@ def test_files_that_are_not_there_or_do_not_fit_are_one_line(board: UnixBoard, t
     refused(quaver("files", "rm", "dir", "--port", port), 6, "dir on the board: Directory not empty")
     refused(quaver("files", "put", "nope", "--port", port), 1, "nope: can't be read (No such file or directory)")
     refused(quaver("files", "get", "dir/kept.txt", "/proc/x/y", "--port", port), 1, "/proc/x/y: can't be written")
-    board.exec("f = open('/filler', 'wb')\nfor _ in range(820): f.write(bytes(1000))\nf.close()")
+    board.exec("f = open('/filler', 'wb')\nfor _ in range(1870): f.write(bytes(1000))\nf.close()")
     (tmp_path / "big").write_bytes(bytes(60_000))
     refused(quaver("files", "put", tmp_path / "big", "--port", port), 6, "/big can't be written on the board (No space")
     assert "big" not in board.exec("import os; print(os.listdir('/'))")

@@ -64,7 +64,7 @@ def small(monkeypatch):
 def given(monkeypatch):
     """The devices that `quaver flash` gave a code: the mock has a boot loader, and no Python to take one."""
     devices = []
-    monkeypatch.setattr(identity, "give_code_at", lambda device, _codes: devices.append(device))
+    monkeypatch.setattr(identity, "give_code_at", lambda device, *_: devices.append(device))
     return devices
 
 
