@@ -36,9 +36,8 @@ _TENTH = 1 / 100
 _HARMONICS = const(8)
 _HALVES = const(4)
 _APART = const(3)  # bins between two lines that can be told apart
-_HUMP = const(
-    6
-)  # bins on each side, of which half hold a 16th of the highest: a line has three, and two beside it nine
+# Bins on each side, of which half hold a 16th of the highest: a line has three, and two beside it nine.
+_HUMP = const(6)
 _MAINS_HZ = (100.0, 120.0)  # twice the frequency of the mains
 _LEAST = const(1 << 14)  # of the sum of all powers: below, there is nothing to take parts of
 

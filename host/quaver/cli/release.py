@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quaver.release.bundle import Release
     from quaver.release.signing import PrivateKey, PublicKey
 
+_ENV = "QUAVER_RELEASE_PASSPHRASE"
 _NEXT_ENV = "QUAVER_RELEASE_NEXT_PASSPHRASE"
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -66,7 +67,7 @@ def build(
     if until <= datetime.now(UTC).timestamp():
         raise click.UsageError(f"--expires {expires:%Y-%m-%d}: is past: no node would take the release")
     down = [parse_node_id(node) for node in nodes]
-    signer = _private(key, "", "QUAVER_RELEASE_PASSPHRASE")
+    signer = _private(key, "", _ENV)
     following = _private(next_key, "next ", _NEXT_ENV) if next_key else None
     with download() as progress:
         release = build_release(
@@ -167,9 +168,9 @@ def create(key: Path | None) -> None:
     from quaver.release.signing import PASSPHRASE_MIN, create_key, default_key, public_of
 
     path = key or default_key()
-    passphrase = os.environ.get("QUAVER_RELEASE_PASSPHRASE")
+    passphrase = os.environ.get(_ENV)
     if passphrase is None:
-        _needs_terminal("QUAVER_RELEASE_PASSPHRASE")
+        _needs_terminal(_ENV)
         passphrase = click.prompt(
             f"Passphrase, at least {PASSPHRASE_MIN} characters", hide_input=True, confirmation_prompt=True, err=True
         )

@@ -23,7 +23,7 @@ from quaver.files.pinned import Progress
 from quaver.release.files import File, listing, parse
 from quaver.release.manifest import BoardPart, Manifest, decode
 from quaver.release.sbom import bill_of_materials
-from quaver.release.signing import PrivateKey, PublicKey, signer_of
+from quaver.release.signing import PrivateKey, PublicKey, payload_of, signer_of
 
 FILE_MAX = 32 << 20  # bytes of a release
 _SIGNERS = 2
@@ -139,16 +139,16 @@ def _decode(data: bytes) -> Release:
     except (cbor2.CBORDecodeError, ValueError, RecursionError) as error:
         raise ReleaseError("is not a release, or is cut off: fetch or build it again") from error
     if not isinstance(found, list) or len(found) != 2:
-        raise ReleaseError("is not a release: name a file that `quaver release build` wrote")
+        raise _no_release()
     envelopes, contents = found
     if not isinstance(envelopes, list) or not 0 < len(envelopes) <= _SIGNERS or not isinstance(contents, dict):
-        raise ReleaseError("is not a release: name a file that `quaver release build` wrote")
+        raise _no_release()
     if not all(isinstance(envelope, bytes) for envelope in envelopes) or cbor2.dumps(found, canonical=True) != data:
-        raise ReleaseError("is not a release: name a file that `quaver release build` wrote")
+        raise _no_release()
     for digest, content in contents.items():
         if not isinstance(content, bytes) or hashlib.sha256(content).digest() != digest:
             raise ReleaseError("a content does not have its SHA-256: the file is corrupt; fetch or build it again")
-    payloads = {_payload(envelope) for envelope in envelopes}
+    payloads = {payload_of(envelope) for envelope in envelopes}
     if len(payloads) != 1:
         raise ReleaseError("its signatures are of different manifests: it was not made by quaver")
     release = Release(tuple(envelopes), decode(payloads.pop()), contents)
@@ -156,10 +156,8 @@ def _decode(data: bytes) -> Release:
     return release
 
 
-def _payload(envelope: bytes) -> bytes:
-    signer_of(envelope)  # raises for what is no COSE_Sign1 of ours
-    payload: bytes = cbor2.loads(envelope).value[2]
-    return payload
+def _no_release() -> ReleaseError:
+    return ReleaseError("is not a release: name a file that `quaver release build` wrote")
 
 
 def _check_complete(release: Release) -> None:

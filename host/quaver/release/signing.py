@@ -161,6 +161,11 @@ def signer_of(envelope: bytes) -> bytes:
     return _parts(envelope)[1]
 
 
+def payload_of(envelope: bytes) -> bytes:
+    """The payload of a COSE_Sign1, whose signature is not checked. Raises ReleaseError."""
+    return _parts(envelope)[2]
+
+
 def _public_pem(key: PublicKey) -> bytes:
     return key._key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
