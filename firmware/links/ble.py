@@ -23,7 +23,7 @@ _ANSWER_MS = const(4000)  # for a command's answer, before END: a gateway does n
 _STEP_MS = const(20)
 _TALK_MS = const(30_000)  # after a command without rest: whoever sent it is likely to send more
 _STATUS_MS = const(86_400_000)  # between two statuses: a broker may have lost the last one
-_BY_VISITS = const(2)  # of a status: this node is heard through a gateway, in its turn
+_BY_GATEWAY = const(2)  # of a status: this node is heard through a gateway, in its turn
 _REST, _VISIT = const(1), const(2)  # places of build.hang
 _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 
@@ -85,7 +85,7 @@ class Ble:
             connection = await self._advertise()
             if connection is not None:
                 try:
-                    await self._visit(connection)
+                    await self._attend(connection)
                 except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
                     print("ble: connection ended: {}".format(str(error) or type(error).__name__))
                 finally:
@@ -140,7 +140,7 @@ class Ble:
         except (OSError, asyncio.TimeoutError):
             pass  # the supervision timeout ends it
 
-    async def _visit(self, connection):
+    async def _attend(self, connection):
         gatt = self._gatt
         outbox = self._outbox
         self._incoming.reset()
@@ -152,7 +152,7 @@ class Ble:
         number = 0
         if not self._since(self._told, _STATUS_MS):
             number = 1
-            await self._hand_over(connection, "status", number, self._recorder.status(_BY_VISITS))
+            await self._hand_over(connection, "status", number, self._recorder.status(_BY_GATEWAY))
             self._told = time.ticks_ms()
         ended = False
         while True:

@@ -91,7 +91,7 @@ class Doorway:
                     return
                 self._connection = connection
                 try:
-                    await self._visit(connection)
+                    await self._attend(connection)
                 except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
                     if isinstance(error, ValueError):
                         self.refused += 1
@@ -123,7 +123,7 @@ class Doorway:
             except asyncio.TimeoutError:
                 pass
 
-    async def _visit(self, connection):
+    async def _attend(self, connection):
         self._incoming.reset()
         self._heard = time.ticks_ms()
         while True:
