@@ -10,7 +10,6 @@ from quaver.emulator.engine import Engine
 from quaver.emulator.esp32c3.machine import Machine
 from quaver.emulator.start import Start
 
-
 _QUIET_NS = 1_000_000_000  # by then a program that says nothing runs, too: the prompt is there after 0.2 s
 
 
