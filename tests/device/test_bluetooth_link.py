@@ -1,4 +1,4 @@
-"""The Bluetooth link between node and gateway on unix boards; test_gateway.py has both ends on a Pico W."""
+"""The Bluetooth link between node and gateway, both on the same kind of board."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,9 @@ from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 
 from quaver.board.interface import Board
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
+from quaver.build.libraries import device_libraries
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
@@ -25,7 +27,10 @@ from quaver.pytest_plugin import Target
 from quaver_wire import gatt
 from tests.waiting import wait_for_words
 
+from .plant import NAMES
+
 PROGRAMS = FilePath(__file__).with_name("programs")
+WHERE = ("unix:", "esp32_c3:")  # test_gateway.py has both ends on a Pico W
 TIMING = {"interval_ms": 200, "window_s": 4, "rest_s": 60, "visit_s": 30}
 
 
@@ -33,6 +38,7 @@ def firmware(board: str, program: str, **plan: Any) -> Mapping[str, bytes]:
     """The firmware with a program of these tests for its main.py."""
     return {
         **firmware_files(board),
+        **device_libraries(load_board(board)),
         "main.py": (PROGRAMS / program).read_bytes(),
         "plan.json": json.dumps(plan).encode(),
     }
@@ -121,11 +127,12 @@ def test_from_power_on_to_the_first_advertisement_takes_seconds(board_target: Ta
     assert processor_s() - began < 12
 
 
-def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air) -> None:
+@pytest.mark.parametrize("where", WHERE)
+def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air, where: str) -> None:
     gateway = Gateway(air)
-    files = node("unix", records=4, alarm_ms=4000)
+    files = node(NAMES[where], records=4, alarm_ms=4000)
     done = air.start(gateway.day())
-    with open_board("unix:", Setup(files=files, air=air, name="n1")) as board:
+    with open_board(where, Setup(files=files, air=air, name="n1")) as board:
         first, one, second, two, seconds = done.result(60)
         lines = says(board, b"done event 200")
     assert first == (b"\0\0\0\0\0\0n1", gatt.PENDING, 4)
@@ -143,11 +150,12 @@ def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air) -> Non
     assert seconds < 5  # of virtual time, from the advertisement that shows it until it is handed over
 
 
-def test_a_gateway_on_micropython_collects_from_a_node(air: Air) -> None:
-    gateway = firmware("unix", "ble_gateway.py", connections=1, command=300)
+@pytest.mark.parametrize("where", WHERE)
+def test_a_gateway_on_micropython_collects_from_a_node(air: Air, where: str) -> None:
+    gateway = firmware(NAMES[where], "ble_gateway.py", connections=1, command=300)
     with (
-        open_board("unix:", Setup(files=node("unix", records=4), air=air, name="n1")) as one,
-        open_board("unix:", Setup(files=gateway, air=air, name="gateway")) as other,
+        open_board(where, Setup(files=node(NAMES[where], records=4), air=air, name="n1")) as one,
+        open_board(where, Setup(files=gateway, air=air, name="gateway")) as other,
     ):
         lines = says(other, b"over")
         says(one, b"done answer 100")
