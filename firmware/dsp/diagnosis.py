@@ -13,6 +13,7 @@ An alarm is raised by what lasts and means energy: RMS, the envelope, velocity, 
 each n times of m, and the trend of the first three (dsp.trend). Crest factor and kurtosis warn: one knock among 30,000
 samples moves them as much as a fault does. But one knock raises no level. Where the kurtosis is high while RMS or the
 envelope is above its warning, n times of m, and the machine did not knock when it was learned, these impacts alarm.
+Neither they nor octaves are judged where a measurement is so short that the cage turns once or twice in it.
 
 A fault is named when, n times of m, the same line
 - has 24 dB of evidence: its harmonics 1 ... 6 stand that far, added up, above 12 dB over the background, to which noise
@@ -155,8 +156,9 @@ class Diagnosis:
             pairs = zip(FEATURES[:_FIRST_LINE], self.baseline.median)
             ratios = [values[name] / middle if values[name] and middle > 0 else None for name, middle in pairs]
             values["trend"] = self.trend.take(ratios, since_s)
-            values["octave"] = self.baseline.octave(octaves)
-            values["impacts"] = self._impacts()
+            if m.stretch <= 2:
+                values["octave"] = self.baseline.octave(octaves)
+                values["impacts"] = self._impacts()
         else:
             self.state = 1
             if (
