@@ -35,6 +35,7 @@ SURE = 0.5  # from this confidence on a speed is taken to be right
 # that are lower. dsp.diagnosis says why so many.
 SIGNS = const(2)
 EVIDENCE = 24.0
+_RIGHT = 0.25  # bins: how far off the place of a line that stands is read, at most
 _SEEN = 4.0  # height of a line that is there: see above; streams.standing knows it too
 
 _form = array("i", (SIGN32, 0, 0))
@@ -218,16 +219,18 @@ def droop(place, decimation, order):
     return (decimation * math.sin(x / decimation) / math.sin(x)) ** order
 
 
-def _is_harmonic(powers, k, at, reach):
+def _is_harmonic(powers, k, at, reach, stretch):
     """Whether a higher line than bin k's is at half or a third of its place: then that one is the fundamental.
 
-    Blows in a row draw harmonics that fall; so it is at two and three times the true speed.
+    Blows in a row draw harmonics that fall; so it is at two and three times the true speed. A bearing's line near the
+    shaft's third harmonic is none: each place is right to a quarter of a bin, the harmonic of one to as many times.
     """
     for part in range(2, _HARMONICS + 1):
         first = max(2, math.ceil(at / part - reach))
         below = streams.highest(powers, first, max(first, math.floor(at / part + reach)) + 1)
         if streams.word(powers, below, _form) > streams.word(powers, k, _form):
-            return True
+            if abs(part * _place(powers, below)[0] - at) <= _RIGHT * (part + 1) * stretch:
+                return True
     return False
 
 
@@ -254,7 +257,8 @@ class Lines:
 
     After `run`, for each of LINES: hz, g (amplitude of the first harmonic), heights (of harmonics 1 ... 3, flat);
     score: the geometric mean of the heights of harmonics 1 and 2, 0 for a line that is not there, whose place is a
-    multiple of the shaft's speed, which is a harmonic of a higher one, or which is above the envelope's band;
+    multiple of the shaft's speed, which is a harmonic or a sideband of a higher one, or which is above the envelope's
+    band;
     evidence: by how many dB its harmonics 1 ... 6 stand above _SEEN, added up, 0 where the score is; signs: how many
     of them do, and one more for a pair of sidebands: at the shaft's speed about a race's line, for a flaw that turns
     comes and goes with the load, at the cage's about the ball's; pairs: their heights, 0 for none; changed: a line is
@@ -292,6 +296,7 @@ class Lines:
         if not prior_hz or m.shaft_confidence >= SURE:
             for i in range(4):
                 self._find(m, i, m.shaft_hz, 0.0)
+            self._explain(m)
             return
         best = 0.0
         speed = m.shaft_hz, m.shaft_confidence
@@ -303,6 +308,7 @@ class Lines:
                 best = self.evidence[i]
                 speed = found
         m.shaft_hz, m.shaft_confidence = speed
+        self._explain(m)
 
     def _find(self, m, i, speed_hz, slip):
         """Look for line i about its place at a speed up to `slip` off.
@@ -316,8 +322,17 @@ class Lines:
         around = _AROUND * m.stretch
         reach = 1.5 * m.stretch
         first = _HARMONICS * i
-        nominal = self.ratios[i] * speed_hz / width
-        k, tall = _tallest(powers, nominal, reach + (_CREEP + slip) * nominal, bins, around)
+        turn = speed_hz / width
+        nominal = self.ratios[i] * turn
+        wide = reach + (_CREEP + slip) * nominal
+        k, tall = _tallest(powers, nominal, wide, bins, around)
+        near = round(self.ratios[i]) * turn
+        if not slip and abs(k - near) <= reach < abs(nominal - near):
+            # the shaft's own harmonic is higher than what is beside it
+            low, high = (near + reach, nominal + wide) if near < nominal else (nominal - wide, near - reach)
+            beside = _tallest(powers, (low + high) / 2, (high - low) / 2, bins, around)
+            if beside[1] > _SEEN and _is_peak(powers, beside[0]):
+                k, tall = beside
         self.score[i] = self.evidence[i] = self.pairs[i] = 0.0
         self.signs[i] = 0
         self.heights[first] = tall
@@ -339,11 +354,11 @@ class Lines:
                 self.changed = True
                 return None
         # half of the ball's line is its own too: a ball may strike one race alone
-        if i != _BALL and _is_harmonic(powers, k, at, reach):
+        if i != _BALL and _is_harmonic(powers, k, at, reach, m.stretch):
             return None
         # The ball's lie at a part of its line that is its own, whatever the speed; a race's at the shaft's speed.
         loose = 0.0 if i == _BALL else slip
-        apart = at * self.ratios[_CAGE] / self.ratios[i] if i == _BALL else speed_hz / width
+        apart = at * self.ratios[_CAGE] / self.ratios[i] if i == _BALL else turn
         apart, pair = _sidebands(powers, at, apart, loose, reach, bins, around) if i != _CAGE else (0.0, 0.0)
         found = 0.0, 0.0
         if slip and pair:
@@ -355,7 +370,9 @@ class Lines:
                 abs(turns / self.ratios[i] - 1) <= _CREEP + right and self._unique(i, turns, right, 0.0)
             )
         else:
-            unique = self._unique(i, at * width / speed_hz, slip, reach * width / speed_hz)
+            unique = self._unique(i, at / turn, slip, reach / turn)
+            if not unique and not slip:
+                unique = self._is_apart(m, at, turn)
         if not unique:
             return None
         self.score[i] = math.sqrt(tall * self.heights[first + 1])
@@ -381,6 +398,41 @@ class Lines:
                 if j != i and abs(turns - place) <= (slip + _CREEP) * place + reach:
                     return False
         return True
+
+    def _is_apart(self, m, at, turn):
+        """Whether harmonic 2 or 3 of a line at place `at`, close to the shaft's, lies away from the shaft's.
+
+        Harmonics lie as many times as far apart. The shaft's own place is as right as its line is high.
+        """
+        bins = len(m.powers) >> 1
+        turns = round(at / turn)
+        off = turns * (1 - m.shaft_confidence) / _SEEN
+        if abs(at - turns * turn) <= (2 * _RIGHT + off) * m.stretch:
+            return False
+        reach = 1.5 * m.stretch
+        for harmonic in range(2, _HARMONICS + 1):
+            tall, place = _standing(m.powers, harmonic * at, reach, bins, _AROUND * m.stretch)
+            if tall and abs(place - harmonic * turns * turn) > reach + harmonic * off * m.stretch:
+                return True
+        return False
+
+    def _explain(self, m):
+        """Take back the lines that are sidebands of higher ones."""
+        for i in [i for i in range(4) if self._is_sideband(m, i)]:
+            self.score[i] = self.evidence[i] = 0.0
+            self.signs[i] = 0
+
+    def _is_sideband(self, m, i):
+        """Whether a higher line stands one or two turns of the shaft from line i: in a bearing of 8 balls such as the
+        6203 the ball's lies a turn above the outer race's and a turn below the inner race's, by 2 %.
+        """
+        for j in range(4):
+            if self.score[j] and self.g[j] > self.g[i]:
+                for turns in (1, 2):
+                    off = abs(self.hz[j] - self.hz[i]) - turns * m.shaft_hz
+                    if abs(off) <= _RIGHT * (2 + turns) * m.stretch * m.line_hz:
+                        return True
+        return False
 
     def _weigh(self, m, i, at, pair):
         """Work out evidence and signs of line i at place `at`; pair: the height of its sidebands, or 0."""
