@@ -135,9 +135,16 @@ def _update():
         micropython.kbd_intr(3)
 
 
-for _step in (_complete, _update):
+def _mount():
+    # Most modules share files: from here on they are found.
+    import packs
+
+    packs.mount()
+
+
+for _step in (_complete, _update, _mount):
     try:
         _step()
     except Exception as error:
         print("boot:", error)
-del _step, _complete, _update, _move, _check, _guard
+del _step, _complete, _update, _mount, _move, _check, _guard

@@ -102,6 +102,8 @@ def roots() -> list[str]:
     found = []
     for source in (_FIRMWARE, LIST):
         for entry in lines(source):
+            if entry[0] == " ":  # a module in a pack
+                continue
             parts = entry.rpartition(" ")[2].split("/")
             depth = 2 if parts[0] == "lib" else 1
             root = "/" + "/".join(parts[:depth])
@@ -112,7 +114,7 @@ def roots() -> list[str]:
 
 def modules() -> list[str]:
     """The firmware's files at the top, of the version that runs."""
-    return ["/" + entry for entry in lines(_FIRMWARE) if "/" not in entry]
+    return ["/" + entry for entry in lines(_FIRMWARE) if "/" not in entry and entry[0] != " "]
 
 
 def _remove(path):
