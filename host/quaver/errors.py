@@ -99,3 +99,21 @@ class ReleaseError(QuaverError):
     """A release, or a key of one, that can't be made, read or trusted."""
 
     exit_code = 20
+
+
+class RolloutError(QuaverError):
+    """A rollout that can't be started or found, or whose state can't be read or written."""
+
+    exit_code = 21
+
+
+class RolloutPaused(QuaverError):
+    """A rollout that paused, by itself or because somebody said so, before all nodes had the release."""
+
+    exit_code = 22
+
+
+class RolloutIncomplete(QuaverError):
+    """A rollout that ended, or was aborted, and left nodes without the release."""
+
+    exit_code = 23

@@ -51,6 +51,7 @@ COMMANDS = {
     "recordings": "Fetch and list recordings of real machines.",
     "release": "Build, sign and check releases: one file of the firmware, which nodes verify first.",
     "reset": "Restart a board and the firmware on it.",
+    "rollout": "Bring a release to many nodes in waves: one canary, then 5, 25 and 100 %.",
     "sync": "Update the firmware on a board that runs MicroPython.",
 }
 

@@ -63,6 +63,10 @@ class Release:
         """Raise ReleaseError unless `key` has signed it and it has not expired. now: s since 1970."""
         mine = [envelope for envelope in self.envelopes if signer_of(envelope) == key.key_id]
         key.verify((mine or list(self.envelopes))[0])
+        self.check_expiry(now)
+
+    def check_expiry(self, now: float | None = None) -> None:
+        """Raise ReleaseError once it has expired. now: s since 1970."""
         if self.manifest.expires <= (time.time() if now is None else now):
             raise ReleaseError(
                 f"the release expired on {time.strftime('%Y-%m-%d', time.gmtime(self.manifest.expires))}: "
