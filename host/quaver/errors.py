@@ -71,6 +71,12 @@ class InventoryError(QuaverError):
     exit_code = 15
 
 
+class NetworkError(QuaverError):
+    """The emulated network, or a service in it, can't do what is asked of it."""
+
+    exit_code = 16
+
+
 class RadioError(QuaverError):
     """The emulated air, or a station in it, can't do what is asked of it."""
 

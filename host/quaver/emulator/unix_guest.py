@@ -43,15 +43,17 @@ from quaver.emulator.wifi import Wifi
 from quaver.errors import BoardError
 
 if TYPE_CHECKING:
+    from quaver.emulator.lan import Lan, LanPort
     from quaver.emulator.radio import Air
     from quaver.emulator.radio.guest import GuestRadio
 
 _HELLO, _READY, _WAIT, _CANCEL, _RESYNC, _RESET, _WATCHDOG = range(1, 8)
-_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE, _RADIO = range(8, 18)
+_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE, _RADIO, _LAN = range(8, 19)
 _REQUEST = struct.Struct("=8q")
 _REPLY = struct.Struct("=6q")
-_INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT = 1, 2, 4, 8  # a reply's flags
+_INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT, _HAS_DATA = 1, 2, 4, 8, 16  # a reply's flags
 
+_EVENT, _DATA = 1, 2  # what ends a wait that listens: the radio's, the network's
 _WIFI_JOIN, _WIFI_NAME = 1, 2  # what a WIFI request is about
 _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 
@@ -75,6 +77,7 @@ class Guest:
     """Runs MicroPython as the board `spec` until `stop`; starts it again at each reset, its flash kept.
 
     image: the flash file system. air: where its Bluetooth is, as the station `name`; None for a board without.
+    lan: what its Wi-Fi joins; None for the host's network.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Guest:
         name: str,
         identity: Identity,
         air: Air | None,
+        lan: Lan | None,
     ) -> None:
         self.wifi = Wifi()
         self.ended: str | None = None
@@ -108,12 +112,17 @@ class Guest:
         self._ready = threading.Event()
         self._master = -1
         self._event_lock = threading.Lock()
-        self._listens = False  # it waits, and an event of the radio ends that
+        self._listens = 0  # it waits, and an event of the radio (1) or of the network (2) ends that
         self._radio: GuestRadio | None = None
+        self._lan: LanPort | None = None
+        if lan is not None:
+            from quaver.emulator.lan import LanPort
+
+            self._lan = LanPort(lan, name, lambda: self.wifi.present, lambda: self._on_event(_DATA))
         if air is not None:
             from quaver.emulator.radio.guest import GuestRadio  # imports Bumble
 
-            self._radio = GuestRadio(air, name, identity.ble_address, self._on_radio_event)
+            self._radio = GuestRadio(air, name, identity.ble_address, lambda: self._on_event(_EVENT))
         self._member = clock.join(name, wake=self.wake, parked=self.at_prompt)
         self._thread = threading.Thread(target=self._run, name="unix board", daemon=True)
 
@@ -164,11 +173,11 @@ class Guest:
             if not self._closed:
                 os.eventfd_write(self._wake_fd, 1)
 
-    def _on_radio_event(self) -> None:
-        """In the air's thread, which holds up everybody's time: end the guest's wait at this moment."""
+    def _on_event(self, kind: int) -> None:
+        """In the air's or the network's thread, which holds up everybody's time: end the guest's wait now."""
         with self._event_lock:
-            if self._listens:
-                self._listens = False
+            if self._listens & kind:
+                self._listens = 0
                 self._clock.cancel(self._member)
         self.wake()
 
@@ -289,8 +298,9 @@ class Guest:
             pass
         self._clock.cancel(self._member)
         self._wires.release(self._member.now)
-        if self._radio is not None:
-            self._radio.power_off()
+        for port in (self._radio, self._lan):
+            if port is not None:
+                port.power_off()
         self._link.close()
         master, self._master = self._master, -1
         os.close(master)
@@ -468,9 +478,9 @@ class Guest:
                 a = self._bite_at
                 self._then = self._bite
             with self._event_lock:
-                self._listens = bool(b) and self._radio is not None
-                if self._listens and self._radio is not None and self._radio.pending:
-                    self._listens = False
+                self._listens = b
+                if self._events() & b:
+                    self._listens = 0
                     self._then = self._answer
                     a = member.now
                 self._clock.begin(member, a)
@@ -525,8 +535,8 @@ class Guest:
         self._then = None
         self._waits = False
         flags = _HAS_WIFI if self.wifi.present else 0
-        if self._radio is not None and self._radio.pending:
-            flags |= _HAS_EVENT
+        events = self._events()
+        flags |= (_HAS_EVENT if events & _EVENT else 0) | (_HAS_DATA if events & _DATA else 0)
         if self._clock.alone and not self._clock.real_time:
             flags |= _ALONE
         if self._interrupt_at is not None and self._is_ready and self._heeds_interrupts():
@@ -535,6 +545,11 @@ class Guest:
             self._hold_until = time.monotonic() + _HOLD_S
         with contextlib.suppress(ConnectionError):  # the guest is gone: the next read says so
             self._link.sendall(_REPLY.pack(error, value, member.now, len(data), flags, more) + data)
+
+    def _events(self) -> int:
+        """What there is to fetch: of the radio, of the network."""
+        found = _EVENT if self._radio is not None and self._radio.pending else 0
+        return found | (_DATA if self._lan is not None and self._lan.pending else 0)
 
     def _serve_request(self, op: int, a: int, b: int, c: int, d: int, data: bytes) -> None:
         wires = self._wires
@@ -578,6 +593,12 @@ class Guest:
             else:
                 error, value, more, answer = self._radio.command(a, b, c, d, data)
                 self._answer(value, answer, error, more=more)
+        elif op == _LAN:
+            if self._lan is None:
+                self._answer(error=errno.ENODEV)
+            else:
+                error, value, more, answer = self._lan.command(a, b, c, data)
+                self._answer(value, answer, error, more=more)
         elif op == _WATCHDOG:
             self._bite_ns = a
             self._bite_at = now + a
@@ -608,6 +629,7 @@ class Guest:
                 **self._boot,
                 "id": self._identity.unique_id.hex(),
                 "radio": self._radio is not None,
+                "lan": self._lan is not None,
                 "mac": self._identity.wifi_mac.hex(),
                 "block_size": flash.block_size,
                 "block_count": flash.filesystem_size // flash.block_size,

@@ -135,6 +135,9 @@ class Wires:
         if not selected:
             return bytes(len(outgoing)), end
         if len(selected) == 1:
+            whole = getattr(selected[0], "spi_burst", None)
+            if whole is not None:
+                return whole(outgoing, now, byte_ns), end
             exchange = selected[0].spi_exchange
             incoming = bytes([exchange(value, now + int(i * byte_ns)) & 0xFF for i, value in enumerate(outgoing, 1)])
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -62,11 +62,15 @@ class Stream:
         self._chunk = b""
         self._count = 0
 
+    def due(self, now: int) -> int:
+        """How many samples of this run exist by `now`."""
+        return (now - self._start) * self._micro_hz // 10**15
+
     def advance(self, now: int, depth: int, *, keep_newest: bool) -> bool:
         """Fill the FIFO up to `now`; True when a sample was lost, oldest or newest first by `keep_newest`."""
         if not self.running:
             return False
-        existing = (now - self._start) * self._micro_hz // 10**15
+        existing = self.due(now)
         if self._ceiling is not None:
             return existing > self._ceiling
         self.written = existing
@@ -91,6 +95,15 @@ class Stream:
             self._first, self._count, at = index, _CHUNK, 0
         at *= self._word_size
         return self._chunk[at : at + self._word_size]
+
+    def words(self, index: int, count: int, render: Callable[[int, int], bytes]) -> Iterator[bytes]:
+        """`count` words of this run from `index` on, in pieces."""
+        while count:
+            self.word(index, render)
+            at = index - self._first
+            part = min(count, self._count - at)
+            yield self._chunk[at * self._word_size : (at + part) * self._word_size]
+            index, count = index + part, count - part
 
 
 class Rest:

@@ -6,7 +6,7 @@ The host's file system is out of sight once this is done: what the firmware sees
 
 import json
 import os
-import select  # noqa: F401
+import select
 import socket as _socket
 import sys
 import time  # noqa: F401  the board's own from here on: firmware and asyncio find it in sys.modules
@@ -92,6 +92,10 @@ def start(link_fd, flash_fd, scope):
     _machine._inputs = tuple(about["inputs"])
     _network.mac = bytes.fromhex(about["mac"])
     _socket.broker_port = about["broker_port"]
+    if about["lan"]:
+        import quaver_lan
+
+        _socket.lan = select.lan = quaver_lan
     if about["radio"]:
         import aioble  # noqa: F401  while the host's file system is in sight; other boards have it in their image
     file = open(flash_fd, "r+b")

@@ -32,6 +32,7 @@ WIFI = const(14)
 LEVEL = const(15)
 EDGE = const(16)
 RADIO = const(17)
+LAN = const(18)
 
 # Short cuts of fast mode: a board that is alone on its clock leaps by itself, and reports every so often.
 _LEAPS = const(16)
@@ -46,6 +47,7 @@ _INTERRUPT = const(1)
 _HAS_WIFI = const(2)
 _ALONE = const(4)
 _HAS_EVENT = const(8)
+_HAS_DATA = const(16)
 
 _words = array.array("l", bytes(_REQUEST + MAX_PAYLOAD))  # 'l': reading a 'q' would allocate
 _out = uctypes.bytearray_at(uctypes.addressof(_words), _REQUEST + MAX_PAYLOAD)
@@ -137,7 +139,8 @@ def call(op, a, b, c, d, source, start, count, target):
 def wait(until, poller, listen=0):
     """Wait for the moment `until` (ns); with a poller (which holds `stream`), also for any of its streams.
 
-    listen: 1 to end the wait when there is an event of the radio. Returns True when a stream ended it.
+    listen: 1 to end the wait at an event of the radio, 2 at one of the network's sockets, 3 at both. Returns True when
+    a stream ended it.
     """
     global _busy, _leaps, _now
     while _edge_at < until:
@@ -145,7 +148,7 @@ def wait(until, poller, listen=0):
             return True
         if _now >= _edge_at:
             _interrupts(_now)
-        elif listen and event():
+        elif (listen & 1 and event()) or (listen & 2 and data()):
             return False
     if poller is None and _leaps and until < _bite_at and until - _now < _LONGEST_LEAP:
         _leaps -= 1
@@ -190,6 +193,11 @@ def size():
 def event():
     """Whether the radio has an event to fetch, as of the last reply."""
     return bool(_reply[4] & _HAS_EVENT)
+
+
+def data():
+    """Whether a socket of the network in virtual time has changed, as of the last reply."""
+    return bool(_reply[4] & _HAS_DATA)
 
 
 def wifi():
@@ -330,12 +338,16 @@ active = False  # something came or went since the last wait
 
 def sent(real):
     global active
+    if hasattr(real, "ready"):
+        return  # a socket of the network in virtual time: there, an answer takes no real time
     active = True
     expecting[id(real)] = real
 
 
 def received(real):
     global active
+    if hasattr(real, "ready"):
+        return
     active = True
     expecting.pop(id(real), None)
 
