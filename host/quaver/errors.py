@@ -105,3 +105,9 @@ class ReleaseError(QuaverError):
     """A release, or a key of one, that can't be made, read or trusted."""
 
     exit_code = 20
+
+
+class PlantError(QuaverError):
+    """A plant file that can't be used: names the file, the key and what was expected; or a plant that can't run."""
+
+    exit_code = 21

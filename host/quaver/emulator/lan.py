@@ -68,6 +68,7 @@ class Lan:
         self.run = self._thread.run
         self.start = self._thread.start
         self.post = self._thread.post
+        self.call = self._thread.call
 
     def serve(self, port: int, service: Service | None) -> None:
         """What makes the protocol, in the network's thread, of each connection to `port`; None: they are refused."""

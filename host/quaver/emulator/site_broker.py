@@ -55,14 +55,14 @@ class SiteBroker:
         """Have every message that fits the filter from now on, as it is published."""
         self._receivers.append((topic_filter, receiver))
 
-    def publish(self, message: Message) -> None:
-        """To whom it may concern, in the order of their subscriptions."""
+    def publish(self, message: Message, local: bool = True) -> None:
+        """To whom it may concern, in the order of their subscriptions; not local: to no receiver."""
         if message.retain:
             if message.payload:
                 self._retained[message.topic] = message
             else:
                 self._retained.pop(message.topic, None)
-        for topic_filter, receiver in self._receivers:
+        for topic_filter, receiver in self._receivers if local else ():
             if matches(message.topic, topic_filter):
                 receiver(message)
         for session in list(self._sessions.values()):

@@ -70,6 +70,13 @@ class UnixBoard(ConsoleBoard):
         if not run:
             self._guest.wait_prompt()
 
+    def power(self, on: bool) -> None:
+        """Cut the power, or give it back, at this moment; for a thread that holds up the clock."""
+        if on:
+            self._guest.power_on()
+        else:
+            self._guest.power_off()
+
     def virtual_time_ns(self) -> int:
         """The board's time since power-on."""
         return self._guest.now

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 from quaver.board.console import Console
 from quaver.board.guest import guest
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus
-from quaver.emulator.clock import Clock
+from quaver.emulator.clock import FOREVER, Clock
 from quaver.emulator.identity import Identity
 from quaver.emulator.unix_wires import SPI_WRITE, Wires
 from quaver.emulator.wifi import Wifi
@@ -53,6 +53,7 @@ _REQUEST = struct.Struct("=8q")
 _REPLY = struct.Struct("=6q")
 _INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT, _HAS_DATA = 1, 2, 4, 8, 16  # a reply's flags
 
+_OFF = "nothing, without power"
 _EVENT, _DATA = 1, 2  # what ends a wait that listens: the radio's, the network's
 _WIFI_JOIN, _WIFI_NAME = 1, 2  # what a WIFI request is about
 _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
@@ -110,6 +111,8 @@ class Guest:
         self._typed = bytearray()
         self._restart: tuple[str, int] | None = None  # (what to run, reset cause), asked for
         self._ready = threading.Event()
+        self._powered = threading.Event()
+        self._powered.set()
         self._master = -1
         self._event_lock = threading.Lock()
         self._listens = 0  # it waits, and an event of the radio (1) or of the network (2) ends that
@@ -162,8 +165,21 @@ class Guest:
         self.wake()
         self.wait_ready()
 
+    def power_off(self) -> None:
+        """In the thread that holds up everybody's time: the power goes at this moment, whatever the guest is at."""
+        self._powered.clear()
+        self._restart = (_OFF, _PWRON)
+        self._clock.begin(self._member, FOREVER)
+        self.wake()
+
+    def power_on(self) -> None:
+        """Likewise: the guest starts at this moment. Only after `power_off`."""
+        self._clock.cancel(self._member)
+        self._powered.set()
+
     def stop(self) -> None:
         self._stopping = True
+        self._powered.set()
         self.wake()
         if self._thread.is_alive():
             self._thread.join()
@@ -205,6 +221,7 @@ class Guest:
                     self._write_pty(b"\x01")
                     self._raw_repl = True
                 code = self._finish(self._serve())
+                self._await_power()
                 with self._lock:
                     restart, self._restart = self._restart, None
                 raw = False
@@ -232,6 +249,15 @@ class Guest:
                 os.close(self._flash)
             self._ready.set()
             self._console.close()  # whoever waits for an answer there learns that none will come
+
+    def _await_power(self) -> None:
+        if self._powered.is_set():
+            return
+        flash = self._spec.flash
+        os.ftruncate(self._flash, flash.filesystem_size)  # behind it lies the low-power memory
+        self._powered.wait()
+        with self._lock:
+            self._restart = ("all", _PWRON)
 
     def _spawn(self, run: str, cause: int) -> None:
         found = importlib.util.find_spec("micropython_run")
@@ -296,7 +322,8 @@ class Guest:
         code = self._process.wait()
         while self._read_output():
             pass
-        self._clock.cancel(self._member)
+        if self._powered.is_set():
+            self._clock.cancel(self._member)
         self._wires.release(self._member.now)
         for port in (self._radio, self._lan):
             if port is not None:
@@ -473,7 +500,7 @@ class Guest:
             self._restart = ("all", _WDT)
         elif op == _WAIT:
             self._waits = True
-            self._then = self._answer
+            self._then = self._woken
             if self._bite_at is not None and self._bite_at < a:
                 a = self._bite_at
                 self._then = self._bite
@@ -481,10 +508,10 @@ class Guest:
                 self._listens = b
                 if self._events() & b:
                     self._listens = 0
-                    self._then = self._answer
+                    self._then = self._woken
                     a = member.now
                 self._clock.begin(member, a)
-        elif self._clock.real_time or self._clock.alone:
+        elif self._clock.real_time or self._clock.alone or op in (_HELLO, _READY):  # of which nobody else sees anything
             self._serve_request(op, a, b=b, c=c, d=d, data=data)
         else:
             self._then = lambda: self._serve_request(op, a, b=b, c=c, d=d, data=data)
@@ -502,6 +529,9 @@ class Guest:
         self._waits = False
         then()
         return 0.0 if self._then or self._restart else math.inf
+
+    def _woken(self) -> None:
+        self._answer(more=self._clock.horizon(self._member))
 
     def _bite(self) -> None:
         self._restart = ("all", _WDT)

@@ -83,6 +83,11 @@ class Stream:
         return True
 
     @property
+    def started_s(self) -> float:
+        """When this run began, in seconds of the board's clock."""
+        return self._start / 1e9
+
+    @property
     def level(self) -> int:
         """Words in the FIFO."""
         return self.written - self.taken
@@ -127,6 +132,9 @@ def quantise(
     A source stands for all that the part's converter sees: no noise is added, and what it holds up to half the
     output rate comes through (the parts' low-pass is not modelled).
     """
+    lives = getattr(source, "at", None)
+    if lives is not None:  # a machine that changes with time
+        source = lives(stream.started_s)
     acceleration = source.samples(stream.capture, stream.rate_hz, first, count)
     lsb = np.rint(acceleration * np.float32(lsb_per_g))
     clipped: NDArray[np.int16] = np.clip(lsb, low, high).astype(np.int16)

@@ -34,7 +34,7 @@ EDGE = const(16)
 RADIO = const(17)
 LAN = const(18)
 
-# Short cuts of fast mode: a board that is alone on its clock leaps by itself, and reports every so often.
+# Short cuts of fast mode: while nobody else does anything a board leaps by itself, and reports every so often.
 _LEAPS = const(16)
 _LONGEST_LEAP = const(1000000000)
 
@@ -63,6 +63,7 @@ _base = 0  # real time: virtual minus the host's monotonic ns
 _boot = 0  # when this boot began; the device's own counters start there
 _now = 0
 _leaps = 0
+_horizon = 0  # until when nobody else does anything: a leap to before it needs no word to the host
 _bite_at = FOREVER  # when the watchdog bites, as far as we know
 _edge_at = FOREVER  # when the level of a watched pin changes next
 _watched = []  # of each watched pin: [when its next edge comes, number, Pin, handler, trigger, hard, the edge's kind]
@@ -142,7 +143,7 @@ def wait(until, poller, listen=0):
     listen: 1 to end the wait at an event of the radio, 2 at one of the network's sockets, 3 at both. Returns True when
     a stream ended it.
     """
-    global _busy, _leaps, _now
+    global _busy, _leaps, _now, _horizon
     while _edge_at < until:
         if wait(_edge_at, poller, listen):
             return True
@@ -150,7 +151,7 @@ def wait(until, poller, listen=0):
             _interrupts(_now)
         elif (listen & 1 and event()) or (listen & 2 and data()):
             return False
-    if poller is None and _leaps and until < _bite_at and until - _now < _LONGEST_LEAP:
+    if poller is None and _leaps and until < _bite_at and until < _horizon and until - _now < _LONGEST_LEAP:
         _leaps -= 1
         if until > _now:
             _now = until
@@ -168,7 +169,8 @@ def wait(until, poller, listen=0):
         if early:
             _send(CANCEL, 0, 0, 0, 0, 0)
     _receive(None)
-    if _reply[4] & _ALONE:
+    _horizon = FOREVER if _reply[4] & _ALONE else _reply[5]
+    if _horizon > _now:
         _leaps = _LEAPS
     return early
 
