@@ -27,7 +27,7 @@ from quaver.emulator.site_broker import Message, SiteBroker
 from quaver.errors import PlantError, QuaverError
 from quaver.plant.life import Life
 from quaver.plant.node import SLOW_SENSORS
-from quaver.plant.spec import Node
+from quaver.plant.spec import Machine, Node
 
 _MQTT, _NTP = 1883, 123
 _HOST = "127.0.0.1"
@@ -78,8 +78,8 @@ class Report:
     dead: dict[str, str] = field(default_factory=dict)
 
 
-def node_config(node: Node) -> dict[str, Any]:
-    """The config.json of a plant's node."""
+def node_config(node: Node, machine: Machine) -> dict[str, Any]:
+    """The config.json of a plant's node, which is told its machine's bearing, and the speed when there is one."""
     site, area, line, asset = node.place.split("/")
     config: dict[str, Any] = {
         "site": site,
@@ -97,7 +97,9 @@ def node_config(node: Node) -> dict[str, Any]:
     }
     if "vibration" in node.sensors:
         config["vibration"] = {"driver": "iis3dwb", "bus": "spi0", "range_g": 16, "samples": node.samples}
-        config["machine"] = {"learn": node.learn}
+        config["machine"] = {"learn": node.learn, "bearing": machine.bearing}
+        if all(shift.speed in (None, machine.speed) for shift in machine.shifts):
+            config["machine"]["rpm"] = machine.speed
     for name in ("temperature", "energy"):
         if name in node.sensors:
             config[name] = dict(SLOW_SENSORS[name])
@@ -145,7 +147,7 @@ class Island:
 
         node = member.node
         files = dict(self._plan.files)
-        files["config.json"] = json.dumps(node_config(node), separators=(",", ":")).encode()
+        files["config.json"] = json.dumps(node_config(node, member.life.machine), separators=(",", ":")).encode()
         files["device.key"] = json.dumps({"generation": 1, "key": member.key.hex()}).encode()
         drawn = hashlib.sha256(f"{self._plan.seed} {node.name}".encode()).digest()
         rig = (

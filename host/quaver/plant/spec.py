@@ -21,6 +21,7 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LEVELS = 4  # site/area/line/asset
 NODES_MAX = 2000
+EXAMPLE = Path(__file__).with_name("example.toml")
 
 
 def seconds(text: object) -> float:
