@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 _HELLO, _READY, _WAIT, _CANCEL, _RESYNC, _RESET, _WATCHDOG = range(1, 8)
 _PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE, _RADIO, _LAN = range(8, 19)
-_REQUEST = struct.Struct("=8q")
+_REQUEST = struct.Struct("=9q")
 _REPLY = struct.Struct("=6q")
 _INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT, _HAS_DATA = 1, 2, 4, 8, 16  # a reply's flags
 
@@ -268,6 +268,7 @@ class Guest:
         self._is_ready = False
         self._raw_repl = False
         self._bite_at: int | None = None  # when the watchdog bites, virtual ns
+        self._ignored_bite = 0  # what it said of that, and does not count while a person is at its prompt
         self._bite_ns = 0
         self._heard = time.monotonic()  # the guest's last request
         self._interrupt_at: float | None = None  # when a Ctrl-C was typed that the guest has yet to get
@@ -423,6 +424,7 @@ class Guest:
         if not self._is_ready:
             return _POLL_S
         if self.at_prompt():
+            self._ignored_bite = self._bite_at or 0
             self._bite_at = None  # a person is there: no watchdog, as with a debugger attached
             self._hold_until = 0.0
             before = typed.partition(_RAW_PASTE[:1])[0] if self._raw_repl else typed
@@ -478,12 +480,18 @@ class Guest:
             head = self._link.recv(_REQUEST.size, socket.MSG_WAITALL)
             if len(head) < _REQUEST.size:
                 return False
-            op, a, b, c, d, count, now, _ = _REQUEST.unpack(head)
+            op, a, b, c, d, count, now, bite_at, selects = _REQUEST.unpack(head)
             data = self._link.recv(count, socket.MSG_WAITALL) if count else b""
         except ConnectionError:
             return False
         self._heard = time.monotonic()
         member = self._member
+        if bite_at != self._ignored_bite:
+            self._bite_at = bite_at or None
+        while selects:
+            shift = (selects.bit_length() - 1) // 16 * 16
+            number, selects = selects >> shift, selects & (1 << shift) - 1
+            self._wires.pin(number & 0xFF, number >> 8 & 1, max(member.now, now))
         if op == _CANCEL:
             if self._waits:
                 self._clock.cancel(member)
@@ -549,6 +557,7 @@ class Guest:
         if left > 0:
             return left
         if self.at_prompt():
+            self._ignored_bite = self._bite_at
             self._bite_at = None
             return math.inf
         self._bite()
@@ -666,6 +675,7 @@ class Guest:
                 "broker_port": self._broker_port,
                 "buses": pins,
                 "selects": self._wires.selects,
+                "chips": self._wires.chips,
                 "inputs": self._wires.inputs,
             }
         ).encode()

@@ -78,6 +78,11 @@ class Wires:
         return sorted([*self._spi, *(uart.direction for uart in self._uart.values() if uart.direction)])
 
     @property
+    def chips(self) -> list[int]:
+        """Those of them that are chip selects."""
+        return sorted(self._spi)
+
+    @property
     def inputs(self) -> list[int]:
         """GPIOs that some device drives."""
         return sorted(self._gpio)

@@ -89,6 +89,7 @@ def start(link_fd, flash_fd, scope):
     about = json.loads(_link.open_link(link_fd))
     _machine._about = about
     _machine._selects = tuple(about["selects"])
+    _machine._chips = tuple(about["chips"])
     _machine._inputs = tuple(about["inputs"])
     _network.mac = bytes.fromhex(about["mac"])
     _socket.broker_port = about["broker_port"]

@@ -1,6 +1,7 @@
 """The unix board's line to its host: one request and one reply at a time, no allocation, and the board's time.
 
-Request: 8 machine words (operation, a, b, c, d, payload length, now, 0), then the payload.
+Request: 9 machine words (operation, a, b, c, d, payload length, now, when the watchdog bites or 0, chip selects that
+have changed since), then the payload.
 Reply: 6 machine words (errno, value, now, payload length, flags, more), then the payload into the asker's buffer.
 The host's end is host/quaver/emulator/unix_guest.py; the numbers of the operations stand in both.
 Not for threads.
@@ -41,7 +42,7 @@ _LONGEST_LEAP = const(1000000000)
 FOREVER = const(1 << 61)
 MAX_PAYLOAD = const(8192)  # longer transfers go in pieces
 
-_REQUEST = const(64)
+_REQUEST = const(72)
 _REPLY = const(48)
 _INTERRUPT = const(1)
 _HAS_WIFI = const(2)
@@ -65,6 +66,7 @@ _now = 0
 _leaps = 0
 _horizon = 0  # until when nobody else does anything: a leap to before it needs no word to the host
 _bite_at = FOREVER  # when the watchdog bites, as far as we know
+_selects = 0  # chip selects that have changed and are told with the next request, 16 bits each
 _edge_at = FOREVER  # when the level of a watched pin changes next
 _watched = []  # of each watched pin: [when its next edge comes, number, Pin, handler, trigger, hard, the edge's kind]
 
@@ -72,7 +74,7 @@ _watched = []  # of each watched pin: [when its next edge comes, number, Pin, ha
 @micropython.viper
 def _copy(source: ptr8, start: int, count: int, target: ptr8):
     for i in range(count):
-        target[64 + i] = source[start + i]
+        target[72 + i] = source[start + i]
 
 
 def open_link(fd):
@@ -176,10 +178,20 @@ def wait(until, poller, listen=0):
 
 
 def feed(timeout):
-    """Put the watchdog off by `timeout` ns."""
+    """Put the watchdog off by `timeout` ns; each request tells until when."""
     global _bite_at
-    call(WATCHDOG, timeout, 0, 0, 0, None, 0, 0, None)
+    if _bite_at == FOREVER or _now >= _bite_at:
+        call(WATCHDOG, timeout, 0, 0, 0, None, 0, 0, None)
     _bite_at = _now + timeout
+
+
+def select(number, level):
+    """A chip select has gone to `level`."""
+    global _selects
+    if _selects >> 32:
+        call(PIN, number, level, 0, 0, None, 0, 0, None)
+    else:
+        _selects = _selects << 16 | 0x8000 | level << 8 | number
 
 
 def more():
@@ -208,6 +220,7 @@ def wifi():
 
 
 def _send(op, a, b, c, d, count):
+    global _selects
     _words[0] = op
     _words[1] = a
     _words[2] = b
@@ -215,6 +228,9 @@ def _send(op, a, b, c, d, count):
     _words[4] = d
     _words[5] = count
     _words[6] = (utime.ticks_us() * 1000 + _base) if _real_time else _now
+    _words[7] = 0 if _bite_at == FOREVER else _bite_at
+    _words[8] = _selects
+    _selects = 0
     stream.write(_out, 0, _REQUEST + count)
 
 
