@@ -94,8 +94,10 @@ def start(link_fd, flash_fd, scope):
     _network.mac = bytes.fromhex(about["mac"])
     _socket.broker_port = about["broker_port"]
     if about["lan"]:
+        import quaver_gc
         import quaver_lan
 
+        sys.modules["gc"] = quaver_gc
         _socket.lan = select.lan = quaver_lan
     if about["radio"]:
         import aioble  # noqa: F401  while the host's file system is in sight; other boards have it in their image
