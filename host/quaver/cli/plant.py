@@ -23,7 +23,7 @@ def command() -> None:
     """Run a plant of emulated nodes in one virtual time, and judge what they said of it."""
 
 
-@command.command("new")
+@command.command("new", short_help="Write an example of a plant.")
 @click.argument("path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 def new(path: Path) -> None:
     """Write an example of a plant to FILE, to start from."""
@@ -40,7 +40,7 @@ def new(path: Path) -> None:
     click.echo(f"{path}: a plant of 4 nodes; run it with: quaver plant run {path}")
 
 
-@command.command("run")
+@command.command("run", short_help="Run a plant to its end.")
 @click.argument("path", type=click.Path(dir_okay=False, path_type=Path), metavar="PLANT")
 @click.option(
     "--output",
@@ -72,7 +72,7 @@ def run(path: Path, folder: Path | None, seed: int | None, workers: int | None, 
     return _tell(outcome, as_json)
 
 
-@command.command("report")
+@command.command("report", short_help="Tell again how a run went.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 def report(folder: Path, as_json: bool) -> int:
