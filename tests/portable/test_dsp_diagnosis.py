@@ -122,6 +122,9 @@ def test_a_machine_that_stands_has_no_speed_but_a_tachometer_s(micropython: Run)
     ("measured", "strength", "trusted", "said"),
     [
         ({}, {"bpfo": 12.0}, True, "bpfo is weak, 19 of 24 dB"),
+        ({}, {"bpfo": 12.0, "pair": 9.0}, True, "bpfo is weak, 19 of 24 dB"),
+        ({}, {"bsf2": 12.0}, True, "bsf2 is weak, 19 of 24 dB"),
+        ({}, {"bsf2": 7.0, "pair": 9.0}, True, "bsf2 is weak, 10 of 12 dB"),
         ({}, {"bpfo": 40.0, "signs": 1}, True, "bpfo has no second sign"),
         ({}, {"bpfo": 40.0, "bpfi": 25.0}, True, "bpfo and bpfi are alike"),
         ({"shaft_confidence": 0.3}, {"bpfo": 40.0}, True, "the speed is not certain"),
