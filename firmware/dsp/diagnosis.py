@@ -37,7 +37,7 @@ from micropython import const
 from quaver_wire.fields import FAULTS, LINES
 
 from .alarm import Threshold
-from .baseline import FEATURES, KURTOSIS, LEVEL_RATIOS, OCTAVE_RATIOS, OCTAVES, Baseline
+from .baseline import FEATURES, KURTOSIS, LEVEL_RATIOS, OCTAVES, Baseline
 from .lines import SIGNS, SURE, needed
 from .trend import Trend
 
@@ -102,7 +102,7 @@ class Diagnosis:
                 if limits:
                     self.thresholds[feature] = Threshold(*limits, *self._rule)
             self.thresholds["trend"] = Threshold(1, 1, *self._rule)
-            self.thresholds["octave"] = Threshold(*OCTAVE_RATIOS, *self._rule)
+            self.thresholds["octave"] = Threshold(*LEVEL_RATIOS, *self._rule)
             self.thresholds["impacts"] = Threshold(_KURTOSIS, _KURTOSIS, *self._rule)
 
     def restore(self, state):
