@@ -247,7 +247,7 @@ def test_a_file_system_that_is_not_there_or_is_read_only(start: Callable[..., Un
     board.exec("import vfs; kept = vfs.mount(); vfs.umount('/')")
     assert "has no file system: flash it" in failure(board.address, "no_file_system")
     board.exec(
-        "import vfs; kept = {at: each for each, at in vfs.mount()}['/']\n"
+        "import vfs; kept = {at: each for each, at in vfs.mount()}['/']; "
         "vfs.umount('/'); vfs.mount(kept, '/', readonly=True)"
     )
     assert "can't be written (Read-only file system)" in failure(board.address, "no_write")

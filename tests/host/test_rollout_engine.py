@@ -1,4 +1,4 @@
-"""What a rollout decides, over many made-up fleets: nodes that confirm, fail, go away, return, restart, raise alarms."""
+"""What a rollout decides, over made-up fleets: nodes that confirm, fail, go away, return, restart, raise alarms."""
 
 import random
 from collections import Counter
