@@ -1,4 +1,4 @@
-"""What a rollout decides, over many made-up fleets: nodes that confirm, fail, go away, return, restart, raise alarms."""
+"""What a rollout decides, over many made-up fleets: nodes that confirm, fail, go away, return, raise alarms."""
 
 import random
 from collections import Counter
@@ -79,9 +79,7 @@ class World:
         self.nodes = {node.id: node for node in nodes}
         ordered = spread([(node.id, node.prefix, node.online) for node in nodes], b"seed")
         planned = [
-            Member(node, self.nodes[node].prefix, number)
-            for number, wave in enumerate(waves(ordered))
-            for node in wave
+            Member(node, self.nodes[node].prefix, number) for number, wave in enumerate(waves(ordered)) for node in wave
         ]
         self.now = 1000.0
         self._numbers = iter(range(1, 1 << 30))
@@ -149,9 +147,7 @@ class World:
 
 def fleet(count: int, way: Callable[..., Any] = confirms, assets: int = 0) -> list[Made]:
     assets = assets or count
-    return [
-        Made(n.to_bytes(8, "big"), f"plant/hall/line{n % 3}/m{n % assets}/n{n}", way) for n in range(count)
-    ]
+    return [Made(n.to_bytes(8, "big"), f"plant/hall/line{n % 3}/m{n % assets}/n{n}", way) for n in range(count)]
 
 
 @given(st.integers(1, 2000))
