@@ -13,7 +13,6 @@ hangs stops at its first measurement, crashes ends two seconds after it was star
 
 import argparse
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -63,6 +62,7 @@ SEQUENCE = 2
 _PATIENCE_S = 120.0
 _HERE, _THERE = "10.99.0.1", "10.99.0.2"  # the two ends of the device that loses packets
 _PORT = 18883
+_INSIDE = "QUAVER_ROLLOUT_NETWORK"  # set in the network of its own
 _NTP = 2_208_988_800  # s from 1900 to 1970
 # File of the firmware -> what of its source becomes what.
 CHANGES: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -86,14 +86,9 @@ class RolloutFailure(Exception):
 def own_network(loss: float, seed: int) -> None:
     """Enter a network of its own, in which all from 10.99.0.1 to 10.99.0.2 comes back to the first, as from the second,
     but for what is lost: so TCP on this machine meets packets that are lost."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    new_user, new_network = 0x10000000, 0x40000000
-    user, group = os.getuid(), os.getgid()
-    if libc.unshare(new_user | new_network):
-        raise RolloutFailure(f"no network of its own: {os.strerror(ctypes.get_errno())}; leave out --loss")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    if os.environ.get(_INSIDE) != "1":  # a process with threads can't enter one, and numpy has some
+        command = ["unshare", "--map-root-user", "--net", sys.executable, *sys.argv]
+        os.execvpe(command[0], command, {**os.environ, _INSIDE: "1"})
     device = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(device, 0x400454CA, struct.pack("16sH", b"lossy", 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
     for command in ("link set lo up", f"addr add {_HERE}/24 dev lossy", "link set lossy up"):
@@ -261,16 +256,12 @@ class Fleet:
         return path
 
     def settle(self) -> None:
-        """Until ingest has had what the nodes have to say: their journals are sent."""
+        """Until what the nodes had sent when the rollout was over is in the store: what is under way is no gap."""
+        deadline = time.monotonic() + _PATIENCE_S
+        time.sleep(self._interval_s)
         with Store(self.folder / "store.sqlite", write=False) as store:
-            before, since = -1, time.monotonic()
-            while time.monotonic() - since < self._interval_s + 10:
-                now = store.query("SELECT count(*) FROM record", ())[0][0]
-                if now != before:
-                    before, since = now, time.monotonic()
-                if store.query("SELECT 1 FROM record LIMIT 1", ()) and time.monotonic() - since > 5:
-                    return
-                time.sleep(0.2)
+            while any(account.unexplained for account in ledger(store)[0]) and time.monotonic() < deadline:
+                time.sleep(1)
 
 
 # The run.
