@@ -273,10 +273,12 @@ class Ble:
         size = (connection.mtu or 23) - 3
         for length in self._chunks.split(message, min(size, self._chunks.SIZE_MAX), self._chunk):
             for attempt in range(_RETRIES):
+                if not connection.is_connected():
+                    raise aioble.DeviceDisconnectedError
                 try:
                     self._up.notify(connection, self._view[:length])
                     break
                 except OSError:
-                    if not connection.is_connected() or attempt == _RETRIES - 1:
+                    if attempt == _RETRIES - 1:
                         raise
                     await asyncio.sleep_ms(20)
