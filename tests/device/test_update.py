@@ -43,11 +43,11 @@ def plant(start_plant: Callable[[bool], Plant]) -> Any:  # noqa: F811
     return plant
 
 
-def module(path: str, change: Callable[[str], str]) -> bytes:
+def module(path: str, change: Callable[[str], str], arch: str = "x64") -> bytes:
     source = (payload("firmware") / path).with_suffix(".py").read_text()
     changed = change(source)
     assert changed != source
-    return compile_mpy(changed.encode(), path.replace(".mpy", ".py"), "x64")
+    return compile_mpy(changed.encode(), path.replace(".mpy", ".py"), arch)
 
 
 @pytest.fixture
