@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class Plant:
         self.mosquitto = mosquitto
         self.keys = keys
         self.paced = paced
+        self.files: Mapping[str, bytes] = {}  # what the board was started with
         self._capfd = capfd
         self.url = f"mqtt://127.0.0.1:{mosquitto.port}"
 
@@ -123,8 +124,8 @@ def start_plant(
         "vibration": {"samples": 4096},
     }
 
-    def start(paced: bool, **changed: Any) -> Plant:
-        files = firmware_files(board_target.board, config | changed)
+    def start(paced: bool, own: Mapping[str, bytes] | None = None, **changed: Any) -> Plant:
+        files = {**firmware_files(board_target.board, config | changed), **(own or {})}
         files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
         files["main.py"] = asks(time_server.port) + files["main.py"]
         paced = paced and board_target.where == "unix:"
@@ -133,6 +134,7 @@ def start_plant(
         keys.create(identity.unique_id.rjust(8, b"\0"), "n1", bytes.fromhex(KEY))
         board = start_board(files=files, rig=rig(), broker_port=mosquitto.port, real_time=paced, name="n1")
         plant = Plant(board, mosquitto, keys, capfd, paced)
+        plant.files = files
         plant.says(b"node: online")
         return plant
 
