@@ -54,7 +54,7 @@ def command() -> None:
               help="How many nodes are under way at once.")  # fmt: skip
 @click.option("--watch", type=click.FloatRange(0, 604_800), default=600.0, show_default=True, metavar="SECONDS",
               help="How long a node is watched once it has confirmed the release.")  # fmt: skip
-@click.option("--step", type=click.FloatRange(10, 604_800), default=1800.0, show_default=True, metavar="SECONDS",
+@click.option("--step", type=click.FloatRange(1, 604_800), default=1800.0, show_default=True, metavar="SECONDS",
               help="A node that takes no step for so long has failed.")  # fmt: skip
 @click.option("--expires", type=click.FloatRange(1, 31_536_000), metavar="SECONDS",
               help="How long nodes that are offline may return and get it. By default until the release "

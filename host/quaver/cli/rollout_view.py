@@ -49,7 +49,7 @@ _COLUMNS = (
     ("updated", (UPDATED,)),
     ("failed", _FAILED),
 )
-_BAR = 40  # columns
+_BAR = 20  # columns
 _REFRESH_S = 0.5
 
 
@@ -99,13 +99,17 @@ def table(
         grid.add_row(name, str(len(wave)), *(str(cell) if cell else "-" for cell in cells))
     updated = sum(member.state == UPDATED for member in members)
     away = f", {offline} of those that wait are offline" if offline else ""
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(
+        ProgressBar(total=max(len(members), 1), completed=updated, width=_BAR),
+        Text(f"{updated} of {len(members)} nodes have it{away}"),
+    )
     shown = worth_a_line(members)
     parts: list[RenderableType] = [
         Text(title(rollout)),
         Text(f"{state}: {why}" if why else state, style="" if state == RUNNING else "yellow"),
         grid,
-        ProgressBar(total=max(len(members), 1), completed=updated, width=_BAR),
-        Text(f"{updated} of {len(members)} nodes have it{away}"),
+        bar,
         *(member_line(member) for member in shown[:lines]),
     ]
     if len(shown) > lines:

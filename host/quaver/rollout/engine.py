@@ -36,6 +36,7 @@ _ALARM = LEVELS.index("alarm")
 _OFFLINE = STATES.index("offline")
 _GATEWAY = ROLES.index("gateway")
 _HAS_IT = "release refused: old"
+HAD_IT = "had this release or a later one"
 _WRONG_KEY = "release refused: wrong_key"
 _NO_TIME = ("clock not set", "release refused: no_time")  # it has just started, and asks for the date
 _AGAIN_S = 60.0  # when to tell such a node again
@@ -225,7 +226,7 @@ class Engine:
         if error is None:
             self._to(member, FETCHING, now)
         elif error == _HAS_IT:
-            self._to(member, UPDATED, now, "had this release or a later one")
+            self._to(member, UPDATED, now, HAD_IT)
         elif error == _WRONG_KEY and member.signature + 1 < self._signatures:
             member.signature += 1
             self._to(member, WAITING, now)
