@@ -227,10 +227,10 @@ def nodes(rig: Rig) -> Iterator[Answering]:
 
 
 def test_a_rollout_to_its_end_and_again(rig: Rig, nodes: Answering) -> None:
-    assert rig.start() == "rollout 1: 6 of 6 nodes have it\n"
+    assert rig.start() == "rollout 1: 6 of 6 nodes updated\n"
     assert sorted(nodes.told) == ["n1", "n2", "n3", "n4", "n5", "n6"]
     status = rig("status")
-    assert "6 of 6 nodes have it" in status and "canary" in status
+    assert "6 of 6 nodes updated" in status and "canary" in status
     found = json.loads(rig("status", "--json"))
     assert (found["state"], {node["state"] for node in found["nodes"]}) == ("ended", {"updated"})
     assert "rollout 1 is ended" in rig("pause", code=21)
@@ -252,7 +252,7 @@ def test_the_canary_that_fails_pauses_it_and_resume_goes_on(rig: Rig, nodes: Ans
     assert "rollout 1 (release 7) is paused, not over" in rig.start(code=21)
     nodes.rejecting = {nodes.told[0]}
     assert "paused: the canary failed" in rig("resume", code=22)
-    assert "5 of 6 nodes have it; 1 penalty box" in rig("resume", code=23)
+    assert "5 of 6 nodes updated; 1 penalty box" in rig("resume", code=23)
 
 
 def test_a_killed_one_goes_on_with_what_was_said_meanwhile(rig: Rig, nodes: Answering) -> None:
@@ -271,7 +271,7 @@ def test_a_killed_one_goes_on_with_what_was_said_meanwhile(rig: Rig, nodes: Answ
     nodes.boots(node)
     nodes.says(node, "event", code=EVENTS.index("update_confirmed"), value=7.0)
     nodes.silent = False
-    assert rig.start() == "rollout 1: 6 of 6 nodes have it\n"
+    assert rig.start() == "rollout 1: 6 of 6 nodes updated\n"
     assert sorted(nodes.told) == ["n1", "n2", "n3", "n4", "n5", "n6"]  # nobody was told twice
 
 
@@ -283,9 +283,9 @@ def test_pause_and_abort_from_another_terminal(rig: Rig, nodes: Answering) -> No
     assert rig("pause") == "rollout 1 is paused; quaver rollout resume goes on\n"
     _, said = process.communicate(timeout=60)
     assert process.returncode == 22 and "took no step for 2 s: no answer" in said and len(nodes.told) == 1
-    assert "rollout 1 is aborted: 0 of 6 nodes have it; 6 waiting" in rig("abort")
+    assert "rollout 1 is aborted: 0 of 6 nodes updated; 6 waiting" in rig("abort")
     nodes.silent = False
-    assert rig.start() == "rollout 2: 6 of 6 nodes have it\n"
+    assert rig.start() == "rollout 2: 6 of 6 nodes updated\n"
 
 
 def wait(condition: Callable[[], object], seconds: float = 60) -> None:

@@ -242,14 +242,18 @@ def _run(rollouts: Rollouts, rollout: Rollout, keys: KeyStore, *, broker: str, c
 
     with view.Progress(rollout, quiet=as_json) as progress:
         runner = Runner(rollouts, rollout, keys, progress.show, resume=rollout.state == PAUSED)
-        runner.run(parse_broker_url(broker), ca)
+        try:
+            runner.run(parse_broker_url(broker), ca)
+        except KeyboardInterrupt:
+            click.echo(f"rollout {rollout.number} is left as it is; quaver rollout resume goes on", err=True)
+            raise
     engine = runner.engine
     members = list(engine.members.values())
     if as_json:
         click.echo(json.dumps(view.as_json(rollout, members, engine.state, engine.why)))
     told = f"rollout {rollout.number}: {view.summary(members)}"
     if engine.state == PAUSED:
-        raise RolloutPaused(f"{told}; paused: {engine.why}; then go on with quaver rollout resume, or abort it")
+        raise RolloutPaused(f"{told}; paused: {engine.why}; go on with quaver rollout resume, or abort it")
     if any(member.state != UPDATED for member in members):
         raise RolloutIncomplete(f"{told}; quaver rollout status tells why")
     if not as_json:

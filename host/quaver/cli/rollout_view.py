@@ -102,7 +102,7 @@ def table(
     bar = Table.grid(padding=(0, 1))
     bar.add_row(
         ProgressBar(total=max(len(members), 1), completed=updated, width=_BAR),
-        Text(f"{updated} of {len(members)} nodes have it{away}"),
+        Text(f"{updated} of {len(members)} nodes updated{away}"),
     )
     shown = worth_a_line(members)
     parts: list[RenderableType] = [
@@ -191,7 +191,8 @@ class Progress:
         waiting = [member for member in members if member.state == WAITING]
         offline = sum(not engine.seen[member.id].online for member in waiting)
         lines = max(self._console.height - len(wave_names(members)) - 10, 3)
-        return table(self._rollout, members, engine.state, engine.why, offline=offline, lines=lines)
+        closed = "no maintenance window is open" if engine.state == RUNNING and not engine.is_open else engine.why
+        return table(self._rollout, members, engine.state, closed, offline=offline, lines=lines)
 
     def _lines(self, engine: Engine) -> None:
         for member in engine.members.values():
@@ -206,10 +207,10 @@ class Progress:
 
 
 def summary(members: Sequence[Member]) -> str:
-    """E.g. "97 of 100 nodes have it; 2 penalty box, 1 missed"."""
+    """E.g. "97 of 100 nodes updated; 2 penalty box, 1 missed"."""
     updated = sum(member.state == UPDATED for member in members)
     rest = [f"{n} {state}" for state in (*UNDER_WAY, WATCHED, WAITING, *ENDS[1:]) if (n := _count(members, state))]
-    return f"{updated} of {len(members)} nodes have it" + (f"; {', '.join(rest)}" if rest else "")
+    return f"{updated} of {len(members)} nodes updated" + (f"; {', '.join(rest)}" if rest else "")
 
 
 def _count(members: Sequence[Member], state: str) -> int:
