@@ -30,7 +30,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -346,10 +346,10 @@ def fetched(board: Board) -> Iterator[int]:
         yield int(found)
 
 
-def runs(board: Board, files: Mapping[str, bytes]) -> bool:
-    """Whether the flash of a node has the content of these files. It does not run afterwards: it may be out of memory."""
+def on_flash(board: Board, paths: Iterable[str]) -> dict[str, bytes]:
+    """Path -> content of files of a node. It does not run afterwards: it may be out of memory."""
     board.reset(run=False)
-    return all(board.get(path) == content for path, content in files.items())
+    return {path: board.get(path) for path in paths}
 
 
 def judge(fleet: Fleet, code: int, found: dict[str, Any], given: argparse.Namespace) -> int:
@@ -368,8 +368,11 @@ def judge(fleet: Fleet, code: int, found: dict[str, Any], given: argparse.Namesp
     new = fleet.changed(given.release)
     old = {path: fleet.own[path] for path in new}
     with ThreadPoolExecutor(4) as pool:
-        have = dict(zip(fleet.names, pool.map(lambda name: runs(fleet.boards[name], new), fleet.names), strict=True))
-        had = dict(zip(fleet.names, pool.map(lambda name: runs(fleet.boards[name], old), fleet.names), strict=True))
+        flash = dict(
+            zip(fleet.names, pool.map(lambda name: on_flash(fleet.boards[name], new), fleet.names), strict=True)
+        )
+    have = {name: found == new for name, found in flash.items()}
+    had = {name: found == old for name, found in flash.items()}
     mixed = [name for name in fleet.names if have[name] == had[name]]
     states = Counter(node["state"] for node in nodes.values())
     print(f"rollout: exit code {code}, {found['state']}; " + ", ".join(f"{n} {s}" for s, n in states.items()))

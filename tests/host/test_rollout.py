@@ -275,6 +275,18 @@ def test_a_killed_one_goes_on_with_what_was_said_meanwhile(rig: Rig, nodes: Answ
     assert sorted(nodes.told) == ["n1", "n2", "n3", "n4", "n5", "n6"]  # nobody was told twice
 
 
+def test_one_that_was_noted_as_told_and_killed_before_it_was_is_told(rig: Rig, nodes: Answering) -> None:
+    release = bundle.read_release(rig.release)
+    [first] = list(nodes.nodes)[:1]
+    member = Member(first, "/".join((*PLACE, "n1")), 0, state="told", boot=1, command=77)
+    with Rollouts(rig.folder / "rollouts.sqlite") as rollouts:
+        rules = Rules(3, 1000, 0, time.time() + 1000)
+        names: dict[str, Any] = {"selectors": ["plant"], "windows": [], "rules": rules, "members": [member]}
+        rollouts.start(sequence=7, version="0.1.0", envelopes=release.envelopes, **names)
+    assert rig("resume") == "rollout 1: 1 of 1 nodes updated\n"
+    assert nodes.told == ["n1"]
+
+
 def test_pause_and_abort_from_another_terminal(rig: Rig, nodes: Answering) -> None:
     nodes.silent = True
     command = [sys.executable, "-m", "quaver.cli", "rollout", "start", str(rig.release), "--to=plant", "--step=2"]

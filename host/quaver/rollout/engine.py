@@ -108,8 +108,8 @@ class Rules:
 class Engine:
     """One rollout. members: all of its nodes. signatures: how many the release has.
 
-    state, why: of the rollout. is_open: whether a maintenance window is. changed: the members that are to be kept, by id; who keeps them clears it.
-    draw: makes the id of a command.
+    state, why: of the rollout. is_open: whether a maintenance window is. changed: the members that are to be kept, by
+    id; who keeps them clears it. draw: makes the id of a command.
     """
 
     def __init__(
