@@ -61,7 +61,7 @@ from quaver.store.store import Store
 
 KEY = PrivateKey(ec.derive_private_key(0x5EED, ec.SECP256R1()))
 SEQUENCE = 2
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 _HERE, _THERE = "10.99.0.1", "10.99.0.2"  # the two ends of the device that loses packets
 _PORT = 18883
 _INSIDE = "QUAVER_ROLLOUT_NETWORK"  # set in the network of its own
