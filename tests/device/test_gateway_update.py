@@ -3,17 +3,16 @@
 import asyncio
 import concurrent.futures
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import paho.mqtt.publish as publish
 import pytest
 
-from quaver.board.spec import load_board
+from quaver.board.spec import BoardSpec
 from quaver.broker.address import BrokerUrl
-from quaver.build import firmware_files
-from quaver.build.tree import with_packs, without_packs
+from quaver.build import tree
 from quaver.cli import main
 from quaver.fleet.operator import Operator
 from quaver.fleet.procedures import _take
@@ -25,23 +24,27 @@ from tests.waiting import wait_until
 from .plant import Plant, lines
 from .test_gateway_commands import Technician, time_server  # noqa: F401
 from .test_time import Server
-from .test_update import IDENTIFY, KEY, module
+from .test_update import KEY
 
 DUTY = {"interval_ms": 100, "window_s": 2, "rest_s": 4, "visit_s": 30}
-NEW = ("node: identify", "node: identifies itself")
+IDENTIFY = "command/identify.py"
 
 
 @pytest.fixture
-def released(
-    mosquitto: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str, Mapping[str, bytes]], bundle.Release]:
-    """Builds a release for a board, of the firmware there is with some files changed, and publishes it."""
+def released(mosquitto: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], bundle.Release]:
+    """Builds a release for a board, of the firmware there is with a line changed, and publishes it."""
     monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
 
-    def release(board: str, changed: Mapping[str, bytes]) -> bundle.Release:
-        files = with_packs({**without_packs(firmware_files(board)), **changed}, load_board(board))
-        monkeypatch.setattr(bundle, "firmware_files", lambda _: files)
-        built = bundle.build_release([board], 2, expires=int(time.time()) + 10_000_000, key=KEY)
+    def release(board: str) -> bundle.Release:
+        sources = tree._sources
+
+        def changed(spec: BoardSpec) -> dict[str, bytes]:
+            found = sources(spec)
+            return {**found, IDENTIFY: found[IDENTIFY].replace(b"node: identify", b"node: identifies itself")}
+
+        with monkeypatch.context() as patched:
+            patched.setattr(tree, "_sources", changed)
+            built = bundle.build_release([board], 2, expires=int(time.time()) + 10_000_000, key=KEY)
         (tmp_path / "2.release").write_bytes(built.encode())
         arguments = [f"--broker=mqtt://127.0.0.1:{mosquitto.port}", "--site=plant"]
         assert main(["release", "publish", str(tmp_path / "2.release"), *arguments]) == 0
@@ -86,7 +89,7 @@ def test_nodes_behind_a_gateway_update_over_power_cuts_and_the_broker_is_read_on
 
     restart = start_gateway()
     nodes = [plant.node("unix:", name, files={"release.key": KEY.public.xy}, ble=DUTY) for name in ("n1", "n2")]
-    release = released("unix", {IDENTIFY: module(IDENTIFY, lambda source: source.replace(*NEW))})
+    release = released("unix")
     wait_until(lambda: plant.known() == 3, what="all in service")
     ask = Technician(plant, capfd)
     assert ask.json("update", str(tmp_path / "2.release"))["sequence"] == 2
