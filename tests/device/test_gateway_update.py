@@ -16,13 +16,14 @@ from quaver.build import tree
 from quaver.cli import main
 from quaver.fleet.operator import Operator
 from quaver.fleet.procedures import _take
+from quaver.gateway.contents import Contents
 from quaver.release import bundle
 from quaver.release.publish import chunks_of
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
 
 from .plant import Plant, lines
-from .test_gateway_commands import Technician, time_server  # noqa: F401
+from .test_gateway_commands import AHEAD, Technician, time_server  # noqa: F401
 from .test_time import Server
 from .test_update import KEY
 
@@ -93,7 +94,7 @@ def test_nodes_behind_a_gateway_update_over_power_cuts_and_the_broker_is_read_on
     wait_until(lambda: plant.known() == 3, what="all in service")
     ask = Technician(plant, capfd)
     assert ask.json("update", str(tmp_path / "2.release"))["sequence"] == 2
-    assert ask("identify", "--expires=2000000") == "n1: blinks\n"
+    assert ask("identify", AHEAD) == "n1: blinks\n"
     assert lines(nodes[0], "node: identifies itself")
 
     # The second one's come from the gateway, whatever power cuts there are.
@@ -107,3 +108,33 @@ def test_nodes_behind_a_gateway_update_over_power_cuts_and_the_broker_is_read_on
         nodes[1].reset()
         wait_until(lambda: "update_confirmed" in told(plant, "n2"), what="the second node's new firmware")
     assert [account.unexplained for account in plant.accounts().values()] == [0, 0, 0]
+
+
+def test_a_gateway_that_lies_changes_nothing_and_is_told(
+    make_plant: Callable[..., Plant],
+    released: Callable[..., bundle.Release],
+    patience: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    honest = Contents.chunk
+
+    async def chunk(self: Contents, node_id: bytes, digest: bytes, number: int) -> bytes | None:
+        found = await honest(self, node_id, digest, number)
+        return bytes(len(found)) if found and number else found
+
+    monkeypatch.setattr(Contents, "chunk", chunk)
+    plant = make_plant(seed=17)
+    plant.start("n1", "gw")
+    plant.host_gateway("n1", file=tmp_path / "gateway.sqlite")
+    node = plant.node("unix:", "n1", files={"release.key": KEY.public.xy}, ble=DUTY)
+    released("unix")
+    wait_until(lambda: plant.known() == 2, what="all in service")
+    ask = Technician(plant, capfd)
+    assert "did not keep release 2: wrong_content" in ask("update", str(tmp_path / "2.release"), AHEAD, code=18)
+    refused = [event for event in plant.records("n1", "event") if EVENTS[event["code"]] == "message_refused"]
+    assert [event["subject"] for event in refused] == ["release_wrong_content"]
+    assert ask("identify", AHEAD) == "n1: blinks\n" and lines(node, "node: identify")
+    left = node.exec("import os\nprint([name for name in os.listdir('/') if name.startswith('release.')])")
+    assert left.strip() == "['release.key']"
