@@ -16,6 +16,8 @@ import time
 import aioble
 from micropython import const
 
+from links import ble_mtu
+
 _SLICE_MS = const(1000)  # how old what the advertisement says may be
 _HELLO_MS = const(5000)  # connected, and not a word
 _ACK_MS = const(10_000)  # a gateway's flash is slow, but not that slow
@@ -271,10 +273,10 @@ class Ble:
         return self._incoming
 
     async def _send(self, connection, message):
-        size = (connection.mtu or 23) - 3
+        size = ble_mtu.of(connection) - 3
         for length in self._chunks.split(message, min(size, self._chunks.SIZE_MAX), self._chunk):
             for attempt in range(_RETRIES):
-                if not connection.is_connected():
+                if not connection.is_connected():  # aioble would take its handle for a number
                     raise aioble.DeviceDisconnectedError
                 try:
                     self._up.notify(connection, self._view[:length])

@@ -16,9 +16,9 @@ OLD = b"pass"
 @pytest.mark.parametrize(("period", "running"), [("period=1000", OLD), ("period=330000", NEW)])
 def test_a_version_that_ends_at_the_prompt_is_left(period: str, running: bytes) -> None:
     boot = (payload("firmware") / "boot.py").read_text()
-    listing = f"{hashlib.sha256(NEW).hexdigest()} {len(NEW)} main.py\n"
+    listing = hashlib.sha256(NEW).digest() + len(NEW).to_bytes(2, "little") + b"main.py\n"
     files = {"boot.py": boot.replace("period=330000", period).encode(), "main.py": OLD, "main.py.new": NEW}
-    files |= {"release.plan": b"2 -\n=/main.py\n", "release.list": listing.encode()}
+    files |= {"release.plan": b"2 -\n=/main.py\n", "release.list": listing}
     with Rp2040Board(Setup(files=files)) as board:
         while board.virtual_time_ns() < 10e9:  # of its own time
             time.sleep(0.02)

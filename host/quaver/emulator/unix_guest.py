@@ -111,6 +111,8 @@ class Guest:
         self._typed = bytearray()
         self._restart: tuple[str, int] | None = None  # (what to run, reset cause), asked for
         self._ready = threading.Event()
+        self._then: Callable[[], None] | None = None  # the request that waits for its moment
+        self._turn = threading.Lock()  # held while a request is done, so that power goes before it or after it
         self._powered = threading.Event()
         self._powered.set()
         self._master = -1
@@ -167,9 +169,12 @@ class Guest:
 
     def power_off(self) -> None:
         """In the thread that holds up everybody's time: the power goes at this moment, whatever the guest is at."""
-        self._powered.clear()
-        self._restart = (_OFF, _PWRON)
-        self._clock.begin(self._member, FOREVER)
+        with self._turn:
+            self._powered.clear()
+            self._restart = (_OFF, _PWRON)
+            self._then = None
+            self._clock.begin(self._member, FOREVER)
+            self._process.kill()
         self.wake()
 
     def power_on(self) -> None:
@@ -251,7 +256,7 @@ class Guest:
             self._console.close()  # whoever waits for an answer there learns that none will come
 
     def _await_power(self) -> None:
-        if self._powered.is_set():
+        if self._restart is None or self._restart[0] != _OFF:
             return
         flash = self._spec.flash
         os.ftruncate(self._flash, flash.filesystem_size)  # behind it lies the low-power memory
@@ -273,7 +278,7 @@ class Guest:
         self._heard = time.monotonic()  # the guest's last request
         self._interrupt_at: float | None = None  # when a Ctrl-C was typed that the guest has yet to get
         self._hold_until = 0.0  # what was typed behind it stays here until then, or until the prompt
-        self._then: Callable[[], None] | None = None  # the request that waits for its moment
+        self._then = None
         self._waits = False  # it is a WAIT, which a CANCEL or a Ctrl-C may end
         self._line = b""  # the last line that the guest printed in full or in part
         self._printed_cr = False
@@ -323,7 +328,7 @@ class Guest:
         code = self._process.wait()
         while self._read_output():
             pass
-        if self._powered.is_set():
+        if self._restart is None or self._restart[0] != _OFF:
             self._clock.cancel(self._member)
         self._wires.release(self._member.now)
         for port in (self._radio, self._lan):
@@ -484,6 +489,14 @@ class Guest:
             data = self._link.recv(count, socket.MSG_WAITALL) if count else b""
         except ConnectionError:
             return False
+        with self._turn:
+            if self._restart is None:
+                self._take(op, a, b, c, d, data=data, now=now, bite_at=bite_at, selects=selects)
+        return True
+
+    def _take(
+        self, op: int, a: int, b: int, c: int, d: int, *, data: bytes, now: int, bite_at: int, selects: int
+    ) -> None:
         self._heard = time.monotonic()
         member = self._member
         if bite_at != self._ignored_bite:
@@ -496,13 +509,13 @@ class Guest:
             if self._waits:
                 self._clock.cancel(member)
                 self._answer()
-            return True
+            return
         if op == _RESYNC:
             self._clock.cancel(member)
             self._then = None
             self._waits = False
             self._link.sendall(self._token)
-            return True
+            return
         member.now = max(member.now, now, self._clock.now if self._clock.real_time else 0)
         if self._bite_at is not None and member.now >= self._bite_at:
             self._restart = ("all", _WDT)
@@ -524,19 +537,19 @@ class Guest:
         else:
             self._then = lambda: self._serve_request(op, a, b=b, c=c, d=d, data=data)
             self._clock.begin(member, member.now)
-        return True
 
     def _progress(self) -> float:
         """Let the request go on whose moment has come; returns the seconds until it should be called again."""
-        if self._then is None:
-            return math.inf
-        pause = self._clock.due(self._member)
-        if pause:
-            return pause
-        then, self._then = self._then, None
-        self._waits = False
-        then()
-        return 0.0 if self._then or self._restart else math.inf
+        with self._turn:
+            if self._then is None:
+                return math.inf
+            pause = self._clock.due(self._member)
+            if pause:
+                return pause
+            then, self._then = self._then, None
+            self._waits = False
+            then()
+            return 0.0 if self._then or self._restart else math.inf
 
     def _woken(self) -> None:
         self._answer(more=self._clock.horizon(self._member))

@@ -95,7 +95,7 @@ class Machine(_Table):
     recording: str = ""  # a file, or mfpt:NAME, in place of the model
     wear: Wear | None = None
     shifts: tuple[Shift, ...] = ()  # none: it always runs
-    idle_w: Annotated[float, Field(ge=0)] = 200.0
+    idle_w: Annotated[float, Field(ge=0)] = 200.0  # while it stands
     power_w: Annotated[float, Field(ge=0)] = 4000.0  # at load 1
     ambient_c: float = 22.0
     warms_c: Annotated[float, Field(ge=0, le=150)] = 25.0  # above ambient, at load 1

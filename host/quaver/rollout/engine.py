@@ -37,6 +37,8 @@ _OFFLINE = STATES.index("offline")
 _GATEWAY = ROLES.index("gateway")
 _HAS_IT = "release refused: old"
 _WRONG_KEY = "release refused: wrong_key"
+_NO_TIME = ("clock not set", "release refused: no_time")  # it has just started, and asks for the date
+_AGAIN_S = 60.0  # when to tell such a node again
 _LACKS = {TOLD: "no answer", FETCHING: "it fetches, or is gone", TRIAL: "it did not say how the trial ended"}
 
 
@@ -68,7 +70,10 @@ class Member:
 
 @dataclass
 class Presence:
-    """What a node last said of itself. prefix: of its topics. generation: of its key. alarms: subjects that stand."""
+    """What a node last said of itself. prefix: of its topics. generation: of its key. alarms: subjects that stand.
+
+    timeless: since when it has said that it does not know the time, s since 1970; 0 for one that does.
+    """
 
     prefix: str = ""
     online: bool = False
@@ -76,6 +81,7 @@ class Presence:
     boot: int = 0
     seq: int = -1
     heap: int = 0
+    timeless: float = 0.0
     alarms: set[str] = field(default_factory=set)
     events: dict[int, set[int]] = field(default_factory=dict)
 
@@ -210,6 +216,12 @@ class Engine:
         if member.state != TOLD or values.get("id") != member.command:
             return
         error = values.get("error")
+        seen = self.seen[member.id]
+        if error in _NO_TIME and now - (seen.timeless or now) < self.rules.step_s:
+            seen.timeless = seen.timeless or now
+            self._to(member, WAITING, now, in_words(error))
+            return
+        seen.timeless = 0.0
         if error is None:
             self._to(member, FETCHING, now)
         elif error == _HAS_IT:
@@ -375,7 +387,7 @@ class Engine:
         busy = {asset_of(member.prefix) for member in self.members.values() if self._holds_asset(member)}
         free = self.rules.concurrency - len(self.under_way)
         told: list[Member] = []
-        waiting = [m for m in self.members.values() if m.state == WAITING and m.wave <= wave and self.seen[m.id].online]
+        waiting = [m for m in self.members.values() if m.wave <= wave and self._is_ready(m, now)]
         for member in sorted(waiting, key=lambda member: (member.failures, member.wave)):
             if len(told) >= free:
                 break
@@ -389,6 +401,10 @@ class Engine:
             self._to(member, TOLD, now, member.reason)
             told.append(member)
         return told
+
+    def _is_ready(self, member: Member, now: float) -> bool:
+        seen = self.seen[member.id]
+        return member.state == WAITING and seen.online and not (seen.timeless and now - member.since < _AGAIN_S)
 
     def _holds_asset(self, member: Member) -> bool:
         """Whether no other node of its asset may be told: it is under way, or failed and is not there."""
