@@ -55,7 +55,7 @@ def new(path: Path) -> None:
 def run(path: Path, folder: Path | None, seed: int | None, workers: int | None, as_json: bool) -> int:
     """Run PLANT (plant.toml) to its end; the same file and seed give the same records.
 
-    Exits with 1 if an expectation of the file is not met.
+    Writes report.html, report.json and report.xml (JUnit). Exits with 1 if an expectation of the file is not met.
     """
     from quaver.plant.judge import judge
     from quaver.plant.spec import load_plant
@@ -69,7 +69,7 @@ def run(path: Path, folder: Path | None, seed: int | None, workers: int | None, 
         shutil.copyfile(path, folder / _FILE)
         _live(world, as_json)
         outcome = judge(plant, world.store)
-    return _tell(outcome, as_json)
+    return _tell(outcome, folder, as_json)
 
 
 @command.command("report", short_help="Tell again how a run went.")
@@ -84,7 +84,7 @@ def report(folder: Path, as_json: bool) -> int:
     plant = load_plant(folder / _FILE)
     with Store(folder / _STORE, write=False) as store:
         outcome = judge(plant, store)
-    return _tell(outcome, as_json)
+    return _tell(outcome, folder, as_json)
 
 
 def _live(world: World, as_json: bool) -> None:
@@ -105,18 +105,23 @@ def _live(world: World, as_json: bool) -> None:
 def _shown(world: World, progress: Progress, took_s: float) -> RenderableType:
     from rich.text import Text
 
+    from quaver.plant.report import clock
+
     plant = world.plant
     share = progress.time_s / plant.duration
     width = 30
     bar = "#" * round(share * width)
     pace = progress.time_s / took_s if took_s else 0.0
     return Text(
-        f"{plant.name}: {_time(progress.time_s)} of {_time(plant.duration)} [{bar:<{width}}] {pace:.0f} s a second, "
+        f"{plant.name}: {clock(progress.time_s)} of {clock(plant.duration)} [{bar:<{width}}] {pace:.0f} s a second, "
         f"{progress.records} records"
     )
 
 
-def _tell(outcome: Outcome, as_json: bool) -> int:
+def _tell(outcome: Outcome, folder: Path, as_json: bool) -> int:
+    from quaver.plant.report import write
+
+    page = write(outcome, folder)
     if as_json:
         click.echo(json.dumps(outcome.as_json(), default=str))
         return 1 if outcome.failed else 0
@@ -124,33 +129,28 @@ def _tell(outcome: Outcome, as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from quaver.plant.report import clock
+
     console = Console(markup=False)
     if outcome.detections:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in ("machine", "fault", "wear begins", "fails", "alarm", "after", "named"):
             table.add_column(heading, justify="left" if heading in ("machine", "fault", "named") else "right")
         for one in outcome.detections:
-            after = "-" if one.delay is None else _time(one.delay)
-            alarm = "none" if one.alarmed is None else _time(one.alarmed)
-            table.add_row(one.place, one.fault, _time(one.begins), _time(one.fails), alarm, after, one.named or "-")
+            after = "-" if one.delay is None else clock(one.delay)
+            alarm = "none" if one.alarmed is None else clock(one.alarmed)
+            table.add_row(one.place, one.fault, clock(one.begins), clock(one.fails), alarm, after, one.named or "-")
         console.print(table)
     plant = outcome.plant
     unexplained = sum(account.unexplained for account in outcome.accounts)
     click.echo(
-        f"{plant.name}, seed {plant.seed}: {_time(plant.duration)}, {len(outcome.accounts)} nodes, "
+        f"{plant.name}, seed {plant.seed}: {clock(plant.duration)}, {len(outcome.accounts)} nodes, "
         f"{outcome.records} records, {unexplained} unexplained, {len(outcome.false_alarms)} false alarms, "
         f"{len(outcome.injected)} faults injected"
     )
     for said in outcome.false_alarms:
-        click.echo(f"false alarm: {said.node} at {_time(said.at)}, {said.subject}")
+        click.echo(f"false alarm: {said.node} at {clock(said.at)}, {said.subject}")
     for line in outcome.failed:
         click.echo(f"not as expected: {line}")
+    click.echo(f"report in {page}")
     return 1 if outcome.failed else 0
-
-
-def _time(seconds: float) -> str:
-    """5025.0 as "1:23:45", with days before."""
-    whole = round(seconds)
-    days, rest = divmod(whole, 86_400)
-    text = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
-    return f"{days} d {text}" if days else text
