@@ -87,6 +87,50 @@ def report(folder: Path, as_json: bool) -> int:
     return _tell(outcome, folder, as_json)
 
 
+@command.command("search", short_help="Search for faults that break what never may.")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path), metavar="PLANT")
+@click.option("--tries", type=click.IntRange(1), default=20, show_default=True, help="Schedules of faults to run.")
+@click.option("--faults", type=click.IntRange(1, 100), default=8, show_default=True, help="At most in one schedule.")
+@click.option("--seed", type=click.IntRange(0), help="In place of the file's.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Runs at a time; by default one for each processor.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write the shortest plant that breaks; by default PLANT with -broken before its suffix.",
+)
+def search(path: Path, tries: int, faults: int, seed: int | None, jobs: int | None, output: Path | None) -> int:
+    """Draw schedules of faults until one breaks what never may, and write the shortest that still does as a plant.
+
+    The faults of PLANT are left out. What never may break: every missing record is explained, every machine that
+    fails raises an alarm, no healthy one does, no node restarts by itself. Exits with 1 when something broke.
+    """
+    import os
+
+    from quaver.errors import PlantError
+    from quaver.plant import search as searching
+    from quaver.plant.spec import load_plant
+
+    plant = load_plant(path)
+    if seed is not None:
+        plant = plant.model_copy(update={"seed": seed})
+    output = output or path.with_stem(f"{path.stem}-broken")
+    if output.exists():
+        raise PlantError(f"{output}: is there already; give another name with --output, or remove it")
+    for found in searching.search(plant, tries, faults, jobs or os.cpu_count() or 1):
+        try:
+            output.write_text(found.plant.as_toml())
+        except OSError as error:
+            raise PlantError(f"{output}: can't write: {error.strerror}") from error
+        click.echo(f"try {found.number + 1}, {found.tries} runs: {len(found.plant.fault)} faults break it")
+        for line in found.broken:
+            click.echo(f"broken: {line}")
+        click.echo(f"run it again with: quaver plant run {output}")
+        return 1
+    click.echo(f"{tries} schedules of up to {faults} faults, seed {plant.seed}: nothing broke")
+    return 0
+
+
 def _live(world: World, as_json: bool) -> None:
     import time
 
