@@ -143,23 +143,53 @@ def _live(world: World, as_json: bool) -> None:
         world.run()
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        world.run(lambda progress: live.update(_shown(world, progress, time.monotonic() - began), refresh=False))
+        world.run(lambda progress: live.update(_shown(world, progress, time.monotonic() - began, console.height)))
 
 
-def _shown(world: World, progress: Progress, took_s: float) -> RenderableType:
+_LEVELS = (("ok", "green"), ("warning", "yellow"), ("alarm", "bold white on red"))
+
+
+def _shown(world: World, progress: Progress, took_s: float, height: int) -> RenderableType:
+    """A table of the nodes, those first that have something to tell, between a line of progress and the last events."""
+    from rich import box
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
     from rich.text import Text
 
-    from quaver.plant.report import clock
+    from quaver.plant.world import clock
 
-    plant = world.plant
-    share = progress.time_s / plant.duration
-    width = 30
-    bar = "#" * round(share * width)
-    pace = progress.time_s / took_s if took_s else 0.0
-    return Text(
-        f"{plant.name}: {clock(progress.time_s)} of {clock(plant.duration)} [{bar:<{width}}] {pace:.0f} s a second, "
-        f"{progress.records} records"
+    plant, now = world.plant, progress.time_s
+    pace = now / took_s if took_s else 0.0
+    head = Text(
+        f"{plant.name}: {clock(now)} of {clock(plant.duration)}, {pace:.0f} s a second, {progress.records} records"
     )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("node", "machine", "level", "named", "now"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for heading in ("boots", "records", "heard"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    order = sorted(
+        progress.nodes.items(), key=lambda item: (-item[1].level, item[1].until_s < now, not item[1].named, item[0])
+    )
+    events = 4
+    rows = max(3, height - events - 6)
+    for name, view in order[:rows]:
+        level, style = _LEVELS[view.level]
+        heard = "never" if view.seen_s is None else f"{now - view.seen_s:.0f} s"
+        table.add_row(
+            name,
+            view.place.rpartition("/")[2],
+            Text(level, style=style),
+            view.named,
+            view.injected if view.until_s >= now else "",
+            str(view.boots),
+            str(view.records),
+            heard,
+        )
+    more = Text(f"and {len(order) - rows} more" if len(order) > rows else "")
+    last = Text("\n".join(list(progress.events)[-events:]), style="dim")
+    return Group(head, ProgressBar(plant.duration, now), table, more, last)
 
 
 def _tell(outcome: Outcome, folder: Path, as_json: bool) -> int:
@@ -173,7 +203,7 @@ def _tell(outcome: Outcome, folder: Path, as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from quaver.plant.report import clock
+    from quaver.plant.world import clock
 
     console = Console(markup=False)
     if outcome.detections:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from quaver.errors import PlantError
+from quaver.plant.world import clock
 
 if TYPE_CHECKING:
     from quaver.plant.judge import Outcome
@@ -30,14 +31,6 @@ _COLOURS = {
     "replay": "#b42318",
     "forged": "#b42318",
 }
-
-
-def clock(seconds: float) -> str:
-    """5025.0 as "1:23:45", with days before."""
-    whole = round(seconds)
-    days, rest = divmod(whole, 86_400)
-    text = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
-    return f"{days} d {text}" if days else text
 
 
 def write(outcome: Outcome, folder: Path) -> Path:
