@@ -113,7 +113,7 @@ class Node(_Table):
 
     name: str
     place: str
-    board: Literal["unix", "pico_w", "esp32_c3"] = "unix"
+    board: Literal["unix"] = "unix"
     count: Annotated[int, Field(ge=1, le=NODES_MAX)] = 1
     interval: Seconds = 60.0
     samples: Annotated[int, Field(ge=0, le=32_768)] = 4096  # of a measurement
