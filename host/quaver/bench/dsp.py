@@ -53,6 +53,7 @@ def run_dsp(
         step("the measurement")
         engine = transforms.numbers(device.exec(_engine(), timeout=300.0))
         device.reset(run=False)  # with a heap that the measurement has not been on
+        device.exec("import packs\npacks.mount()")  # if boot.py could not
         transforms.prepare(device)
         ours = {}
         for kind in ("assembly", "viper") if assembly else ("viper",):
