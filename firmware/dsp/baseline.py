@@ -23,9 +23,6 @@ _SIGMA = 1.4826
 # measurement to the next: four and eight times (12 and 18 dB).
 # The MAD of ten values is itself uncertain by a third: six such deviations are hardly less than four true ones.
 LEVEL_RATIOS = (1.6, 2.5)
-# An octave is a part of the whole, and the highest of three is judged: either moves more. Where spectra are compared by
-# bands a change of 6 dB is telling (Randall, Vibration-based Condition Monitoring, 2021): it warns, and 10 dB alarm.
-OCTAVE_RATIOS = (2.0, 3.15)
 _LINE_RATIOS = (4.0, 8.0)
 _DEVIATIONS = (6.0, 10.0)
 
@@ -71,7 +68,7 @@ class Baseline:
         middle = self.median[index]
         if middle <= 0:
             return None
-        ratios = LEVEL_RATIOS if index < _LINES else _LINE_RATIOS if index < len(FEATURES) else OCTAVE_RATIOS
+        ratios = _LINE_RATIOS if _LINES <= index < len(FEATURES) else LEVEL_RATIOS
         deviation = _SIGMA * self.mad[index]
         return tuple(max(ratio * middle, middle + count * deviation) for ratio, count in zip(ratios, _DEVIATIONS))
 
@@ -81,7 +78,7 @@ class Baseline:
         for i in range(OCTAVES):
             limits = self.limits(len(FEATURES) + i)
             if limits:
-                highest = max(highest, OCTAVE_RATIOS[0] * levels[i] / limits[0])
+                highest = max(highest, LEVEL_RATIOS[0] * levels[i] / limits[0])
         return highest
 
     def state(self) -> dict[str, list]:

@@ -16,10 +16,11 @@ envelope is above its warning, n times of m, and the machine did not knock when 
 Neither they nor octaves are judged where a measurement is so short that the cage turns once or twice in it.
 
 A fault is named when, n times of m, the same line
-- has 24 dB of evidence: its harmonics 1 ... 6 stand that far, added up, above 12 dB over the background, to which noise
+- has 24 dB of evidence: its harmonics 1 ... 8 stand that far, added up, above 12 dB over the background, to which noise
   gets in one bin of 65,000. Two harmonics of 24 dB make it, or more of them that are lower. A damaged ball strikes
   both races and draws their lines too, up to some 16 dB of evidence, and so does a machine in which something else
   knocks. A race that is itself broken is above that, or it is not told apart;
+  A ball's own line with a pair of sidebands at the cage's speed is drawn by nothing else: 12 dB, the pair's with it;
 - has two signs: two harmonics, or one and a pair of sidebands;
 - has 12 dB of evidence more than any other line: lines share harmonics. The cage's is apart: it stands beside that of a
   damaged race, which it loads unevenly (with 44 dB in a recording of an outer race): it is named where no other does;
@@ -36,8 +37,8 @@ from micropython import const
 from quaver_wire.fields import FAULTS, LINES
 
 from .alarm import Threshold
-from .baseline import FEATURES, KURTOSIS, LEVEL_RATIOS, OCTAVE_RATIOS, OCTAVES, Baseline
-from .lines import EVIDENCE, SIGNS, SURE
+from .baseline import FEATURES, KURTOSIS, LEVEL_RATIOS, OCTAVES, Baseline
+from .lines import SIGNS, SURE, needed
 from .trend import Trend
 
 _VELOCITY = const(2)  # of FEATURES
@@ -101,7 +102,7 @@ class Diagnosis:
                 if limits:
                     self.thresholds[feature] = Threshold(*limits, *self._rule)
             self.thresholds["trend"] = Threshold(1, 1, *self._rule)
-            self.thresholds["octave"] = Threshold(*OCTAVE_RATIOS, *self._rule)
+            self.thresholds["octave"] = Threshold(*LEVEL_RATIOS, *self._rule)
             self.thresholds["impacts"] = Threshold(_KURTOSIS, _KURTOSIS, *self._rule)
 
     def restore(self, state):
@@ -228,7 +229,8 @@ class Diagnosis:
         if lines.evidence[first] <= 0:
             first = _CAGE
         evidence = lines.evidence[first]
-        if evidence < EVIDENCE and lines.changed:
+        enough = needed(first, lines.pairs[first])
+        if evidence < enough and lines.changed:
             self.abstained = "the speed changed while it was measured"
             return None
         if evidence <= 0:
@@ -239,8 +241,8 @@ class Diagnosis:
         normal = self.baseline.median[_FIRST_LINE + first]
         if m.shaft_confidence < SURE:
             self.abstained = "the speed is not certain"
-        elif evidence < EVIDENCE:
-            self.abstained = "{} is weak, {:.0f} of {:.0f} dB".format(LINES[first], evidence, EVIDENCE)
+        elif evidence < enough:
+            self.abstained = "{} is weak, {:.0f} of {:.0f} dB".format(LINES[first], evidence, enough)
         elif lines.signs[first] < SIGNS:
             self.abstained = "{} has no second sign".format(LINES[first])
         elif self.margin_db < _MARGIN_DB:

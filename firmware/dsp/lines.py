@@ -24,7 +24,7 @@ from .fft import SIGN32
 _AROUND = const(24)  # bins of background on each side: with 49 the median is right to 1.5 dB
 _NEAR = const(6)  # bins that a speed's line is held against, on each side from the second on: the first is its own
 _HARMONICS = const(3)
-_WEIGHED = const(6)  # harmonics that are evidence: of the line of a race at 1,500 1/min those within 800 Hz
+_WEIGHED = const(8)  # harmonics that are evidence: of the line of an outer race at 1,500 1/min those within 750 Hz
 _BALL = const(2)  # of LINES
 _CAGE = const(3)
 _CREEP = 0.01  # rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
@@ -234,6 +234,11 @@ def _is_harmonic(powers, k, at, reach, stretch):
     return False
 
 
+def needed(i, pair):
+    """How many dB of evidence line i needs to be named. A ball's line with a pair about it is drawn by nothing else."""
+    return EVIDENCE / 2 if i == _BALL and pair else EVIDENCE
+
+
 def _sidebands(powers, at, apart, slip, reach, bins, around):
     """(half their distance, height) of the higher pair of sidebands about harmonics 1 and 2 of a line; (0, 0): none.
 
@@ -259,10 +264,11 @@ class Lines:
     score: the geometric mean of the heights of harmonics 1 and 2, 0 for a line that is not there, whose place is a
     multiple of the shaft's speed, which is a harmonic or a sideband of a higher one, or which is above the envelope's
     band;
-    evidence: by how many dB its harmonics 1 ... 6 stand above _SEEN, added up, 0 where the score is; signs: how many
-    of them do, and one more for a pair of sidebands: at the shaft's speed about a race's line, for a flaw that turns
-    comes and goes with the load, at the cage's about the ball's; pairs: their heights, 0 for none; changed: a line is
-    smeared, so the speed changed while it was measured, and that line says nothing.
+    evidence: by how many dB its harmonics 1 ... 8 stand above _SEEN, added up, and so the ball's sidebands; 0 where the
+    score is; signs: how many of them do, and one more for a pair of sidebands: at the shaft's speed about a race's
+    line, for a flaw that turns comes and goes with the load, at once or twice the cage's about the ball's; pairs: their
+    heights, 0 for none; changed: a line is smeared, so the speed changed while it was measured, and that line says
+    nothing.
     """
 
     def __init__(self, ratios):
@@ -359,16 +365,21 @@ class Lines:
         # The ball's lie at a part of its line that is its own, whatever the speed; a race's at the shaft's speed.
         loose = 0.0 if i == _BALL else slip
         apart = at * self.ratios[_CAGE] / self.ratios[i] if i == _BALL else turn
-        apart, pair = _sidebands(powers, at, apart, loose, reach, bins, around) if i != _CAGE else (0.0, 0.0)
+        seen = reach, bins, around
+        apart, pair = _sidebands(powers, at, apart, loose, *seen) if i != _CAGE else (0.0, 0.0)
+        if i == _BALL:
+            # under load for less than half of the cage's turn it has as high ones at twice the distance
+            pair = max(pair, _sidebands(powers, at, 2 * at * self.ratios[_CAGE] / self.ratios[i], 0.0, *seen)[1])
         found = 0.0, 0.0
-        if slip and pair:
-            found = (self.hz[i] / self.ratios[i] if i == _BALL else apart * width), 1 - _SEEN / pair
+        if slip and pair and i == _BALL:
+            found = self.hz[i] / self.ratios[i], 1 - _SEEN / pair
+            unique = True
+        elif slip and pair:
+            found = apart * width, 1 - _SEEN / pair
             # each of a pair is right to a quarter of a bin, and so is half their distance
             turns = at / apart
             right = 0.25 * m.stretch / apart
-            unique = i == _BALL or (
-                abs(turns / self.ratios[i] - 1) <= _CREEP + right and self._unique(i, turns, right, 0.0)
-            )
+            unique = abs(turns / self.ratios[i] - 1) <= _CREEP + right and self._unique(i, turns, right, 0.0)
         else:
             unique = self._unique(i, at / turn, slip, reach / turn)
             if not unique and not slip:
@@ -380,8 +391,9 @@ class Lines:
         # The window of a prior is six times as wide as that of a speed that shows: one sign more is asked for.
         # Nor may another speed show: then the prior is wrong, or the line is that of another machine.
         alone = m.other_hz is None or abs(m.other_hz - self.hz[i]) < 2 * reach * width
-        if slip and alone and i != _CAGE and self.signs[i] > SIGNS and self.evidence[i] >= EVIDENCE:
-            confidence = 1 - _SEEN / 10 ** (self.evidence[i] / 20)
+        if slip and alone and i != _CAGE and self.signs[i] > SIGNS and self.evidence[i] >= needed(i, pair):
+            # of the ball, whose pair lies at a part of its line, what stands above _SEEN speaks together
+            confidence = 1 - (1 if i == _BALL and pair else _SEEN) / 10 ** (self.evidence[i] / 20)
             found = found[0] or self.hz[i] / self.ratios[i], max(found[1], confidence)
         if m.coarse:
             found = 0.0, 0.0  # drift over the sensor's steps draws lines and harmonics too
@@ -436,13 +448,16 @@ class Lines:
 
     def _weigh(self, m, i, at, pair):
         """Work out evidence and signs of line i at place `at`; pair: the height of its sidebands, or 0."""
-        evidence = 0.0
+        evidence = 20 * math.log10(pair / _SEEN) if pair and i == _BALL else 0.0
         signs = 1 if pair else 0
+        bins = len(m.powers) >> 1
         for harmonic in range(1, _WEIGHED + 1):
             if harmonic <= _HARMONICS:
                 tall = self.heights[_HARMONICS * i + harmonic - 1]
             else:
-                tall, _ = _standing(m.powers, harmonic * at, 1.5 * m.stretch, len(m.powers) >> 1, _AROUND * m.stretch)
+                tall, place = _standing(m.powers, harmonic * at, 1.5 * m.stretch, bins, _AROUND * m.stretch)
+                if tall:
+                    at = place / harmonic  # the higher the harmonic, the finer
             if tall > _SEEN:
                 signs += 1
                 evidence += 20 * math.log10(tall / _SEEN)

@@ -2,13 +2,14 @@
 
 A content is a file that grows by a chunk at a time, for nodes read theirs in order; it takes at most half of the flash
 that is free, and goes first where a record needs the room. Of what flash does not take, the last few chunks are in RAM.
-Nothing is checked here: a node refuses what is not as it was signed. One that asks for the same content from its
-beginning once more has it read from the broker anew.
+A node refuses what is not as it was signed, and asks for it from its beginning once more: what is kept of it is given
+back then, unless it is whole and right, and read from the broker anew.
 """
 
 import asyncio
 import os
 from binascii import hexlify
+from hashlib import sha256
 
 from micropython import const
 
@@ -47,7 +48,7 @@ class Contents:
         b"" when the broker has none, None when it can't be asked.
         """
         name = hexlify(digest).decode()
-        if not number and self._begun.get(node_id) == digest:
+        if not number and self._begun.get(node_id) == digest and not self._right(name, digest):
             self._forget(name)
         self._begun[node_id] = digest
         self._asked = True
@@ -105,6 +106,19 @@ class Contents:
             except OSError:
                 pass
         return None
+
+    def _right(self, name, digest):
+        """Whether that content is on flash as its name says."""
+        hashed = sha256()
+        try:
+            with open(self._path + name, "rb") as file:
+                part = file.read(_CHUNK)
+                while part:
+                    hashed.update(part)
+                    part = file.read(_CHUNK)
+        except OSError:
+            return False
+        return hashed.digest()[: len(digest)] == digest
 
     def _keep(self, name, number, chunk):
         try:

@@ -121,8 +121,9 @@ def test_from_power_on_to_the_first_advertisement_takes_seconds(board_target: Ta
     first = threading.Event()
     air.watch(lambda name, data, at: first.set())
     program = b"import asyncio, aioble\nasyncio.run(aioble.advertise(100_000, name='n1', timeout_ms=60_000))"
+    files = {**device_libraries(load_board(board_target.board)), "main.py": program}
     began = processor_s()
-    with open_board(board_target.where, Setup(files={"main.py": program}, air=air, name="n1")):
+    with open_board(board_target.where, Setup(files=files, air=air, name="n1")):
         assert first.wait(60)
     assert processor_s() - began < 12
 
@@ -159,6 +160,7 @@ def test_a_gateway_on_micropython_collects_from_a_node(air: Air, where: str) -> 
     ):
         lines = says(other, b"over")
         says(one, b"done answer 100")
+        assert air.tally("n1").sent < 1200  # by the MTU of both; in chunks of 20 bytes it would be 1,400
     assert [line for line in lines if line.startswith(("found", "took", "collected", "refused"))] == [
         "found b'n1' 1 4",
         "took status 210 60",

@@ -1,4 +1,4 @@
-"""What a rollout decides, over made-up fleets: nodes that confirm, fail, go away, return, restart, raise alarms."""
+"""What a rollout decides, over many made-up fleets: nodes that confirm, fail, go away, return, raise alarms."""
 
 import random
 from collections import Counter
@@ -346,6 +346,27 @@ def test_refusals_of_the_node() -> None:
     gateway = next(m for m in world.engine.members.values() if m.state == WAITING)
     world.hear(world.nodes[gateway.id], "status", {"state": 1, "role": 1})
     assert gateway.state == LEFT_OUT
+
+
+def test_a_node_that_has_no_date_yet_is_told_again_and_fails_when_it_gets_none() -> None:
+    world = World(fleet(1))
+    [member] = world.engine.members.values()
+    node = world.nodes[member.id]
+    late = [(1, "answer", {"id": 0, "error": "clock not set"})]
+
+    def way(_node: Made, command: int) -> list[Any]:
+        late[0][2]["id"] = command
+        return late if node.told == 1 else confirms(node, command)
+
+    node.way = way
+    world.run(5)
+    assert (member.state, member.failures) == (WAITING, 0) and "time_server" in member.reason
+    world.run()
+    assert (member.state, member.failures, node.told) == (UPDATED, 0, 2)
+    world = World(fleet(1, lambda _node, command: [(1, "answer", {"id": command, "error": "clock not set"})]))
+    world.run()
+    [member] = world.engine.members.values()
+    assert world.engine.state == PAUSED and (member.state, member.failures) == (WAITING, 1)
 
 
 def test_the_second_signature_is_tried_where_the_first_is_of_another_key() -> None:

@@ -220,6 +220,17 @@ def test_sidebands_tell_what_the_place_of_a_line_does_not(micropython: Run) -> N
     assert other["score"][1] == 0
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_ball_s_sidebands_lie_once_or_twice_the_cage_s_speed_away(micropython: Run, times: int) -> None:
+    """They tell the ball's line, and the speed, though the shaft's fifth harmonic may lie there."""
+    ball = bearing(2 * BALL * 24.7, 0.0, load_hz=times * CAGE * 24.7, strength=0.5)
+    (got,) = measure(micropython, ball, nominal_hz=25.0)
+    assert got["shaft"][0] == pytest.approx(24.7, abs=0.15)
+    assert got["shaft"][1] > 0.5
+    assert got["evidence"][2] > 12
+    assert got["signs"][2] >= 3
+
+
 def test_another_speed_that_shows_refutes_the_configured_one(micropython: Run) -> None:
     line = bearing(INNER * 24.7, 0.0)
     other = tones((41.0, 0.5), (82.0, 0.2), noise=0.0) - 2049

@@ -226,6 +226,7 @@ class _Connection(asyncio.Protocol):
     def _heard(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         if self._keep_alive_s:
             self._timer = asyncio.get_running_loop().call_later(1.5 * self._keep_alive_s, self.cut)  # 3.1.2.10
 

@@ -62,7 +62,9 @@ _SHIM = Path(__file__).with_name("unix_shim")
 _EXIT_S = 2.0  # real time that a guest gets to be gone after it closed its line
 _HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl-C becomes a signal
 _HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed behind it follows
-_HANG_S = 2.0  # fast mode: real time in a computation, at least, before a watchdog bites
+_HANG_S = 2.0  # fast mode: seconds of a processor in a computation, at least, before a watchdog bites
+_SILENT_S = 0.5  # and real time without a word, before that is looked at
+_LOOK_S = 0.1
 _PROMPT_S = 0.005  # how often a guest that computes is looked at, whether it went to its prompt
 _POLL_S = 0.001  # how often the pty's mode is looked at while something waits for the prompt
 _SHIM_HEAP = 58_000  # bytes of heap that our own modules take: the firmware gets what the board file says
@@ -111,6 +113,8 @@ class Guest:
         self._typed = bytearray()
         self._restart: tuple[str, int] | None = None  # (what to run, reset cause), asked for
         self._ready = threading.Event()
+        self._then: Callable[[], None] | None = None  # the request that waits for its moment
+        self._turn = threading.Lock()  # held while a request is done, so that power goes before it or after it
         self._powered = threading.Event()
         self._powered.set()
         self._master = -1
@@ -167,9 +171,12 @@ class Guest:
 
     def power_off(self) -> None:
         """In the thread that holds up everybody's time: the power goes at this moment, whatever the guest is at."""
-        self._powered.clear()
-        self._restart = (_OFF, _PWRON)
-        self._clock.begin(self._member, FOREVER)
+        with self._turn:
+            self._powered.clear()
+            self._restart = (_OFF, _PWRON)
+            self._then = None
+            self._clock.begin(self._member, FOREVER)
+            self._process.kill()
         self.wake()
 
     def power_on(self) -> None:
@@ -251,7 +258,7 @@ class Guest:
             self._console.close()  # whoever waits for an answer there learns that none will come
 
     def _await_power(self) -> None:
-        if self._powered.is_set():
+        if self._restart is None or self._restart[0] != _OFF:
             return
         flash = self._spec.flash
         os.ftruncate(self._flash, flash.filesystem_size)  # behind it lies the low-power memory
@@ -271,9 +278,10 @@ class Guest:
         self._ignored_bite = 0  # what it said of that, and does not count while a person is at its prompt
         self._bite_ns = 0
         self._heard = time.monotonic()  # the guest's last request
+        self._taken_by: float | None = None  # how much of a processor it may have taken by its next
         self._interrupt_at: float | None = None  # when a Ctrl-C was typed that the guest has yet to get
         self._hold_until = 0.0  # what was typed behind it stays here until then, or until the prompt
-        self._then: Callable[[], None] | None = None  # the request that waits for its moment
+        self._then = None
         self._waits = False  # it is a WAIT, which a CANCEL or a Ctrl-C may end
         self._line = b""  # the last line that the guest printed in full or in part
         self._printed_cr = False
@@ -323,7 +331,7 @@ class Guest:
         code = self._process.wait()
         while self._read_output():
             pass
-        if self._powered.is_set():
+        if self._restart is None or self._restart[0] != _OFF:
             self._clock.cancel(self._member)
         self._wires.release(self._member.now)
         for port in (self._radio, self._lan):
@@ -484,7 +492,16 @@ class Guest:
             data = self._link.recv(count, socket.MSG_WAITALL) if count else b""
         except ConnectionError:
             return False
+        with self._turn:
+            if self._restart is None:
+                self._take(op, a, b, c, d, data=data, now=now, bite_at=bite_at, selects=selects)
+        return True
+
+    def _take(
+        self, op: int, a: int, b: int, c: int, d: int, *, data: bytes, now: int, bite_at: int, selects: int
+    ) -> None:
         self._heard = time.monotonic()
+        self._taken_by = None
         member = self._member
         if bite_at != self._ignored_bite:
             self._bite_at = bite_at or None
@@ -496,13 +513,13 @@ class Guest:
             if self._waits:
                 self._clock.cancel(member)
                 self._answer()
-            return True
+            return
         if op == _RESYNC:
             self._clock.cancel(member)
             self._then = None
             self._waits = False
             self._link.sendall(self._token)
-            return True
+            return
         member.now = max(member.now, now, self._clock.now if self._clock.real_time else 0)
         if self._bite_at is not None and member.now >= self._bite_at:
             self._restart = ("all", _WDT)
@@ -524,19 +541,19 @@ class Guest:
         else:
             self._then = lambda: self._serve_request(op, a, b=b, c=c, d=d, data=data)
             self._clock.begin(member, member.now)
-        return True
 
     def _progress(self) -> float:
         """Let the request go on whose moment has come; returns the seconds until it should be called again."""
-        if self._then is None:
-            return math.inf
-        pause = self._clock.due(self._member)
-        if pause:
-            return pause
-        then, self._then = self._then, None
-        self._waits = False
-        then()
-        return 0.0 if self._then or self._restart else math.inf
+        with self._turn:
+            if self._then is None:
+                return math.inf
+            pause = self._clock.due(self._member)
+            if pause:
+                return pause
+            then, self._then = self._then, None
+            self._waits = False
+            then()
+            return 0.0 if self._then or self._restart else math.inf
 
     def _woken(self) -> None:
         self._answer(more=self._clock.horizon(self._member))
@@ -545,23 +562,37 @@ class Guest:
         self._restart = ("all", _WDT)
 
     def _watch(self) -> float:
-        """The watchdog over a guest that asks nothing; returns the seconds until it should look again."""
+        """The watchdog over a guest that asks nothing; returns the seconds until it should look again.
+
+        In fast mode what it computes takes none of its time, so a hang is told by what the guest took of a processor:
+        on a busy machine it may have to wait for one.
+        """
         if self._bite_at is None:
             return math.inf
         if self._clock.real_time:
             left = (self._bite_at - self._clock.now) / 1e9
         elif self._then is not None:
             return math.inf
+        elif (silent := time.monotonic() - self._heard) < _SILENT_S:
+            return _SILENT_S - silent
         else:
-            left = self._heard + max(_HANG_S, self._bite_ns / 1e9) - time.monotonic()
+            taken = self._processor_s()
+            if self._taken_by is None:
+                self._taken_by = taken + max(_HANG_S, self._bite_ns / 1e9) - _SILENT_S
+            left = self._taken_by - taken
         if left > 0:
-            return left
+            return max(left, _LOOK_S)
         if self.at_prompt():
             self._ignored_bite = self._bite_at
             self._bite_at = None
             return math.inf
         self._bite()
         return 0.0
+
+    def _processor_s(self) -> float:
+        """What the guest has taken of a processor so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _answer(self, value: int = 0, data: bytes = b"", error: int = 0, end: int = 0, more: int = 0) -> None:
         """Reply; end: when the transfer is over, virtual ns; more: a second value."""

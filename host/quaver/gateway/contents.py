@@ -1,7 +1,8 @@
 """Chunks of releases on their way to nodes: read from the broker when the first node asks, kept in the spool.
 
-Nothing is checked here: a node refuses what is not as it was signed. One that asks for the same content from its
-beginning once more has it read from the broker anew. firmware/gateway/contents.py is the same on a constrained gateway.
+A node refuses what is not as it was signed, and asks for it from its beginning once more: what is kept of it is given
+back then, unless it is whole and right, and read from the broker anew. firmware/gateway/contents.py is the same on a
+constrained gateway.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Contents:
         b"" when the broker has none, None when it can't be asked. Raises StoreError.
         """
         if not number and self._begun.get(node_id) == digest:
-            self._spool.forget(digest)
+            self._spool.check(digest)
         self._begun[node_id] = digest
         found = self._spool.chunk(digest, number)
         if found is None and self.ask is not None:

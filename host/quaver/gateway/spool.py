@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -206,9 +207,11 @@ class Spool:
         self._change("INSERT OR REPLACE INTO chunk (content, part, data) VALUES (?, ?, ?)", (content, part, data))
         self._change("DELETE FROM chunk WHERE number <= (SELECT max(number) FROM chunk) - ?", (_CHUNKS_MAX,))
 
-    def forget(self, content: bytes) -> None:
-        """Keep no more of that content."""
-        self._change("DELETE FROM chunk WHERE content = ?", (content,))
+    def check(self, content: bytes) -> None:
+        """Keep no more of that content unless it is whole and right."""
+        rows = self._ask("SELECT data FROM chunk WHERE content = ? ORDER BY part", (content,))
+        if not hashlib.sha256(b"".join(row[0] for row in rows)).digest().startswith(content):
+            self._change("DELETE FROM chunk WHERE content = ?", (content,))
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):

@@ -124,7 +124,7 @@ def judge(plant: Plant, store: Store) -> Outcome:
         fingerprint(store),
         (),
     )
-    return Outcome(**{**vars(outcome), "failed": tuple(_failed(outcome))})
+    return Outcome(**{**vars(outcome), "failed": tuple(failed(outcome))})
 
 
 def _said(plant: Plant, store: Store) -> list[Said]:
@@ -145,7 +145,8 @@ def _said(plant: Plant, store: Store) -> list[Said]:
     return found
 
 
-def _failed(outcome: Outcome) -> list[str]:
+def failed(outcome: Outcome) -> list[str]:
+    """Each expectation of the plant's file that is not met, in a line."""
     expect, lines = outcome.plant.expect, []
     unexplained = sum(account.unexplained for account in outcome.accounts)
     if expect.unexplained is not None and unexplained > expect.unexplained:

@@ -58,9 +58,7 @@ class Life:
         return self.machine.wear.at(time_s) if self.machine.wear else 0.0
 
     def watts(self, time_s: float) -> float:
-        machine = self.machine
-        speed, load = self.runs(time_s)
-        return machine.idle_w + (machine.power_w - machine.idle_w) * load if speed else 0.0
+        return self.machine.idle_w + (self.machine.power_w - self.machine.idle_w) * self.runs(time_s)[1]
 
     def celsius(self, time_s: float) -> float:
         """A first-order lag behind the load, and up to 20 degrees more as the bearing fails."""

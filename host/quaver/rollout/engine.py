@@ -36,7 +36,10 @@ _ALARM = LEVELS.index("alarm")
 _OFFLINE = STATES.index("offline")
 _GATEWAY = ROLES.index("gateway")
 _HAS_IT = "release refused: old"
+HAD_IT = "had this release or a later one"
 _WRONG_KEY = "release refused: wrong_key"
+_NO_TIME = ("clock not set", "release refused: no_time")  # it has just started, and asks for the date
+_AGAIN_S = 60.0  # when to tell such a node again
 _LACKS = {TOLD: "no answer", FETCHING: "it fetches, or is gone", TRIAL: "it did not say how the trial ended"}
 
 
@@ -68,7 +71,10 @@ class Member:
 
 @dataclass
 class Presence:
-    """What a node last said of itself. prefix: of its topics. generation: of its key. alarms: subjects that stand."""
+    """What a node last said of itself. prefix: of its topics. generation: of its key. alarms: subjects that stand.
+
+    timeless: since when it has said that it does not know the time, s since 1970; 0 for one that does.
+    """
 
     prefix: str = ""
     online: bool = False
@@ -76,6 +82,7 @@ class Presence:
     boot: int = 0
     seq: int = -1
     heap: int = 0
+    timeless: float = 0.0
     alarms: set[str] = field(default_factory=set)
     events: dict[int, set[int]] = field(default_factory=dict)
 
@@ -101,8 +108,8 @@ class Rules:
 class Engine:
     """One rollout. members: all of its nodes. signatures: how many the release has.
 
-    state, why: of the rollout. changed: the members that are to be kept, by id; who keeps them clears it.
-    draw: makes the id of a command.
+    state, why: of the rollout. is_open: whether a maintenance window is. changed: the members that are to be kept, by
+    id; who keeps them clears it. draw: makes the id of a command.
     """
 
     def __init__(
@@ -120,6 +127,7 @@ class Engine:
         self.rules = rules
         self.state = state
         self.why = why
+        self.is_open = True
         self.seen = {member.id: Presence() for member in members}
         self.changed: dict[bytes, Member] = {}
         self._sequence = sequence
@@ -197,23 +205,30 @@ class Engine:
         elif member.state == WATCHED:
             member.restarts += boot - member.boot
             member.boot = boot
-            self._check_restarts(member, now)
+            self._check_restarts(member, now, "the node")
         else:
             return
         self.changed[member.id] = member
 
-    def _check_restarts(self, member: Member, now: float) -> None:
+    def _check_restarts(self, member: Member, now: float, what: str) -> None:
         if member.restarts >= _RESTARTS:
-            self._unhealthy(member, now, f"restarted {member.restarts} times since it confirmed the release")
+            times = f"{member.restarts} times since it confirmed the release"
+            self._unhealthy(member, now, f"restarted {times}, the last: {what}")
 
     def _answer(self, member: Member, values: Mapping[str, Any], now: float) -> None:
         if member.state != TOLD or values.get("id") != member.command:
             return
         error = values.get("error")
+        seen = self.seen[member.id]
+        if error in _NO_TIME and now - (seen.timeless or now) < self.rules.step_s:
+            seen.timeless = seen.timeless or now
+            self._to(member, WAITING, now, in_words(error))
+            return
+        seen.timeless = 0.0
         if error is None:
             self._to(member, FETCHING, now)
         elif error == _HAS_IT:
-            self._to(member, UPDATED, now, "had this release or a later one")
+            self._to(member, UPDATED, now, HAD_IT)
         elif error == _WRONG_KEY and member.signature + 1 < self._signatures:
             member.signature += 1
             self._to(member, WAITING, now)
@@ -242,7 +257,8 @@ class Engine:
             elif name == "task_restarted":
                 member.restarts += 1
                 self.changed[member.id] = member
-                self._check_restarts(member, now)
+                words = (str(values[key]) for key in ("subject", "text") if values.get(key))
+                self._check_restarts(member, now, ": ".join(("task", *words)))
 
     def _level(self, member: Member, seen: Presence, subject: str, level: int, now: float) -> None:
         if level != _ALARM:
@@ -330,6 +346,7 @@ class Engine:
 
         now: s since 1970; is_open: whether a maintenance window is.
         """
+        self.is_open = is_open
         for member in self.members.values():
             self._late(member, now)
         if self.state != RUNNING:
@@ -375,7 +392,7 @@ class Engine:
         busy = {asset_of(member.prefix) for member in self.members.values() if self._holds_asset(member)}
         free = self.rules.concurrency - len(self.under_way)
         told: list[Member] = []
-        waiting = [m for m in self.members.values() if m.state == WAITING and m.wave <= wave and self.seen[m.id].online]
+        waiting = [m for m in self.members.values() if m.wave <= wave and self._is_ready(m, now)]
         for member in sorted(waiting, key=lambda member: (member.failures, member.wave)):
             if len(told) >= free:
                 break
@@ -389,6 +406,10 @@ class Engine:
             self._to(member, TOLD, now, member.reason)
             told.append(member)
         return told
+
+    def _is_ready(self, member: Member, now: float) -> bool:
+        seen = self.seen[member.id]
+        return member.state == WAITING and seen.online and not (seen.timeless and now - member.since < _AGAIN_S)
 
     def _holds_asset(self, member: Member) -> bool:
         """Whether no other node of its asset may be told: it is under way, or failed and is not there."""

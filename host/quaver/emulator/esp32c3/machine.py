@@ -140,4 +140,4 @@ class Machine:
         self.radio.frame(frame)
 
     def hci(self, packet: bytes) -> None:
-        self.radio.on_hci(packet)
+        self.radio.hci(packet)
