@@ -93,9 +93,7 @@ class Runner:
             state=rollout.state,
             why=rollout.why,
         )
-        if resume:
-            rollouts.set_state(rollout.number, RUNNING, "")
-            self.engine.resume()
+        self._resumes = resume
 
     def run(self, url: BrokerUrl, ca: Path | None = None) -> None:
         """Until the rollout has ended, was aborted, or is paused and no node is under way.
@@ -105,6 +103,9 @@ class Runner:
         engine = self.engine
         topics = _topics(member.prefix for member in engine.members.values())
         with Session(url, topics, ca, may=_MAY, name=self._rollout.session) as session:
+            if self._resumes:
+                self._rollouts.set_state(self._rollout.number, RUNNING, "")
+                engine.resume()
             heard = self._take(session, _QUIET_S)
             engine.deaf_until(self._now())
             for member in engine.under_way:
