@@ -7,8 +7,13 @@ fell, a start. A MAD of 1 is 0.67 standard deviations of normal noise.
 from micropython import const
 
 FEATURES = ("rms", "envelope", "velocity", "bpfo", "bpfi", "bsf2", "ftf")
+# Beside them, of the spectrum's upper octaves: there a damaged bearing rings, and in one octave it is seen when its
+# level is still low against that of all others.
+OCTAVES = const(3)
 
 _LINES = const(3)  # FEATURES from here on are amplitudes of lines
+KURTOSIS = const(10)  # the column after those of FEATURES and octaves
+_COLUMNS = const(11)
 _SIGMA = 1.4826
 
 # A limit is the larger of two: a ratio to the median, and standard deviations above it.
@@ -37,16 +42,16 @@ class Baseline:
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
         self.learned = False
-        self.median = [0.0] * len(FEATURES)
-        self.mad = [0.0] * len(FEATURES)
+        self.median = [0.0] * _COLUMNS
+        self.mad = [0.0] * _COLUMNS
         self._rows: list[list[float]] = []
 
     def learn(self, row: list[float]) -> bool:
-        """Take the features of one healthy measurement, in the order of FEATURES; returns `learned`."""
+        """Take what one healthy measurement has: FEATURES, octaves, kurtosis, in this order; returns `learned`."""
         if not self.learned:
             self._rows.append(list(row))
             if len(self._rows) >= self.wanted:
-                for i in range(len(FEATURES)):
+                for i in range(_COLUMNS):
                     column = [row[i] for row in self._rows]
                     self.median[i] = middle = _median(column)
                     self.mad[i] = _median([abs(value - middle) for value in column])
@@ -63,9 +68,18 @@ class Baseline:
         middle = self.median[index]
         if middle <= 0:
             return None
-        ratios = _LINE_RATIOS if index >= _LINES else LEVEL_RATIOS
+        ratios = _LINE_RATIOS if _LINES <= index < len(FEATURES) else LEVEL_RATIOS
         deviation = _SIGMA * self.mad[index]
         return tuple(max(ratio * middle, middle + count * deviation) for ratio, count in zip(ratios, _DEVIATIONS))
+
+    def octave(self, levels: list[float]) -> float:
+        """The highest ratio of an octave's level to its median, less where it scatters; 0 where none was learned."""
+        highest = 0.0
+        for i in range(OCTAVES):
+            limits = self.limits(len(FEATURES) + i)
+            if limits:
+                highest = max(highest, LEVEL_RATIOS[0] * levels[i] / limits[0])
+        return highest
 
     def state(self) -> dict[str, list]:
         """All of it as a dict of numbers and lists, for JSON."""
@@ -78,8 +92,12 @@ class Baseline:
         if not isinstance(state, dict):
             raise ValueError("baseline: the saved state is corrupt")
         if "median" in state:
-            _check([state.get("median"), state.get("mad")])
-            self.median, self.mad = state["median"], state["mad"]
+            rows = [state.get("median"), state.get("mad")]
+            for row in rows:
+                if isinstance(row, list) and len(row) == len(FEATURES):
+                    row.extend([0.0] * (_COLUMNS - len(row)))  # learned by a version that knew no more
+            _check(rows)
+            self.median, self.mad = rows
             self.learned = True
         else:
             rows = state.get("rows")
@@ -91,7 +109,7 @@ class Baseline:
 def _check(rows) -> None:
     ok = isinstance(rows, list)
     for row in rows if ok else ():
-        ok = ok and isinstance(row, list) and len(row) == len(FEATURES)
+        ok = ok and isinstance(row, list) and len(row) == _COLUMNS
         for value in row if ok else ():
             ok = ok and type(value) in (int, float) and 0 <= value < 1e9
     if not ok:

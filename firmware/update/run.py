@@ -73,7 +73,7 @@ async def run(mailbox, parts):
 async def _trial(mailbox, parts):
     measuring, supervisor = parts["measuring"], parts["supervisor"]
     for _ in range(_LIMIT_S):
-        if mailbox.is_online and measuring.has_measured:
+        if mailbox.acknowledged and measuring.has_measured:
             supervisor.alive()
             async with parts["quiet"]:
                 files.accept()
@@ -84,7 +84,7 @@ async def _trial(mailbox, parts):
             parts["recorder"].event("update_confirmed", value=float(number))
             return
         await asyncio.sleep(1)
-    lacks = [] if mailbox.is_online else ["not online"]
+    lacks = [] if mailbox.acknowledged else ["not online"]
     lacks += [] if measuring.has_measured else ["nothing measured"]
     _restart(parts, "{} within {} s".format(", ".join(lacks) or "not confirmed", _LIMIT_S))
 

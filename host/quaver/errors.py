@@ -71,6 +71,12 @@ class InventoryError(QuaverError):
     exit_code = 15
 
 
+class NetworkError(QuaverError):
+    """The emulated network, or a service in it, can't do what is asked of it."""
+
+    exit_code = 16
+
+
 class RadioError(QuaverError):
     """The emulated air, or a station in it, can't do what is asked of it."""
 
@@ -117,3 +123,9 @@ class RolloutIncomplete(QuaverError):
     """A rollout that ended, or was aborted, and left nodes without the release."""
 
     exit_code = 23
+
+
+class PlantError(QuaverError):
+    """A plant file that can't be used: names the file, the key and what was expected; or a plant that can't run."""
+
+    exit_code = 24

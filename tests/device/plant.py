@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path as FilePath
@@ -94,9 +94,10 @@ class Plant:
         rig: tuple[Attached, ...] = (),
         key: bytes | None = None,
         time_port: int = 0,
+        more: Mapping[str, bytes] | None = None,
     ) -> Board:
         files = dict(firmware_files(NAMES[where], {**BRANCH, "node": name, "watchdog_s": 0, **config}))
-        files |= device_libraries(load_board(NAMES[where]))
+        files |= {**device_libraries(load_board(NAMES[where])), **(more or {})}
         if time_port:
             files["main.py"] = asks(time_port) + files["main.py"]
         known = self.keys.get(self._id(name))
@@ -151,8 +152,10 @@ class Plant:
         ended.callback(stop)
         return ended.close
 
-    def node(self, where: str, name: str, key: bytes | None = None, **config: Any) -> Board:
-        """key: sealed with it, whatever the store holds."""
+    def node(
+        self, where: str, name: str, key: bytes | None = None, files: Mapping[str, bytes] | None = None, **config: Any
+    ) -> Board:
+        """key: sealed with it, whatever the store holds. files: others that it has on flash."""
         whole = {
             "link": "ble",
             "ble": {"interval_ms": 200, "window_s": 10, "rest_s": 20},
@@ -163,7 +166,7 @@ class Plant:
             **config,
         }
         rig = tuple(sensor for sensor in standard_rig(signal("normal")) if whole[MEASURES[sensor.name]])
-        return self._open(where, name, whole, rig, key)
+        return self._open(where, name, whole, rig, key, more=files)
 
     def nodes(self, names: Iterable[str], **config: Any) -> None:
         """Unix nodes of these names, put into service beside each other."""
@@ -188,13 +191,17 @@ class Plant:
     def alarms(self, name: str) -> list[dict[str, Any]]:
         return self.levels(name, "rms", 2)
 
+    async def connections(self, name: str) -> int:
+        """How many connections the station has; in the air."""
+        return sum(len(c.le_connections) for c in self.air.link.controllers if c.name == name)
+
     def watch_connections(self, name: str) -> list[int]:
         """The list that it returns grows by how many connections the station has, each 50 ms."""
         seen: list[int] = []
 
         async def look() -> None:
             while True:
-                seen.extend(len(c.le_connections) for c in self.air.link.controllers if c.name == name)
+                seen.append(await self.connections(name))
                 await asyncio.sleep(0.05)
 
         self.air.start(look())

@@ -56,7 +56,7 @@ HOST = {
     "gateway": {"broker", "fleet", "messages", "system"},
     "knowledge": {"files"},
     "benchmark": {"analysis", "files", "recordings"},
-    "plant": {"board", "broker", "build", "emulator", "files", "messages", "recordings"},
+    "plant": {"board", "broker", "build", "emulator", "files", "ingest", "messages", "recordings", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }
