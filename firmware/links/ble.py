@@ -23,6 +23,7 @@ _HELLO_MS = const(5000)  # connected, and not a word
 _ACK_MS = const(10_000)  # a gateway's flash is slow, but not that slow
 _LINGER_MS = const(3000)  # after END, for commands
 _ANSWER_MS = const(4000)  # for a command's answer, before END: a gateway does not wait longer for a sign of life
+_MORE_MS = const(2500)  # for the next want, likewise; what is done with a chunk holds the processor up
 _CONTENT_MS = const(10_000)  # for a chunk, which a gateway may have to ask its broker for
 _STEP_MS = const(20)
 _TALK_MS = const(30_000)  # after a command, or a chunk, without rest: there are likely to be more
@@ -188,7 +189,7 @@ class Ble:
                 continue
             if self._wants() and self._mailbox.is_online:
                 await self._fetch(connection)
-                await self._settled(connection)
+                await self._settled(connection, _MORE_MS)
                 ended = False
                 continue
             if not ended:
@@ -201,7 +202,7 @@ class Ble:
             if kind not in (gatt.TIME, gatt.COMMAND):
                 raise ValueError("peer answered what it was not asked")
             if kind == gatt.COMMAND:
-                await self._settled(connection)
+                await self._settled(connection, _ANSWER_MS)
             ended = False
 
     async def _hand_over(self, connection, message_class, number, payload):
@@ -229,10 +230,10 @@ class Ble:
         elif number == gatt.LATER:
             self._mailbox.is_online = False  # what such a gateway does not have is not missed
 
-    async def _settled(self, connection):
+    async def _settled(self, connection, limit_ms):
         """Give what came, a command or a chunk, a while to be answered, or to have more wanted, in this connection."""
         try:
-            with connection.timeout(_ANSWER_MS):
+            with connection.timeout(limit_ms):
                 while self._mailbox and self._mailbox.working() and not len(self._outbox) and not self._wants():
                     await asyncio.sleep_ms(_STEP_MS)
         except asyncio.TimeoutError:

@@ -59,6 +59,12 @@ async def flood(write: Callable[[bytes], Any]) -> None:
         await write(message(gatt.time_message(1))[0])
 
 
+async def give_what_is_not_wanted(write: Callable[[bytes], Any]) -> None:
+    await write(message(gatt.time_message(1))[0])
+    await write(message(gatt.content(0, bytes(200)))[0])
+    await asyncio.sleep(60)
+
+
 async def send_an_endless_message(write: Callable[[bytes], Any]) -> None:
     await write(b"\x80\xff\xff" + bytes(200))
     await asyncio.sleep(60)
@@ -68,6 +74,7 @@ async def send_an_endless_message(write: Callable[[bytes], Any]) -> None:
     ("misbehave", "where"),
     [
         *((do, "unix:") for do in (say_nothing, send_garbage, acknowledge_everything, flood, send_an_endless_message)),
+        (give_what_is_not_wanted, "unix:"),
         (flood, "esp32_c3:"),  # which has few buffers for what comes
     ],
 )

@@ -1,4 +1,4 @@
-"""boot.py on the MicroPython of two chips, whose timers differ: a version that ends at the prompt is left in the end."""
+"""boot.py on the MicroPython of two chips, whose timers differ: a version that ends at the prompt is left."""
 
 import hashlib
 import time
