@@ -92,6 +92,8 @@ class Ble:
             connection = await self._advertise()
             if connection is not None:
                 try:
+                    # BTstack would advertise again by itself once the connection ends, while nobody attends to it.
+                    aioble.core.ble.gap_advertise(None)
                     await self._attend(connection)
                 except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
                     print("ble: connection ended: {}".format(str(error) or type(error).__name__))
