@@ -16,7 +16,7 @@ envelope is above its warning, n times of m, and the machine did not knock when 
 Neither they nor octaves are judged where a measurement is so short that the cage turns once or twice in it.
 
 A fault is named when, n times of m, the same line
-- has 24 dB of evidence: its harmonics 1 ... 6 stand that far, added up, above 12 dB over the background, to which noise
+- has 24 dB of evidence: its harmonics 1 ... 8 stand that far, added up, above 12 dB over the background, to which noise
   gets in one bin of 65,000. Two harmonics of 24 dB make it, or more of them that are lower. A damaged ball strikes
   both races and draws their lines too, up to some 16 dB of evidence, and so does a machine in which something else
   knocks. A race that is itself broken is above that, or it is not told apart;

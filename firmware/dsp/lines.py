@@ -24,7 +24,7 @@ from .fft import SIGN32
 _AROUND = const(24)  # bins of background on each side: with 49 the median is right to 1.5 dB
 _NEAR = const(6)  # bins that a speed's line is held against, on each side from the second on: the first is its own
 _HARMONICS = const(3)
-_WEIGHED = const(6)  # harmonics that are evidence: of the line of a race at 1,500 1/min those within 800 Hz
+_WEIGHED = const(8)  # harmonics that are evidence: of the line of an outer race at 1,500 1/min those within 750 Hz
 _BALL = const(2)  # of LINES
 _CAGE = const(3)
 _CREEP = 0.01  # rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
@@ -264,7 +264,7 @@ class Lines:
     score: the geometric mean of the heights of harmonics 1 and 2, 0 for a line that is not there, whose place is a
     multiple of the shaft's speed, which is a harmonic or a sideband of a higher one, or which is above the envelope's
     band;
-    evidence: by how many dB its harmonics 1 ... 6 stand above _SEEN, added up, and so the ball's sidebands; 0 where the
+    evidence: by how many dB its harmonics 1 ... 8 stand above _SEEN, added up, and so the ball's sidebands; 0 where the
     score is; signs: how many of them do, and one more for a pair of sidebands: at the shaft's speed about a race's
     line, for a flaw that turns comes and goes with the load, at once or twice the cage's about the ball's; pairs: their
     heights, 0 for none; changed: a line is smeared, so the speed changed while it was measured, and that line says
@@ -450,11 +450,14 @@ class Lines:
         """Work out evidence and signs of line i at place `at`; pair: the height of its sidebands, or 0."""
         evidence = 20 * math.log10(pair / _SEEN) if pair and i == _BALL else 0.0
         signs = 1 if pair else 0
+        bins = len(m.powers) >> 1
         for harmonic in range(1, _WEIGHED + 1):
             if harmonic <= _HARMONICS:
                 tall = self.heights[_HARMONICS * i + harmonic - 1]
             else:
-                tall, _ = _standing(m.powers, harmonic * at, 1.5 * m.stretch, len(m.powers) >> 1, _AROUND * m.stretch)
+                tall, place = _standing(m.powers, harmonic * at, 1.5 * m.stretch, bins, _AROUND * m.stretch)
+                if tall:
+                    at = place / harmonic  # the higher the harmonic, the finer
             if tall > _SEEN:
                 signs += 1
                 evidence += 20 * math.log10(tall / _SEEN)

@@ -218,13 +218,17 @@ class Plant:
     def alarms(self, name: str) -> list[dict[str, Any]]:
         return self.levels(name, "rms", 2)
 
+    async def connections(self, name: str) -> int:
+        """How many connections the station has; in the air."""
+        return sum(len(c.le_connections) for c in self.air.link.controllers if c.name == name)
+
     def watch_connections(self, name: str) -> list[int]:
         """The list that it returns grows by how many connections the station has, each 50 ms."""
         seen: list[int] = []
 
         async def look() -> None:
             while True:
-                seen.extend(len(c.le_connections) for c in self.air.link.controllers if c.name == name)
+                seen.append(await self.connections(name))
                 await asyncio.sleep(0.05)
 
         self.air.start(look())

@@ -22,7 +22,6 @@ def test_improv_over_the_cable_gives_an_esp32_c3_its_network_after_a_wrong_passw
         board.set_sensor("wifi", ssid="plant", password="correct horse")
         found: list[tuple[int, bytes]] = []
         with SerialTransport(board.address) as transport:
-            wait_for_words(board, b"blank")
             frames, port = Frames(), transport._port
 
             def look() -> bool:
@@ -38,6 +37,9 @@ def test_improv_over_the_cable_gives_an_esp32_c3_its_network_after_a_wrong_passw
                     if which == kind:
                         return data
 
+            wait_for_words(board, b"blank")
+            port.write(improv_frame(COMMAND, b"\x02\x00"))  # at once, with the byte of a Ctrl-C in it
+            assert until(STATE) == b"\x02"
             port.write(improv_frame(COMMAND, b"\x04\x00"))
             assert until(RESULT) == b"\x04\x0e\x05plant\x03-55\x03YES"
             port.write(improv_frame(COMMAND, b"\x01\x12\x05plant\x0bwrong horse"))

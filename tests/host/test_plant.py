@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from quaver.cli.plant import command
 from quaver.errors import PlantError
 from quaver.plant.judge import Outcome, Said, failed, judge
 from quaver.plant.life import Life, Standing
+from quaver.plant.report import junit, page
 from quaver.plant.spec import EXAMPLE, Expect, Machine, load_plant
 from quaver.plant.world import World, drawn
 
@@ -197,6 +199,19 @@ def test_what_was_done_is_explained_and_what_wears_is_told(outcomes: list[Outcom
 
 
 @pytest.mark.long
+def test_the_report_shows_all_and_takes_no_name_for_markup(outcomes: list[Outcome]) -> None:
+    outcome = outcomes[0]
+    text = page(replace(outcome, plant=outcome.plant.model_copy(update={"name": "<script>alert(1)</script>"})))
+    assert "<script>" not in text
+    assert "As expected." in text
+    for word in ("power cut", "broker restart", "works/hall/line/fan", "pump-2", outcome.fingerprint[:16], "<svg"):
+        assert word in text
+    cases = ElementTree.fromstring(junit(replace(outcome, silent=("pump-1",), failed=("pump-1: nothing",))))
+    assert [case.get("name") for case in cases if case.find("failure") is not None] == ["as expected"]
+    assert page(outcome) == page(outcome)
+
+
+@pytest.mark.long
 def test_commands(tmp_path: Path) -> None:
     run = CliRunner().invoke
     file = tmp_path / "one.toml"
@@ -213,6 +228,9 @@ def test_commands(tmp_path: Path) -> None:
     assert result["unexplained"] == 0
     again = run(command, ["report", str(tmp_path / "one"), "--json"], standalone_mode=False)
     assert json.loads(again.stdout) == result
+    assert json.loads((tmp_path / "one" / "report.json").read_text()) == result
+    suite = ElementTree.parse(tmp_path / "one" / "report.xml").getroot()
+    assert (suite.tag, suite.get("tests"), suite.get("failures")) == ("testsuite", "2", "0")
     assert "1 nodes" in run(command, ["report", str(tmp_path / "one")]).output
     assert "is there already" in str(run(command, ["run", str(file)]).exception)
     file.write_text(file.read_text() + "[expect]\nunexplained = 0\n")

@@ -23,6 +23,7 @@ _SHAFT_HZ = 29.95
 _BLOCK_GOAL_US = 8000
 _REST_GOAL_US = 80000
 _MEMORY_GOAL = 48000
+_PACKAGES = ("boot.py", "build", "dsp", "quaver_wire")
 
 
 def run_dsp(
@@ -45,8 +46,10 @@ def run_dsp(
     c_transforms = C_TRANSFORMS if assembly and has_compiler() else ()
     if c_transforms:
         step("compiling the transforms in C")
-    files = {**firmware_files(name), **twins(name), **transforms.board_files(c_transforms, progress)}
-    files.pop("main.py")  # the board is to be measured, not to be a node
+    # The board is to be measured, not to be a node: with the C transforms all of one would not fit its flash.
+    node = {**firmware_files(name), **twins(name)}
+    files = {path: node[path] for path in node if path.partition("/")[0] in _PACKAGES}
+    files |= transforms.board_files(c_transforms, progress)
     files["signal.bin"] = _signal()
     step("starting the board")
     with open_board(f"{board}:", Setup(files=files, real_time=not chip)) as device:

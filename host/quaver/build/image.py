@@ -18,8 +18,8 @@ _DISK_VERSION = 0x00020001
 _PROGRAM_SIZE = 256
 # A reader holds an inline file in its cache, which is 128 bytes where the program size is 32 (esp32, unix).
 INLINE_MAX = 128
-# Every look-up reads a folder's log from its start. In short ones a node finds its modules sooner: it starts 0.1 s
-# later than with 1024, and has 6 more blocks free; with 4096, 0.3 s for another 2.
+# Every look-up reads a folder's log from its start, and short logs take more blocks. A Pico W with 1024 starts 0.1 s
+# sooner, and has 6 blocks less; with 4096, 0.3 s later, and has 2 more.
 _METADATA_MAX = 2048
 
 

@@ -54,7 +54,7 @@ def command() -> None:
               help="How many nodes are under way at once.")  # fmt: skip
 @click.option("--watch", type=click.FloatRange(0, 604_800), default=600.0, show_default=True, metavar="SECONDS",
               help="How long a node is watched once it has confirmed the release.")  # fmt: skip
-@click.option("--step", type=click.FloatRange(10, 604_800), default=1800.0, show_default=True, metavar="SECONDS",
+@click.option("--step", type=click.FloatRange(1, 604_800), default=1800.0, show_default=True, metavar="SECONDS",
               help="A node that takes no step for so long has failed.")  # fmt: skip
 @click.option("--expires", type=click.FloatRange(1, 31_536_000), metavar="SECONDS",
               help="How long nodes that are offline may return and get it. By default until the release "
@@ -242,14 +242,18 @@ def _run(rollouts: Rollouts, rollout: Rollout, keys: KeyStore, *, broker: str, c
 
     with view.Progress(rollout, quiet=as_json) as progress:
         runner = Runner(rollouts, rollout, keys, progress.show, resume=rollout.state == PAUSED)
-        runner.run(parse_broker_url(broker), ca)
+        try:
+            runner.run(parse_broker_url(broker), ca)
+        except KeyboardInterrupt:
+            click.echo(f"rollout {rollout.number} is left as it is; quaver rollout resume goes on", err=True)
+            raise
     engine = runner.engine
     members = list(engine.members.values())
     if as_json:
         click.echo(json.dumps(view.as_json(rollout, members, engine.state, engine.why)))
     told = f"rollout {rollout.number}: {view.summary(members)}"
     if engine.state == PAUSED:
-        raise RolloutPaused(f"{told}; paused: {engine.why}; then go on with quaver rollout resume, or abort it")
+        raise RolloutPaused(f"{told}; paused: {engine.why}; go on with quaver rollout resume, or abort it")
     if any(member.state != UPDATED for member in members):
         raise RolloutIncomplete(f"{told}; quaver rollout status tells why")
     if not as_json:

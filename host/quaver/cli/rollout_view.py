@@ -49,7 +49,7 @@ _COLUMNS = (
     ("updated", (UPDATED,)),
     ("failed", _FAILED),
 )
-_BAR = 40  # columns
+_BAR = 20  # columns
 _REFRESH_S = 0.5
 
 
@@ -99,13 +99,17 @@ def table(
         grid.add_row(name, str(len(wave)), *(str(cell) if cell else "-" for cell in cells))
     updated = sum(member.state == UPDATED for member in members)
     away = f", {offline} of those that wait are offline" if offline else ""
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(
+        ProgressBar(total=max(len(members), 1), completed=updated, width=_BAR),
+        Text(f"{updated} of {len(members)} nodes updated{away}"),
+    )
     shown = worth_a_line(members)
     parts: list[RenderableType] = [
         Text(title(rollout)),
         Text(f"{state}: {why}" if why else state, style="" if state == RUNNING else "yellow"),
         grid,
-        ProgressBar(total=max(len(members), 1), completed=updated, width=_BAR),
-        Text(f"{updated} of {len(members)} nodes have it{away}"),
+        bar,
         *(member_line(member) for member in shown[:lines]),
     ]
     if len(shown) > lines:
@@ -187,7 +191,8 @@ class Progress:
         waiting = [member for member in members if member.state == WAITING]
         offline = sum(not engine.seen[member.id].online for member in waiting)
         lines = max(self._console.height - len(wave_names(members)) - 10, 3)
-        return table(self._rollout, members, engine.state, engine.why, offline=offline, lines=lines)
+        closed = "no maintenance window is open" if engine.state == RUNNING and not engine.is_open else engine.why
+        return table(self._rollout, members, engine.state, closed, offline=offline, lines=lines)
 
     def _lines(self, engine: Engine) -> None:
         for member in engine.members.values():
@@ -202,10 +207,10 @@ class Progress:
 
 
 def summary(members: Sequence[Member]) -> str:
-    """E.g. "97 of 100 nodes have it; 2 penalty box, 1 missed"."""
+    """E.g. "97 of 100 nodes updated; 2 penalty box, 1 missed"."""
     updated = sum(member.state == UPDATED for member in members)
     rest = [f"{n} {state}" for state in (*UNDER_WAY, WATCHED, WAITING, *ENDS[1:]) if (n := _count(members, state))]
-    return f"{updated} of {len(members)} nodes have it" + (f"; {', '.join(rest)}" if rest else "")
+    return f"{updated} of {len(members)} nodes updated" + (f"; {', '.join(rest)}" if rest else "")
 
 
 def _count(members: Sequence[Member], state: str) -> int:

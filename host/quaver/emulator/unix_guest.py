@@ -62,7 +62,9 @@ _SHIM = Path(__file__).with_name("unix_shim")
 _EXIT_S = 2.0  # real time that a guest gets to be gone after it closed its line
 _HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl-C becomes a signal
 _HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed behind it follows
-_HANG_S = 2.0  # fast mode: real time in a computation, at least, before a watchdog bites
+_HANG_S = 2.0  # fast mode: seconds of a processor in a computation, at least, before a watchdog bites
+_SILENT_S = 0.5  # and real time without a word, before that is looked at
+_LOOK_S = 0.1
 _PROMPT_S = 0.005  # how often a guest that computes is looked at, whether it went to its prompt
 _POLL_S = 0.001  # how often the pty's mode is looked at while something waits for the prompt
 _SHIM_HEAP = 58_000  # bytes of heap that our own modules take: the firmware gets what the board file says
@@ -276,6 +278,7 @@ class Guest:
         self._ignored_bite = 0  # what it said of that, and does not count while a person is at its prompt
         self._bite_ns = 0
         self._heard = time.monotonic()  # the guest's last request
+        self._taken_by: float | None = None  # how much of a processor it may have taken by its next
         self._interrupt_at: float | None = None  # when a Ctrl-C was typed that the guest has yet to get
         self._hold_until = 0.0  # what was typed behind it stays here until then, or until the prompt
         self._then = None
@@ -498,6 +501,7 @@ class Guest:
         self, op: int, a: int, b: int, c: int, d: int, *, data: bytes, now: int, bite_at: int, selects: int
     ) -> None:
         self._heard = time.monotonic()
+        self._taken_by = None
         member = self._member
         if bite_at != self._ignored_bite:
             self._bite_at = bite_at or None
@@ -558,23 +562,37 @@ class Guest:
         self._restart = ("all", _WDT)
 
     def _watch(self) -> float:
-        """The watchdog over a guest that asks nothing; returns the seconds until it should look again."""
+        """The watchdog over a guest that asks nothing; returns the seconds until it should look again.
+
+        In fast mode what it computes takes none of its time, so a hang is told by what the guest took of a processor:
+        on a busy machine it may have to wait for one.
+        """
         if self._bite_at is None:
             return math.inf
         if self._clock.real_time:
             left = (self._bite_at - self._clock.now) / 1e9
         elif self._then is not None:
             return math.inf
+        elif (silent := time.monotonic() - self._heard) < _SILENT_S:
+            return _SILENT_S - silent
         else:
-            left = self._heard + max(_HANG_S, self._bite_ns / 1e9) - time.monotonic()
+            taken = self._processor_s()
+            if self._taken_by is None:
+                self._taken_by = taken + max(_HANG_S, self._bite_ns / 1e9) - _SILENT_S
+            left = self._taken_by - taken
         if left > 0:
-            return left
+            return max(left, _LOOK_S)
         if self.at_prompt():
             self._ignored_bite = self._bite_at
             self._bite_at = None
             return math.inf
         self._bite()
         return 0.0
+
+    def _processor_s(self) -> float:
+        """What the guest has taken of a processor so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _answer(self, value: int = 0, data: bytes = b"", error: int = 0, end: int = 0, more: int = 0) -> None:
         """Reply; end: when the transfer is over, virtual ns; more: a second value."""

@@ -29,6 +29,7 @@ _CLASSES = ("status", "answer", "event")
 _QUIET_S = 0.3  # retained messages come at once, one behind the other
 _SENT_S = 10.0
 _SETTLED_S = 3.0  # in which a node that is back has told what it had to tell
+_UPDATE_S = 900.0  # at least: a release is fetched, and on trial for three to five minutes (firmware/update/run.py)
 _LEAVE_S = 15.0  # firmware/service/obey.py gives it ten
 
 
@@ -243,12 +244,13 @@ class Operator:
     def updated(self) -> tuple[str, Mapping[str, Any]]:
         """(event's name, values) of the next event that says how an update ended. Raises UnansweredError."""
         self._say(f"waiting for {self.node.name} to fetch the release, restart and confirm it")
-        deadline = time.monotonic() + self.timeout_s
+        limit_s = max(self.timeout_s, _UPDATE_S)
+        deadline = time.monotonic() + limit_s
         while not self._updates:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise UnansweredError(
-                    f"node {self.node.name}: has not said within {self.timeout_s:.0f} s how the update ended; it goes "
+                    f"node {self.node.name}: has not said within {limit_s:.0f} s how the update ended; it goes "
                     "on: see its events with quaver monitor"
                 )
             self._listen(min(left, 0.25))

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
 from quaver.errors import PlantError
 from quaver_wire.bearings import LIBRARY
@@ -44,7 +44,7 @@ def _node_name(text: str) -> str:
     return text
 
 
-Seconds = Annotated[float, BeforeValidator(seconds)]
+Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda time: f"{time:g}s")]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -113,7 +113,7 @@ class Node(_Table):
 
     name: str
     place: str
-    board: Literal["unix", "pico_w", "esp32_c3"] = "unix"
+    board: Literal["unix"] = "unix"
     count: Annotated[int, Field(ge=1, le=NODES_MAX)] = 1
     interval: Seconds = 60.0
     samples: Annotated[int, Field(ge=0, le=32_768)] = 4096  # of a measurement
@@ -212,6 +212,13 @@ class Plant(_Table):
             for node in self.node
             for n in range(1, node.count + 1)
         ]
+
+    def as_toml(self) -> str:
+        """The plant as a file that says the same, without what has its usual value."""
+        import tomli_w
+
+        text: str = tomli_w.dumps({"start": self.start, **self.model_dump(exclude_defaults=True)})
+        return text
 
     def machines(self) -> dict[str, Machine]:
         """Each machine by its place."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,15 +23,27 @@ from quaver.build import firmware_files
 from quaver.emulator.site_broker import Message
 from quaver.errors import PlantError
 from quaver.ingest.intake import RECORD_CLASSES, Intake
-from quaver.messages.sealing import Opener
+from quaver.messages.sealing import Opened, Opener
 from quaver.plant.island import Change, IslandPlan, Member, Worker
 from quaver.plant.life import Life
 from quaver.plant.spec import PLANT_WIDE, Plant
 from quaver.store.store import Store
+from quaver_wire.fields import EVENTS
 
 _COMMIT_S = 60.0  # of the plant's time
 _REPLAYED = 20  # messages that a stranger sends again
 _FORGED = 20
+_EVENTS_MAX = 100
+_LEVEL, _FAULT = EVENTS.index("level"), EVENTS.index("fault")
+_ALARM = 2
+
+
+def clock(seconds: float) -> str:
+    """5025.0 as "1:23:45", with days before."""
+    whole = round(seconds)
+    days, rest = divmod(whole, 86_400)
+    text = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days} d {text}" if days else text
 
 
 @dataclass(frozen=True)
@@ -46,12 +59,34 @@ class Injected:
 
 
 @dataclass
+class NodeView:
+    """What is known of a node while the plant runs. level: 0 ok, 1 warning, 2 alarm; named: a fault's name.
+
+    injected: what is being done to it, and the moment at which that ends.
+    """
+
+    place: str
+    records: int = 0
+    boots: int = 0
+    level: int = 0
+    named: str = ""
+    seen_s: float | None = None
+    injected: str = ""
+    until_s: float = 0.0
+
+
+@dataclass
 class Progress:
-    """How far a run is: seconds of the plant's time, records stored, messages refused, alarms that the nodes raised."""
+    """How far a run is: seconds of the plant's time, records stored, messages refused, and each node by name.
+
+    events: the last of what happened, in lines. said: security events of the ingest.
+    """
 
     time_s: float = 0.0
     records: int = 0
     refused: int = 0
+    nodes: dict[str, NodeView] = field(default_factory=dict)
+    events: deque[str] = field(default_factory=lambda: deque(maxlen=_EVENTS_MAX))
     said: list[str] = field(default_factory=list)
 
 
@@ -95,6 +130,36 @@ class _Keys:
         return found[0] if found else None
 
 
+class _Watcher:
+    """Opens messages for the ingest, and notes what they tell of their node."""
+
+    def __init__(self, opener: Opener, keys: _Keys, progress: Progress) -> None:
+        self._opener = opener
+        self._keys = keys
+        self._progress = progress
+        self.now_s = 0.0
+
+    def open(self, message_class: str, message: bytes) -> Opened:
+        opened = self._opener.open(message_class, message)
+        name = self._keys.name_of(opened.node_id) or ""
+        view, values = self._progress.nodes[name], opened.record
+        view.records += 1
+        view.boots = max(view.boots, opened.boot)
+        view.seen_s = self.now_s
+        if message_class == "telemetry":
+            view.level = values.get("level", 0)
+        elif message_class == "event" and values.get("code") == _LEVEL and values.get("event_level") == _ALARM:
+            view.level = _ALARM
+            self._tell(f"alarm {name}: {values.get('subject', '')}")
+        elif message_class == "event" and values.get("code") == _FAULT:
+            view.named = str(values.get("subject", ""))
+            self._tell(f"fault named {name}: {view.named}")
+        return opened
+
+    def _tell(self, line: str) -> None:
+        self._progress.events.append(f"{clock(self.now_s)} {line}")
+
+
 class World:
     """A running plant; a context manager. folder: gets `records.sqlite`, which must not be there yet.
 
@@ -105,8 +170,9 @@ class World:
         self.plant = plant
         self.path = folder / "records.sqlite"
         self.injected = without_overlaps(drawn(plant))
-        self.progress = Progress()
         nodes = plant.nodes()
+        self.progress = Progress(nodes={node.name: NodeView(node.place) for node in nodes})
+        self._unnoted = deque(self.injected)
         self._count = max(1, min(workers or os.cpu_count() or 1, len(nodes)))
         self._stack = ExitStack()
         self._workers: list[Worker] = []
@@ -124,7 +190,8 @@ class World:
                 self._plans[number % self._count].append(plan)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.store = stack.enter_context(Store(self.path))
-            self._intake = Intake(self.store, Opener(self._keys), self._keys.name_of, self.progress.said.append)
+            self._watcher = _Watcher(Opener(self._keys), self._keys, self.progress)
+            self._intake = Intake(self.store, self._watcher, self._keys.name_of, self.progress.said.append)
             for plans_of_one in self._plans:
                 worker = Worker()
                 stack.callback(worker.close)
@@ -188,10 +255,21 @@ class World:
                 self._commit(border)
                 committed = border
             self.progress.time_s = border
+            self._note_injected()
             told(self.progress)
         if self._down is not None:
             self._up(border)
         self._commit(border)
+
+    def _note_injected(self) -> None:
+        """What began since the last border, for who watches."""
+        while self._unnoted and self._unnoted[0].at <= self.progress.time_s:
+            one = self._unnoted.popleft()
+            words = one.kind.replace("_", " ")
+            self.progress.events.append(f"{clock(one.at)} {words} {one.node or 'the plant'}")
+            if one.node:
+                view = self.progress.nodes[one.node]
+                view.injected, view.until_s = words, one.at + one.lasts
 
     def _exchange(self, sent: list[tuple[float, int, Message]]) -> None:
         """What the nodes of one island have to say to those of others: no record, which are for the ingest alone."""
@@ -221,6 +299,7 @@ class World:
         if message.topic.rpartition("/")[2] not in RECORD_CLASSES:
             return
         now_ms = round(self.plant.start.timestamp() * 1000 + time_s * 1000)
+        self._watcher.now_s = time_s
         self._intake.take([reader.Message(message.topic.encode(), message.payload, 0, again=False)], now_ms)
 
     def _commit(self, time_s: float) -> None:

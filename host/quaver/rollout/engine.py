@@ -36,6 +36,7 @@ _ALARM = LEVELS.index("alarm")
 _OFFLINE = STATES.index("offline")
 _GATEWAY = ROLES.index("gateway")
 _HAS_IT = "release refused: old"
+HAD_IT = "had this release or a later one"
 _WRONG_KEY = "release refused: wrong_key"
 _NO_TIME = ("clock not set", "release refused: no_time")  # it has just started, and asks for the date
 _AGAIN_S = 60.0  # when to tell such a node again
@@ -107,8 +108,8 @@ class Rules:
 class Engine:
     """One rollout. members: all of its nodes. signatures: how many the release has.
 
-    state, why: of the rollout. changed: the members that are to be kept, by id; who keeps them clears it.
-    draw: makes the id of a command.
+    state, why: of the rollout. is_open: whether a maintenance window is. changed: the members that are to be kept, by
+    id; who keeps them clears it. draw: makes the id of a command.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Engine:
         self.rules = rules
         self.state = state
         self.why = why
+        self.is_open = True
         self.seen = {member.id: Presence() for member in members}
         self.changed: dict[bytes, Member] = {}
         self._sequence = sequence
@@ -203,14 +205,15 @@ class Engine:
         elif member.state == WATCHED:
             member.restarts += boot - member.boot
             member.boot = boot
-            self._check_restarts(member, now)
+            self._check_restarts(member, now, "the node")
         else:
             return
         self.changed[member.id] = member
 
-    def _check_restarts(self, member: Member, now: float) -> None:
+    def _check_restarts(self, member: Member, now: float, what: str) -> None:
         if member.restarts >= _RESTARTS:
-            self._unhealthy(member, now, f"restarted {member.restarts} times since it confirmed the release")
+            times = f"{member.restarts} times since it confirmed the release"
+            self._unhealthy(member, now, f"restarted {times}, the last: {what}")
 
     def _answer(self, member: Member, values: Mapping[str, Any], now: float) -> None:
         if member.state != TOLD or values.get("id") != member.command:
@@ -225,7 +228,7 @@ class Engine:
         if error is None:
             self._to(member, FETCHING, now)
         elif error == _HAS_IT:
-            self._to(member, UPDATED, now, "had this release or a later one")
+            self._to(member, UPDATED, now, HAD_IT)
         elif error == _WRONG_KEY and member.signature + 1 < self._signatures:
             member.signature += 1
             self._to(member, WAITING, now)
@@ -254,7 +257,8 @@ class Engine:
             elif name == "task_restarted":
                 member.restarts += 1
                 self.changed[member.id] = member
-                self._check_restarts(member, now)
+                words = (str(values[key]) for key in ("subject", "text") if values.get(key))
+                self._check_restarts(member, now, ": ".join(("task", *words)))
 
     def _level(self, member: Member, seen: Presence, subject: str, level: int, now: float) -> None:
         if level != _ALARM:
@@ -342,6 +346,7 @@ class Engine:
 
         now: s since 1970; is_open: whether a maintenance window is.
         """
+        self.is_open = is_open
         for member in self.members.values():
             self._late(member, now)
         if self.state != RUNNING:

@@ -18,7 +18,7 @@ from quaver.errors import OperationError
 from quaver.fleet.keys import KeyStore
 from quaver.fleet.sealed_command import Commands, draw_id
 from quaver.messages.sealing import Opener, SealError
-from quaver.rollout.engine import ABORTED, ENDED, PAUSED, RUNNING, Engine, Member
+from quaver.rollout.engine import ABORTED, ENDED, PAUSED, RUNNING, TOLD, Engine, Member
 from quaver.rollout.plan import spread, waves
 from quaver.rollout.state import Rollout, Rollouts
 from quaver.rollout.windows import is_open, parse_window
@@ -107,6 +107,9 @@ class Runner:
         with Session(url, topics, ca, may=_MAY, name=self._rollout.session) as session:
             heard = self._take(session, _QUIET_S)
             engine.deaf_until(self._now())
+            for member in engine.under_way:
+                if member.state == TOLD and engine.state == RUNNING:
+                    self._tell(session, member)  # killed before it was sent, perhaps; a node takes it twice as once
             deaf = False
             while True:
                 self._adopt()
@@ -176,6 +179,8 @@ class Runner:
 
     def _tell(self, session: Session, member: Member) -> None:
         seen = self.engine.seen[member.id]
+        if not seen.prefix:
+            return  # it has no status here: its time runs out
         node = self._keys.get(member.id)
         envelope = self._rollout.envelopes[member.signature]
         args = {"digest": hashlib.sha256(envelope).digest(), "size": len(envelope)}

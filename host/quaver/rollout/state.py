@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from quaver.errors import RolloutError
-from quaver.rollout.engine import ABORTED, ENDED, RUNNING, WATCHED, Member, Rules
+from quaver.rollout.engine import ABORTED, ENDED, HAD_IT, RUNNING, UNHEALTHY, UPDATED, WATCHED, Member, Rules
 
 VERSION = 1
 
@@ -206,14 +206,16 @@ class Rollouts:
     def save(self, rollout: Rollout, state: str, why: str, members: Iterable[Member]) -> None:
         """Write how far a rollout is; a pause or an abort that another program has set stands."""
         members = list(members)
-        confirmed = [(member.id, rollout.sequence) for member in members if member.state == WATCHED]
+        runs = [m.id for m in members if m.state in (WATCHED, UPDATED, UNHEALTHY) and m.reason != HAD_IT]
         with self._transaction():
             self._base.execute(
                 "UPDATE rollout SET state = ?, why = ? WHERE number = ? AND state = ?",
                 (state, why, rollout.number, RUNNING),
             )
             self._put(rollout.number, members)
-            self._base.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?)", confirmed)
+            self._base.executemany(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?)", [(node, rollout.sequence) for node in runs]
+            )
 
     def state(self, rollout: int) -> tuple[str, str]:
         """The state of a rollout, and why."""
