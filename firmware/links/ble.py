@@ -145,11 +145,11 @@ class Ble:
         return self._mailbox.wanted if self._mailbox else None
 
     def _updates(self):
-        """Whether an update forbids to rest: firmware on trial, which has minutes, or a new want, once."""
+        """Whether an update forbids to rest: firmware on trial that is not acknowledged yet, or a new want, once."""
         wanted = self._wants()
         new = wanted is not None and wanted != self._wanted
         self._wanted = wanted
-        return new or (self._mailbox and self._mailbox.on_trial)
+        return new or (self._mailbox and self._mailbox.on_trial and not self._mailbox.acknowledged)
 
     @staticmethod
     def _since(moment, span_ms):

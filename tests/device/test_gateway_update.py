@@ -59,7 +59,8 @@ def test_nodes_behind_a_gateway_update_over_power_cuts_and_the_broker_is_read_on
         return plant.gateway(kind, "n1", "n2", time_port=time_server.port).reset
 
     restart = start_gateway()
-    nodes = [plant.node("unix:", name, files={"release.key": RELEASE_KEY.public.xy}, ble=DUTY) for name in ("n1", "n2")]
+    key = {"release.key": RELEASE_KEY.public.xy}
+    nodes = [plant.node("unix:", name, files=key, ble=DUTY, interval_s=60) for name in ("n1", "n2")]
     release = plant.release("unix", tmp_path / "2.release")
     wait_until(lambda: plant.known() == 3, what="all in service")
     ask = Technician(plant, capfd)
