@@ -52,7 +52,7 @@ def test_two_nodes_update_through_a_gateway_that_reads_the_broker_once(
     plant.start("n1", "n2", "gw")
     gateway = plant.gateway("unix:", "n1", "n2", time_port=time_server.port)
     nodes = [plant.node("unix:", name, files=KEY, ble=DUTY, interval_s=60) for name in ("n1", "n2")]
-    release = plant.release("unix", tmp_path / "2.release")
+    release = plant.release("unix", tmp_path / "2.release", least_s=2)
     wait_until(lambda: plant.known() == 3, what="all in service")
     ask = Technician(plant, capfd)
     assert ask.json("update", str(tmp_path / "2.release"))["sequence"] == 2
@@ -88,7 +88,7 @@ def test_a_host_that_lies_as_gateway_changes_nothing_and_an_honest_one_updates_t
     plant.start("n1", "gw")
     plant.host_gateway("n1", file=tmp_path / "gateway.sqlite")
     node = plant.node("unix:", "n1", files=KEY, ble=DUTY, interval_s=60)
-    plant.release("unix", tmp_path / "2.release")
+    plant.release("unix", tmp_path / "2.release", least_s=2)
     wait_until(lambda: plant.known() == 2, what="all in service")
     ask = Technician(plant, capfd)
     assert "did not keep release 2: wrong_content" in ask("update", str(tmp_path / "2.release"), AHEAD, code=18)
