@@ -40,9 +40,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from quaver.bench.mosquitto import Mosquitto
 from quaver.board.interface import Board
+from quaver.board.spec import load_board
 from quaver.broker.address import BrokerUrl
 from quaver.build import firmware_files
 from quaver.build.compile import compile_mpy
+from quaver.build.tree import with_packs, without_packs
 from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
@@ -177,8 +179,7 @@ class Fleet:
         """Every node is online at the end."""
         base = dict(firmware_files("unix", {}))
         base["main.py"] = self._time.main() + base["main.py"]
-        listed = base["firmware.txt"].decode().split()
-        self.own = {path: base[path] for path in [*listed, "firmware.txt"]}
+        self.own = without_packs({path: data for path, data in base.items() if path != "config.json"})
         entries = []
         for name in self.names:
             site, area, line, asset, _ = self.place(name)
@@ -253,7 +254,7 @@ class Fleet:
 
     def release(self, which: str) -> Path:
         """Build a release and publish it."""
-        files = {**self.own, **self.changed(which)}
+        files = with_packs({**self.own, **self.changed(which)}, load_board("unix"))
         with patch.object(bundle, "firmware_files", lambda _board: dict(files)):
             built = bundle.build_release(["unix"], SEQUENCE, expires=int(time.time()) + 10_000_000, key=KEY)
         path = self.folder / f"{which}.release"

@@ -75,11 +75,14 @@ def without_packs(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return others | modules
 
 
-def twins(board: str) -> dict[str, bytes]:
-    """The portable twins of a board's modules in assembly, which its flash does not get: to put beside, and compare."""
+def with_twins(files: Mapping[str, bytes], board: str) -> dict[str, bytes]:
+    """The firmware's files, and the portable twins of a board's modules in assembly, which its flash does not get: to
+    be compared. In packs of their own."""
     spec = load_board(board)
     sources = _sources(spec)
-    return _modules_of({path: source for path, source in sources.items() if _has_twin(path, sources)}, spec)
+    twins = _modules_of({path: source for path, source in sources.items() if _has_twin(path, sources)}, spec)
+    made, index = packed(twins, spec.silicon.in_place)
+    return {**files, **made, LISTING: files[LISTING] + listed(made, index)}
 
 
 def _has_twin(path: str, sources: Mapping[str, bytes]) -> bool:
