@@ -4,12 +4,14 @@ The median and the median absolute deviation (MAD) are not moved by a few odd me
 fell, a start. A MAD of 1 is 0.67 standard deviations of normal noise.
 """
 
+from array import array
+
 from micropython import const
 
 FEATURES = ("rms", "envelope", "velocity", "bpfo", "bpfi", "bsf2", "ftf")
 
 _LINES = const(3)  # FEATURES from here on are amplitudes of lines
-_SIGMA = 1.4826
+_SIGMA = const(1.4826)
 
 # A limit is the larger of two: a ratio to the median, and standard deviations above it.
 # The ratios of levels are steps of the preferred numbers R5 (ISO 3), 1.6 and 2.5 (4 and 8 dB): neighbouring zones of
@@ -36,16 +38,20 @@ class Baseline:
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self.learned = False
-        self.median = [0.0] * len(FEATURES)
-        self.mad = [0.0] * len(FEATURES)
-        self._rows: list[list[float]] = []
+        self.median = self.mad = array("f", bytes(4 * len(FEATURES)))
+        self._rows: list[array[float]] = []
 
     def learn(self, row: list[float]) -> bool:
         """Take the features of one healthy measurement, in the order of FEATURES; returns `learned`."""
         if not self.learned:
-            self._rows.append(list(row))
+            self._rows.append(array("f", row))
             if len(self._rows) >= self.wanted:
+                self.median, self.mad = array("f", row), array("f", row)
                 for i in range(len(FEATURES)):
                     column = [row[i] for row in self._rows]
                     self.median[i] = middle = _median(column)
@@ -70,8 +76,8 @@ class Baseline:
     def state(self) -> dict[str, list]:
         """All of it as a dict of numbers and lists, for JSON."""
         if self.learned:
-            return {"median": self.median, "mad": self.mad}
-        return {"rows": self._rows}
+            return {"median": list(self.median), "mad": list(self.mad)}
+        return {"rows": [list(row) for row in self._rows]}
 
     def restore(self, state: dict) -> bool:
         """Take back what `state` gave. Raises ValueError, and stays as it was, if it is not that."""
@@ -79,12 +85,12 @@ class Baseline:
             raise ValueError("baseline: the saved state is corrupt")
         if "median" in state:
             _check([state.get("median"), state.get("mad")])
-            self.median, self.mad = state["median"], state["mad"]
+            self.median, self.mad = array("f", state["median"]), array("f", state["mad"])
             self.learned = True
         else:
             rows = state.get("rows")
             _check(rows)
-            self._rows = rows[: self.wanted - 1]
+            self._rows = [array("f", row) for row in rows[: self.wanted - 1]]
         return self.learned
 
 

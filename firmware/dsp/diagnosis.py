@@ -34,10 +34,11 @@ from micropython import const
 from quaver_wire.fields import FAULTS, LINES
 
 from .alarm import Threshold
-from .baseline import FEATURES, LEVEL_RATIOS, Baseline
+from .baseline import FEATURES, LEVEL_RATIOS
 from .lines import EVIDENCE, SIGNS, SURE
 from .trend import Trend
 
+RELATIVE = FEATURES + ("trend",)  # what the baseline says the limits of
 _VELOCITY = const(2)  # of FEATURES
 _FIRST_LINE = const(3)
 _CAGE = const(3)  # of LINES
@@ -64,6 +65,10 @@ class Diagnosis:
     causes: {feature: level} above 0; thresholds and, while the machine runs, values by feature; fault: index of FAULTS
     or None; line: the best line's index or None; margin_db: of its score over the next best (or over a line that just
     is there); abstained: why no fault is named, "" where one is or nothing rose.
+
+    Of a machine with several classes (dsp.classes) baseline, trend, thresholds and named, the votes for each of FAULTS,
+    are those of the class that it runs in; parts: baseline and trend of each; held: what other classes told, a level by
+    feature.
     """
 
     def __init__(self, baseline, zones=None, count=2, of=3, hysteresis=0.1, running_g=0.02):
@@ -71,15 +76,17 @@ class Diagnosis:
         self.zones = zones
         self.running_g = running_g
         self.running_s = 0.0
-        self._rule = (hysteresis, count, of)
+        self.rule = (hysteresis, count, of)
         self.thresholds = {}
-        self._named = [Threshold(1, 1, 0, count, of) for _ in FAULTS]
+        self.named = [Threshold(1, 1, 0, count, of) for _ in FAULTS]
         for feature, warning in _SHAPES:
-            self.thresholds[feature] = Threshold(warning, _NEVER, *self._rule)
+            self.thresholds[feature] = Threshold(warning, _NEVER, *self.rule)
         if zones:
-            self.thresholds["zone"] = Threshold(zones[1], zones[2], *self._rule)
+            self.thresholds["zone"] = Threshold(zones[1], zones[2], *self.rule)
         self.trend = Trend(_FIRST_LINE, *LEVEL_RATIOS)
-        self._relative()
+        self.parts = [(baseline, self.trend)]
+        self.held = {}
+        self.relative()
         self.state = 0
         self.level = 0
         self.zone = None
@@ -90,25 +97,27 @@ class Diagnosis:
         self.margin_db = 0.0
         self.abstained = ""
 
-    def _relative(self):
+    def relative(self):
+        """Have the thresholds that the baseline gives, if it is learned."""
+        for feature in RELATIVE:
+            self.thresholds.pop(feature, None)
         if self.baseline.learned:
             for index, feature in enumerate(FEATURES):
                 limits = self.baseline.limits(index)
                 if limits:
-                    self.thresholds[feature] = Threshold(*limits, *self._rule)
-            self.thresholds["trend"] = Threshold(1, 1, *self._rule)
+                    self.thresholds[feature] = Threshold(*limits, *self.rule)
+            self.thresholds["trend"] = Threshold(1, 1, *self.rule)
 
     def restore(self, state):
         """Take back the baseline's `state`, whole or half learned. Raises ValueError if it is none."""
         self.baseline.restore(state)
-        self._relative()
+        self.relative()
 
     def relearn(self):
         """Begin a new baseline; what was judged by the old one is judged no more until it is learned."""
-        self.baseline = Baseline(self.baseline.wanted)
-        for feature in FEATURES + ("trend",):
-            self.thresholds.pop(feature, None)
+        self.baseline.forget()
         self.trend.forget()
+        self.relative()
 
     def run(self, measurement, lines, since_s, trusted=True):
         """Judge what `measurement.finish` and `lines.run` left; lines may be None (no bearing, or no speed).
@@ -156,7 +165,7 @@ class Diagnosis:
                 and (self.zone or 0) < _UNFIT
                 and self.baseline.learn([values[feature] or 0.0 for feature in FEATURES])
             ):
-                self._relative()
+                self.relative()
         self.causes = {}
         for feature, threshold in self.thresholds.items():
             value = values[feature]
@@ -164,6 +173,8 @@ class Diagnosis:
                 threshold.update(value)
             if threshold.level:
                 self.causes[feature] = threshold.level
+        for feature, level in self.held.items():
+            self.causes[feature] = max(level, self.causes.get(feature, 0))
         self.level = max(self.causes.values()) if self.causes else 0
         if self.state == 2:
             self._name(m, lines, trusted)
@@ -181,7 +192,7 @@ class Diagnosis:
             best = self._best(m, lines)
         if best is None and trusted:
             best = self._rotor(m)
-        for i, votes in enumerate(self._named):
+        for i, votes in enumerate(self.named):
             if votes.update(1 if i == best else 0) and i == best:
                 self.fault = i
         if self.fault is None and not self.abstained:

@@ -163,7 +163,8 @@ _SETTINGS = {
 def _node_settings(path: Path) -> dict[str, dict[str, Any]]:
     """What a node's configuration says of its analysis, without what an option on the command line replaces.
 
-    What it says of the sensor is left out: the recording stands for it. Raises BuildError.
+    What it says of the sensor is left out: the recording stands for it. So are classes: it is of one speed and load.
+    Raises BuildError.
     """
     from click.core import ParameterSource
 
@@ -172,7 +173,7 @@ def _node_settings(path: Path) -> dict[str, dict[str, Any]]:
     config = read_config(path)
     context = click.get_current_context()
     sections = {name: dict(config.get(name) or {}) for name in ("machine", "vibration", "alarm", "limits")}
-    replaced = [f"vibration.{key}" for key in _SENSORS_OWN]
+    replaced = [*(f"vibration.{key}" for key in _SENSORS_OWN), "machine.classes"]
     for option, settings in _SETTINGS.items():
         if context.get_parameter_source(option) == ParameterSource.COMMANDLINE:
             replaced += settings

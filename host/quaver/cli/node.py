@@ -112,6 +112,7 @@ def measure(node: Operator, as_json: bool, lang: str | None) -> None:
         values["machine"] = MACHINE[min(values["machine"], len(MACHINE) - 1)]
         state = f"; {values['machine']}"
         state += f", {values.get('learned', 0)} healthy so far" if values["machine"] == "learning" else ""
+    state += f"; class {values['class']}" if "class" in values else ""
     for name, names in (("zone", ZONES), ("fault", FAULTS)):
         if name in values:
             values[name] = names[values[name]] if values[name] < len(names) else str(values[name])
@@ -255,11 +256,17 @@ def _pictured(name: str) -> Path:
 
 
 @command.command("relearn")
+@click.option("--class", "number", type=click.IntRange(1, 4), metavar="NUMBER",
+              help="Only that of the machine's class of speed or load of this number.")  # fmt: skip
 @_operation
-def relearn(node: Operator, as_json: bool) -> None:
-    """Have the node learn its baseline again."""
-    node.ask("relearn")
-    _tell(node, as_json, "learns its baseline again")
+def relearn(node: Operator, as_json: bool, number: int | None) -> None:
+    """Have the node learn its baseline again, or one class's of a machine that has several."""
+    if number is None:
+        node.ask("relearn")
+        _tell(node, as_json, "learns its baseline again")
+    else:
+        node.ask("relearn_class", {"number": number})
+        _tell(node, as_json, f"learns the baseline of class {number} again", **{"class": number})
 
 
 @command.command("log")
