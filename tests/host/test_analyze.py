@@ -419,6 +419,22 @@ def test_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["analyze", broken, "--picture", str(tmp_path / "plain.png")]) == 0  # no bearing: no lines to mark
 
 
+def test_a_waterfall(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the measurements of a recording; one alone makes none, and two files are refused before the work."""
+    broken = save(tmp_path / "broken.npz", machine(7.0, 3.5848, seed=2))
+    file = tmp_path / "w.svg"
+    assert main(["analyze", broken, "--rpm", "1797", "--bearing", "6205", "--waterfall", str(file)]) == 0
+    drawn = file.read_text()
+    for words in ("shaft", "BPFO", "2xBPFO", "6xBSF", "time (s)", "broken: 5 measurements, the last: ", "2.0 to 5.0"):
+        assert f"<!-- {words}" in drawn or words in drawn, words
+    capsys.readouterr()
+    short = save(tmp_path / "short.npz", machine(1.5))
+    assert main(["analyze", short, "--waterfall", str(file)]) == 1
+    assert "a waterfall needs two spectra at least, and there is 1" in capsys.readouterr().err
+    assert main(["analyze", broken, short, "--waterfall", str(file)]) == 2
+    assert "--waterfall draws one recording: give one FILE." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("hz", "confidence", "said"),
     [(29.95, 0.9, "1797 1/min"), (29.95, 0.4, "1797 1/min, not certain"), (None, 0.0, "no speed")],
