@@ -432,7 +432,7 @@ def test_a_waterfall(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["analyze", short, "--waterfall", str(file)]) == 1
     assert "a waterfall needs two spectra at least, and there is 1" in capsys.readouterr().err
     assert main(["analyze", broken, short, "--waterfall", str(file)]) == 2
-    assert "--waterfall draws one recording: give one FILE." in capsys.readouterr().err
+    assert "--waterfall draws one recording: give one FILE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from quaver.bench.c_transforms import C_TRANSFORMS, has_compiler
 from quaver.board.guest import guest
 from quaver.files.pinned import Progress
 
+_MEASURED = ("board", "boot.py", "build/", "dsp/", "hal/", "node/", "quaver_wire/")
 _UG_PER_LSB = 488
 _SAMPLES = 32768
 _SHAFT_HZ = 29.95
@@ -45,8 +46,9 @@ def run_dsp(
     c_transforms = C_TRANSFORMS if assembly and has_compiler() else ()
     if c_transforms:
         step("compiling the transforms in C")
-    files = {**firmware_files(name), **twins(name), **transforms.board_files(c_transforms, progress)}
-    files.pop("main.py")  # the board is to be measured, not to be a node
+    # The board is to be measured, not to be a node, and its flash has no room for both.
+    firmware = {path: data for path, data in firmware_files(name).items() if path.startswith(_MEASURED)}
+    files = {**firmware, **twins(name), **transforms.board_files(c_transforms, progress)}
     files["signal.bin"] = _signal()
     step("starting the board")
     with open_board(f"{board}:", Setup(files=files, real_time=not chip)) as device:
@@ -81,7 +83,7 @@ def _signal() -> bytes:
 
 
 def _engine_figures(engine: list[tuple[Any, ...]], chip: bool) -> list[Figure]:
-    (longest, mean, finish, lines, judged, brief), (code, memory, kept) = engine[-2:]
+    (longest, mean, finish, lines, judged, brief), (code, memory, kept), tracked, (trend, _) = engine[-4:]
 
     def goal(number: float) -> float | None:
         return number if chip else None
@@ -93,6 +95,8 @@ def _engine_figures(engine: list[tuple[Any, ...]], chip: bool) -> list[Figure]:
         Figure("  of which the spectra and features", finish, "us"),
         Figure("  of which the bearing's lines", lines, "us"),
         Figure("  of which the verdict", judged, "us"),
+        Figure("order tracking, where the speed changes", tracked[2] - finish, "us", note="comes on top"),
+        Figure("a trend, with all its means", trend, "us", note="in the verdict, where its features rise"),
         Figure("working memory", memory, "B", goal(_MEMORY_GOAL)),
         Figure("its code, loaded", code, "B"),
         Figure("allocated while it streams", 0, "B", 0, note="the heap was locked"),
