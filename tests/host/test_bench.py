@@ -8,8 +8,7 @@ import pytest
 
 from quaver.bench import Figure, transforms
 from quaver.bench.c_transforms import C_TRANSFORMS, CMSIS_DSP, KISSFFT, compile_transform
-from quaver.build import firmware_files
-from quaver.build.tree import twins
+from quaver.bench.dsp import measured_files
 from quaver.cli import main
 from quaver.cli.bench import COMMANDS, command, show
 from quaver.emulator.setup import Setup
@@ -53,12 +52,13 @@ def test_the_engine_on_the_quick_board(capsys: pytest.CaptureFixture[str]) -> No
     assert figures["kept from one measurement to the next"]["reached"] is True
     assert figures["after the last sample"]["value"] > figures["of which the verdict"]["value"] >= 0
     assert "RFFT of 4,096 samples, viper" in figures
+    assert figures["order tracking, where the speed changes"]["unit"] == "us"
+    assert figures["a trend, with all its means"]["value"] > 0
     assert not [name for name in figures if "assembly" in name or "emlearn" in name]
 
 
 def test_the_transforms_in_c_run_on_the_chip_and_ours_is_faster_and_more_exact() -> None:
-    files = {**firmware_files("pico_w"), **twins("pico_w"), **transforms.board_files(C_TRANSFORMS)}
-    files.pop("main.py")
+    files = {**measured_files("pico_w"), **transforms.board_files(C_TRANSFORMS)}
     with open_board("rp2040:", Setup(files=files)) as device:
         transforms.prepare(device)
         ours = {"assembly": transforms.measure(device, "assembly")}

@@ -17,7 +17,6 @@ from quaver.bench.c_transforms import C_TRANSFORMS, has_compiler
 from quaver.board.guest import guest
 from quaver.files.pinned import Progress
 
-_MEASURED = ("board", "boot.py", "build/", "dsp/", "hal/", "node/", "quaver_wire/")
 _UG_PER_LSB = 488
 _SAMPLES = 32768
 _SHAFT_HZ = 29.95
@@ -35,8 +34,6 @@ def run_dsp(
     a build raises.
     """
     from quaver.board.spec import load_board
-    from quaver.build import firmware_files
-    from quaver.build.tree import twins
     from quaver.emulator.setup import Setup
     from quaver.emulator.targets import open_board
 
@@ -46,9 +43,7 @@ def run_dsp(
     c_transforms = C_TRANSFORMS if assembly and has_compiler() else ()
     if c_transforms:
         step("compiling the transforms in C")
-    # The board is to be measured, not to be a node, and its flash has no room for both.
-    firmware = {path: data for path, data in firmware_files(name).items() if path.startswith(_MEASURED)}
-    files = {**firmware, **twins(name), **transforms.board_files(c_transforms, progress)}
+    files = {**measured_files(name), **transforms.board_files(c_transforms, progress)}
     files["signal.bin"] = _signal()
     step("starting the board")
     with open_board(f"{board}:", Setup(files=files, real_time=not chip)) as device:
@@ -65,6 +60,19 @@ def run_dsp(
             step(each.title)
             theirs[each] = transforms.measure_c(device, each)
     return transforms.figures(ours, theirs, chip) + _engine_figures(engine, chip)
+
+
+def measured_files(board: str) -> dict[str, bytes]:
+    """Of the firmware for a board file's board what is measured, with the twins of its assembly.
+
+    The board is to be no node, and its flash has no room for both that and the transforms in C.
+    """
+    from quaver.build import firmware_files
+    from quaver.build.tree import twins
+
+    kept = ("board", "boot.py", "build/", "dsp/", "hal/", "node/", "quaver_wire/")
+    firmware = {path: data for path, data in firmware_files(board).items() if path.startswith(kept)}
+    return {**firmware, **twins(board)}
 
 
 def _engine() -> str:
