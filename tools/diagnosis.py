@@ -74,7 +74,7 @@ def rig_table(directory: Path) -> list[str]:
         f"Learned on the first {_LEARN_RIG} measurements of `cwru_normal_0` and nothing else (1.37 s each). An alarm"
         " needs 2 of 3 measurements, and so does a name. Line: the highest in the recording's median measurement;"
         " score: how far its first two harmonics stand above the background; margin: how much more evidence speaks for"
-        " it than for the next line, both of six harmonics.",
+        " it than for the next line, both of eight harmonics.",
         "",
         _RIG_HEAD,
         _RIG_RULE,

@@ -9,8 +9,13 @@ from array import array
 from micropython import const
 
 FEATURES = ("rms", "envelope", "velocity", "bpfo", "bpfi", "bsf2", "ftf")
+# Beside them, of the spectrum's upper octaves: there a damaged bearing rings, and in one octave it is seen when its
+# level is still low against that of all others.
+OCTAVES = const(3)
 
 _LINES = const(3)  # FEATURES from here on are amplitudes of lines
+KURTOSIS = const(10)  # the column after those of FEATURES and octaves
+_COLUMNS = const(11)
 _SIGMA = const(1.4826)
 
 # A limit is the larger of two: a ratio to the median, and standard deviations above it.
@@ -43,16 +48,16 @@ class Baseline:
     def forget(self) -> None:
         """Begin anew."""
         self.learned = False
-        self.median = self.mad = array("f", bytes(4 * len(FEATURES)))
+        self.median = self.mad = array("f", bytes(4 * _COLUMNS))
         self._rows: list[array[float]] = []
 
     def learn(self, row: list[float]) -> bool:
-        """Take the features of one healthy measurement, in the order of FEATURES; returns `learned`."""
+        """Take what one healthy measurement has: FEATURES, octaves, kurtosis, in this order; returns `learned`."""
         if not self.learned:
             self._rows.append(array("f", row))
             if len(self._rows) >= self.wanted:
                 self.median, self.mad = array("f", row), array("f", row)
-                for i in range(len(FEATURES)):
+                for i in range(_COLUMNS):
                     column = [row[i] for row in self._rows]
                     self.median[i] = middle = _median(column)
                     self.mad[i] = _median([abs(value - middle) for value in column])
@@ -69,9 +74,18 @@ class Baseline:
         middle = self.median[index]
         if middle <= 0:
             return None
-        ratios = _LINE_RATIOS if index >= _LINES else LEVEL_RATIOS
+        ratios = _LINE_RATIOS if _LINES <= index < len(FEATURES) else LEVEL_RATIOS
         deviation = _SIGMA * self.mad[index]
         return tuple(max(ratio * middle, middle + count * deviation) for ratio, count in zip(ratios, _DEVIATIONS))
+
+    def octave(self, levels: list[float]) -> float:
+        """The highest ratio of an octave's level to its median, less where it scatters; 0 where none was learned."""
+        highest = 0.0
+        for i in range(OCTAVES):
+            limits = self.limits(len(FEATURES) + i)
+            if limits:
+                highest = max(highest, LEVEL_RATIOS[0] * levels[i] / limits[0])
+        return highest
 
     def state(self) -> dict[str, list]:
         """All of it as a dict of numbers and lists, for JSON."""
@@ -84,8 +98,12 @@ class Baseline:
         if not isinstance(state, dict):
             raise ValueError("baseline: the saved state is corrupt")
         if "median" in state:
-            _check([state.get("median"), state.get("mad")])
-            self.median, self.mad = array("f", state["median"]), array("f", state["mad"])
+            rows = [state.get("median"), state.get("mad")]
+            for row in rows:
+                if isinstance(row, list) and len(row) == len(FEATURES):
+                    row.extend([0.0] * (_COLUMNS - len(row)))  # learned by a version that knew no more
+            _check(rows)
+            self.median, self.mad = array("f", rows[0]), array("f", rows[1])
             self.learned = True
         else:
             rows = state.get("rows")
@@ -97,7 +115,7 @@ class Baseline:
 def _check(rows) -> None:
     ok = isinstance(rows, list)
     for row in rows if ok else ():
-        ok = ok and isinstance(row, list) and len(row) == len(FEATURES)
+        ok = ok and isinstance(row, list) and len(row) == _COLUMNS
         for value in row if ok else ():
             ok = ok and type(value) in (int, float) and 0 <= value < 1e9
     if not ok:

@@ -9,15 +9,18 @@ A measurement teaches what is healthy unless it is clipped, incomplete, or in zo
 already, and a limit above it would never be crossed. The shape of the signal alone (below) keeps none from teaching:
 some sound machines knock all their life and would never be watched, and the warning stands beside what is learned.
 
-An alarm is raised by what lasts and means energy: RMS, the envelope, velocity, the bearing's lines, each n times of
-m, and the trend of the first three (dsp.trend). Crest factor and kurtosis warn at most: one knock among 30,000 samples
-moves them as much as a fault does.
+An alarm is raised by what lasts and means energy: RMS, the envelope, velocity, the upper octaves, the bearing's lines,
+each n times of m, and the trend of the first three (dsp.trend). Crest factor and kurtosis warn: one knock among 30,000
+samples moves them as much as a fault does. But one knock raises no level. Where the kurtosis is high while RMS or the
+envelope is above its warning, n times of m, and the machine did not knock when it was learned, these impacts alarm.
+Neither they nor octaves are judged where a measurement is so short that the cage turns once or twice in it.
 
 A fault is named when, n times of m, the same line
-- has 24 dB of evidence: its harmonics 1 ... 6 stand that far, added up, above 12 dB over the background, to which noise
+- has 24 dB of evidence: its harmonics 1 ... 8 stand that far, added up, above 12 dB over the background, to which noise
   gets in one bin of 65,000. Two harmonics of 24 dB make it, or more of them that are lower. A damaged ball strikes
   both races and draws their lines too, up to some 16 dB of evidence, and so does a machine in which something else
   knocks. A race that is itself broken is above that, or it is not told apart;
+  A ball's own line with a pair of sidebands at the cage's speed is drawn by nothing else: 12 dB, the pair's with it;
 - has two signs: two harmonics, or one and a pair of sidebands;
 - has 12 dB of evidence more than any other line: lines share harmonics. The cage's is apart: it stands beside that of a
   damaged race, which it loads unevenly (with 44 dB in a recording of an outer race): it is named where no other does;
@@ -34,11 +37,11 @@ from micropython import const
 from quaver_wire.fields import FAULTS, LINES
 
 from .alarm import Threshold
-from .baseline import FEATURES, LEVEL_RATIOS
-from .lines import EVIDENCE, SIGNS, SURE
+from .baseline import FEATURES, KURTOSIS, LEVEL_RATIOS, OCTAVES
+from .lines import SIGNS, SURE, needed
 from .trend import Trend
 
-RELATIVE = FEATURES + ("trend",)  # what the baseline says the limits of
+RELATIVE = FEATURES + ("trend", "octave", "impacts")  # what the baseline says the limits of
 _VELOCITY = const(2)  # of FEATURES
 _FIRST_LINE = const(3)
 _CAGE = const(3)  # of LINES
@@ -48,7 +51,9 @@ _NEVER = 1e9
 _UNFIT = const(2)  # zone C: by the standard such a machine is not healthy
 # Absolute limits of the shape of a signal: noise has a kurtosis of 3 and over 30,000 samples a crest factor of 4.2;
 # the fields of _SHAPES are warning limits.
-_SHAPES = (("crest", 8.0), ("kurtosis", 4.5))
+_KURTOSIS = 4.5
+_SHAPES = (("crest", 8.0), ("kurtosis", _KURTOSIS))
+_WHOLE = ("rms", "envelope")  # levels that one blow does not raise
 
 
 def zone(velocity_mm_s, boundaries):
@@ -107,6 +112,8 @@ class Diagnosis:
                 if limits:
                     self.thresholds[feature] = Threshold(*limits, *self.rule)
             self.thresholds["trend"] = Threshold(1, 1, *self.rule)
+            self.thresholds["octave"] = Threshold(*LEVEL_RATIOS, *self.rule)
+            self.thresholds["impacts"] = Threshold(_KURTOSIS, _KURTOSIS, *self.rule)
 
     def restore(self, state):
         """Take back the baseline's `state`, whole or half learned. Raises ValueError if it is none."""
@@ -145,7 +152,8 @@ class Diagnosis:
             self.zone = zone(m.velocity_mm_s, self.zones)
         self.values = values = {"crest": m.crest, "kurtosis": m.kurtosis, "rms": m.rms_g, "envelope": m.envelope_g}
         values["velocity"] = values["zone"] = m.velocity_mm_s
-        values["trend"] = None
+        values["trend"] = values["octave"] = values["impacts"] = None
+        octaves = m.bands[-OCTAVES:]
         if m.away:  # another one than the baseline's: what was told there holds
             values["envelope"] = None
         for i, line in enumerate(LINES):
@@ -158,12 +166,15 @@ class Diagnosis:
             pairs = zip(FEATURES[:_FIRST_LINE], self.baseline.median)
             ratios = [values[name] / middle if values[name] and middle > 0 else None for name, middle in pairs]
             values["trend"] = self.trend.take(ratios, since_s)
+            if m.stretch <= 2:
+                values["octave"] = self.baseline.octave(octaves)
+                values["impacts"] = self._impacts()
         else:
             self.state = 1
             if (
                 trusted
                 and (self.zone or 0) < _UNFIT
-                and self.baseline.learn([values[feature] or 0.0 for feature in FEATURES])
+                and self.baseline.learn([values[feature] or 0.0 for feature in FEATURES] + octaves + [m.kurtosis])
             ):
                 self.relative()
         self.causes = {}
@@ -179,6 +190,16 @@ class Diagnosis:
         if self.state == 2:
             self._name(m, lines, trusted)
         return self.level
+
+    def _impacts(self):
+        """The kurtosis where a level has risen too, and the machine did not knock when it was learned; 0 elsewhere."""
+        values = self.values
+        if 0 < self.baseline.median[KURTOSIS] < _KURTOSIS:
+            for feature in _WHOLE:
+                threshold = self.thresholds.get(feature)
+                if threshold and values[feature] is not None and values[feature] >= threshold.warning:
+                    return values["kurtosis"]
+        return 0.0
 
     def _name(self, m, lines, trusted):
         best = None
@@ -219,7 +240,8 @@ class Diagnosis:
         if lines.evidence[first] <= 0:
             first = _CAGE
         evidence = lines.evidence[first]
-        if evidence < EVIDENCE and lines.changed:
+        enough = needed(first, lines.pairs[first])
+        if evidence < enough and lines.changed:
             self.abstained = "the speed changed while it was measured"
             return None
         if evidence <= 0:
@@ -230,8 +252,8 @@ class Diagnosis:
         normal = self.baseline.median[_FIRST_LINE + first]
         if m.shaft_confidence < SURE:
             self.abstained = "the speed is not certain"
-        elif evidence < EVIDENCE:
-            self.abstained = "{} is weak, {:.0f} of {:.0f} dB".format(LINES[first], evidence, EVIDENCE)
+        elif evidence < enough:
+            self.abstained = "{} is weak, {:.0f} of {:.0f} dB".format(LINES[first], evidence, enough)
         elif lines.signs[first] < SIGNS:
             self.abstained = "{} has no second sign".format(LINES[first])
         elif self.margin_db < _MARGIN_DB:

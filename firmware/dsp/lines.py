@@ -24,7 +24,7 @@ from .fft import SIGN32
 _AROUND = const(24)  # bins of background on each side: with 49 the median is right to 1.5 dB
 _NEAR = const(6)  # bins that a speed's line is held against, on each side from the second on: the first is its own
 _HARMONICS = const(3)
-_WEIGHED = const(6)  # harmonics that are evidence: of the line of a race at 1,500 1/min those within 800 Hz
+_WEIGHED = const(8)  # harmonics that are evidence: of the line of an outer race at 1,500 1/min those within 750 Hz
 _BALL = const(2)  # of LINES
 _CAGE = const(3)
 _CREEP = 0.01  # rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
@@ -35,6 +35,7 @@ SURE = 0.5  # from this confidence on a speed is taken to be right
 # that are lower. dsp.diagnosis says why so many.
 SIGNS = const(2)
 EVIDENCE = 24.0
+_RIGHT = 0.25  # bins: how far off the place of a line that stands is read, at most
 _SEEN = 4.0  # height of a line that is there: see above; streams.standing knows it too
 
 _form = array("i", (SIGN32, 0, 0))
@@ -218,17 +219,24 @@ def droop(place, decimation, order):
     return (decimation * math.sin(x / decimation) / math.sin(x)) ** order
 
 
-def _is_harmonic(powers, k, at, reach):
+def _is_harmonic(powers, k, at, reach, stretch):
     """Whether a higher line than bin k's is at half or a third of its place: then that one is the fundamental.
 
-    Blows in a row draw harmonics that fall; so it is at two and three times the true speed.
+    Blows in a row draw harmonics that fall; so it is at two and three times the true speed. A bearing's line near the
+    shaft's third harmonic is none: each place is right to a quarter of a bin, the harmonic of one to as many times.
     """
     for part in range(2, _HARMONICS + 1):
         first = max(2, math.ceil(at / part - reach))
         below = streams.highest(powers, first, max(first, math.floor(at / part + reach)) + 1)
         if streams.word(powers, below, _form) > streams.word(powers, k, _form):
-            return True
+            if abs(part * _place(powers, below)[0] - at) <= _RIGHT * (part + 1) * stretch:
+                return True
     return False
+
+
+def needed(i, pair):
+    """How many dB of evidence line i needs to be named. A ball's line with a pair about it is drawn by nothing else."""
+    return EVIDENCE / 2 if i == _BALL and pair else EVIDENCE
 
 
 def _sidebands(powers, at, apart, slip, reach, bins, around):
@@ -254,11 +262,13 @@ class Lines:
 
     After `run`, for each of LINES: hz, g (amplitude of the first harmonic), heights (of harmonics 1 ... 3, flat);
     score: the geometric mean of the heights of harmonics 1 and 2, 0 for a line that is not there, whose place is a
-    multiple of the shaft's speed, which is a harmonic of a higher one, or which is above the envelope's band;
-    evidence: by how many dB its harmonics 1 ... 6 stand above _SEEN, added up, 0 where the score is; signs: how many
-    of them do, and one more for a pair of sidebands: at the shaft's speed about a race's line, for a flaw that turns
-    comes and goes with the load, at the cage's about the ball's; pairs: their heights, 0 for none; changed: a line is
-    smeared, so the speed changed while it was measured, and that line says nothing.
+    multiple of the shaft's speed, which is a harmonic or a sideband of a higher one, or which is above the envelope's
+    band;
+    evidence: by how many dB its harmonics 1 ... 8 stand above _SEEN, added up, and so the ball's sidebands; 0 where the
+    score is; signs: how many of them do, and one more for a pair of sidebands: at the shaft's speed about a race's
+    line, for a flaw that turns comes and goes with the load, at once or twice the cage's about the ball's; pairs: their
+    heights, 0 for none; changed: a line is smeared, so the speed changed while it was measured, and that line says
+    nothing.
     """
 
     def __init__(self, ratios):
@@ -292,6 +302,7 @@ class Lines:
         if not prior_hz or m.shaft_confidence >= SURE:
             for i in range(4):
                 self._find(m, i, m.shaft_hz, 0.0)
+            self._explain(m)
             return
         best = 0.0
         speed = m.shaft_hz, m.shaft_confidence
@@ -303,6 +314,7 @@ class Lines:
                 best = self.evidence[i]
                 speed = found
         m.shaft_hz, m.shaft_confidence = speed
+        self._explain(m)
 
     def _find(self, m, i, speed_hz, slip):
         """Look for line i about its place at a speed up to `slip` off.
@@ -316,8 +328,17 @@ class Lines:
         around = _AROUND * m.stretch
         reach = 1.5 * m.stretch
         first = _HARMONICS * i
-        nominal = self.ratios[i] * speed_hz / width
-        k, tall = _tallest(powers, nominal, reach + (_CREEP + slip) * nominal, bins, around)
+        turn = speed_hz / width
+        nominal = self.ratios[i] * turn
+        wide = reach + (_CREEP + slip) * nominal
+        k, tall = _tallest(powers, nominal, wide, bins, around)
+        near = round(self.ratios[i]) * turn
+        if not slip and abs(k - near) <= reach < abs(nominal - near):
+            # the shaft's own harmonic is higher than what is beside it
+            low, high = (near + reach, nominal + wide) if near < nominal else (nominal - wide, near - reach)
+            beside = _tallest(powers, (low + high) / 2, (high - low) / 2, bins, around)
+            if beside[1] > _SEEN and _is_peak(powers, beside[0]):
+                k, tall = beside
         self.score[i] = self.evidence[i] = self.pairs[i] = 0.0
         self.signs[i] = 0
         self.heights[first] = tall
@@ -339,23 +360,30 @@ class Lines:
                 self.changed = True
                 return None
         # half of the ball's line is its own too: a ball may strike one race alone
-        if i != _BALL and _is_harmonic(powers, k, at, reach):
+        if i != _BALL and _is_harmonic(powers, k, at, reach, m.stretch):
             return None
         # The ball's lie at a part of its line that is its own, whatever the speed; a race's at the shaft's speed.
         loose = 0.0 if i == _BALL else slip
-        apart = at * self.ratios[_CAGE] / self.ratios[i] if i == _BALL else speed_hz / width
-        apart, pair = _sidebands(powers, at, apart, loose, reach, bins, around) if i != _CAGE else (0.0, 0.0)
+        apart = at * self.ratios[_CAGE] / self.ratios[i] if i == _BALL else turn
+        seen = reach, bins, around
+        apart, pair = _sidebands(powers, at, apart, loose, *seen) if i != _CAGE else (0.0, 0.0)
+        if i == _BALL:
+            # under load for less than half of the cage's turn it has as high ones at twice the distance
+            pair = max(pair, _sidebands(powers, at, 2 * at * self.ratios[_CAGE] / self.ratios[i], 0.0, *seen)[1])
         found = 0.0, 0.0
-        if slip and pair:
-            found = (self.hz[i] / self.ratios[i] if i == _BALL else apart * width), 1 - _SEEN / pair
+        if slip and pair and i == _BALL:
+            found = self.hz[i] / self.ratios[i], 1 - _SEEN / pair
+            unique = True
+        elif slip and pair:
+            found = apart * width, 1 - _SEEN / pair
             # each of a pair is right to a quarter of a bin, and so is half their distance
             turns = at / apart
             right = 0.25 * m.stretch / apart
-            unique = i == _BALL or (
-                abs(turns / self.ratios[i] - 1) <= _CREEP + right and self._unique(i, turns, right, 0.0)
-            )
+            unique = abs(turns / self.ratios[i] - 1) <= _CREEP + right and self._unique(i, turns, right, 0.0)
         else:
-            unique = self._unique(i, at * width / speed_hz, slip, reach * width / speed_hz)
+            unique = self._unique(i, at / turn, slip, reach / turn)
+            if not unique and not slip:
+                unique = self._is_apart(m, at, turn)
         if not unique:
             return None
         self.score[i] = math.sqrt(tall * self.heights[first + 1])
@@ -363,8 +391,9 @@ class Lines:
         # The window of a prior is six times as wide as that of a speed that shows: one sign more is asked for.
         # Nor may another speed show: then the prior is wrong, or the line is that of another machine.
         alone = m.other_hz is None or abs(m.other_hz - self.hz[i]) < 2 * reach * width
-        if slip and alone and i != _CAGE and self.signs[i] > SIGNS and self.evidence[i] >= EVIDENCE:
-            confidence = 1 - _SEEN / 10 ** (self.evidence[i] / 20)
+        if slip and alone and i != _CAGE and self.signs[i] > SIGNS and self.evidence[i] >= needed(i, pair):
+            # of the ball, whose pair lies at a part of its line, what stands above _SEEN speaks together
+            confidence = 1 - (1 if i == _BALL and pair else _SEEN) / 10 ** (self.evidence[i] / 20)
             found = found[0] or self.hz[i] / self.ratios[i], max(found[1], confidence)
         if m.coarse:
             found = 0.0, 0.0  # drift over the sensor's steps draws lines and harmonics too
@@ -382,15 +411,53 @@ class Lines:
                     return False
         return True
 
+    def _is_apart(self, m, at, turn):
+        """Whether harmonic 2 or 3 of a line at place `at`, close to the shaft's, lies away from the shaft's.
+
+        Harmonics lie as many times as far apart. The shaft's own place is as right as its line is high.
+        """
+        bins = len(m.powers) >> 1
+        turns = round(at / turn)
+        off = turns * (1 - m.shaft_confidence) / _SEEN
+        if abs(at - turns * turn) <= (2 * _RIGHT + off) * m.stretch:
+            return False
+        reach = 1.5 * m.stretch
+        for harmonic in range(2, _HARMONICS + 1):
+            tall, place = _standing(m.powers, harmonic * at, reach, bins, _AROUND * m.stretch)
+            if tall and abs(place - harmonic * turns * turn) > reach + harmonic * off * m.stretch:
+                return True
+        return False
+
+    def _explain(self, m):
+        """Take back the lines that are sidebands of higher ones."""
+        for i in [i for i in range(4) if self._is_sideband(m, i)]:
+            self.score[i] = self.evidence[i] = 0.0
+            self.signs[i] = 0
+
+    def _is_sideband(self, m, i):
+        """Whether a higher line stands one or two turns of the shaft from line i: in a bearing of 8 balls such as the
+        6203 the ball's lies a turn above the outer race's and a turn below the inner race's, by 2 %.
+        """
+        for j in range(4):
+            if self.score[j] and self.g[j] > self.g[i]:
+                for turns in (1, 2):
+                    off = abs(self.hz[j] - self.hz[i]) - turns * m.shaft_hz
+                    if abs(off) <= _RIGHT * (2 + turns) * m.stretch * m.line_hz:
+                        return True
+        return False
+
     def _weigh(self, m, i, at, pair):
         """Work out evidence and signs of line i at place `at`; pair: the height of its sidebands, or 0."""
-        evidence = 0.0
+        evidence = 20 * math.log10(pair / _SEEN) if pair and i == _BALL else 0.0
         signs = 1 if pair else 0
+        bins = len(m.powers) >> 1
         for harmonic in range(1, _WEIGHED + 1):
             if harmonic <= _HARMONICS:
                 tall = self.heights[_HARMONICS * i + harmonic - 1]
             else:
-                tall, _ = _standing(m.powers, harmonic * at, 1.5 * m.stretch, len(m.powers) >> 1, _AROUND * m.stretch)
+                tall, place = _standing(m.powers, harmonic * at, 1.5 * m.stretch, bins, _AROUND * m.stretch)
+                if tall:
+                    at = place / harmonic  # the higher the harmonic, the finer
             if tall > _SEEN:
                 signs += 1
                 evidence += 20 * math.log10(tall / _SEEN)

@@ -68,7 +68,7 @@ def test_each_thing_that_a_node_says_has_an_entry() -> None:
     assert set(NAMED) <= set(entries("en"))
     for fault in FAULTS:
         assert keys_of(fault=fault) == [fault.replace(" ", "_")]
-    for cause in (*LIMITED, *LINES, "trend"):
+    for cause in (*LIMITED, *LINES, "trend", "octave", "impacts"):
         assert len(keys_of(causes=[cause])) == 1, cause
     for mark in QUALITY:
         assert len(keys_of(quality=[mark])) == 1, mark

@@ -122,6 +122,9 @@ def test_a_machine_that_stands_has_no_speed_but_a_tachometer_s(micropython: Run)
     ("measured", "strength", "trusted", "said"),
     [
         ({}, {"bpfo": 12.0}, True, "bpfo is weak, 19 of 24 dB"),
+        ({}, {"bpfo": 12.0, "pair": 9.0}, True, "bpfo is weak, 19 of 24 dB"),
+        ({}, {"bsf2": 12.0}, True, "bsf2 is weak, 19 of 24 dB"),
+        ({}, {"bsf2": 7.0, "pair": 9.0}, True, "bsf2 is weak, 10 of 12 dB"),
         ({}, {"bpfo": 40.0, "signs": 1}, True, "bpfo has no second sign"),
         ({}, {"bpfo": 40.0, "bpfi": 25.0}, True, "bpfo and bpfi are alike"),
         ({"shaft_confidence": 0.3}, {"bpfo": 40.0}, True, "the speed is not certain"),
@@ -173,6 +176,27 @@ def test_shape_warns_and_zones_alarm_without_a_baseline(micropython: Run) -> Non
     assert got[1][2] == ["kurtosis"]
     assert "zone" in got[3][2]
     assert all(answer[0] == 1 and answer[3] is None for answer in got)
+
+
+def test_an_octave_that_rises_alone_alarms(micropython: Run) -> None:
+    """A lower octave says nothing, nor does one that scattered, nor one of which nothing was learned."""
+    upper, lower, scattering, old, short = micropython(program(__file__, "octave"))
+    assert upper == [[1, ["octave"]], [2, ["octave"]], pytest.approx(2.6)]
+    assert lower[:2] == scattering[:2] == [[0, []], [0, []]]
+    assert scattering[2] == lower[2] == pytest.approx(1.0)
+    assert old == [[0, []], [0, []], 0]
+    assert short == [[0, []], [0, []], None]
+
+
+def test_shocks_alarm_where_a_level_has_risen_too(micropython: Run) -> None:
+    """Not where the level is as it was, where the machine knocked when it was learned, or once."""
+    both, level, shocks, knocker, once, short = micropython(program(__file__, "impacts"))
+    assert both == [2, ["impacts", "kurtosis", "rms"]]
+    assert level == [1, ["rms"]]
+    assert shocks == [1, ["kurtosis"]]
+    assert knocker == [1, ["kurtosis", "rms"]]
+    assert once == [0, []]
+    assert short == knocker
 
 
 def test_what_can_not_be_trusted_teaches_nothing(micropython: Run) -> None:

@@ -16,13 +16,19 @@ Run = Callable[..., Any]
 RATE = 26667.0
 UG = 488
 N = 32768
-OUTER, INNER, BALL, CAGE = 3.5848, 5.4152, 2.3567, 0.39828
+OUTER, INNER, BALL, CAGE = SKF_6205 = 3.5848, 5.4152, 2.3567, 0.39828
+SKF_6203 = 3.0530, 4.9470, 1.9937, 0.38163  # lines close to the shaft's harmonics, and one turn from each other
 
 PROGRAM = program(__file__, "measure")
 
 
 def measure(
-    run: Run, *blocks: Any, rate: float = RATE, tachometer: dict[str, Any] | None = None, **settings: Any
+    run: Run,
+    *blocks: Any,
+    rate: float = RATE,
+    tachometer: dict[str, Any] | None = None,
+    ratios: tuple[float, ...] = SKF_6205,
+    **settings: Any,
 ) -> list[dict[str, Any]]:
     samples = [np.asarray(block).astype(int).tolist() for block in blocks]
     argument = {
@@ -30,7 +36,7 @@ def measure(
         "settings": [rate, settings],
         "blocks": samples,
         "ug": UG,
-        "ratios": [OUTER, INNER, BALL, CAGE],
+        "ratios": ratios,
     }
     result: list[dict[str, Any]] = run(PROGRAM, argument=argument, heap="16m")
     return result
@@ -54,16 +60,19 @@ def bearing(
     strength: float = 4.0,
     load_hz: float = 0.0,
     change: float = 0.0,
+    sway: float = 0.0,
 ) -> Any:
     """Impacts at line_hz ring a resonance at 3.5 kHz; a weak turning line, none at 0 Hz; noise.
 
     load_hz: how often the load on the flaw comes and goes. change: by what part of it the speed rises meanwhile.
+    sway: by what part the noise comes and goes with the shaft's first five harmonics.
     """
     time = np.arange(n) / rate
     rng = np.random.default_rng(5)
     turned = np.arange(0.003, time[-1], 1 / line_hz)
     signal = 0.15 * np.sin(2 * np.pi * shaft_hz * np.interp(time, later_by(time, time[-1], change), time))
-    signal += rng.normal(0, 0.05, n)
+    swaying = sum(np.cos(2 * np.pi * shaft_hz * harmonic * time + harmonic) for harmonic in range(1, 6))
+    signal += rng.normal(0, 0.05, n) * (1 + sway * swaying)
     for start in later_by(turned, time[-1], change):
         later = time - start
         ring = np.where(later >= 0, np.exp(-np.clip(later, 0, 1) * 900) * np.sin(2 * np.pi * 3500 * later), 0)
@@ -211,6 +220,17 @@ def test_sidebands_tell_what_the_place_of_a_line_does_not(micropython: Run) -> N
     assert other["score"][1] == 0
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_ball_s_sidebands_lie_once_or_twice_the_cage_s_speed_away(micropython: Run, times: int) -> None:
+    """They tell the ball's line, and the speed, though the shaft's fifth harmonic may lie there."""
+    ball = bearing(2 * BALL * 24.7, 0.0, load_hz=times * CAGE * 24.7, strength=0.5)
+    (got,) = measure(micropython, ball, nominal_hz=25.0)
+    assert got["shaft"][0] == pytest.approx(24.7, abs=0.15)
+    assert got["shaft"][1] > 0.5
+    assert got["evidence"][2] > 12
+    assert got["signs"][2] >= 3
+
+
 def test_another_speed_that_shows_refutes_the_configured_one(micropython: Run) -> None:
     line = bearing(INNER * 24.7, 0.0)
     other = tones((41.0, 0.5), (82.0, 0.2), noise=0.0) - 2049
@@ -258,6 +278,28 @@ def test_a_harmonic_of_a_line_is_no_line(micropython: Run, line: int, ratio: flo
         (got,) = measure(micropython, bearing(ratio * 15.0, 15.0), nominal_hz=15.0 * times)
         assert got["heights"][3 * line] > 8
         assert (got["score"][line] > 0) == (times == 1)
+
+
+@pytest.mark.parametrize(("line", "slip"), [(0, 1.0), (1, 1.0), (1, 1.004)])
+def test_a_line_close_to_the_shaft_s(micropython: Run, line: int, slip: float) -> None:
+    """The shaft's harmonics, as high, hide it not: it lies beside them, and its own harmonics as many times as far.
+
+    The ball's line is where the sidebands of both races are; there they speak for no ball.
+    """
+    shaft = 24.7
+    blow = bearing(SKF_6203[line] * slip * shaft, shaft, load_hz=shaft, strength=0.6, sway=0.6)
+    (got,) = measure(micropython, blow, nominal_hz=25.0, ratios=SKF_6203)
+    assert got["hz"][line] == pytest.approx(SKF_6203[line] * slip * shaft, abs=0.4)
+    assert got["score"][line] > 8
+    assert got["heights"][6] > 8
+    assert [score for i, score in enumerate(got["score"]) if i != line] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("harmonic", [3, 4, 5])
+def test_the_shaft_s_own_harmonics_are_no_line(micropython: Run, harmonic: int) -> None:
+    (got,) = measure(micropython, bearing(harmonic * 24.7, 24.7), nominal_hz=25.0, ratios=SKF_6203)
+    assert max(got["heights"]) > 16
+    assert got["score"][:3] == [0, 0, 0]
 
 
 def test_blocks_that_say_nothing(micropython: Run) -> None:

@@ -23,6 +23,7 @@ _SHAFT_HZ = 29.95
 _BLOCK_GOAL_US = 8000
 _REST_GOAL_US = 80000
 _MEMORY_GOAL = 48000
+_PACKAGES = ("boot.py", "build", "dsp", "quaver_wire")
 
 
 def run_dsp(
@@ -65,14 +66,13 @@ def run_dsp(
 def measured_files(board: str) -> dict[str, bytes]:
     """Of the firmware for a board file's board what is measured, with the twins of its assembly.
 
-    The board is to be no node, and its flash has no room for both that and the transforms in C.
+    The board is to be no node: with the C transforms all of one would not fit its flash.
     """
     from quaver.build import firmware_files
     from quaver.build.tree import twins
 
-    kept = ("board", "boot.py", "build/", "dsp/", "hal/", "node/", "quaver_wire/")
-    firmware = {path: data for path, data in firmware_files(board).items() if path.startswith(kept)}
-    return {**firmware, **twins(board)}
+    node = {**firmware_files(board), **twins(board)}
+    return {path: node[path] for path in node if path.partition("/")[0] in _PACKAGES}
 
 
 def _engine() -> str:

@@ -20,7 +20,9 @@ _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")  # in the order of POSIX
 # The bearing's lines and what a node limits, the more telling first: the entry of a rise where no fault is named.
 _CAUSES = {
     **dict.fromkeys(("bpfo", "bpfi", "bsf2", "ftf"), "line_rise"),
+    "impacts": "impacts",
     "envelope": "envelope_rise",
+    "octave": "octave_rise",
     "velocity": "velocity_rise",
     "rms": "level_rise",
     "peak": "level_rise",

@@ -57,6 +57,7 @@ class Promises:
 class _Measured:
     crest, kurtosis, stretch, shaft_confidence, away = 4.0, 3.0, 1, 0.9, 0
     rms_g, envelope_g, velocity_mm_s = 0.3, 0.1, 1.0
+    bands = [0.1] * 8
 
 
 class Node:

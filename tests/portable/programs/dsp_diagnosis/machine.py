@@ -14,6 +14,7 @@ class Measured:
     orders = Orders()
     crest, kurtosis, stretch, shaft_confidence, away = 4.0, 3.0, 1, 0.9, 0
     rms_g, envelope_g, velocity_mm_s = 0.3, 0.1, 1.0
+    bands = [0.1] * 8
 
 
 class Lines:
@@ -21,6 +22,7 @@ class Lines:
 
     def __init__(self):
         self.g, self.score, self.evidence, self.signs = [0.001] * 4, [0.0] * 4, [0.0] * 4, [0] * 4
+        self.pairs = [0.0] * 4
 
 
 def measured(**changes):
@@ -30,8 +32,8 @@ def measured(**changes):
     return m
 
 
-def lines(signs=2, changed=False, **strength):
-    """A line's strength: how high its two first harmonics are."""
+def lines(signs=2, changed=False, pair=0.0, **strength):
+    """A line's strength: how high its two first harmonics are; pair: the height of its sidebands."""
     found = Lines()
     found.changed = changed
     for i, name in enumerate(("bpfo", "bpfi", "bsf2", "ftf")):
@@ -39,6 +41,7 @@ def lines(signs=2, changed=False, **strength):
             found.score[i] = strength[name]
             found.evidence[i] = 2 * 20 * math.log10(strength[name] / 4)
             found.signs[i] = signs
+            found.pairs[i] = pair
             found.g[i] = 0.001 * strength[name]
     return found
 

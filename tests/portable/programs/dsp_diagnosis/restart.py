@@ -4,7 +4,7 @@ import json
 
 from dsp.baseline import Baseline
 
-rows = [[0.3 + 0.01 * i, 0.1, 1.0, 0.001, 0.002, 0.003, 0.004] for i in range(4)]
+rows = [[0.3 + 0.01 * i, 0.1, 1.0, 0.001, 0.002, 0.003, 0.004, 0.1, 0.2, 0.05, 3.0] for i in range(4)]
 answers = []
 for cut in range(5):
     baseline = Baseline(4)
@@ -21,9 +21,9 @@ for state in (
     {},
     {"rows": 3},
     {"rows": [[1, 2]]},
-    {"median": [1] * 7},
-    {"median": [1] * 7, "mad": ["x"] * 7},
-    {"median": [1] * 7, "mad": [-1] * 7},
+    {"median": [1] * 11},
+    {"median": [1] * 11, "mad": ["x"] * 11},
+    {"median": [1] * 11, "mad": [-1] * 11},
 ):
     try:
         bad.restore(state)

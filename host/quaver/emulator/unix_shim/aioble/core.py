@@ -21,6 +21,7 @@ _view = memoryview(data)
 connections = {}  # number -> DeviceConnection
 handlers = {}  # event -> what it is handed to: (connection or None, number, handle, more, data)
 shutdowns = []  # called when the radio goes off
+_irqs = []
 _on = False
 _mtu = 256
 _address = None
@@ -102,10 +103,19 @@ def _on_radio():
         value = call(_NEXT, at=data)
         if not value:
             return
-        handler = handlers.get(value & 0xFF)
+        event, number, more = value & 0xFF, value >> 8 & 0xFFFF, _link.more()
+        handler = handlers.get(event)
         if handler is not None:
-            number = value >> 8 & 0xFFFF
-            handler(connections.get(number), number, value >> 24, _link.more(), answer())
+            handler(connections.get(number), number, value >> 24, more, answer())
+        for irq in _irqs:
+            irq(event, (number, more))
+
+
+def register_irq_handler(irq, shutdown):
+    """irq(event, data): data begins as that of `bluetooth.BLE` does for events of a connection."""
+    _irqs.append(irq)
+    if shutdown:
+        shutdowns.append(shutdown)
 
 
 class _Ble:
