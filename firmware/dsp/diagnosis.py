@@ -45,13 +45,13 @@ RELATIVE = FEATURES + ("trend", "octave", "impacts")  # what the baseline says t
 _VELOCITY = const(2)  # of FEATURES
 _FIRST_LINE = const(3)
 _CAGE = const(3)  # of LINES
-_MARGIN_DB = 12.0
-_ABOVE_BASELINE = 4.0
-_NEVER = 1e9
+_MARGIN_DB = const(12.0)
+_ABOVE_BASELINE = const(4.0)
+_NEVER = const(1e9)
 _UNFIT = const(2)  # zone C: by the standard such a machine is not healthy
 # Absolute limits of the shape of a signal: noise has a kurtosis of 3 and over 30,000 samples a crest factor of 4.2;
 # the fields of _SHAPES are warning limits.
-_KURTOSIS = 4.5
+_KURTOSIS = const(4.5)
 _SHAPES = (("crest", 8.0), ("kurtosis", _KURTOSIS))
 _WHOLE = ("rms", "envelope")  # levels that one blow does not raise
 

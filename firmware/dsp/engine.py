@@ -7,11 +7,13 @@ in each octave, so at commissioning there is nothing to choose by, and of the 17
 where the evidence is in 6. Nor does it pay to whiten the spectrum by its cepstrum: that took evidence from all of 21.
 """
 
+from micropython import const
+
 from quaver_wire.fields import LINES
 
 from .lines import EVIDENCE
 
-_SCATTER_DB = 6.0  # by which evidence differs from one measurement of a damaged race to the next
+_SCATTER_DB = const(6.0)  # by which evidence differs from one measurement of a damaged race to the next
 # Twice in a row, for a name needs two of three; between them at home, where levels are judged.
 _TURNS = (0, 1, 1, 0, 2, 2)
 
