@@ -155,7 +155,7 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
                 problems.append("{}: unknown key".format(str(key)[:24]))
         elif isinstance(value, dict):
             for inner in value:
-                if inner not in config[key] and (key, inner) != ("machine", "bearing"):
+                if inner not in config[key] and (key != "machine" or inner not in ("bearing", "classes")):
                     problems.append("{}.{}: unknown key".format(key, str(inner)[:24]))
     vibration = config["vibration"]
     if vibration and vibration["samples"] & (vibration["samples"] - 1):
@@ -165,8 +165,11 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
         if config[measures] and not sensors.check(measures, config[measures], problems):
             config[measures] = None
     machine = given.get("machine")
+    if not isinstance(machine, dict):
+        machine = {}
     # a name, a geometry or four ratios: dsp.bearings checks it
-    config["machine"]["bearing"] = machine.get("bearing") if isinstance(machine, dict) else None
+    config["machine"]["bearing"] = machine.get("bearing")
+    config["machine"]["classes"] = sensors.classes(machine.get("classes"), config, problems)
     if config["alarm"]["count"] > config["alarm"]["of"]:
         config["alarm"]["of"] = config["alarm"]["count"]
         problems.append("alarm.of: expected at least alarm.count")

@@ -1,5 +1,7 @@
 """From a node's configuration to its signal path."""
 
+from micropython import const
+
 from dsp.alarm import Threshold
 from dsp.baseline import Baseline
 from dsp.diagnosis import Diagnosis
@@ -8,7 +10,7 @@ from dsp.lines import Lines
 from dsp.measurement import Measurement
 from node import room
 
-_SLOW_RPM = 600  # below it velocity begins at 2 Hz (ISO 20816-3, 4.2.2)
+_SLOW_RPM = const(600)  # below it velocity begins at 2 Hz (ISO 20816-3, 4.2.2)
 
 
 def ratios(machine: dict, problems: list[str]) -> tuple[float, float, float, float] | None:
@@ -75,4 +77,9 @@ def engine(rate_hz: float, config: dict, problems: list[str]) -> Engine:
         hysteresis=rule["hysteresis"],
         running_g=machine["running_g"],
     )
-    return Engine(measurement, Lines(bearing) if bearing else None, diagnosis)
+    classes = None
+    if machine["classes"]:
+        from dsp.classes import Classes  # few machines have several
+
+        classes = Classes(diagnosis, *machine["classes"])
+    return Engine(measurement, Lines(bearing) if bearing else None, diagnosis, classes)

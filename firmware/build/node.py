@@ -5,6 +5,7 @@ import gc
 import os
 
 import board
+from micropython import const
 
 import hal
 from build import config as configuration
@@ -28,8 +29,8 @@ if False:  # types alone: never compiled
     from node.record import Recorder
     from node.supervisor import Supervisor
 
-_TRIAL_S = 300  # in which a new configuration brings the node online, or is rejected
-_LOW_MEMORY = 16384  # below this a fragmented heap may not give the next buffer
+_TRIAL_S = const(300)  # in which a new configuration brings the node online, or is rejected
+_LOW_MEMORY = const(16384)  # below this a fragmented heap may not give the next buffer
 
 
 def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | None":
@@ -55,8 +56,10 @@ def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Record
     path = engine(sensor.ODR_HZ, config, problems)
     m = path.measurement
     ratios = path.lines and path.lines.ratios
-    comparable = (sensor.ODR_HZ, sensor.UG_PER_LSB, m.n, band(given), config["machine"]["rpm"], ratios)
-    condition = Condition(path.diagnosis, mark=repr(comparable))
+    comparable: tuple = (sensor.ODR_HZ, sensor.UG_PER_LSB, m.n, band(given), config["machine"]["rpm"], ratios)
+    if config["machine"]["classes"]:
+        comparable += (config["machine"]["classes"],)
+    condition = Condition(path.diagnosis, mark=repr(comparable), classes=path.classes)
     problem = condition.restore()
     if problem:
         problems.append(problem)
@@ -80,6 +83,8 @@ def _sensors(
             found.append(getattr(measure, name)(part))
         except (ValueError, OSError, MemoryError) as error:
             problems.append("{}: {}".format(name, error))
+    if (config["machine"]["classes"] or ("",))[0] == "power_w":
+        found.sort(key=lambda sensor: sensor.part is not None)  # vibration last, so that the power is known
     return found
 
 

@@ -105,6 +105,35 @@ def check(measures: str, given: dict, problems: list[str]) -> bool:
     return True
 
 
+def classes(given: "Any", config: dict, problems: list[str]) -> "tuple[str, list[float]] | None":
+    """What tells a machine's classes apart, "rpm" or "power_w", and where one ends and the next begins; None for one.
+
+    given: {"rpm": [1200, 1800]}. What is wrong with it, or can't be measured, is a line in `problems`.
+    """
+    if given is None:
+        return None
+    why = 'expected {"rpm": […]} or {"power_w": […]}, 1 to 3 rising numbers'
+    try:
+        ((kind, bounds),) = given.items()
+        last = 0
+        for bound in bounds:
+            if type(bound) not in (int, float) or not last < bound < 1e6:
+                raise ValueError
+            last = bound
+        if kind in ("rpm", "power_w") and 1 <= len(bounds) <= 3:
+            why = ""
+            if kind == "power_w" and not config["energy"]:
+                why = "power_w: needs the energy meter"
+            elif kind == "rpm" and config["machine"]["rpm"] and config["machine"]["tachometer_pin"] < 0:
+                why = "rpm: needs machine.tachometer_pin, or machine.rpm 0: no other speed is seen"
+    except (ValueError, TypeError, AttributeError):
+        pass
+    if why:
+        problems.append("machine.classes: " + why)
+        return None
+    return kind, bounds
+
+
 def rate_hz(given: dict) -> int:
     """The samples a second of the sensor that the checked section "vibration" asks for."""
     row = dict(_fields("vibration", given["driver"]))

@@ -56,6 +56,10 @@ class Threshold:
         self._mask = (1 << of) - 1
         self._votes = [0, 0, 0, 0]  # each a bit a value, the newest lowest
 
+    def raised(self) -> bool:
+        """Whether it is above ok, or on its way there."""
+        return self.level > 0 or self._votes[_OVER_WARNING] > 0
+
     def update(self, value: float) -> int:
         """Take the next value; return the level after it."""
         self._vote(_OVER_ALARM, value >= self.alarm)

@@ -4,6 +4,8 @@ The median and the median absolute deviation (MAD) are not moved by a few odd me
 fell, a start. A MAD of 1 is 0.67 standard deviations of normal noise.
 """
 
+from array import array
+
 from micropython import const
 
 FEATURES = ("rms", "envelope", "velocity", "bpfo", "bpfi", "bsf2", "ftf")
@@ -14,7 +16,7 @@ OCTAVES = const(3)
 _LINES = const(3)  # FEATURES from here on are amplitudes of lines
 KURTOSIS = const(10)  # the column after those of FEATURES and octaves
 _COLUMNS = const(11)
-_SIGMA = 1.4826
+_SIGMA = const(1.4826)
 
 # A limit is the larger of two: a ratio to the median, and standard deviations above it.
 # The ratios of levels are steps of the preferred numbers R5 (ISO 3), 1.6 and 2.5 (4 and 8 dB): neighbouring zones of
@@ -41,16 +43,20 @@ class Baseline:
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self.learned = False
-        self.median = [0.0] * _COLUMNS
-        self.mad = [0.0] * _COLUMNS
-        self._rows: list[list[float]] = []
+        self.median = self.mad = array("f", bytes(4 * _COLUMNS))
+        self._rows: list[array[float]] = []
 
     def learn(self, row: list[float]) -> bool:
         """Take what one healthy measurement has: FEATURES, octaves, kurtosis, in this order; returns `learned`."""
         if not self.learned:
-            self._rows.append(list(row))
+            self._rows.append(array("f", row))
             if len(self._rows) >= self.wanted:
+                self.median, self.mad = array("f", row), array("f", row)
                 for i in range(_COLUMNS):
                     column = [row[i] for row in self._rows]
                     self.median[i] = middle = _median(column)
@@ -84,8 +90,8 @@ class Baseline:
     def state(self) -> dict[str, list]:
         """All of it as a dict of numbers and lists, for JSON."""
         if self.learned:
-            return {"median": self.median, "mad": self.mad}
-        return {"rows": self._rows}
+            return {"median": list(self.median), "mad": list(self.mad)}
+        return {"rows": [list(row) for row in self._rows]}
 
     def restore(self, state: dict) -> bool:
         """Take back what `state` gave. Raises ValueError, and stays as it was, if it is not that."""
@@ -97,12 +103,12 @@ class Baseline:
                 if isinstance(row, list) and len(row) == len(FEATURES):
                     row.extend([0.0] * (_COLUMNS - len(row)))  # learned by a version that knew no more
             _check(rows)
-            self.median, self.mad = rows
+            self.median, self.mad = array("f", rows[0]), array("f", rows[1])
             self.learned = True
         else:
             rows = state.get("rows")
             _check(rows)
-            self._rows = rows[: self.wanted - 1]
+            self._rows = [array("f", row) for row in rows[: self.wanted - 1]]
         return self.learned
 
 

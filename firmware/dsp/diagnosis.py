@@ -37,20 +37,21 @@ from micropython import const
 from quaver_wire.fields import FAULTS, LINES
 
 from .alarm import Threshold
-from .baseline import FEATURES, KURTOSIS, LEVEL_RATIOS, OCTAVES, Baseline
+from .baseline import FEATURES, KURTOSIS, LEVEL_RATIOS, OCTAVES
 from .lines import SIGNS, SURE, needed
 from .trend import Trend
 
+RELATIVE = FEATURES + ("trend", "octave", "impacts")  # what the baseline says the limits of
 _VELOCITY = const(2)  # of FEATURES
 _FIRST_LINE = const(3)
 _CAGE = const(3)  # of LINES
-_MARGIN_DB = 12.0
-_ABOVE_BASELINE = 4.0
-_NEVER = 1e9
+_MARGIN_DB = const(12.0)
+_ABOVE_BASELINE = const(4.0)
+_NEVER = const(1e9)
 _UNFIT = const(2)  # zone C: by the standard such a machine is not healthy
 # Absolute limits of the shape of a signal: noise has a kurtosis of 3 and over 30,000 samples a crest factor of 4.2;
 # the fields of _SHAPES are warning limits.
-_KURTOSIS = 4.5
+_KURTOSIS = const(4.5)
 _SHAPES = (("crest", 8.0), ("kurtosis", _KURTOSIS))
 _WHOLE = ("rms", "envelope")  # levels that one blow does not raise
 
@@ -69,6 +70,10 @@ class Diagnosis:
     causes: {feature: level} above 0; thresholds and, while the machine runs, values by feature; fault: index of FAULTS
     or None; line: the best line's index or None; margin_db: of its score over the next best (or over a line that just
     is there); abstained: why no fault is named, "" where one is or nothing rose.
+
+    Of a machine with several classes (dsp.classes) baseline, trend, thresholds and named, the votes for each of FAULTS,
+    are those of the class that it runs in; parts: baseline and trend of each; held: what other classes told, a level by
+    feature.
     """
 
     def __init__(self, baseline, zones=None, count=2, of=3, hysteresis=0.1, running_g=0.02):
@@ -76,15 +81,17 @@ class Diagnosis:
         self.zones = zones
         self.running_g = running_g
         self.running_s = 0.0
-        self._rule = (hysteresis, count, of)
+        self.rule = (hysteresis, count, of)
         self.thresholds = {}
-        self._named = [Threshold(1, 1, 0, count, of) for _ in FAULTS]
+        self.named = [Threshold(1, 1, 0, count, of) for _ in FAULTS]
         for feature, warning in _SHAPES:
-            self.thresholds[feature] = Threshold(warning, _NEVER, *self._rule)
+            self.thresholds[feature] = Threshold(warning, _NEVER, *self.rule)
         if zones:
-            self.thresholds["zone"] = Threshold(zones[1], zones[2], *self._rule)
+            self.thresholds["zone"] = Threshold(zones[1], zones[2], *self.rule)
         self.trend = Trend(_FIRST_LINE, *LEVEL_RATIOS)
-        self._relative()
+        self.parts = [(baseline, self.trend)]
+        self.held = {}
+        self.relative()
         self.state = 0
         self.level = 0
         self.zone = None
@@ -95,27 +102,29 @@ class Diagnosis:
         self.margin_db = 0.0
         self.abstained = ""
 
-    def _relative(self):
+    def relative(self):
+        """Have the thresholds that the baseline gives, if it is learned."""
+        for feature in RELATIVE:
+            self.thresholds.pop(feature, None)
         if self.baseline.learned:
             for index, feature in enumerate(FEATURES):
                 limits = self.baseline.limits(index)
                 if limits:
-                    self.thresholds[feature] = Threshold(*limits, *self._rule)
-            self.thresholds["trend"] = Threshold(1, 1, *self._rule)
-            self.thresholds["octave"] = Threshold(*LEVEL_RATIOS, *self._rule)
-            self.thresholds["impacts"] = Threshold(_KURTOSIS, _KURTOSIS, *self._rule)
+                    self.thresholds[feature] = Threshold(*limits, *self.rule)
+            self.thresholds["trend"] = Threshold(1, 1, *self.rule)
+            self.thresholds["octave"] = Threshold(*LEVEL_RATIOS, *self.rule)
+            self.thresholds["impacts"] = Threshold(_KURTOSIS, _KURTOSIS, *self.rule)
 
     def restore(self, state):
         """Take back the baseline's `state`, whole or half learned. Raises ValueError if it is none."""
         self.baseline.restore(state)
-        self._relative()
+        self.relative()
 
     def relearn(self):
         """Begin a new baseline; what was judged by the old one is judged no more until it is learned."""
-        self.baseline = Baseline(self.baseline.wanted)
-        for feature in FEATURES + ("trend", "octave", "impacts"):
-            self.thresholds.pop(feature, None)
+        self.baseline.forget()
         self.trend.forget()
+        self.relative()
 
     def run(self, measurement, lines, since_s, trusted=True):
         """Judge what `measurement.finish` and `lines.run` left; lines may be None (no bearing, or no speed).
@@ -167,7 +176,7 @@ class Diagnosis:
                 and (self.zone or 0) < _UNFIT
                 and self.baseline.learn([values[feature] or 0.0 for feature in FEATURES] + octaves + [m.kurtosis])
             ):
-                self._relative()
+                self.relative()
         self.causes = {}
         for feature, threshold in self.thresholds.items():
             value = values[feature]
@@ -175,6 +184,8 @@ class Diagnosis:
                 threshold.update(value)
             if threshold.level:
                 self.causes[feature] = threshold.level
+        for feature, level in self.held.items():
+            self.causes[feature] = max(level, self.causes.get(feature, 0))
         self.level = max(self.causes.values()) if self.causes else 0
         if self.state == 2:
             self._name(m, lines, trusted)
@@ -202,7 +213,7 @@ class Diagnosis:
             best = self._best(m, lines)
         if best is None and trusted:
             best = self._rotor(m)
-        for i, votes in enumerate(self._named):
+        for i, votes in enumerate(self.named):
             if votes.update(1 if i == best else 0) and i == best:
                 self.fault = i
         if self.fault is None and not self.abstained:

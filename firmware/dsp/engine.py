@@ -7,27 +7,31 @@ in each octave, so at commissioning there is nothing to choose by, and of the 17
 where the evidence is in 6. Nor does it pay to whiten the spectrum by its cepstrum: that took evidence from all of 21.
 """
 
+from micropython import const
+
 from quaver_wire.fields import LINES
 
 from .lines import EVIDENCE
 
-_SCATTER_DB = 6.0  # by which evidence differs from one measurement of a damaged race to the next
+_SCATTER_DB = const(6.0)  # by which evidence differs from one measurement of a damaged race to the next
 # Twice in a row, for a name needs two of three; between them at home, where levels are judged.
 _TURNS = (0, 1, 1, 0, 2, 2)
 
 
 class Engine:
     """measurement: of dsp.measurement, which takes the samples; lines: of dsp.lines, or None without a bearing;
-    diagnosis: of dsp.diagnosis. build/engine.py makes all three by a node's configuration.
+    diagnosis: of dsp.diagnosis; classes: of dsp.classes, or None for a machine of one. build/engine.py makes all of
+    them by a node's configuration.
 
     found: the lines that `measure` looked for, or None where no speed was known; None of a machine that `judge` finds
     standing still.
     """
 
-    def __init__(self, measurement, lines, diagnosis):
+    def __init__(self, measurement, lines, diagnosis, classes=None):
         self.measurement = measurement
         self.lines = lines
         self.diagnosis = diagnosis
+        self.classes = classes
         self.found = None
         self._turn = 0
 
@@ -46,10 +50,16 @@ class Engine:
         if self.found:
             self.found.run(m)
 
-    def judge(self, since_s: float, trusted: bool = True) -> int:
-        """Judge what `measure` left; as dsp.diagnosis has it. Returns the level."""
+    def judge(self, since_s: float, trusted: bool = True, power_w: float | None = None) -> int:
+        """Judge what `measure` left; as dsp.diagnosis has it. power_w: what the machine draws, if that is known.
+
+        Returns the level.
+        """
         m = self.measurement
-        level = self.diagnosis.run(m, self.found, since_s, trusted)
+        if self.classes:
+            level = self.classes.run(m, self.found, since_s, trusted, power_w)
+        else:
+            level = self.diagnosis.run(m, self.found, since_s, trusted)
         if not m.shaft_hz:
             self.found = None
         risen = level == 2 or any(line in self.diagnosis.causes for line in LINES)

@@ -15,7 +15,7 @@ from .fft import SIGN32
 from .kernels import address
 
 BINS = const(256)
-_REFERENCE_G = 1e-5
+_REFERENCE_G = const(1e-5)
 _NEPER = 40 * math.log10(math.e)  # half decibels
 
 

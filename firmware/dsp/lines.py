@@ -27,16 +27,17 @@ _HARMONICS = const(3)
 _WEIGHED = const(8)  # harmonics that are evidence: of the line of an outer race at 1,500 1/min those within 750 Hz
 _BALL = const(2)  # of LINES
 _CAGE = const(3)
-_CREEP = 0.01  # rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
-_SLIP = 0.05  # an induction motor's speed lies up to 5 % off its nominal one, from no load to overload
+# rolling elements slip: lines lie up to 1 % off the kinematic ones (Randall and Antoni, MSSP 25, 2011)
+_CREEP = const(0.01)
+_SLIP = const(0.05)  # an induction motor's speed lies up to 5 % off its nominal one, from no load to overload
 SHAFT_HZ = (5.0, 100.0)  # where a speed is looked for that nobody configured: 300 ... 6,000 1/min
 SURE = 0.5  # from this confidence on a speed is taken to be right
 # A fault that is named has two signs at least and 24 dB: harmonics 1 and 2 at 12 dB above _SEEN each, or more of them
 # that are lower. dsp.diagnosis says why so many.
 SIGNS = const(2)
 EVIDENCE = 24.0
-_RIGHT = 0.25  # bins: how far off the place of a line that stands is read, at most
-_SEEN = 4.0  # height of a line that is there: see above; streams.standing knows it too
+_RIGHT = const(0.25)  # bins: how far off the place of a line that stands is read, at most
+_SEEN = const(4.0)  # height of a line that is there: see above; streams.standing knows it too
 
 _form = array("i", (SIGN32, 0, 0))
 

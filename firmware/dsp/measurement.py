@@ -49,10 +49,10 @@ _PEAKS = const(8)
 _BANDS = const(8)
 _FRACTION = const(20)  # bits behind the point of kurtosis and skew
 _ENVELOPE_RATE = const(1500)
-_SHORTEST_S = 0.5  # a velocity from 10 Hz needs at least five periods
+_SHORTEST_S = const(0.5)  # a velocity from 10 Hz needs at least five periods
 _ROOT_HALF = const(46341)  # sqrt(1/2) in Q16
-_ENERGY = 16 / 3  # 2 / (3/8): both sides of the spectrum, and the mean square of the Hann window
-_TOP = 0.4  # of the low band's rate: above, what the decimator lets through of the mirror images counts
+_ENERGY = const(16 / 3)  # 2 / (3/8): both sides of the spectrum, and the mean square of the Hann window
+_TOP = const(0.4)  # of the low band's rate: above, what the decimator lets through of the mirror images counts
 
 
 def _zeros(count):

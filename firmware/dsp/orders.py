@@ -29,10 +29,10 @@ GEAR_MESH = const(7)
 RESONANCE = const(8)
 ELECTRICAL = const(9)
 
-_CLEAR = 0.64
-_THIRD = 1 / 9
-_QUARTER = 1 / 16
-_TENTH = 1 / 100
+_CLEAR = const(0.64)
+_THIRD = const(1 / 9)
+_QUARTER = const(1 / 16)
+_TENTH = const(1 / 100)
 _HARMONICS = const(8)
 _HALVES = const(4)
 _APART = const(3)  # bins between two lines that can be told apart

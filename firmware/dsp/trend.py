@@ -22,10 +22,10 @@ _FEWEST = const(12)
 _DAY_S = const(86400)
 # Of pairs of means, those that rise less those that fall: a step in the middle of a time makes 0.55 of all, in noise
 # some more. A life that is steady at first may rise in its later half alone.
-_WHOLE = 0.5
-_LATE = 0.9
-_LOWEST = -1.0  # of a logarithm to the base of 2: one odd value weighs no more than half or
-_HIGHEST = 1.5  # almost three times the baseline
+_WHOLE = const(0.5)
+_LATE = const(0.9)
+_LOWEST = const(-1.0)  # of a logarithm to the base of 2: one odd value weighs no more than half or
+_HIGHEST = const(1.5)  # almost three times the baseline
 
 
 def _slope(means: "array[float]", needed: float) -> float:
@@ -46,16 +46,16 @@ class Trend:
         self.value = 0.0
         self._warning = math.log(warning) / math.log(2)
         self._alarm = math.log(alarm) / math.log(2)
-        self._count = count
+        self.count = count
         self.forget()
 
     def forget(self) -> None:
         """Begin anew."""
         self.value = self._before = 0.0
-        self._means = [array("f", bytes(4 * _MOST)) for _ in range(self._count)]
+        self._means = [array("f", bytes(4 * _MOST)) for _ in range(self.count)]
         self._n = 0  # means that there are of each
-        self._sums = array("f", bytes(4 * self._count))
-        self._taken = array("H", bytes(2 * self._count))
+        self._sums = array("f", bytes(4 * self.count))
+        self._taken = array("H", bytes(2 * self.count))
         self._stride_s = 0.0  # of a mean; 0 while each measurement makes one
         self._passed_s = 0.0
 
@@ -121,7 +121,7 @@ class Trend:
     def restore(self, state) -> None:  # type: ignore[no-untyped-def]
         """Take back what `state` gave. Raises ValueError, KeyError or TypeError, and stays as it was, if it is none."""
         rows, passed = state["means"], state["passed"]
-        n = self._count
+        n = self.count
         if len(rows) != n or len(passed) != 4 + 2 * n or any([len(row) != len(rows[0]) for row in rows]):
             raise ValueError("trend: the saved state is corrupt")
         for row in rows + [passed]:

@@ -21,6 +21,7 @@ _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_m
     "shaft_hz",
     "machine",
     "learned",
+    "class",
     "zone",
     "fault",
     "abstained",
@@ -29,7 +30,10 @@ _WHOLE = const(10)  # of this many ordinary records one is whole
 _LEARNING = const(1)
 _WATCHING = const(2)
 # What says how a measurement came about, and the spectrum behind its features: two thirds of a record's bytes
-_DETAIL = ("heap_free", "rate_hz", "jitter_us", "samples", "dropped", "peaks", "bands", "lines", "learned", "running_h")
+_DETAIL = ("heap_free", "rate_hz", "jitter_us", "samples", "dropped", "peaks", "bands", "lines", "learned") + (
+    "running_h",
+    "class_learned",
+)
 
 # After these the spectra are another's than before: what rose, what it is called, what was healthy
 _TURNS = ("level", "fault", "baseline_learned")
@@ -107,9 +111,8 @@ def energy(meter):
     return Sensor("energy", meter.probe, read, absent=meter.absent)
 
 
-def level_change(feature, threshold, before, value):
-    """The change of a feature's level, which was `before` and now is threshold.level."""
-    level = threshold.level
+def level_change(feature, threshold, before, level, value):
+    """The change of a feature's level, from `before` to `level`."""
     limit = threshold.alarm if max(level, before) == 2 else threshold.warning
     return "level", feature, {"level": level, "value": value, "limit": limit}
 
@@ -136,6 +139,8 @@ def _tell(recorder, changes):
     return turned
 
 
+_POWER = const(2)  # of what the energy meter reads
+
 # of build.hang
 _PLACES = ["", "vibration", "temperature", "energy"]
 
@@ -154,7 +159,7 @@ class Judge:
             value = values.get(LIMITED[feature])
             before = threshold.level
             if value is not None and threshold.update(value) != before:
-                changes.append(level_change(feature, threshold, before, value))
+                changes.append(level_change(feature, threshold, before, threshold.level, value))
             highest = max(highest, threshold.level)
         return highest, changes
 
@@ -185,12 +190,13 @@ class Measure:
         """Begin no measurement for so long: somebody reads what the last one left."""
         self._held = time.ticks_add(time.ticks_ms(), ms)
 
-    def relearn(self):
-        """Forget what is healthy for the machine, also on flash. Raises ValueError on a node that learns nothing."""
+    def relearn(self, number=None):
+        """Forget what is healthy for the machine, or in its class of that number, also on flash. Raises ValueError on a
+        node that learns nothing, or has no such class."""
         part = self.part("vibration")
         if part is None:
             raise ValueError("no vibration sensor")
-        changes = part.relearn()
+        changes = part.relearn(number)
         _tell(self._recorder, part.save())
         _tell(self._recorder, changes)
 
@@ -214,12 +220,14 @@ class Measure:
         """Take one measurement of everything and record it."""
         asked = self._asked.is_set()
         tidy()  # now, so that no collection is due while the FIFO fills
-        values = {"heap_free": gc.mem_free()}
+        values: dict = {"heap_free": gc.mem_free()}
         quality = 0
         turned = False
         measured = None
         for sensor in self._sensors:
             self._progress("measure", _PLACES.index(sensor.name))
+            if sensor.part:
+                sensor.part.power_w = values["energy"][_POWER] if "energy" in values else None
             found, marks, changes = await sensor.measure()
             values.update(found)
             for mark in marks:

@@ -11,7 +11,7 @@ from quaver_wire.fields import EVENTS, MESSAGE_CLASSES, VERSION, WireError
 # Statuses have numbers of their own: a last will that was not needed is no gap among the records.
 _ASIDE = const(1 << 23)
 # a spectrum takes 582 bytes, and 616 where nobody seals it; a records_dropped with 16 runs 570
-_BUFFER = 640
+_BUFFER = const(640)
 
 
 class Recorder:

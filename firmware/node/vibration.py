@@ -28,6 +28,7 @@ class Vibration:
     condition: keeps on flash what the engine's diagnosis learns.
     quiet: a lock that is held while nothing may take the processor for longer than the FIFO lasts.
     alarm_waveform: of node.alarm_waveform. tachometer: anything with begin() and turns_hz(), or None.
+    power_w: what the machine draws, as the meter read it just before, or None; node.measure sets it.
     """
 
     def __init__(self, capture, engine, condition, quiet, alarm_waveform, tachometer=None):
@@ -40,6 +41,7 @@ class Vibration:
         self.alarm_waveform = alarm_waveform
         self._keeping = False  # whether the last measurement's waveform is kept
         self._tachometer = tachometer
+        self.power_w = None
         self._measured = None
         self._told = {}  # levels by feature, as the last events had them
         self._fault = None
@@ -161,14 +163,26 @@ class Vibration:
             values["sidebands_db"] = _decibels(lines.pairs[i])
             values["harmonics_db"] = [_decibels(lines.heights[3 * i + k]) for k in range(3)]
 
-    def relearn(self):
-        """Forget the baseline of this machine, to learn a new one; `save` has it so on flash. Returns changes."""
-        self._diagnosis.relearn()
-        self._condition.forget()
-        thresholds = self._diagnosis.thresholds
-        over = [feature for feature, level in self._told.items() if level and feature not in thresholds]
-        self._told = {}
-        return [("level", feature, {"level": 0}) for feature in over]
+    def relearn(self, number=None):
+        """Forget the baseline of this machine, or of its class of that number, to learn a new one; `save` has it so on
+        flash. Returns changes. Raises ValueError for a class that there is none of."""
+        d = self._diagnosis
+        classes = self._engine.classes
+        if number and number > len(d.parts):
+            raise ValueError("class {}: expected 1 to {}, by machine.classes".format(number, len(d.parts)))
+        if classes:
+            classes.relearn(number)
+        else:
+            d.relearn()
+        self._condition.forget(number)
+        changes = []
+        for feature, before in self._told.items():
+            threshold = d.thresholds.get(feature)
+            level = max(threshold.level if threshold else 0, d.held.get(feature, 0))
+            if level < before:
+                self._told[feature] = level
+                changes.append(("level", feature, {"level": level}))
+        return changes
 
     def _features(self, values, lines):
         m = self._measurement
@@ -194,35 +208,41 @@ class Vibration:
         if self._measured is not None:
             since_s = time.ticks_diff(now, self._measured) / 1000
         self._measured = now
-        learned = d.baseline.learned
-        values["level"] = self._engine.judge(since_s, trusted)
+        values["level"] = self._engine.judge(since_s, trusted, self.power_w)
         values["machine"] = d.state
         values["zone"] = d.zone
         values["learned"] = d.baseline.count()
+        classes = self._engine.classes
+        if classes and d.state:
+            values["class"] = None if classes.index is None else classes.index + 1
+            values["class_learned"] = [baseline.count() for baseline, _ in d.parts]
         values["running_h"] = d.running_s / 3600
         values["fault"] = d.fault
         if d.line is not None:
             values["margin_db"] = d.margin_db
         values["abstained"] = d.abstained or None
         # a machine that stands is not judged: what was told of it holds
-        return self._changes(learned) if d.state else ()
+        return self._changes() if d.state else ()
 
-    def _changes(self, learned):
+    def _changes(self):
         """For each feature whose level is another than before, for a fault that is named, for the baseline."""
         d = self._diagnosis
         told = self._told
         changes = []
         for feature, threshold in d.thresholds.items():
             before = told.get(feature, 0)
-            if threshold.level != before:
-                told[feature] = threshold.level
-                changes.append(level_change(feature, threshold, before, d.values[feature]))
+            level = d.causes.get(feature, 0)
+            if level != before:
+                told[feature] = level
+                changes.append(level_change(feature, threshold, before, level, d.values[feature]))
         if d.fault is not None and d.fault != self._fault:
             changes.append(("fault", FAULTS[d.fault], {"level": d.level, "value": d.margin_db}))
         if d.fault is not None or not d.level:
             self._fault = d.fault
-        if d.baseline.learned and not learned:
-            changes.append(("baseline_learned", "", {"value": float(d.baseline.count())}))
+        if d.state == 1 and d.baseline.learned:  # by this measurement
+            classes = self._engine.classes
+            subject = "class {}".format(classes.index + 1) if classes else ""
+            changes.append(("baseline_learned", subject, {"value": float(d.baseline.count())}))
         return changes
 
     def save(self):

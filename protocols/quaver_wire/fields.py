@@ -80,7 +80,16 @@ TELEMETRY = (
     # BPFO, BPFI, 2 x BSF, FTF: Hz, g, score, heights of harmonics 2 and 3
     _row(14, "lines", (100, 100000, 100, 100, 100)),
     _row(
-        15, "", (_row("machine", 1), _row("learned", 1), _row("running_h", 10), _row("fault", 1), _row("margin_db", 10))
+        15,
+        "",
+        (
+            _row("machine", 1),
+            _row("learned", 1),
+            _row("running_h", 10),
+            _row("fault", 1),
+            _row("margin_db", 10),
+            _row("class", 1),
+        ),
     ),
     _row(16, "abstained", "t"),
     _row(17, "heap_free", "u"),
@@ -108,6 +117,7 @@ TELEMETRY = (
         (_row("spectrum_hz", 10), _row("envelope_spectrum_hz", 10), _row("band_low_hz", 1), _row("band_high_hz", 1)),
     ),
     _row(53, "marks_hz", (100,)),  # of the shaft, BPFO, BPFI, 2 x BSF, FTF; null where it is not known
+    _row(54, "class_learned", (1,)),  # as "learned", of each class of a machine that has several
 )
 
 EVENT = (

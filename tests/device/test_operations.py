@@ -252,6 +252,12 @@ def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: p
     assert json.loads(plant.board.get("condition.json"))["baseline"] == {"rows": []}
 
 
+def test_one_class_of_a_machine_is_learned_again(quick_plant: Plant) -> None:
+    assert "class 2: expected 1 to 1, by machine.classes" in quick_plant.node("relearn", "--class=2", code=18)
+    assert quick_plant.node("relearn", "--class=1") == "n1: learns the baseline of class 1 again\n"
+    assert json.loads(quick_plant.board.get("condition.json"))["baseline"] == {"rows": []}
+
+
 def test_the_waveform_of_an_alarm_is_kept_until_it_is_fetched(
     start_plant: Callable[..., Plant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

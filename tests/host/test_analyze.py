@@ -61,6 +61,39 @@ def test_a_seeded_fault_alarms_and_is_named(baseline: dict[str, Any], line: floa
     assert verdicts[-1].features["shaft_hz"] == pytest.approx(SHAFT, abs=0.4)
 
 
+def two_speeds(classes: tuple[str, list[float]] | None, learned: list[float], then: list[tuple[float, float]]) -> Any:
+    """The verdicts on a machine that learned at those speeds, in 1/min, then (speed, severity of an outer race)."""
+    rate, n = 26667.0, 32768
+    plan = [(rpm, 0.0) for rpm in learned] + then
+    settings = Settings(None, SKF_6205, learn=4, node={"machine": {"classes": classes}} if classes else {})
+    with Analysis(settings, rate) as analysis:
+        verdicts = []
+        for capture, (rpm, severity) in enumerate(plan):
+            model = Machine(rpm=rpm, fault="outer" if severity else None, severity=severity)
+            # what turns shakes with the square of its speed
+            verdicts.append(analysis.run(model.samples(capture, rate, 0, n)[:, 2] * (rpm / 1200) ** 2))
+        return verdicts[len(learned) :]
+
+
+def test_a_machine_of_two_speeds_gives_false_alarms_without_classes_and_none_with_them() -> None:
+    slow, fast, faulty = (1200.0, 0.0), (2400.0, 0.0), (1200.0, 0.1)
+    healthy, damaged = [slow, fast, fast] * 2, [faulty, fast] * 4
+    each = [1200.0] * 4 + [2400.0] * 4
+    one = two_speeds(None, each[:4], healthy)
+    assert {"envelope", "rms", "velocity"} <= set().union(*(verdict.causes for verdict in one))
+    assert any(verdict.level == "alarm" for verdict in one)
+    # learned over both, the limits are so wide that the level of a fault at the lower speed is below them
+    both = two_speeds(None, each[::2] * 2, healthy + damaged)
+    assert not any({"rms", "envelope", "velocity"} & set(verdict.causes) for verdict in both)
+    apart = two_speeds(("rpm", [1800.0]), each, healthy + damaged)
+    assert [verdict.level for verdict in apart[:6]] == ["ok"] * 6
+    assert {verdict.state for verdict in apart} == {"watching"}
+    after = apart[8:]  # the fault is there for the second time
+    assert {verdict.level for verdict in after} == {"alarm"}
+    assert all("envelope" in verdict.causes for verdict in after)
+    assert [verdict.fault for verdict in after[::2]] == ["outer race"] * 3
+
+
 def test_a_race_that_rings_above_the_band_is_named_there() -> None:
     """It rings at 9 kHz: from 1 to 5 kHz its line rises and warns, but is too weak for a name."""
     rings: dict[str, Any] = {"rpm": 1797, "resonance_hz": 9000.0, "damping": 0.02}
@@ -384,6 +417,22 @@ def test_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"<!-- {label}" in drawn for label in ("BPFO", "2 x BPFO", "3 x BPFO", "BPFI", "2xBSF", "FTF"))
     assert "amplitude (mg)" in drawn and "frequency (Hz)" in drawn and "broken, measurement 2: learning" in drawn
     assert main(["analyze", broken, "--picture", str(tmp_path / "plain.png")]) == 0  # no bearing: no lines to mark
+
+
+def test_a_waterfall(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the measurements of a recording; one alone makes none, and two files are refused before the work."""
+    broken = save(tmp_path / "broken.npz", machine(7.0, 3.5848, seed=2))
+    file = tmp_path / "w.svg"
+    assert main(["analyze", broken, "--rpm", "1797", "--bearing", "6205", "--waterfall", str(file)]) == 0
+    drawn = file.read_text()
+    for words in ("shaft", "BPFO", "2xBPFO", "6xBSF", "time (s)", "broken: 5 measurements, the last: ", "2.0 to 5.0"):
+        assert f"<!-- {words}" in drawn or words in drawn, words
+    capsys.readouterr()
+    short = save(tmp_path / "short.npz", machine(1.5))
+    assert main(["analyze", short, "--waterfall", str(file)]) == 1
+    assert "a waterfall needs two spectra at least, and there is 1" in capsys.readouterr().err
+    assert main(["analyze", broken, short, "--waterfall", str(file)]) == 2
+    assert "--waterfall draws one recording: give one FILE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def test_the_engine_on_the_quick_board(capsys: pytest.CaptureFixture[str]) -> No
     assert figures["kept from one measurement to the next"]["reached"] is True
     assert figures["after the last sample"]["value"] > figures["of which the verdict"]["value"] >= 0
     assert "RFFT of 4,096 samples, viper" in figures
+    assert figures["order tracking, where the speed changes"]["unit"] == "us"
+    assert figures["a trend, with all its means"]["value"] > 0
     assert not [name for name in figures if "assembly" in name or "emlearn" in name]
 
 

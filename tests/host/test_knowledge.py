@@ -36,7 +36,7 @@ from quaver_wire.names import MACHINE
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 FAULT = BARE | {20: 9, 21: 2, 22: "outer race", 23: 12.5}  # the event of a named fault
 NAMED = [fault.replace(" ", "_") for fault in FAULTS]
-NOT_NAMED = {"speed_uncertain", "no_line", "no_bearing", "not_named"}
+NOT_NAMED = {"speed_uncertain", "no_line", "no_bearing", "class_unknown", "not_named"}
 
 
 # The data

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from fleet import HOUR_MS, PLACE, Node
 from test_ingest import FAN, NOW, PUMP, Bench
 
+from quaver.analysis import waterfall
 from quaver.cli import main
 from quaver.errors import StoreError
 from quaver.fleet.keys import KeyStore
@@ -126,3 +128,50 @@ def test_the_command_draws_the_last_spectrum(
     ):
         code, _, said = run(*given)
         assert code and why in said and len(said.splitlines()) == 1, said
+
+
+def test_the_command_draws_all_spectra_as_a_waterfall(
+    bench: Bench, pump: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*words: str) -> tuple[int, str, str]:
+        return main(["node", "pump-7", "spectrum", *words, "--store", str(bench.path)]), *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    bench.take(pump.says(**fields(), uptime_ms=1000, time_ms=NOW))
+    code, _, said = run("--waterfall")
+    assert code == 18 and "has 1 spectra of pump-7, and a waterfall needs two" in said
+    # the speed and the rate change, one envelope is of another band, and a day is missing
+    for hour, changed in enumerate(({"spectrum_hz": 13300.0}, {"band_low_hz": 5000}, {"marks_hz": MARKS[:1]}), 24):
+        now = NOW + hour * HOUR_MS
+        later = {"uptime_ms": 1000 + hour * HOUR_MS, "time_ms": now}
+        bench.take(pump.says(**fields(200, level=1, **changed), **later), now=now)
+    code, said, _ = run("--waterfall")
+    assert (code, said) == (
+        0, "pump-7: 4 spectra, 2026-09-21 14:13 to 2026-09-22 16:13 UTC, in pump-7-waterfall.png\n",
+    )  # fmt: skip
+    assert Path("pump-7-waterfall.png").read_bytes().startswith(b"\x89PNG")
+    code, said, _ = run("--waterfall", "--since", "2026-09-22", "--json", "--output", "one.svg")
+    assert (code, json.loads(said)["spectra"]) == (0, 3)
+    drawn = Path("one.svg").read_text()
+    for words in ("pump-7: 3 spectra", "shaft", "BPFO", "3xBPFI", "4xBSF", "level", "1 of other bands left out"):
+        assert f"<!-- {words}" in drawn or words in drawn, words
+    for given, why in (
+        (("--waterfall", "--since", "soon"), "--since soon: expected a date (2026-09-21, 2026-09-21T14:00), or 90m"),
+        (("--waterfall", "--since", "2099-01-01"), "has 0 spectra of pump-7 since then"),
+        (("--since", "3d"), "--since: give --waterfall too"),
+        (("--waterfall", "--output", "x.txt"), "expected a name that ends in .pdf, .png, .svg"),
+    ):
+        code, _, said = run(*given)
+        assert code and why in said and len(said.splitlines()) == 1, said
+
+
+def test_a_waterfall_of_many_spectra_shows_what_was_there_once(tmp_path: Path) -> None:
+    """More rows than the picture has: the highest of those that share one."""
+    low = bytes([40] * BINS)
+    quiet = Spectrum("a/b/c/d/e/telemetry", 1, 1, 0, "node", 0, 0, low, low, 13333.0, 833.0, None, ())
+    loud = replace(quiet, spectrum=bytes([200] * BINS))
+    drawn = []
+    for number in (-1, 777):
+        rows = [waterfall.Row(float(i), 0, loud if i == number else quiet) for i in range(2000)]
+        drawn.append(waterfall.draw_waterfall(tmp_path / f"{number}.png", "many", rows, "record").read_bytes())
+    assert drawn[0] != drawn[1]

@@ -20,7 +20,7 @@ from tests.programs import program
 NOW = 1_790_000_000_000
 COMMANDS = {
     "config_get", "config_set", "config_validate", "config_rollback", "identify", "measure", "waveform",
-    "waveform_part", "alarm_waveform", "relearn", "log", "reboot", "rotate", "retire", "update",
+    "waveform_part", "alarm_waveform", "relearn", "relearn_class", "log", "reboot", "rotate", "retire", "update",
 }  # fmt: skip
 
 
@@ -70,8 +70,8 @@ class Node:
     def hold(ms: int) -> None:
         pass
 
-    def relearn(self) -> None:
-        self.did.append("relearn")
+    def relearn(self, number: int | None = None) -> None:
+        self.did.append("relearn" if number is None else f"relearn {number}")
 
     def waveform(self) -> tuple[bytes, float, float]:
         return bytes(range(256)) * 8, 26667.0, 0.000488
@@ -101,7 +101,8 @@ def test_a_command_is_done_and_answered(node: Node) -> None:
     assert node.send(1, "identify") == {"id": 1, "result": {}}
     assert node.send(2, "measure") == {"id": 2, "result": {"rms_g": 0.5}}
     assert node.send(3, "relearn") == {"id": 3, "result": {}}
-    assert node.did == ["identify", "measure", "relearn"]
+    assert node.send(4, "relearn_class", {"number": 2}) == {"id": 4, "result": {}}
+    assert node.did == ["identify", "measure", "relearn", "relearn 2"]
 
 
 @pytest.mark.parametrize(

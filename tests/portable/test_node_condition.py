@@ -77,3 +77,18 @@ def test_what_was_learned_of_another_bearing_is_not_compared(micropython: Run, t
     assert problem == "measurement settings have changed: learning again"
     assert learned is False and running == pytest.approx(1800)  # the machine has run all the same
     assert none is None and kept is True  # the file stays until there is something better
+
+
+def test_each_class_has_a_file_and_is_relearned_alone(micropython: Run, tmp_path: Path) -> None:
+    said = micropython(program(__file__, "classes"), argument=str(tmp_path))
+    assert said["one"] == [[None, [3], pytest.approx(1800)], ["condition.json"]]
+    # what was learned without classes is of no class; the machine has run all the same
+    changed = "measurement settings have changed: learning again"
+    assert said["new"] == [changed, [0, 0, 0], pytest.approx(1800)]
+    hours = pytest.approx(1800 + 5 * 600)
+    assert said["learned"] == [[None, [3, 2, 0], hours], ["condition.json", "condition2.json"]]
+    assert said["written"] == [False, False, True, False]
+    assert said["relearned"][:2] == [None, [0, 2, 0]]
+    problem, counts, _ = said["corrupt"]
+    assert problem.endswith("condition2.json is corrupt: learning again") and counts == [0, 0, 0]
+    assert said["again"][:2] == [changed, [0]]

@@ -13,6 +13,7 @@ from quaver.pytest_plugin import default_rig
 
 BAUDRATES = "one of 0, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200"
 DEFAULT, _ = config.parse({})
+CLASSES = 'machine.classes: expected {"rpm": […]} or {"power_w": […]}, 1 to 3 rising numbers'
 trees = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
@@ -40,6 +41,7 @@ def test_an_empty_file_is_all_defaults() -> None:
         "tachometer_pin": -1,
         "tachometer_pulses": 1,
         "bearing": None,
+        "classes": None,
     }
     assert given["limits"] == {}
 
@@ -63,6 +65,22 @@ def test_an_empty_file_is_all_defaults() -> None:
         ({"vibration": {"bus": "i2c0"}}, "vibration.bus: expected one of spi"),
         ({"temperature": {"address": 0x53}}, "temperature.address: expected one of 72, 73, 74, 75"),
         ({"energy": {"de_pin": 65}}, "energy.de_pin: expected int from -1 to 64"),
+        *(
+            ({"machine": {"classes": classes}}, CLASSES)
+            for classes in (
+                [1200],
+                {},
+                {"rpm": 1200},
+                {"rpm": []},
+                {"rpm": [0]},
+                {"rpm": [1800, 1200]},
+                {"rpm": ["1200"]},
+                {"rpm": [1, 2, 3, 4]},
+                {"load": [5]},
+                {"rpm": [1200], "power_w": [300]},
+                {"rpm": [1e9]},
+            )
+        ),
         ({"site": "a/b"}, "site: expected no / + # in a name"),
         ({"limits": {"rms": [2, 1]}}, "limits.rms: expected [warning, alarm], 0 < warning <= alarm"),
         ({"limits": {"rms": 3}}, "limits.rms: expected [warning, alarm], 0 < warning <= alarm"),
@@ -75,6 +93,30 @@ def test_a_mistake_is_one_line_and_costs_only_its_own_value(given: Any, line: st
     assert problems == [line]
     same = {key for key in DEFAULT if result[key] == DEFAULT[key]}
     assert same >= set(DEFAULT) - {"alarm"}
+
+
+@pytest.mark.parametrize(
+    ("given", "classes", "problems"),
+    [
+        ({"machine": {"classes": {"rpm": [1200, 1800]}}}, ("rpm", [1200, 1800]), []),
+        ({"machine": {"rpm": 1480, "tachometer_pin": 2, "classes": {"rpm": [1200]}}}, ("rpm", [1200]), []),
+        ({"machine": {"classes": {"power_w": [300.5]}}}, ("power_w", [300.5]), []),
+        ({"machine": {"classes": None}}, None, []),
+        (
+            {"machine": {"classes": {"power_w": [300]}}, "energy": None},
+            None,
+            ["machine.classes: power_w: needs the energy meter"],
+        ),
+        (
+            {"machine": {"rpm": 1480, "classes": {"rpm": [1200]}}},
+            None,
+            ["machine.classes: rpm: needs machine.tachometer_pin, or machine.rpm 0: no other speed is seen"],
+        ),
+    ],
+)
+def test_classes_need_what_tells_them_apart(given: Any, classes: Any, problems: list[str]) -> None:
+    result, found = config.parse(given)
+    assert (result["machine"]["classes"], found) == (classes, problems)
 
 
 def test_the_settings_of_a_meters_line() -> None:

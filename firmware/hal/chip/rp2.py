@@ -10,7 +10,7 @@ from hal.chip.common import Hal
 _REASON = const(0x40058008)
 _SCRATCH0 = const(0x4005800C)
 _TIMER = const(1)  # the reason when it is not machine.reset(), which the watchdog carries out too
-_PM_NONE = 0xA11140  # CYW43_NO_POWERSAVE_MODE: the default naps delay an acknowledgement by up to 300 ms
+_PM_NONE = const(0xA11140)  # CYW43_NO_POWERSAVE_MODE: the default naps delay an acknowledgement by up to 300 ms
 
 
 class Port(Hal):

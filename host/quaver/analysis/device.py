@@ -87,17 +87,30 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Levels:
+    """What a node would send of a measurement in a spectrum record: as store.spectra.Spectrum has it."""
+
+    spectrum: bytes
+    envelope: bytes
+    spectrum_hz: float
+    envelope_hz: float
+    band_hz: tuple[float, float] | None
+    marks_hz: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
 class Spectra:
     """What a measurement's features were read from, as the device left it; scaled here, not computed.
 
     spectrum_g: amplitudes of the first 4,096 samples, a value every spectrum_hz; envelope_g: of the envelope, a value
-    every envelope_hz. A sine of 1 g shows 1 g.
+    every envelope_hz. A sine of 1 g shows 1 g. levels: of the whole measurement, as a node would send them.
     """
 
     spectrum_hz: float
     spectrum_g: NDArray[np.float64]
     envelope_hz: float
     envelope_g: NDArray[np.float64]
+    levels: Levels
 
 
 class _Runner(Protocol):
@@ -253,6 +266,14 @@ class Analysis:
             magnitudes * self._scale(magnitudes),
             scale["envelope_hz"],
             np.sqrt(squares) * scale["line_g"] * droops,
+            Levels(
+                base64.b64decode(scale["levels"]["spectrum"]),
+                base64.b64decode(scale["levels"]["envelope"]),
+                float(scale["levels"]["spectrum_hz"]),
+                float(scale["levels"]["envelope_hz"]),
+                tuple(scale["levels"]["band_hz"]),
+                tuple(scale["levels"]["marks_hz"]),
+            ),
         )
 
     def _scale(self, magnitudes: NDArray[np.float64]) -> float:

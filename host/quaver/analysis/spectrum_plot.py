@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from quaver.analysis.spectra import save
-from quaver.analysis.verdict_plot import COLOURS, HARMONICS, LINE_NAMES, label_row
+from quaver.analysis.verdict_plot import COLOURS, HARMONICS, LEVEL_COLOURS, LINE_NAMES, label_row
 from quaver_wire.spectrum import REFERENCE_G, STEP_DB, amplitude_g, envelope_edges, spectrum_edges
 
-_LEVEL_COLOURS = {"ok": "tab:green", "warning": "tab:orange", "alarm": "tab:red"}
 _LABEL_WIDTH = 0.062  # of the axis; a label nearer to another goes into the next row
 _ROW_POINTS = 22
 _HEADROOM = 1.35  # above the highest level, for the labels
@@ -39,7 +38,7 @@ def draw_spectrum_record(
     # Not pyplot: it would look for a display and keep every figure alive.
     figure = Figure(figsize=(11, 7.5), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, color=_LEVEL_COLOURS.get(level, "black"), fontsize=12, wrap=True)
+    figure.suptitle(title, color=LEVEL_COLOURS.get(level, "black"), fontsize=12, wrap=True)
     above, below = figure.subplots(2, 1)
     shaft_hz, *lines_hz = (*marks_hz, *[None] * 5)[:5]
     edges = spectrum_edges(spectrum_hz)

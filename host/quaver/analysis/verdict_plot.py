@@ -22,7 +22,7 @@ _LABELLED = 5  # of the peaks: more would cover each other
 _PEAK_LABEL_WIDTH = 0.04  # of the axis: a label nearer to a higher peak's is left out
 _LABEL_WIDTH = 0.062  # of the axis; a label nearer to another goes into the next row
 _ROW_POINTS = 31
-_LEVEL_COLOURS = {"ok": "tab:green", "warning": "tab:orange", "alarm": "tab:red"}
+LEVEL_COLOURS = {"ok": "tab:green", "warning": "tab:orange", "alarm": "tab:red"}
 
 
 def check_picture(path: Path) -> None:
@@ -44,7 +44,7 @@ def draw_verdict(path: Path, name: str, verdict: Verdict, spectra: Spectra) -> P
     FigureCanvasAgg(figure)
     figure.suptitle(
         f"{name}, measurement {verdict.index + 1}: {conclusion(verdict)}",
-        color=_LEVEL_COLOURS.get(verdict.level, "black"),
+        color=LEVEL_COLOURS.get(verdict.level, "black"),
         fontsize=12,
         wrap=True,
     )

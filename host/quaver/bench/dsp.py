@@ -82,7 +82,7 @@ def _signal() -> bytes:
 
 
 def _engine_figures(engine: list[tuple[Any, ...]], chip: bool) -> list[Figure]:
-    (longest, mean, finish, lines, judged, brief), (code, memory, kept) = engine[-2:]
+    (longest, mean, finish, lines, judged, brief), (code, memory, kept), tracked, (trend, _) = engine[-4:]
 
     def goal(number: float) -> float | None:
         return number if chip else None
@@ -94,6 +94,8 @@ def _engine_figures(engine: list[tuple[Any, ...]], chip: bool) -> list[Figure]:
         Figure("  of which the spectra and features", finish, "us"),
         Figure("  of which the bearing's lines", lines, "us"),
         Figure("  of which the verdict", judged, "us"),
+        Figure("order tracking, where the speed changes", tracked[2] - finish, "us", note="comes on top"),
+        Figure("a trend, with all its means", trend, "us", note="in the verdict, where its features rise"),
         Figure("working memory", memory, "B", goal(_MEMORY_GOAL)),
         Figure("its code, loaded", code, "B"),
         Figure("allocated while it streams", 0, "B", 0, note="the heap was locked"),

@@ -64,6 +64,12 @@ _WHERE = {"unix": "unix:", "rp2040": "rp2040:", "pico_w": "rp2040:", "esp32_c3":
     metavar="FILE",
     help="Draw the last measurement's spectra, with the lines found in them: .png, .svg or .pdf.",
 )
+@click.option(
+    "--waterfall",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw the spectra of all measurements, time over frequency: .png, .svg or .pdf.",
+)
 @lang_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per measurement.")
 def command(
@@ -78,6 +84,7 @@ def command(
     group: int | None,
     mounting: str,
     picture: Path | None,
+    waterfall: Path | None,
     lang: str | None,
     as_json: bool,
     **options: Any,
@@ -90,11 +97,14 @@ def command(
     """
     from quaver.analysis.device import Analysis, Settings, analyze, learned_from, prepare
     from quaver.analysis.verdict_plot import check_picture, draw_verdict
+    from quaver.analysis.waterfall import Row, draw_waterfall
+    from quaver_wire.fields import LEVELS
 
-    if picture is not None:
-        if len(files) > 1:
-            raise click.UsageError("--picture draws one recording: give one FILE.")
-        check_picture(picture)  # told now, not after the work
+    for option, place in (("--picture", picture), ("--waterfall", waterfall)):
+        if place is not None:
+            if len(files) > 1:
+                raise click.UsageError(f"{option} draws one recording: give one FILE.")
+            check_picture(place)  # told now, not after the work
     if rpm is not None and not math.isfinite(rpm):
         raise click.UsageError(f"--rpm {rpm}: expected a number")
     low, high = _numbers(band, 2, "--band")
@@ -121,8 +131,9 @@ def command(
                     learned[_axis(healthy)] = rate_hz, samples, learned_from(healthy, analysis, settings.learn)
         for file in files:
             recordings = load_recording(file, reading, rpm=rpm).each()
-            if picture is not None and len(recordings) > 1:
-                raise click.UsageError(f"--picture draws one axis, and {file} has {len(recordings)}: give --channel.")
+            if (picture or waterfall) and len(recordings) > 1:
+                option = "--picture" if picture else "--waterfall"
+                raise click.UsageError(f"{option} draws one axis, and {file} has {len(recordings)}: give --channel.")
             for recording in recordings:
                 # With a baseline as the healthy one: only what was measured alike can be compared.
                 rate_hz, samples, taught = (
@@ -140,8 +151,19 @@ def command(
                 with Analysis(settings, rate_hz, samples=samples, baseline=taught, where=_WHERE[board]) as analysis:
                     _say(recording, as_json)
                     last: Verdict | None = None
+                    rows: list[Row] = []
                     for last in analyze(recording, analysis):
                         _show(recording, last, as_json)
+                        if waterfall is not None:
+                            at = last.index if recording.record_samples else (last.index + 0.5) * samples / rate_hz
+                            rows.append(Row(at, LEVELS.index(last.level), analysis.spectra().levels))
+                    if last is not None and waterfall is not None:
+                        draw_waterfall(
+                            waterfall,
+                            f"{recording.name}: {len(rows)} measurements, the last: {last.level}",
+                            rows,
+                            "record" if recording.record_samples else "time (s)",
+                        )
                     if last is not None and picture is not None:
                         draw_verdict(picture, recording.name, last, analysis.spectra())
                 if last is not None and not as_json:
@@ -163,7 +185,8 @@ _SETTINGS = {
 def _node_settings(path: Path) -> dict[str, dict[str, Any]]:
     """What a node's configuration says of its analysis, without what an option on the command line replaces.
 
-    What it says of the sensor is left out: the recording stands for it. Raises BuildError.
+    What it says of the sensor is left out: the recording stands for it. So are classes: it is of one speed and load.
+    Raises BuildError.
     """
     from click.core import ParameterSource
 
@@ -172,7 +195,7 @@ def _node_settings(path: Path) -> dict[str, dict[str, Any]]:
     config = read_config(path)
     context = click.get_current_context()
     sections = {name: dict(config.get(name) or {}) for name in ("machine", "vibration", "alarm", "limits")}
-    replaced = [f"vibration.{key}" for key in _SENSORS_OWN]
+    replaced = [*(f"vibration.{key}" for key in _SENSORS_OWN), "machine.classes"]
     for option, settings in _SETTINGS.items():
         if context.get_parameter_source(option) == ParameterSource.COMMANDLINE:
             replaced += settings

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quaver.cli.advice import advice_lines, advices, lang_option
-from quaver.cli.ingest import store_option
 from quaver.cli.keys import keys_option, open_store
 from quaver.cli.monitor import broker_option, ca_option
+from quaver.cli.spectrum import spectrum
 
 if TYPE_CHECKING:
     from quaver.fleet.operator import Operator
@@ -112,6 +112,7 @@ def measure(node: Operator, as_json: bool, lang: str | None) -> None:
         values["machine"] = MACHINE[min(values["machine"], len(MACHINE) - 1)]
         state = f"; {values['machine']}"
         state += f", {values.get('learned', 0)} healthy so far" if values["machine"] == "learning" else ""
+    state += f"; class {values['class']}" if "class" in values else ""
     for name, names in (("zone", ZONES), ("fault", FAULTS)):
         if name in values:
             values[name] = names[values[name]] if values[name] < len(names) else str(values[name])
@@ -180,86 +181,21 @@ def _moment(waveform: Waveform) -> str:
     return f", alarm of boot {waveform.boot}, {(waveform.uptime_ms or 0) / 1000:,.0f} s after its start"
 
 
-def _picture(_ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
-    from quaver.analysis.verdict_plot import check_picture
-
-    if path:
-        check_picture(path)
-    return path
-
-
-@command.command("spectrum", short_help="Draw the last spectrum that a store has.")
-@store_option
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", callback=_picture,
-              help="The picture, .png, .svg or .pdf. By default NAME-spectrum.png.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, with the levels in hexadecimal.")
-@click.pass_obj
-def spectrum(name: str, path: Path, output: Path | None, as_json: bool) -> None:
-    """Draw the last spectrum that the node sent, from the store of quaver ingest.
-
-    A node sends its spectra at an alarm, when a level or its diagnosis changes, and every
-    vibration.spectrum_every measurements. The bearing's lines are marked. The node itself is not asked.
-    """
-    from datetime import UTC, datetime
-
-    from quaver.analysis.spectrum_plot import draw_spectrum_record
-    from quaver.errors import OperationError
-    from quaver.store.spectra import find_node, last_spectrum
-    from quaver.store.store import Store
-    from quaver_wire.fields import LEVELS
-
-    with Store(path, write=False) as store:
-        found = last_spectrum(store, find_node(store, name))
-    if found is None:
-        raise OperationError(
-            f"{path}: has no spectrum of {name}; its node sends one when a level changes, or sooner with "
-            f"quaver node {name} config set vibration.spectrum_every=1"
-        )
-    name = found.topic.rpartition("/")[2]
-    level = LEVELS[min(found.level, len(LEVELS) - 1)]
-    stamp = datetime.fromtimestamp(found.time_ms / 1000, UTC).isoformat(timespec="seconds")
-    shaft_hz = next(iter(found.marks_hz), None)
-    speed = f"; {shaft_hz * 60:.0f} 1/min" if shaft_hz else "; no speed"
-    picture = draw_spectrum_record(
-        _pictured(name) if output is None else output,
-        f"{name}, {stamp.replace('+00:00', ' UTC').replace('T', ' ')}: {level}{speed}",
-        found.spectrum,
-        found.envelope,
-        spectrum_hz=found.spectrum_hz,
-        envelope_hz=found.envelope_hz,
-        marks_hz=found.marks_hz,
-        band_hz=found.band_hz,
-        level=level,
-    )
-    if as_json:
-        about: dict[str, Any] = {
-            "node": name,
-            "file": str(picture),
-            "time": stamp,
-            "dated_by": found.dated_by,
-            "level": level,
-        }
-        about |= {"spectrum_hz": found.spectrum_hz, "envelope_spectrum_hz": found.envelope_hz}
-        levels = {"spectrum": found.spectrum.hex(), "envelope_spectrum": found.envelope.hex()}
-        click.echo(json.dumps({**about, "marks_hz": found.marks_hz, **levels}))
-    else:
-        click.echo(f"{name}: spectrum of {stamp}, {level}, in {picture}")
-
-
-def _pictured(name: str) -> Path:
-    from quaver.analysis.verdict_plot import check_picture
-
-    path = Path(f"{name}-spectrum.png")
-    check_picture(path)
-    return path
+command.add_command(spectrum)
 
 
 @command.command("relearn")
+@click.option("--class", "number", type=click.IntRange(1, 4), metavar="NUMBER",
+              help="Only that of the machine's class of speed or load of this number.")  # fmt: skip
 @_operation
-def relearn(node: Operator, as_json: bool) -> None:
-    """Have the node learn its baseline again."""
-    node.ask("relearn")
-    _tell(node, as_json, "learns its baseline again")
+def relearn(node: Operator, as_json: bool, number: int | None) -> None:
+    """Have the node learn its baseline again, or one class's of a machine that has several."""
+    if number is None:
+        node.ask("relearn")
+        _tell(node, as_json, "learns its baseline again")
+    else:
+        node.ask("relearn_class", {"number": number})
+        _tell(node, as_json, f"learns the baseline of class {number} again", **{"class": number})
 
 
 @command.command("log")

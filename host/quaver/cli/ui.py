@@ -242,6 +242,10 @@ def _verdict(values: Mapping[str, Any]) -> list[str]:
         words.append(f"velocity {values['velocity_mm_s']:.1f} mm/s{zone}")
     if values.get("machine") in ("stopped", "learning"):
         words.append(str(values["machine"]))
+    if "class" in values:
+        words.append(f"class {values['class']:.0f}")
+    elif "class_learned" in values and "abstained" in values:
+        words.append(str(values["abstained"]))
     if "fault" in values:
         words.append(f"fault: {values['fault']}")
     return words

@@ -37,6 +37,7 @@ _ABSTAINED = {
     "the speed changed while it was measured": "speed_uncertain",
     "no line of the bearing is there": "no_line",
     "no bearing or no speed": "no_bearing",
+    "the class is not known: limits alone": "class_unknown",
 }
 
 
@@ -112,5 +113,5 @@ def keys_of(
     if not fault:
         found += [entry for cause, entry in _CAUSES.items() if cause in risen][:1]
         if abstained:
-            found.append(_ABSTAINED.get(abstained, "not_named"))
+            found.append(_ABSTAINED.get(abstained, "learning" if abstained.startswith("class ") else "not_named"))
     return [key for key in dict.fromkeys(found) if key in known]

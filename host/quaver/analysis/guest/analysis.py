@@ -69,8 +69,15 @@ class Analysis:
     def spectra(self):
         """Print what the last measurement's features were read from: scales, then words in base64."""
         m = self.path.measurement
+        lines = self.path.found
+        levels = {"spectrum": m.spectrum, "envelope": m.envelope_spectrum}
+        levels = {name: b2a_base64(values).decode().strip() for name, values in levels.items()}
+        levels["spectrum_hz"] = self.rate / 2
+        levels["envelope_hz"] = len(m.powers) // 2 * m.line_hz
+        levels["band_hz"] = m.band
+        levels["marks_hz"] = [m.shaft_hz] + (lines.hz if lines else [])
         droops = [droop(min(0.45, i / 64), m.decimation, 3) for i in range(33)]
-        print(json.dumps({"envelope_hz": m.line_hz, "line_g": m.line_g, "droops": droops}), end="|")
+        print(json.dumps({"envelope_hz": m.line_hz, "line_g": m.line_g, "droops": droops, "levels": levels}), end="|")
         for words in (m.powers, m._spectrum):
             for at in range(0, len(words), 384):  # in threes of bytes, so that the pieces make one whole
                 print(b2a_base64(words[at : at + 384]).decode().strip(), end="")

@@ -1,4 +1,4 @@
-"""A measurement to learn from, then two that are judged. Given: rate, count, shaft, ug."""
+"""A measurement to learn from, then some that are judged, and a trend. Given: rate, count, shaft, ug."""
 
 import gc
 import time
@@ -61,3 +61,28 @@ free = gc.mem_free()
 print(measure())
 gc.collect()
 print((code, memory, free - gc.mem_free()))
+
+# A tachometer's marks of a shaft that runs up by a twentieth: what comes on top is order tracking.
+from array import array
+
+turn_us = 1e6 / shaft
+m.marks = array("i")
+at = turn_us / 2
+while at < m.n / rate * 1e6:
+    m.marks.append(int(at))
+    at += turn_us * (1.025 - 0.05 * at / (m.n / rate * 1e6))
+m.marked = len(m.marks)
+measure()
+print(measure())
+
+# All means of three features that rise, above the warning: the whole of a trend's work.
+from dsp.trend import Trend
+
+trend = Trend(3, 1.6, 2.5)
+longest = 0
+for k in range(23):
+    gc.collect()
+    before = time.ticks_us()
+    trend.take([1.7 + k / 40] * 3, 3600)
+    longest = max(longest, time.ticks_diff(time.ticks_us(), before))
+print((longest, trend.value > 0))

@@ -14,7 +14,7 @@ for cut in range(5):
     again.restore(json.loads(json.dumps(baseline.state())))
     for row in rows[cut:]:
         again.learn(row)
-    answers.append([again.learned, again.median, again.mad])
+    answers.append([again.learned, list(again.median), list(again.mad)])
 bad = Baseline(4)
 refused = 0
 for state in (
