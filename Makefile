@@ -2,10 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs format clean
+.PHONY: demo plant test check docs format clean
 
 demo: .venv/installed
 	$(BIN)/quaver demo
+
+# Twenty nodes whose bearings fail one after the other: two minutes, a live table, a report in plant-of-20/.
+plant: .venv/installed
+	rm -rf plant-of-20
+	$(BIN)/quaver plant run tools/plant_of_20.toml --output plant-of-20
 
 test: .venv/installed .venv/stubs
 	tools/setup-system compiler mosquitto

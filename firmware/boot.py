@@ -63,21 +63,22 @@ def _move(come, leave, fresh):
 
 def _check():
     # What is about to run is what was signed.
-    from binascii import hexlify
     from hashlib import sha256
 
     buffer = memoryview(bytearray(512))
-    with open("/release.list") as lines:
-        for line in lines:
-            digest, _, path = line.split()
+    with open("/release.list", "rb") as listing:
+        entry = listing.read(34)  # SHA-256, u16 size; behind it the path
+        while entry:
+            path = listing.readline().decode().rstrip("\n")
             hashed = sha256()
             with open("/" + path, "rb") as file:
                 count = file.readinto(buffer)
                 while count:
                     hashed.update(buffer[:count])
                     count = file.readinto(buffer)
-            if hexlify(hashed.digest()).decode() != digest:
+            if hashed.digest() != entry[:32]:
                 raise ValueError("corrupt: " + path)
+            entry = listing.read(34)
 
 
 def _guard(plan):
@@ -135,9 +136,16 @@ def _update():
         micropython.kbd_intr(3)
 
 
-for _step in (_complete, _update):
+def _mount():
+    # Most modules share files: from here on they are found.
+    import packs
+
+    packs.mount()
+
+
+for _step in (_complete, _update, _mount):
     try:
         _step()
     except Exception as error:
         print("boot:", error)
-del _step, _complete, _update, _move, _check, _guard
+del _step, _complete, _update, _mount, _move, _check, _guard

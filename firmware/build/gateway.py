@@ -10,6 +10,7 @@ from build import gateway_config as gateway_configuration
 from build import wiring
 from gateway.collector import Collector
 from gateway.commands import Commands
+from gateway.contents import Contents
 from gateway.forward import Forward
 from gateway.health import Health
 from gateway.relay import Relay
@@ -38,6 +39,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     wiring.tell("gateway", problems, recorder)
     relay = Relay(boot, recorder.event, "/relay", settings["flash_kb"] * 1024)
     commands = Commands()
+    contents = Contents(prefixes, relay.filled.set)
 
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
     if mute:
@@ -51,6 +53,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         node_ids=prefixes,
         relay=relay,
         commands=commands,
+        contents=contents,
         clock=uptime,
         progress=progress,
     )
@@ -62,6 +65,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         outbox=outbox,
         relay=relay,
         commands=commands,
+        contents=contents,
         root=root,
         prefixes=prefixes,
         branch=branch,
@@ -74,6 +78,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         collector,
         relay,
         commands,
+        contents,
         recorder=recorder,
         clock=uptime,
         interval_s=config["interval_s"],

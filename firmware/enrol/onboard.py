@@ -9,6 +9,7 @@ import gc
 import json
 
 import board
+import micropython
 
 import hal
 from build.keys import load_code, load_key
@@ -208,6 +209,8 @@ def run(window_s: int | None = None) -> None:
     node is built, its whole heap is free for a session; whoever had one finds the node restarted. It listens on
     its console alone: by radio an enrolled node takes sealed commands, once it runs.
     """
+    if _improv_wanted():
+        micropython.kbd_intr(-1)  # its packets hold a Ctrl-C, and may come before the console listens
     if window_s is None:
         print("node: quaver {} on {}, blank".format(board.VERSION, board.NAME))
     # Nothing here needs the heap in one piece, and X25519 makes a megabyte of numbers: seldom collected, it takes 1 s

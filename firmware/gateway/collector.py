@@ -38,16 +38,17 @@ class Node:
 class Collector:
     """central: of links.ble_central; connections: how many it holds at once; node_ids: the allow-list.
 
-    relay, commands: of this package.
+    relay, commands, contents: of this package.
     clock: has ms() since boot and time_ms() since 1970. progress(name): tells the supervisor that the task lives.
     counts: "visits", "failed" and "records" since the start; refused: {why: [how often since it was told, who last]}.
     """
 
-    def __init__(self, central, connections, node_ids, relay, commands, clock, progress):
+    def __init__(self, central, connections, node_ids, relay, commands, contents, clock, progress):
         self._central = central
         self._connections = connections
         self._relay = relay
         self._commands = commands
+        self._contents = contents
         self._clock = clock
         self._progress = progress
         self.nodes = {node_id: Node() for node_id in node_ids}
@@ -138,13 +139,18 @@ class Collector:
             if payload[:8] == START and payload[8:16] != node_id:
                 raise ValueError("a record of another node")
             if not self._relay.put(node_id, message_class, payload):
+                self._contents.clear()  # a record needs the room
                 return False
             self.counts["records"] += 1
             self._progress("collect", _CONNECTED)
             return True
 
+        async def content(digest, number):
+            self._progress("collect", _CONNECTED)
+            return await self._contents.chunk(node_id, digest, number)
+
         try:
-            taken = await self._central.collect(connection, self._unix_ms, self._commands.of(node_id), store)
+            taken = await self._central.collect(connection, self._unix_ms, self._commands.of(node_id), store, content)
             self._wasted = False
             self._held.pop(address, None)
             node.address = address

@@ -11,6 +11,7 @@ from micropython import const
 _WIFI_LIMIT_MS = const(20_000)
 _ACK_LIMIT_MS = const(10_000)
 _IDLE_MS = const(100)  # a command waits no longer in the radio's buffer
+_BUSY_MS = const(20)  # nor a chunk of a release that a node waits for
 _ONLINE = const(1)
 _JOIN, _CONNECT, _SEND = const(1), const(2), const(3)  # places of build.hang
 
@@ -18,16 +19,20 @@ _JOIN, _CONNECT, _SEND = const(1), const(2), const(3)  # places of build.hang
 class Forward:
     """root: the gateway's own topic prefix and "/"; prefixes: {node id: topic prefix}; branch: for a node without one.
 
-    outbox: the gateway's own records; recorder: makes them. timekeeper: of node.timekeeper, or None. progress(name):
-    tells the supervisor that the task lives.
+    contents: of this package. outbox: the gateway's own records; recorder: makes them. timekeeper: of node.timekeeper,
+    or None. progress(name): tells the supervisor that the task lives.
     """
 
-    def __init__(self, wifi, mqtt, outbox, relay, commands, root, prefixes, branch, recorder, timekeeper, progress):
+    def __init__(
+        self, wifi, mqtt, outbox, relay, commands, contents, root, prefixes, branch, recorder, timekeeper, progress
+    ):
         self._wifi = wifi
         self._mqtt = mqtt
         self._outbox = outbox
         self._relay = relay
         self._commands = commands
+        self._contents = contents
+        self._sought = None
         self._root = root
         self._prefixes = prefixes
         self._branch = branch
@@ -38,7 +43,10 @@ class Forward:
         mqtt.listen(self._command_topics, self._commanded)
 
     def _commanded(self, topic, sealed):
-        """A command for a node; raises OSError when flash does not take it, and the broker keeps it."""
+        """A command for a node, or a chunk. Raises OSError when flash does not take it, and the broker keeps it."""
+        if topic == self._contents.wanted:
+            self._contents.bring(sealed)
+            return
         node_id = self._command_topics.get(topic)
         if node_id is not None:
             self._commands.put(node_id, sealed)
@@ -54,17 +62,21 @@ class Forward:
             await self._mqtt.publish(self._root + "status", self._recorder.status(_ONLINE), _ACK_LIMIT_MS, retain=True)
             self._progress("forward", _SEND)
             print("gateway: online")
+            self._sought = None
+            self._contents.online = True
             self._outbox.link(True)
             while True:
                 await self._send()
                 self._progress("forward", _SEND)
         finally:
+            self._contents.online = False
             self._outbox.link(False)
             self._mqtt.down()
 
     async def _send(self):
         """Send one: nodes' events, then what this gateway has to say, then telemetry."""
         self._recorder.account()
+        self._seek()
         own = None if self._relay.urgent() else self._outbox.first()
         if own:
             await self._mqtt.publish(self._root + own.message_class, own.payload, _ACK_LIMIT_MS)
@@ -73,7 +85,8 @@ class Forward:
         entry = self._relay.first()
         if entry is None:
             try:
-                await asyncio.wait_for_ms(self._relay.filled.wait(), _IDLE_MS)
+                pause = _BUSY_MS if self._sought else _IDLE_MS
+                await asyncio.wait_for_ms(self._relay.filled.wait(), pause)
             except asyncio.TimeoutError:
                 pass
             self._mqtt.idle()
@@ -85,6 +98,16 @@ class Forward:
             "{}/{}".format(prefix, message_class), message, _ACK_LIMIT_MS, retain=message_class == "status"
         )
         self._relay.done(entry)
+
+    def _seek(self):
+        """Ask the broker for the chunk that a node wants: what is retained there comes when one subscribes."""
+        topic = self._contents.wanted
+        if topic != self._sought:
+            if self._sought:
+                self._mqtt.ignore(self._sought)
+            self._sought = topic
+            if topic:
+                self._mqtt.seek(topic)
 
     async def _tend(self):
         if self._timekeeper:

@@ -9,12 +9,13 @@ _SLICE_MS = const(5000)
 
 
 class Health:
-    """collector, relay, commands: of this package; told every interval_s."""
+    """collector, relay, commands, contents: of this package; told every interval_s."""
 
-    def __init__(self, collector, relay, commands, recorder, clock, interval_s, progress):
+    def __init__(self, collector, relay, commands, contents, recorder, clock, interval_s, progress):
         self._collector = collector
         self._relay = relay
         self._commands = commands
+        self._contents = contents
         self._recorder = recorder
         self._clock = clock
         self._interval_ms = int(max(interval_s, 1.0) * 1000)
@@ -27,6 +28,7 @@ class Health:
         ages = []
         for node in collector.nodes.values():
             ages.append(None if node.collected is None else (now - node.collected) // 1000)
+        self._contents.tidy()
         refused = collector.refused
         collector.refused = {}
         for why, (count, who) in refused.items():

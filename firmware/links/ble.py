@@ -1,7 +1,8 @@
 """The node's end of the Bluetooth link: it advertises, hands a gateway what waits, and rests.
 
     rest --its time is over, or an event waits--> advertise --a gateway connects--> connection
-    advertise --its window is over--> rest; with an event waiting, or soon after a command, advertise on
+    advertise --its window is over--> rest; with an event waiting, soon after a command or a chunk, or with new firmware
+                                      on trial, advertise on
     connection --all sent, time over, connection lost, protocol error--> rest
 
 The messages are quaver_wire/gatt.py's. A record leaves the outbox when the gateway has acknowledged it, so an early
@@ -15,13 +16,17 @@ import time
 import aioble
 from micropython import const
 
+from links import ble_mtu
+
 _SLICE_MS = const(1000)  # how old what the advertisement says may be
 _HELLO_MS = const(5000)  # connected, and not a word
 _ACK_MS = const(10_000)  # a gateway's flash is slow, but not that slow
 _LINGER_MS = const(3000)  # after END, for commands
 _ANSWER_MS = const(4000)  # for a command's answer, before END: a gateway does not wait longer for a sign of life
+_MORE_MS = const(2500)  # for the next want, likewise; what is done with a chunk holds the processor up
+_CONTENT_MS = const(10_000)  # for a chunk, which a gateway may have to ask its broker for
 _STEP_MS = const(20)
-_TALK_MS = const(30_000)  # after a command without rest: whoever sent it is likely to send more
+_TALK_MS = const(30_000)  # after a command, or a chunk, without rest: there are likely to be more
 _STATUS_MS = const(86_400_000)  # between two statuses: a broker may have lost the last one
 _BY_GATEWAY = const(2)  # of a status: this node is heard through a gateway, in its turn
 _REST, _VISIT = const(1), const(2)  # places of build.hang
@@ -52,7 +57,8 @@ class Ble:
         self._advertisement = bytearray(gatt.ADVERTISEMENT)
         self._chunk = bytearray(chunks.SIZE_MAX)
         self._view = memoryview(self._chunk)
-        self._incoming = chunks.Assembler(gatt.DOWNLINK_MAX)
+        self._limit = gatt.DOWNLINK_MAX  # bytes of a message that comes
+        self._incoming = chunks.Assembler(self._limit)
         service = aioble.Service(uuid(gatt.SERVICE))
         self._up = aioble.Characteristic(service, uuid(gatt.UPLINK), notify=True)
         self._down = aioble.BufferedCharacteristic(
@@ -70,7 +76,8 @@ class Ble:
         self._services = [service, information]  # until they are registered
         self._visit_ends = 0
         self._told = None  # when a gateway has acknowledged a status
-        self._talked = None  # when the last command came
+        self._talked = None  # when the last command or chunk came
+        self._wanted = None  # what of the mailbox's wants has ended a rest
 
     def begin(self):
         """Start the stack and register the services, once. Its memory is held back on an ESP32 until all is built."""
@@ -85,11 +92,15 @@ class Ble:
             connection = await self._advertise()
             if connection is not None:
                 try:
+                    # BTstack would advertise again by itself once the connection ends, while nobody attends to it.
+                    aioble.core.ble.gap_advertise(None)
                     await self._attend(connection)
                 except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
                     print("ble: connection ended: {}".format(str(error) or type(error).__name__))
                 finally:
                     self._outbox.link(False)
+                    if self._mailbox:
+                        self._mailbox.is_online = False
                 await self._leave(connection)
             await self._rest()
 
@@ -105,7 +116,7 @@ class Ble:
             self._progress("ble")
             waiting = len(self._outbox)
             urgent = self._urgent()
-            state = (gatt.PENDING if waiting else 0) | (gatt.ALARM if urgent else 0)
+            state = (gatt.PENDING if waiting or self._wants() else 0) | (gatt.ALARM if urgent else 0)
             gatt.put_advertisement(self._advertisement, self._node_id, state, waiting)
             try:
                 return await aioble.advertise(
@@ -118,7 +129,7 @@ class Ble:
     async def _rest(self):
         """Sleep until it is time, or an event comes."""
         began = time.ticks_ms()
-        while not self._urgent() and not self._since(self._talked, _TALK_MS):
+        while not self._urgent() and not self._since(self._talked, _TALK_MS) and not self._updates():
             self._progress("ble", _REST)
             left = self._timing["rest_s"] * 1000 - time.ticks_diff(time.ticks_ms(), began)
             if left <= 0:
@@ -128,6 +139,17 @@ class Ble:
                 await asyncio.wait_for_ms(self._outbox.filled.wait(), min(left, 30_000))
             except asyncio.TimeoutError:
                 pass
+
+    def _wants(self):
+        """What of a release a gateway is to be asked for, or None."""
+        return self._mailbox.wanted if self._mailbox else None
+
+    def _updates(self):
+        """Whether an update forbids to rest: firmware on trial that is not acknowledged yet, or a new want, once."""
+        wanted = self._wants()
+        new = wanted is not None and wanted != self._wanted
+        self._wanted = wanted
+        return new or (self._mailbox and self._mailbox.on_trial and not self._mailbox.acknowledged)
 
     @staticmethod
     def _since(moment, span_ms):
@@ -143,9 +165,9 @@ class Ble:
     async def _attend(self, connection):
         gatt = self._gatt
         outbox = self._outbox
-        self._incoming.reset()
+        self._incoming = self._assembler(self._gatt.DOWNLINK_MAX)
         self._visit_ends = time.ticks_add(time.ticks_ms(), self._timing["visit_s"] * 1000)
-        kind, _ = await self._heed(connection, _HELLO_MS)
+        kind, _, _ = await self._heed(connection, _HELLO_MS)
         if kind != gatt.TIME:
             raise ValueError("peer did not send the time first")
         outbox.link(True)
@@ -163,39 +185,64 @@ class Ble:
                 number = number % 0xFFFF + 1
                 await self._hand_over(connection, entry.message_class, number, entry.payload)
                 outbox.done(entry)
+                if self._mailbox and entry.message_class == "telemetry" and entry.boot == self._recorder.moment()[0]:
+                    self._mailbox.acknowledged = True
+                ended = False
+                continue
+            if self._wants() and self._mailbox.is_online:
+                await self._fetch(connection)
+                await self._settled(connection, _MORE_MS)
                 ended = False
                 continue
             if not ended:
                 await self._send(connection, bytes((gatt.END,)))
                 ended = True
             try:
-                kind, _ = await self._heed(connection, _LINGER_MS)
+                kind, _, _ = await self._heed(connection, _LINGER_MS)
             except aioble.DeviceDisconnectedError:
                 return  # the gateway has all that there was
-            if kind == gatt.ACK:
-                raise ValueError("peer acknowledged a record not sent")
+            if kind not in (gatt.TIME, gatt.COMMAND):
+                raise ValueError("peer answered what it was not asked")
             if kind == gatt.COMMAND:
-                self._talked = time.ticks_ms()
-                await self._obeyed(connection)
+                await self._settled(connection, _ANSWER_MS)
             ended = False
 
     async def _hand_over(self, connection, message_class, number, payload):
         """Return once the gateway has it on its flash."""
         await self._send(connection, self._gatt.record(message_class, number, payload))
-        if await self._heed(connection, _ACK_MS) != (self._gatt.ACK, number):
+        if await self._heed(connection, _ACK_MS) != (self._gatt.ACK, number, b""):
             raise ValueError("peer acknowledged a record not sent")
 
-    async def _obeyed(self, connection):
-        """Give the command that came a while to be answered in this connection."""
+    async def _fetch(self, connection):
+        """Ask the gateway for the chunk that the mailbox wants."""
+        gatt = self._gatt
+        wanted = self._wants()
+        _, digest, asked = wanted.split("/")
+        self._incoming = self._assembler(gatt.CONTENT_MAX)
+        await self._send(connection, gatt.want(bytes.fromhex(digest), int(asked)))
+        kind = gatt.COMMAND
+        while kind == gatt.COMMAND:
+            kind, number, chunk = await self._heed(connection, _CONTENT_MS)
+        if kind == gatt.CONTENT and number == int(asked):
+            self._talked = time.ticks_ms()
+            if wanted == self._wants():
+                self._mailbox.bring(chunk)
+        elif kind != gatt.ABSENT:
+            raise ValueError("peer answered what it was not asked")
+        elif number == gatt.LATER:
+            self._mailbox.is_online = False  # what such a gateway does not have is not missed
+
+    async def _settled(self, connection, limit_ms):
+        """Give what came, a command or a chunk, a while to be answered, or to have more wanted, in this connection."""
         try:
-            with connection.timeout(_ANSWER_MS):
-                while self._mailbox and self._mailbox.working() and not len(self._outbox):
+            with connection.timeout(limit_ms):
+                while self._mailbox and self._mailbox.working() and not len(self._outbox) and not self._wants():
                     await asyncio.sleep_ms(_STEP_MS)
         except asyncio.TimeoutError:
             pass  # it takes longer than a gateway waits: its answer leaves with the next connection
 
     async def _heed(self, connection, limit_ms):
-        """The next message of the gateway as (kind, number), done with already where it is the time or a command."""
+        """The next message of the gateway as (kind, number, payload), done with where it is the time or a command."""
         gatt = self._gatt
         while True:
             left = min(limit_ms, time.ticks_diff(self._visit_ends, time.ticks_ms()))
@@ -215,17 +262,28 @@ class Ble:
                 if self._mailbox:
                     self._mailbox.online()
             elif kind == gatt.COMMAND and self._mailbox:
+                self._talked = time.ticks_ms()
                 self._mailbox.take(payload)
-            return kind, number
+            return kind, number, payload
+
+    def _assembler(self, limit):
+        """What puts messages of up to that many bytes together, empty; that of a chunk is there while one is wanted."""
+        if self._limit != limit:
+            self._limit = limit
+            self._incoming = self._chunks.Assembler(limit)
+        self._incoming.reset()
+        return self._incoming
 
     async def _send(self, connection, message):
-        size = (connection.mtu or 23) - 3
+        size = ble_mtu.of(connection) - 3
         for length in self._chunks.split(message, min(size, self._chunks.SIZE_MAX), self._chunk):
             for attempt in range(_RETRIES):
+                if not connection.is_connected():  # aioble would take its handle for a number
+                    raise aioble.DeviceDisconnectedError
                 try:
                     self._up.notify(connection, self._view[:length])
                     break
                 except OSError:
-                    if not connection.is_connected() or attempt == _RETRIES - 1:
+                    if attempt == _RETRIES - 1:
                         raise
                     await asyncio.sleep_ms(20)

@@ -33,7 +33,8 @@ class _Buffers:
 class Central:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name.
 
-    visit_s: the longest connection; records: the most that one connection takes; connections: how many at once.
+    visit_s: the longest connection; records: the most that one connection takes, and how many chunks of a release it
+    gives; connections: how many at once.
     """
 
     def __init__(self, gatt, chunks, uuid, visit_s, records, connections=1):
@@ -72,16 +73,17 @@ class Central:
             await asyncio.sleep_ms(_CANCEL_MS)
             raise LinkError("no connection")
 
-    async def collect(self, connection, unix_ms, commands, store):
+    async def collect(self, connection, unix_ms, commands, store, content):
         """Collect what waits at a connected node, and disconnect; returns how many records it gave.
 
         unix_ms(): the time now, ms since 1970. commands: a list of bytes, or what acts as one; each that arrived is
-        popped. store(message_class, payload): awaited; True when the record is on flash, which acknowledges it. Raises
-        LinkError: whatever was acknowledged before stays so.
+        popped. store(message_class, payload): awaited; True when the record is on flash, which acknowledges it.
+        content(digest, number): awaited; the chunk of a release, b"" for none, None when it can't be asked for now.
+        Raises LinkError: whatever was acknowledged before stays so.
         """
         buffers = self._free.pop()
         try:
-            return await self._collect(connection, buffers, unix_ms, commands, store)
+            return await self._collect(connection, buffers, unix_ms, commands, store, content)
         except asyncio.TimeoutError:
             raise LinkError("node does not answer")
         except aioble.DeviceDisconnectedError:
@@ -95,7 +97,7 @@ class Central:
             except (OSError, asyncio.TimeoutError):
                 pass  # the supervision timeout ends it
 
-    async def _collect(self, connection, buffers, unix_ms, commands, store):
+    async def _collect(self, connection, buffers, unix_ms, commands, store, content):
         gatt = self._gatt
         ends = time.ticks_add(time.ticks_ms(), self._visit_ms)
         mtu = await connection.exchange_mtu(gatt.MTU, timeout_ms=_STEP_MS)
@@ -117,7 +119,7 @@ class Central:
         buffers.incoming.reset()
         size = min((mtu or 23) - 3, self._chunks.SIZE_MAX)
         await self._send(buffers, down, gatt.time_message(unix_ms()), size, True)
-        taken = 0
+        taken = given = 0
         while True:
             left = min(_SILENCE_MS, time.ticks_diff(ends, time.ticks_ms()))
             if left <= 0:
@@ -128,6 +130,20 @@ class Central:
                     return taken
                 await self._send(buffers, down, gatt.command(commands[0]), size, True)
                 commands.pop(0)
+                continue
+            if kind == gatt.WANT:
+                if given >= self._records or time.ticks_diff(ends, time.ticks_ms()) < _STEP_MS:
+                    return taken  # it goes on with the next connection; others have their turn
+                if commands:
+                    await self._send(buffers, down, gatt.command(commands[0]), size, True)
+                    commands.pop(0)
+                found = await content(payload, number)
+                if found:
+                    message = gatt.content(number, found)
+                else:
+                    message = gatt.absent(gatt.LATER if found is None else gatt.NONE)
+                await self._send(buffers, down, message, size, True)
+                given += 1
                 continue
             if not await store(gatt.RECORD_CLASSES[kind], payload):
                 raise LinkError("flash is full")
@@ -147,5 +163,5 @@ class Central:
                     return message
 
     async def _send(self, buffers, down, message, size, response):
-        for length in self._chunks.split(message, size, buffers.chunk):
+        for length in self._chunks.split(message, size, buffers.chunk, self._gatt.CONTENT_MAX):
             await down.write(buffers.view[:length], response=response, timeout_ms=_STEP_MS)

@@ -12,6 +12,8 @@ import time
 import aioble
 from micropython import const
 
+from links import ble_mtu
+
 _INTERVAL_US = const(250_000)
 _SLICE_MS = const(1000)  # how old what the advertisement says may be
 _SILENCE_MS = const(120_000)  # a technician who types takes his time; the session outlives the connection
@@ -155,7 +157,7 @@ class Doorway:
     async def _send(self, message):
         """Best effort: what does not reach the host, it asks for again."""
         connection = self._connection
-        size = min((connection.mtu or 23) - 3, self._chunks.SIZE_MAX)
+        size = min(ble_mtu.of(connection) - 3, self._chunks.SIZE_MAX)
         for length in self._chunks.split(message, size, self._chunk, self._gatt.MESSAGE_MAX):
             for attempt in range(_RETRIES):
                 if not connection.is_connected():

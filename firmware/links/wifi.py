@@ -8,6 +8,7 @@ from micropython import const
 from links.errors import LinkError
 
 _POLL_MS = const(100)
+_STALE_MS = const(5000)  # an ESP32 tells the reason of the attempt before until this one has one; that takes 1 to 3 s
 _SETTLE_MS = const(1250)  # 40 ms after joining, the Pico W's driver keeps the processor for 73, and after 1,130 for 36
 # network.STAT_* of the cyw43 and, in the 200s, of the ESP32
 _REASONS = {
@@ -41,13 +42,18 @@ class Wifi:
         if wlan.isconnected():
             return
         began = time.ticks_ms()
+        stale = wlan.status()
         wlan.connect(self._ssid, self._password or None)
         while not wlan.isconnected():
-            reason = _REASONS.get(wlan.status())
-            if reason:
-                wlan.disconnect()
-                raise LinkError("wifi " + reason)
-            if time.ticks_diff(time.ticks_ms(), began) > limit_ms:
+            status = wlan.status()
+            passed = time.ticks_diff(time.ticks_ms(), began)
+            if status != stale or passed > _STALE_MS:
+                stale = None
+                reason = _REASONS.get(status)
+                if reason:
+                    wlan.disconnect()
+                    raise LinkError("wifi " + reason)
+            if passed > limit_ms:
                 wlan.disconnect()
                 raise LinkError("wifi not up within {} ms".format(limit_ms))
             await asyncio.sleep_ms(_POLL_MS)

@@ -10,6 +10,7 @@ import time
 
 from micropython import const
 
+from hal import restart
 from node.room import drop, load, tidy
 
 LONGEST = const(560)  # bytes of a sealed command
@@ -29,9 +30,9 @@ class Mailbox:
     "supervisor", "log" and "trial" (of node.trial while one runs, else None).
 
     leaving: what the link is to call once nothing waits and the broker has forgotten this node; None unless it retires.
-    fetches: whether the link brings content. wanted: the content that it is to bring next, a topic below the site, or
-    None. updating: "fetch" or "trial", what flash has begun of an update. on_trial: whether the firmware is: no command
-    is obeyed before it is confirmed.
+    wanted: the content that the link is to bring next, a topic below the site, or None. updating: "fetch" or "trial",
+    what flash has begun of an update. on_trial: whether the firmware is: no command is obeyed before it is confirmed.
+    acknowledged: whether the broker, or a gateway, has taken from this start what confirms it.
     """
 
     def __init__(self, parts, updating=""):
@@ -48,8 +49,8 @@ class Mailbox:
         self._updating = None
         self._brought = None
         self.leaving = None
-        self.fetches = False
         self.is_online = False
+        self.acknowledged = False
         self.wanted = None
         self.on_trial = updating == "trial"
 
@@ -69,8 +70,8 @@ class Mailbox:
         return self._heard is not None and time.ticks_diff(time.ticks_ms(), self._heard) < _BUSY_MS
 
     def working(self):
-        """Whether a command waits or is being obeyed."""
-        return bool(self._waiting) or self._obeying
+        """Whether a command waits or is being obeyed, or a release is being fetched."""
+        return bool(self._waiting) or self._obeying or (self._updating is not None and not self.on_trial)
 
     def online(self):
         """The link works: a configuration on trial is accepted."""
@@ -85,19 +86,17 @@ class Mailbox:
 
     def offline(self):
         """The link is gone; to come back it may need the heap (TLS does)."""
-        self.is_online = False
+        self.is_online = self.acknowledged = False
         self._tidy(0)
 
     async def fetch(self, topic):
-        """What lies at a topic below the site, once the link works; None when nothing has come in time."""
-        while not self.is_online:
-            await asyncio.sleep(1)
+        """What lies at a topic below the site; None when nothing has come although the link worked for so long."""
         self._brought = None
         self.wanted = topic
-        for _ in range(_FETCH_S * 50):
-            if self._brought is not None:
-                break
+        left = _FETCH_S * 50
+        while self._brought is None and left:
             await asyncio.sleep_ms(20)
+            left -= self.is_online
         self.wanted = None
         brought, self._brought = self._brought, None
         return brought
@@ -125,6 +124,8 @@ class Mailbox:
                 try:
                     return await load("update.run").run(self, self._parts)
                 except (OSError, MemoryError) as error:
+                    if self.on_trial and isinstance(error, MemoryError):
+                        restart.reset()  # a version that leaves no memory; the old one comes back
                     print("node: update:", error)
                 drop("update", "quaver_wire.decoder")
                 await asyncio.sleep(_AGAIN_S)

@@ -36,7 +36,6 @@ class Publish:
         self._mailbox = mailbox
         self._sought = None
         if mailbox:
-            mailbox.fetches = True
             mqtt.listen((root + "command",), self._heard)
 
     def _heard(self, topic, message):
@@ -67,6 +66,7 @@ class Publish:
             self._outbox.link(True)
             if self._mailbox:
                 self._mailbox.online()
+                self._mailbox.acknowledged = True
             while True:
                 await self._send()
                 self._progress("publish", _SEND)

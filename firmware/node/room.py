@@ -43,7 +43,7 @@ def load(name: str):
     _hold()
     try:
         __import__(name)
-    except MemoryError:
+    except (MemoryError, ImportError):  # what finds modules is Python too: a want of memory there is told as the latter
         drop(name)  # what of it was read
         _release()
         __import__(name)

@@ -119,6 +119,12 @@ class Service:
         self.ending = True
 
         async def later():
+            await self.mailbox.leave_update()
+            try:
+                load("update.files").abandon()  # a release that was being fetched
+            except OSError as error:  # what stays of it is no secret
+                print("node: update:", error)
+            drop("update")
             await asyncio.sleep_ms(_ANSWER_MS)
             self.mailbox.leaving = self._erase
             await asyncio.sleep_ms(_GOODBYE_MS)

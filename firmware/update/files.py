@@ -18,6 +18,8 @@ import os
 from binascii import hexlify
 from hashlib import sha256
 
+from micropython import const
+
 from node import store
 from node.room import opened
 
@@ -30,6 +32,8 @@ TRIED = "/release.tried"
 DONE = "/release.done"
 REJECTED = "/release.rejected"
 _FIRMWARE = "/firmware.txt"
+_HEAD = const(34)  # bytes of an entry of the list: SHA-256, u16 size; its path follows, and a line's end
+_PATH_MAX = const(128)
 _DIR = 0x4000
 
 
@@ -97,22 +101,47 @@ def lines(path: str):
         yield found
 
 
+def entry(at: int):
+    """(SHA-256, size, path, where the next one begins) of the entry in the list of files that begins at byte `at`, or
+    None at its end. Raises ValueError for what is no entry."""
+    with opened(LIST, "rb") as file:
+        file.seek(at)
+        head = file.read(_HEAD)
+        path = file.readline(_PATH_MAX)
+    if not head:
+        return None
+    if len(head) < _HEAD or path[-1:] != b"\n":
+        raise ValueError("an entry is cut short")
+    size = int.from_bytes(head[32:], "little")
+    return head[:32], size, path[:-1].decode(), at + _HEAD + len(path)
+
+
+def _paths():
+    """A generator of the paths of the firmware's files, of the version that runs and of the one that comes."""
+    for found in lines(_FIRMWARE):
+        if found[0] != " ":  # else a module in a pack
+            yield found
+    found = entry(0) if there(LIST) else None
+    while found:
+        yield found[2]
+        found = entry(found[3])
+
+
 def roots() -> list[str]:
     """The folders that the firmware owns, of the version that runs and of the one that comes."""
     found = []
-    for source in (_FIRMWARE, LIST):
-        for entry in lines(source):
-            parts = entry.rpartition(" ")[2].split("/")
-            depth = 2 if parts[0] == "lib" else 1
-            root = "/" + "/".join(parts[:depth])
-            if len(parts) > depth and root not in found:
-                found.append(root)
+    for path in _paths():
+        parts = path.split("/")
+        depth = 2 if parts[0] == "lib" else 1
+        root = "/" + "/".join(parts[:depth])
+        if len(parts) > depth and root not in found:
+            found.append(root)
     return found
 
 
 def modules() -> list[str]:
     """The firmware's files at the top, of the version that runs."""
-    return ["/" + entry for entry in lines(_FIRMWARE) if "/" not in entry]
+    return ["/" + entry for entry in lines(_FIRMWARE) if "/" not in entry and entry[0] != " "]
 
 
 def _remove(path):

@@ -14,7 +14,8 @@ from node.room import drop, load
 from quaver_wire.cose import node_id
 from update import files
 
-_LIMIT_S = const(300)  # in which a new version is confirmed; boot.py waits a little longer
+_LEAST_S = const(180)  # that a new version runs before it is confirmed: one may crash after a while
+_LIMIT_S = const(300)  # in which it is confirmed; boot.py waits a little longer
 _MISSED = const(30)  # times that a chunk was asked for in vain
 
 
@@ -72,8 +73,8 @@ async def run(mailbox, parts):
 
 async def _trial(mailbox, parts):
     measuring, supervisor = parts["measuring"], parts["supervisor"]
-    for _ in range(_LIMIT_S):
-        if mailbox.is_online and measuring.has_measured:
+    for second in range(_LIMIT_S):
+        if second >= _LEAST_S and mailbox.acknowledged and measuring.has_measured:
             supervisor.alive()
             async with parts["quiet"]:
                 files.accept()
@@ -84,7 +85,7 @@ async def _trial(mailbox, parts):
             parts["recorder"].event("update_confirmed", value=float(number))
             return
         await asyncio.sleep(1)
-    lacks = [] if mailbox.is_online else ["not online"]
+    lacks = [] if mailbox.acknowledged else ["not online"]
     lacks += [] if measuring.has_measured else ["nothing measured"]
     _restart(parts, "{} within {} s".format(", ".join(lacks) or "not confirmed", _LIMIT_S))
 

@@ -6,9 +6,10 @@ after a power cut goes on at the file where the last one was.
 
 import asyncio
 import os
-from binascii import hexlify, unhexlify
+from binascii import hexlify
 from hashlib import sha256
 
+import packs
 from micropython import const
 
 from node import store
@@ -17,8 +18,6 @@ from update import files
 
 CHUNK = const(1024)
 _TRIES = const(3)  # times that a file is fetched before it is given up
-_LINE_MAX = const(200)
-_FILE_MAX = const(65536)
 _INLINE = const(512)  # bytes of a file that has no block of its own
 # Blocks for the plan, for folders whose blocks are written anew, and for what the journal takes while a node is online
 _SPARE = const(6)
@@ -64,17 +63,14 @@ class Stage:
         os.rename(files.PLAN + ".new", files.PLAN)
 
     def _entry(self, at):
-        """(SHA-256, size, path, where the next line begins) of the list's line at a byte. Raises Refused."""
+        """(SHA-256, size, path, where the next one begins) of the list's entry at a byte. Raises Refused."""
         try:
-            found, after = files.line(files.LIST, at)
-            hexed, length, path = found.split(" ")
-            digest, size = unhexlify(hexed), int(length)
-        except ValueError:
+            digest, size, path, after = files.entry(at)
+        except (ValueError, TypeError):  # TypeError: there is none
             raise Refused("malformed")
         parts = path.split("/")
-        bad = len(found) > _LINE_MAX or len(digest) != 32 or not 0 <= size <= _FILE_MAX or len(parts) > 4
-        bad = bad or "" in parts or "." in parts or ".." in parts or path.endswith((".new", ".old"))
-        if bad or path.startswith(_NOT_ITS) or not (len(parts) > 1 or path.endswith(_MODULES)):
+        bad = len(parts) > 4 or "" in parts or "." in parts or ".." in parts or path.endswith((".new", ".old"))
+        if bad or " " in path or path.startswith(_NOT_ITS) or not (len(parts) > 1 or path.endswith(_MODULES)):
             raise Refused("malformed")
         return digest, size, "/" + path, after
 
@@ -185,18 +181,29 @@ class Stage:
 
     def _listed(self, path):
         """Whether the list has that file, or anything in a folder: a path that ends with a slash."""
-        wanted = " " + path[1:]
-        with opened(files.LIST) as listing:
-            for found in listing:
-                if found.rstrip("\n").endswith(wanted) or (path[-1] == "/" and wanted in found):
-                    return True
+        wanted = path[1:]
+        found = files.entry(0)
+        while found:
+            if found[2] == wanted or (path[-1] == "/" and found[2].startswith(wanted)):
+                return True
+            found = files.entry(found[3])
         return False
 
 
 def _room():
     """(bytes of a block, blocks that are free)."""
     found = os.statvfs("/")
-    return found[0], found[3]
+    # littlefs counts the two blocks of each folder below the first twice (lfs_fs_size)
+    return found[0], found[3] + 2 * _folders("/")
+
+
+def _folders(path):
+    """How many folders there are below a path, which ends with a slash."""
+    count = 0
+    for name, kind, *_ in os.ilistdir(path):
+        if kind & 0x4000 and path + name != packs.AT:
+            count += 1 + _folders(path + name + "/")
+    return count
 
 
 def _missing(path):

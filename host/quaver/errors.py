@@ -71,6 +71,12 @@ class InventoryError(QuaverError):
     exit_code = 15
 
 
+class NetworkError(QuaverError):
+    """The emulated network, or a service in it, can't do what is asked of it."""
+
+    exit_code = 16
+
+
 class RadioError(QuaverError):
     """The emulated air, or a station in it, can't do what is asked of it."""
 
@@ -99,3 +105,27 @@ class ReleaseError(QuaverError):
     """A release, or a key of one, that can't be made, read or trusted."""
 
     exit_code = 20
+
+
+class RolloutError(QuaverError):
+    """A rollout that can't be started or found, or whose state can't be read or written."""
+
+    exit_code = 21
+
+
+class RolloutPaused(QuaverError):
+    """A rollout that paused, by itself or because somebody said so, before all nodes had the release."""
+
+    exit_code = 22
+
+
+class RolloutIncomplete(QuaverError):
+    """A rollout that ended, or was aborted, and left nodes without the release."""
+
+    exit_code = 23
+
+
+class PlantError(QuaverError):
+    """A plant file that can't be used: names the file, the key and what was expected; or a plant that can't run."""
+
+    exit_code = 24

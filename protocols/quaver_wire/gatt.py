@@ -5,9 +5,12 @@ both in chunks (chunks.py). A message is a kind and what belongs to it:
 
     uplink    END                         all that waited is sent
               record kind, number, bytes  a record as published, kind is its message class; number: 2 bytes, from 1 up
+              WANT, number, 8 bytes       chunk `number` of the release's content whose SHA-256 begins so
     downlink  TIME, 8 bytes               ms since 1970; also says: I listen, begin
               ACK, number                 record `number` is on the gateway's flash: it may leave the node's
               COMMAND, bytes              a command for the node
+              CONTENT, number, bytes      the chunk that was wanted
+              ABSENT, 1 byte              NONE: the broker has no such chunk; LATER: it can't be asked now
 
 Numbers are big endian. They count within a connection; a record keeps its own identity under its seal. The node
 sends one record and waits for its ACK before the next. After END the gateway may send commands, one at a time; the
@@ -38,11 +41,18 @@ MTU = 247
 # Uplink: the position is the kind.
 END = 0
 RECORD_CLASSES = ("", "telemetry", "event", "status", "answer")
+WANT = 5
 # Downlink
 TIME = 1
 ACK = 2
 COMMAND = 3
+CONTENT = 4
+ABSENT = 5
 DOWNLINK_MAX = 656
+CONTENT_MAX = 1027  # bytes of a CONTENT: a chunk of 1,024
+NONE = 0  # of an ABSENT
+LATER = 1
+DIGEST = 8  # bytes of a SHA-256 that name a content
 
 # Advertisement: flags, then service data of 128 bits (Core Specification Supplement, part A, 1.11), 31 bytes in all:
 # state, the node's id, how many records wait (255: or more)
@@ -96,13 +106,20 @@ def record(message_class: str, number: int, payload: bytes) -> bytes:
 
 
 def parse_uplink(message: bytes) -> "tuple[int, int, bytes]":
-    """(kind, number, payload); kind is END or a place in RECORD_CLASSES. Raises ValueError."""
+    """(kind, number, payload); kind is END, WANT or a place in RECORD_CLASSES. Raises ValueError."""
     kind = message[0]
     if kind == END and len(message) == 1:
         return END, 0, b""
+    if kind == WANT and len(message) == 3 + DIGEST:
+        return WANT, message[1] << 8 | message[2], message[3:]
     if not 0 < kind < len(RECORD_CLASSES) or len(message) < 4:
         raise ValueError("not an uplink message")
     return kind, message[1] << 8 | message[2], message[3:]
+
+
+def want(digest: bytes, number: int) -> bytes:
+    """digest: the first 8 bytes of the content's SHA-256."""
+    return bytes((WANT, number >> 8, number & 0xFF)) + digest
 
 
 def time_message(unix_ms: int) -> bytes:
@@ -120,8 +137,18 @@ def command(sealed: bytes) -> bytes:
     return bytes((COMMAND,)) + sealed
 
 
+def content(number: int, chunk: bytes) -> bytes:
+    """chunk: at most 1,024 bytes."""
+    return bytes((CONTENT, number >> 8, number & 0xFF)) + chunk
+
+
+def absent(why: int) -> bytes:
+    """why: NONE or LATER."""
+    return bytes((ABSENT, why))
+
+
 def parse_downlink(message: bytes) -> "tuple[int, int, bytes]":
-    """(kind, number or ms since 1970, payload). Raises ValueError."""
+    """(kind, number, ms since 1970 or why, payload). Raises ValueError."""
     kind = message[0]
     if kind == TIME and len(message) == 9:
         return TIME, unpack_from(">Q", message, 1)[0], b""
@@ -129,4 +156,8 @@ def parse_downlink(message: bytes) -> "tuple[int, int, bytes]":
         return ACK, message[1] << 8 | message[2], b""
     if kind == COMMAND and len(message) > 1:
         return COMMAND, 0, message[1:]
+    if kind == CONTENT and len(message) > 3:
+        return CONTENT, message[1] << 8 | message[2], message[3:]
+    if kind == ABSENT and len(message) == 2:
+        return ABSENT, message[1], b""
     raise ValueError("not a downlink message")

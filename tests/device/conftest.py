@@ -12,7 +12,7 @@ from pycddl import Schema, ValidationError
 
 from quaver.board.interface import Board
 from quaver.build import firmware_files
-from quaver.build.tree import twins
+from quaver.build.tree import with_twins
 from quaver.emulator.bus import Attached
 from quaver.pytest_plugin import Target
 from quaver.recordings import RecordingSource, load
@@ -89,7 +89,7 @@ def board_files(board_target: Target) -> Mapping[str, bytes]:
     if not board_target.emulated:
         return {}  # a real board comes with its own
     files = {path: data for path, data in firmware_files(board_target.board).items() if path != "main.py"}
-    return {**files, **twins(board_target.board)}
+    return with_twins(files, board_target.board)
 
 
 @pytest.fixture(autouse=True)

@@ -4,16 +4,20 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path as FilePath
 from typing import Any
+from unittest import mock
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from quaver.board.interface import Board
-from quaver.board.spec import load_board
+from quaver.board.spec import BoardSpec, load_board
 from quaver.broker.address import BrokerUrl
-from quaver.build import firmware_files
+from quaver.build import firmware_files, tree
 from quaver.build.libraries import device_libraries
 from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity
@@ -28,6 +32,9 @@ from quaver.gateway.run import gateway
 from quaver.gateway.spool import Spool
 from quaver.ingest.run import ingest
 from quaver.plant.node import standard_rig
+from quaver.release.bundle import Release, build_release
+from quaver.release.publish import publish
+from quaver.release.signing import PrivateKey
 from quaver.store.ledger import Account, ledger
 from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
@@ -40,6 +47,8 @@ PLACE = "plant/hall/line1/motor1"
 NAMES = {"unix:": "unix", "rp2040:": "pico_w", "esp32_c3:": "esp32_c3"}
 HOSTS = {"unix:": "127.0.0.1", "rp2040:": "10.0.0.1", "esp32_c3:": "10.0.0.1"}
 PATIENCE_S = 240.0
+RELEASE_KEY = PrivateKey(ec.derive_private_key(0x5EED, ec.SECP256R1()))
+CHANGED = "command/identify.py"
 MEASURES = {"iis3dwb": "vibration", "tmp117": "temperature", "sdm120": "energy"}
 
 
@@ -94,9 +103,10 @@ class Plant:
         rig: tuple[Attached, ...] = (),
         key: bytes | None = None,
         time_port: int = 0,
+        more: Mapping[str, bytes] | None = None,
     ) -> Board:
         files = dict(firmware_files(NAMES[where], {**BRANCH, "node": name, "watchdog_s": 0, **config}))
-        files |= device_libraries(load_board(NAMES[where]))
+        files |= {**device_libraries(load_board(NAMES[where])), **(more or {})}
         if time_port:
             files["main.py"] = asks(time_port) + files["main.py"]
         known = self.keys.get(self._id(name))
@@ -151,8 +161,10 @@ class Plant:
         ended.callback(stop)
         return ended.close
 
-    def node(self, where: str, name: str, key: bytes | None = None, **config: Any) -> Board:
-        """key: sealed with it, whatever the store holds."""
+    def node(
+        self, where: str, name: str, key: bytes | None = None, files: Mapping[str, bytes] | None = None, **config: Any
+    ) -> Board:
+        """key: sealed with it, whatever the store holds. files: others that it has on flash."""
         whole = {
             "link": "ble",
             "ble": {"interval_ms": 200, "window_s": 10, "rest_s": 20},
@@ -163,12 +175,37 @@ class Plant:
             **config,
         }
         rig = tuple(sensor for sensor in standard_rig(signal("normal")) if whole[MEASURES[sensor.name]])
-        return self._open(where, name, whole, rig, key)
+        return self._open(where, name, whole, rig, key, more=files)
 
     def nodes(self, names: Iterable[str], **config: Any) -> None:
         """Unix nodes of these names, put into service beside each other."""
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda name: self.node("unix:", name, **config), names))
+
+    def release(self, board: str, path: FilePath, least_s: int = 180) -> Release:
+        """Build a release for a board, of this firmware with one line changed, and publish it.
+
+        least_s: of its trial; another than the firmware's changes a second file.
+        """
+
+        def changed(spec: BoardSpec) -> dict[str, bytes]:
+            found = sources(spec)
+            found[CHANGED] = found[CHANGED].replace(b"node: identify", b"node: identifies itself")
+            trial = found["update/run.py"]
+            assert b"_LEAST_S = const(180)" in trial
+            found["update/run.py"] = trial.replace(b"const(180)", b"const(%d)" % least_s)
+            return found
+
+        sources = tree._sources
+        with mock.patch.object(tree, "_sources", changed):
+            built = build_release([board], 2, expires=int(time.time()) + 10_000_000, key=RELEASE_KEY)
+        path.write_bytes(built.encode())
+        publish(built, "plant", url=BrokerUrl("127.0.0.1", self.mosquitto.port))
+        return built
+
+    def told(self, name: str) -> list[str]:
+        """Its events, by their names."""
+        return [EVENTS[event["code"]] for event in self.records(name, "event")]
 
     def records(self, name: str, message_class: str) -> list[dict[str, Any]]:
         """What of a node is in the store."""
@@ -188,13 +225,17 @@ class Plant:
     def alarms(self, name: str) -> list[dict[str, Any]]:
         return self.levels(name, "rms", 2)
 
+    async def connections(self, name: str) -> int:
+        """How many connections the station has; in the air."""
+        return sum(len(c.le_connections) for c in self.air.link.controllers if c.name == name)
+
     def watch_connections(self, name: str) -> list[int]:
         """The list that it returns grows by how many connections the station has, each 50 ms."""
         seen: list[int] = []
 
         async def look() -> None:
             while True:
-                seen.extend(len(c.le_connections) for c in self.air.link.controllers if c.name == name)
+                seen.append(await self.connections(name))
                 await asyncio.sleep(0.05)
 
         self.air.start(look())

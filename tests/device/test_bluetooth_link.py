@@ -1,4 +1,4 @@
-"""The Bluetooth link between node and gateway on unix boards; test_gateway.py has both ends on a Pico W."""
+"""The Bluetooth link between node and gateway, both on the same kind of board."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,9 @@ from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakError
 
 from quaver.board.interface import Board
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
+from quaver.build.libraries import device_libraries
 from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
@@ -25,7 +27,10 @@ from quaver.pytest_plugin import Target
 from quaver_wire import gatt
 from tests.waiting import wait_for_words
 
+from .plant import NAMES
+
 PROGRAMS = FilePath(__file__).with_name("programs")
+WHERE = ("unix:", "esp32_c3:")  # test_gateway.py has both ends on a Pico W
 TIMING = {"interval_ms": 200, "window_s": 4, "rest_s": 60, "visit_s": 30}
 
 
@@ -33,6 +38,7 @@ def firmware(board: str, program: str, **plan: Any) -> Mapping[str, bytes]:
     """The firmware with a program of these tests for its main.py."""
     return {
         **firmware_files(board),
+        **device_libraries(load_board(board)),
         "main.py": (PROGRAMS / program).read_bytes(),
         "plan.json": json.dumps(plan).encode(),
     }
@@ -115,17 +121,19 @@ def test_from_power_on_to_the_first_advertisement_takes_seconds(board_target: Ta
     first = threading.Event()
     air.watch(lambda name, data, at: first.set())
     program = b"import asyncio, aioble\nasyncio.run(aioble.advertise(100_000, name='n1', timeout_ms=60_000))"
+    files = {**device_libraries(load_board(board_target.board)), "main.py": program}
     began = processor_s()
-    with open_board(board_target.where, Setup(files={"main.py": program}, air=air, name="n1")):
+    with open_board(board_target.where, Setup(files=files, air=air, name="n1")):
         assert first.wait(60)
     assert processor_s() - began < 12
 
 
-def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air) -> None:
+@pytest.mark.parametrize("where", WHERE)
+def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air, where: str) -> None:
     gateway = Gateway(air)
-    files = node("unix", records=4, alarm_ms=4000)
+    files = node(NAMES[where], records=4, alarm_ms=4000)
     done = air.start(gateway.day())
-    with open_board("unix:", Setup(files=files, air=air, name="n1")) as board:
+    with open_board(where, Setup(files=files, air=air, name="n1")) as board:
         first, one, second, two, seconds = done.result(60)
         lines = says(board, b"done event 200")
     assert first == (b"\0\0\0\0\0\0n1", gatt.PENDING, 4)
@@ -143,14 +151,16 @@ def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air) -> Non
     assert seconds < 5  # of virtual time, from the advertisement that shows it until it is handed over
 
 
-def test_a_gateway_on_micropython_collects_from_a_node(air: Air) -> None:
-    gateway = firmware("unix", "ble_gateway.py", connections=1, command=300)
+@pytest.mark.parametrize("where", WHERE)
+def test_a_gateway_on_micropython_collects_from_a_node(air: Air, where: str) -> None:
+    gateway = firmware(NAMES[where], "ble_gateway.py", connections=1, command=300)
     with (
-        open_board("unix:", Setup(files=node("unix", records=4), air=air, name="n1")) as one,
-        open_board("unix:", Setup(files=gateway, air=air, name="gateway")) as other,
+        open_board(where, Setup(files=node(NAMES[where], records=4), air=air, name="n1")) as one,
+        open_board(where, Setup(files=gateway, air=air, name="gateway")) as other,
     ):
         lines = says(other, b"over")
         says(one, b"done answer 100")
+        assert air.tally("n1").sent < 1200  # by the MTU of both; in chunks of 20 bytes it would be 1,400
     assert [line for line in lines if line.startswith(("found", "took", "collected", "refused"))] == [
         "found b'n1' 1 4",
         "took status 210 60",

@@ -18,6 +18,7 @@ from quaver.emulator.targets import open_board
 from quaver.gateway.connection import LinkError, collect
 from quaver_wire import chunks, gatt
 
+from .plant import NAMES
 from .test_bluetooth_link import Gateway, firmware, node, says
 
 STRANGER = bytes.fromhex("2801020304aa")
@@ -58,16 +59,27 @@ async def flood(write: Callable[[bytes], Any]) -> None:
         await write(message(gatt.time_message(1))[0])
 
 
+async def give_what_is_not_wanted(write: Callable[[bytes], Any]) -> None:
+    await write(message(gatt.time_message(1))[0])
+    await write(message(gatt.content(0, bytes(200)))[0])
+    await asyncio.sleep(60)
+
+
 async def send_an_endless_message(write: Callable[[bytes], Any]) -> None:
     await write(b"\x80\xff\xff" + bytes(200))
     await asyncio.sleep(60)
 
 
 @pytest.mark.parametrize(
-    "misbehave", [say_nothing, send_garbage, acknowledge_everything, flood, send_an_endless_message]
+    ("misbehave", "where"),
+    [
+        *((do, "unix:") for do in (say_nothing, send_garbage, acknowledge_everything, flood, send_an_endless_message)),
+        (give_what_is_not_wanted, "unix:"),
+        (flood, "esp32_c3:"),  # which has few buffers for what comes
+    ],
 )
 def test_a_node_ends_a_bad_connection_and_keeps_its_records(
-    air: Air, misbehave: Callable[[Callable[[bytes], Any]], Coroutine[Any, Any, None]]
+    air: Air, misbehave: Callable[[Callable[[bytes], Any]], Coroutine[Any, Any, None]], where: str
 ) -> None:
     gateway = Gateway(air)
     _, client = backends(air.device("stranger", STRANGER))
@@ -89,9 +101,9 @@ def test_a_node_ends_a_bad_connection_and_keeps_its_records(
         await gateway.collect(device, [])
         return seconds
 
-    files = node("unix", records=3)
+    files = node(NAMES[where], records=3)
     done = air.start(main())
-    with open_board("unix:", Setup(files=files, air=air, name="n1")) as board:
+    with open_board(where, Setup(files=files, air=air, name="n1")) as board:
         seconds = done.result(60)
         lines = says(board, b"done telemetry 2")
     assert seconds < 12
@@ -196,8 +208,8 @@ def test_a_host_gateway_ends_a_bad_connection_with_the_reason(air: Air, kind: st
     assert gateway.took == []
 
 
-@pytest.mark.parametrize("kind", BAD)
-def test_a_micropython_gateway_ends_a_bad_connection_and_goes_on(air: Air, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "where"), [*((kind, "unix:") for kind in BAD), ("flood", "esp32_c3:")])
+def test_a_micropython_gateway_ends_a_bad_connection_and_goes_on(air: Air, kind: str, where: str) -> None:
     behave, reason = BAD[kind]
     bad = BadNode(air, behave)
 
@@ -210,8 +222,8 @@ def test_a_micropython_gateway_ends_a_bad_connection_and_goes_on(air: Air, kind:
         await gone
 
     done = air.start(main())
-    gateway = firmware("unix", "ble_gateway.py", connections=2, command=0)
-    with open_board("unix:", Setup(files=gateway, air=air, name="gateway")) as board:
+    gateway = firmware(NAMES[where], "ble_gateway.py", connections=2, command=0)
+    with open_board(where, Setup(files=gateway, air=air, name="gateway")) as board:
         done.result(60)
         with open_board("unix:", Setup(files=node("unix", records=2), air=air, name="n1")):
             lines = says(board, b"over")

@@ -101,6 +101,7 @@ def test_a_connection_that_breaks_does_not_end_the_session(air: Air) -> None:
         transport.close()
 
 
+@pytest.mark.each_chip
 @pytest.mark.needs_radio
 def test_from_blank_to_the_first_record_over_bluetooth_in_one_command(
     board_target: Target,
@@ -227,10 +228,11 @@ class Phone:
         return said
 
 
+@pytest.mark.parametrize(("where", "chip", "rssi"), [("unix:", b"unix", b"-50"), ("esp32_c3:", b"esp32c3", b"-55")])
 def test_a_phone_that_speaks_improv_gives_a_network_after_a_wrong_password(
-    air: Air, monkeypatch: pytest.MonkeyPatch
+    air: Air, monkeypatch: pytest.MonkeyPatch, where: str, chip: bytes, rssi: bytes
 ) -> None:
-    with blank(air, improv=1) as board:
+    with blank(air, where=where, improv=1) as board:
         board.set_sensor("wifi", ssid="plant", password="correct horse")
         phone = Phone(air, monkeypatch)
         said = air.run(phone.visit())
@@ -238,8 +240,8 @@ def test_a_phone_that_speaks_improv_gives_a_network_after_a_wrong_password(
             False,
             Capabilities.IDENTIFY | Capabilities.DEVICE_INFO | Capabilities.SCAN_WIFI,
             b"Quaver",
-            b"unix",
-            [(b"plant", b"-50", b"WPA2")],
+            chip,
+            [(b"plant", rssi, b"WPA2")],
             Error.UNABLE_TO_CONNECT,
             None,
         ]

@@ -30,6 +30,7 @@ def thumb_board(board: Board) -> Board:
 
 def test_the_chip_uses_its_assembly_and_keeps_the_portable_passes_out_of_its_heap(thumb_board: Board) -> None:
     thumb_board.reset(run=False)  # forget what other tests imported
+    thumb_board.exec("import packs\npacks.mount()")  # if boot.py could not
     code = program(__file__, "imported")
     assert ast.literal_eval(thumb_board.exec(code).strip()) == ["dsp.leaves_thumb", "dsp.passes_thumb"]
 

@@ -16,6 +16,7 @@ from quaver.board.spec import load_board
 from quaver.build import firmware_files, read_config, read_littlefs
 from quaver.build.libraries import device_libraries
 from quaver.build.partitions import read_partitions, vfs_partition
+from quaver.build.tree import with_packs, without_packs
 from quaver.cli import main
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
@@ -160,12 +161,13 @@ def test_what_esptool_wrote_is_our_firmware_and_raises_the_alarm(
     # Bytecode runs on any chip. What holds machine code (the signal path and the seal) and what names the chip (the
     # rendered board and its hal) can't run here: of those the unix board gets its own build, from the same sources, but
     # for code in place, which it has no use for.
-    own = firmware_files("unix", read_config(_config(tmp_path, "127.0.0.1")))
+    own = without_packs(firmware_files("unix", read_config(_config(tmp_path, "127.0.0.1"))))
+    files = without_packs(files)
     foreign = {path for path, data in files.items() if path.endswith(".mpy") and data[2] >> 2 & 0x0F}
     assert {"dsp/fft.mpy", "drivers/iis3dwb.mpy"} < foreign
     assert {"build/node.mpy", "node/measure.mpy"}.isdisjoint(foreign)
     taken = {path: data for path, data in files.items() if path not in foreign | {"board.mpy", "hal/chip/esp32.mpy"}}
     assert len(taken) > 2 * len(foreign)
     assert own.keys() - taken.keys() == foreign & own.keys() | {"board.mpy", "hal/chip/unix.mpy", "config.json"}
-    start_board(files=own | taken, rig=_rig(), broker_port=mosquitto.port)
+    start_board(files=with_packs(own | taken, load_board("unix")), rig=_rig(), broker_port=mosquitto.port)
     assert client.wait(Client.alarms, "the alarm")[0]["subject"] in ("rms", "kurtosis")

@@ -99,6 +99,35 @@ def test_an_esp32_c3_holds_several_nodes_at_once_and_misses_nothing_over_an_outa
     assert len(lines(gateway, "gateway: quaver ")) == 1 and lines(gateway, "node: collect") == []  # no restart
 
 
+def test_an_esp32_c3_with_several_nodes_connected_loses_one_and_then_its_power(
+    make_plant: Callable[..., Plant],
+) -> None:
+    names = ("n1", "n2", "n3")
+    plant = make_plant(seed=14)
+    plant.start(*names, "gw", esp32=["gw"])
+    gateway = plant.gateway("esp32_c3:", *names)
+    plant.nodes(names, interval_s=0.5, vibration=None)  # each has more than a moment's worth
+
+    def connected() -> list[str]:
+        """The nodes that the gateway is connected to."""
+        return [name for name in names if plant.air.run(plant.connections(name))]
+
+    wait_until(lambda: len(connected()) >= 2, gateway, what="several connections")
+    lost = connected()[0]
+    plant.air.set_path(lost, "gw", Path(in_range=False))
+    wait_until(lambda: b"connection lost" in gateway.console(), gateway, what="the loss of one of them")
+    before = gateway.console().count(b" gave ")
+    wait_until(lambda: gateway.console().count(b" gave ") >= before + 2, gateway, what="the others' records")
+    plant.air.set_path(lost, "gw", Path())
+    wait_until(lambda: len(connected()) >= 2, gateway, what="several connections again")
+    gateway.cut_power(3, torn=True)
+    wait_until(lambda: len(lines(gateway, "gateway: quaver ")) == 2, gateway, what="its start after the power cut")
+    before = plant.count()
+    wait_until(lambda: plant.count() >= before + 100 and plant.known() == 4, gateway, what="records of all")
+    assert {name: account.unexplained for name, account in plant.accounts().items()} == dict.fromkeys((*names, "gw"), 0)
+    assert len(lines(gateway, "gateway: quaver ")) == 2 and lines(gateway, "node: collect") == []
+
+
 def test_the_gateway_of_a_host_hands_on_an_alarm_in_time(make_plant: Callable[..., Plant], tmp_path: FilePath) -> None:
     plant = make_plant(seed=8, clock=Clock(real_time=True))  # paho and SQLite keep no other
     plant.start("n1", "gw")

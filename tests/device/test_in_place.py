@@ -7,7 +7,8 @@ import pytest
 from quaver.board.interface import Board
 from quaver.build import firmware_files
 from quaver.build.compile import compile_mpy
-from quaver.build.in_place import laid_out
+from quaver.build.packs import listed, packed
+from quaver.build.tree import LISTING
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.pytest_plugin import Target
@@ -46,9 +47,24 @@ def board(board_target: Target) -> Iterator[Board]:
         pytest.skip(f"{board_target}: its flash is no memory")
     files = {path: data for path, data in firmware_files(name).items() if path != "main.py"}
     mpy = compile_mpy(source(name), "made.py", ARCH[name])
-    files |= {"before.mpy": laid_out(mpy), "made.mpy": laid_out(mpy), "plain.mpy": mpy}
-    files["small.mpy"] = laid_out(compile_mpy(b"def f(a):\n    return a + a + a + a + a\n", "small.py", ARCH[name]))
+    small = compile_mpy(b"def f(a):\n    return a + a + a + a + a\n", "small.py", ARCH[name])
+    fresh: dict[str, bytes] = {}
+    for path, module, in_place in (
+        ("made/small.mpy", small, True),
+        ("made/before.mpy", mpy, True),
+        ("made/made.mpy", mpy, True),
+        ("made/plain.mpy", mpy, False),
+        ("made/fresh.mpy", mpy, True),
+    ):
+        pack, index = packed({path: module}, in_place)
+        files[LISTING] += listed(pack, index)
+        if "fresh" in path:
+            fresh = pack
+        else:
+            files |= pack
     with open_board(board_target.where, Setup(files=files)) as board:
+        for path, data in fresh.items():
+            board.put(path, data)
         board.exec(BEGIN)
         yield board
 
@@ -77,23 +93,21 @@ def test_what_is_to_outlive_the_program_stays(board_target: Target, look: Callab
     assert look("before") == seen(board_target.board, False)
 
 
-def test_a_file_that_is_not_laid_out_is_read_as_ever(
+def test_a_module_that_is_not_laid_out_is_read_as_ever(
     board_target: Target, look: Callable[[str], tuple[str, str]]
 ) -> None:
     assert look("plain") == seen(board_target.board, False)
 
 
-def test_a_file_in_its_folder_s_own_block_is_left_alone(board_target: Target, board: Board) -> None:
-    place = int(board.exec("import machine, small\nprint(machine.mem32[id(small.f) + 12] >> 24)"))
+def test_a_pack_in_its_folder_s_own_block_is_left_alone(board_target: Target, board: Board) -> None:
+    place = int(board.exec("import machine\nfrom made import small\nprint(machine.mem32[id(small.f) + 12] >> 24)"))
     assert place == HEAP[board_target.board]
 
 
-def test_a_file_that_came_by_the_cable_is_used_too(
-    board_target: Target, board: Board, look: Callable[[str], tuple[str, str]]
+def test_a_pack_that_came_by_the_cable_is_used_too(
+    board_target: Target, look: Callable[[str], tuple[str, str]]
 ) -> None:
-    name = board_target.board
-    board.put("fresh.mpy", laid_out(compile_mpy(source(name), "fresh.py", ARCH[name])))
-    assert look("fresh") == seen(name, True)
+    assert look("fresh") == seen(board_target.board, True)
 
 
 def test_objects_of_another_micropython_are_left_alone(board: Board) -> None:

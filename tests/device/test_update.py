@@ -1,5 +1,6 @@
 """A node takes a release over its broker: it is back with the new firmware, or by itself with the old one."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -10,10 +11,13 @@ import paho.mqtt.publish as publish
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from quaver.board.spec import load_board
 from quaver.broker.address import parse_broker_url
 from quaver.build.compile import compile_mpy
+from quaver.build.tree import with_packs, without_packs
 from quaver.cli import main
 from quaver.files.carried import payload
+from quaver.fleet.operator import Operator
 from quaver.messages.monitor import Monitor
 from quaver.messages.record import Record
 from quaver.messages.sealing import Opener
@@ -34,18 +38,18 @@ def plant(start_plant: Callable[[bool], Plant]) -> Any:  # noqa: F811
     """A node in service, with a release key."""
     plant = start_plant(True)
     plant.board.put("release.key", KEY.public.xy)
-    listed = plant.board.get("firmware.txt").decode().split()
+    listed = [line for line in plant.board.get("firmware.txt").decode().splitlines() if line[0] != " "]
     plant.own = {path: plant.board.get(path) for path in [*listed, "firmware.txt"]}
     plant.board.reset()
     plant.says(b"node: online", 2)
     return plant
 
 
-def module(path: str, change: Callable[[str], str]) -> bytes:
+def module(path: str, change: Callable[[str], str], arch: str = "x64") -> bytes:
     source = (payload("firmware") / path).with_suffix(".py").read_text()
     changed = change(source)
     assert changed != source
-    return compile_mpy(changed.encode(), path.replace(".mpy", ".py"), "x64")
+    return compile_mpy(changed.encode(), path.replace(".mpy", ".py"), arch)
 
 
 @pytest.fixture
@@ -53,7 +57,8 @@ def released(plant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     """Builds a release of the node's own firmware with some files changed, and publishes it."""
 
     def release(changed: Mapping[str, bytes], sequence: int = 2, key: PrivateKey = KEY) -> Path:
-        monkeypatch.setattr(bundle, "firmware_files", lambda board: {**plant.own, **changed})
+        files = with_packs({**without_packs(plant.own), **changed}, load_board("unix"))
+        monkeypatch.setattr(bundle, "firmware_files", lambda board: files)
         built = bundle.build_release(["unix"], sequence, expires=int(time.time()) + 10_000_000, key=key)
         path = tmp_path / f"{sequence}.release"
         path.write_bytes(built.encode())
@@ -65,7 +70,7 @@ def released(plant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
 
 def test_a_node_updates_and_confirms(plant: Plant, released: Callable[..., Path]) -> None:
     new = module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself"))
-    path = released({IDENTIFY: new})
+    path = released({IDENTIFY: new, RUN: trial(least_s=2)})
     assert plant.json("update", str(path))["sequence"] == 2
     assert plant.node("identify") == "n1: blinks\n"
     assert b"node: identifies itself" in plant.board.console()
@@ -83,6 +88,24 @@ BUILD = "build/node.mpy"
 MEASURE = "node/measure.mpy"
 MQTT = "links/mqtt.mpy"
 RUN = "update/run.mpy"
+
+
+def trial(least_s: int = 180, limit_s: int = 300) -> bytes:
+    """What confirms a version, in a time that a test has: the node keeps real time."""
+    changed = {
+        "_LEAST_S = const(180)": f"_LEAST_S = const({least_s})",
+        "_LIMIT_S = const(300)": f"_LIMIT_S = const({limit_s})",
+    }
+    source = (payload("firmware") / "update/run.py").read_text()
+    for words, others in changed.items():
+        assert words in source
+        source = source.replace(words, others)
+    return compile_mpy(source.encode(), "update/run.py", "x64")
+
+
+EATS = "globals()['kept'] = [0]\n        while True: kept.append(bytes(512))  # now"
+CRASHES = "import machine; asyncio.create_task(late(machine.reset))  # now"
+LATE = "\n\nasync def late(crash):\n    await asyncio.sleep(6)\n    crash()\n"
 
 
 @pytest.mark.parametrize(
@@ -106,12 +129,45 @@ def test_a_version_that_fails_is_left_and_the_old_one_tells_why(
     def changing(words: tuple[str, str]) -> Callable[[str], str]:
         return lambda source: source.replace(*words)
 
-    path = released({name: module(name, changing(words)) for name, words in changed.items()})
+    fails(plant, released({name: module(name, changing(words)) for name, words in changed.items()}), reason)
+
+
+def fails(plant: Any, path: Path, reason: str) -> None:
+    """The node tries it, and has its old version back."""
     said = plant.node("update", str(path), code=18)
     assert said.startswith("quaver: node n1: did not keep release 2: ") and reason in said
     assert said.endswith("; it runs its old firmware\n")
     assert plant.node("identify") == "n1: blinks\n"
     assert {name: plant.board.get(name) for name in plant.own} == plant.own
+    assert left(plant) == ["release.key"]
+
+
+def test_a_version_that_eats_the_heap_is_left(plant: Any, released: Callable[..., Path]) -> None:
+    """No task finds memory any more, the one that guards the trial neither."""
+    eats = module(MEASURE, lambda source: source.replace("tidy()  # now", EATS))
+    fails(plant, released({MEASURE: eats, RUN: trial(least_s=2, limit_s=5)}), "restarted before it was confirmed")
+
+
+def test_a_version_that_crashes_after_a_while_is_left(plant: Any, released: Callable[..., Path]) -> None:
+    """After it has measured and was acknowledged; it is two minutes of three here, in a shorter trial."""
+    crashes = module(MEASURE, lambda source: source.replace("tidy()  # now", CRASHES) + LATE)
+    fails(plant, released({MEASURE: crashes, RUN: trial(least_s=9)}), "restarted before it was confirmed")
+
+
+def test_a_node_that_is_retired_forgets_the_release_that_it_fetches(
+    plant: Any, released: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself"))
+    release = bundle.read_release(released({IDENTIFY: new}))
+    last = [topic for topic, chunk in chunks_of(release, "plant").items() if b"identifies itself" in chunk]
+    publish.single(last[0], b"", qos=1, retain=True, port=plant.mosquitto.port)
+    with Operator(parse_broker_url(plant.url), plant.keys, "n1", timeout_s=60) as node:
+        [envelope] = release.envelopes
+        digest = hashlib.sha256(envelope).digest()
+        assert node.ask("update", {"digest": digest, "size": len(envelope)})["state"] == "fetching"
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "n1")
+    assert plant.node("retire") == "n1: is retired, and erases what it holds\n"
+    plant.says(b"no wifi.ssid in config.json")  # it started anew
     assert left(plant) == ["release.key"]
 
 
@@ -122,7 +178,8 @@ def test_a_release_that_does_not_fit_is_refused_and_leaves_nothing(plant: Any, r
     plant.board.exec(filling)
     plant.board.reset()
     plant.says(b"node: online", 3)
-    new = {path: content + bytes(1) for path, content in plant.own.items() if path.startswith("dsp/")}
+    modules = without_packs(plant.own)
+    new = {path: content + bytes(1) for path, content in modules.items() if path.startswith("dsp/")}
     assert "no room: needs " in plant.node("update", str(released(new)), code=18)
     assert left(plant) == ["release.key"]
 
@@ -135,7 +192,7 @@ def test_what_the_key_has_not_signed_is_refused_and_told(plant: Any, released: C
         path = released(new)
         release = bundle.read_release(path)
         topic, chunk = next(
-            (topic, chunk) for topic, chunk in chunks_of(release, "plant").items() if chunk in new[IDENTIFY]
+            (topic, chunk) for topic, chunk in chunks_of(release, "plant").items() if b"identifies itself" in chunk
         )
         publish.single(topic, bytes(len(chunk)), qos=1, retain=True, port=plant.mosquitto.port)
         assert "did not keep release 2: wrong_content" in plant.node("update", str(path), code=18)

@@ -51,11 +51,12 @@ HOST = {
     "flash": {"board", "build"},
     "desk": {"board", "broker", "build", "flash"},
     "fleet": {"analysis", "broker", "files", "messages"},
+    "rollout": {"broker", "fleet", "messages"},
     "ingest": {"broker", "fleet", "messages", "store", "system"},
     "gateway": {"broker", "fleet", "messages", "system"},
     "knowledge": {"files"},
     "benchmark": {"analysis", "files", "recordings"},
-    "plant": {"board", "broker", "build", "emulator", "files", "messages", "recordings"},
+    "plant": {"board", "broker", "build", "emulator", "files", "ingest", "messages", "recordings", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }

@@ -9,7 +9,7 @@ import pytest
 from quaver.bench import Figure, transforms
 from quaver.bench.c_transforms import C_TRANSFORMS, CMSIS_DSP, KISSFFT, compile_transform
 from quaver.build import firmware_files
-from quaver.build.tree import twins
+from quaver.build.tree import with_twins
 from quaver.cli import main
 from quaver.cli.bench import COMMANDS, command, show
 from quaver.emulator.setup import Setup
@@ -57,7 +57,7 @@ def test_the_engine_on_the_quick_board(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_transforms_in_c_run_on_the_chip_and_ours_is_faster_and_more_exact() -> None:
-    files = {**firmware_files("pico_w"), **twins("pico_w"), **transforms.board_files(C_TRANSFORMS)}
+    files = {**with_twins(firmware_files("pico_w"), "pico_w"), **transforms.board_files(C_TRANSFORMS)}
     files.pop("main.py")
     with open_board("rp2040:", Setup(files=files)) as device:
         transforms.prepare(device)

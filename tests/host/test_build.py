@@ -9,6 +9,7 @@ import pytest
 
 from quaver.board.spec import board_names, load_board
 from quaver.build import board_image, compile_mpy, firmware_files, littlefs_image, read_littlefs, tree
+from quaver.build.tree import without_packs
 from quaver.errors import BuildError
 from tests.programs import program
 
@@ -117,7 +118,7 @@ def test_a_syntax_error_names_file_line_and_reason(sources):
 @pytest.mark.parametrize(("name", "hal"), [("pico_w", "rp2"), ("esp32_c3", "esp32"), ("unix", "unix")])
 def test_a_board_gets_its_own_hal_and_only_armv6m_gets_thumb(sources, name, hal):
     sources("firmware/dsp/fft_thumb.py", "@micropython.asm_thumb\ndef one(r0):\n    mov(r0, 1)\n")
-    files = firmware_files(name)
+    files = without_packs(firmware_files(name))
     assert {path for path in files if path.startswith("hal/")} == {
         "hal/__init__.mpy",
         "hal/chip/common.mpy",
@@ -132,16 +133,24 @@ def test_scripts_stay_source_and_the_config_is_json(sources):
     assert files["main.py"] == b"import board\n"
     assert files["config.json"] == b'{"site":"W\\u00fcrzburg","interval_s":1}'
     assert "config.json" not in firmware_files("unix")
-    compiled = {path for path in files if path.endswith(".mpy")}
-    assert set(files) - compiled == {"boot.py", "main.py", "config.json", "firmware.txt"}
-    assert files["firmware.txt"].decode().split() == sorted(compiled | {"boot.py", "main.py"})
-    assert {"board.mpy", "dsp/fft.mpy", "quaver_wire/__init__.mpy", "umqtt/simple2.mpy"} <= compiled
+    packs = {path for path in files if path.startswith("code/")}
+    assert set(files) - packs == {"boot.py", "main.py", "config.json", "firmware.txt", "board.mpy"}
+    listed = [line for line in files["firmware.txt"].decode().splitlines() if line[0] != " "]
+    assert listed == sorted(packs | {"boot.py", "main.py", "board.mpy"})
+    assert {"dsp/fft.mpy", "umqtt/simple2.mpy"} <= set(without_packs(files))
 
 
 def test_firmware_that_leaves_no_room_for_data_is_refused(sources):
-    sources("firmware/dsp/table.py", f"T = {bytes(700_000)!r}\n")
+    for number in range(14):
+        sources(f"firmware/dsp/table{number}.py", f"T = {bytes(50_000)!r}\n")
     with pytest.raises(BuildError, match=r"pico_w: the firmware needs \d+ bytes of flash, its budget is 688000"):
         firmware_files("pico_w")
+
+
+def test_a_module_that_no_pack_can_hold_is_refused(sources):
+    sources("firmware/dsp/table.py", f"T = {bytes(70_000)!r}\n")
+    with pytest.raises(BuildError, match=r"^dsp/table: is longer than 61439 bytes: divide the module$"):
+        firmware_files("unix")
 
 
 @pytest.mark.parametrize("name", board_names())
@@ -167,5 +176,5 @@ def test_every_module_that_the_firmware_reads_by_name_is_there(name):
     root = Path(__file__).resolve().parents[2] / "firmware"
     named = {found for path in root.rglob("*.py") for found in re.findall(r'\bload\("([\w.]+)"\)', path.read_text())}
     assert len(named) >= 5
-    files = firmware_files(name)
+    files = without_packs(firmware_files(name))
     assert not {module for module in named if module.replace(".", "/") + ".mpy" not in files}

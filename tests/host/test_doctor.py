@@ -246,7 +246,10 @@ def test_a_file_system_that_is_not_there_or_is_read_only(start: Callable[..., Un
     board = start()
     board.exec("import vfs; kept = vfs.mount(); vfs.umount('/')")
     assert "has no file system: flash it" in failure(board.address, "no_file_system")
-    board.exec("import vfs; kept = vfs.mount()[0][0]; vfs.umount('/'); vfs.mount(kept, '/', readonly=True)")
+    board.exec(
+        "import vfs; kept = {at: each for each, at in vfs.mount()}['/']; "
+        "vfs.umount('/'); vfs.mount(kept, '/', readonly=True)"
+    )
     assert "can't be written (Read-only file system)" in failure(board.address, "no_write")
 
 
@@ -272,7 +275,7 @@ def test_a_full_flash(start: Callable[..., UnixBoard]) -> None:
 def test_firmware_that_is_not_as_it_should_be(start: Callable[..., UnixBoard], monkeypatch: pytest.MonkeyPatch) -> None:
     bare = start(None, **dict.fromkeys(firmware_files("unix")))
     assert "has no Quaver firmware: install it (quaver sync)" in failure(bare.address, "no_firmware")
-    changed = start(**{"node/store.mpy": b"damaged"})
+    changed = start(**{"code/node.seal": b"damaged"})
     assert "1 firmware files differ" in failure(changed.address, "changed_firmware")
     waiting = start(sync__plan=b"remove\tx", boot__py=b"")
     assert "an update of the firmware is not finished" in failure(waiting.address, "unfinished_change")
@@ -383,11 +386,11 @@ def test_a_time_server_that_is_not_there(start: Callable[..., UnixBoard]) -> Non
     board = start(CONFIG | {"time_server": "time.invalid"})
     assert "the time server time.invalid: time server unreachable" in failure(board.address, "no_time")
     # One that answers at once, in place of a port that only root may open: the date comes to the chip.
-    board.put("links/ntp.py", b"async def ask(host, limit_ms):\n    return 1893456000000, 5\n")
     with board.execs() as run:
-        run("import os, sys, gc, asyncio, board, hal; os.remove('/links/ntp.mpy'); gc.collect()")
+        run("import sys, gc, asyncio, board, hal; gc.collect()")
         run(guest(doctor.__file__, "check_config"))
-        run("_port = hal.port(board)\nsys.modules.pop('links.ntp', None)")
+        run("_port = hal.port(board)\nimport links.ntp")
+        run("async def ask(host, limit_ms):\n  return 1893456000000, 5\nsys.modules['links.ntp'].ask = ask")
         said = run(guest(doctor.__file__, "check_broker"))
         assert "time ('time.invalid', '')" in said, said
 

@@ -32,10 +32,10 @@ def test_mpremote_sync_doctor_and_reset(board: Esp32C3Board, capsys: pytest.Capt
     port = ["--port", board.address]
     assert main(["doctor", *port]) == 0, capsys.readouterr()
     assert "iis3dwb on spi0" in capsys.readouterr().out
-    board.put("dsp/alarm.mpy", b"not what belongs here")
+    board.put("code/dsp.fft", b"not what belongs here")
     assert main(["sync", *port]) == 0, capsys.readouterr()
-    assert "1 of " in (said := capsys.readouterr().out) and "dsp/alarm.mpy" in said
-    assert board.get("dsp/alarm.mpy") == firmware_files("esp32_c3")["dsp/alarm.mpy"]
+    assert "1 of " in (said := capsys.readouterr().out) and "code/dsp.fft" in said
+    assert board.get("code/dsp.fft") == firmware_files("esp32_c3")["code/dsp.fft"]
     done = subprocess.run(
         [sys.executable, "-m", "mpremote", "connect", board.address, "exec", "print(6 * 7)"],
         capture_output=True,

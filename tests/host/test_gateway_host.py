@@ -1,6 +1,7 @@
 """The gateway of a host hands out no date that it has no reason to trust, fights nobody, and waits for its file."""
 
 import asyncio
+import hashlib
 import sqlite3
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from quaver.broker.address import BrokerUrl
 from quaver.errors import StoreBusy
 from quaver.gateway.collector import Collector
+from quaver.gateway.contents import Contents
 from quaver.gateway.date import TrustedDate
 from quaver.gateway.forward import Forward
 from quaver.gateway.health import Health, Identity
@@ -217,3 +219,33 @@ def test_the_command_says_where_the_date_comes_from_and_refuses_to_seal_from_a_c
         done.stderr
     )
     assert done.returncode != 0 and "Bluetooth can't be used" in done.stderr
+
+
+def test_chunks_of_a_release_are_asked_for_once_and_again_when_they_are_wrong(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 9
+    digest = hashlib.sha256(content).digest()[:8]
+    at_the_broker = [content[at : at + 1024] for at in range(0, len(content), 1024)]
+    asked: list[str] = []
+
+    async def ask(topic: str) -> bytes:
+        asked.append(topic)
+        return at_the_broker[int(topic.rpartition("/")[2])]
+
+    async def whole(contents: Contents) -> bool:
+        return b"".join([await contents.chunk(NODE, digest, number) or b"" for number in range(3)]) == content
+
+    async def story() -> None:
+        with Spool(tmp_path / "spool") as spool:
+            contents = Contents(spool, {NODE: "plant/a/b/c/n1"})
+            assert await contents.chunk(NODE, digest, 0) is None
+            contents.ask = ask
+            assert await whole(contents) and asked == [f"plant/release/{digest.hex()}/{n}" for n in range(3)]
+        with Spool(tmp_path / "spool") as spool:
+            contents = Contents(spool, {NODE: "plant/a/b/c/n1"})
+            assert await whole(contents) and await whole(contents) and len(asked) == 3
+            spool.keep(digest, 1, bytes(1024))
+            assert not await whole(Contents(spool, {NODE: ""}))
+            contents.ask = ask
+            assert await whole(contents) and len(asked) == 6
+
+    asyncio.run(story())

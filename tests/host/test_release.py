@@ -150,17 +150,17 @@ def test_what_was_put_together_from_two_releases_is_refused(release: Release, tm
     "path", ["../boot.py", "/boot.py", "a/../b", "config.json", "device.key", "release.key", "journal/1", "a" * 40, "é"]
 )
 def test_no_release_has_a_file_of_the_nodes_own_or_outside_its_folders(path: str) -> None:
-    with pytest.raises(ReleaseError, match=r"the path|the line"):
+    with pytest.raises(ReleaseError, match=r"the path"):
         listing({path: b""})
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "x", f"{'a' * 64} 1 a.py", f"{'a' * 64} 1 b.py\n{'a' * 64} 1 a.py\n", f"{'a' * 64} 99999 a.py\n", "\xff\n"],
+    "data",
+    [b"", b"x", bytes(34) + b"a.py", bytes(34) + b"b.py\n" + bytes(34) + b"a.py\n", bytes(34) + b"\xff\n", bytes(40)],
 )
-def test_a_list_that_is_not_in_order_is_refused(text: str) -> None:
+def test_a_list_that_is_not_in_order_is_refused(data: bytes) -> None:
     with pytest.raises(ReleaseError):
-        parse(text.encode("latin-1"))
+        parse(data)
 
 
 @given(
@@ -243,7 +243,7 @@ def test_the_commands_from_key_to_verified_release(tmp_path: Path, monkeypatch: 
     assert f"signed by key {key_id}, good until 2099-01-01; sequence number 3" in run("verify", "r")
     shown = json.loads(run("show", "r", "--json"))
     assert (shown["sequence"], list(shown["boards"])) == (3, ["unix"])
-    assert "node/supervisor.mpy" in run("show", "r", "--board", "unix")
+    assert "code/node.supervisor\n" in run("show", "r", "--board", "unix")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,13 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quaver.emulator.bus import SpiModel
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.emulator.sensors.stream import Rest
 
 PERIOD_NS = 1e9 / 26667
 
@@ -274,3 +277,34 @@ def test_it_can_be_pickled_before_use() -> None:
     model = pickle.loads(pickle.dumps(IIS3DWB(Flat(1, 1, 1), temperature=40.0)))
     assert model.temperature == 40.0
     assert Wire(model).read(0x0F) == [0x7B]
+
+
+@given(st.data())
+def test_a_transfer_in_one_piece_carries_the_same_bytes(data: st.DataObject) -> None:
+    mode = data.draw(st.sampled_from([1, 3, 6]))
+    wires = [Wire(IIS3DWB(Rest(0.1))) for _ in range(2)]
+    for wire in wires:
+        wire.stream(mode=mode, watermark=100)
+    for _ in range(data.draw(st.integers(1, 4))):
+        pause, size = data.draw(st.integers(0, 700)), data.draw(st.integers(1, 900))
+        byte_ns = data.draw(st.sampled_from([800.0, 9000.0]))
+        register = data.draw(st.sampled_from([0x78, 0x7A, 0x3A]))
+        sent = bytes([register | 0x80]) + bytes(size)
+        seen = []
+        for whole, wire in enumerate(wires):
+            wire.wait(pause)
+            model, now = wire.model, wire.now
+            model.spi_select(now)
+            if whole:
+                first = model.spi_burst(sent[:1], now, byte_ns)
+                seen.append(first + model.spi_burst(sent[1:], int(now + byte_ns), byte_ns))
+            else:
+                bytewise = [model.spi_exchange(sent[0], int(now + byte_ns))]
+                start = int(now + byte_ns)
+                for i, value in enumerate(sent[1:], 1):
+                    bytewise.append(model.spi_exchange(value, int(start + i * byte_ns)))
+                seen.append(bytes(bytewise))
+            model.spi_deselect(now)
+            wire.now = int(now + (size + 1) * byte_ns)
+        assert seen[0] == seen[1]
+        assert wires[0].status() == wires[1].status()

@@ -2,7 +2,9 @@
 
 import binascii
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +12,13 @@ from quaver.board.failures import KnownFailure
 from quaver.board.repl import DeviceError
 from quaver.build import firmware_files
 from quaver.build.tree import LISTING
+from quaver.cli import main
 from quaver.desk.sync import About, ask, board_of, put_files, sync
 from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 from quaver.files.carried import payload
+from quaver.release.signing import create_key
 from tests.programs import program
 from tests.waiting import wait_until
 
@@ -253,3 +257,34 @@ def test_the_board_is_known_by_its_chip_and_its_firmware() -> None:
         with pytest.raises(KnownFailure, match=words) as failure:
             of(**facts)
         assert failure.value.known.name == name
+
+
+def test_a_sync_during_a_trial_decides_what_runs(board: UnixBoard) -> None:
+    """The version on trial is gone as well as the one that would have come back, and nothing of either is left."""
+    new = b"SET = 'on trial'\n"
+    listing = f"{hashlib.sha256(new).hexdigest()} {len(new)} plain.py\n"
+    for path, data in (
+        ("release.key", b"k" * 64),
+        ("release.sequence", b"6"),
+        ("release.next", b"signed"),
+        ("release.list", listing.encode()),
+        ("plain.py.new", new),
+        ("release.plan", b"7 -\n=/plain.py\n"),
+    ):
+        board.put(path, data)
+    assert restart(board) == "runs room.first=old old.third=old plain=on trial"
+    sync(board, lambda name: NEW)
+    kept = {"release.key": b"k" * 64, "release.sequence": b"6"}
+    assert on_flash(board) == rooted({**NEW, **OWN, **kept})
+    assert restart(board) == RUNS["new"]
+
+
+def test_the_command_hands_out_the_release_key(
+    board: UnixBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QUAVER_RELEASE_KEY", str(tmp_path / "key.pem"))
+    key = create_key(tmp_path / "key.pem", "eight or more")
+    board.put("release.key", b"of somebody else" * 4)
+    assert main(["sync", "--port", board.address]) == 0
+    assert "  written  /release.key\n" in capsys.readouterr().out
+    assert board.get("release.key") == key.public.xy

@@ -1,10 +1,12 @@
-"""boot.py on the real MicroPython of a Pico W: a new version that ends at the prompt is left when its time is over."""
+"""boot.py on the MicroPython of two chips, whose timers differ: a version that ends at the prompt is left."""
 
 import hashlib
 import time
 
 import pytest
 
+from quaver.emulator.child_board import ChildBoard
+from quaver.emulator.esp32c3 import Esp32C3Board
 from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.setup import Setup
 from quaver.files.carried import payload
@@ -13,13 +15,14 @@ NEW = b"1 / 0"
 OLD = b"pass"
 
 
+@pytest.mark.parametrize("kind", [Rp2040Board, Esp32C3Board])
 @pytest.mark.parametrize(("period", "running"), [("period=1000", OLD), ("period=330000", NEW)])
-def test_a_version_that_ends_at_the_prompt_is_left(period: str, running: bytes) -> None:
+def test_a_version_that_ends_at_the_prompt_is_left(kind: type[ChildBoard], period: str, running: bytes) -> None:
     boot = (payload("firmware") / "boot.py").read_text()
-    listing = f"{hashlib.sha256(NEW).hexdigest()} {len(NEW)} main.py\n"
+    listing = hashlib.sha256(NEW).digest() + len(NEW).to_bytes(2, "little") + b"main.py\n"
     files = {"boot.py": boot.replace("period=330000", period).encode(), "main.py": OLD, "main.py.new": NEW}
-    files |= {"release.plan": b"2 -\n=/main.py\n", "release.list": listing.encode()}
-    with Rp2040Board(Setup(files=files)) as board:
+    files |= {"release.plan": b"2 -\n=/main.py\n", "release.list": listing}
+    with kind(Setup(files=files)) as board:
         while board.virtual_time_ns() < 10e9:  # of its own time
             time.sleep(0.02)
         assert board.get("main.py") == running

@@ -35,7 +35,7 @@ GATEWAY = textwrap.dedent("""
         async def connect(self, device):
             return device
 
-        async def collect(self, device, unix_ms, commands, store):
+        async def collect(self, device, unix_ms, commands, store, content):
             self.taken.append(device.number)
             if device.number in self.silent:
                 await asyncio.sleep_ms(10_000)
@@ -63,7 +63,7 @@ GATEWAY = textwrap.dedent("""
     def gateway(central):
         ids = [bytes((number,)) * 8 for number in range(100)]
         nothing = Nothing()
-        return Collector(central, 4, ids, nothing, nothing, nothing, lambda name, place=0: None)
+        return Collector(central, 4, ids, nothing, nothing, nothing, nothing, lambda name, place=0: None)
 
 
     async def limited(collector, seconds):

@@ -87,6 +87,14 @@ def test_uplink_messages_are_read_back(message_class: str, number: int, payload:
     assert (gatt.RECORD_CLASSES[kind], read, rest) == (message_class, number, payload)
 
 
+@given(ids, st.integers(0, 65535), st.binary(min_size=1, max_size=1024))
+def test_what_is_wanted_of_a_release_is_read_back(digest: bytes, number: int, chunk: bytes) -> None:
+    assert gatt.parse_uplink(gatt.want(digest, number)) == (gatt.WANT, number, digest)
+    content = gatt.content(number, chunk)
+    assert gatt.parse_downlink(content) == (gatt.CONTENT, number, chunk) and len(content) <= gatt.CONTENT_MAX
+    assert gatt.parse_downlink(gatt.absent(gatt.LATER)) == (gatt.ABSENT, gatt.LATER, b"")
+
+
 @given(st.integers(0, 2**64 - 1), st.integers(0, 65535), st.binary(min_size=1, max_size=512))
 def test_downlink_messages_are_read_back(unix_ms: int, number: int, sealed: bytes) -> None:
     assert gatt.parse_downlink(gatt.time_message(unix_ms)) == (gatt.TIME, unix_ms, b"")

@@ -10,20 +10,21 @@ notes which block was read last. A block of a file stays where it is until the f
 does that as the board starts, before anything is read from there. Who replaces a module by hand stops the node first:
 what runs even then (the console's log, the watchdog's hand-over) stays on the heap.
 
-build/in_place.py of the host has each function lie in one block, and machine code at a multiple of four.
+build/in_place.py of the host has each function lie in one block, and machine code at a multiple of four. That is so
+in packs (packs.py); what is imported from elsewhere stays on the heap, and so does what finds modules in them.
 
 Machine code that MicroPython would copy to where no pointer of ours can free it again (an ESP32's) is not read at all:
-the files are then imported through the chip's view, which has a jump to flash read in its place.
+modules are then read through the chip's view, which has a jump to flash read in its place.
 """
 
 import builtins
 import gc
-import os
 import sys
 from array import array
 from struct import unpack_from
 
 import micropython
+import packs
 import vfs
 from micropython import const
 from uctypes import bytearray_at
@@ -34,12 +35,10 @@ _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
 _KNOWN = (1, 27)  # of MicroPython, for its objects: whatever another version has in them stays on the heap
 _MACHINE = const(0x8000)  # in a piece's length: machine code
-_THROUGH = "/code"  # where the view's files are, if it has some
 _DEEPEST = const(2)  # imports within imports that are placed one by one: more would take the stack, which is 8 kB
 
-_device = _files = _import = None
+_device = _files = _import = _view = None
 _depth = 0
-_through = False
 _start = 0  # the file system's address
 _heap = _heap_end = 0  # between which what Python allocates lies
 _done: set = set()
@@ -89,53 +88,66 @@ def _found(code: ptr8, pieces: ptr32, count: int) -> int:
     return -1
 
 
-def _table(path):
-    """(offset in the file, length, address in flash, machine code?) of each piece that may be used there, longest
-    first."""
-    size = os.stat(path)[6]
-    if size <= _INLINE:
-        return
+def _blocks_of(file, begin, end):
+    """[(offset in the file, its address), ...] of the blocks that hold the bytes from `begin` up to `end` of it, each
+    from its first byte on; [] where the file does not lie as this module knows."""
     blocks: list = []
     first = bytearray(16)
-    with _files.open(path, "rb") as file:
-        at = 0
-        while at < size:
+    at = number = 0
+    while at < end:
+        pointers = 4 * len(bin(number & -number)) - 8 if number else 0  # at a block's start: see the host's file
+        number += 1
+        after = at + _BLOCK - pointers
+        if after > begin:
             file.seek(at)
             count = file.readinto(first)
-            number = len(blocks)
-            pointers = 4 * len(bin(number & -number)) - 8 if number else 0  # at a block's start: see the host's file
             address = _start + _BLOCK * _device.last + pointers
             if bytearray_at(address, count) != first[:count]:
-                return  # it lies otherwise than this module knows
+                return []
             blocks.append((at, address))
-            at += _BLOCK - pointers
-        file.seek(size - 4)
-        count, mark = unpack_from("<H2s", file.read(4), 0)
-        if mark != b"FL" or size < 4 + 4 * count:
-            return  # a file that was not laid out for this
-        file.seek(size - 4 - 4 * count)
-        table = file.read(4 * count)
+        at = after
+    return blocks
+
+
+def _table(file, begin, end):
+    """(offset in its pack, length, address in flash, machine code?) of each piece of a module that may be used there,
+    longest first. file: the pack, of `_files`; begin, end: the module's bounds in it."""
+    if file.seek(0, 2) <= _INLINE:
+        return
+    file.seek(end - 4)
+    count, mark = unpack_from("<H2s", file.read(4), 0)
+    if mark != b"FL":
+        return  # a module that was not laid out for this
+    file.seek(end - 4 - 4 * count)
+    table = file.read(4 * count)
+    blocks = _blocks_of(file, begin, end)
+    if not blocks:
+        return
     for i in range(0, 4 * count, 4):
         offset, length = unpack_from("<HH", table, i)
-        begins, address = [block for block in blocks if block[0] <= offset][-1]
-        yield offset, length & ~_MACHINE, address + offset - begins, bool(length & _MACHINE)
+        at, address = [block for block in blocks if block[0] <= offset][-1]
+        yield offset, length & ~_MACHINE, address + offset - at, bool(length & _MACHINE)
 
 
 def _pieces(path):
     """Address and length of each piece, flat, but of what was not read from the file."""
     pieces = array("I")
-    for _, length, address, machine_code in _table(path):
-        if not (machine_code and _through):
-            pieces.append(address)
-            pieces.append(length)
+    pack, number = packs.packs.find(path)
+    with _files.open(pack, "rb") as file:
+        for _, length, address, machine_code in _table(file, *packs.bounds(file, number)):
+            if not (machine_code and packs.packs.through):
+                pieces.append(address)
+                pieces.append(length)
     return pieces
 
 
-def _machine_code(path):
-    """(offset, length, address) of each piece of machine code that is to be used in flash, in their order."""
-    if path[:-4].replace("/", ".") in _STAY:
-        return []
-    return sorted(piece[:3] for piece in _table(path) if piece[3])
+def _through(file, begin, end, path):
+    """A module's file, with jumps to the machine code that is to be used in flash."""
+    machine_code = []
+    if path[1:-4].replace("/", ".") not in _STAY:
+        with _files.open(packs.packs.find(path)[0], "rb") as seen:
+            machine_code = sorted(piece[:3] for piece in _table(seen, begin, end) if piece[3])
+    return _view.through(file, begin, machine_code)
 
 
 def _move(value, pieces):
@@ -174,9 +186,9 @@ def _settle(under_way):
         _done.add(name)
         module = sys.modules[name]
         path = getattr(module, "__file__", "")
-        if path.endswith(".mpy") and name not in _STAY:
+        if path.startswith(packs.AT + "/") and name not in _STAY:
             try:
-                pieces = _pieces(path)
+                pieces = _pieces(path[len(packs.AT) :])
             except (OSError, MemoryError):
                 continue  # then it works from the heap
             if pieces:
@@ -203,36 +215,35 @@ def _importing(*names):
 
 def begin(board):
     """From now on place each module when it was imported."""
-    global _device, _files, _import, _start, _heap, _heap_end, _through
+    global _device, _files, _import, _start, _heap, _heap_end, _view
     if sys.implementation.version[:2] != _KNOWN:
         return
     name = "hal.chip.view_" + board.CHIP
     __import__(name)
-    view = sys.modules[name]
-    _start = view.show(board.FILES_AT)
-    if not _start:
+    _view = sys.modules[name]
+    _start = _view.show(board.FILES_AT)
+    if not _start or not packs.packs:
         return
-    _heap, _heap_end = view.HEAP
-    _device = _Blocks(view.flash())
+    _heap, _heap_end = _view.HEAP
+    _device = _Blocks(_view.flash())
     try:
         _files = vfs.VfsLfs2(_device)
     except OSError:
         return  # not littlefs: then all works from the heap
     _import = builtins.__import__
     _settle(())
-    if hasattr(view, "Files"):
-        vfs.mount(view.Files(_machine_code), _THROUGH)
-        os.chdir(_THROUGH)  # modules are looked for from here
-        _through = True
+    size = len(packs.packs.index)
+    with _files.open(packs.INDEX, "rb") as file:
+        blocks = _blocks_of(file, 0, size) if size > _INLINE else []
+    if len(blocks) == 1:  # of several it would not be in one piece
+        packs.packs.index = bytearray_at(blocks[0][1], size)
+    if hasattr(_view, "through"):
+        packs.packs.through = _through
     builtins.__import__ = _importing
 
 
 def end():
     """What is imported from now on stays on the heap."""
-    global _through
     if _import:
         builtins.__import__ = _import
-    if _through:
-        _through = False
-        os.chdir("/")
-        vfs.umount(_THROUGH)
+        packs.packs.through = None

@@ -14,7 +14,6 @@ import struct
 
 import esp32
 import machine
-import vfs
 from micropython import const
 from uctypes import bytearray_at
 
@@ -93,14 +92,14 @@ def _changed(file, offset, length, address):
 
 
 class _Changed(io.IOBase):
-    """A file that is read with some of its bytes changed."""
+    """A file that is read from `at` with some of its bytes changed."""
 
-    def __init__(self, file, changes):
+    def __init__(self, file, at, changes):
         self._file = file
         self._changes = changes  # in their order
-        self._at = 0
+        self._at = at
         self._rest = b""
-        file.seek(0)
+        file.seek(at)
 
     def readinto(self, buffer):
         into = memoryview(buffer)
@@ -131,35 +130,14 @@ class _Changed(io.IOBase):
         self._file.close()
 
 
-class Files:
-    """The file system, but for modules with machine code: of that a jump to flash is read.
+def through(file, at, machine_code):
+    """The file, to be read from `at`: a jump to flash instead of machine code.
 
-    machine_code: a function that gives (offset, length, address on the data bus) of each in the file of that path.
+    machine_code: (offset, length, address on the data bus) of each piece, in their order.
     """
-
-    def __init__(self, machine_code):
-        self._files = [each for each, path in vfs.mount() if path == "/"][0]
-        self._machine_code = machine_code
-
-    def __getattr__(self, name):
-        return getattr(self._files, name)
-
-    def mount(self, readonly, mkfs):
-        pass
-
-    def umount(self):
-        pass
-
-    def chdir(self, path):
-        pass
-
-    def open(self, path, mode):
-        file = self._files.open(path, mode)
-        if not path.endswith(".mpy"):
-            return file
-        changes = [_changed(file, *piece) for piece in self._machine_code(path)]
-        changes = [change for change in changes if change]
-        if changes:
-            return _Changed(file, changes)
-        file.seek(0)
-        return file
+    changes = [_changed(file, *piece) for piece in machine_code]
+    changes = [change for change in changes if change]
+    if changes:
+        return _Changed(file, at, changes)
+    file.seek(at)
+    return file

@@ -23,7 +23,6 @@ _SHAFT_HZ = 29.95
 _BLOCK_GOAL_US = 8000
 _REST_GOAL_US = 80000
 _MEMORY_GOAL = 48000
-_PACKAGES = ("boot.py", "build", "dsp", "quaver_wire")
 
 
 def run_dsp(
@@ -36,7 +35,7 @@ def run_dsp(
     """
     from quaver.board.spec import load_board
     from quaver.build import firmware_files
-    from quaver.build.tree import twins
+    from quaver.build.tree import with_twins
     from quaver.emulator.setup import Setup
     from quaver.emulator.targets import open_board
 
@@ -46,16 +45,15 @@ def run_dsp(
     c_transforms = C_TRANSFORMS if assembly and has_compiler() else ()
     if c_transforms:
         step("compiling the transforms in C")
-    # The board is to be measured, not to be a node: with the C transforms all of one would not fit its flash.
-    node = {**firmware_files(name), **twins(name)}
-    files = {path: node[path] for path in node if path.partition("/")[0] in _PACKAGES}
-    files |= transforms.board_files(c_transforms, progress)
+    files = {**with_twins(firmware_files(name), name), **transforms.board_files(c_transforms, progress)}
+    files.pop("main.py")  # the board is to be measured, not to be a node
     files["signal.bin"] = _signal()
     step("starting the board")
     with open_board(f"{board}:", Setup(files=files, real_time=not chip)) as device:
         step("the measurement")
         engine = transforms.numbers(device.exec(_engine(), timeout=300.0))
         device.reset(run=False)  # with a heap that the measurement has not been on
+        device.exec("import packs\npacks.mount()")  # if boot.py could not
         transforms.prepare(device)
         ours = {}
         for kind in ("assembly", "viper") if assembly else ("viper",):

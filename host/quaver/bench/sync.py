@@ -13,6 +13,7 @@ from quaver.emulator.setup import Setup
 
 _UART_BYTES_S = 11_520  # 115,200 baud, ten bits a byte: the bridge of an ESP32 board
 _ERASE_S = 0.045  # of a sector of 4 KiB: W25Q16JV datasheet, AC electrical characteristics, typical
+_ONE = "code/build.node"  # the file that is changed
 _UNCHANGED_GOAL_S = 1.0
 _CHANGED_GOAL_S = 2.0
 
@@ -25,7 +26,7 @@ def run_sync(step: Callable[[str], None]) -> list[Figure]:
     Raises what a sync raises.
     """
     files = current_firmware("pico_w")
-    changed = {**files, "build/node.mpy": files["build/node.mpy"] + bytes(16)}
+    changed = {**files, _ONE: files[_ONE] + bytes(16)}
     step("booting the Pico W")
     with Rp2040Board(Setup(files=files, real_time=True)) as board, board.execs() as run:
         step("comparing a tree that is as it should be")
@@ -33,7 +34,7 @@ def run_sync(step: Callable[[str], None]) -> list[Figure]:
         step("bringing one file up to date")
         one, sent_one = _cost(board, run, changed)
     # The file's blocks; each folder's pair of blocks may be due for compaction twice: the file's, and the plan's.
-    erased = -(-len(changed["build/node.mpy"]) // load_board("pico_w").flash.block_size) + 4
+    erased = -(-len(changed[_ONE]) // load_board("pico_w").flash.block_size) + 4
     erasing = f"with {erased} sectors erased at {_ERASE_S * 1000:.0f} ms each (W25Q16JV)"
     uart = "an ESP32's bridge at 115,200 baud carries the bytes in that time, beside what its board takes"
     return [

@@ -117,11 +117,12 @@ def refused(code: ReasonCode) -> str:
     return f"refused the connection: {str(code).lower()}; check the user and password in its URL"
 
 
-def mqtt_client(url: BrokerUrl, ca: Path | None = None, session: str = "") -> Client:
+def mqtt_client(url: BrokerUrl, ca: Path | None = None, session: str = "", forget: bool = False) -> Client:
     """An MQTT 3.1.1 client with the URL's user, password and TLS, not yet connected.
 
     ca: as in `tls_context`. session: the client id under which the broker keeps a session; whoever keeps one
-    acknowledges each message by itself (`ack`). Raises BrokerError when the CA can't be used.
+    acknowledges each message by itself (`ack`). forget: have the broker drop that session. Raises BrokerError when the
+    CA can't be used.
     """
     from paho.mqtt.client import Client, MQTTv311
     from paho.mqtt.enums import CallbackAPIVersion
@@ -129,7 +130,7 @@ def mqtt_client(url: BrokerUrl, ca: Path | None = None, session: str = "") -> Cl
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=session,
-        clean_session=not session,
+        clean_session=forget or not session,
         protocol=MQTTv311,
         manual_ack=bool(session),
     )

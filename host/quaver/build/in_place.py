@@ -32,10 +32,10 @@ _ZERO = 0x80  # a leading digit 0 of a number in base 128
 class _Layout:
     """A .mpy that is read, and written anew at once."""
 
-    def __init__(self, source: bytes) -> None:
+    def __init__(self, source: bytes, offset: int) -> None:
         self._source = source
         self._at = 0
-        self.made = bytearray()
+        self.made = bytearray(offset)  # what stands before the module in its file
         self.pieces: list[tuple[int, int]] = []  # length and offset of what lies in one block
         self.machine_code: set[int] = set()  # offsets of what is entered at its beginning alone
 
@@ -135,10 +135,22 @@ def _end(offset: int) -> int:
     return end
 
 
-def laid_out(mpy: bytes) -> bytes:
-    """The same module, with its functions where they can be used in place. Raises BuildError for what is no .mpy."""
-    layout = _Layout(mpy)
-    whole = layout.whole()
+def blocks(length: int) -> int:
+    """How many blocks a file of so many bytes takes."""
+    count = end = 0
+    while end < length:
+        end = _end(end)
+        count += 1
+    return count
+
+
+def laid_out(mpy: bytes, offset: int = 0) -> bytes:
+    """The same module, with its functions where they can be used in place. Raises BuildError for what is no .mpy.
+
+    offset: where in its file it is to stand.
+    """
+    layout = _Layout(mpy, offset)
+    whole = layout.whole()[offset:]
     pieces = sorted(layout.pieces, key=lambda piece: (-piece[0], piece[1]))
     table = b"".join(
         struct.pack("<HH", offset, length | (_MACHINE if offset in layout.machine_code else 0))

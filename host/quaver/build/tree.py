@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from quaver.board.chips import chips
 from quaver.board.spec import BoardSpec, load_board, render_board
 from quaver.build.compile import compile_mpy
 from quaver.build.image import INLINE_MAX
-from quaver.build.in_place import laid_out
+from quaver.build.packs import FOLDER, listed, packed, unpacked
 from quaver.errors import BuildError
 from quaver.files.carried import payload
 from quaver.files.pinned import UMQTT, fetch
@@ -23,7 +24,8 @@ _THUMB = "_thumb.py"
 _LEFT_OUT = ("quaver_wire/names.py", "quaver_wire/spectrum.py", "dsp/windows.py")
 
 LISTING = "firmware.txt"
-"""On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove."""
+"""On flash: the paths of the firmware's files, a line each, by which a later change knows what to remove; behind the
+path of a pack (`quaver.build.packs`) the modules in it."""
 
 
 PLAN = "sync.plan"
@@ -40,25 +42,47 @@ def firmware_files(board: str, config: Mapping[str, object] | None = None) -> di
     """The files of a node's flash, path -> bytes: what `littlefs_image` and `Setup.files` take.
 
     boot.py and main.py stay source; all of firmware/, quaver_wire, umqtt and the rendered board are
-    .mpy for the board's architecture; LISTING names them. config becomes config.json; None leaves it out.
+    .mpy for the board's architecture, in packs; LISTING names them. config becomes config.json; None leaves it out.
     Raises BoardFileError, BuildError (a mistake in a source, too big for the board), ArtifactError.
     """
     spec = load_board(board)
     sources = _sources(spec)
     files = {path: sources.pop(path) for path in _SCRIPTS if path in sources}
-    files |= _modules_of({path: source for path, source in sources.items() if not _has_twin(path, sources)}, spec)
-    files[LISTING] = "".join(f"{path}\n" for path in sorted(files)).encode()
+    sources = {path: source for path, source in sources.items() if not _has_twin(path, sources)}
+    files |= _modules_of({path: source for path, source in sources.items() if not _is_empty(path, source)}, spec)
+    files = with_packs(files, spec)
     if config is not None:
         files["config.json"] = json.dumps(config, separators=(",", ":")).encode()
     check_budget(spec, files)
     return files
 
 
-def twins(board: str) -> dict[str, bytes]:
-    """The portable twins of a board's modules in assembly, which its flash does not get: to put beside, and compare."""
+def with_packs(files: Mapping[str, bytes], spec: BoardSpec) -> dict[str, bytes]:
+    """What a board gets of these: each module in a pack, and LISTING. Raises BuildError.
+
+    Those at the top stay files of their own: what must be there before packs can be read.
+    """
+    modules = {path: data for path, data in files.items() if path.endswith(".mpy") and "/" in path}
+    made, index = packed(modules, spec.silicon.in_place)
+    made |= {path: data for path, data in files.items() if path not in modules}
+    return made | {LISTING: listed(made, index)}
+
+
+def without_packs(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The same files with each module by its path, as it is in its pack, and without LISTING."""
+    modules = unpacked(files, files[LISTING])
+    others = {path: data for path, data in files.items() if not path.startswith(FOLDER + "/") and path != LISTING}
+    return others | modules
+
+
+def with_twins(files: Mapping[str, bytes], board: str) -> dict[str, bytes]:
+    """The firmware's files, and the portable twins of a board's modules in assembly, which its flash does not get: to
+    be compared. In packs of their own."""
     spec = load_board(board)
     sources = _sources(spec)
-    return _modules_of({path: source for path, source in sources.items() if _has_twin(path, sources)}, spec)
+    twins = _modules_of({path: source for path, source in sources.items() if _has_twin(path, sources)}, spec)
+    made, index = packed(twins, spec.silicon.in_place)
+    return {**files, **made, LISTING: files[LISTING] + listed(made, index)}
 
 
 def _has_twin(path: str, sources: Mapping[str, bytes]) -> bool:
@@ -66,11 +90,17 @@ def _has_twin(path: str, sources: Mapping[str, bytes]) -> bool:
     return path.removesuffix(".py") + "_thumb.py" in sources
 
 
+def _is_empty(path: str, source: bytes) -> bool:
+    """Whether it is a package's file without code: MicroPython does without one."""
+    return path.endswith("/__init__.py") and all(
+        isinstance(step, ast.Expr) and isinstance(step.value, ast.Constant) for step in ast.parse(source).body
+    )
+
+
 def _modules_of(sources: Mapping[str, bytes], spec: BoardSpec) -> dict[str, bytes]:
     files = {}
     for path, source in sorted(sources.items()):
-        mpy = _compile(source, path, spec.arch)
-        files[path.removesuffix(".py") + ".mpy"] = laid_out(mpy) if spec.silicon.in_place else mpy
+        files[path.removesuffix(".py") + ".mpy"] = _compile(source, path, spec.arch)
     return files
 
 

@@ -47,10 +47,12 @@ COMMANDS = {
     "ledger": "Show for each node whether records are missing, and which.",
     "monitor": "Show what nodes publish at a broker: features, levels, alarms, and the health of gateways.",
     "node": "Command a node remotely: its configuration, a measurement, its waveform, its log, its key.",
+    "plant": "Run a plant of emulated nodes in one virtual time, and judge what they said of it.",
     "provision": "Bring nodes into service: keys, network, topic prefix and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
     "release": "Build, sign and check releases: one file of the firmware, which nodes verify first.",
     "reset": "Restart a board and the firmware on it.",
+    "rollout": "Bring a release to many nodes in waves: one canary, then 5, 25 and 100 %.",
     "sync": "Update the firmware on a board that runs MicroPython.",
 }
 

@@ -25,7 +25,7 @@ inventory_option = click.option(
 )
 
 
-def _open(path: Path | None, make: bool = False) -> Inventory:
+def open_inventory(path: Path | None, make: bool = False) -> Inventory:
     """The inventory that a command was given, or the user's own. make: also where a wrong name may have been typed."""
     from quaver.errors import InventoryError
     from quaver.fleet.inventory import Inventory, default_path
@@ -48,7 +48,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per node, with every field.")
 def list_(path: Path | None, as_json: bool) -> None:
     """List all nodes by topic prefix."""
-    with _open(path) as inventory:
+    with open_inventory(path) as inventory:
         entries = inventory.entries()
     if as_json:
         for entry in entries:
@@ -63,7 +63,7 @@ def list_(path: Path | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(node: str, path: Path | None, as_json: bool) -> None:
     """Show one node, by its name, topic prefix or id."""
-    with _open(path) as inventory:
+    with open_inventory(path) as inventory:
         entry = inventory.named(node)
     if as_json:
         click.echo(json.dumps(entry.as_json()))
@@ -81,7 +81,7 @@ def export(file: Path | None, path: Path | None) -> None:
     """Write all nodes as CSV to FILE, or to the terminal. It holds no secrets."""
     from quaver.errors import InventoryError
 
-    with _open(path) as inventory:
+    with open_inventory(path) as inventory:
         text = inventory.export()
     if file is None:
         click.echo(text, nl=False)
@@ -106,7 +106,7 @@ def import_(file: Path, path: Path | None, as_json: bool) -> int:
     """
     from quaver.errors import InventoryError
 
-    with _open(path, make=True) as inventory:
+    with open_inventory(path, make=True) as inventory:
         count, mistakes = inventory.import_csv(file)
     if as_json:
         listed = [{"row": m.row, "column": m.column, "reason": m.reason} for m in mistakes]

@@ -1,6 +1,6 @@
 """Sync: updates the firmware on a board that runs MicroPython, over its raw REPL.
 
-What differs by its hash is staged beside its place (`build/node.mpy.new`; a folder that is new, whole:
+What differs by its hash is staged beside its place (`code/node.measure.new`; a folder that is new, whole:
 `gateway.new/…`), verified there, and committed by one rename: of the plan, a list of steps that firmware/boot.py
 completes at every start. So a power cut at any moment leaves the old firmware or the new one:
 
@@ -32,6 +32,7 @@ from quaver.board.repl import ConsoleBoard, DeviceError, Exec, failed_with
 from quaver.board.spec import BoardSpec, board_names, load_board
 from quaver.build import tree
 from quaver.build.libraries import device_libraries
+from quaver.build.packs import FOLDER
 from quaver.build.tree import LISTING, firmware_files
 
 PLAN = "/" + tree.PLAN
@@ -260,7 +261,9 @@ def _is_new(path: str) -> bool:
 def _stale(there: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
     """Code that is no part of the firmware any more, then the folders that this leaves empty, the deepest first."""
     ours = [path for path in there if not _is_new(path) and path not in (PLAN, "/lib/")]
-    files = [path for path in ours if path.endswith((".py", ".mpy")) and path not in wanted]
+    packs = f"/{FOLDER}/"
+    code = [path for path in ours if path.endswith((".py", ".mpy")) or (path.startswith(packs) and path != packs)]
+    files = [path for path in code if path not in wanted]
     kept = [path for path in [*ours, *wanted] if not path.endswith("/") and path not in files]
     folders = [path for path in ours if path.endswith("/") and not any(other.startswith(path) for other in kept)]
     return sorted(files) + [path.rstrip("/") for path in sorted(folders, reverse=True)]

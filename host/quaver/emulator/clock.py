@@ -102,6 +102,15 @@ class Clock:
         if following is not None:
             following.wake()
 
+    def horizon(self, member: Participant) -> int:
+        """Until when nobody else does anything: so far `member`, which runs, may go without asking."""
+        with self._lock:
+            if self.real_time:
+                return 0
+            return min(
+                (o.now if o.until is None else o.until for o in self._members if o is not member), default=FOREVER
+            )
+
     def went(self, member: Participant) -> None:
         """The board went to its prompt without a word to the clock: who waited for it may go on."""
         with self._lock:

@@ -11,6 +11,7 @@ from quaver.emulator.bus import Attached
 from quaver.emulator.identity import Identity
 
 if TYPE_CHECKING:
+    from quaver.emulator.lan import Lan
     from quaver.emulator.radio import Air
 
 
@@ -25,6 +26,8 @@ class Setup:
     real_time: pace virtual time to the wall clock; otherwise as fast as it can.
     name: of the board: its station in the air, and what its identity is derived from. By default counted up.
     identity: its unique id and addresses, where the derived ones won't do.
+    lan: the network that its Wi-Fi joins, in virtual time, unix alone; without one it is the host's. The board lives in
+    the network's time then.
     air: the radio it has; without one its Bluetooth reaches nobody. The board lives in the air's time then.
     """
 
@@ -36,3 +39,4 @@ class Setup:
     name: str = ""
     identity: Identity | None = None
     air: Air | None = None
+    lan: Lan | None = None

@@ -21,7 +21,7 @@ from quaver.errors import BoardError
 class UnixBoard(ConsoleBoard):
     """A MicroPython unix port as a board; see `Board` for the verbs.
 
-    clock: shared by boards that belong to one world; by default its air's, or one of its own as `setup` wants it.
+    clock: shared by boards that belong to one world; by default its air's or network's, or one of its own.
     Raises BoardError when it can't start.
     """
 
@@ -37,7 +37,8 @@ class UnixBoard(ConsoleBoard):
         self._rig = {part.name: part.model for part in rig}
         wires = Wires(spec, rig)
         image = littlefs_image(setup.files, spec.flash.filesystem_size, spec.flash.block_size)
-        self.clock = clock or (setup.air.clock if setup.air is not None else Clock(setup.real_time))
+        world = setup.air or setup.lan
+        self.clock = clock or (world.clock if world is not None else Clock(setup.real_time))
         self.name = setup.name or next_name("unix")
         self.identity = setup.identity or Identity.of(self.name)
         super().__init__(self._typed)
@@ -51,6 +52,7 @@ class UnixBoard(ConsoleBoard):
             name=self.name,
             identity=self.identity,
             air=setup.air,
+            lan=setup.lan,
         )
         self._guest.start()
         try:
@@ -67,6 +69,13 @@ class UnixBoard(ConsoleBoard):
         self._guest.reset("all" if run else "nothing")
         if not run:
             self._guest.wait_prompt()
+
+    def power(self, on: bool) -> None:
+        """Cut the power, or give it back, at this moment; for a thread that holds up the clock."""
+        if on:
+            self._guest.power_on()
+        else:
+            self._guest.power_off()
 
     def virtual_time_ns(self) -> int:
         """The board's time since power-on."""

@@ -36,22 +36,25 @@ from typing import TYPE_CHECKING
 from quaver.board.console import Console
 from quaver.board.guest import guest
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus
-from quaver.emulator.clock import Clock
+from quaver.emulator.clock import FOREVER, Clock
 from quaver.emulator.identity import Identity
 from quaver.emulator.unix_wires import SPI_WRITE, Wires
 from quaver.emulator.wifi import Wifi
 from quaver.errors import BoardError
 
 if TYPE_CHECKING:
+    from quaver.emulator.lan import Lan, LanPort
     from quaver.emulator.radio import Air
     from quaver.emulator.radio.guest import GuestRadio
 
 _HELLO, _READY, _WAIT, _CANCEL, _RESYNC, _RESET, _WATCHDOG = range(1, 8)
-_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE, _RADIO = range(8, 18)
-_REQUEST = struct.Struct("=8q")
+_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE, _RADIO, _LAN = range(8, 19)
+_REQUEST = struct.Struct("=9q")
 _REPLY = struct.Struct("=6q")
-_INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT = 1, 2, 4, 8  # a reply's flags
+_INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT, _HAS_DATA = 1, 2, 4, 8, 16  # a reply's flags
 
+_OFF = "nothing, without power"
+_EVENT, _DATA = 1, 2  # what ends a wait that listens: the radio's, the network's
 _WIFI_JOIN, _WIFI_NAME = 1, 2  # what a WIFI request is about
 _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 
@@ -59,7 +62,9 @@ _SHIM = Path(__file__).with_name("unix_shim")
 _EXIT_S = 2.0  # real time that a guest gets to be gone after it closed its line
 _HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl-C becomes a signal
 _HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed behind it follows
-_HANG_S = 2.0  # fast mode: real time in a computation, at least, before a watchdog bites
+_HANG_S = 2.0  # fast mode: seconds of a processor in a computation, at least, before a watchdog bites
+_SILENT_S = 0.5  # and real time without a word, before that is looked at
+_LOOK_S = 0.1
 _PROMPT_S = 0.005  # how often a guest that computes is looked at, whether it went to its prompt
 _POLL_S = 0.001  # how often the pty's mode is looked at while something waits for the prompt
 _SHIM_HEAP = 58_000  # bytes of heap that our own modules take: the firmware gets what the board file says
@@ -75,6 +80,7 @@ class Guest:
     """Runs MicroPython as the board `spec` until `stop`; starts it again at each reset, its flash kept.
 
     image: the flash file system. air: where its Bluetooth is, as the station `name`; None for a board without.
+    lan: what its Wi-Fi joins; None for the host's network.
     """
 
     def __init__(
@@ -88,6 +94,7 @@ class Guest:
         name: str,
         identity: Identity,
         air: Air | None,
+        lan: Lan | None,
     ) -> None:
         self.wifi = Wifi()
         self.ended: str | None = None
@@ -106,14 +113,23 @@ class Guest:
         self._typed = bytearray()
         self._restart: tuple[str, int] | None = None  # (what to run, reset cause), asked for
         self._ready = threading.Event()
+        self._then: Callable[[], None] | None = None  # the request that waits for its moment
+        self._turn = threading.Lock()  # held while a request is done, so that power goes before it or after it
+        self._powered = threading.Event()
+        self._powered.set()
         self._master = -1
         self._event_lock = threading.Lock()
-        self._listens = False  # it waits, and an event of the radio ends that
+        self._listens = 0  # it waits, and an event of the radio (1) or of the network (2) ends that
         self._radio: GuestRadio | None = None
+        self._lan: LanPort | None = None
+        if lan is not None:
+            from quaver.emulator.lan import LanPort
+
+            self._lan = LanPort(lan, name, lambda: self.wifi.present, lambda: self._on_event(_DATA))
         if air is not None:
             from quaver.emulator.radio.guest import GuestRadio  # imports Bumble
 
-            self._radio = GuestRadio(air, name, identity.ble_address, self._on_radio_event)
+            self._radio = GuestRadio(air, name, identity.ble_address, lambda: self._on_event(_EVENT))
         self._member = clock.join(name, wake=self.wake, parked=self.at_prompt)
         self._thread = threading.Thread(target=self._run, name="unix board", daemon=True)
 
@@ -153,8 +169,24 @@ class Guest:
         self.wake()
         self.wait_ready()
 
+    def power_off(self) -> None:
+        """In the thread that holds up everybody's time: the power goes at this moment, whatever the guest is at."""
+        with self._turn:
+            self._powered.clear()
+            self._restart = (_OFF, _PWRON)
+            self._then = None
+            self._clock.begin(self._member, FOREVER)
+            self._process.kill()
+        self.wake()
+
+    def power_on(self) -> None:
+        """Likewise: the guest starts at this moment. Only after `power_off`."""
+        self._clock.cancel(self._member)
+        self._powered.set()
+
     def stop(self) -> None:
         self._stopping = True
+        self._powered.set()
         self.wake()
         if self._thread.is_alive():
             self._thread.join()
@@ -164,11 +196,11 @@ class Guest:
             if not self._closed:
                 os.eventfd_write(self._wake_fd, 1)
 
-    def _on_radio_event(self) -> None:
-        """In the air's thread, which holds up everybody's time: end the guest's wait at this moment."""
+    def _on_event(self, kind: int) -> None:
+        """In the air's or the network's thread, which holds up everybody's time: end the guest's wait now."""
         with self._event_lock:
-            if self._listens:
-                self._listens = False
+            if self._listens & kind:
+                self._listens = 0
                 self._clock.cancel(self._member)
         self.wake()
 
@@ -196,6 +228,7 @@ class Guest:
                     self._write_pty(b"\x01")
                     self._raw_repl = True
                 code = self._finish(self._serve())
+                self._await_power()
                 with self._lock:
                     restart, self._restart = self._restart, None
                 raw = False
@@ -224,6 +257,15 @@ class Guest:
             self._ready.set()
             self._console.close()  # whoever waits for an answer there learns that none will come
 
+    def _await_power(self) -> None:
+        if self._restart is None or self._restart[0] != _OFF:
+            return
+        flash = self._spec.flash
+        os.ftruncate(self._flash, flash.filesystem_size)  # behind it lies the low-power memory
+        self._powered.wait()
+        with self._lock:
+            self._restart = ("all", _PWRON)
+
     def _spawn(self, run: str, cause: int) -> None:
         found = importlib.util.find_spec("micropython_run")
         if found is None or found.origin is None:
@@ -233,11 +275,13 @@ class Guest:
         self._is_ready = False
         self._raw_repl = False
         self._bite_at: int | None = None  # when the watchdog bites, virtual ns
+        self._ignored_bite = 0  # what it said of that, and does not count while a person is at its prompt
         self._bite_ns = 0
         self._heard = time.monotonic()  # the guest's last request
+        self._taken_by: float | None = None  # how much of a processor it may have taken by its next
         self._interrupt_at: float | None = None  # when a Ctrl-C was typed that the guest has yet to get
         self._hold_until = 0.0  # what was typed behind it stays here until then, or until the prompt
-        self._then: Callable[[], None] | None = None  # the request that waits for its moment
+        self._then = None
         self._waits = False  # it is a WAIT, which a CANCEL or a Ctrl-C may end
         self._line = b""  # the last line that the guest printed in full or in part
         self._printed_cr = False
@@ -287,10 +331,12 @@ class Guest:
         code = self._process.wait()
         while self._read_output():
             pass
-        self._clock.cancel(self._member)
+        if self._restart is None or self._restart[0] != _OFF:
+            self._clock.cancel(self._member)
         self._wires.release(self._member.now)
-        if self._radio is not None:
-            self._radio.power_off()
+        for port in (self._radio, self._lan):
+            if port is not None:
+                port.power_off()
         self._link.close()
         master, self._master = self._master, -1
         os.close(master)
@@ -386,6 +432,7 @@ class Guest:
         if not self._is_ready:
             return _POLL_S
         if self.at_prompt():
+            self._ignored_bite = self._bite_at or 0
             self._bite_at = None  # a person is there: no watchdog, as with a debugger attached
             self._hold_until = 0.0
             before = typed.partition(_RAW_PASTE[:1])[0] if self._raw_repl else typed
@@ -441,78 +488,111 @@ class Guest:
             head = self._link.recv(_REQUEST.size, socket.MSG_WAITALL)
             if len(head) < _REQUEST.size:
                 return False
-            op, a, b, c, d, count, now, _ = _REQUEST.unpack(head)
+            op, a, b, c, d, count, now, bite_at, selects = _REQUEST.unpack(head)
             data = self._link.recv(count, socket.MSG_WAITALL) if count else b""
         except ConnectionError:
             return False
+        with self._turn:
+            if self._restart is None:
+                self._take(op, a, b, c, d, data=data, now=now, bite_at=bite_at, selects=selects)
+        return True
+
+    def _take(
+        self, op: int, a: int, b: int, c: int, d: int, *, data: bytes, now: int, bite_at: int, selects: int
+    ) -> None:
         self._heard = time.monotonic()
+        self._taken_by = None
         member = self._member
+        if bite_at != self._ignored_bite:
+            self._bite_at = bite_at or None
+        while selects:
+            shift = (selects.bit_length() - 1) // 16 * 16
+            number, selects = selects >> shift, selects & (1 << shift) - 1
+            self._wires.pin(number & 0xFF, number >> 8 & 1, max(member.now, now))
         if op == _CANCEL:
             if self._waits:
                 self._clock.cancel(member)
                 self._answer()
-            return True
+            return
         if op == _RESYNC:
             self._clock.cancel(member)
             self._then = None
             self._waits = False
             self._link.sendall(self._token)
-            return True
+            return
         member.now = max(member.now, now, self._clock.now if self._clock.real_time else 0)
         if self._bite_at is not None and member.now >= self._bite_at:
             self._restart = ("all", _WDT)
         elif op == _WAIT:
             self._waits = True
-            self._then = self._answer
+            self._then = self._woken
             if self._bite_at is not None and self._bite_at < a:
                 a = self._bite_at
                 self._then = self._bite
             with self._event_lock:
-                self._listens = bool(b) and self._radio is not None
-                if self._listens and self._radio is not None and self._radio.pending:
-                    self._listens = False
-                    self._then = self._answer
+                self._listens = b
+                if self._events() & b:
+                    self._listens = 0
+                    self._then = self._woken
                     a = member.now
                 self._clock.begin(member, a)
-        elif self._clock.real_time or self._clock.alone:
+        elif self._clock.real_time or self._clock.alone or op in (_HELLO, _READY):  # of which nobody else sees anything
             self._serve_request(op, a, b=b, c=c, d=d, data=data)
         else:
             self._then = lambda: self._serve_request(op, a, b=b, c=c, d=d, data=data)
             self._clock.begin(member, member.now)
-        return True
 
     def _progress(self) -> float:
         """Let the request go on whose moment has come; returns the seconds until it should be called again."""
-        if self._then is None:
-            return math.inf
-        pause = self._clock.due(self._member)
-        if pause:
-            return pause
-        then, self._then = self._then, None
-        self._waits = False
-        then()
-        return 0.0 if self._then or self._restart else math.inf
+        with self._turn:
+            if self._then is None:
+                return math.inf
+            pause = self._clock.due(self._member)
+            if pause:
+                return pause
+            then, self._then = self._then, None
+            self._waits = False
+            then()
+            return 0.0 if self._then or self._restart else math.inf
+
+    def _woken(self) -> None:
+        self._answer(more=self._clock.horizon(self._member))
 
     def _bite(self) -> None:
         self._restart = ("all", _WDT)
 
     def _watch(self) -> float:
-        """The watchdog over a guest that asks nothing; returns the seconds until it should look again."""
+        """The watchdog over a guest that asks nothing; returns the seconds until it should look again.
+
+        In fast mode what it computes takes none of its time, so a hang is told by what the guest took of a processor:
+        on a busy machine it may have to wait for one.
+        """
         if self._bite_at is None:
             return math.inf
         if self._clock.real_time:
             left = (self._bite_at - self._clock.now) / 1e9
         elif self._then is not None:
             return math.inf
+        elif (silent := time.monotonic() - self._heard) < _SILENT_S:
+            return _SILENT_S - silent
         else:
-            left = self._heard + max(_HANG_S, self._bite_ns / 1e9) - time.monotonic()
+            taken = self._processor_s()
+            if self._taken_by is None:
+                self._taken_by = taken + max(_HANG_S, self._bite_ns / 1e9) - _SILENT_S
+            left = self._taken_by - taken
         if left > 0:
-            return left
+            return max(left, _LOOK_S)
         if self.at_prompt():
+            self._ignored_bite = self._bite_at
             self._bite_at = None
             return math.inf
         self._bite()
         return 0.0
+
+    def _processor_s(self) -> float:
+        """What the guest has taken of a processor so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _answer(self, value: int = 0, data: bytes = b"", error: int = 0, end: int = 0, more: int = 0) -> None:
         """Reply; end: when the transfer is over, virtual ns; more: a second value."""
@@ -525,8 +605,8 @@ class Guest:
         self._then = None
         self._waits = False
         flags = _HAS_WIFI if self.wifi.present else 0
-        if self._radio is not None and self._radio.pending:
-            flags |= _HAS_EVENT
+        events = self._events()
+        flags |= (_HAS_EVENT if events & _EVENT else 0) | (_HAS_DATA if events & _DATA else 0)
         if self._clock.alone and not self._clock.real_time:
             flags |= _ALONE
         if self._interrupt_at is not None and self._is_ready and self._heeds_interrupts():
@@ -535,6 +615,11 @@ class Guest:
             self._hold_until = time.monotonic() + _HOLD_S
         with contextlib.suppress(ConnectionError):  # the guest is gone: the next read says so
             self._link.sendall(_REPLY.pack(error, value, member.now, len(data), flags, more) + data)
+
+    def _events(self) -> int:
+        """What there is to fetch: of the radio, of the network."""
+        found = _EVENT if self._radio is not None and self._radio.pending else 0
+        return found | (_DATA if self._lan is not None and self._lan.pending else 0)
 
     def _serve_request(self, op: int, a: int, b: int, c: int, d: int, data: bytes) -> None:
         wires = self._wires
@@ -578,6 +663,12 @@ class Guest:
             else:
                 error, value, more, answer = self._radio.command(a, b, c, d, data)
                 self._answer(value, answer, error, more=more)
+        elif op == _LAN:
+            if self._lan is None:
+                self._answer(error=errno.ENODEV)
+            else:
+                error, value, more, answer = self._lan.command(a, b, c, data)
+                self._answer(value, answer, error, more=more)
         elif op == _WATCHDOG:
             self._bite_ns = a
             self._bite_at = now + a
@@ -608,12 +699,14 @@ class Guest:
                 **self._boot,
                 "id": self._identity.unique_id.hex(),
                 "radio": self._radio is not None,
+                "lan": self._lan is not None,
                 "mac": self._identity.wifi_mac.hex(),
                 "block_size": flash.block_size,
                 "block_count": flash.filesystem_size // flash.block_size,
                 "broker_port": self._broker_port,
                 "buses": pins,
                 "selects": self._wires.selects,
+                "chips": self._wires.chips,
                 "inputs": self._wires.inputs,
             }
         ).encode()

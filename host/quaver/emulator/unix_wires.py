@@ -78,6 +78,11 @@ class Wires:
         return sorted([*self._spi, *(uart.direction for uart in self._uart.values() if uart.direction)])
 
     @property
+    def chips(self) -> list[int]:
+        """Those of them that are chip selects."""
+        return sorted(self._spi)
+
+    @property
     def inputs(self) -> list[int]:
         """GPIOs that some device drives."""
         return sorted(self._gpio)
@@ -135,6 +140,9 @@ class Wires:
         if not selected:
             return bytes(len(outgoing)), end
         if len(selected) == 1:
+            whole = getattr(selected[0], "spi_burst", None)
+            if whole is not None:
+                return whole(outgoing, now, byte_ns), end
             exchange = selected[0].spi_exchange
             incoming = bytes([exchange(value, now + int(i * byte_ns)) & 0xFF for i, value in enumerate(outgoing, 1)])
         else:

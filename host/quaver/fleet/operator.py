@@ -8,52 +8,29 @@ A node behind a gateway is never online: it gets a command when the gateway conn
 
 from __future__ import annotations
 
-import queue
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from quaver.broker.address import BrokerUrl, node_topics
-from quaver.broker.client import CONNECT_S, connect, mqtt_client, no_answer, refused
-from quaver.errors import BrokerError, KeyStoreError, OperationError, UnansweredError
-from quaver.fleet.command_numbers import Counter
+from quaver.broker.session import Session
+from quaver.errors import KeyStoreError, OperationError, UnansweredError
 from quaver.fleet.keys import KeyStore, NodeKeys
-from quaver.messages.sealing import Opened, Opener, Sealer, SealError, UnknownNode, WrongKey
-from quaver_wire import cbor
-from quaver_wire.fields import EVENTS, VERSION, WireError
+from quaver.fleet.refusals import in_words
+from quaver.fleet.sealed_command import Commands, draw_id
+from quaver.messages.sealing import Opened, Opener, SealError, UnknownNode, WrongKey
+from quaver_wire.fields import EVENTS
 from quaver_wire.names import ROLES, STATES
 
-if TYPE_CHECKING:
-    from paho.mqtt.client import Client
-
-_LOST = "connection lost"
 _CLASSES = ("status", "answer", "event")
-_COMMAND_MAX = 512  # bytes of a command before it is sealed, as firmware/service/downlink.py takes it
 _QUIET_S = 0.3  # retained messages come at once, one behind the other
 _SENT_S = 10.0
 _SETTLED_S = 3.0  # in which a node that is back has told what it had to tell
+_UPDATE_S = 900.0  # at least: a release is fetched, and on trial for three to five minutes (firmware/update/run.py)
 _LEAVE_S = 15.0  # firmware/service/obey.py gives it ten
-_IDS = 31  # bits; a node holds them without a number on its heap
-_MEANINGS = {
-    "expired": "it reached the node after its expiry; send it again with a longer one (--expires)",
-    "clock not set": "the node does not know the time, so it can't tell whether a command is late; "
-    "check its time_server, or the gateway's clock",
-    "unknown command": "its firmware does not know this command; update it with quaver sync",
-    "release refused: wrong_key": "it trusts another release key; sign the release with that one, or give the "
-    "node this machine's key with quaver sync",
-    "release refused: wrong_signature": "the release was changed after it was signed; publish it again",
-    "release refused: old": "it runs that release or a later one; build one with a higher --sequence",
-    "release refused: expired": "the release has expired; build it anew with a later --expires",
-    "release refused: wrong_board": "the release is not for its board; build it with that one",
-    "release refused: wrong_micropython": "the release is for another MicroPython than it runs; flash it by cable",
-    "release refused: no_time": "it does not know the date, so it can't tell whether the release has expired; check "
-    "its time_server",
-    "not enrolled": "the node has no key; enrol it with quaver provision",
-}
 
 
 def check_name(keys: KeyStore, name: str) -> NodeKeys:
@@ -83,7 +60,7 @@ class Refused(OperationError):
     """The node answered that it does not do it. `reason` is the node's own text."""
 
     def __init__(self, name: str, verb: str, reason: str) -> None:
-        super().__init__(f"node {name} does not {verb}: {_MEANINGS.get(reason, reason)}")
+        super().__init__(f"node {name} does not {verb}: {in_words(reason)}")
         self.reason = reason
 
 
@@ -111,10 +88,8 @@ class Operator:
         self.timeout_s = timeout_s
         self._expires_s = timeout_s if expires_s is None else expires_s
         self._say = say or (lambda words: None)
-        self._counter = Counter(keys.folder)
+        self._commands = Commands(keys)
         self._opener = Opener(keys)
-        self._inbox: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-        self._up: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._answers: dict[int, Mapping[str, Any]] = {}
         self._refusals: dict[str, int] = {}
         self._rejected: set[int] = set()
@@ -122,50 +97,22 @@ class Operator:
         self._closed: SealError | None = None
         self.gone = False  # the broker keeps no status of it any more: the node has taken it back
         self.presence: Presence | None = None
-        client = mqtt_client(url, ca)
-        client.on_connect = self._connected
-        client.on_subscribe = self._subscribed
-        client.on_disconnect = lambda *_: self._up.put(_LOST)
-        client.on_message = lambda _client, _data, message: self._inbox.put((message.topic, bytes(message.payload)))
-        self._client = client
+        topics = [(topic, 1) for topic in node_topics(_CLASSES, f"+/+/+/+/{self.node.name}")]
+        self._session = Session(url, topics, ca, may="read status, answer and event")
 
     def __enter__(self) -> Self:
-        connect(self._client, self.url)
+        self._session.__enter__()
         try:
-            refusal = self._up.get(timeout=CONNECT_S)
-        except queue.Empty:
-            refusal = _LOST
-        try:
-            if refusal == _LOST:
-                refusal = no_answer(self.url)
-            if refusal:
-                raise BrokerError(f"broker {self.url}: {refusal}")
             self._find()
         except BaseException:
-            self._stop()
+            self._session.__exit__(None, None, None)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    # paho calls these two in its own thread
-
-    def _connected(self, client: Client, _data: Any, _flags: Any, code: Any, _props: Any) -> None:
-        if code.is_failure:
-            self._up.put(refused(code))
-            return
-        client.subscribe([(topic, 1) for topic in node_topics(_CLASSES, f"+/+/+/+/{self.node.name}")])
-
-    def _subscribed(self, _client: Client, _data: Any, _mid: int, codes: Any, _props: Any) -> None:
-        refused = any(code.is_failure for code in codes)
-        self._up.put("refused the subscription; allow this user to read status, answer and event" if refused else "")
+        self._session.__exit__(kind, value, trace)
 
     def _find(self) -> None:
         """Learn where the node is from its retained status, or from what it publishes within the time-out."""
@@ -194,10 +141,10 @@ class Operator:
 
     def _listen(self, seconds: float) -> bool:
         """Take in the next message, waiting at most so long; whether there was one."""
-        try:
-            topic, payload = self._inbox.get(timeout=max(seconds, 0.001))
-        except queue.Empty:
+        heard = self._session.get(seconds)
+        if heard is None:
             return False
+        topic, payload = heard.topic, heard.payload
         prefix, _, message_class = topic.rpartition("/")
         if message_class == "status" and not payload:
             self.gone = self.gone or (self.presence is not None and prefix == self.presence.prefix)
@@ -239,30 +186,11 @@ class Operator:
         """Seal a command and have the broker take it; returns its id. Raises OperationError."""
         presence = self.presence
         assert presence is not None
-        identity = secrets.randbits(_IDS) if identity is None else identity
-        key = self.keys.device_keys(self.node.node_id).get(presence.generation)
-        if key is None:
-            raise OperationError(
-                f"node {self.node.name}: uses key {presence.generation}, which is not here; "
-                "name the key store that it was enrolled with (--keys)"
-            )
-        expiry = int((time.time() + self._expires_s) * 1000)
-        buffer = bytearray(_COMMAND_MAX)
-        record = {"version": VERSION, "id": identity, "name": verb, "args": dict(args or {}), "expiry": expiry}
-        try:
-            end = cbor.encode(buffer, record, "command")
-            boot, seq = self._counter.take(self.node.node_id)
-            sealer = Sealer(key, self.node.node_id, presence.generation, "downlink")
-            message = sealer.seal("command", boot, seq, bytes(buffer[:end]))
-        except WireError as error:
-            raise OperationError(f"{verb}: too long for one command ({error}); split it into several") from error
-        sent = self._client.publish(f"{presence.prefix}/command", message, qos=1)
-        try:
-            sent.wait_for_publish(_SENT_S)
-        except (ValueError, RuntimeError) as error:
-            raise BrokerError(f"broker {self.url}: connection lost; try again") from error
-        if not sent.is_published():
-            raise BrokerError(f"broker {self.url}: did not accept the command within {_SENT_S:.0f} s; try again")
+        identity = draw_id() if identity is None else identity
+        message = self._commands.seal(
+            self.node, presence.generation, verb, args or {}, identity=identity, expires_s=self._expires_s
+        )
+        self._session.put(f"{presence.prefix}/command", message, "the command", within_s=_SENT_S)
         return identity
 
     def answer(self, verb: str, identity: int) -> dict[str, Any]:
@@ -316,12 +244,13 @@ class Operator:
     def updated(self) -> tuple[str, Mapping[str, Any]]:
         """(event's name, values) of the next event that says how an update ended. Raises UnansweredError."""
         self._say(f"waiting for {self.node.name} to fetch the release, restart and confirm it")
-        deadline = time.monotonic() + self.timeout_s
+        limit_s = max(self.timeout_s, _UPDATE_S)
+        deadline = time.monotonic() + limit_s
         while not self._updates:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise UnansweredError(
-                    f"node {self.node.name}: has not said within {self.timeout_s:.0f} s how the update ended; it goes "
+                    f"node {self.node.name}: has not said within {limit_s:.0f} s how the update ended; it goes "
                     "on: see its events with quaver monitor"
                 )
             self._listen(min(left, 0.25))

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.errors import StoreBusy, StoreError
-from quaver.gateway.connection import LinkError, SilentError, collect
+from quaver.gateway.connection import Content, LinkError, SilentError, collect
+from quaver.gateway.contents import Contents
 from quaver.gateway.spool import Spool
 from quaver_wire import gatt
 from quaver_wire.cose import START as SEALED
@@ -62,7 +63,10 @@ class Radio:
 
 
 class Collector:
-    """unix_ms: what nodes are told as the time. say: hears of each connection and refusal, a line each."""
+    """unix_ms: what nodes are told as the time. say: hears of each connection and refusal, a line each.
+
+    contents: where chunks of releases come from; None for a gateway that has none.
+    """
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Collector:
         unix_ms: Callable[[], int],
         say: Callable[[str], None],
         radio: Radio | None = None,
+        contents: Contents | None = None,
     ) -> None:
         self.nodes = {node_id: Node() for node_id in nodes}
         self.counts = Counts()
@@ -78,6 +83,7 @@ class Collector:
         self._unix_ms = unix_ms
         self._say = say
         self._radio = radio or Radio()
+        self._contents = contents
         self._held: dict[str, tuple[float, int]] = {}
         self._wasted = False
 
@@ -173,6 +179,7 @@ class Collector:
                     client,
                     self._store(node_id),
                     commands,
+                    self._content(node_id),
                     unix_ms=self._unix_ms,
                     limit_s=_CONNECTION_S,
                     records=_RECORDS,
@@ -205,6 +212,16 @@ class Collector:
             return True
 
         return store
+
+    def _content(self, node_id: bytes) -> Content:
+        async def content(digest: bytes, number: int) -> bytes | None:
+            try:
+                return await self._contents.chunk(node_id, digest, number) if self._contents else None
+            except StoreError as error:
+                self._say(str(error))
+                return None
+
+        return content
 
     def _waste(self, node: Node, address: str, line: str) -> None:
         self.counts.failed += 1

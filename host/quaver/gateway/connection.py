@@ -24,6 +24,9 @@ _MAX_WAITING = 64  # chunks that may wait for us; the longest message has 35 at 
 Store = Callable[[str, bytes], Awaitable[bool]]
 """Takes (message class, sealed record); true once it survives a power cut. False refuses it: the connection ends."""
 
+Content = Callable[[bytes, int], Awaitable[bytes | None]]
+"""Gives chunk `number` of the content whose SHA-256 begins so: b"" for none, None when it can't be had now."""
+
 
 class LinkError(RadioError):
     """A connection that ended before its end: what the node did, or did not do."""
@@ -35,17 +38,19 @@ class SilentError(LinkError):
 
 @dataclass
 class Collected:
-    """What a connection brought: records taken, their bytes, commands that the node has got."""
+    """What a connection brought: records taken, their bytes; commands and chunks that the node has got."""
 
     records: int = 0
     size: int = 0
     commands: int = 0
+    chunks: int = 0
 
 
 async def collect(
     client: BleakClient,
     store: Store,
     commands: list[bytes] | None = None,
+    content: Content | None = None,
     *,
     unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     limit_s: float = 30.0,
@@ -54,7 +59,8 @@ async def collect(
     """Take the records of the node that `client` is connected to; the caller connects before and disconnects after.
 
     commands: sealed ones; each leaves the list when it was written. limit_s: for the whole connection; records: the
-    most that it takes. Both are a plain end, and the rest comes with the next connection. Raises LinkError.
+    most that it takes, and how many chunks it gives. Both are a plain end, and the rest comes with the next connection.
+    Raises LinkError.
     """
     from bleak.exc import BleakError
 
@@ -80,12 +86,18 @@ async def collect(
             assembler = chunks.Assembler()
 
             async def send(message: bytes, response: bool) -> None:
-                for length in chunks.split(message, size, buffer):
+                for length in chunks.split(message, size, buffer, gatt.CONTENT_MAX):
                     await client.write_gatt_char(down, bytes(buffer[:length]), response=response)
+
+            async def command() -> None:
+                assert commands
+                await send(gatt.command(commands[0]), True)
+                del commands[0]
+                found.commands += 1
 
             await client.start_notify(up, heard)
             await send(gatt.time_message(unix_ms()), True)
-            while found.records < records:
+            while found.records < records and found.chunks < records:
                 message = None
                 while message is None:
                     if flooded:
@@ -103,9 +115,17 @@ async def collect(
                 if kind == gatt.END:
                     if not commands:
                         break
-                    await send(gatt.command(commands[0]), True)
-                    del commands[0]
-                    found.commands += 1
+                    await command()
+                    continue
+                if kind == gatt.WANT:
+                    if commands:
+                        await command()
+                    part = await content(payload, number) if content else None
+                    if part:
+                        await send(gatt.content(number, part), True)
+                        found.chunks += 1
+                    else:
+                        await send(gatt.absent(gatt.LATER if part is None else gatt.NONE), True)
                     continue
                 if not await store(gatt.RECORD_CLASSES[kind], payload):
                     break

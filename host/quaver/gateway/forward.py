@@ -6,9 +6,11 @@ connection comes and goes; paho tries again with growing pauses and sends once m
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -27,6 +29,8 @@ _RETRY_S = (1, 30)
 _IDLE_S = 0.05
 _LEAVE_S = 2.0
 _COMMAND_MAX = 640
+_CHUNK_MAX = 1024
+_RETAINED_S = 2.0
 
 
 class Presence(NamedTuple):
@@ -60,6 +64,7 @@ class Forward:
         self._say = say
         self._presence = presence
         self._topics = {f"{prefix}/command": node_id for node_id, prefix in prefixes.items()}
+        self._sought: dict[str, Future[bytes]] = {}
         self._stopping = threading.Event()
         self._acknowledged: set[int] = set()
         self._changed = threading.Condition()
@@ -100,6 +105,21 @@ class Forward:
                 said.wait_for_publish(_LEAVE_S)
         self._client.disconnect()
         self._client.loop_stop()
+
+    async def retained(self, topic: str) -> bytes | None:
+        """What the broker retains at a topic, at most 1,024 bytes; b"" for nothing, None without a broker."""
+        if not self._client.is_connected():
+            return None
+        sought = self._sought[topic] = Future()
+        self._client.subscribe(topic, qos=1)
+        try:
+            async with asyncio.timeout(_RETAINED_S):
+                return await asyncio.wrap_future(sought)
+        except TimeoutError:
+            return b"" if self._client.is_connected() else None
+        finally:
+            del self._sought[topic]
+            self._client.unsubscribe(topic)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -150,8 +170,8 @@ class Forward:
     def _subscribed(self, _client: mqtt.Client, _data: Any, _mid: int, codes: list[ReasonCode], _props: Any) -> None:
         if any(code.is_failure for code in codes):
             self._tell(
-                f"broker {self.url}: refused a subscription to commands; allow this user to read the "
-                "nodes' command topics"
+                f"broker {self.url}: refused a subscription; allow this user to read the nodes' command topics, and "
+                "SITE/release/#"
             )
 
     def _failed(self, _client: mqtt.Client, _data: Any) -> None:
@@ -183,6 +203,10 @@ class Forward:
     def _message(self, client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         try:
             node_id = self._topics.get(message.topic)
+            sought = self._sought.get(message.topic)
+            if sought is not None:
+                with contextlib.suppress(InvalidStateError):  # it has come already, or nobody waits any more
+                    sought.set_result(bytes(message.payload) if len(message.payload) <= _CHUNK_MAX else b"")
             if node_id is not None and 0 < len(message.payload) <= _COMMAND_MAX:
                 self._spool.command(node_id, bytes(message.payload))
         except StoreError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from quaver.broker.address import BrokerUrl
 from quaver.gateway.collector import Collector, Radio
+from quaver.gateway.contents import Contents
 from quaver.gateway.forward import Forward, Presence
 from quaver.gateway.health import Health, Identity
 from quaver.gateway.spool import Spool
@@ -30,7 +31,8 @@ async def gateway(
     unix_ms: what nodes are told as the date, 0 for none.
     identity: whose health record it makes; None makes none. Raises BrokerError, RadioError, StoreError.
     """
-    collector = Collector(prefixes, spool, unix_ms, say, radio)
+    contents = Contents(spool, prefixes)
+    collector = Collector(prefixes, spool, unix_ms, say, radio, contents)
     known = {**prefixes, **({identity.node_id: identity.prefix} if identity else {})}
     work = [collector.run]
     presence = None
@@ -38,7 +40,8 @@ async def gateway(
         health = Health(identity, collector, spool, unix_ms)
         work.append(health.run)
         presence = Presence(f"{identity.prefix}/status", health.status("offline"), health.status("online"))
-    with Forward(url, spool, prefixes=known, say=say, ca=ca, presence=presence):
+    with Forward(url, spool, prefixes=known, say=say, ca=ca, presence=presence) as forward:
+        contents.ask = forward.retained
         async with asyncio.TaskGroup() as tasks:
             for run in work:
                 tasks.create_task(run())

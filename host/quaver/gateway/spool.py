@@ -1,5 +1,7 @@
 """Waiting messages of a host's gateway, both ways, in one SQLite file: records for the broker, commands for nodes.
 
+Chunks of releases are kept there too, the newest 16,384 of them (16 MB).
+
 Each verb that takes something returns when it is on the disk (`synchronous` FULL). What is sealed stays so. Nothing is
 given up for want of room: a full disk takes no more, and the nodes keep what they have.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -25,6 +28,7 @@ _APPLICATION = 0x51766731  # "Qvg1"
 _COMMANDS_MAX = 16  # for one node
 _BUSY_S = 2.0  # longer, and what listens to nodes stands still
 _OPEN_S = 10.0
+_CHUNKS_MAX = 16384
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE record (number INTEGER PRIMARY KEY AUTOINCREMENT, later INTEGER NOT NULL, node BLOB NOT NULL,
@@ -32,6 +36,10 @@ CREATE TABLE record (number INTEGER PRIMARY KEY AUTOINCREMENT, later INTEGER NOT
 CREATE INDEX turn ON record (later, number);
 CREATE TABLE command (number INTEGER PRIMARY KEY AUTOINCREMENT, node BLOB NOT NULL, message BLOB NOT NULL);
 """
+_CHUNKS = """
+CREATE TABLE IF NOT EXISTS chunk (number INTEGER PRIMARY KEY AUTOINCREMENT, content BLOB NOT NULL,
+                                  part INTEGER NOT NULL, data BLOB NOT NULL, UNIQUE (content, part));
+"""  # files of an older version have none
 
 
 class Waiting(NamedTuple):
@@ -87,6 +95,7 @@ class Spool:
             if empty:
                 self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; COMMIT;")
                 self._change("INSERT INTO meta VALUES ('client_id', ?), ('boot', 0)", (_new_client_id(),))
+            self._db.execute(_CHUNKS)
 
     def _settle(self) -> bool:
         """Whether this file was copied from one that another gateway may have: it takes an id of its own then."""
@@ -185,6 +194,24 @@ class Spool:
         """These have reached their node."""
         for number in numbers:
             self._change("DELETE FROM command WHERE number = ?", (number,))
+
+    # Chunks of releases.
+
+    def chunk(self, content: bytes, part: int) -> bytes | None:
+        """That chunk of the content whose SHA-256 begins so, if it is kept."""
+        rows = self._ask("SELECT data FROM chunk WHERE content = ? AND part = ?", (content, part))
+        return bytes(rows[0][0]) if rows else None
+
+    def keep(self, content: bytes, part: int, data: bytes) -> None:
+        """Keep a chunk; of too many the oldest goes."""
+        self._change("INSERT OR REPLACE INTO chunk (content, part, data) VALUES (?, ?, ?)", (content, part, data))
+        self._change("DELETE FROM chunk WHERE number <= (SELECT max(number) FROM chunk) - ?", (_CHUNKS_MAX,))
+
+    def check(self, content: bytes) -> None:
+        """Keep no more of that content unless it is whole and right."""
+        rows = self._ask("SELECT data FROM chunk WHERE content = ? ORDER BY part", (content,))
+        if not hashlib.sha256(b"".join(row[0] for row in rows)).digest().startswith(content):
+            self._change("DELETE FROM chunk WHERE content = ?", (content,))
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):

@@ -18,6 +18,7 @@ from quaver import __version__
 from quaver.board.spec import load_board
 from quaver.build import firmware_files
 from quaver.build.libraries import device_libraries
+from quaver.build.tree import without_packs
 from quaver.errors import ReleaseError
 from quaver.files.pinned import Progress
 from quaver.release.files import File, listing, parse
@@ -62,6 +63,10 @@ class Release:
         """Raise ReleaseError unless `key` has signed it and it has not expired. now: s since 1970."""
         mine = [envelope for envelope in self.envelopes if signer_of(envelope) == key.key_id]
         key.verify((mine or list(self.envelopes))[0])
+        self.check_expiry(now)
+
+    def check_expiry(self, now: float | None = None) -> None:
+        """Raise ReleaseError once it has expired. now: s since 1970."""
         if self.manifest.expires <= (time.time() if now is None else now):
             raise ReleaseError(
                 f"the release expired on {time.strftime('%Y-%m-%d', time.gmtime(self.manifest.expires))}: "
@@ -180,7 +185,7 @@ def _check_complete(release: Release) -> None:
 
 def _mpy_version(files: Mapping[str, bytes]) -> int:
     """version | sub-version << 8 of the .mpy files (MicroPython, docs/reference/mpyfiles.rst): one for all."""
-    headers = [data[:3] for path, data in files.items() if path.endswith(".mpy")]
+    headers = [data[:3] for path, data in without_packs(files).items() if path.endswith(".mpy")]
     versions = {header[1] for header in headers}
     native = {header[2] & 3 for header in headers if header[2] >> 2}
     if any(header[0] != _MPY_MAGIC for header in headers) or len(versions) != 1 or len(native) > 1:

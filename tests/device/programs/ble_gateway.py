@@ -38,7 +38,7 @@ async def main():
         print("found", bytes(node_id[6:]), state, waiting)
         try:
             connection = await central.connect(device)
-            print("collected", await central.collect(connection, lambda: 1700000000000, commands, store))
+            print("collected", await central.collect(connection, lambda: 1700000000000, commands, store, None))
         except LinkError as error:
             print("refused:", error)
 

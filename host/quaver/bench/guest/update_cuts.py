@@ -186,8 +186,9 @@ class Trial:
             version["firmware.txt"] = "".join(path + "\n" for path in sorted(version)).encode()
         self._old = old
         self.versions = {"old": _digests(old), "new": _digests(new)}
-        lines = ["{} {} {}\n".format(hexlify(sha256(new[p]).digest()).decode(), len(new[p]), p) for p in sorted(new)]
-        listing = "".join(lines).encode()
+        listing = b"".join(
+            sha256(new[p]).digest() + len(new[p]).to_bytes(2, "little") + p.encode() + b"\n" for p in sorted(new)
+        )
         self.manifest = _Manifest(listing, b"N" * 64)
         self.key = b"K" * 64
         self.contents = {sha256(data).digest(): data for data in new.values()}

@@ -31,6 +31,8 @@ except OSError:
 try:
     _last = ""
     for _line in open("/" + listing):
+        if _line[0] == " ":  # a module in a pack
+            continue
         _folder, _, _name = _line.strip().rpartition("/")
         if not _folder or _folder != _last:
             print("listed", repr(_folder + "/" if _folder else _name))

@@ -1,7 +1,9 @@
 """Loads the config, the key and the CA certificate as the node does. Run after `about`."""
 
 import os
+import packs
 
+packs.mount()  # a board that was stopped early has not done so
 supervisor = None  # what the interrupted node held
 gc.collect()
 try:

@@ -15,6 +15,8 @@ from quaver.emulator.esp32c3.wiring import Wiring
 from quaver.emulator.identity import Identity
 
 _NS_PER_TICK = 25 / 4
+_UART0_INT_ENA = 0x6000000C
+_RXFIFO_FULL = 1
 _LOADER_NAP_S = 0.001
 _LONGEST_RUN = 20_000 * TICKS_PER_US
 
@@ -87,6 +89,10 @@ class Machine:
         self._answered.clear()
         return output
 
+    def listens(self) -> bool:
+        """Whether the firmware takes characters from its console."""
+        return bool(self.chip.register(_UART0_INT_ENA) & _RXFIFO_FULL)
+
     def download(self) -> None:
         """As with GPIO 9 held low at a reset: the boot loader answers on the console until the next reset."""
         self.loader = Loader(self.chip, self._answered.extend)
@@ -134,4 +140,4 @@ class Machine:
         self.radio.frame(frame)
 
     def hci(self, packet: bytes) -> None:
-        self.radio.on_hci(packet)
+        self.radio.hci(packet)

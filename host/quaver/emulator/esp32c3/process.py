@@ -10,6 +10,8 @@ from quaver.emulator.engine import Engine
 from quaver.emulator.esp32c3.machine import Machine
 from quaver.emulator.start import Start
 
+_QUIET_NS = 1_000_000_000  # by then a program that says nothing runs, too: the prompt is there after 0.2 s
+
 
 class C3Child(Child):
     """The emulated ESP32-C3 and its line to the host."""
@@ -48,6 +50,7 @@ class C3Child(Child):
         output = self.take_output()
         if output:
             self.say("out", output)
+        if output or (self.now() > _QUIET_NS and self.machine.listens()):
             self.came_up()
 
     def now(self) -> int:

@@ -22,7 +22,7 @@ from quaver.emulator.wifi import NO_AP_FOUND, Wifi
 if TYPE_CHECKING:
     from quaver.emulator.esp32c3.chip import Chip
 
-_FRAME, _EVENT, _HCI = range(3)
+_FRAME, _EVENT, _HCI, _ROOM = range(4)
 _SCAN_DONE, _STA_START, _STA_STOP, _STA_CONNECTED, _STA_DISCONNECTED = 1, 2, 3, 4, 5
 _REASON_LEAVE, _REASON_BEACON, _REASON_NO_AP, _REASON_AUTH_FAIL = 8, 200, 201, 202
 _STA = 1  # WIFI_MODE_STA
@@ -40,6 +40,12 @@ _JOIN_US = 300_000
 _SEARCH_US = 1_500_000  # all channels, in vain
 _REFUSE_US = 800_000
 _LEAVE_US = 1_000
+_TAKE_US = 50  # until the controller has taken an HCI packet out of the host's hands: an estimate
+_ACL = 2  # H4 packet type
+_COMPLETED_PACKETS = b"\x04\x13"  # H4 type and code of the events that tell of buffers
+_DISCONNECTED = b"\x04\x05"
+_COMPLETE = b"\x04\x0e"
+_READ_BUFFER_SIZE = b"\x02\x20\x00"  # LE Read Buffer Size, status
 _FIRST_OF_PYTHON = 6  # the entries before are answered by the core
 
 
@@ -80,6 +86,7 @@ class Radio:
         self.network = Network(self, self, broker_port, identity.ip)
         self._points = EntryPoints.load()
         self._names = list(self._points.entries)
+        self._credit = Credit()
         self._answers: list[Callable[[int, int, int], int]] = [
             getattr(self, f"_{name}") for name in self._names[_FIRST_OF_PYTHON:]
         ]
@@ -91,6 +98,7 @@ class Radio:
         self._joined: bytes | None = None  # the network's name
         self._config = bytes(_CONFIG_SIZE)
         self._ps = 1
+        self._credit = Credit()
 
     def begin(self) -> None:
         """Tell the chip where the entry points are."""
@@ -276,6 +284,58 @@ class Radio:
 
     _bt_deinit = _taken
 
+    def hci(self, packet: bytes) -> None:
+        """One HCI packet of the guest, which sends no more until it is told that there is room."""
+        self.on_hci(packet)
+        if self._credit.sent(packet):
+            self.chip.queue(_ROOM, 0, b"", _TAKE_US)
+
     def send_hci(self, packet: bytes) -> None:
         """One HCI packet to the guest, H4 type byte first."""
         self.chip.queue(_HCI, 0, packet)
+        if self._credit.came(packet):
+            self.chip.queue(_ROOM, 0, b"")
+
+
+class Credit:
+    """How many ACL packets the controller still has of its host: one more than it has buffers for stays in the
+    host's hands until one is free (Core 5.4, Vol 4, Part E, 4.1.1).
+    """
+
+    def __init__(self) -> None:
+        self._buffers = 1  # until the host has asked
+        self._held: dict[int, int] = {}  # packets by their connection's handle
+        self._waits = False
+
+    def sent(self, packet: bytes) -> bool:
+        """The host sent this one; whether there is room for another."""
+        if packet[0] == _ACL:
+            handle = _handle(packet, 1)
+            self._held[handle] = self._held.get(handle, 0) + 1
+        self._waits = sum(self._held.values()) > self._buffers
+        return not self._waits
+
+    def came(self, packet: bytes) -> bool:
+        """The controller says this; whether that makes room for a packet that waited."""
+        if packet[:2] == _COMPLETED_PACKETS:
+            for at in range(4, 4 + 4 * packet[3], 4):
+                self._free(_handle(packet, at), int.from_bytes(packet[at + 2 : at + 4], "little"))
+        elif packet[:2] == _DISCONNECTED and packet[3] == 0:
+            self._free(_handle(packet, 4))
+        elif packet[:2] == _COMPLETE and packet[4:7] == _READ_BUFFER_SIZE and packet[9]:
+            self._buffers = packet[9]
+        room = self._waits and sum(self._held.values()) <= self._buffers
+        self._waits = self._waits and not room
+        return room
+
+    def _free(self, handle: int, count: int | None = None) -> None:
+        """So many packets of a connection, by default all, are done with."""
+        left = 0 if count is None else self._held.get(handle, 0) - count
+        if left > 0:
+            self._held[handle] = left
+        else:
+            self._held.pop(handle, None)
+
+
+def _handle(packet: bytes, at: int) -> int:
+    return int.from_bytes(packet[at : at + 2], "little") & 0xFFF

@@ -13,13 +13,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import threading
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from quaver.emulator.clock import Clock
-from quaver.emulator.radio.loop import ClockLoop
+from quaver.emulator.clock_loop import ClockThread
 from quaver.emulator.radio.path import Path, Tally
 from quaver.errors import RadioError
 
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from quaver.emulator.radio.controller import RadioController
 
 _T = TypeVar("_T")
-_CLOSE_S = 5.0
 _CLOSED = "the air was closed: open it again"
 
 
@@ -93,77 +91,26 @@ class Air:
         from quaver.emulator.radio.link import RadioLink  # imports Bumble
 
         self.clock = clock or Clock()
-        self.loop = ClockLoop(self.clock, "air")
+        self._thread = ClockThread(self.clock, "air", _CLOSED, RadioError)
+        self.loop = self._thread.loop
         self.link = RadioLink(seed, path or Path())
         self._names: set[str] = set()
         self._servers: list[asyncio.Server] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._owed: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] = {}  # what `start` has to fulfil
-        self._lock = threading.Lock()
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="air", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        self.loop.run_until_complete(asyncio.sleep(0))
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        self.loop.close()
-        for result, coroutine in list(self._owed.items()):  # came too late to begin: nobody waits for it in vain
-            with contextlib.suppress(RuntimeError):  # it awaits something while it ends
-                coroutine.close()
-            result.set_exception(RadioError(_CLOSED))
-
-    # From other threads.
 
     def post(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Have `work` called in the air's thread at the present moment. Nothing happens once the air is closed."""
-        self.loop.post(work, *arguments)
+        self._thread.post(work, *arguments)
 
     def _call(self, work: Callable[[], _T]) -> _T:
-        async def call() -> _T:
-            return work()
-
-        return self.run(call())
+        return self._thread.call(work)
 
     def start(self, coroutine: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
         """Run a coroutine in the air; the future takes its result or its exception. Raises RadioError."""
-        result: concurrent.futures.Future[_T] = concurrent.futures.Future()
-
-        async def main() -> None:
-            try:
-                result.set_result(await coroutine)
-            except asyncio.CancelledError:
-                # Bumble cancels what waits on a connection that ends.
-                lost = "a connection was lost in the middle of a request: ask again"
-                result.set_exception(RadioError(_CLOSED if self._closing else lost))
-                raise
-            except BaseException as error:
-                result.set_exception(error)
-
-        def begin() -> None:
-            task = self.loop.create_task(main())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        self._owed[result] = coroutine
-        result.add_done_callback(lambda result: self._owed.pop(result, None))
-        if not self.loop.post(begin):
-            self._owed.pop(result, None)
-            coroutine.close()
-            raise RadioError(_CLOSED)
-        return result
+        return self._thread.start(coroutine)
 
     def run(self, coroutine: Coroutine[Any, Any, _T], timeout: float | None = 60.0) -> _T:
         """Run a coroutine in the air and return its result; `timeout` is in real seconds. Raises RadioError."""
-        result = self.start(coroutine)
-        try:
-            return result.result(timeout)
-        except concurrent.futures.TimeoutError:
-            raise RadioError(f"no result within {timeout} s of real time: read what the boards print") from None
+        return self._thread.run(coroutine, timeout)
 
     def station(self, name: str, address: bytes, to_host: Callable[[bytes], None]) -> Station:
         """A controller for a host that speaks HCI: a board's firmware, another emulator.
@@ -230,11 +177,7 @@ class Air:
 
     def close(self) -> None:
         """All stations fall silent, and boards that are still in the air are no longer held up by it."""
-        with self._lock:
-            first, self._closing = not self._closing, True
-        if first:  # a second stop would cut short what the first one began
-            self.loop.post(self.loop.stop)
-        self._thread.join(_CLOSE_S)
+        self._thread.close()
 
     def __enter__(self) -> Self:
         return self

@@ -215,11 +215,14 @@ class RadioController(bumble_controller.Controller):
         self.le_connections.clear()
 
     def on_hci_disconnect_command(self, command: Any) -> None:
-        """Bumble says that the disconnection is under way also where there is no connection, and then no more."""
-        if self.find_connection_by_handle(command.connection_handle) is None:
+        """As Core 5.4, Vol 4, Part E, 7.1.6: the reason given is the peer's to hear, this host hears its own (0x16)."""
+        connection = self.find_le_connection_by_handle(command.connection_handle)
+        if connection is None:
             self._status(command.op_code, hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR)
             return
-        super().on_hci_disconnect_command(command)
+        self._status(command.op_code, hci.HCI_ErrorCode.SUCCESS)
+        connection.send_ll_control_pdu(ll.TerminateInd(command.reason))
+        self.on_le_disconnected(connection, hci.HCI_ErrorCode.CONNECTION_TERMINATED_BY_LOCAL_HOST_ERROR)
 
     def on_hci_read_remote_version_information_command(self, command: Any) -> None:
         """NimBLE tells its host of no connection as a peripheral before this one is answered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -62,11 +62,15 @@ class Stream:
         self._chunk = b""
         self._count = 0
 
+    def due(self, now: int) -> int:
+        """How many samples of this run exist by `now`."""
+        return (now - self._start) * self._micro_hz // 10**15
+
     def advance(self, now: int, depth: int, *, keep_newest: bool) -> bool:
         """Fill the FIFO up to `now`; True when a sample was lost, oldest or newest first by `keep_newest`."""
         if not self.running:
             return False
-        existing = (now - self._start) * self._micro_hz // 10**15
+        existing = self.due(now)
         if self._ceiling is not None:
             return existing > self._ceiling
         self.written = existing
@@ -77,6 +81,11 @@ class Stream:
         else:
             self.written = self._ceiling = self.taken + depth
         return True
+
+    @property
+    def started_s(self) -> float:
+        """When this run began, in seconds of the board's clock."""
+        return self._start / 1e9
 
     @property
     def level(self) -> int:
@@ -91,6 +100,15 @@ class Stream:
             self._first, self._count, at = index, _CHUNK, 0
         at *= self._word_size
         return self._chunk[at : at + self._word_size]
+
+    def words(self, index: int, count: int, render: Callable[[int, int], bytes]) -> Iterator[bytes]:
+        """`count` words of this run from `index` on, in pieces."""
+        while count:
+            self.word(index, render)
+            at = index - self._first
+            part = min(count, self._count - at)
+            yield self._chunk[at * self._word_size : (at + part) * self._word_size]
+            index, count = index + part, count - part
 
 
 class Rest:
@@ -114,6 +132,9 @@ def quantise(
     A source stands for all that the part's converter sees: no noise is added, and what it holds up to half the
     output rate comes through (the parts' low-pass is not modelled).
     """
+    lives = getattr(source, "at", None)
+    if lives is not None:  # a machine that changes with time
+        source = lives(stream.started_s)
     acceleration = source.samples(stream.capture, stream.rate_hz, first, count)
     lsb = np.rint(acceleration * np.float32(lsb_per_g))
     clipped: NDArray[np.int16] = np.clip(lsb, low, high).astype(np.int16)

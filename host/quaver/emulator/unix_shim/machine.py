@@ -18,6 +18,7 @@ SOFT_RESET = const(5)
 _about = {}  # what the host said of this boot, set by quaver_boot
 _retained = None  # the low-power memory
 _selects = ()  # pins that some device minds
+_chips = ()  # those of them that select a device on a bus: nothing minds when, only before what
 _inputs = ()  # pins that some device drives
 
 _WRITE = const(0)
@@ -74,7 +75,9 @@ class Pin:
             return self._levels[self._id]
         level = 1 if level else 0
         self._levels[self._id] = level
-        if self._id in _selects:
+        if self._id in _chips:
+            _link.select(self._id, level)
+        elif self._id in _selects:
             _link.call(_link.PIN, self._id, level, 0, 0, None, 0, 0, None)
 
     __call__ = value

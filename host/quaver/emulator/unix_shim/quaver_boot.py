@@ -6,7 +6,7 @@ The host's file system is out of sight once this is done: what the firmware sees
 
 import json
 import os
-import select  # noqa: F401
+import select
 import socket as _socket
 import sys
 import time  # noqa: F401  the board's own from here on: firmware and asyncio find it in sys.modules
@@ -89,9 +89,16 @@ def start(link_fd, flash_fd, scope):
     about = json.loads(_link.open_link(link_fd))
     _machine._about = about
     _machine._selects = tuple(about["selects"])
+    _machine._chips = tuple(about["chips"])
     _machine._inputs = tuple(about["inputs"])
     _network.mac = bytes.fromhex(about["mac"])
     _socket.broker_port = about["broker_port"]
+    if about["lan"]:
+        import quaver_gc
+        import quaver_lan
+
+        sys.modules["gc"] = quaver_gc
+        _socket.lan = select.lan = quaver_lan
     if about["radio"]:
         import aioble  # noqa: F401  while the host's file system is in sight; other boards have it in their image
     file = open(flash_fd, "r+b")

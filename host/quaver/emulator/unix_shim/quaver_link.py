@@ -1,6 +1,7 @@
 """The unix board's line to its host: one request and one reply at a time, no allocation, and the board's time.
 
-Request: 8 machine words (operation, a, b, c, d, payload length, now, 0), then the payload.
+Request: 9 machine words (operation, a, b, c, d, payload length, now, when the watchdog bites or 0, chip selects that
+have changed since), then the payload.
 Reply: 6 machine words (errno, value, now, payload length, flags, more), then the payload into the asker's buffer.
 The host's end is host/quaver/emulator/unix_guest.py; the numbers of the operations stand in both.
 Not for threads.
@@ -32,20 +33,22 @@ WIFI = const(14)
 LEVEL = const(15)
 EDGE = const(16)
 RADIO = const(17)
+LAN = const(18)
 
-# Short cuts of fast mode: a board that is alone on its clock leaps by itself, and reports every so often.
+# Short cuts of fast mode: while nobody else does anything a board leaps by itself, and reports every so often.
 _LEAPS = const(16)
 _LONGEST_LEAP = const(1000000000)
 
 FOREVER = const(1 << 61)
 MAX_PAYLOAD = const(8192)  # longer transfers go in pieces
 
-_REQUEST = const(64)
+_REQUEST = const(72)
 _REPLY = const(48)
 _INTERRUPT = const(1)
 _HAS_WIFI = const(2)
 _ALONE = const(4)
 _HAS_EVENT = const(8)
+_HAS_DATA = const(16)
 
 _words = array.array("l", bytes(_REQUEST + MAX_PAYLOAD))  # 'l': reading a 'q' would allocate
 _out = uctypes.bytearray_at(uctypes.addressof(_words), _REQUEST + MAX_PAYLOAD)
@@ -61,7 +64,9 @@ _base = 0  # real time: virtual minus the host's monotonic ns
 _boot = 0  # when this boot began; the device's own counters start there
 _now = 0
 _leaps = 0
+_horizon = 0  # until when nobody else does anything: a leap to before it needs no word to the host
 _bite_at = FOREVER  # when the watchdog bites, as far as we know
+_selects = 0  # chip selects that have changed and are told with the next request, 16 bits each
 _edge_at = FOREVER  # when the level of a watched pin changes next
 _watched = []  # of each watched pin: [when its next edge comes, number, Pin, handler, trigger, hard, the edge's kind]
 
@@ -69,7 +74,7 @@ _watched = []  # of each watched pin: [when its next edge comes, number, Pin, ha
 @micropython.viper
 def _copy(source: ptr8, start: int, count: int, target: ptr8):
     for i in range(count):
-        target[64 + i] = source[start + i]
+        target[72 + i] = source[start + i]
 
 
 def open_link(fd):
@@ -137,17 +142,18 @@ def call(op, a, b, c, d, source, start, count, target):
 def wait(until, poller, listen=0):
     """Wait for the moment `until` (ns); with a poller (which holds `stream`), also for any of its streams.
 
-    listen: 1 to end the wait when there is an event of the radio. Returns True when a stream ended it.
+    listen: 1 to end the wait at an event of the radio, 2 at one of the network's sockets, 3 at both. Returns True when
+    a stream ended it.
     """
-    global _busy, _leaps, _now
+    global _busy, _leaps, _now, _horizon
     while _edge_at < until:
         if wait(_edge_at, poller, listen):
             return True
         if _now >= _edge_at:
             _interrupts(_now)
-        elif listen and event():
+        elif (listen & 1 and event()) or (listen & 2 and data()):
             return False
-    if poller is None and _leaps and until < _bite_at and until - _now < _LONGEST_LEAP:
+    if poller is None and _leaps and until < _bite_at and until < _horizon and until - _now < _LONGEST_LEAP:
         _leaps -= 1
         if until > _now:
             _now = until
@@ -165,16 +171,27 @@ def wait(until, poller, listen=0):
         if early:
             _send(CANCEL, 0, 0, 0, 0, 0)
     _receive(None)
-    if _reply[4] & _ALONE:
+    _horizon = FOREVER if _reply[4] & _ALONE else _reply[5]
+    if _horizon > _now:
         _leaps = _LEAPS
     return early
 
 
 def feed(timeout):
-    """Put the watchdog off by `timeout` ns."""
+    """Put the watchdog off by `timeout` ns; each request tells until when."""
     global _bite_at
-    call(WATCHDOG, timeout, 0, 0, 0, None, 0, 0, None)
+    if _bite_at == FOREVER or _now >= _bite_at:
+        call(WATCHDOG, timeout, 0, 0, 0, None, 0, 0, None)
     _bite_at = _now + timeout
+
+
+def select(number, level):
+    """A chip select has gone to `level`."""
+    global _selects
+    if _selects >> 32:
+        call(PIN, number, level, 0, 0, None, 0, 0, None)
+    else:
+        _selects = _selects << 16 | 0x8000 | level << 8 | number
 
 
 def more():
@@ -192,12 +209,18 @@ def event():
     return bool(_reply[4] & _HAS_EVENT)
 
 
+def data():
+    """Whether a socket of the network in virtual time has changed, as of the last reply."""
+    return bool(_reply[4] & _HAS_DATA)
+
+
 def wifi():
     """Whether there is an access point, as of the last reply."""
     return bool(_reply[4] & _HAS_WIFI)
 
 
 def _send(op, a, b, c, d, count):
+    global _selects
     _words[0] = op
     _words[1] = a
     _words[2] = b
@@ -205,6 +228,9 @@ def _send(op, a, b, c, d, count):
     _words[4] = d
     _words[5] = count
     _words[6] = (utime.ticks_us() * 1000 + _base) if _real_time else _now
+    _words[7] = 0 if _bite_at == FOREVER else _bite_at
+    _words[8] = _selects
+    _selects = 0
     stream.write(_out, 0, _REQUEST + count)
 
 
@@ -330,12 +356,16 @@ active = False  # something came or went since the last wait
 
 def sent(real):
     global active
+    if hasattr(real, "ready"):
+        return  # a socket of the network in virtual time: there, an answer takes no real time
     active = True
     expecting[id(real)] = real
 
 
 def received(real):
     global active
+    if hasattr(real, "ready"):
+        return
     active = True
     expecting.pop(id(real), None)
 

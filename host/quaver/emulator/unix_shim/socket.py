@@ -28,11 +28,14 @@ _BROKER = ("127.0.0.1", 1883)
 
 broker_port = 0  # set at boot; 0 leaves 1883 where it is
 is_up = None  # set by `network`: whether Wi-Fi carries packets
+lan = None  # set at boot: the module quaver_lan, when the network lives in virtual time
 
 
 def getaddrinfo(host, port, af=0, type=0, proto=0, flags=0):
     if not is_up():
         raise OSError(-2)  # as lwIP: no name server without a network
+    if lan is not None:  # a site where every name is its one host's
+        return [(AF_INET, type or SOCK_STREAM, 0, "", (host, port))]
     found = []
     for family, kind, protocol, _, address in _real.getaddrinfo(host, port):
         if family == AF_INET and type in (0, kind):
@@ -43,12 +46,14 @@ def getaddrinfo(host, port, af=0, type=0, proto=0, flags=0):
 
 
 def _tuple(address):
+    if isinstance(address, tuple):
+        return address
     parts = _real.sockaddr(address)
     return (_real.inet_ntop(AF_INET, parts[1]), parts[2])
 
 
 def _packed(address):
-    if isinstance(address, tuple):
+    if isinstance(address, tuple) and lan is None:
         if address[:2] == _BROKER and broker_port:
             address = ("127.0.0.1", broker_port)
         return _real.getaddrinfo(address[0], address[1])[0][-1]
@@ -57,7 +62,7 @@ def _packed(address):
 
 class socket(io.IOBase):
     def __init__(self, af=AF_INET, type=SOCK_STREAM, proto=0, *, real=None):
-        self.real = real or _real.socket(af, type, proto)
+        self.real = real or (_real.socket(af, type, proto) if lan is None else lan.Socket(type))
         self.real.setblocking(False)
         self._timeout = None  # seconds; 0 does not block
         self._poller = None

@@ -1,4 +1,4 @@
-"""The board joins the Wi-Fi of the emulator."""
+"""The board joins the Wi-Fi of the emulator, or says why not."""
 
 import asyncio
 import board
@@ -6,5 +6,10 @@ import hal
 from links.wifi import Wifi
 
 radio = hal.port(board).radio()
-asyncio.run(Wifi(radio, "quaver", "emulated").up(20_000))
-print(radio.isconnected())
+radio.active(True)
+radio.disconnect()
+try:
+    asyncio.run(Wifi(radio, "quaver", "emulated").up(20_000))
+    print(radio.isconnected())
+except OSError as error:
+    print(error)

@@ -1,8 +1,10 @@
 """Where the parts of the module `name` lie, and what they answer."""
 
 import machine
+import sys
 
-made = __import__(name)
+__import__("made." + name)
+made = sys.modules["made." + name]
 
 
 def where(thing, word=12):

@@ -1,4 +1,8 @@
-"""A firmware for the unix board is imported."""
+"""A firmware for the unix board is imported, as boot.py has it found."""
+
+import packs
+
+packs.mount()
 
 import board
 import json

@@ -28,6 +28,8 @@ class Device:
         return 0
 
 
-vfs.mount(vfs.VfsLfs2(Device(image), progsize=progsize), "/flash")
-os.chdir("/flash")
-sys.path[:] = ["", "/flash", "/flash/lib"]
+device = Device(image)
+vfs.umount("/")
+vfs.mount(vfs.VfsLfs2(device, progsize=progsize), "/")
+os.chdir("/")
+sys.path[:] = ["", "/lib"]

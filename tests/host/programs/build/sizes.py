@@ -6,4 +6,4 @@ for name in sorted(os.listdir("sizes")):
     print(name, len(data), data == bytes(len(data)))
 with open("a/b/c/deep.txt", "a") as file:
     file.write("er")
-print(open("a/b/c/deep.txt").read(), os.statvfs("/flash")[2])
+print(open("a/b/c/deep.txt").read(), os.statvfs("/")[2])

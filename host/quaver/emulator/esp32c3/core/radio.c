@@ -13,12 +13,13 @@
 
 /* The first entries have a meaning here, in the order of entry_points.toml; the host answers the rest. */
 enum entry { WIFI_INIT, WIFI_RECEIVE_CALLBACK, WIFI_TRANSMIT, HCI_CALLBACKS, HCI_ROOM, HCI_SEND };
-enum { FRAME, EVENT, HCI };
+enum { FRAME, EVENT, HCI, ROOM }; /* ROOM: the controller takes another HCI packet */
 
 struct item { struct item *next; u64 when; u32 kind, id, size; u8 data[]; };
 
-static u32 entries[WIDE], entry_count, event_base, event_post, receive[2], hci_callbacks;
-static struct item *first, **last = &first;
+static u32 entries[WIDE], entry_count, event_base, event_post, receive[2], hci_callbacks, hci_busy;
+static struct item *first;
+static u64 event_last;
 
 void radio_load(const u32 *addresses, u32 count, u32 base)
 {
@@ -32,22 +33,26 @@ void radio_load(const u32 *addresses, u32 count, u32 base)
 
 void radio_reset(void)
 {
-    event_post = receive[0] = receive[1] = hci_callbacks = 0;
+    event_post = receive[0] = receive[1] = hci_callbacks = hci_busy = 0;
+    event_last = 0;
     while (first != 0) {
         struct item *gone = first;
         first = gone->next;
         free(gone);
     }
-    last = &first;
 }
 
+/* What is due first is first; of one moment, and among events, in the order in which they came. */
 void radio_queue(u32 kind, u32 id, const u8 *data, u32 size, u64 when)
 {
-    struct item *item = malloc(sizeof *item + size);
-    *item = (struct item){0, when, kind, id, size};
+    if (kind == EVENT)
+        when = event_last = when > event_last ? when : event_last;
+    struct item *item = malloc(sizeof *item + size), **at = &first;
+    while (*at != 0 && (*at)->when <= when)
+        at = &(*at)->next;
+    *item = (struct item){*at, when, kind, id, size};
     memcpy(item->data, data, size);
-    *last = item;
-    last = &item->next;
+    *at = item;
     if (when < alarm_next())
         alarm_set(ALARM_RADIO, when);
 }
@@ -70,8 +75,8 @@ int radio_hook(void)
         case WIFI_RECEIVE_CALLBACK: receive[x[10] & 1] = x[11]; break;
         case WIFI_TRANSMIT: out(host.frame, x[11], x[12]); break;
         case HCI_CALLBACKS: hci_callbacks = x[10]; break;
-        case HCI_ROOM: answer = 1; break;
-        case HCI_SEND: out(host.hci, x[10], x[11]); break;
+        case HCI_ROOM: answer = !hci_busy; break;
+        case HCI_SEND: hci_busy = 1, out(host.hci, x[10], x[11]); break;
         default: answer = host.radio != 0 ? host.radio((int)i, x[10], x[11], x[12]) : ~0u;
         }
         x[10] = answer;
@@ -98,8 +103,11 @@ static void deliver(const struct item *item)
     } else if (item->kind == HCI && hci_callbacks != 0 && item->size <= SCRATCH_SIZE) {
         u32 arguments[2] = {SCRATCH, item->size};
         copy_in(SCRATCH, item->data, item->size);
-        guest_call(load(hci_callbacks, 4), STACK, 0, 0);
         guest_call(load(hci_callbacks + 4, 4), STACK, 2, arguments);
+    } else if (item->kind == ROOM) {
+        hci_busy = 0;
+        if (hci_callbacks != 0)
+            guest_call(load(hci_callbacks, 4), STACK, 0, 0);
     }
 }
 
@@ -114,8 +122,6 @@ int radio_deliver(void)
         return 0;
     }
     first = item->next;
-    if (first == 0)
-        last = &first;
     deliver(item);
     free(item);
     return 1;

@@ -21,6 +21,7 @@ _view = memoryview(data)
 connections = {}  # number -> DeviceConnection
 handlers = {}  # event -> what it is handed to: (connection or None, number, handle, more, data)
 shutdowns = []  # called when the radio goes off
+_irqs = []
 _on = False
 _mtu = 256
 _address = None
@@ -102,19 +103,35 @@ def _on_radio():
         value = call(_NEXT, at=data)
         if not value:
             return
-        handler = handlers.get(value & 0xFF)
+        event, number, more = value & 0xFF, value >> 8 & 0xFFFF, _link.more()
+        handler = handlers.get(event)
         if handler is not None:
-            number = value >> 8 & 0xFFFF
-            handler(connections.get(number), number, value >> 24, _link.more(), answer())
+            handler(connections.get(number), number, value >> 24, more, answer())
+        for irq in _irqs:
+            irq(event, (number, more))
+
+
+def register_irq_handler(irq, shutdown):
+    """irq(event, data): data begins as that of `bluetooth.BLE` does for events of a connection."""
+    _irqs.append(irq)
+    if shutdown:
+        shutdowns.append(shutdown)
 
 
 class _Ble:
-    """What is left to do with `aioble.core.ble`: a connect that ran into its time-out goes on until it is cancelled."""
+    """What is left to do with `aioble.core.ble`: a connect that ran into its time-out goes on until it is cancelled.
+
+    Advertising ends with the connection that came of it.
+    """
 
     def gap_connect(self, nothing):
         if nothing is not None:
             raise ValueError("connect with Device.connect()")
         call(_CANCEL_CONNECT)
+
+    def gap_advertise(self, nothing):
+        if nothing is not None:
+            raise ValueError("advertise with advertise()")
 
 
 ble = _Ble()

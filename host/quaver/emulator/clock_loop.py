@@ -8,17 +8,22 @@ else from that very moment until the work is done, so nothing leaps over what ha
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import math
 import os
 import selectors
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 from quaver.emulator.clock import FOREVER, Clock
+from quaver.errors import QuaverError
 
+_T = TypeVar("_T")
+
+_CLOSE_S = 5.0
 _LONGEST_POLL_S = 3600.0
 
 
@@ -128,3 +133,90 @@ class ClockLoop(asyncio.SelectorEventLoop):
             yield
         finally:
             self._chooser.holds -= 1
+
+
+class ClockThread:
+    """A ClockLoop in a thread of its own, for callers in other threads.
+
+    closed: what is said to who comes after `close`. error: the class of what is raised.
+    """
+
+    def __init__(self, clock: Clock, name: str, closed: str, error: type[QuaverError]) -> None:
+        self.loop = ClockLoop(clock, name)
+        self._closed = closed
+        self._error = error
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._owed: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] = {}  # what `start` has to fulfil
+        self._lock = threading.Lock()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+        for result, coroutine in list(self._owed.items()):  # came too late to begin: nobody waits for it in vain
+            with contextlib.suppress(RuntimeError):  # it awaits something while it ends
+                coroutine.close()
+            result.set_exception(self._error(self._closed))
+
+    def post(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Have `work` called in the thread at the present moment. Nothing happens once it is closed."""
+        self.loop.post(work, *arguments)
+
+    def call(self, work: Callable[[], _T]) -> _T:
+        """What `work` returns there."""
+
+        async def call() -> _T:
+            return work()
+
+        return self.run(call())
+
+    def start(self, coroutine: Coroutine[Any, Any, _T]) -> concurrent.futures.Future[_T]:
+        """Run a coroutine there; the future takes its result or its exception."""
+        result: concurrent.futures.Future[_T] = concurrent.futures.Future()
+
+        async def main() -> None:
+            try:
+                result.set_result(await coroutine)
+            except asyncio.CancelledError:
+                # Bumble cancels what waits on a connection that ends.
+                lost = "a connection was lost in the middle of a request: ask again"
+                result.set_exception(self._error(self._closed if self._closing else lost))
+                raise
+            except BaseException as error:
+                result.set_exception(error)
+
+        def begin() -> None:
+            task = self.loop.create_task(main())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        self._owed[result] = coroutine
+        result.add_done_callback(lambda result: self._owed.pop(result, None))
+        if not self.loop.post(begin):
+            self._owed.pop(result, None)
+            coroutine.close()
+            raise self._error(self._closed)
+        return result
+
+    def run(self, coroutine: Coroutine[Any, Any, _T], timeout: float | None = 60.0) -> _T:
+        """Run a coroutine there and return its result; `timeout` is in real seconds."""
+        result = self.start(coroutine)
+        try:
+            return result.result(timeout)
+        except concurrent.futures.TimeoutError:
+            raise self._error(f"no result within {timeout} s of real time: read what the boards print") from None
+
+    def close(self) -> None:
+        """End the loop, and whatever runs in it; boards are no longer held up by it. May be called twice."""
+        with self._lock:
+            first, self._closing = not self._closing, True
+        if first:  # a second stop would cut short what the first one began
+            self.loop.post(self.loop.stop)
+        self._thread.join(_CLOSE_S)

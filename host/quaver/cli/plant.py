@@ -1,0 +1,230 @@
+"""`quaver plant`: a whole plant of emulated nodes in one virtual time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from quaver.plant.judge import Outcome
+    from quaver.plant.world import Progress, World
+
+_STORE, _FILE = "records.sqlite", "plant.toml"
+
+
+@click.group("plant")
+def command() -> None:
+    """Run a plant of emulated nodes in one virtual time, and judge what they said of it."""
+
+
+@command.command("new", short_help="Write an example of a plant.")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+def new(path: Path) -> None:
+    """Write an example of a plant to FILE, to start from."""
+    from quaver.errors import PlantError
+    from quaver.plant.spec import EXAMPLE
+
+    try:
+        with path.open("x") as file:
+            file.write(EXAMPLE.read_text())
+    except FileExistsError as error:
+        raise PlantError(f"{path}: is there already; give another name, or remove it") from error
+    except OSError as error:
+        raise PlantError(f"{path}: can't write: {error.strerror}") from error
+    click.echo(f"{path}: a plant of 4 nodes; run it with: quaver plant run {path}")
+
+
+@command.command("run", short_help="Run a plant to its end.")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path), metavar="PLANT")
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where records and report go; by default a folder beside PLANT, named after it.",
+)
+@click.option("--seed", type=click.IntRange(0), help="In place of the file's.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default one for each processor.")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+def run(path: Path, folder: Path | None, seed: int | None, workers: int | None, as_json: bool) -> int:
+    """Run PLANT (plant.toml) to its end; the same file and seed give the same records.
+
+    Writes report.html, report.json and report.xml (JUnit). Exits with 1 if an expectation of the file is not met.
+    """
+    from quaver.plant.judge import judge
+    from quaver.plant.spec import load_plant
+    from quaver.plant.world import World
+
+    plant = load_plant(path)
+    if seed is not None:
+        plant = plant.model_copy(update={"seed": seed})
+    folder = folder or path.with_suffix("")
+    with World(plant, folder, workers) as world:
+        shutil.copyfile(path, folder / _FILE)
+        _live(world, as_json)
+        outcome = judge(plant, world.store)
+    return _tell(outcome, folder, as_json)
+
+
+@command.command("report", short_help="Tell again how a run went.")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+def report(folder: Path, as_json: bool) -> int:
+    """Tell again how the run went whose records are in FOLDER."""
+    from quaver.plant.judge import judge
+    from quaver.plant.spec import load_plant
+    from quaver.store.store import Store
+
+    plant = load_plant(folder / _FILE)
+    with Store(folder / _STORE, write=False) as store:
+        outcome = judge(plant, store)
+    return _tell(outcome, folder, as_json)
+
+
+@command.command("search", short_help="Search for faults that break what never may.")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path), metavar="PLANT")
+@click.option("--tries", type=click.IntRange(1), default=20, show_default=True, help="Schedules of faults to run.")
+@click.option("--faults", type=click.IntRange(1, 100), default=8, show_default=True, help="At most in one schedule.")
+@click.option("--seed", type=click.IntRange(0), help="In place of the file's.")
+@click.option("--jobs", type=click.IntRange(1, 256), help="Runs at a time; by default one for each processor.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write the shortest plant that breaks; by default PLANT with -broken before its suffix.",
+)
+def search(path: Path, tries: int, faults: int, seed: int | None, jobs: int | None, output: Path | None) -> int:
+    """Draw schedules of faults until one breaks what never may, and write the shortest that still does as a plant.
+
+    The faults of PLANT are left out. What never may break: every missing record is explained, every machine that
+    fails raises an alarm, no healthy one does, no node restarts by itself. Exits with 1 when something broke.
+    """
+    import os
+
+    from quaver.errors import PlantError
+    from quaver.plant import search as searching
+    from quaver.plant.spec import load_plant
+
+    plant = load_plant(path)
+    if seed is not None:
+        plant = plant.model_copy(update={"seed": seed})
+    output = output or path.with_stem(f"{path.stem}-broken")
+    if output.exists():
+        raise PlantError(f"{output}: is there already; give another name with --output, or remove it")
+    for found in searching.search(plant, tries, faults, jobs or os.cpu_count() or 1):
+        try:
+            output.write_text(found.plant.as_toml())
+        except OSError as error:
+            raise PlantError(f"{output}: can't write: {error.strerror}") from error
+        click.echo(f"try {found.number + 1}, {found.tries} runs: {len(found.plant.fault)} faults break it")
+        for line in found.broken:
+            click.echo(f"broken: {line}")
+        click.echo(f"run it again with: quaver plant run {output}")
+        return 1
+    click.echo(f"{tries} schedules of up to {faults} faults, seed {plant.seed}: nothing broke")
+    return 0
+
+
+def _live(world: World, as_json: bool) -> None:
+    import time
+
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(stderr=True)
+    began = time.monotonic()
+    if as_json or not console.is_terminal:
+        world.run()
+        return
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        world.run(lambda progress: live.update(_shown(world, progress, time.monotonic() - began, console.height)))
+
+
+_LEVELS = (("ok", "green"), ("warning", "yellow"), ("alarm", "bold white on red"))
+
+
+def _shown(world: World, progress: Progress, took_s: float, height: int) -> RenderableType:
+    """A table of the nodes, those first that have something to tell, between a line of progress and the last events."""
+    from rich import box
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    from quaver.plant.world import clock
+
+    plant, now = world.plant, progress.time_s
+    pace = now / took_s if took_s else 0.0
+    head = Text(
+        f"{plant.name}: {clock(now)} of {clock(plant.duration)}, {pace:.0f} s a second, {progress.records} records"
+    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("node", "machine", "level", "named", "now"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis")
+    for heading in ("boots", "records", "heard"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    order = sorted(
+        progress.nodes.items(), key=lambda item: (-item[1].level, item[1].until_s < now, not item[1].named, item[0])
+    )
+    events = 4
+    rows = max(3, height - events - 6)
+    for name, view in order[:rows]:
+        level, style = _LEVELS[view.level]
+        heard = "never" if view.seen_s is None else f"{now - view.seen_s:.0f} s"
+        table.add_row(
+            name,
+            view.place.rpartition("/")[2],
+            Text(level, style=style),
+            view.named,
+            view.injected if view.until_s >= now else "",
+            str(view.boots),
+            str(view.records),
+            heard,
+        )
+    more = Text(f"and {len(order) - rows} more" if len(order) > rows else "")
+    last = Text("\n".join(list(progress.events)[-events:]), style="dim")
+    return Group(head, ProgressBar(plant.duration, now), table, more, last)
+
+
+def _tell(outcome: Outcome, folder: Path, as_json: bool) -> int:
+    from quaver.plant.report import write
+
+    page = write(outcome, folder)
+    if as_json:
+        click.echo(json.dumps(outcome.as_json(), default=str))
+        return 1 if outcome.failed else 0
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from quaver.plant.world import clock
+
+    console = Console(markup=False)
+    if outcome.detections:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("machine", "fault", "wear begins", "fails", "alarm", "after", "named"):
+            table.add_column(heading, justify="left" if heading in ("machine", "fault", "named") else "right")
+        for one in outcome.detections:
+            after = "-" if one.delay is None else clock(one.delay)
+            alarm = "none" if one.alarmed is None else clock(one.alarmed)
+            table.add_row(one.place, one.fault, clock(one.begins), clock(one.fails), alarm, after, one.named or "-")
+        console.print(table)
+    plant = outcome.plant
+    unexplained = sum(account.unexplained for account in outcome.accounts)
+    click.echo(
+        f"{plant.name}, seed {plant.seed}: {clock(plant.duration)}, {len(outcome.accounts)} nodes, "
+        f"{outcome.records} records, {unexplained} unexplained, {len(outcome.false_alarms)} false alarms, "
+        f"{len(outcome.injected)} faults injected"
+    )
+    for said in outcome.false_alarms:
+        click.echo(f"false alarm: {said.node} at {clock(said.at)}, {said.subject}")
+    for line in outcome.failed:
+        click.echo(f"not as expected: {line}")
+    click.echo(f"report in {page}")
+    return 1 if outcome.failed else 0

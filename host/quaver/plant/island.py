@@ -1,0 +1,307 @@
+"""Nodes that share a clock, in a plant whose other nodes live beside them.
+
+Within an island everything happens in one order. Between islands messages alone pass, at the borders of the plant's
+exchange interval: until then no island can have an effect on another, so they run side by side, and the result is that
+of one clock. A worker is a process that runs islands one after the other, from border to border.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from multiprocessing.connection import Connection
+from typing import Any
+
+from quaver.emulator.bus import Attached
+from quaver.emulator.clock import Clock
+from quaver.emulator.identity import Identity
+from quaver.emulator.lan import Lan, Way
+from quaver.emulator.setup import Setup
+from quaver.emulator.site_broker import Message, SiteBroker
+from quaver.errors import PlantError, QuaverError
+from quaver.plant.life import Life
+from quaver.plant.node import SLOW_SENSORS
+from quaver.plant.spec import Machine, Node
+
+_MQTT, _NTP = 1883, 123
+_HOST = "127.0.0.1"
+_NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
+_STEADY_S = 60.0  # between two looks of the slow sensors at the machine
+_PARTS = {"vibration": "iis3dwb", "temperature": "tmp117", "energy": "sdm120"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to a node, or to the broker (node ""), at a moment. what: as in `Fault.kind`; on: it begins."""
+
+    at: float
+    what: str
+    on: bool
+    node: str = ""
+    sensor: str = ""
+    loss: float = 0.0
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node of an island, what its machine does, and its device key."""
+
+    node: Node
+    life: Life
+    key: bytes
+
+    @property
+    def identity(self) -> Identity:
+        return Identity.of(self.node.name)
+
+
+@dataclass(frozen=True)
+class IslandPlan:
+    members: tuple[Member, ...]
+    changes: tuple[Change, ...]
+    start: datetime
+    seed: int
+    files: dict[str, bytes]  # of the firmware, without configuration and key
+
+
+@dataclass
+class Report:
+    """What an island did up to a border: (time, message) as nodes sent them, and what of it can't go on."""
+
+    sent: list[tuple[float, Message]] = field(default_factory=list)
+    dead: dict[str, str] = field(default_factory=dict)
+
+
+def node_config(node: Node, machine: Machine) -> dict[str, Any]:
+    """The config.json of a plant's node, which is told its machine's bearing, and the speed when there is one."""
+    site, area, line, asset = node.place.split("/")
+    config: dict[str, Any] = {
+        "site": site,
+        "area": area,
+        "line": line,
+        "asset": asset,
+        "node": node.name,
+        "wifi": {"ssid": "quaver", "password": "emulated"},
+        "broker": {"host": _HOST, "port": _MQTT},
+        "time_server": _HOST,
+        "interval_s": node.interval,
+        "vibration": None,
+        "temperature": None,
+        "energy": None,
+    }
+    if "vibration" in node.sensors:
+        config["vibration"] = {"driver": "iis3dwb", "bus": "spi0", "range_g": 16, "samples": node.samples}
+        config["machine"] = {"learn": node.learn, "bearing": machine.bearing}
+        if all(shift.speed in (None, machine.speed) for shift in machine.shifts):
+            config["machine"]["rpm"] = machine.speed
+    for name in ("temperature", "energy"):
+        if name in node.sensors:
+            config[name] = dict(SLOW_SENSORS[name])
+    return _merged(config, node.config)
+
+
+def _merged(config: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    found = dict(config)
+    for key, value in more.items():
+        below = found.get(key)
+        found[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return found
+
+
+class Island:
+    """A running one. Raises PlantError where a board does not start."""
+
+    def __init__(self, plan: IslandPlan) -> None:
+        from quaver.emulator.unix import UnixBoard
+
+        self._plan = plan
+        self._clock = Clock()
+        self._gate = self._clock.join("border")  # the first: at a border it is its turn before anybody's
+        self._stack = contextlib.ExitStack()
+        self._lan = self._stack.enter_context(Lan(self._clock, seed=plan.seed))
+        self._broker = SiteBroker()
+        self._report = Report()
+        self._boards: dict[str, UnixBoard] = {}
+        self._told: set[str] = set()
+        self._lan.call(self._open)
+        try:
+            for member in plan.members:
+                board = UnixBoard(self._setup(member))
+                self._stack.callback(board.stop)
+                self._boards[member.node.name] = board
+        except QuaverError as error:
+            self.close()
+            raise PlantError(f"node {member.node.name}: {error}") from error
+        self._lan.call(self._schedule)
+
+    def _setup(self, member: Member) -> Setup:
+        from quaver.emulator.sensors.iis3dwb import IIS3DWB
+        from quaver.emulator.sensors.sdm120 import SDM120
+        from quaver.emulator.sensors.tmp117 import TMP117
+
+        node = member.node
+        files = dict(self._plan.files)
+        files["config.json"] = json.dumps(node_config(node, member.life.machine), separators=(",", ":")).encode()
+        files["device.key"] = json.dumps({"generation": 1, "key": member.key.hex()}).encode()
+        drawn = hashlib.sha256(f"{self._plan.seed} {node.name}".encode()).digest()
+        rig = (
+            Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(member.life, clock_error=drawn[0] / 12.8 - 10)),
+            Attached("tmp117", "i2c0", 0x48, TMP117(member.life.celsius(0))),
+            Attached("sdm120", "uart1", 0, SDM120()),
+        )
+        wanted = {_PARTS[sensor] for sensor in node.sensors}
+        kept = tuple(part for part in rig if part.name in wanted)
+        return Setup(files=files, rig=kept, lan=self._lan, name=node.name, identity=member.identity)
+
+    # In the network's thread, at a moment of which everybody else waits for the end.
+
+    def _open(self) -> None:
+        self._lan.serve(_MQTT, self._broker.connection)
+        self._lan.answer(_NTP, self._date)
+        self._broker.receive("#", lambda message: self._report.sent.append((self._lan.loop.time(), message)))
+
+    def _schedule(self) -> None:
+        loop = self._lan.loop
+        for member in self._plan.members:
+            self._lan.set_way(member.node.name, Way(loss=member.node.loss))
+            loop.call_at(0.0, self._look, member)
+        for change in self._plan.changes:
+            loop.call_at(change.at, self._make, change)
+
+    def _look(self, member: Member) -> None:
+        """The slow sensors at the machine as it is now."""
+        loop = self._lan.loop
+        now, board, sensors = loop.time(), self._boards[member.node.name], member.node.sensors
+        if "temperature" in sensors:
+            board.set_sensor("tmp117", temperature=member.life.celsius(now))
+        if "energy" in sensors:
+            board.set_sensor("sdm120", current=member.life.watts(now) / (230.0 * 0.9))
+        if {"temperature", "energy"} & set(sensors):
+            loop.call_at(now + _STEADY_S, self._look, member)
+
+    def _make(self, change: Change) -> None:
+        if change.what == "broker_restart":
+            if change.on:
+                self._lan.serve(_MQTT, None)
+                self._broker.restart()
+            else:
+                self._lan.serve(_MQTT, self._broker.connection)
+            return
+        board = self._boards[change.node]
+        if change.what == "power_cut":
+            board.power(not change.on)
+        elif change.what == "wifi_gone":
+            board.set_sensor("wifi", present=not change.on)
+        elif change.what == "lossy":
+            usual = next(m.node.loss for m in self._plan.members if m.node.name == change.node)
+            self._lan.set_way(change.node, Way(loss=change.loss if change.on else usual))
+        else:
+            board.set_sensor(_PARTS[change.sensor], fault=change.what if change.on else None)
+
+    def _deliver(self, inbound: Sequence[Message]) -> None:
+        for message in inbound:
+            self._broker.publish(message, local=False)
+
+    def _date(self, request: bytes, now_s: float) -> bytes | None:
+        """An SNTP answer (RFC 5905, section 7.3) with the plant's date."""
+        if len(request) < 48:
+            return None
+        date = self._plan.start.timestamp() + now_s + _NTP_EPOCH
+        moment = struct.pack(">II", int(date) % (1 << 32), int(date % 1 * (1 << 32)))
+        return b"\x24\x02\x06\xec" + bytes(20) + request[40:48] + moment + moment
+
+    # For the worker.
+
+    def advance(self, until_s: float, inbound: Sequence[Message]) -> Report:
+        """Live up to a border, having got at the last one what others sent."""
+        if inbound:
+            self._lan.post(self._deliver, inbound)
+        self._clock.begin(self._gate, round(until_s * 1e9))
+        while pause := self._clock.due(self._gate):
+            self._gate.rest(min(pause, 1.0))
+            self._look_after()
+        self._look_after()
+        report, self._report = self._report, Report()
+        return report
+
+    def _look_after(self) -> None:
+        """A board that has ended holds up nobody, and is told once."""
+        for name, board in self._boards.items():
+            if name not in self._told and (why := board.alive()) is not None:
+                self._told.add(name)
+                self._report.dead[name] = why
+
+    def console(self, name: str) -> bytes:
+        return self._boards[name].console()
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+# Workers: one process each.
+
+
+class Worker:
+    """A process with islands of its own; `ask` one thing at a time, `answer` awaits what came of it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._line, far = context.Pipe()
+        self._process = context.Process(target=_work, args=(far,), daemon=True)
+        self._process.start()
+        far.close()
+
+    def ask(self, verb: str, *about: object) -> None:
+        self._line.send((verb, about))
+
+    def answer(self) -> Any:
+        """Raises PlantError: what the worker met, or that it is gone."""
+        try:
+            good, value = self._line.recv()
+        except (EOFError, ConnectionError) as error:
+            raise PlantError("a worker of the plant ended: this machine may be short of memory") from error
+        if not good:
+            raise PlantError(value)
+        return value
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._line.send(("close", ()))
+        self._process.join(20)
+        if self._process.is_alive():
+            self._process.kill()
+
+
+def _work(line: Connection) -> None:
+    islands: list[Island] = []
+
+    def build(plans: Sequence[IslandPlan]) -> None:
+        islands.extend(Island(plan) for plan in plans)
+
+    def advance(until_s: float, inbound: Sequence[Sequence[Message]]) -> list[Report]:
+        return [island.advance(until_s, mail) for island, mail in zip(islands, inbound, strict=True)]
+
+    def console(name: str) -> bytes:
+        return next(i.console(name) for i in islands if name in i._boards)
+
+    verbs: dict[str, Callable[..., Any]] = {"build": build, "advance": advance, "console": console}
+    try:
+        while True:
+            verb, about = line.recv()
+            if verb == "close":
+                return
+            try:
+                line.send((True, verbs[verb](*about)))
+            except QuaverError as error:
+                line.send((False, str(error)))
+    except (EOFError, KeyboardInterrupt):
+        pass
+    finally:
+        for island in islands:
+            island.close()

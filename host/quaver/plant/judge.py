@@ -1,0 +1,169 @@
+"""What was done to a plant, beside what its nodes said of it: from the store and the plant's file alone."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from quaver.plant.spec import Plant
+from quaver.plant.world import Injected, drawn, fingerprint, without_overlaps
+from quaver.store.ledger import Account, ledger
+from quaver.store.store import Store
+from quaver_wire.fields import EVENTS, FAULTS
+
+_LEVEL, _FAULT, _BOOT = EVENTS.index("level"), EVENTS.index("fault"), EVENTS.index("boot")
+_ALARM = 2
+_BROKEN = ("stuck", "absent", "range")  # what a sensor says then is no false alarm of its machine
+_AFTER_S = 600.0  # such an alarm may come with the measurements after it too
+BEARING_FAULTS = {"outer": "outer race", "inner": "inner race", "ball": "ball"}
+
+
+@dataclass(frozen=True)
+class Said:
+    """An event of a node, at seconds of the plant's time. event: "alarm" with the feature, "fault" with its name."""
+
+    at: float
+    node: str
+    event: str
+    subject: str
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A machine's fault: when wear began and when it was to fail, and when its nodes said so. None: never."""
+
+    place: str
+    fault: str
+    begins: float
+    fails: float
+    alarmed: float | None
+    named: str | None
+
+    @property
+    def delay(self) -> float | None:
+        return None if self.alarmed is None else self.alarmed - self.begins
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The whole of a run. failed: each expectation of the plant's file that is not met, in a line."""
+
+    plant: Plant
+    injected: tuple[Injected, ...]
+    detections: tuple[Detection, ...]
+    false_alarms: tuple[Said, ...]
+    said: tuple[Said, ...]
+    accounts: tuple[Account, ...]
+    restarts: dict[str, int]
+    refused: dict[str, int]
+    records: int
+    silent: tuple[str, ...]
+    fingerprint: str
+    failed: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "plant": self.plant.name,
+            "seed": self.plant.seed,
+            "duration_s": self.plant.duration,
+            "records": self.records,
+            "fingerprint": self.fingerprint,
+            "injected": [vars(one) for one in self.injected],
+            "detections": [{**vars(one), "delay_s": one.delay} for one in self.detections],
+            "false_alarms": [vars(one) for one in self.false_alarms],
+            "unexplained": sum(account.unexplained for account in self.accounts),
+            "restarts": self.restarts,
+            "refused": self.refused,
+            "silent": list(self.silent),
+            "failed": list(self.failed),
+        }
+
+
+def judge(plant: Plant, store: Store) -> Outcome:
+    """Raises StoreError."""
+    nodes = plant.nodes()
+    said = _said(plant, store)
+    injected = tuple(without_overlaps(drawn(plant)))
+    accounts = tuple(ledger(store)[0])
+    broken = [(one.node, one.at, one.at + one.lasts + _AFTER_S) for one in injected if one.kind in _BROKEN]
+    alarms = [one for one in said if one.event == "alarm"]
+    places = {node.name: node.place for node in nodes}
+    detections, false = [], []
+    for place, machine in plant.machines().items():
+        here = [one for one in alarms if places.get(one.node) == place]
+        begins = machine.wear.begins if machine.wear else plant.duration + 1
+        for one in here:
+            excused = any(node == one.node and start <= one.at <= end for node, start, end in broken)
+            if one.at < begins and not excused:
+                false.append(one)
+        if machine.wear is not None and begins < plant.duration and any(p == place for p in places.values()):
+            named = [o for o in said if o.event == "fault" and places.get(o.node) == place and o.at >= begins]
+            first = min((one.at for one in here if one.at >= begins), default=None)
+            name = named[0].subject if named else None
+            detections.append(Detection(place, machine.wear.fault, begins, machine.wear.fails, first, name))
+    restarts = Counter(one.node for one in said if one.event == "boot")
+    cuts = Counter(one.node for one in injected if one.kind == "power_cut")
+    extra = {name: count - 1 - cuts[name] for name, count in sorted(restarts.items()) if count - 1 > cuts[name]}
+    refused: Counter[str] = Counter()
+    for reason, count in store.query("SELECT reason, sum(count) FROM security_event GROUP BY reason"):
+        refused[reason] += count
+    heard = {account.topic.rpartition("/")[2] for account in accounts}
+    outcome = Outcome(
+        plant,
+        injected,
+        tuple(sorted(detections, key=lambda one: one.begins)),
+        tuple(false),
+        tuple(said),
+        accounts,
+        extra,
+        dict(refused),
+        int(store.query("SELECT count(*) FROM record")[0][0]),
+        tuple(node.name for node in nodes if node.name not in heard),
+        fingerprint(store),
+        (),
+    )
+    return Outcome(**{**vars(outcome), "failed": tuple(failed(outcome))})
+
+
+def _said(plant: Plant, store: Store) -> list[Said]:
+    """Alarms, named faults and boots, in order of time."""
+    begin = plant.start.timestamp() * 1000
+    found = []
+    for topic, time_ms, body in store.query(
+        "SELECT topic, time_ms, body FROM dated WHERE class = 'event' ORDER BY time_ms, boot, seq"
+    ):
+        values = json.loads(body)
+        at, node, code = (time_ms - begin) / 1000, topic.rpartition("/")[2], values.get("code")
+        if code == _LEVEL and values.get("event_level") == _ALARM:
+            found.append(Said(at, node, "alarm", values.get("subject", "")))
+        elif code == _FAULT:
+            found.append(Said(at, node, "fault", values.get("subject", "") or FAULTS[values.get("fault", 0)]))
+        elif code == _BOOT:
+            found.append(Said(at, node, "boot", values.get("text", "")))
+    return found
+
+
+def failed(outcome: Outcome) -> list[str]:
+    """Each expectation of the plant's file that is not met, in a line."""
+    expect, lines = outcome.plant.expect, []
+    unexplained = sum(account.unexplained for account in outcome.accounts)
+    if expect.unexplained is not None and unexplained > expect.unexplained:
+        lines.append(f"{unexplained} records are missing without an explanation, expected at most {expect.unexplained}")
+    if expect.false_alarms is not None and len(outcome.false_alarms) > expect.false_alarms:
+        lines.append(f"{len(outcome.false_alarms)} false alarms, expected at most {expect.false_alarms}")
+    due = [one for one in outcome.detections if one.fails <= outcome.plant.duration]
+    missed = [one.place for one in due if one.alarmed is None]
+    if expect.missed is not None and len(missed) > expect.missed:
+        lines.append(f"no alarm for the fault of {', '.join(missed)}")
+    if expect.detected_within is not None:
+        late = [one for one in due if one.delay is not None and one.delay > expect.detected_within]
+        lines += [
+            f"{o.place}: alarm {o.delay:.0f} s after wear began, expected {expect.detected_within:.0f}" for o in late
+        ]
+    again = sum(outcome.restarts.values())
+    if expect.restarts is not None and again > expect.restarts:
+        lines.append(f"{again} restarts that nobody made, expected at most {expect.restarts}")
+    lines += [f"{name}: nothing of it has arrived" for name in outcome.silent]
+    return lines

@@ -1,0 +1,348 @@
+"""Runs a plant: draws what happens from its seed, runs its islands from border to border, and takes in their records.
+
+What is sent in all islands up to a border is put in order of time and handed to the ingest, the product's own, whose
+clock is the plant's; and to the other islands whose nodes listen to it. The same plant and seed give the same store,
+record for record, whatever the machine has to do beside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from quaver.broker import reader
+from quaver.build import firmware_files
+from quaver.emulator.site_broker import Message
+from quaver.errors import PlantError
+from quaver.ingest.intake import RECORD_CLASSES, Intake
+from quaver.messages.sealing import Opened, Opener
+from quaver.plant.island import Change, IslandPlan, Member, Worker
+from quaver.plant.life import Life
+from quaver.plant.spec import PLANT_WIDE, Plant
+from quaver.store.store import Store
+from quaver_wire.fields import EVENTS
+
+_COMMIT_S = 60.0  # of the plant's time
+_REPLAYED = 20  # messages that a stranger sends again
+_FORGED = 20
+_EVENTS_MAX = 100
+_LEVEL, _FAULT = EVENTS.index("level"), EVENTS.index("fault")
+_ALARM = 2
+
+
+def clock(seconds: float) -> str:
+    """5025.0 as "1:23:45", with days before."""
+    whole = round(seconds)
+    days, rest = divmod(whole, 86_400)
+    text = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days} d {text}" if days else text
+
+
+@dataclass(frozen=True)
+class Injected:
+    """A fault as it was drawn: of this node (or the plant: ""), from `at` for `lasts`, in seconds."""
+
+    kind: str
+    at: float
+    lasts: float
+    node: str
+    sensor: str
+    loss: float
+
+
+@dataclass
+class NodeView:
+    """What is known of a node while the plant runs. level: 0 ok, 1 warning, 2 alarm; named: a fault's name.
+
+    injected: what is being done to it, and the moment at which that ends.
+    """
+
+    place: str
+    records: int = 0
+    boots: int = 0
+    level: int = 0
+    named: str = ""
+    seen_s: float | None = None
+    injected: str = ""
+    until_s: float = 0.0
+
+
+@dataclass
+class Progress:
+    """How far a run is: seconds of the plant's time, records stored, messages refused, and each node by name.
+
+    events: the last of what happened, in lines. said: security events of the ingest.
+    """
+
+    time_s: float = 0.0
+    records: int = 0
+    refused: int = 0
+    nodes: dict[str, NodeView] = field(default_factory=dict)
+    events: deque[str] = field(default_factory=lambda: deque(maxlen=_EVENTS_MAX))
+    said: list[str] = field(default_factory=list)
+
+
+def drawn(plant: Plant) -> list[Injected]:
+    """Every fault of a plant with its moment, in order of time."""
+    found = []
+    names = [node.name for node in plant.nodes()]
+    for number, fault in enumerate(plant.fault):
+        chance = random.Random(f"{plant.seed} fault {number}")  # noqa: S311 - a seeded simulation
+        for _ in range(fault.count):
+            at = fault.at if fault.by is None else chance.uniform(fault.at, fault.by)
+            node = fault.node or ("" if fault.kind in PLANT_WIDE else chance.choice(names))
+            found.append(Injected(fault.kind, round(at, 3), fault.lasts, node, fault.sensor, fault.loss))
+    return sorted(found, key=lambda one: (one.at, one.kind, one.node))
+
+
+def without_overlaps(faults: list[Injected]) -> list[Injected]:
+    """Those that a node, or the plant, has not yet of the same kind when they come."""
+    ends: dict[tuple[str, str], float] = {}
+    kept = []
+    for one in faults:
+        key = one.node, one.kind
+        if one.at > ends.get(key, -1.0):
+            ends[key] = one.at + one.lasts
+            kept.append(one)
+    return kept
+
+
+class _Keys:
+    """The device keys of a plant, by node id, drawn from its seed."""
+
+    def __init__(self, keys: Mapping[bytes, tuple[str, bytes]]) -> None:
+        self._keys = keys
+
+    def device_keys(self, node_id: bytes) -> Mapping[int, bytes]:
+        found = self._keys.get(node_id)
+        return {1: found[1]} if found else {}
+
+    def name_of(self, node_id: bytes) -> str | None:
+        found = self._keys.get(node_id)
+        return found[0] if found else None
+
+
+class _Watcher:
+    """Opens messages for the ingest, and notes what they tell of their node."""
+
+    def __init__(self, opener: Opener, keys: _Keys, progress: Progress) -> None:
+        self._opener = opener
+        self._keys = keys
+        self._progress = progress
+        self.now_s = 0.0
+
+    def open(self, message_class: str, message: bytes) -> Opened:
+        opened = self._opener.open(message_class, message)
+        name = self._keys.name_of(opened.node_id) or ""
+        view, values = self._progress.nodes[name], opened.record
+        view.records += 1
+        view.boots = max(view.boots, opened.boot)
+        view.seen_s = self.now_s
+        if message_class == "telemetry":
+            view.level = values.get("level", 0)
+        elif message_class == "event" and values.get("code") == _LEVEL and values.get("event_level") == _ALARM:
+            view.level = _ALARM
+            self._tell(f"alarm {name}: {values.get('subject', '')}")
+        elif message_class == "event" and values.get("code") == _FAULT:
+            view.named = str(values.get("subject", ""))
+            self._tell(f"fault named {name}: {view.named}")
+        return opened
+
+    def _tell(self, line: str) -> None:
+        self._progress.events.append(f"{clock(self.now_s)} {line}")
+
+
+class World:
+    """A running plant; a context manager. folder: gets `records.sqlite`, which must not be there yet.
+
+    workers: processes; by default one for each processor. Entering raises PlantError and BuildError.
+    """
+
+    def __init__(self, plant: Plant, folder: Path, workers: int | None = None) -> None:
+        self.plant = plant
+        self.path = folder / "records.sqlite"
+        self.injected = without_overlaps(drawn(plant))
+        nodes = plant.nodes()
+        self.progress = Progress(nodes={node.name: NodeView(node.place) for node in nodes})
+        self._unnoted = deque(self.injected)
+        self._count = max(1, min(workers or os.cpu_count() or 1, len(nodes)))
+        self._stack = ExitStack()
+        self._workers: list[Worker] = []
+        self._plans: list[list[IslandPlan]] = [[] for _ in range(self._count)]
+        self._mail: list[list[list[Message]]] = []
+        self._down: list[tuple[float, Message]] | None = None  # what waits at the broker for an ingest that is down
+        self._heard: list[tuple[float, Message]] = []  # what a stranger can have recorded
+
+    def __enter__(self) -> Self:
+        if self.path.exists():
+            raise PlantError(f"{self.path}: is there already; give another folder, or remove it")
+        with ExitStack() as stack:
+            plans = self._islands()
+            for number, plan in enumerate(plans):
+                self._plans[number % self._count].append(plan)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.store = stack.enter_context(Store(self.path))
+            self._watcher = _Watcher(Opener(self._keys), self._keys, self.progress)
+            self._intake = Intake(self.store, self._watcher, self._keys.name_of, self.progress.said.append)
+            for plans_of_one in self._plans:
+                worker = Worker()
+                stack.callback(worker.close)
+                self._workers.append(worker)
+                worker.ask("build", plans_of_one)
+                self._mail.append([[] for _ in plans_of_one])
+            for worker in self._workers:
+                worker.answer()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _islands(self) -> list[IslandPlan]:
+        """Each node by itself: what joins nodes is the broker alone, and that passes borders."""
+        plant = self.plant
+        files = firmware_files("unix")
+        machines = plant.machines()
+        keys: dict[bytes, tuple[str, bytes]] = {}
+        plans = []
+        for node in plant.nodes():
+            key = hashlib.sha256(f"{plant.seed} key {node.name}".encode()).digest()
+            seed = int.from_bytes(hashlib.sha256(f"{plant.seed} {node.place}".encode()).digest()[:4], "big")
+            member = Member(node, Life(machines[node.place], plant.start, seed), key)
+            keys[member.identity.unique_id] = node.name, key
+            plans.append(IslandPlan((member,), tuple(self._changes(node.name)), plant.start, plant.seed, files))
+        self._keys = _Keys(keys)
+        return plans
+
+    def _changes(self, name: str) -> Iterator[Change]:
+        for one in self.injected:
+            if one.kind == "broker_restart" or (one.node == name and one.kind != "replay"):
+                for at, on in ((one.at, True), (one.at + one.lasts, False)):
+                    yield Change(at, one.kind, on, one.node, one.sensor, one.loss)
+
+    def run(self, told: Callable[[Progress], None] = lambda progress: None) -> None:
+        """To the end of the plant's duration. `told` is called at every border. Raises PlantError."""
+        plant = self.plant
+        border, committed = 0.0, 0.0
+        aside = [one for one in self.injected if one.kind in ("ingest_down", "replay", "forged")]
+        while border < plant.duration:
+            border = min(border + plant.exchange, plant.duration)
+            for worker, mail in zip(self._workers, self._mail, strict=True):
+                worker.ask("advance", border, mail)
+            sent: list[tuple[float, int, Message]] = []
+            for number, worker in enumerate(self._workers):
+                for at, report in enumerate(worker.answer()):
+                    island = at * self._count + number
+                    sent += [(time_s, island, message) for time_s, message in report.sent]
+                    for name, why in report.dead.items():
+                        raise PlantError(f"node {name} ended at {border:.0f} s: {why}")
+            sent.sort(key=lambda one: one[:2])
+            self._exchange(sent)
+            self._take_in([(time_s, message) for time_s, _, message in sent])
+            while aside and aside[0].at <= border:
+                self._strange(aside.pop(0))
+            if self._down is None and border - committed >= _COMMIT_S:
+                self._commit(border)
+                committed = border
+            self.progress.time_s = border
+            self._note_injected()
+            told(self.progress)
+        if self._down is not None:
+            self._up(border)
+        self._commit(border)
+
+    def _note_injected(self) -> None:
+        """What began since the last border, for who watches."""
+        while self._unnoted and self._unnoted[0].at <= self.progress.time_s:
+            one = self._unnoted.popleft()
+            words = one.kind.replace("_", " ")
+            self.progress.events.append(f"{clock(one.at)} {words} {one.node or 'the plant'}")
+            if one.node:
+                view = self.progress.nodes[one.node]
+                view.injected, view.until_s = words, one.at + one.lasts
+
+    def _exchange(self, sent: list[tuple[float, int, Message]]) -> None:
+        """What the nodes of one island have to say to those of others: no record, which are for the ingest alone."""
+        self._mail = [[[] for _ in plans] for plans in self._plans]
+        for _, island, message in sent:
+            if message.topic.rpartition("/")[2] in RECORD_CLASSES:
+                continue
+            for number, boxes in enumerate(self._mail):
+                for at, box in enumerate(boxes):
+                    if at * self._count + number != island:
+                        box.append(message)
+
+    def _take_in(self, sent: list[tuple[float, Message]]) -> None:
+        self._heard = (self._heard + sent)[-1000:]
+        if self._down is not None:
+            for time_s, message in sent:
+                if time_s >= self._back:
+                    self._up(time_s)
+                (self._down if self._down is not None else []).append((time_s, message))
+                if self._down is None:
+                    self._take(time_s, message)
+            return
+        for time_s, message in sent:
+            self._take(time_s, message)
+
+    def _take(self, time_s: float, message: Message) -> None:
+        if message.topic.rpartition("/")[2] not in RECORD_CLASSES:
+            return
+        now_ms = round(self.plant.start.timestamp() * 1000 + time_s * 1000)
+        self._watcher.now_s = time_s
+        self._intake.take([reader.Message(message.topic.encode(), message.payload, 0, again=False)], now_ms)
+
+    def _commit(self, time_s: float) -> None:
+        self._intake.commit(round(self.plant.start.timestamp() * 1000 + time_s * 1000))
+        self.progress.records = self._intake.tally.received
+        self.progress.refused = sum(self._intake.tally.refused.values())
+
+    def _strange(self, one: Injected) -> None:
+        """What happens to the ingest, or comes from a stranger at the broker."""
+        if one.kind == "ingest_down":
+            self._commit(one.at)
+            self._down, self._back = [], one.at + one.lasts
+            return
+        chance = random.Random(f"{self.plant.seed} stranger {one.at}")  # noqa: S311 - a seeded simulation
+        if one.kind == "replay":
+            theirs = [m for _, m in self._heard if m.topic.split("/")[-2] == one.node]
+            for message in theirs[:_REPLAYED]:
+                self._take_in([(one.at, message)])
+            return
+        known = [m for _, m in self._heard if m.topic.rpartition("/")[2] in RECORD_CLASSES]
+        for _ in range(_FORGED if known else 0):
+            message = chance.choice(known)
+            spoiled = bytearray(message.payload)
+            spoiled[chance.randrange(len(spoiled))] ^= 1 << chance.randrange(8)
+            self._take_in([(one.at, Message(message.topic, bytes(spoiled), 1))])
+
+    def _up(self, time_s: float) -> None:
+        """The ingest is there again: it gets what waited."""
+        waited, self._down = self._down or [], None
+        for _, message in waited:
+            self._take(time_s, message)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every record that is stored, and when it came."""
+        return fingerprint(self.store)
+
+
+def fingerprint(store: Store) -> str:
+    digest = hashlib.sha256()
+    rows = store.query(
+        "SELECT node.id, boot, seq, class, record.received_ms, uptime_ms, body FROM record "
+        "JOIN node ON node.number = record.node ORDER BY node.id, boot, seq"
+    )
+    for row in rows:
+        digest.update(repr(row).encode())
+    return digest.hexdigest()

@@ -1,0 +1,261 @@
+"""A plant from a file: what is refused, what its machines do, and a run whose every event has its place and reason."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from quaver.cli.plant import command
+from quaver.errors import PlantError
+from quaver.plant.judge import Outcome, Said, failed, judge
+from quaver.plant.life import Life, Standing
+from quaver.plant.report import junit, page
+from quaver.plant.spec import EXAMPLE, Expect, Machine, load_plant
+from quaver.plant.world import World, drawn
+
+MONDAY_6 = datetime(2026, 1, 5, 6, tzinfo=UTC)
+SMALL = """
+name = "small"
+seed = 7
+duration = "16m"
+[[machine]]
+place = "works/hall/line/pump-{n}"
+count = 2
+[[machine]]
+place = "works/hall/line/fan"
+wear = { fault = "outer", begins = "8m", fails = "14m", severity = 1.5, exponent = 1.0 }
+[[node]]
+name = "pump-{n}"
+place = "works/hall/line/pump-{n}"
+count = 2
+learn = 4
+[[node]]
+name = "fan"
+place = "works/hall/line/fan"
+learn = 4
+loss = 0.1
+sensors = ["vibration", "energy"]
+[[fault]]
+kind = "power_cut"
+node = "pump-1"
+at = "5m"
+lasts = "40s"
+[[fault]]
+kind = "broker_restart"
+at = "7m"
+lasts = "30s"
+[[fault]]
+kind = "ingest_down"
+at = "9m"
+lasts = "2m"
+[[fault]]
+kind = "forged"
+at = "10m"
+[[fault]]
+kind = "replay"
+node = "pump-2"
+at = "12m"
+[[fault]]
+kind = "wifi_gone"
+at = "1m"
+by = "6m"
+count = 2
+lasts = "50s"
+[expect]
+restarts = 0
+"""
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def changed(path: Path, old: str, new: str) -> str:
+    """What is said of the file with one thing changed."""
+    assert old in SMALL
+    path.write_text(SMALL.replace(old, new, 1))
+    with pytest.raises(PlantError) as refused:
+        load_plant(path)
+    message = str(refused.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('duration = "16m"', "duration = 16", ["duration: expected a time with its unit", "found 16"]),
+        ('name = "fan"', 'name = "f/n"', ["expected 1 to 24 of the characters"]),
+        ('place = "works/hall/line/fan"\nwear', 'place = "works/fan"\nwear', ["expected", "site/area/line/asset"]),
+        ('name = "fan"', 'name = "pump-1"', ["node pump-1: the name stands twice"]),
+        ('place = "works/hall/line/fan"\nlearn', 'place = "works/hall/line/x"\nlearn', ["no machine has the place"]),
+        ('fails = "14m"', 'fails = "7m"', ["machine.1.wear", "`fails` has to come after `begins`"]),
+        ('fault = "outer"', 'fault = "cage"', ["machine.1.wear.fault", "'outer'", "found 'cage'"]),
+        ('kind = "power_cut"\nnode = "pump-1"', 'kind = "power_cut"', ["fault.0: power_cut is of a node"]),
+        ('node = "pump-2"', 'node = "pump-9"', ["no node has the name 'pump-9'"]),
+        ('at = "12m"', 'at = "20m"', ["replay: it comes after the end"]),
+        ("loss = 0.1", "lost = 0.1", ["node.1.lost: extra inputs are not permitted"]),
+        ("seed = 7", "seed = seven", ["is no TOML"]),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_what_was_expected(
+    plant: Path, old: str, new: str, words: list[str]
+) -> None:
+    message = changed(plant, old, new)
+    assert all(word in message for word in words), message
+
+
+def test_the_example_is_a_plant() -> None:
+    found = load_plant(EXAMPLE)
+    assert [node.name for node in found.nodes()] == ["pump-1", "pump-2", "fan", "mill"]
+    assert len(drawn(found)) == 6
+
+
+def test_what_is_drawn_depends_on_the_seed_alone(plant: Path) -> None:
+    found = load_plant(plant)
+    other = found.model_copy(update={"seed": 8})
+    assert drawn(found) == drawn(load_plant(plant)) != drawn(other)
+    assert [one.at for one in drawn(found)] == sorted(one.at for one in drawn(found))
+
+
+def machine(**settings: Any) -> Life:
+    return Life(Machine.model_validate({"place": "a/b/c/d", **settings}), MONDAY_6, seed=3)
+
+
+def test_a_machine_keeps_its_shifts() -> None:
+    shifts = [{"begins": "06:00", "ends": "14:00", "days": ["mon"]}, {"begins": "22:00", "ends": "02:00", "load": 0.5}]
+    life = machine(speed=1000, shifts=shifts, idle_w=100, power_w=1100)
+    hours = [0, 7.9, 8.1, 16, 19.9, 20.1, 24]  # from Monday, 6:00
+    assert [life.runs(3600 * hour) for hour in hours] == [
+        (1000, 1.0), (1000, 1.0), (0, 0), (1000, 0.5), (1000, 0.5), (0, 0), (0, 0),
+    ]  # fmt: skip
+    assert [life.watts(3600 * hour) for hour in (0, 9, 16)] == [1100, 100, 600]
+    assert isinstance(life.at(9 * 3600), Standing)
+    assert np.abs(life.at(9 * 3600).samples(0, 1000.0, 0, 500)).max() < 0.02
+
+
+def test_it_warms_and_wears() -> None:
+    life = machine(wear={"fault": "inner", "begins": "1h", "fails": "3h", "severity": 0.8}, ambient_c=20, warms_c=30)
+    assert [life.severity(3600 * hour) for hour in (0.5, 1, 2, 3, 9)] == [0, 0, pytest.approx(0.2), 0.8, 0.8]
+    assert life.celsius(0) == 20
+    assert life.celsius(1800) == pytest.approx(20 + 30 * (1 - np.exp(-1)), abs=0.5)
+    assert life.celsius(6 * 3600) == pytest.approx(20 + 30 + 20 * 0.8, abs=0.1)
+    quiet, worn = (np.abs(life.at(3600 * hour).samples(0, 26667.0, 0, 4096)).max() for hour in (0, 3))
+    assert worn > 3 * quiet
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+    """The same plant, in one process and in two."""
+    found = []
+    for workers in (1, 2):
+        folder = tmp_path_factory.mktemp("plant")
+        (folder / "plant.toml").write_text(SMALL)
+        plant = load_plant(folder / "plant.toml")
+        with World(plant, folder, workers) as world:
+            world.run()
+            found.append(judge(plant, world.store))
+    return found
+
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.mark.long
+def test_a_run_is_the_same_again_record_for_record(outcomes: list[Outcome]) -> None:
+    one, other = outcomes
+    assert one.fingerprint == other.fingerprint
+    assert one.as_json() == other.as_json()
+
+
+@pytest.mark.long
+def test_what_was_done_is_explained_and_what_wears_is_told(outcomes: list[Outcome]) -> None:
+    outcome = outcomes[0]
+    assert outcome.failed == ()
+    [worn] = outcome.detections
+    assert worn.place == "works/hall/line/fan"
+    assert worn.alarmed is not None
+    assert worn.begins < worn.alarmed < 16 * 60
+    assert outcome.false_alarms == ()
+    accounts = {account.topic.rpartition("/")[2]: account for account in outcome.accounts}
+    assert set(accounts) == {"pump-1", "pump-2", "fan"}
+    assert sum(account.unexplained for account in outcome.accounts) == 0
+    assert accounts["pump-1"].boots == (1, 2)  # its power went
+    assert accounts["pump-2"].boots == (1, 1)
+    assert accounts["pump-2"].duplicates > 0  # the stranger's, that came within the window of a resend
+    assert outcome.refused["wrong_key"] + outcome.refused.get("malformed", 0) > 0
+    assert outcome.restarts == {}
+    assert outcome.silent == ()
+
+
+@pytest.mark.long
+def test_the_report_shows_all_and_takes_no_name_for_markup(outcomes: list[Outcome]) -> None:
+    outcome = outcomes[0]
+    text = page(replace(outcome, plant=outcome.plant.model_copy(update={"name": "<script>alert(1)</script>"})))
+    assert "<script>" not in text
+    assert "As expected." in text
+    for word in ("power cut", "broker restart", "works/hall/line/fan", "pump-2", outcome.fingerprint[:16], "<svg"):
+        assert word in text
+    cases = ElementTree.fromstring(junit(replace(outcome, silent=("pump-1",), failed=("pump-1: nothing",))))
+    assert [case.get("name") for case in cases if case.find("failure") is not None] == ["as expected"]
+    assert page(outcome) == page(outcome)
+
+
+@pytest.mark.long
+def test_commands(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    file = tmp_path / "one.toml"
+    assert run(command, ["new", str(file)]).output.startswith(f"{file}: a plant of 4 nodes")
+    assert isinstance(run(command, ["new", str(file)]).exception, PlantError)
+    file.write_text(
+        'duration = "90s"\n[[machine]]\nplace = "a/b/c/d"\n[[node]]\nname = "n"\nplace = "a/b/c/d"\n'
+        'sensors = ["temperature"]\ninterval = "20s"\n'
+    )
+    first = run(command, ["run", str(file), "--json"], standalone_mode=False)
+    assert first.return_value == 0, first.output
+    result = json.loads(first.stdout)
+    assert result["records"] >= 5
+    assert result["unexplained"] == 0
+    again = run(command, ["report", str(tmp_path / "one"), "--json"], standalone_mode=False)
+    assert json.loads(again.stdout) == result
+    assert json.loads((tmp_path / "one" / "report.json").read_text()) == result
+    suite = ElementTree.parse(tmp_path / "one" / "report.xml").getroot()
+    assert (suite.tag, suite.get("tests"), suite.get("failures")) == ("testsuite", "2", "0")
+    assert "1 nodes" in run(command, ["report", str(tmp_path / "one")]).output
+    assert "is there already" in str(run(command, ["run", str(file)]).exception)
+    file.write_text(file.read_text() + "[expect]\nunexplained = 0\n")
+    assert isinstance(run(command, ["report", str(tmp_path / "two")]).exception, PlantError)
+
+
+@pytest.mark.long
+def test_expectations_that_are_not_met_are_told(outcomes: list[Outcome]) -> None:
+    outcome = outcomes[0]
+    [worn] = outcome.detections
+    alarm = Said(60.0, "pump-2", "alarm", "rms")
+    spoiled = replace(
+        outcome,
+        plant=outcome.plant.model_copy(update={"expect": Expect(detected_within="10s", restarts=0)}),
+        detections=(worn, replace(worn, place="works/hall/line/mill", alarmed=None)),
+        false_alarms=(alarm,),
+        restarts={"fan": 2},
+        silent=("pump-3",),
+    )
+    told = "; ".join(failed(spoiled))
+    for words in (
+        "no alarm for the fault of works/hall/line/mill",
+        "1 false alarms, expected at most 0",
+        "works/hall/line/fan: alarm",
+        "2 restarts that nobody made",
+        "pump-3: nothing of it has arrived",
+    ):
+        assert words in told

@@ -1,0 +1,70 @@
+"""An emulated Pico W behind a Pico W gateway takes a release in which one line has changed: over Bluetooth.
+
+    tools/bluetooth_update.py
+
+It prints the time, what the node's radio did, and the heap that both have free. It takes some five minutes. Exit code 1
+when the node does not confirm the release, or when a heap is below the board's budget.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the plant is the tests'
+
+from quaver.bench.mosquitto import Mosquitto
+from quaver.board.spec import load_board
+from quaver.broker.address import BrokerUrl
+from quaver.emulator.radio import Air
+from quaver.errors import QuaverError
+from quaver.fleet.operator import Operator
+from quaver.fleet.procedures import update
+from tests.device.plant import RELEASE_KEY, Plant
+from tests.device.test_time import Server, good
+from tests.waiting import wait_until
+
+PATIENCE_S = 1800
+TIMING = {"interval_ms": 100, "window_s": 10, "rest_s": 10, "visit_s": 30}
+
+
+def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        broker = stack.enter_context(Mosquitto(folder))
+        clock = Server()
+        clock.answer = lambda request: good(request, time_ms=int(time.time() * 1000))
+        stack.callback(clock.stop)
+        plant = Plant(stack.enter_context(Air(seed=16)), broker, folder, stack)
+        plant.start("n1", "gw")
+        plant.gateway("rp2040:", "n1", interval_s=30, time_port=clock.port)
+        node = plant.node("rp2040:", "n1", files={"release.key": RELEASE_KEY.public.xy}, ble=TIMING, interval_s=30)
+        release = plant.release("pico_w", folder / "2.release")
+        wait_until(lambda: plant.known() == 2, what="both in service")
+        began, before = node.virtual_time_ns(), plant.air.tally("n1")
+        url = BrokerUrl("127.0.0.1", broker.port)
+        try:
+            with Operator(url, plant.keys, "n1", timeout_s=PATIENCE_S, expires_s=2_000_000) as operator:
+                print("confirmed: release", update(operator, release.envelopes))
+        except QuaverError as error:
+            print(f"{error}\n{node.console().decode(errors='replace')[-2000:]}", file=sys.stderr)
+            return 1
+        seconds, after = (node.virtual_time_ns() - began) / 1e9, plant.air.tally("n1")
+        print(f"time: {seconds:.0f} s, of which {after.connected_s - before.connected_s:.0f} s in connections")
+        print(f"radio on: {after.radio_s - before.radio_s:.1f} s")
+        print(f"bytes: {after.received - before.received} to the node, {after.sent - before.sent} from it")
+        heaps = {name: min(r["heap_free"] for r in plant.records(name, "telemetry")) for name in ("n1", "gw")}
+        print(f"heap free, least: node {heaps['n1']} bytes, gateway {heaps['gw']} bytes")
+        measured = [r["uptime_ms"] for r in plant.records("n1", "telemetry")]
+        print(f"measurements of the node: {len(measured)}; unexplained in the ledger:", end=" ")
+        unexplained = sum(account.unexplained for account in plant.accounts().values())
+        print(unexplained)
+        enough = min(heaps.values()) >= load_board("pico_w").heap_budget
+    return 0 if enough and not unexplained else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
