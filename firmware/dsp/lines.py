@@ -420,8 +420,8 @@ class Lines:
         bins = len(m.powers) >> 1
         turns = round(at / turn)
         off = turns * (1 - m.shaft_confidence) / _SEEN
-        if abs(at - turns * turn) <= (2 * _RIGHT + off) * m.stretch:
-            return False
+        if not turns or abs(at - turns * turn) <= (2 * _RIGHT + off) * m.stretch:
+            return False  # the cage's line lies below the shaft's
         reach = 1.5 * m.stretch
         for harmonic in range(2, _HARMONICS + 1):
             tall, place = _standing(m.powers, harmonic * at, reach, bins, _AROUND * m.stretch)
