@@ -92,6 +92,8 @@ class Ble:
             connection = await self._advertise()
             if connection is not None:
                 try:
+                    # BTstack would advertise again by itself once the connection ends, while nobody attends to it.
+                    aioble.core.ble.gap_advertise(None)
                     await self._attend(connection)
                 except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
                     print("ble: connection ended: {}".format(str(error) or type(error).__name__))
@@ -143,11 +145,11 @@ class Ble:
         return self._mailbox.wanted if self._mailbox else None
 
     def _updates(self):
-        """Whether an update forbids to rest: firmware on trial, which has minutes, or a new want, once."""
+        """Whether an update forbids to rest: firmware on trial that is not acknowledged yet, or a new want, once."""
         wanted = self._wants()
         new = wanted is not None and wanted != self._wanted
         self._wanted = wanted
-        return new or (self._mailbox and self._mailbox.on_trial)
+        return new or (self._mailbox and self._mailbox.on_trial and not self._mailbox.acknowledged)
 
     @staticmethod
     def _since(moment, span_ms):

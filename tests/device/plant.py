@@ -182,12 +182,19 @@ class Plant:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda name: self.node("unix:", name, **config), names))
 
-    def release(self, board: str, path: FilePath) -> Release:
-        """Build a release for a board, of this firmware with one line changed, and publish it."""
+    def release(self, board: str, path: FilePath, least_s: int = 180) -> Release:
+        """Build a release for a board, of this firmware with one line changed, and publish it.
+
+        least_s: of its trial; another than the firmware's changes a second file.
+        """
 
         def changed(spec: BoardSpec) -> dict[str, bytes]:
             found = sources(spec)
-            return {**found, CHANGED: found[CHANGED].replace(b"node: identify", b"node: identifies itself")}
+            found[CHANGED] = found[CHANGED].replace(b"node: identify", b"node: identifies itself")
+            trial = found["update/run.py"]
+            assert b"_LEAST_S = const(180)" in trial
+            found["update/run.py"] = trial.replace(b"const(180)", b"const(%d)" % least_s)
+            return found
 
         sources = tree._sources
         with mock.patch.object(tree, "_sources", changed):

@@ -119,12 +119,19 @@ def register_irq_handler(irq, shutdown):
 
 
 class _Ble:
-    """What is left to do with `aioble.core.ble`: a connect that ran into its time-out goes on until it is cancelled."""
+    """What is left to do with `aioble.core.ble`: a connect that ran into its time-out goes on until it is cancelled.
+
+    Advertising ends with the connection that came of it.
+    """
 
     def gap_connect(self, nothing):
         if nothing is not None:
             raise ValueError("connect with Device.connect()")
         call(_CANCEL_CONNECT)
+
+    def gap_advertise(self, nothing):
+        if nothing is not None:
+            raise ValueError("advertise with advertise()")
 
 
 ble = _Ble()
