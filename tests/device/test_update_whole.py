@@ -1,5 +1,6 @@
 """Every file of a Pico W's firmware changes in one release, beside a journal as long as it may be."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,7 +46,7 @@ def check(plant: Any, files: Mapping[str, bytes]) -> None:
     assert {path: plant.board.get(path) for path in files} == files
 
 
-@pytest.mark.long
+@pytest.mark.skipif("QUAVER_WHOLE_UPDATE" not in os.environ, reason="takes minutes: set QUAVER_WHOLE_UPDATE")
 @pytest.mark.timeout(2 * PATIENCE_S)
 def test_all_files_change(plant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is behind the last module of a pack, and the end of a script, does nothing: the firmware is another one."""
