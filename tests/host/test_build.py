@@ -9,8 +9,10 @@ import pytest
 
 from quaver.board.spec import board_names, load_board
 from quaver.build import board_image, compile_mpy, firmware_files, littlefs_image, read_littlefs, tree
+from quaver.build.in_place import blocks
 from quaver.build.tree import without_packs
 from quaver.errors import BuildError
+from quaver.release.files import listing
 from tests.programs import program
 
 # The architecture's number in an .mpy with native code: bits 2 to 5 of its third byte (py/persistentcode.h).
@@ -145,6 +147,17 @@ def test_firmware_that_leaves_no_room_for_data_is_refused(sources):
         sources(f"firmware/dsp/table{number}.py", f"T = {bytes(50_000)!r}\n")
     with pytest.raises(BuildError, match=r"pico_w: the firmware needs \d+ bytes of flash, its budget is 688000"):
         firmware_files("pico_w")
+
+
+def test_both_versions_of_the_firmware_fit_a_pico_w_beside_a_full_journal():
+    board = load_board("pico_w")
+    files = firmware_files("pico_w")
+    image = board_image(board, files)
+    free = sum(image[at : at + 4096] == b"\xff" * 4096 for at in range(0, len(image), 4096))
+    changed = sum(blocks(len(data)) for path, data in files.items() if path != "boot.py")
+    journal = (256 << 10) // 4096 + 3 * 2  # outbox.flash_kb, and its folders
+    release = blocks(len(listing({path: data for path, data in files.items() if path != "boot.py"}))) + 1
+    assert changed + journal + release + 6 <= free  # what the node keeps free: update/stage.py, _SPARE
 
 
 def test_a_module_that_no_pack_can_hold_is_refused(sources):
