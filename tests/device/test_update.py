@@ -25,7 +25,7 @@ from quaver.release import bundle
 from quaver.release.publish import chunks_of
 from quaver.release.signing import PrivateKey
 
-from .test_operations import ROOT, Plant, not_on_a_pico_w, start_plant, time_server  # noqa: F401
+from .test_operations import ROOT, Plant, start_plant, time_server, where_it_may_differ  # noqa: F401
 
 pytestmark = pytest.mark.needs_radio
 KEY = PrivateKey(ec.derive_private_key(0x5EED, ec.SECP256R1()))
