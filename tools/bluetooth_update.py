@@ -43,11 +43,11 @@ def main() -> int:
         plant.gateway("rp2040:", "n1", interval_s=30, time_port=clock.port)
         node = plant.node("rp2040:", "n1", files={"release.key": RELEASE_KEY.public.xy}, ble=TIMING, interval_s=30)
         release = plant.release("pico_w", folder / "2.release")
-        wait_until(lambda: plant.known() == 2, what="both in service")
 
         def heaps(name: str) -> list[int]:
             return [record["heap_free"] for record in plant.records(name, "telemetry")]
 
+        wait_until(lambda: heaps("n1") and heaps("gw"), what="both in service")
         began, before = node.virtual_time_ns(), plant.air.tally("n1")
         url = BrokerUrl("127.0.0.1", broker.port)
         try:
@@ -63,8 +63,8 @@ def main() -> int:
         known = len(heaps("n1"))
         wait_until(lambda: len(heaps("n1")) > known + 1, what="measurements with the update behind it")
         node_free, gateway_free = heaps("n1"), heaps("gw")
-        print(f"heap free: node {node_free[0]} bytes, {min(node_free)} at least during the update, {node_free[-1]} after")
-        print(f"heap free: gateway {gateway_free[0]} bytes, {min(gateway_free)} at least")
+        print(f"heap free: node {node_free[0]} B, at least {min(node_free)} during the update, {node_free[-1]} after")
+        print(f"heap free: gateway {gateway_free[0]} B, at least {min(gateway_free)}")
         unexplained = sum(account.unexplained for account in plant.accounts().values())
         print(f"measurements of the node: {len(node_free)}; unexplained in the ledger: {unexplained}")
         enough = min(node_free[0], node_free[-1], *gateway_free) >= load_board("pico_w").heap_budget
