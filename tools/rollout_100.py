@@ -66,6 +66,7 @@ SEQUENCE = 2
 _PATIENCE_S = 300.0
 _HERE, _THERE = "10.99.0.1", "10.99.0.2"  # the two ends of the device that loses packets
 _PORT = 18883
+_LINE_BYTES = 8000  # at most what a change of one line costs a node
 _INSIDE = "QUAVER_ROLLOUT_NETWORK"  # set in the network of its own
 _NTP = 2_208_988_800  # s from 1900 to 1970
 _TIDY = "tidy()  # now"  # in a measurement
@@ -160,6 +161,7 @@ class Fleet:
         self.names = [f"n{number}" for number in range(count)]
         self.boards: dict[str, Board] = {}
         self.own: dict[str, bytes] = {}
+        self.manifest = 0  # bytes, signed
         self._interval_s = interval_s
         self._time = TimeServer()
         self._keys = KeyStore(folder / "keys")
@@ -179,7 +181,8 @@ class Fleet:
         """Every node is online at the end."""
         base = dict(firmware_files("unix", {}))
         base["main.py"] = self._time.main() + base["main.py"]
-        self.own = without_packs({path: data for path, data in base.items() if path != "config.json"})
+        listed = [line for line in base["firmware.txt"].decode().splitlines() if line[0] != " "]
+        self.own = {path: base[path] for path in [*listed, "firmware.txt"]}
         entries = []
         for name in self.names:
             site, area, line, asset, _ = self.place(name)
@@ -242,21 +245,22 @@ class Fleet:
                 raise RolloutFailure(f"waited {_PATIENCE_S:.0f} s for {what}")
             time.sleep(0.05)
 
-    def changed(self, which: str) -> dict[str, bytes]:
-        """The files of a release that differ from what the nodes have."""
-        found = {}
+    def files(self, which: str) -> dict[str, bytes]:
+        """All files of a release."""
+        found = without_packs(self.own)
         for path, (before, after) in CHANGES[which].items():
             source = (payload("firmware") / path).with_suffix(".py").read_text()
             if before not in source:
                 raise RolloutFailure(f"{path} has changed: {before!r} is not there")
             found[path] = compile_mpy(source.replace(before, after).encode(), path.replace(".mpy", ".py"), "x64")
-        return found
+        return with_packs(found, load_board("unix"))
 
     def release(self, which: str) -> Path:
         """Build a release and publish it."""
-        files = with_packs({**self.own, **self.changed(which)}, load_board("unix"))
+        files = self.files(which)
         with patch.object(bundle, "firmware_files", lambda _board: dict(files)):
             built = bundle.build_release(["unix"], SEQUENCE, expires=int(time.time()) + 10_000_000, key=KEY)
+        self.manifest = len(built.envelopes[0])
         path = self.folder / f"{which}.release"
         path.write_bytes(built.encode())
         publish(built, "plant", url=BrokerUrl("127.0.0.1", self.broker.port))  # the site's own machine, no loss
@@ -366,8 +370,9 @@ def judge(fleet: Fleet, code: int, found: dict[str, Any], given: argparse.Namesp
         flush=True,
     )
     wrong += unexplained + len(strangers) + (len(accounts) != len(fleet.names))
-    new = fleet.changed(given.release)
-    old = {path: fleet.own[path] for path in new}
+    differs = {path: data for path, data in fleet.files(given.release).items() if fleet.own.get(path) != data}
+    old = {path: fleet.own[path] for path in differs if path in fleet.own}
+    new = {path: differs[path] for path in old}
     with ThreadPoolExecutor(4) as pool:
         flash = dict(
             zip(fleet.names, pool.map(lambda name: on_flash(fleet.boards[name], new), fleet.names), strict=True)
@@ -384,8 +389,9 @@ def judge(fleet: Fleet, code: int, found: dict[str, Any], given: argparse.Namesp
             if node["state"] != "updated":
                 print(f"{node['node']}: {node['state']}: {node['reason']}")
             wrong += (node["state"] == "updated") != have[name] or not (have[name] or node["reason"])
-        bytes_ = [sum(fetched(board)) for board in fleet.boards.values()]
-        print(f"contents fetched by a node: {min(bytes_):,} to {max(bytes_):,} bytes, beside the manifest")
+        sizes = [sum(fetched(board)) + fleet.manifest for board in fleet.boards.values()]
+        print(f"fetched by a node: {min(sizes):,} to {max(sizes):,} bytes, of contents and the manifest")
+        wrong += sum(size > _LINE_BYTES for size in sizes)
     else:
         touched = [node for node in nodes.values() if node["failures"] or node["state"] != "waiting"]
         waves = {node["wave"] for node in touched}

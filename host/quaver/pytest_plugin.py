@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quaver.board.interface import Board
     from quaver.emulator.bus import Attached
     from quaver.emulator.setup import Setup
+    from quaver.plant.judge import Outcome
 
 _DEFAULT_TARGET = "unix:"
 _EMULATED = {"unix:": "unix", "rp2040:": "pico_w", "esp32_c3:": "esp32_c3"}
@@ -182,6 +183,37 @@ def _open(stack: ExitStack, target: Target, setup: Setup | None) -> Board:
         return stack.enter_context(open_board(target.where, setup))
     except QuaverError as error:
         pytest.fail(f"{target}: {error}", pytrace=False)
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs whole plants of emulated nodes in one virtual time, and returns what their nodes said of what was done.
+
+    `plant("works.toml")` takes a file, or a mapping as the file would hold it; `seed=7` stands in place of the file's.
+    It runs in one process; pytest-xdist spreads tests over the processors. The outcome's `failed` lists what
+    was not as the plant expects; `report.html` is in the test's `tmp_path`, a folder for each run.
+    """
+    from quaver.plant.judge import judge
+    from quaver.plant.report import write
+    from quaver.plant.spec import load_plant, plant_of
+    from quaver.plant.world import World
+
+    runs = 0
+
+    def run(given: Path | str | Mapping[str, Any], seed: int | None = None) -> Outcome:
+        nonlocal runs
+        runs += 1
+        found = plant_of(given) if isinstance(given, Mapping) else load_plant(Path(given))
+        if seed is not None:
+            found = found.model_copy(update={"seed": seed})
+        folder = tmp_path / f"plant-{runs}"
+        with World(found, folder, workers=1) as world:
+            world.run()
+            outcome = judge(found, world.store)
+        write(outcome, folder)
+        return outcome
+
+    return run
 
 
 @dataclass(frozen=True)

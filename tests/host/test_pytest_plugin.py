@@ -260,3 +260,28 @@ def test_on_a_real_emulated_board(pytester: pytest.Pytester) -> None:
     )
     result = run(pytester, "--target", "unix:", "--board-files", "image")
     result.assert_outcomes(passed=2)
+
+
+@pytest.mark.long
+def test_a_plant_runs_in_a_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        WORKS = {
+            "duration": "90s",
+            "machine": [{"place": "a/b/c/d"}],
+            "node": [{"name": "n", "place": "a/b/c/d", "interval": "20s"}],
+        }
+
+        def test_works(plant, tmp_path):
+            outcome = plant(WORKS)
+            assert outcome.failed == () and outcome.records >= 5
+            assert plant(WORKS, seed=2).fingerprint != outcome.fingerprint == plant(WORKS).fingerprint
+            assert (tmp_path / "plant-2" / "report.html").exists()
+
+        def test_wrong(plant):
+            plant({**WORKS, "duration": 90})
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*PlantError: duration: expected a time with its unit*"])

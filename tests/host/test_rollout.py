@@ -250,6 +250,8 @@ def test_the_canary_that_fails_pauses_it_and_resume_goes_on(rig: Rig, nodes: Ans
     assert len(nodes.told) == 1
     assert "failed once: restarted before it was confirmed" in " ".join(rig("status").split())
     assert "rollout 1 (release 7) is paused, not over" in rig.start(code=21)
+    assert "Connection refused" in rig("resume", "--broker=mqtt://127.0.0.1:1", code=7)
+    assert "\npaused: the canary failed" in rig("status")
     nodes.rejecting = {nodes.told[0]}
     assert "paused: the canary failed" in rig("resume", code=22)
     assert "5 of 6 nodes updated; 1 penalty box" in rig("resume", code=23)

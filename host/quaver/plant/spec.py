@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -238,20 +239,25 @@ def load_plant(path: Path) -> Plant:
     """The plant of a file. Raises PlantError, which names file, key and what was expected."""
     try:
         with path.open("rb") as file:
-            return Plant.model_validate(tomllib.load(file))
+            return plant_of(tomllib.load(file), f"{path}: ")
     except OSError as error:
         raise PlantError(f"{path}: {error.strerror}; `quaver plant new {path}` writes one") from error
     except tomllib.TOMLDecodeError as error:
         raise PlantError(f"{path}: is no TOML: {error}") from error
+
+
+def plant_of(tables: Mapping[str, Any], source: str = "") -> Plant:
+    """The plant of such tables. source: begins what is said of a mistake. Raises PlantError."""
+    try:
+        return Plant.model_validate(tables)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "plant"
         said = first["msg"].removeprefix("Value error, ")
-        found = (
-            "" if first["type"] in ("missing", "extra_forbidden") or not first["loc"] else f", found {_shown(first)}"
-        )
+        told = first["type"] not in ("missing", "extra_forbidden") and first["loc"]
+        found = f", found {_shown(first)}" if told else ""
         more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise PlantError(f"{path}: {where}: {said[:1].lower() + said[1:]}{found}{more}") from error
+        raise PlantError(f"{source}{where}: {said[:1].lower() + said[1:]}{found}{more}") from error
 
 
 def _shown(error: Any) -> str:

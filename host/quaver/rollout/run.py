@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +28,7 @@ _KEPT = ("status", "answer", "event")  # what the broker keeps for a rollout tha
 _TICK_S = 0.25
 _BATCH = 1000  # messages between two writes
 _QUIET_S = 1.0  # retained messages come at once, one behind the other
+_FIRST_S = 5.0  # and others between them
 _MAY = "read status, answer, event and telemetry"
 
 
@@ -41,15 +42,16 @@ def online(url: BrokerUrl, ca: Path | None, keys: KeyStore, prefixes: Iterable[s
     """The ids of the nodes at the sites of `prefixes` that are online now. Raises BrokerError."""
     opener = Opener(keys)
     found = set()
-    with Session(url, _topics(prefixes), ca, may=_MAY) as session:
-        while (heard := session.get(_QUIET_S)) is not None:
-            if heard.topic.endswith("/status"):
-                try:
-                    opened = opener.open("status", heard.payload)
-                except SealError:
-                    continue
-                if opened.record.get("state", 0) != STATES.index("offline"):
-                    found.add(opened.node_id)
+    statuses = [topic for topic in _topics(prefixes) if topic[0].endswith("/status")]
+    until = time.monotonic() + _FIRST_S
+    with Session(url, statuses, ca, may=_MAY) as session:
+        while time.monotonic() < until and (heard := session.get(_QUIET_S)) is not None:
+            try:
+                opened = opener.open("status", heard.payload)
+            except SealError:
+                continue
+            if opened.record.get("state", 0) != STATES.index("offline"):
+                found.add(opened.node_id)
     return found
 
 
@@ -93,9 +95,7 @@ class Runner:
             state=rollout.state,
             why=rollout.why,
         )
-        if resume:
-            rollouts.set_state(rollout.number, RUNNING, "")
-            self.engine.resume()
+        self._resumes = resume
 
     def run(self, url: BrokerUrl, ca: Path | None = None) -> None:
         """Until the rollout has ended, was aborted, or is paused and no node is under way.
@@ -105,7 +105,10 @@ class Runner:
         engine = self.engine
         topics = _topics(member.prefix for member in engine.members.values())
         with Session(url, topics, ca, may=_MAY, name=self._rollout.session) as session:
-            heard = self._take(session, _QUIET_S)
+            if self._resumes:
+                self._rollouts.set_state(self._rollout.number, RUNNING, "")
+                engine.resume()
+            heard = self._first(session)
             engine.deaf_until(self._now())
             for member in engine.under_way:
                 if member.state == TOLD and engine.state == RUNNING:
@@ -160,6 +163,14 @@ class Runner:
             heard = session.get(0) if len(taken) < _BATCH else None
         return taken
 
+    def _first(self, session: Session) -> list[Heard]:
+        """As `_take`, all that the broker has kept: a node whose status is not known yet would seem to be offline."""
+        until = time.monotonic() + _FIRST_S
+        taken = self._take(session, _QUIET_S)
+        while time.monotonic() < until and (more := self._take(session, _QUIET_S)):
+            taken += more
+        return taken
+
     def _hear(self, heard: Heard) -> None:
         prefix, _, message_class = heard.topic.rpartition("/")
         try:
@@ -196,11 +207,3 @@ class Runner:
             self.engine.leave_out(member.id, self._now(), str(error))
             return
         session.send(f"{seen.prefix}/command", message)
-
-
-def counts(members: Sequence[Member]) -> dict[str, int]:
-    """How many nodes are in each state."""
-    found: dict[str, int] = {}
-    for member in members:
-        found[member.state] = found.get(member.state, 0) + 1
-    return found
