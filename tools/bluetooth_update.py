@@ -3,7 +3,7 @@
     tools/bluetooth_update.py
 
 It prints the time, what the node's radio did, and the heap that both have free. It takes some five minutes. Exit code 1
-when the node does not confirm the release, or when a heap is below the board's budget.
+when the node does not confirm the release, or when a heap is below the board's budget before or after.
 """
 
 import argparse
@@ -43,7 +43,11 @@ def main() -> int:
         plant.gateway("rp2040:", "n1", interval_s=30, time_port=clock.port)
         node = plant.node("rp2040:", "n1", files={"release.key": RELEASE_KEY.public.xy}, ble=TIMING, interval_s=30)
         release = plant.release("pico_w", folder / "2.release")
-        wait_until(lambda: plant.known() == 2, what="both in service")
+
+        def heaps(name: str) -> list[int]:
+            return [record["heap_free"] for record in plant.records(name, "telemetry")]
+
+        wait_until(lambda: heaps("n1") and heaps("gw"), what="both in service")
         began, before = node.virtual_time_ns(), plant.air.tally("n1")
         url = BrokerUrl("127.0.0.1", broker.port)
         try:
@@ -56,13 +60,14 @@ def main() -> int:
         print(f"time: {seconds:.0f} s, of which {after.connected_s - before.connected_s:.0f} s in connections")
         print(f"radio on: {after.radio_s - before.radio_s:.1f} s")
         print(f"bytes: {after.received - before.received} to the node, {after.sent - before.sent} from it")
-        heaps = {name: min(r["heap_free"] for r in plant.records(name, "telemetry")) for name in ("n1", "gw")}
-        print(f"heap free, least: node {heaps['n1']} bytes, gateway {heaps['gw']} bytes")
-        measured = [r["uptime_ms"] for r in plant.records("n1", "telemetry")]
-        print(f"measurements of the node: {len(measured)}; unexplained in the ledger:", end=" ")
+        known = len(heaps("n1"))
+        wait_until(lambda: len(heaps("n1")) > known + 1, what="measurements with the update behind it")
+        node_free, gateway_free = heaps("n1"), heaps("gw")
+        print(f"heap free: node {node_free[0]} B, at least {min(node_free)} during the update, {node_free[-1]} after")
+        print(f"heap free: gateway {gateway_free[0]} B, at least {min(gateway_free)}")
         unexplained = sum(account.unexplained for account in plant.accounts().values())
-        print(unexplained)
-        enough = min(heaps.values()) >= load_board("pico_w").heap_budget
+        print(f"measurements of the node: {len(node_free)}; unexplained in the ledger: {unexplained}")
+        enough = min(node_free[0], node_free[-1], *gateway_free) >= load_board("pico_w").heap_budget
     return 0 if enough and not unexplained else 1
 
 
