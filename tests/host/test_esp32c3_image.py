@@ -166,3 +166,16 @@ def test_an_image_that_does_not_start_is_left(node: Node) -> None:
     with pytest.raises(OperationError, match="did not keep release 2: the image of MicroPython did not start"):
         node.take(node.release(2, hanging(node.image)))
     assert node.runs() == ("ota_0", "Dec  9 2025")
+
+
+def test_a_power_cut_while_the_image_comes_costs_nothing(node: Node) -> None:
+    """In the midst of one of its thousands of flash operations: the node goes on where it was."""
+    release = node.release(2, later(node.image), b"# 2")
+    with Operator(node.url, node.keys, "n1", timeout_s=PATIENCE_S, expires_s=2_000_000) as operator:
+        [envelope] = release.envelopes
+        digest = hashlib.sha256(envelope).digest()
+        assert operator.ask("update", {"digest": digest, "size": len(envelope)})["state"] == "fetching"
+        node.board.cut_power(3000, True)
+        assert operator.updated()[0] == "update_confirmed"
+    assert node.runs() == ("ota_1", "Dec 10 2025")
+    assert node.board.get("main.py").endswith(b"# 2")
