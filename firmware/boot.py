@@ -81,6 +81,27 @@ def _check():
             entry = listing.read(34)
 
 
+def _slots():
+    # On an ESP32 with two partitions for MicroPython itself: the one that runs, and the other.
+    try:
+        from esp32 import Partition
+
+        runs = Partition(Partition.RUNNING)
+        return runs, runs.get_next_update()
+    except (ImportError, OSError):
+        return None
+
+
+def _image(plan):
+    # The plan names the partition of a new image. Returns whether that one runs, and the partition to be run else.
+    with open(plan) as file:
+        for line in file:
+            if line[0] == "*":
+                runs, other = _slots()
+                return runs.info()[4] == line[1:].rstrip(), other
+    return False, None
+
+
 def _guard(plan):
     # The new version may hang, or end at the prompt: not confirmed in time, it is left.
     import os
@@ -110,12 +131,27 @@ def _update():
     plan, tried = "/release.plan", "/release.tried"
     there = os.listdir("/")
     if plan[1:] not in there:
+        if "release.rejected" in there and _slots():
+            from esp32 import Partition
+
+            Partition.mark_app_valid_cancel_rollback()  # the image that came back is on no trial
         return
     micropython.kbd_intr(-1)
     try:
+        import machine
+
         why = None
+        new_runs, other = _image(plan)
         if tried[1:] not in there:
             try:
+                if other and not new_runs:
+                    # Its own start is the first of the trial; the chip's boot loader comes back from one that fails.
+                    if "release.switched" in there:
+                        raise ValueError("the image of MicroPython did not start")
+                    with open("/release.switched", "w"):
+                        pass
+                    other.set_boot()
+                    machine.reset()
                 _move(".new", ".old", "+")
                 _check()
                 with open(tried, "w"):
@@ -131,7 +167,11 @@ def _update():
                     file.write(str(why))
             except OSError:
                 pass
+        if new_runs:
+            other.set_boot()
         os.rename(plan, "/release.rejected")
+        if new_runs:
+            machine.reset()
     finally:
         micropython.kbd_intr(3)
 
@@ -148,4 +188,4 @@ for _step in (_complete, _update, _mount):
         _step()
     except Exception as error:
         print("boot:", error)
-del _step, _complete, _update, _mount, _move, _check, _guard
+del _step, _complete, _update, _mount, _move, _check, _guard, _slots, _image

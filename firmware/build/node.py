@@ -192,6 +192,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     parts["mailbox"] = None
     if recorder.seals:
         parts["quiet"] = quiet
+        parts["reset"] = port.reset
         parts["mailbox"] = mailbox = Mailbox(parts, updating)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
     if running:

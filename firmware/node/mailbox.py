@@ -10,7 +10,6 @@ import time
 
 from micropython import const
 
-from hal import restart
 from node.room import drop, load, tidy
 
 LONGEST = const(560)  # bytes of a sealed command
@@ -125,7 +124,7 @@ class Mailbox:
                     return await load("update.run").run(self, self._parts)
                 except (OSError, MemoryError) as error:
                     if self.on_trial and isinstance(error, MemoryError):
-                        restart.reset()  # a version that leaves no memory; the old one comes back
+                        self._parts["reset"]()  # a version that leaves no memory; the old one comes back
                     print("node: update:", error)
                 drop("update", "quaver_wire.decoder")
                 await asyncio.sleep(_AGAIN_S)

@@ -60,7 +60,10 @@ def payload(envelope: bytes, key: bytes):
 
 
 class Manifest:
-    """What a manifest says, for one board: sequence, version, expires, listing (SHA-256), size, next_key or None."""
+    """What a manifest says, for one board: sequence, version, expires, listing (SHA-256), size, next_key or None.
+
+    image: None, or of MicroPython itself: its version, and the SHA-256 and size of the list of its pieces.
+    """
 
     def __init__(self, data, board, loads):
         """data: as `payload` gave it; board: its name; loads: of quaver_wire.decoder. Raises Refused."""
@@ -75,11 +78,14 @@ class Manifest:
             if board not in given[5]:
                 raise Refused("wrong_board")
             self.chip, self.mpy, self.micropython, self.listing, self.size = given[5][board]
+            self.image = given.get(9, {}).get(board)
         except (WireError, KeyError, TypeError, ValueError, AttributeError):  # signed, and yet not one of ours
             raise Refused("malformed")
         numbers = (self.sequence, self.expires, self.mpy, self.size)
         lists = (self.step_down, self.micropython)
         if not all(isinstance(number, int) for number in numbers) or not isinstance(self.listing, bytes):
+            raise Refused("malformed")
+        if self.image and not (len(self.image) == 3 and [type(part) for part in self.image] == [str, bytes, int]):
             raise Refused("malformed")
         if not all(isinstance(found, (list, tuple)) for found in lists) or len(self.next_key or bytes(64)) != 64:
             raise Refused("malformed")

@@ -5,6 +5,8 @@
     /release.next      the signed manifest of the release that is fetched, or on trial
     /release.list      its list of files
     /release.plan      committed: boot.py moves the files at the next start, and back at the one after
+    /release.image     the list of the pieces of MicroPython's own image, where the release has one
+    /release.switched  boot.py has started that image once
     /release.tried     the new version was started once; why it ended, where somebody could say
     /release.done      confirmed, and not yet tidied up
     /release.rejected  taken back, and not yet told
@@ -29,6 +31,8 @@ NEXT = "/release.next"
 LIST = "/release.list"
 PLAN = "/release.plan"
 TRIED = "/release.tried"
+IMAGE = "/release.image"
+SWITCHED = "/release.switched"
 DONE = "/release.done"
 REJECTED = "/release.rejected"
 _FIRMWARE = "/firmware.txt"
@@ -44,6 +48,14 @@ def there(path: str) -> bool:
         return True
     except OSError:
         return False
+
+
+def slot() -> str | None:
+    """The name of the partition with the image of MicroPython that is on trial, or None: the plan has none."""
+    for found in lines(PLAN):
+        if found[0] == "*":
+            return found[1:]
+    return None
 
 
 def _is_folder(path):
@@ -101,10 +113,10 @@ def lines(path: str):
         yield found
 
 
-def entry(at: int):
-    """(SHA-256, size, path, where the next one begins) of the entry in the list of files that begins at byte `at`, or
+def entry(at: int, listing: str = LIST):
+    """(SHA-256, size, path, where the next one begins) of the entry in a list of files that begins at byte `at`, or
     None at its end. Raises ValueError for what is no entry."""
-    with opened(LIST, "rb") as file:
+    with opened(listing, "rb") as file:
         file.seek(at)
         head = file.read(_HEAD)
         path = file.readline(_PATH_MAX)
@@ -188,7 +200,7 @@ def abandon() -> None:
     """Forget a release that was not committed. A cut in the midst leaves it to be fetched, and forgotten again."""
     drop(PLAN + ".new")
     sweep()
-    drop(LIST, LIST + ".new")
+    drop(LIST, LIST + ".new", IMAGE, IMAGE + ".new")
     drop(NEXT)
 
 
@@ -210,7 +222,7 @@ def finish() -> None:
         store.replace(KEY, bytes.fromhex(key))
     drop(TRIED, NEXT)
     sweep()
-    drop(LIST)
+    drop(LIST, IMAGE, SWITCHED)
     os.remove(DONE)
 
 
@@ -225,5 +237,5 @@ def forget() -> None:
     """What a version that was taken back has left is removed; it has been told. Begun, it can be repeated."""
     drop(NEXT)
     sweep()
-    drop(LIST, TRIED)
+    drop(LIST, IMAGE, SWITCHED, TRIED)
     drop(REJECTED)

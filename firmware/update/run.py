@@ -38,6 +38,11 @@ async def check(envelope, parts):
     manifest = found.Manifest(data, board, load("quaver_wire.decoder").loads)
     now = parts["uptime"].time_ms()
     version = ".".join(str(part) for part in sys.implementation.version[:3])
+    if manifest.image and load("update.image").slots():
+        version = manifest.image[0]
+    else:
+        manifest.image = None  # of no use to a board with one slot
+    drop("update.image", "update.stage")
     manifest.judge(own, files.sequence(), now and now // 1000, version, getattr(sys.implementation, "_mpy", 0))
     drop("update.envelope", "update.p256")
     return manifest
@@ -77,6 +82,10 @@ async def _trial(mailbox, parts):
         if second >= _LEAST_S and mailbox.acknowledged and measuring.has_measured:
             supervisor.alive()
             async with parts["quiet"]:
+                if files.slot():
+                    from esp32 import Partition
+
+                    Partition.mark_app_valid_cancel_rollback()  # first: boot.py takes back what is not accepted
                 files.accept()
             supervisor.alive()
             mailbox.on_trial = False
@@ -117,6 +126,9 @@ async def _fetch(mailbox, parts):
         manifest = await check(files.read(files.NEXT), parts)
         stage = load("update.stage")
         run = stage.Stage(fetch, mailbox.refuse, parts["quiet"])
+        if manifest.image:
+            run.slot = await load("update.image").bring(manifest.image, run, mailbox.refuse, parts["quiet"])
+            drop("update.image")
         await run.run(manifest)
     except (refused, stage.Refused, ValueError) as error:
         print("node: update given up:", error)

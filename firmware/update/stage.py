@@ -43,29 +43,30 @@ class Stage:
         self._refuse = refuse
         self._buffer = memoryview(bytearray(CHUNK))
         self.fetched = 0  # bytes
+        self.slot = None  # the name of the partition that holds MicroPython's next image
 
     async def run(self, manifest):
         """Stage and commit what `manifest` (of update.envelope) names. Raises Refused, OSError."""
-        if not await self._has(files.LIST, manifest.size, manifest.listing):
-            await self._bring(files.LIST + ".new", manifest.size, manifest.listing)
+        if not await self.has(files.LIST, manifest.size, manifest.listing):
+            await self.bring(files.LIST + ".new", manifest.size, manifest.listing)
             os.rename(files.LIST + ".new", files.LIST)
         await self._check()
         at = 0
         while at < manifest.size:
-            digest, size, path, at = self._entry(at)
-            if not await self._has(path, size, digest):
+            digest, size, path, at = self.entry(files.LIST, at)
+            if not await self.has(path, size, digest):
                 staged = _staged(path)
-                if not await self._has(staged, size, digest):
+                if not await self.has(staged, size, digest):
                     _make_folders(staged)
-                    await self._bring(staged, size, digest)
+                    await self.bring(staged, size, digest)
         await self._plan(manifest)
         files.drop(files.TRIED)
         os.rename(files.PLAN + ".new", files.PLAN)
 
-    def _entry(self, at):
-        """(SHA-256, size, path, where the next one begins) of the list's entry at a byte. Raises Refused."""
+    def entry(self, listing, at):
+        """(SHA-256, size, path, where the next one begins) of a list's entry at a byte. Raises Refused."""
         try:
-            digest, size, path, after = files.entry(at)
+            digest, size, path, after = files.entry(at, listing)
         except (ValueError, TypeError):  # TypeError: there is none
             raise Refused("malformed")
         parts = path.split("/")
@@ -80,12 +81,12 @@ class Stage:
         block, free = _room()
         need, folders, last, at = _SPARE, [], "", 0
         while at < size:
-            digest, length, path, at = self._entry(at)
+            digest, length, path, at = self.entry(files.LIST, at)
             if path <= last:
                 raise Refused("malformed")
             last = path
             staged = _staged(path)
-            if await self._has(path, length, digest) or await self._has(staged, length, digest):
+            if await self.has(path, length, digest) or await self.has(staged, length, digest):
                 continue
             need += -(-length // block) if length > _INLINE else 0
             folder = staged.rpartition("/")[0]
@@ -95,7 +96,8 @@ class Stage:
         if need > free:
             raise Refused("no room: needs {} kB, {} kB free".format(need * block // 1024, free * block // 1024))
 
-    async def _has(self, path, size, digest):
+    async def has(self, path, size, digest):
+        """Whether a file has that content."""
         try:
             if os.stat(path)[6] != size:
                 return False
@@ -106,22 +108,13 @@ class Stage:
             await asyncio.sleep_ms(0)
         return found == digest
 
-    async def _bring(self, path, size, digest):
+    async def bring(self, path, size, digest):
         """Fetch a content to `path`. Raises Refused when it is another's, time after time."""
         for _ in range(_TRIES):
-            hashed = sha256()
-            at = 0
             async with self._quiet:
                 file = opened(path, "wb")
             try:
-                while at < size:
-                    part = await self._fetch(digest, at // CHUNK)
-                    if len(part) != min(CHUNK, size - at):
-                        break
-                    hashed.update(part)
-                    async with self._quiet:
-                        file.write(part)
-                    at += len(part)
+                good = await self.copy(size, digest, file.write)
                 await self._quiet.acquire()
             except BaseException:
                 file.close()
@@ -130,12 +123,26 @@ class Stage:
                 file.close()
             finally:
                 self._quiet.release()
-            self.fetched += at
-            if at == size and hashed.digest() == digest:
+            if good:
                 return
             files.drop(path)
             self._refuse("release_wrong_content")
         raise Refused("wrong_content")
+
+    async def copy(self, size, digest, write):
+        """Fetch a content, for write(chunk); returns whether it is the right one."""
+        hashed = sha256()
+        at = 0
+        while at < size:
+            part = await self._fetch(digest, at // CHUNK)
+            if len(part) != min(CHUNK, size - at):
+                break
+            hashed.update(part)
+            async with self._quiet:
+                write(part)
+            at += len(part)
+        self.fetched += at
+        return at == size and hashed.digest() == digest
 
     async def _plan(self, manifest):
         """Write the plan aside: the release's number and next key, and a line for each path that changes."""
@@ -144,8 +151,10 @@ class Stage:
         moved, at = "", 0
         with opened(files.PLAN + ".new", "w") as plan:
             plan.write("{} {}\n".format(manifest.sequence, key))
+            if self.slot:
+                plan.write("*{}\n".format(self.slot))
             while at < size:
-                _, _, path, at = self._entry(at)
+                _, _, path, at = self.entry(files.LIST, at)
                 folder = _missing(path)
                 if folder:
                     if folder != moved:

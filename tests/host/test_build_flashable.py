@@ -281,3 +281,8 @@ def test_the_command_says_what_it_made(tmp_path, capsys):
     assert main(["build", "unix"]) == 8
     assert main(["build", "esp8266"]) == 3
     assert json.dumps(capsys.readouterr().err.splitlines()[0]).count("unix: nothing to flash") == 1
+
+
+def test_a_board_whose_boot_loader_knows_one_image_gets_no_second_slot() -> None:
+    with pytest.raises(BuildError, match="pico_w: its boot loader starts one image, always the same"):
+        build("pico_w", slots=True)

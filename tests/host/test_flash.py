@@ -27,6 +27,8 @@ from quaver.board.spec import load_board
 from quaver.build import firmware_files, read_littlefs
 from quaver.build.flashable import compose
 from quaver.build.image import littlefs_image
+from quaver.build.libraries import device_libraries
+from quaver.build.partitions import read_partitions
 from quaver.build.tree import LISTING
 from quaver.cli import flash as command
 from quaver.cli import main
@@ -108,6 +110,25 @@ def test_of_eight_boards_five_succeed_three_are_told_and_a_second_run_finishes(b
     assert [one.outcome for one in outcomes] == words, [one.reason for one in outcomes]
     assert [board.writes() for board in good] == writes
     assert mended.content(0) == back.content(0) == good[0].content(0)
+
+
+def test_two_slots_for_the_image_are_laid_at_flashing(boards):
+    """As the boot loader and MicroPython of the C3's image take them: test_esp32c3_image."""
+    board = boards("esp32c3")
+    fleet = Fleet("esp32_c3", _QUIET, slots=True)
+    words = [fleet.flash([named_port(board.url)])[0].outcome for _ in range(2)]
+    assert words == ["flashed", "already right"]
+    places = {part.name: (part.offset, part.size) for part in read_partitions(board.content(0), 0)}
+    assert places == {
+        "nvs": (0x9000, 0x4000),
+        "otadata": (0xD000, 0x2000),
+        "phy_init": (0xF000, 0x1000),
+        "ota_0": (0x10000, 0x1A0000),
+        "ota_1": (0x1B0000, 0x1A0000),
+        "vfs": (0x350000, 0xB0000),
+    }
+    files = firmware_files("esp32_c3") | device_libraries(load_board("esp32_c3"))
+    assert read_littlefs(board.content(0x350000)) == files
 
 
 def test_a_file_system_that_holds_our_firmware_stays_with_all_else_in_it(boards, small):

@@ -22,7 +22,8 @@ from pycddl import Schema, ValidationError
 from pycose.keys import EC2Key
 from pycose.messages import Sign1Message
 
-from quaver.board.spec import board_names
+from quaver.board.image import read_image
+from quaver.board.spec import board_names, load_board
 from quaver.build import firmware_files
 from quaver.cli import root
 from quaver.errors import ReleaseError
@@ -64,7 +65,7 @@ def test_a_release_is_read_back_and_follows_its_schema(release: Release, file: P
 
 
 def test_the_schema_can_say_no(release: Release) -> None:
-    for change in ({2: 0}, {3: ""}, {5: {}}, {6: b"short"}, {8: []}, {9: 1}):
+    for change in ({2: 0}, {3: ""}, {5: {}}, {6: b"short"}, {8: []}, {9: {}}, {10: 1}):
         payload = cbor2.dumps(cbor2.loads(release.manifest.encode()) | change, canonical=True)
         with pytest.raises(ValidationError):
             Schema(f"start = manifest\n{CDDL}").validate_cbor(payload)
@@ -276,3 +277,22 @@ def test_a_wrong_call_is_one_line(
 
 def test_every_board_is_in_a_release_by_default(tmp_path: Path) -> None:
     assert set(build_release(board_names(), 1, expires=UNTIL, key=KEY).manifest.boards) == set(board_names())
+
+
+def test_an_image_comes_in_pieces_for_the_boards_that_take_one(tmp_path: Path) -> None:
+    release = build_release(["pico_w", "esp32_c3"], 7, expires=UNTIL, key=KEY, images=True)
+    [(name, image)] = release.manifest.images.items()
+    assert (name, image.micropython) == ("esp32_c3", "1.27.0")
+    pieces = parse(release.contents[image.listing])
+    whole = b"".join(release.contents[piece.sha256] for piece in pieces)
+    official = read_image(load_board("esp32_c3"))
+    assert whole == official[0x10000:]
+    # ESP-IDF appends the SHA-256 of the rest.
+    assert whole[-32:] == hashlib.sha256(whole[:-32]).digest()
+    path = tmp_path / "a.release"
+    path.write_bytes(release.encode())
+    assert read_release(path) == release
+    Schema(CDDL).validate_cbor(path.read_bytes())
+    Schema(f"start = manifest\n{CDDL}").validate_cbor(release.manifest.encode())
+    with pytest.raises(ReleaseError, match="none of these boards"):
+        build_release(["pico_w"], 7, expires=UNTIL, key=KEY, images=True)

@@ -35,10 +35,13 @@ def flash():
     return esp32.Partition.find(esp32.Partition.TYPE_DATA, label="vfs")[0]
 
 
-def show(offset):
-    """Where the byte of the flash at `offset`, the file system's first, is to be read; 0 where it can't be shown."""
+def show(_):
+    """Where the file system's first byte is to be read; 0 where it can't be shown.
+
+    Of where it lies in flash the partition table knows, which flashing may have laid for two images.
+    """
+    _, _, offset, size, *_ = flash().info()
     page = offset >> _PAGE
-    size = flash().info()[3]
     first = _ENTRIES - (size >> _PAGE)
     for number in range(first, _ENTRIES):
         entry = _MMU + 4 * number

@@ -16,7 +16,7 @@ from quaver.board.image import read_image
 from quaver.board.spec import BoardSpec, load_board
 from quaver.build.image import littlefs_image, read_littlefs_blocks
 from quaver.build.libraries import device_libraries
-from quaver.build.partitions import read_partitions, vfs_partition
+from quaver.build.partitions import read_partitions, updatable, vfs_partition
 from quaver.build.tree import LISTING, PLAN, RELEASE_KEY, RELEASE_SEQUENCE, check_budget, firmware_files
 from quaver.build.uf2 import FLASH_START, PAGE, join_pages, make_uf2, read_uf2
 from quaver.errors import BuildError
@@ -118,10 +118,12 @@ def build(
     config: Mapping[str, object] | None = None,
     flash_size: int | None = None,
     progress: Progress | None = None,
+    slots: bool = False,
 ) -> Flashable:
     """Official image, firmware and libraries of a board, put together.
 
     flash_size: of the chip in bytes, where it is not the board file's; an ESP32's file system takes what is left.
+    slots: two for the image, so that releases can replace it (`partitions.updatable`).
     Raises BoardFileError, ArtifactError, BuildError.
     """
     spec = load_board(board)
@@ -131,19 +133,25 @@ def build(
         )
     files = {**firmware_files(board, config), **device_libraries(spec, progress)}
     check_budget(spec, files)
-    return compose(spec, read_image(spec, progress), files, flash_size or spec.flash.size)
+    return compose(spec, read_image(spec, progress), files, flash_size or spec.flash.size, slots)
 
 
-def compose(spec: BoardSpec, image: bytes, files: Mapping[str, bytes], flash_size: int) -> Flashable:
+def compose(
+    spec: BoardSpec, image: bytes, files: Mapping[str, bytes], flash_size: int, slots: bool = False
+) -> Flashable:
     """The Flashable of an official image, as its publisher's file has it, and files. Raises BuildError."""
+    if slots and spec.silicon.loader == "uf2":
+        raise BuildError(f"{spec.name}: its boot loader starts one image, always the same: leave out --updatable")
     if spec.silicon.loader == "uf2":
         start, content = join_pages(read_uf2(image, spec.silicon.uf2_family))
         image_offset, offset, size = start - FLASH_START, spec.flash.filesystem_offset, spec.flash.filesystem_size
     else:
         image_offset, content = spec.silicon.image_offset, image
-        place = vfs_partition(read_partitions(image, image_offset), flash_size)
+        if slots:
+            content = updatable(image, image_offset, flash_size)
+        place = vfs_partition(read_partitions(content, image_offset), flash_size)
         offset, size = place.offset, place.size
-        if offset != spec.flash.filesystem_offset:
+        if not slots and offset != spec.flash.filesystem_offset:
             raise BuildError(
                 f"boards/{spec.name}.toml: flash.filesystem_offset: expected 0x{offset:x}, where the image's own "
                 f"partition table puts it, found 0x{spec.flash.filesystem_offset:x}"

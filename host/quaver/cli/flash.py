@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     "--port", "names", multiple=True, metavar="PORT", help="A device, socket://host:port, drive or id; repeatable."
 )
 @click.option("--all", "everything", is_flag=True, help="All connected boards.")
+@click.option(
+    "--updatable", is_flag=True, help="ESP32: releases can replace MicroPython too; the file system is smaller."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per board.")
-def command(board: str | None, names: tuple[str, ...], everything: bool, as_json: bool) -> int:
+def command(board: str | None, names: tuple[str, ...], everything: bool, updatable: bool, as_json: bool) -> int:
     """Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.
 
     BOARD is a name that `quaver boards` lists; without it each board's chip decides. Without --port and --all the only
@@ -51,7 +54,7 @@ def command(board: str | None, names: tuple[str, ...], everything: bool, as_json
         give_code_at(device, codes, release_key)
 
     with _bars(ports) as watch:
-        outcomes = Fleet(board, watch, finish=finish).flash(ports)
+        outcomes = Fleet(board, watch, finish=finish, slots=updatable).flash(ports)
     for outcome in outcomes:
         if as_json:
             click.echo(json.dumps(outcome.as_json()))

@@ -41,6 +41,8 @@ def command() -> None:
               help="Sign with this key too; nodes take it as theirs once they confirmed the release.")  # fmt: skip
 @click.option("--step-down", "nodes", multiple=True, metavar="NODE_ID",
               help="A node that may take the release although it runs a later one; repeat it for several.")  # fmt: skip
+@click.option("--with-image", is_flag=True,
+              help="With MicroPython itself, for ESP32 boards that were flashed with --updatable.")  # fmt: skip
 @click.option("-o", "--output", type=_FILE, metavar="FILE",
               help="By default quaver-VERSION-N.release in this folder.")  # fmt: skip
 def build(
@@ -50,6 +52,7 @@ def build(
     key: Path | None,
     next_key: Path | None,
     nodes: tuple[str, ...],
+    with_image: bool,
     output: Path | None,
 ) -> None:
     """Build a release of this quaver's firmware, for every board or for those named, and sign it.
@@ -77,6 +80,7 @@ def build(
             key=signer,
             next_key=following,
             downgrade=down,
+            images=with_image,
             progress=progress,
         )
     path = output or Path(f"quaver-{release.manifest.version}-{sequence}.release")
@@ -223,6 +227,7 @@ def _described(release: Release) -> dict[str, object]:
         "signed_by": [signer.hex() for signer in release.signers],
         "next_key": manifest.next_key.hex() if manifest.next_key else None,
         "step_down": [node.hex() for node in manifest.downgrade],
+        "images": {name: image.micropython for name, image in sorted(manifest.images.items())},
         "boards": {
             name: {
                 "chip": part.chip,
@@ -255,3 +260,5 @@ def _print(release: Release) -> None:
         size = sum(file.size for file in files)
         table.add_row(name, part.chip, ", ".join(part.micropython) or "any", str(len(files)), f"{size:,}")
     Console(markup=False).print(table)
+    for name, image in sorted(manifest.images.items()):
+        click.echo(f"{name}: with MicroPython {image.micropython} itself, where it was flashed with --updatable")

@@ -64,6 +64,7 @@ class Fleet:
 
     board: a board file's name, or None. watch: see Watch. report_s: how long a firmware has to say its version.
     finish: called with the device of each board that runs, for what is done by its console; what it raises fails it.
+    slots: two for the image, so that releases can replace it.
     Raises BoardFileError, NoBoardFileError for a board that can't be flashed.
     """
 
@@ -73,11 +74,13 @@ class Fleet:
         watch: Watch,
         report_s: float = 20.0,
         finish: Callable[[str], None] = lambda _device: None,
+        slots: bool = False,
     ) -> None:
         self._spec = None if board is None else board_to_flash(board)
         self._watch = watch
         self._report_s = report_s
         self._finish = finish
+        self._slots = slots
         self._built: dict[tuple[str, int], Flashable] = {}
         self._building = threading.Lock()
         self._stop = threading.Event()
@@ -98,7 +101,7 @@ class Fleet:
         key = (spec.name, flash_size or spec.flash.size)
         with self._building:
             if key not in self._built:
-                self._built[key] = build(spec.name, flash_size=key[1])
+                self._built[key] = build(spec.name, flash_size=key[1], slots=self._slots)
             return self._built[key]
 
     def _one(self, port: Port) -> Outcome:

@@ -15,18 +15,21 @@ from pathlib import Path
 import cbor2
 
 from quaver import __version__
-from quaver.board.spec import load_board
+from quaver.board.image import read_image
+from quaver.board.spec import BoardSpec, load_board
 from quaver.build import firmware_files
 from quaver.build.libraries import device_libraries
+from quaver.build.partitions import application
 from quaver.build.tree import without_packs
 from quaver.errors import ReleaseError
 from quaver.files.pinned import Progress
 from quaver.release.files import File, listing, parse
-from quaver.release.manifest import BoardPart, Manifest, decode
+from quaver.release.manifest import BoardPart, ImagePart, Manifest, decode
 from quaver.release.sbom import bill_of_materials
 from quaver.release.signing import PrivateKey, PublicKey, payload_of, signer_of
 
 FILE_MAX = 32 << 20  # bytes of a release
+_PIECE = 1 << 15  # bytes of an image that are one content; a list of files has 16 bits for it
 _SIGNERS = 2
 _MPY_MAGIC = ord("M")
 
@@ -83,15 +86,19 @@ def build_release(
     next_key: PrivateKey | None = None,
     downgrade: Iterable[bytes] = (),
     version: str = __version__,
+    images: bool = False,
     progress: Progress | None = None,
 ) -> Release:
     """The release of this quaver's firmware for `boards`. The rest as in `Manifest`; next_key signs it too.
+
+    images: with MicroPython itself, for the boards among them that can take it.
 
     Raises ReleaseError, BoardFileError, BuildError, ArtifactError.
     """
     specs = [load_board(name) for name in sorted(set(boards))]
     parts: dict[str, BoardPart] = {}
     contents: dict[bytes, bytes] = {}
+    pictures: dict[str, ImagePart] = {}
     for spec in specs:
         files = firmware_files(spec.name) | device_libraries(spec, progress)
         del files["boot.py"]  # a node keeps its own: what guards an update is changed by cable only
@@ -104,6 +111,13 @@ def build_release(
             listing=hashlib.sha256(named).digest(),
             size=len(named),
         )
+        if images and spec.image and spec.silicon.loader != "uf2":
+            pieces = _pieces(firmware_image(spec, progress))
+            named = listing(pieces)
+            contents |= {hashlib.sha256(data).digest(): data for data in (named, *pieces.values())}
+            pictures[spec.name] = ImagePart(spec.image.version, hashlib.sha256(named).digest(), len(named))
+    if images and not pictures:
+        raise ReleaseError("none of these boards can take an image of MicroPython over the air: leave out --with-image")
     sbom = bill_of_materials(version, specs)
     contents[hashlib.sha256(sbom).digest()] = sbom
     manifest = Manifest(
@@ -114,10 +128,21 @@ def build_release(
         sbom=hashlib.sha256(sbom).digest(),
         next_key=next_key.public.xy if next_key else None,
         downgrade=tuple(sorted(set(downgrade))),
+        images=pictures,
     )
     payload = manifest.encode()
     keys = [key, next_key] if next_key else [key]
     return Release(tuple(signer.sign(payload) for signer in keys), manifest, contents)
+
+
+def firmware_image(spec: BoardSpec, progress: Progress | None = None) -> bytes:
+    """The application of a board's official image, as it lies in a slot. Raises BuildError, ArtifactError."""
+    return application(read_image(spec, progress), spec.silicon.image_offset)
+
+
+def _pieces(image: bytes) -> dict[str, bytes]:
+    """By names that are in their order: a node fetches each by itself, and checks it."""
+    return {f"image/{at // _PIECE:03}": image[at : at + _PIECE] for at in range(0, len(image), _PIECE)}
 
 
 def read_release(path: Path) -> Release:
@@ -167,13 +192,15 @@ def _no_release() -> ReleaseError:
 
 def _check_complete(release: Release) -> None:
     """Raise ReleaseError unless the contents are what the manifest names, no more and no less."""
-    named = {release.manifest.sbom} | {part.listing for part in release.manifest.boards.values()}
+    lists = [(name, part.listing, part.size) for name, part in release.manifest.boards.items()]
+    lists += [(name, image.listing, image.size) for name, image in release.manifest.images.items()]
+    named = {release.manifest.sbom} | {digest for _, digest, _ in lists}
     missing = named - set(release.contents)
     if not missing:
-        for name, part in release.manifest.boards.items():
-            if len(release.contents[part.listing]) != part.size:
+        for name, digest, size in lists:
+            if len(release.contents[digest]) != size:
                 raise ReleaseError(f"the list of files for {name} does not have its size: the file is corrupt")
-            for file in release.files(name):
+            for file in parse(release.contents[digest]):
                 named.add(file.sha256)
                 if len(release.contents.get(file.sha256, b"")) != file.size:
                     missing.add(file.sha256)

@@ -45,11 +45,24 @@ class BoardPart:
 
 
 @dataclass(frozen=True)
+class ImagePart:
+    """An image of MicroPython itself, for a board with two slots for it (`quaver flash --updatable`).
+
+    micropython: its version. listing, size: SHA-256 and bytes of the list of its pieces.
+    """
+
+    micropython: str
+    listing: bytes
+    size: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """sequence: Monotonic Sequence Number, 1 and up: a node takes none that is not above its own. version: of the
     firmware. expires: s since 1970, after which no node takes it. boards: by name. sbom: SHA-256 of the bill of
     materials. next_key: x and y of the public key (P-256) that nodes are to take, once this release is confirmed.
     downgrade: ids of the nodes, and of no others, that may take it although its sequence number is not above theirs.
+    images: by the name of the board.
     """
 
     sequence: int
@@ -59,6 +72,7 @@ class Manifest:
     sbom: bytes
     next_key: bytes | None = None
     downgrade: tuple[bytes, ...] = field(default=())
+    images: Mapping[str, ImagePart] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """In the deterministic form of CBOR (RFC 8949, 4.2.1). Raises ReleaseError when `decode` would refuse it."""
@@ -77,6 +91,8 @@ class Manifest:
             values[7] = self.next_key
         if self.downgrade:
             values[8] = list(self.downgrade)
+        if self.images:
+            values[9] = {name: [image.micropython, image.listing, image.size] for name, image in self.images.items()}
         data = cbor2.dumps(values, canonical=True)
         decode(data)
         return data
@@ -96,7 +112,7 @@ def decode(data: bytes) -> Manifest:
         raise ReleaseError(
             f"the manifest is of version {given[1]}, this quaver reads {_MANIFEST_VERSION}: update quaver"
         )
-    if set(given) - set(range(1, 9)) or cbor2.dumps(given, canonical=True) != data:
+    if set(given) - set(range(1, 10)) or cbor2.dumps(given, canonical=True) != data:
         raise _wrong("it has unknown fields, or is not in the deterministic form")
     boards = given.get(5)
     if not isinstance(boards, dict) or not 0 < len(boards) <= _BOARDS:
@@ -108,6 +124,7 @@ def decode(data: bytes) -> Manifest:
         ("bill of materials", _bytes(given.get(6), _SHA256)),
         ("next key", 7 not in given or _bytes(given[7], _KEY)),
         ("nodes that may step down", 8 not in given or _nodes(given[8])),
+        ("images", 9 not in given or (isinstance(given[9], dict) and given[9] and set(given[9]) <= set(boards))),
     ):
         if not good:
             raise _wrong(name)
@@ -119,6 +136,7 @@ def decode(data: bytes) -> Manifest:
         sbom=given[6],
         next_key=given.get(7),
         downgrade=tuple(given.get(8, ())),
+        images={name: _image(name, part) for name, part in given.get(9, {}).items()},
     )
 
 
@@ -132,6 +150,15 @@ def _board(name: object, given: object) -> BoardPart:
     if not _uint(size, 1 << 16) or not size:
         raise _wrong(f"board {name}: the size of its list of files")
     return BoardPart(chip, mpy, tuple(versions), listing, size)
+
+
+def _image(name: str, given: object) -> ImagePart:
+    if not isinstance(given, list) or len(given) != 3:
+        raise _wrong(f"the image for {name}")
+    version, listing, size = given
+    if not (_matches(_VERSION, version) and _bytes(listing, _SHA256) and _uint(size, 1 << 16) and size):
+        raise _wrong(f"the image for {name}")
+    return ImagePart(version, listing, size)
 
 
 def _wrong(what: str) -> ReleaseError:

@@ -35,7 +35,7 @@ static int is_app(u32 at) { return at != 0 && at < FLASH_SIZE - 0x1000 && flash[
 /* The OTA slot that the newest valid select entry names, with the boot loader's rollback; -1 for none. */
 static int selected(u32 at, u32 slots)
 {
-    u32 best = 0;
+    u32 best = 0, chosen = 0;
     int slot = -1;
     for (u32 copy = 0; copy < 2; copy++) {
         u32 entry = at + 0x1000 * copy, sequence = word(entry), state = word(entry + 24);
@@ -49,11 +49,12 @@ static int selected(u32 at, u32 slots)
         if (state == STATE_INVALID || state == STATE_ABORTED || sequence < best)
             continue;
         best = sequence;
+        chosen = entry;
         slot = (int)((sequence - 1) % slots);
-        if (state == STATE_NEW) {
-            u32 pending = STATE_PENDING;
-            memcpy(flash + entry + 24, &pending, 4);
-        }
+    }
+    if (chosen != 0 && word(chosen + 24) == STATE_NEW) {
+        u32 pending = STATE_PENDING;
+        memcpy(flash + chosen + 24, &pending, 4);
     }
     return slot;
 }
@@ -110,6 +111,7 @@ void boot(int cause)
         return;
     }
     memory_layout_table();
+    rtc_watchdog_begin(9); /* CONFIG_BOOTLOADER_WDT_TIME_MS; the application stops it */
     u32 entry = word(app + 4), at = app + 24;
     for (u32 i = 0; i < flash[app + 1] && at < FLASH_SIZE - 8; i++) {
         u32 address = word(at), size = word(at + 4);

@@ -115,6 +115,7 @@ void rtc_power_on(void);
 void rtc_cause(int cause);
 void rtc_keep(void);
 void rtc_watchdog_expired(void);
+void rtc_watchdog_begin(u32 seconds);
 void boot(int cause);
 
 /* ---- what the host sees (host.c) */

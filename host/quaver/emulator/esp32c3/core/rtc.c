@@ -67,6 +67,16 @@ void rtc_watchdog_expired(void)
         watchdog_update();
 }
 
+/* As the boot loader leaves it: the whole chip is reset when the application does not stop it in time. */
+void rtc_watchdog_begin(u32 seconds)
+{
+    watchdog_since = now;
+    watchdog_stage = 0;
+    REG(BASE + WATCHDOG + 4) = seconds * (u32)(1000000u * TICKS_PER_US / SLOW_TICKS) / 2;
+    REG(BASE + WATCHDOG) = BIT(31) | 4u << 28;
+    watchdog_update();
+}
+
 /* Sleep: nothing runs until the timer or a pin ends it. A deep sleep ends with a reset. */
 void sleep_begin(void)
 {
