@@ -229,8 +229,8 @@ def update(node: Operator, as_json: bool, file: Path) -> None:
     """Have the node take the release in FILE, and wait until it has confirmed it.
 
     The release must be at the node's broker: quaver release publish. The node goes on measuring while it fetches what
-    it does not have, restarts, and keeps the new firmware once it has measured and reached its broker or gateway; else the
-    old one comes back by itself.
+    it does not have, restarts, and keeps the new firmware once it has measured and reached its broker or gateway; else
+    the old one comes back by itself.
     """
     from quaver.fleet.procedures import update as change
     from quaver.release.bundle import read_release
