@@ -38,11 +38,11 @@ async def check(envelope, parts):
     manifest = found.Manifest(data, board, load("quaver_wire.decoder").loads)
     now = parts["uptime"].time_ms()
     version = ".".join(str(part) for part in sys.implementation.version[:3])
-    if manifest.image and load("update.image").slots():
+    if manifest.image and load("hal.slots").slots():
         version = manifest.image[0]
     else:
         manifest.image = None  # of no use to a board with one slot
-    drop("update.image", "update.stage")
+    drop("hal.slots", "update.stage")
     manifest.judge(own, files.sequence(), now and now // 1000, version, getattr(sys.implementation, "_mpy", 0))
     drop("update.envelope", "update.p256")
     return manifest
@@ -127,8 +127,9 @@ async def _fetch(mailbox, parts):
         stage = load("update.stage")
         run = stage.Stage(fetch, mailbox.refuse, parts["quiet"])
         if manifest.image:
-            run.slot = await load("update.image").bring(manifest.image, run, mailbox.refuse, parts["quiet"])
-            drop("update.image")
+            slots = load("hal.slots").slots()
+            run.slot = await load("update.image").bring(manifest.image, slots, run, mailbox.refuse, parts["quiet"])
+            drop("update.image", "hal.slots")
         await run.run(manifest)
     except (refused, stage.Refused, ValueError) as error:
         print("node: update given up:", error)
