@@ -10,3 +10,10 @@ def slots():
         return runs, runs.get_next_update()
     except (ImportError, OSError):
         return None
+
+
+def keep():
+    """The image that runs is the one that starts from now on: the boot loader takes it back no more."""
+    from esp32 import Partition
+
+    Partition.mark_app_valid_cancel_rollback()

@@ -83,9 +83,7 @@ async def _trial(mailbox, parts):
             supervisor.alive()
             async with parts["quiet"]:
                 if files.slot():
-                    from esp32 import Partition
-
-                    Partition.mark_app_valid_cancel_rollback()  # first: boot.py takes back what is not accepted
+                    load("hal.slots").keep()  # first: boot.py takes back what is not accepted
                 files.accept()
             supervisor.alive()
             mailbox.on_trial = False
