@@ -184,15 +184,6 @@ def clear(out: ptr16, first: int, last: int):
 
 
 @micropython.viper
-def copy(samples: ptr16, out: ptr16, count: int):
-    """out[0] ... out[count - 1] as the samples are."""
-    k = 0
-    while k < count:
-        out[k] = samples[k]
-        k += 1
-
-
-@micropython.viper
 def warp(samples: ptr16, out: ptr16, form: ptr32):
     """out[form[0]] ... out[form[1] - 1] from the samples at form[2], form[2] + form[3] ..., places in Q15 from 0 on.
 
