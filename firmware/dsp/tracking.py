@@ -6,8 +6,12 @@ ones: what is tracked is sampled three times as fast as its highest line.
 """
 
 from array import array
+from sys import platform
 
-from . import streams
+if platform == "rp2":
+    from .warp_thumb import warp
+else:
+    from .warp import warp
 
 STEADY = 0.01  # a change of speed below it smears no line by more than a bin or two
 
@@ -37,21 +41,16 @@ def track(low, low_out, envelope, envelope_out, count, marks, n, whole_us):
     scale = count / whole_us * 32768
     a_value = scale / a_turn
     form = _form
-    warp = streams.warp
     first = 0
-    end_at = before * a_turn + 1
-    for j in range(n):
-        # from mark j - 1 on; before the first and after the last mark the turn beside it goes on
-        i = j if 0 < j < n - 1 else (1 if j == 0 else n - 1)
-        end = count if j == n - 1 else min(count, int(end_at))
-        end_at += a_turn
+    edge = before * a_turn  # where the turn begins in low_out, not rounded
+    for j in range(1, n):
+        start = marks[j - 1]
+        stride = (marks[j] - start) * a_value
+        place = max(0, int(start * scale + (first - edge) * stride))
+        edge = (before + j) * a_turn
+        end = min(count, int(edge) + 1) if j < n - 1 else count
         if end > first:
-            start = marks[i - 1]
-            length = marks[i] - start
-            place = int((start + (first / a_turn - before - (i - 1)) * length) * scale)
-            if place < 0:
-                place = 0
-            step = int(length * a_value)
+            step = int(stride)
             form[0] = first
             form[1] = end
             form[2] = place

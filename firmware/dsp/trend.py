@@ -18,6 +18,7 @@ Sen, J. American Statistical Association 63, 1968; ISO 13381-1:2015 for the proj
 import math
 from array import array
 
+import micropython
 from micropython import const
 
 _MOST = const(24)
@@ -32,6 +33,7 @@ _HIGHEST = const(1.5)  # almost three times the baseline
 _ONE = const(1 << 20)  # of a slope: whole numbers are a chip's quickest, and need no heap
 
 
+@micropython.native
 def _slope(means: "array[float]", needed: float) -> float:
     """The median slope of all pairs; 0 where those that rise, less those that fall, are not the needed part of them."""
     whole = [int(mean * _ONE) for mean in means]

@@ -180,12 +180,12 @@ def test_warp(micropython: Run) -> None:
     got = micropython(
         """
 from array import array
-from dsp import streams
+from dsp.warp import warp
 samples = array("h", argument[0])
 answers = []
 for form in argument[1]:
     out = array("h", bytes(8192))
-    streams.warp(samples, out, array("i", form))
+    warp(samples, out, array("i", form))
     answers.append(list(out))
 print(json.dumps(answers))
 """,
