@@ -9,7 +9,7 @@ running,
 - and the median of the slopes of all pairs (Theil and Sen) leads above the alarm ratio within as long again, also that
   of the later half alone: a step from one load to another one is flat there.
 
-The pairs of a feature take a chip 6 ms. One feature is looked at in a measurement, so that three that rise together do
+The pairs of a feature take a chip 8 ms. One feature is looked at in a measurement, so that three that rise together do
 not delay its verdict: a trend is told two measurements later at most, of a rise that took days.
 
 Sen, J. American Statistical Association 63, 1968; ISO 13381-1:2015 for the projection of a trend.
