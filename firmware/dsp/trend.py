@@ -9,7 +9,7 @@ running,
 - and the median of the slopes of all pairs (Theil and Sen) leads above the alarm ratio within as long again, also that
   of the later half alone: a step from one load to another one is flat there.
 
-The pairs of a feature take a chip 8 ms. One feature is looked at in a measurement, so that three that rise together do
+The pairs of a feature take a chip 9 ms. One feature is looked at in a measurement, so that three that rise together do
 not delay its verdict: a trend is told two measurements later at most, of a rise that took days.
 
 Sen, J. American Statistical Association 63, 1968; ISO 13381-1:2015 for the projection of a trend.
@@ -18,7 +18,6 @@ Sen, J. American Statistical Association 63, 1968; ISO 13381-1:2015 for the proj
 import math
 from array import array
 
-import micropython
 from micropython import const
 
 _MOST = const(24)
@@ -33,7 +32,6 @@ _HIGHEST = const(1.5)  # almost three times the baseline
 _ONE = const(1 << 20)  # of a slope: whole numbers are a chip's quickest, and need no heap
 
 
-@micropython.native
 def _slope(means: "array[float]", needed: float) -> float:
     """The median slope of all pairs; 0 where those that rise, less those that fall, are not the needed part of them."""
     whole = [int(mean * _ONE) for mean in means]
