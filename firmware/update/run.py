@@ -38,7 +38,7 @@ async def check(envelope, parts):
     manifest = found.Manifest(data, board, load("quaver_wire.decoder").loads)
     now = parts["uptime"].time_ms()
     version = ".".join(str(part) for part in sys.implementation.version[:3])
-    if manifest.image and load("hal.slots").slots():
+    if manifest.image and _slots():
         version = manifest.image[0]
     else:
         manifest.image = None  # of no use to a board with one slot
@@ -46,6 +46,13 @@ async def check(envelope, parts):
     manifest.judge(own, files.sequence(), now and now // 1000, version, getattr(sys.implementation, "_mpy", 0))
     drop("update.envelope", "update.p256")
     return manifest
+
+
+def _slots():
+    try:
+        return load("hal.slots").slots()
+    except ImportError:  # no ESP32
+        return None
 
 
 def _topic(digest, n):
@@ -125,8 +132,7 @@ async def _fetch(mailbox, parts):
         stage = load("update.stage")
         run = stage.Stage(fetch, mailbox.refuse, parts["quiet"])
         if manifest.image:
-            slots = load("hal.slots").slots()
-            run.slot = await load("update.image").bring(manifest.image, slots, run, mailbox.refuse, parts["quiet"])
+            run.slot = await load("update.image").bring(manifest.image, _slots(), run, mailbox.refuse, parts["quiet"])
             drop("update.image", "hal.slots")
         await run.run(manifest)
     except (refused, stage.Refused, ValueError) as error:
