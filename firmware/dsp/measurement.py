@@ -277,12 +277,10 @@ class Measurement:
 
         if tracking.change(marks, n) <= tracking.STEADY:
             return
-        count = _ENVELOPE // self.stretch
-        tracking.track(self._scratch, self.powers, count, marks, n, whole_us)
-        streams.copy(self.powers, self._scratch, count)
         count = _LOW // self.stretch
-        tracking.track(self._low, self._upper, count, marks, n, whole_us)
-        streams.copy(self._upper, self._low, count)
+        tracking.track(self._low, self._upper, self._scratch, self.powers, count, marks, n, whole_us)
+        self._low[:] = self._upper
+        self._scratch[:] = self.powers
         self.tracked = True
 
     def stage(self):

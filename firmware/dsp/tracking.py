@@ -6,8 +6,12 @@ ones: what is tracked is sampled three times as fast as its highest line.
 """
 
 from array import array
+from sys import platform
 
-from . import streams
+if platform == "rp2":
+    from .warp_thumb import warp
+else:
+    from .warp import warp
 
 STEADY = 0.01  # a change of speed below it smears no line by more than a bin or two
 
@@ -24,8 +28,9 @@ def change(marks, count):
     return abs(first - last) / min(first, last) if min(first, last) > 0 else 1.0
 
 
-def track(values, out, count, marks, n, whole_us):
-    """Fill out with count values, evenly by angle, from as many evenly in time over whole_us.
+def track(low, low_out, envelope, envelope_out, count, marks, n, whole_us):
+    """Fill low_out with count values, evenly by angle, from low: as many, evenly in time over whole_us; and
+    envelope_out with half as many from envelope. count: even.
 
     marks: n moments, in microseconds since the first value and within whole_us, each a turn after the one before.
     Before the first and after the last the shaft turns as beside them.
@@ -34,17 +39,28 @@ def track(values, out, count, marks, n, whole_us):
     turns = before + n - 1 + (whole_us - marks[n - 1]) / (marks[n - 1] - marks[n - 2])
     a_turn = count / turns
     scale = count / whole_us * 32768
+    a_value = scale / a_turn
     form = _form
-    form[4] = count
-    form[0] = 0
-    for j in range(n):
-        # from mark j - 1 on; before the first and after the last mark the turn beside it goes on
-        i = min(max(j, 1), n - 1)
-        length = marks[i] - marks[i - 1]
-        form[1] = count if j == n - 1 else min(count, int((before + j) * a_turn) + 1)
-        if form[1] > form[0]:
-            at = marks[i - 1] + (form[0] / a_turn - before - (i - 1)) * length
-            form[2] = max(0, int(at * scale))
-            form[3] = int(length / a_turn * scale)
-            streams.warp(values, out, form)
-            form[0] = form[1]
+    first = 0
+    edge = before * a_turn  # where the turn begins in low_out, not rounded
+    for j in range(1, n):
+        start = marks[j - 1]
+        stride = (marks[j] - start) * a_value
+        place = max(0, int(start * scale + (first - edge) * stride))
+        edge = (before + j) * a_turn
+        end = min(count, int(edge) + 1) if j < n - 1 else count
+        if end > first:
+            step = int(stride)
+            form[0] = first
+            form[1] = end
+            form[2] = place
+            form[3] = step
+            form[4] = count
+            warp(low, low_out, form)
+            # every second place, and half of it
+            form[0] = (first + 1) >> 1
+            form[1] = (end + 1) >> 1
+            form[2] = (place + step * (first & 1)) >> 1
+            form[4] = count >> 1
+            warp(envelope, envelope_out, form)
+            first = end

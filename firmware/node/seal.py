@@ -46,6 +46,9 @@ def _counters(blocks: ptr8, nonce: ptr8, count: int):
         at += 16
 
 
+_before = bytearray(_BLOCK)
+_ZEROS = bytes(_BLOCK)
+
 # to work in: of all ciphers, none of which keeps anything there
 _data = bytearray()
 _stream = bytearray()
@@ -99,7 +102,19 @@ class Ccm:
         count = (length + _BLOCK - 1) // _BLOCK + 1
         _counters(self._stream, nonce, count)
         part = memoryview(self._stream)[: count * _BLOCK]
-        self._ecb.encrypt(part, part)
+        self._run(self._ecb, part, 0)
+
+    def _run(self, cipher, part, at):
+        """Encrypt in place. Raises MemoryError.
+
+        An ESP32's AES takes memory of ESP-IDF for its DMA; without, it leaves zeros or what was there (ESP-IDF,
+        esp_aes_dma_core.c), and MicroPython's cryptolib does not say so. The block at `at` shows it.
+        """
+        block = part[at : at + _BLOCK]
+        _before[:] = block
+        cipher.encrypt(part, part)
+        if block in (_before, _ZEROS):
+            raise MemoryError("no memory for AES")
 
     def _tag(self, nonce, additional, plain, length):
         """Run CBC over the whole; return where in `_data` the tag lies, not yet encrypted."""
@@ -120,8 +135,8 @@ class Ccm:
         _copy(data, at, plain, length)
         at = self._pad(at + length)
         part = memoryview(data)[:at]
-        self._cbc.encrypt(part, part)
         at -= _BLOCK
+        self._run(self._cbc, part, at)
         self._last[:] = memoryview(data)[at : at + _BLOCK]
         return at
 

@@ -19,23 +19,12 @@ _ERASE = const(6)  # MicroPython's block protocol
 _COUNT = const(4)
 
 
-def slots():
-    """(the partition that runs, the one for the next image), or None on a board without two."""
-    try:
-        from esp32 import Partition
-
-        runs = Partition(Partition.RUNNING)
-        return runs, runs.get_next_update()
-    except (ImportError, OSError):
-        return None
-
-
-async def bring(image, fetching, refuse, quiet):
+async def bring(image, slots, fetching, refuse, quiet):
     """Have the free slot hold `image`, of update.envelope; returns its name, or None: that image runs already.
 
-    fetching: a Stage. refuse, quiet: as it has them. Raises its Refused, OSError.
+    slots: of hal.slots. fetching: a Stage. refuse, quiet: as it has them. Raises its Refused, OSError.
     """
-    runs, free = slots()
+    runs, free = slots
     _, digest, size = image
     if not await fetching.has(files.IMAGE, size, digest):
         await fetching.bring(files.IMAGE + ".new", size, digest)

@@ -38,14 +38,21 @@ async def check(envelope, parts):
     manifest = found.Manifest(data, board, load("quaver_wire.decoder").loads)
     now = parts["uptime"].time_ms()
     version = ".".join(str(part) for part in sys.implementation.version[:3])
-    if manifest.image and load("update.image").slots():
+    if manifest.image and _slots():
         version = manifest.image[0]
     else:
         manifest.image = None  # of no use to a board with one slot
-    drop("update.image", "update.stage")
+    drop("hal.slots", "update.stage")
     manifest.judge(own, files.sequence(), now and now // 1000, version, getattr(sys.implementation, "_mpy", 0))
     drop("update.envelope", "update.p256")
     return manifest
+
+
+def _slots():
+    try:
+        return load("hal.slots").slots()
+    except ImportError:  # no ESP32
+        return None
 
 
 def _topic(digest, n):
@@ -83,9 +90,7 @@ async def _trial(mailbox, parts):
             supervisor.alive()
             async with parts["quiet"]:
                 if files.slot():
-                    from esp32 import Partition
-
-                    Partition.mark_app_valid_cancel_rollback()  # first: boot.py takes back what is not accepted
+                    load("hal.slots").keep()  # first: boot.py takes back what is not accepted
                 files.accept()
             supervisor.alive()
             mailbox.on_trial = False
@@ -127,8 +132,8 @@ async def _fetch(mailbox, parts):
         stage = load("update.stage")
         run = stage.Stage(fetch, mailbox.refuse, parts["quiet"])
         if manifest.image:
-            run.slot = await load("update.image").bring(manifest.image, run, mailbox.refuse, parts["quiet"])
-            drop("update.image")
+            run.slot = await load("update.image").bring(manifest.image, _slots(), run, mailbox.refuse, parts["quiet"])
+            drop("update.image", "hal.slots")
         await run.run(manifest)
     except (refused, stage.Refused, ValueError) as error:
         print("node: update given up:", error)

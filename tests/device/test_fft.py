@@ -74,3 +74,9 @@ def test_the_window_gives_the_same_bits_in_assembly_and_in_viper(thumb_board: Bo
     answers = ast.literal_eval(thumb_board.exec(code, timeout=60.0).strip())
     assert [same for same, _, _ in answers] == [True] * 5
     assert all(high > 1000 and low < -1000 for _, high, low in answers)
+
+
+def test_values_between_have_the_same_bits_in_assembly_and_in_viper(thumb_board: Board) -> None:
+    answers = ast.literal_eval(thumb_board.exec(program(__file__, "between"), timeout=60.0).strip())
+    assert [same for same, _ in answers] == [True] * 5
+    assert [filled for _, filled in answers] == [300, 993, 2048, 9, 0]

@@ -190,4 +190,5 @@ def test_every_module_that_the_firmware_reads_by_name_is_there(name):
     named = {found for path in root.rglob("*.py") for found in re.findall(r'\bload\("([\w.]+)"\)', path.read_text())}
     assert len(named) >= 5
     files = without_packs(firmware_files(name))
-    assert not {module for module in named if module.replace(".", "/") + ".mpy" not in files}
+    missing = {module for module in named if module.replace(".", "/") + ".mpy" not in files}
+    assert missing == (set() if name == "esp32" else {"hal.slots", "update.image"})  # of an ESP32 alone

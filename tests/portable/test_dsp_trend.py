@@ -72,6 +72,26 @@ def test_a_feature_that_is_missing_for_a_while_does_not_hide_another() -> None:
     assert values([None] * 300) == [0.0] * 300
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_one_of_three_features_is_looked_at_in_a_measurement(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    """Whichever of them rises is told within two measurements of when it would be told alone."""
+    looks: list[int] = []
+    ahead = Trend._ahead
+    monkeypatch.setattr(Trend, "_ahead", lambda self, means: looks.append(len(means)) or ahead(self, means))
+    ratios = noisy(rise(2000))
+    alone = next(i for i, value in enumerate(values(ratios)) if value >= 1)
+    trend = Trend(3, 1.6, 2.5)
+    told_at = None
+    for i, ratio in enumerate(ratios):
+        looks.clear()
+        told = trend.take([ratio if k == place else 1.0 for k in range(3)], HOUR)
+        assert len(looks) <= 1
+        if told >= 1:
+            told_at = i
+            break
+    assert told_at is not None and alone <= told_at <= alone + 2
+
+
 def test_a_trend_survives_a_restart_and_refuses_what_is_none() -> None:
     ratios = noisy(rise(300))
     trend = Trend(1, 1.6, 2.5)

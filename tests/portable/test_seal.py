@@ -78,6 +78,10 @@ def test_ccm_vectors(micropython: Callable[..., Any]) -> None:
     assert got == [[sealed, True, 0] for sealed in wanted for _ in range(2)]
 
 
+def test_nothing_is_sealed_when_the_chip_s_aes_did_nothing(micropython: Callable[..., Any]) -> None:
+    assert micropython(program(__file__, "no_aes")) == ["no memory for AES"] * 4
+
+
 def test_hkdf_vectors(micropython: Callable[..., Any]) -> None:
     for secret, salt, info, wanted in HKDF:
         got = hkdf(bytes.fromhex(secret), bytes.fromhex(salt), bytes.fromhex(info), len(wanted) // 2)

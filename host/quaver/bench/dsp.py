@@ -94,8 +94,11 @@ def _engine_figures(engine: list[tuple[Any, ...]], chip: bool) -> list[Figure]:
         Figure("  of which the spectra and features", finish, "us"),
         Figure("  of which the bearing's lines", lines, "us"),
         Figure("  of which the verdict", judged, "us"),
+        Figure(
+            "after the last sample, with the two below", tracked[2] + lines + judged + trend, "us", goal(_REST_GOAL_US)
+        ),
         Figure("order tracking, where the speed changes", tracked[2] - finish, "us", note="comes on top"),
-        Figure("a trend, with all its means", trend, "us", note="in the verdict, where its features rise"),
+        Figure("a trend, with all its means", trend, "us", note="comes on top, where its features rise"),
         Figure("working memory", memory, "B", goal(_MEMORY_GOAL)),
         Figure("its code, loaded", code, "B"),
         Figure("allocated while it streams", 0, "B", 0, note="the heap was locked"),

@@ -21,6 +21,7 @@ from quaver.files.pinned import UMQTT, fetch
 _SCRIPTS = ("boot.py", "main.py")
 _THUMB = "_thumb.py"
 # What no node asks for: names for readers of messages, and windows that a measurement does without.
+_IMAGES = ("hal/slots.py", "update/image.py")  # of MicroPython itself, which an ESP32 takes over the air
 _LEFT_OUT = ("quaver_wire/names.py", "quaver_wire/spectrum.py", "dsp/windows.py")
 
 LISTING = "firmware.txt"
@@ -131,6 +132,8 @@ def _compile(source: bytes, path: str, arch: str) -> bytes:
 
 def _belongs(path: str, spec: BoardSpec) -> bool:
     """Whether a module is for this board: no other chip's hal, no Thumb assembly where there is no assembler for it."""
+    if path in _IMAGES:
+        return spec.silicon.hal == "esp32"
     if path.startswith("hal/chip/"):
         module = path.removeprefix("hal/chip/").removesuffix(".py")
         if module == "in_place":
