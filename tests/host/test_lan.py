@@ -82,8 +82,12 @@ def test_what_is_lost_comes_when_tcp_sends_it_again_and_the_same_in_each_run() -
 def test_a_radio_that_is_away_carries_nothing_and_then_what_waited() -> None:
     def away(lan: Lan, board: UnixBoard) -> None:
         wait_until(lambda: b"ready" in board.console())
-        lan.call(lambda: lan.loop.call_later(30.0, lambda: board.set_sensor("wifi", present=True)))
-        board.set_sensor("wifi", present=False)
+
+        def begin() -> None:  # both in one moment: virtual time does not wait for this thread
+            board.set_sensor("wifi", present=False)
+            lan.loop.call_later(30.0, lambda: board.set_sensor("wifi", present=True))
+
+        lan.call(begin)
 
     lines = run("away", act=away).splitlines()
     assert lines[:2] == ["ready", "aborted"]
