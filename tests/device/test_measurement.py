@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from quaver.board.interface import Board
+from quaver.build.tree import without_packs
 
 pytestmark = pytest.mark.each_chip
 
@@ -48,7 +49,9 @@ def test_hostile_signals_give_the_host_s_numbers(
     for rate, chosen in RATES.items():
         files[f"{rate}.bin"] = b"".join(blocks[name] for name in chosen or blocks)
     # the engine alone: the signals take the room of the rest
-    firmware = {path: data for path, data in board_files.items() if path.startswith(("dsp/", "quaver_wire/"))}
+    firmware = {
+        path: data for path, data in without_packs(board_files).items() if path.startswith(("dsp/", "quaver_wire/"))
+    }
     board = start_board(files={**firmware, **files})
     for (rate, chosen), expected in zip(RATES.items(), on_the_host(), strict=True):
         names = list(chosen or blocks)
