@@ -2,7 +2,6 @@
 
 import binascii
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
 from quaver.files.carried import payload
+from quaver.release.files import listing
 from quaver.release.signing import create_key
 from tests.programs import program
 from tests.waiting import wait_until
@@ -262,12 +262,11 @@ def test_the_board_is_known_by_its_chip_and_its_firmware() -> None:
 def test_a_sync_during_a_trial_decides_what_runs(board: UnixBoard) -> None:
     """The version on trial is gone as well as the one that would have come back, and nothing of either is left."""
     new = b"SET = 'on trial'\n"
-    listing = f"{hashlib.sha256(new).hexdigest()} {len(new)} plain.py\n"
     for path, data in (
         ("release.key", b"k" * 64),
         ("release.sequence", b"6"),
         ("release.next", b"signed"),
-        ("release.list", listing.encode()),
+        ("release.list", listing({"plain.py": new})),
         ("plain.py.new", new),
         ("release.plan", b"7 -\n=/plain.py\n"),
     ):
