@@ -17,6 +17,7 @@ from dsp.diagnosis import Diagnosis
 from node import journal, outbox, store
 from node.condition import Condition
 
+_ENOSPC = 28  # of littlefs; MicroPython's errno does not name it
 _NEVER = 1 << 30
 _MOUNT = "/node"
 
@@ -135,7 +136,13 @@ class Node:
         before = self.now()
         self.diagnosis.run(_Measured(), None, 1800)
         hours = self.diagnosis.running_s
-        if self.condition.save():
+        try:
+            saved = self.condition.save()
+        except OSError as error:
+            if error.errno != _ENOSPC:
+                raise
+            saved = False  # as node.vibration: the next measurement tries again
+        if saved:
             self.promises.writes["condition"].append((before, self.now(), hours))
 
 
