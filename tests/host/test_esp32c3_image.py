@@ -148,7 +148,7 @@ def node(mosquitto: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     server.answer = lambda request: good(request, time_ms=int(time.time() * 1000))
     node = Node(mosquitto, tmp_path, server.port, monkeypatch)
     yield node
-    node.board.close()
+    node.board.stop()
     server.stop()
 
 
