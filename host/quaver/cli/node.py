@@ -189,7 +189,7 @@ command.add_command(spectrum)
               help="Only that of the machine's class of speed or load of this number.")  # fmt: skip
 @_operation
 def relearn(node: Operator, as_json: bool, number: int | None) -> None:
-    """Have the node learn its baseline again, or one class's of a machine that has several."""
+    """Have the node learn its baseline again, or that of one class."""
     if number is None:
         node.ask("relearn")
         _tell(node, as_json, "learns its baseline again")
