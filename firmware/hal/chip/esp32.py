@@ -4,7 +4,7 @@ from micropython import const
 
 from hal.chip.common import Hal
 
-_PYTHON = const(83800)  # bytes that its heap grows by, from 64 kB; ESP-IDF gives 21 times 4 kB for it
+_PYTHON = const(90000)  # bytes that its heap grows by, from 64 kB; ESP-IDF gives it in pieces of 4 kB
 _NETWORK = (27000, 6500)  # bytes for the network's packets, connections and TLS, in ESP-IDF's two largest pieces
 
 _heap: list = []
