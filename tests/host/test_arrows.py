@@ -51,7 +51,7 @@ HOST = {
     "flash": {"board", "build"},
     "desk": {"board", "broker", "build", "flash"},
     "fleet": {"analysis", "broker", "files", "messages"},
-    "rollout": {"broker", "fleet", "messages"},
+    "rollout": {"broker", "files", "fleet", "messages"},
     "ingest": {"broker", "fleet", "messages", "store", "system"},
     "gateway": {"broker", "fleet", "messages", "system"},
     "knowledge": {"files"},

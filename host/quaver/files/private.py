@@ -67,3 +67,13 @@ def replace_private(path: Path, data: bytes) -> None:
             os.close(folder)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def data_path(variable: str, name: str) -> Path:
+    """What the environment variable names, or `name` in the user's data folder for "quaver"."""
+    named = os.environ.get(variable)
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("quaver", appauthor=False)) / name

@@ -9,9 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import sqlite3
-import stat
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
@@ -32,6 +30,8 @@ from quaver.files.csv_rows import (
     read_rows,
     shown,
 )
+from quaver.files.private import data_path
+from quaver.files.private_base import open_private_base
 
 VERSION = 1
 STATES = ("enrolled", "in service", "retired")
@@ -127,12 +127,7 @@ COLUMNS = {
 
 def default_path() -> Path:
     """`QUAVER_INVENTORY`, or "inventory.sqlite" in the user's data folder for "quaver"."""
-    named = os.environ.get("QUAVER_INVENTORY")
-    if named:
-        return Path(named).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("quaver", appauthor=False)) / "inventory.sqlite"
+    return data_path("QUAVER_INVENTORY", "inventory.sqlite")
 
 
 class Inventory:
@@ -140,36 +135,8 @@ class Inventory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._open()
-
-    def _open(self) -> None:
-        path = self.path
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            found = os.fstat(descriptor)
-            os.close(descriptor)
-        except OSError as error:
-            raise InventoryError(f"{path}: can't be used ({error.strerror}); name another with --inventory") from error
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
-            raise InventoryError(
-                f"{path}: other users can read it, or it is not a plain file; make it private with: chmod 600 {path}"
-            )
-        try:
-            self._base = sqlite3.connect(path, isolation_level=None, timeout=10)
-            self._base.row_factory = sqlite3.Row
-            self._base.execute("BEGIN IMMEDIATE")
-            version = self._base.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and not self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                for statement in _SCHEMA.split(";\n"):
-                    self._base.execute(statement)
-                self._base.execute(f"PRAGMA user_version = {VERSION}")
-                version = VERSION
-            self._base.execute("COMMIT")
-            if version != VERSION:
-                raise InventoryError(
-                    f"{path}: is of version {version}, this quaver reads {VERSION}; update quaver or name another file"
-                )
+            self._base = open_private_base(path, _SCHEMA, VERSION, option="--inventory", failure=InventoryError)
         except sqlite3.Error as error:
             raise self._failed(error) from error
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.errors import KeyStoreError
-from quaver.files.private import replace_private
+from quaver.files.private import data_path, replace_private
 
 KEY_BYTES = 32
 _ID_BYTES = 8
@@ -55,12 +55,7 @@ class NodeKeys:
 
 def default_folder() -> Path:
     """`QUAVER_KEYS`, or the folder "keys" in the user's data folder for "quaver"."""
-    named = os.environ.get("QUAVER_KEYS")
-    if named:
-        return Path(named).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("quaver", appauthor=False)) / "keys"
+    return data_path("QUAVER_KEYS", "keys")
 
 
 def parse_node_id(text: str) -> bytes:

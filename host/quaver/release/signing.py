@@ -13,14 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cbor2
-import platformdirs
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from quaver.build.tree import RELEASE_KEY
 from quaver.errors import ReleaseError
-from quaver.files.private import read_private, write_private
+from quaver.files.private import data_path, read_private, write_private
 
 PASSPHRASE_MIN = 8  # characters
 _CONTEXT = b"quaver release"  # external_aad: a signature for another purpose is none of ours
@@ -32,10 +31,7 @@ _PEM_MAX = 4096
 
 def default_key() -> Path:
     """`QUAVER_RELEASE_KEY`, or "release-key.pem" in the user's data folder for "quaver"."""
-    named = os.environ.get("QUAVER_RELEASE_KEY")
-    if named:
-        return Path(named).expanduser()
-    return Path(platformdirs.user_data_dir("quaver", appauthor=False)) / "release-key.pem"
+    return data_path("QUAVER_RELEASE_KEY", "release-key.pem")
 
 
 def public_of(path: Path) -> Path:

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from quaver.errors import RolloutError
+from quaver.files.private import data_path
+from quaver.files.private_base import open_private_base
 from quaver.rollout.engine import ABORTED, ENDED, HAD_IT, RUNNING, UNHEALTHY, UPDATED, WATCHED, Member, Rules
 
 VERSION = 1
@@ -76,12 +77,7 @@ class Rollout:
 
 def default_path() -> Path:
     """`QUAVER_ROLLOUTS`, or "rollouts.sqlite" in the user's data folder for "quaver"."""
-    named = os.environ.get("QUAVER_ROLLOUTS")
-    if named:
-        return Path(named).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("quaver", appauthor=False)) / "rollouts.sqlite"
+    return data_path("QUAVER_ROLLOUTS", "rollouts.sqlite")
 
 
 class Rollouts:
@@ -90,32 +86,9 @@ class Rollouts:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = -1
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            found = os.fstat(descriptor)
-            os.close(descriptor)
-        except OSError as error:
-            raise RolloutError(f"{path}: can't be used ({error.strerror}); name another with --rollouts") from error
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077:
-            raise RolloutError(
-                f"{path}: other users can read it, or it is not a plain file; make it private with: chmod 600 {path}"
-            )
         with self._failures():
-            self._base = sqlite3.connect(path, isolation_level=None, timeout=10)
-            self._base.row_factory = sqlite3.Row
+            self._base = open_private_base(path, _SCHEMA, VERSION, option="--rollouts", failure=RolloutError)
             self._base.execute("PRAGMA synchronous = FULL")
-            with self._transaction():
-                version = self._base.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0 and not self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    for statement in _SCHEMA.split(";\n"):
-                        self._base.execute(statement)
-                    self._base.execute(f"PRAGMA user_version = {VERSION}")
-                    version = VERSION
-        if version != VERSION:
-            raise RolloutError(
-                f"{path}: is of version {version}, this quaver reads {VERSION}; update quaver or name another file"
-            )
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
