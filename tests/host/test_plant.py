@@ -232,6 +232,12 @@ def test_commands(tmp_path: Path) -> None:
     suite = ElementTree.parse(tmp_path / "one" / "report.xml").getroot()
     assert (suite.tag, suite.get("tests"), suite.get("failures")) == ("testsuite", "2", "0")
     assert "1 nodes" in run(command, ["report", str(tmp_path / "one")]).output
+    other = run(
+        command, ["run", str(file), "--json", "--seed=9", f"--output={tmp_path / 'nine'}"], standalone_mode=False
+    )
+    again = run(command, ["report", str(tmp_path / "nine"), "--json"], standalone_mode=False)
+    assert json.loads(again.stdout) == json.loads(other.stdout)
+    assert json.loads(again.stdout)["seed"] == 9
     assert "is there already" in str(run(command, ["run", str(file)]).exception)
     file.write_text(file.read_text() + "[expect]\nunexplained = 0\n")
     assert isinstance(run(command, ["report", str(tmp_path / "two")]).exception, PlantError)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +65,7 @@ def run(path: Path, folder: Path | None, seed: int | None, workers: int | None, 
         plant = plant.model_copy(update={"seed": seed})
     folder = folder or path.with_suffix("")
     with World(plant, folder, workers) as world:
-        shutil.copyfile(path, folder / _FILE)
+        (folder / _FILE).write_text(plant.as_toml())  # with the seed that was given
         _live(world, as_json)
         outcome = judge(plant, world.store)
     return _tell(outcome, folder, as_json)

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from quaver.plant.spec import Plant
+from quaver.plant.spec import SENSOR_FAULTS, Plant
 from quaver.plant.world import Injected, drawn, fingerprint, without_overlaps
 from quaver.store.ledger import Account, ledger
 from quaver.store.store import Store
@@ -15,9 +15,7 @@ from quaver_wire.fields import EVENTS, FAULTS
 
 _LEVEL, _FAULT, _BOOT = EVENTS.index("level"), EVENTS.index("fault"), EVENTS.index("boot")
 _ALARM = 2
-_BROKEN = ("stuck", "absent", "range")  # what a sensor says then is no false alarm of its machine
-_AFTER_S = 600.0  # such an alarm may come with the measurements after it too
-BEARING_FAULTS = {"outer": "outer race", "inner": "inner race", "ball": "ball"}
+_AFTER_S = 600.0  # for which what a broken sensor has measured may alarm, after it is whole again
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def judge(plant: Plant, store: Store) -> Outcome:
     said = _said(plant, store)
     injected = tuple(without_overlaps(drawn(plant)))
     accounts = tuple(ledger(store)[0])
-    broken = [(one.node, one.at, one.at + one.lasts + _AFTER_S) for one in injected if one.kind in _BROKEN]
+    broken = [(one.node, one.at, one.at + one.lasts + _AFTER_S) for one in injected if one.kind in SENSOR_FAULTS]
     alarms = [one for one in said if one.event == "alarm"]
     places = {node.name: node.place for node in nodes}
     detections, false = [], []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from quaver.errors import PlantError
+from quaver.plant.spec import SENSOR_FAULTS
 from quaver.plant.world import clock
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 PAGE, DATA, JUNIT = "report.html", "report.json", "report.xml"
 _MOMENTS = ("replay", "forged")  # they have no length
-_BROKEN = ("stuck", "absent", "range")
 _ROWS_MAX = 60  # nodes in the picture; the tables have all
 _WEARS, _FAILED = "#ffe3c7", "#f5b48c"
 _COLOURS = {
@@ -60,7 +60,7 @@ def page(outcome: Outcome) -> str:
         time=clock,
         timeline=timeline(outcome),
         unexplained=sum(account.unexplained for account in outcome.accounts),
-        broken=_BROKEN,
+        broken=SENSOR_FAULTS,
         moments=_MOMENTS,
     )
 

@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from quaver.plant.judge import judge
-from quaver.plant.spec import Expect, Fault, Plant
+from quaver.plant.spec import SENSOR_FAULTS, Expect, Fault, Plant
 from quaver.plant.world import World
 
 KINDS = (
@@ -60,7 +60,7 @@ def schedule(plant: Plant, number: int, most: int) -> tuple[Fault, ...]:
         lasts = round(chance.uniform(1.0, max(1.0, min(_LONGEST_S, end - at))), 1)
         node = chance.choice(names)
         sensor = "vibration"
-        if kind in ("stuck", "absent", "range"):
+        if kind in SENSOR_FAULTS:
             sensor = chance.choice(next(one.sensors for one in plant.nodes() if one.name == node))
         drawn = {"kind": kind, "at": f"{at}s", "lasts": f"{lasts}s", "node": node, "sensor": sensor}
         faults.append(Fault.model_validate(drawn))

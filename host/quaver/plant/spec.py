@@ -155,6 +155,7 @@ class Fault(_Table):
         return self
 
 
+SENSOR_FAULTS = ("stuck", "absent", "range")
 PLANT_WIDE = ("broker_restart", "ingest_down", "forged")
 
 

@@ -31,6 +31,7 @@ from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
 _COMMIT_S = 60.0  # of the plant's time
+_RECORDED = 1000  # messages
 _REPLAYED = 20  # messages that a stranger sends again
 _FORGED = 20
 _EVENTS_MAX = 100
@@ -178,8 +179,8 @@ class World:
         self._workers: list[Worker] = []
         self._plans: list[list[IslandPlan]] = [[] for _ in range(self._count)]
         self._mail: list[list[list[Message]]] = []
-        self._down: list[tuple[float, Message]] | None = None  # what waits at the broker for an ingest that is down
-        self._heard: list[tuple[float, Message]] = []  # what a stranger can have recorded
+        self._down: list[Message] | None = None  # what waits at the broker for an ingest that is down
+        self._heard: deque[tuple[float, Message]] = deque(maxlen=_RECORDED)  # what a stranger can have recorded
 
     def __enter__(self) -> Self:
         if self.path.exists():
@@ -283,17 +284,14 @@ class World:
                         box.append(message)
 
     def _take_in(self, sent: list[tuple[float, Message]]) -> None:
-        self._heard = (self._heard + sent)[-1000:]
-        if self._down is not None:
-            for time_s, message in sent:
-                if time_s >= self._back:
-                    self._up(time_s)
-                (self._down if self._down is not None else []).append((time_s, message))
-                if self._down is None:
-                    self._take(time_s, message)
-            return
+        self._heard.extend(sent)
         for time_s, message in sent:
-            self._take(time_s, message)
+            if self._down is not None and time_s >= self._back:
+                self._up(time_s)
+            if self._down is None:
+                self._take(time_s, message)
+            else:
+                self._down.append(message)
 
     def _take(self, time_s: float, message: Message) -> None:
         if message.topic.rpartition("/")[2] not in RECORD_CLASSES:
@@ -329,7 +327,7 @@ class World:
     def _up(self, time_s: float) -> None:
         """The ingest is there again: it gets what waited."""
         waited, self._down = self._down or [], None
-        for _, message in waited:
+        for message in waited:
             self._take(time_s, message)
 
     def fingerprint(self) -> str:
