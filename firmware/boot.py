@@ -116,9 +116,10 @@ def _guard(plan):
             return
         machine.reset()
 
+    global _timer  # collected as garbage, an RP2040's timer never comes
     if hasattr(machine, "Timer"):
         number = -1 if sys.platform == "rp2" else 1
-        machine.Timer(number, mode=machine.Timer.ONE_SHOT, period=330000, callback=late)
+        _timer = machine.Timer(number, mode=machine.Timer.ONE_SHOT, period=330000, callback=late)
 
 
 def _update():

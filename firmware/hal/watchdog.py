@@ -20,5 +20,5 @@ class Watchdog:
     def hand_over(self):
         """Have a timer feed it from now on: after a Ctrl-C nobody at the REPL wants to be reset."""
         self.mark(0)
-        if self._timer is not None:
-            machine.Timer(self._timer, period=_REPL_FEED_MS, callback=lambda timer: self.feed())
+        if self._timer is not None:  # kept: collected as garbage, an RP2040's timer ends
+            self._timer = machine.Timer(self._timer, period=_REPL_FEED_MS, callback=lambda timer: self.feed())

@@ -183,6 +183,7 @@ class Stage:
             inner = path + "/" + name
             if name.endswith((".new", ".old")):
                 continue
+            await asyncio.sleep_ms(0)  # fifty packs in a folder, and the list is read for each
             if kind & 0x4000:
                 await self._gone(inner, plan)
             elif not self._listed(inner):

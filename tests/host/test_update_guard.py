@@ -1,4 +1,4 @@
-"""boot.py on the MicroPython of two chips, whose timers differ: a version that ends at the prompt is left."""
+"""The firmware's timers on the MicroPython of two chips, which differ in them; each outlives a collection of garbage."""
 
 import hashlib
 import time
@@ -11,7 +11,7 @@ from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.setup import Setup
 from quaver.files.carried import payload
 
-NEW = b"1 / 0"
+NEW = b"import gc\ngc.collect()\n1 / 0"
 OLD = b"pass"
 
 
@@ -28,3 +28,15 @@ def test_a_version_that_ends_at_the_prompt_is_left(kind: type[ChildBoard], perio
         assert board.get("main.py") == running
         there = board.exec("import os; print(os.listdir())")
     assert ("release.rejected" in there) == (running == OLD) and ("release.plan" in there) == (running == NEW)
+
+
+@pytest.mark.parametrize(("kind", "timer"), [(Rp2040Board, -1), (Esp32C3Board, 0)])
+def test_whoever_is_at_the_prompt_is_not_reset_by_the_watchdog(kind: type[ChildBoard], timer: int) -> None:
+    source = (payload("firmware") / "hal" / "watchdog.py").read_text()
+    limit_s = 8
+    with kind(Setup()) as board:
+        board.exec(f"{source}\nwatchdog = Watchdog({1000 * limit_s}, {timer}, print)\nwatchdog.hand_over()")
+        board.exec("import gc\ngc.collect()")
+        began = board.virtual_time_ns()
+        assert board.exec("import time\nfor _ in range(12):\n    time.sleep(1)\n    print(end='.')") == 12 * "."
+        assert board.virtual_time_ns() - began > 1.4e9 * limit_s
