@@ -19,10 +19,11 @@ _NO_MEMORY = const(12)
 _BUFFERS = const(33000)  # bytes of a measurement's two largest, 24 kB and 8, and of what comes between them
 
 # An ESP32's heap takes the network's memory before it says that it is full, so the room is given up at once there.
-_GROWS = sys.platform == "esp32"
+GROWS = sys.platform == "esp32"
 
 _held = None
 _kept: list = []
+_stay: tuple = ()
 
 
 def keep() -> None:
@@ -67,6 +68,12 @@ def load(name: str):
     return sys.modules[name]
 
 
+def stay(*names: str) -> None:
+    """From here on `drop` leaves modules of these names alone."""
+    global _stay
+    _stay = names
+
+
 def drop(*names: str) -> None:
     """Give back the heap of modules that nothing uses any more: each name is a folder of them, or one module.
 
@@ -75,9 +82,13 @@ def drop(*names: str) -> None:
     """
     for name in list(sys.modules):
         own = (__name__ + ".").startswith(name + ".")
-        if not own and any(name == given or name.startswith(given + ".") for given in names):
+        if not own and _among(name, names) and not _among(name, _stay):
             _forget(name)
     tidy()
+
+
+def _among(name: str, names: tuple) -> bool:
+    return any(name == given or name.startswith(given + ".") for given in names)
 
 
 def _forget(name: str) -> None:
@@ -105,7 +116,7 @@ def _hold() -> None:
 
 def _ready() -> None:
     _hold()
-    if _GROWS:
+    if GROWS:
         _release()
 
 
