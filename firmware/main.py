@@ -44,9 +44,7 @@ try:
     try:
         from build import config
 
-        seals = room.GROWS and "device.key" in os.listdir("/")
         if config.role() == "gateway":
-            seals = False
             room.spend()  # it measures nothing
             from build import gateway as app
         else:
@@ -59,23 +57,6 @@ try:
     app = config = in_place = None
     room.spend()
     room.drop("build", "hal.chip", "board", "quaver_wire.hkdf", "quaver_wire.bearings")
-
-    if seals:
-        # All that a command takes, once and in flash: read for each, in small pieces, it would have the heap grow.
-        try:
-            import board
-
-            from hal.chip import in_place
-
-            in_place.begin(board)
-            room.load("service.obey")
-            room.load("quaver_wire.decoder")
-            room.stay("service", "quaver_wire.decoder", "quaver_wire.items")
-            in_place.end()
-        except ImportError:
-            pass  # of a chip that does not see its flash as memory: there they come and go
-        in_place = board = None
-        room.drop("hal.chip", "board")
 
     from node import start
 

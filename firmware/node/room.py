@@ -18,12 +18,14 @@ _NO_MEMORY = const(12)
 
 _BUFFERS = const(33000)  # bytes of a measurement's two largest, 24 kB and 8, and of what comes between them
 
+_COMMAND = const(24000)  # bytes of an ESP32's heap that they take, as small as its pieces are
+_SESSION = const(20000)  # of ESP-IDF's, with a session of TLS up: less than one without it has
+
 # An ESP32's heap takes the network's memory before it says that it is full, so the room is given up at once there.
-GROWS = sys.platform == "esp32"
+_GROWS = sys.platform == "esp32"
 
 _held = None
 _kept: list = []
-_stay: tuple = ()
 
 
 def keep() -> None:
@@ -68,10 +70,16 @@ def load(name: str):
     return sys.modules[name]
 
 
-def stay(*names: str) -> None:
-    """From here on `drop` leaves modules of these names alone."""
-    global _stay
-    _stay = names
+def short() -> bool:
+    """Whether the modules of a command would have an ESP32's heap grow over what a session of the network needs."""
+    if not _GROWS:
+        return False
+    import esp32
+
+    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    gc.collect()
+    own = gc.mem_free() - max(region[2] for region in regions)  # which counts what it could grow by
+    return own < _COMMAND and sum(region[1] for region in regions) < _SESSION
 
 
 def drop(*names: str) -> None:
@@ -82,13 +90,9 @@ def drop(*names: str) -> None:
     """
     for name in list(sys.modules):
         own = (__name__ + ".").startswith(name + ".")
-        if not own and _among(name, names) and not _among(name, _stay):
+        if not own and any(name == given or name.startswith(given + ".") for given in names):
             _forget(name)
     tidy()
-
-
-def _among(name: str, names: tuple) -> bool:
-    return any(name == given or name.startswith(given + ".") for given in names)
 
 
 def _forget(name: str) -> None:
@@ -116,7 +120,7 @@ def _hold() -> None:
 
 def _ready() -> None:
     _hold()
-    if GROWS:
+    if _GROWS:
         _release()
 
 

@@ -1,5 +1,8 @@
 """TLS on a node with everything, each sensor, seals, commands: the session fits beside a whole measurement, and comes
-back as often as the broker goes away."""
+back as often as the broker goes away.
+
+An ESP32-C3 has no room for a command besides: it refuses it, and goes on (docs/esp32c3.md).
+"""
 
 import json
 import sys
@@ -24,12 +27,13 @@ from quaver.pytest_plugin import Target
 from quaver_wire.cose import node_id
 from tests.waiting import PATIENCE_S, wait_until
 
+from .test_node import IDF_HEAP
 from .test_time import Server, asks, good
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "host"))
 from example_broker import lay_out
 
-pytestmark = pytest.mark.needs_radio
+pytestmark = [pytest.mark.needs_radio, pytest.mark.each_chip]
 
 KEY = "00112233445566778899aabbccddeeff" * 2
 RESTARTS = 2
@@ -52,6 +56,7 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
     tmp_path: Path,
 ) -> None:
     host = "127.0.0.1" if board_target.where == "unix:" else "10.0.0.1"
+    beside = board_target.board == "esp32_c3"  # no room for what a command takes: it is refused
     users = {"n1": "secret", "ingest": "another", "commands": "a-third"}
     broker = start_mosquitto(lay_out(tmp_path / "etc", users, f"IP:{host},IP:127.0.0.1"))
     ca = tmp_path / "etc" / "ca.crt"
@@ -95,10 +100,18 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
             wait_until(measured(2), board, f"a measurement after restart {again + 1} of the broker")
         commander = parse_broker_url(url.format("commands:a-third"))
         with Operator(commander, keys, "n1", ca, timeout_s=PATIENCE_S, expires_s=2_000_000) as node:
-            answer = node.answer("measure", node.send("measure"))
+            sent = node.send("measure")
+            if beside:
+                wait_until(lambda: b"no room beside the network" in board.console(), board, "the refusal")
+                wait_until(measured(1), board, "a measurement after it")
+            else:
+                answer = node.answer("measure", sent)
+                assert answer["rms_g"] == pytest.approx(records[0].values["rms_g"], rel=0.2)
     first = records[0].values
     assert {"temperature_c", "energy", "rms_g", "peaks", "lines"} <= set(first)
-    assert answer["rms_g"] == pytest.approx(first["rms_g"], rel=0.2)
     assert b"does not fit" not in board.console() and b"memory" not in board.console()
     free = [record.values["heap_free"] for record in records if "heap_free" in record.values]
-    assert min(free) > 20_000
+    assert min(free) > 18_000
+    if beside:
+        idf, largest = map(int, board.exec(IDF_HEAP).split())
+        assert idf >= 8000 and largest >= 2000
