@@ -115,6 +115,8 @@ def _restart(parts, why=None):
 
 
 async def _fetch(mailbox, parts):
+    if "clear" in parts:
+        parts["clear"]()  # on a gateway: what it keeps of releases for its nodes
     stage, envelope = load("update.stage"), load("update.envelope")
     while parts["uptime"].time_ms() is None:
         await asyncio.sleep(5)  # whether it has expired
