@@ -56,10 +56,11 @@ def module(path: str, change: Callable[[str], str], arch: str = "x64") -> bytes:
 def released(plant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Builds a release of the node's own firmware with some files changed, and publishes it."""
 
-    def release(changed: Mapping[str, bytes], sequence: int = 2, key: PrivateKey = KEY) -> Path:
+    def release(changed: Mapping[str, bytes], sequence: int = 2, key: PrivateKey = KEY, **more: Any) -> Path:
+        """more: as of build_release."""
         files = with_packs({**without_packs(plant.own), **changed}, load_board("unix"))
         monkeypatch.setattr(bundle, "firmware_files", lambda board: files)
-        built = bundle.build_release(["unix"], sequence, expires=int(time.time()) + 10_000_000, key=key)
+        built = bundle.build_release(["unix"], sequence, expires=int(time.time()) + 10_000_000, key=key, **more)
         path = tmp_path / f"{sequence}.release"
         path.write_bytes(built.encode())
         assert main(["release", "publish", str(path), f"--broker={plant.url}", "--site=plant"]) == 0
@@ -76,6 +77,23 @@ def test_a_node_updates_and_confirms(plant: Plant, released: Callable[..., Path]
     assert b"node: identifies itself" in plant.board.console()
     assert plant.board.get("release.sequence") == b"2"
     assert not [name for name in left(plant) if name not in ("release.key", "release.sequence")]
+
+
+def test_a_key_follows_the_other_and_only_a_release_that_names_the_node_goes_back(
+    plant: Any, released: Callable[..., Path]
+) -> None:
+    quick = {RUN: trial(least_s=2)}
+    rotating = str(released(quick, sequence=5, next_key=OTHER))
+    forged = str(released(quick, sequence=6, key=OTHER))
+    assert "it trusts another release key" in plant.node("update", forged, code=18)
+    assert plant.json("update", rotating)["sequence"] == 5
+    [node] = plant.keys.nodes()
+    assert "it trusts another release key" in plant.node("update", str(released(quick, sequence=7)), code=18)
+    late = str(released(quick, sequence=3, key=OTHER, downgrade=[bytes(8)]))
+    assert "it runs that release or a later one" in plant.node("update", late, code=18)
+    named = str(released(quick, sequence=4, key=OTHER, downgrade=[bytes(8), node.node_id]))
+    assert plant.json("update", named)["sequence"] == 4
+    assert (plant.board.get("release.sequence"), plant.board.get("release.key")) == (b"4", OTHER.public.xy)
 
 
 def left(plant: Plant) -> list[str]:
