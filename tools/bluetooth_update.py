@@ -49,7 +49,9 @@ def main() -> int:
         release = plant.release("pico_w", folder / "2.release", time_port=clock.port)
 
         def heaps(name: str) -> list[int]:
-            return [record["heap_free"] for record in plant.records(name, "telemetry")]
+            """Of the records that tell it: an ordinary one of a node does not."""
+            found = [record.get("heap_free", 0) for record in plant.records(name, "telemetry")]
+            return [free for free in found if free]
 
         wait_until(lambda: heaps("n1") and heaps("gw"), what="both in service")
         began, before = node.virtual_time_ns(), plant.air.tally("n1")
@@ -71,19 +73,19 @@ def main() -> int:
         print(f"time: {seconds:.0f} s, of which {after.connected_s - before.connected_s:.0f} s in connections")
         print(f"radio on: {after.radio_s - before.radio_s:.1f} s")
         print(f"bytes: {after.received - before.received} to the node, {after.sent - before.sent} from it")
-        known = len(heaps("n1"))
-        wait_until(lambda: len(heaps("n1")) > known + 1, what="measurements with the update behind it")
         began = gateway.virtual_time_ns()
         if not take("gw"):
             return 1
         print(f"time of the gateway's own: {(gateway.virtual_time_ns() - began) / 1e9:.0f} s")
-        known, seen = len(heaps("n1")), len(heaps("gw"))
-        wait_until(lambda: len(heaps("n1")) > known + 1 and len(heaps("gw")) > seen, what="both with it behind them")
+        known, seen = len(plant.records("n1", "telemetry")), len(heaps("gw"))
+        wait_until(lambda: len(plant.records("n1", "telemetry")) > known, what="the node's records go on")
+        wait_until(lambda: len(heaps("gw")) > seen, what="the gateway's records go on")
         node_free, gateway_free = heaps("n1"), heaps("gw")
         print(f"heap free: node {node_free[0]} B, at least {min(node_free)} during the update, {node_free[-1]} after")
         print(f"heap free: gateway {gateway_free[0]} B, at least {min(gateway_free)}, {gateway_free[-1]} after")
         unexplained = sum(account.unexplained for account in plant.accounts().values())
-        print(f"measurements of the node: {len(node_free)}; unexplained in the ledger: {unexplained}")
+        count = len(plant.records("n1", "telemetry"))
+        print(f"measurements of the node: {count}; unexplained in the ledger: {unexplained}")
         enough = min(node_free[0], node_free[-1], gateway_free[0], gateway_free[-1]) >= load_board("pico_w").heap_budget
     return 0 if enough and not unexplained else 1
 

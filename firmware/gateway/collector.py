@@ -65,6 +65,12 @@ class Collector:
         self._errors = []  # of connections' tasks: those that are no LinkError
 
     async def run(self):
+        try:
+            await self._run()
+        finally:
+            self.has_measured = False
+
+    async def _run(self):
         while True:
             self._progress("collect")
             if self._errors:

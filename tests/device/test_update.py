@@ -123,6 +123,7 @@ def trial(least_s: int = 180, limit_s: int = 300) -> bytes:
 
 EATS = "globals()['kept'] = [0]\n        while True: kept.append(bytes(512))  # now"
 CRASHES = "import machine; asyncio.create_task(late(machine.reset))  # now"
+DIES = "await asyncio.sleep(3)\n            raise ValueError('dies')\n            await self.once()"
 LATE = "\n\nasync def late(crash):\n    await asyncio.sleep(6)\n    crash()\n"
 
 
@@ -164,6 +165,12 @@ def test_a_version_that_eats_the_heap_is_left(plant: Any, released: Callable[...
     """No task finds memory any more, the one that guards the trial neither."""
     eats = module(MEASURE, lambda source: source.replace("tidy()  # now", EATS))
     fails(plant, released({MEASURE: eats, RUN: trial(least_s=2, limit_s=5)}), "restarted before it was confirmed")
+
+
+def test_a_version_whose_measuring_dies_each_time_is_left(plant: Any, released: Callable[..., Path]) -> None:
+    """It measures, and the supervisor starts it again and again."""
+    dies = module(MEASURE, lambda source: source.replace("await self.once()", f"await self.once()\n            {DIES}"))
+    fails(plant, released({MEASURE: dies, RUN: trial(least_s=6, limit_s=12)}), "within 12 s")
 
 
 def test_a_version_that_crashes_after_a_while_is_left(plant: Any, released: Callable[..., Path]) -> None:
