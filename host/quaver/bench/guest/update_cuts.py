@@ -4,7 +4,7 @@ One update is recorded, operation by operation: fetched, committed, on trial, th
 up. The contents of flash at each cut, clean or torn, are those operations replayed so far. On each the board starts
 anew, through the real boot.py, and goes on until nothing is under way. At each of these starts all files of the
 firmware must be those of one version, the modules in packs must be found as imports find them, and the node's own data
-must be whole.
+must be whole. What was on flash must not be fetched again, but for the file in which the power went.
 """
 
 import asyncio
@@ -98,6 +98,7 @@ class Board:
         self._trial = trial
         self._flash = flash
         self._began = began
+        self.fetches = []  # at which operation each chunk was asked for
         self.committing = self.started = self.accepting = self.accepted = None
         self.wrong = []
 
@@ -159,6 +160,7 @@ class Board:
     async def _chunk(self, digest, n):
         if self.committing is None:
             self.committing = self.now()
+        self.fetches.append(self.now())
         content = self._trial.contents[digest]
         if self._trial.outcome == "given up" and content is self._trial.last:
             raise stage.Refused("a chunk is not there")
@@ -221,6 +223,7 @@ class Trial:
         self.contents[self.manifest.listing] = listing
         changed = [path for path in sorted(new) if old.get(path) != new[path] and path in old]
         self.last = new[changed[-1]]
+        self.longest = max(len(data) for data in self.contents.values()) // stage.CHUNK + 1
         self.altered = "/" + changed[-1] + ".new"
         self.own = {"/config.json": b'{"node": "n1"}', "/device.key": b"{}" * 30, "/condition.json": b"[1, 2]" * 100}
         self.boot_number = 9
@@ -310,6 +313,10 @@ class Trial:
             board.start()  # whatever has ended stays so
             for name in board.end():
                 self.report[name] += 1
+            if recorded and self.outcome != "given up":
+                before = len([at for at in recorded.fetches if at <= now])
+                if before + len(board.fetches) > len(recorded.fetches) + self.longest:
+                    wrong.append("fetched anew what was on flash")
         except Exception as error:
             sys.print_exception(error)
             wrong.append(repr(error))
