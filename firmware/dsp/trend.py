@@ -76,8 +76,7 @@ class Trend:
         self._taken = array("H", bytes(2 * self.count))
         self._stride_s = 0.0  # of a mean; 0 while each measurement makes one
         self._passed_s = 0.0
-        self._due = False  # there is a mean that no look has begun with
-        self._turn = 0  # the feature that is looked at next, of a look that all have their turn in
+        self._turn = self.count  # the feature that is looked at next, of a look that all have their turn in
         self._furthest = 0.0  # of those that had it
 
     def take(self, ratios: "list[float | None]", since_s: float) -> float:
@@ -90,8 +89,10 @@ class Trend:
         self._passed_s += since_s
         if self._passed_s >= self._stride_s:
             self._close()
-            self._due = True
-        if self._due or self._turn:
+            if self._turn == self.count:
+                self._turn = 0
+                self._furthest = 0.0
+        if self._turn < self.count:
             self._look()
         return self.value
 
@@ -109,13 +110,9 @@ class Trend:
         self._passed_s = 0.0
 
     def _look(self) -> None:
-        if self._turn == 0:
-            self._due = False
-            self._furthest = 0.0
         self._furthest = max(self._furthest, self._ahead(self._means[self._turn][: self._n]))
         self._turn += 1
         if self._turn == self.count:
-            self._turn = 0
             self.value = min(self._furthest, self._before)
             self._before = self._furthest
 
