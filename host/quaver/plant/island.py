@@ -10,13 +10,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import multiprocessing
 import struct
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from quaver.emulator.bus import Attached
 from quaver.emulator.clock import Clock
@@ -25,9 +29,15 @@ from quaver.emulator.lan import Lan, Way
 from quaver.emulator.setup import Setup
 from quaver.emulator.site_broker import Message, SiteBroker
 from quaver.errors import PlantError, QuaverError
+from quaver.plant.faults import Drift
 from quaver.plant.life import Life
 from quaver.plant.node import SLOW_SENSORS
 from quaver.plant.spec import Machine, Node
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from quaver.recordings.sources import Source
 
 _MQTT, _NTP = 1883, 123
 _HOST = "127.0.0.1"
@@ -46,19 +56,49 @@ class Change:
     node: str = ""
     sensor: str = ""
     loss: float = 0.0
+    jump: float = 0.0
+    lasts: float = 0.0
+    operation: int = 0
+    torn: bool = False
 
 
 @dataclass(frozen=True)
 class Member:
-    """A node of an island, what its machine does, and its device key."""
+    """A node of an island, what its machine does, its device key, and by sensor how each drifts."""
 
     node: Node
     life: Life
     key: bytes
+    drifts: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
 
     @property
     def identity(self) -> Identity:
         return Identity.of(self.node.name)
+
+    def gain(self, sensor: str, time_s: float) -> float:
+        """What a sensor's reading is multiplied by at a moment, as it drifts."""
+        return math.prod(drift.gain(time_s) for drift in self.drifts.get(sensor, ()))
+
+    # As the source of its accelerometer, as in `Life`.
+
+    def at(self, time_s: float) -> Source:
+        gain = self.gain("vibration", time_s)
+        source = self.life.at(time_s)
+        return source if gain == 1.0 else Scaled(source, gain)
+
+    def samples(self, capture: int, rate_hz: float, first: int, count: int) -> NDArray[np.float32]:
+        return self.at(0.0).samples(capture, rate_hz, first, count)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """What a sensor shows of a source whose sensitivity is off."""
+
+    source: Source
+    gain: float
+
+    def samples(self, capture: int, rate_hz: float, first: int, count: int) -> NDArray[np.float32]:
+        return self.source.samples(capture, rate_hz, first, count) * np.float32(self.gain)
 
 
 @dataclass(frozen=True)
@@ -129,6 +169,8 @@ class Island:
         self._report = Report()
         self._boards: dict[str, UnixBoard] = {}
         self._told: set[str] = set()
+        self._off: Counter[str] = Counter()  # of each node, what keeps its power off
+        self._jump_s = 0.0  # of the time server
         self._lan.call(self._open)
         try:
             for member in plan.members:
@@ -151,7 +193,7 @@ class Island:
         files["device.key"] = json.dumps({"generation": 1, "key": member.key.hex()}).encode()
         drawn = hashlib.sha256(f"{self._plan.seed} {node.name}".encode()).digest()
         rig = (
-            Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(member.life, clock_error=drawn[0] / 12.8 - 10)),
+            Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(member, clock_error=drawn[0] / 12.8 - 10)),
             Attached("tmp117", "i2c0", 0x48, TMP117(member.life.celsius(0))),
             Attached("sdm120", "uart1", 0, SDM120()),
         )
@@ -179,9 +221,10 @@ class Island:
         loop = self._lan.loop
         now, board, sensors = loop.time(), self._boards[member.node.name], member.node.sensors
         if "temperature" in sensors:
-            board.set_sensor("tmp117", temperature=member.life.celsius(now))
+            board.set_sensor("tmp117", temperature=member.life.celsius(now) * member.gain("temperature", now))
         if "energy" in sensors:
-            board.set_sensor("sdm120", current=member.life.watts(now) / (230.0 * 0.9))
+            watts = member.life.watts(now) * member.gain("energy", now)
+            board.set_sensor("sdm120", current=watts / (230.0 * 0.9))
         if {"temperature", "energy"} & set(sensors):
             loop.call_at(now + _STEADY_S, self._look, member)
 
@@ -193,9 +236,14 @@ class Island:
             else:
                 self._lan.serve(_MQTT, self._broker.connection)
             return
+        if change.what == "clock":
+            self._jump_s = change.jump if change.on else 0.0
+            return
         board = self._boards[change.node]
         if change.what == "power_cut":
-            board.power(not change.on)
+            self._power(change.node, not change.on)
+        elif change.what == "flash_cut":
+            board.cut_power(change.operation, change.torn, lambda: self._lan.post(self._cut, change))
         elif change.what == "wifi_gone":
             board.set_sensor("wifi", present=not change.on)
         elif change.what == "lossy":
@@ -203,6 +251,17 @@ class Island:
             self._lan.set_way(change.node, Way(loss=change.loss if change.on else usual))
         else:
             board.set_sensor(_PARTS[change.sensor], fault=change.what if change.on else None)
+
+    def _power(self, name: str, on: bool) -> None:
+        """One that keeps it off goes, or comes."""
+        self._off[name] += -1 if on else 1
+        if self._off[name] == (0 if on else 1):
+            self._boards[name].power(on)
+
+    def _cut(self, change: Change) -> None:
+        """Power went by itself, at an operation of the flash."""
+        self._off[change.node] += 1
+        self._lan.loop.call_later(change.lasts, self._power, change.node, True)
 
     def _deliver(self, inbound: Sequence[Message]) -> None:
         for message in inbound:
@@ -212,7 +271,7 @@ class Island:
         """An SNTP answer (RFC 5905, section 7.3) with the plant's date."""
         if len(request) < 48:
             return None
-        date = self._plan.start.timestamp() + now_s + _NTP_EPOCH
+        date = self._plan.start.timestamp() + now_s + self._jump_s + _NTP_EPOCH
         moment = struct.pack(">II", int(date) % (1 << 32), int(date % 1 * (1 << 32)))
         return b"\x24\x02\x06\xec" + bytes(20) + request[40:48] + moment + moment
 

@@ -21,18 +21,9 @@ from quaver.plant.judge import judge
 from quaver.plant.spec import SENSOR_FAULTS, Expect, Fault, Plant
 from quaver.plant.world import World
 
-KINDS = (
-    "power_cut",
-    "wifi_gone",
-    "lossy",
-    "stuck",
-    "absent",
-    "range",
-    "broker_restart",
-    "ingest_down",
-    "replay",
-    "forged",
-)
+# All but `retire`: a node that is out of service says nothing, and that is no fault of the plant's.
+KINDS = ("power_cut", "brownout", "flash_cut", "wifi_gone", "lossy", "stuck", "absent", "range", "drift",
+         "broker_restart", "ingest_down", "full_disk", "clock", "replay", "forged")  # fmt: skip
 _LONGEST_S = 120.0  # of a fault
 _QUIET = 0.15  # the share of the plant's time at its end without a fault, in which all is to be in order again
 NEVER = Expect(unexplained=0, false_alarms=0, missed=0, restarts=0)

@@ -45,7 +45,15 @@ def _node_name(text: str) -> str:
     return text
 
 
+def _jump(text: object) -> float:
+    """ "-10m" as -600.0. Raises ValueError."""
+    if isinstance(text, str) and text.strip()[:1] in ("-", "+"):
+        return seconds(text.strip()[1:]) * (-1 if text.strip()[0] == "-" else 1)
+    return seconds(text)
+
+
 Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda time: f"{time:g}s")]
+Jump = Annotated[float, BeforeValidator(_jump), PlainSerializer(lambda time: f"{time:g}s")]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -127,14 +135,18 @@ class Node(_Table):
 class Fault(_Table):
     """What is done to the plant at a moment, or, `count` times, at moments drawn from the seed between `at` and `by`.
 
-    power_cut, wifi_gone, lossy: of a node, for `lasts`. stuck, absent, range: of a node's `sensor`, for `lasts`.
+    power_cut, wifi_gone, lossy: of a node, for `lasts`. brownout: for `lasts` its supply sags again and again, each
+    time below what it needs. flash_cut: its power goes at a flash operation after `at`, and comes back after `lasts`.
+    stuck, absent, range: of a node's `sensor`, for `lasts`; drift: it drifts for so long, then it is replaced.
+    retire: a technician takes this node out of service, and it is the wrong one.
     broker_restart: the broker is away for `lasts`. ingest_down: what comes meanwhile waits at the broker.
+    full_disk: the ingest can't write for so long. clock: somebody's clock is off by `jump` for so long.
     replay: a stranger sends old messages of a node again; forged: messages that no node made.
     """
 
     kind: Literal[
-        "power_cut", "wifi_gone", "lossy", "stuck", "absent", "range",
-        "broker_restart", "ingest_down", "replay", "forged",
+        "power_cut", "brownout", "flash_cut", "wifi_gone", "lossy", "stuck", "absent", "range", "drift", "retire",
+        "broker_restart", "ingest_down", "full_disk", "clock", "replay", "forged",
     ]  # fmt: skip
     at: Seconds
     by: Seconds | None = None
@@ -143,6 +155,11 @@ class Fault(_Table):
     node: str = ""  # by name; with `count`, empty is any
     sensor: Literal["vibration", "temperature", "energy"] = "vibration"
     loss: Share = 0.2
+    drift: Annotated[float, Field(gt=-1, le=10)] = 0.3  # the share by which the sensor is off at the end
+    operation: Annotated[int, Field(ge=0, le=100_000)] = 0  # of the flash, 1 is the next; 0: drawn
+    torn: bool | None = None  # half of the operation is done, or nothing of it; drawn where it is not said
+    jump: Jump = 600.0
+    of: Literal["time_server", "ingest"] = "time_server"  # whose clock
 
     @model_validator(mode="after")
     def _whole(self) -> Fault:
@@ -152,11 +169,19 @@ class Fault(_Table):
             raise ValueError("`by` has to come after `at`")
         if not self.node and self.count == 1 and self.by is None and self.kind not in PLANT_WIDE:
             raise ValueError(f"{self.kind} is of a node: name it with `node`, or give `by` to have one drawn")
+        for key, kind in _KEYS.items():
+            if key in self.model_fields_set and self.kind != kind:
+                raise ValueError(f"{self.kind} has no `{key}`: expected only with kind = {kind!r}")
+        if not self.jump:
+            raise ValueError('`jump` is 0: expected how far the clock is off, such as "10m" or "-10m"')
         return self
 
 
-SENSOR_FAULTS = ("stuck", "absent", "range")
-PLANT_WIDE = ("broker_restart", "ingest_down", "forged")
+SENSOR_FAULTS = ("stuck", "absent", "range", "drift")
+POWER_FAULTS = ("power_cut", "brownout", "flash_cut")
+PLANT_WIDE = ("broker_restart", "ingest_down", "full_disk", "clock", "forged")
+MOMENTS = ("replay", "forged", "retire")  # they have no length
+_KEYS = {"drift": "drift", "operation": "flash_cut", "torn": "flash_cut", "jump": "clock", "of": "clock"}
 
 
 class Expect(_Table):
@@ -203,6 +228,9 @@ class Plant(_Table):
         for fault in self.fault:
             if fault.node and fault.node not in names:
                 raise ValueError(f"fault {fault.kind}: no node has the name {fault.node!r}")
+            if fault.kind in SENSOR_FAULTS and not self.having(fault.sensor, fault.node):
+                whose = f"node {fault.node} has no" if fault.node else "no node has a"
+                raise ValueError(f"fault {fault.kind}: {whose} sensor {fault.sensor!r}")
             if fault.at > self.duration or (fault.by or 0) > self.duration:
                 raise ValueError(f"fault {fault.kind}: it comes after the end, at {self.duration:g} s")
         return self
@@ -214,6 +242,10 @@ class Plant(_Table):
             for node in self.node
             for n in range(1, node.count + 1)
         ]
+
+    def having(self, sensor: str, name: str = "") -> list[str]:
+        """The names of the nodes that have a sensor, among all or those of this name."""
+        return [node.name for node in self.nodes() if sensor in node.sensors and name in ("", node.name)]
 
     def as_toml(self) -> str:
         """The plant as a file that says the same, without what has its usual value."""
