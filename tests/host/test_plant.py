@@ -180,9 +180,16 @@ def changed(path: Path, old: str, new: str) -> str:
         ('kind = "forged"', 'kind = "clock"\njump = "-x"', ["fault.3.jump: expected a time with its unit"]),
         ('kind = "forged"', 'kind = "clock"\nof = "sun"', ["fault.3.of", "'time_server' or 'ingest'"]),
         ('kind = "replay"', 'kind = "drift"\ndrift = -1', ["fault.4.drift", "greater than -1"]),
-        ('kind = "replay"', 'kind = "drift"\nsensor = "energy"', ["node pump-2 has no sensor 'energy'"]),
+        (
+            'kind = "replay"',
+            'kind = "drift"\nsensor = "energy"',
+            ["node with the sensor 'energy', which pump-2"],
+        ),
         ('kind = "replay"', 'kind = "flash_cut"\noperation = -1', ["fault.4.operation", "greater than or equal to 0"]),
         ('kind = "replay"', 'kind = "flash_cut"\ntorn = "half"', ["fault.4.torn", "boolean"]),
+        ('kind = "forged"', 'kind = "gateway_dies"\nby = "12m"', ["gateway_dies: the plant has no gateway"]),
+        ('kind = "replay"', 'kind = "out_of_range"', ["expected a node with a `gateway`, which pump-2 is not"]),
+        ('name = "fan"', 'name = "fan"\ngateway = "gw"', ["node fan: no gateway has the name 'gw'"]),
         ('kind = "forged"', 'kind = "retire"', ["retire is of a node: name it with `node`"]),
     ],
 )

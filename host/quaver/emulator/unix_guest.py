@@ -180,8 +180,14 @@ class Guest:
         self._powered.clear()
         self._restart = (_OFF, _PWRON)
         self._then = None
+        self._quiet()
         self._clock.begin(self._member, FOREVER)
         self._process.kill()
+
+    def _quiet(self) -> None:
+        for port in (self._radio, self._lan):
+            if port is not None:
+                port.power_off()
 
     def cut_power(self, operation: int, torn: bool, cut: Callable[[], None]) -> None:
         """Likewise: the power goes at that flash operation from now; cut(): called then, in the board's thread."""
@@ -210,7 +216,7 @@ class Guest:
         with self._event_lock:
             if self._listens & kind:
                 self._listens = 0
-                self._clock.cancel(self._member)
+                self._clock.hasten(self._member)
         self.wake()
 
     def at_prompt(self) -> bool:
@@ -228,6 +234,7 @@ class Guest:
     # The board's thread: one boot after the other.
 
     def _run(self) -> None:
+        self._clock.live(self._member)
         run, cause = "all", _PWRON
         raw = False
         try:
@@ -342,10 +349,8 @@ class Guest:
             pass
         if self._restart is None or self._restart[0] != _OFF:
             self._clock.cancel(self._member)
+            self._quiet()
         self._wires.release(self._member.now)
-        for port in (self._radio, self._lan):
-            if port is not None:
-                port.power_off()
         self._link.close()
         master, self._master = self._master, -1
         os.close(master)
@@ -673,7 +678,11 @@ class Guest:
                 self._answer(error=errno.ENODEV)
             else:
                 error, value, more, answer = self._radio.command(a, b, c, d, data)
-                self._answer(value, answer, error, more=more)
+                if self._clock.real_time:
+                    self._answer(value, answer, error, more=more)
+                else:  # once the air has done all that follows at this moment: the reply says whether there are events
+                    self._then = lambda: self._answer(value, answer, error, more=more)
+                    self._clock.begin(self._member, now)
         elif op == _LAN:
             if self._lan is None:
                 self._answer(error=errno.ENODEV)

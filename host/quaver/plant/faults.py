@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from quaver.plant.spec import PLANT_WIDE, SENSOR_FAULTS, Plant
+from quaver.plant.spec import PLANT_WIDE, Plant
 
 _OPERATIONS = 60  # of the flash, after which a drawn cut comes at the latest
 _SAG_S = (0.1, 0.8)  # without power
@@ -37,13 +37,12 @@ class Injected:
 def drawn(plant: Plant) -> list[Injected]:
     """Every fault of a plant with its moment, in order of time."""
     found = []
-    names = [node.name for node in plant.nodes()]
     for number, fault in enumerate(plant.fault):
         chance = random.Random(f"{plant.seed} fault {number}")  # noqa: S311 - a seeded simulation
-        having = plant.having(fault.sensor) if fault.kind in SENSOR_FAULTS else names
+        whom = plant.whom(fault)
         for _ in range(fault.count):
             at = fault.at if fault.by is None else chance.uniform(fault.at, fault.by)
-            node = fault.node or ("" if fault.kind in PLANT_WIDE else chance.choice(having))
+            node = fault.node or ("" if fault.kind in PLANT_WIDE else chance.choice(whom))
             one = Injected(fault.kind, round(at, 3), fault.lasts, node, fault.sensor, fault.loss)
             if fault.kind == "drift":
                 one = replace(one, drift=fault.drift)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 from quaver.plant.faults import Injected, injected, sags
 from quaver.plant.said import Said, answers, said
 from quaver.plant.spec import POWER_FAULTS, SENSOR_FAULTS, Plant
-from quaver.plant.world import fingerprint
+from quaver.plant.world import RADIO, fingerprint
 from quaver.store.ledger import Account, ledger
 from quaver.store.store import Store
 
+_HEAP = """
+SELECT topic, min(json_extract(body, '$.heap_free')) FROM dated WHERE class = 'telemetry' GROUP BY topic ORDER BY topic
+"""
 _AFTER_S = 600.0  # for which what a broken sensor has measured may alarm, after it is whole again
 
 
@@ -49,6 +53,8 @@ class Outcome:
     restarts: dict[str, int]
     refused: dict[str, int]
     records: int
+    radio: dict[str, dict[str, float]]  # of each station on Bluetooth; seconds and bytes, as in radio.path.Tally
+    heap: dict[str, int]  # the least that each was ever free, bytes
     silent: tuple[str, ...]
     fingerprint: str
     failed: tuple[str, ...]
@@ -66,6 +72,8 @@ class Outcome:
             "unexplained": sum(account.unexplained for account in self.accounts),
             "restarts": self.restarts,
             "refused": self.refused,
+            "radio": self.radio,
+            "heap": self.heap,
             "silent": list(self.silent),
             "failed": list(self.failed),
         }
@@ -74,6 +82,7 @@ class Outcome:
 def judge(plant: Plant, store: Store) -> Outcome:
     """Raises StoreError."""
     nodes = plant.nodes()
+    stations = [*(gateway.name for gateway in plant.gateway), *(node.name for node in nodes)]
     told = said(plant, store)
     done = tuple(injected(plant))
     accounts = tuple(ledger(store)[0])
@@ -96,7 +105,7 @@ def judge(plant: Plant, store: Store) -> Outcome:
     restarts = Counter(one.node for one in told if one.event == "boot")
     cuts: Counter[str] = Counter()
     for fault in done:
-        if fault.kind in POWER_FAULTS:
+        if fault.kind in (*POWER_FAULTS, "gateway_dies"):
             cuts[fault.node] += len(list(sags(plant, fault))) if fault.kind == "brownout" else 1
     extra = {name: count - 1 - cuts[name] for name, count in sorted(restarts.items()) if count - 1 > cuts[name]}
     refused: Counter[str] = Counter()
@@ -114,11 +123,21 @@ def judge(plant: Plant, store: Store) -> Outcome:
         extra,
         dict(refused),
         int(store.query("SELECT count(*) FROM record")[0][0]),
-        tuple(node.name for node in nodes if node.name not in heard),
+        _radio(store),
+        {topic.rpartition("/")[2]: least for topic, least in store.query(_HEAP) if least is not None},
+        tuple(name for name in stations if name not in heard),
         fingerprint(store),
         (),
     )
     return Outcome(**{**vars(outcome), "failed": tuple(failed(outcome))})
+
+
+def _radio(store: Store) -> dict[str, dict[str, float]]:
+    try:
+        found: dict[str, dict[str, float]] = json.loads(store.path.with_name(RADIO).read_text())
+    except (OSError, ValueError):  # of an older run, or one that was broken off
+        return {}
+    return found
 
 
 def failed(outcome: Outcome) -> list[str]:

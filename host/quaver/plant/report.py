@@ -24,6 +24,8 @@ _COLOURS = {
     "flash_cut": "#24292f",
     "wifi_gone": "#8250df",
     "lossy": "#c8b1f0",
+    "out_of_range": "#a475f9",
+    "gateway_dies": "#24292f",
     "stuck": "#9a6700",
     "absent": "#9a6700",
     "range": "#9a6700",
@@ -82,7 +84,7 @@ def timeline(outcome: Outcome) -> str:
     hours = plant.duration / 3600
     wears = {one.place: one for one in outcome.detections}
     told = {one.node for one in outcome.injected} | {said.node for said in outcome.said if said.event != "boot"}
-    nodes = sorted(plant.nodes(), key=lambda node: (node.place not in wears, node.name not in told))[:_ROWS_MAX]
+    nodes = sorted(plant.stations(), key=lambda node: (node.place not in wears, node.name not in told))[:_ROWS_MAX]
     rows = {"": 0, **{node.name: at for at, node in enumerate(nodes, 1)}}
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "quaver", "font.size": 9}):
         figure = Figure(figsize=(10, 1.4 + 0.26 * len(rows)), layout="constrained")

@@ -8,6 +8,7 @@ record for record, whatever the machine has to do beside.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 from collections import deque
@@ -20,7 +21,6 @@ from types import TracebackType
 from typing import Self
 
 from quaver.build import firmware_files
-from quaver.emulator.identity import Identity
 from quaver.emulator.site_broker import Message
 from quaver.errors import PlantError
 from quaver.fleet.keys import KeyStore
@@ -31,10 +31,11 @@ from quaver.plant.faults import Drift, Injected, injected, sags
 from quaver.plant.island import Change, IslandPlan, Member, Worker
 from quaver.plant.life import Life
 from quaver.plant.site_ingest import SiteIngest
-from quaver.plant.spec import Plant
+from quaver.plant.spec import Node, Plant
 from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
+RADIO = "radio.json"
 _COMMIT_S = 60.0  # of the plant's time
 _RECORDED = 1000  # messages
 _REPLAYED = 20  # messages that a stranger sends again
@@ -141,7 +142,7 @@ class World:
         self.plant = plant
         self.path = folder / "records.sqlite"
         self.injected = injected(plant)
-        nodes = plant.nodes()
+        nodes = plant.stations()
         self.progress = Progress(nodes={node.name: NodeView(node.place) for node in nodes})
         self._unnoted = deque(self.injected)
         self._count = max(1, min(workers or os.cpu_count() or 1, len(nodes)))
@@ -150,6 +151,7 @@ class World:
         self._plans: list[list[IslandPlan]] = [[] for _ in range(self._count)]
         self._mail: list[list[list[Message]]] = []
         self._home: dict[str, int] = {}  # of each node the island that it is on
+        self._ids: dict[str, bytes] = {}
         self._heard: deque[tuple[float, Message]] = deque(maxlen=_RECORDED)  # what a stranger can have recorded
 
     def __enter__(self) -> Self:
@@ -185,40 +187,47 @@ class World:
         return self._ingest.store
 
     def _islands(self) -> list[IslandPlan]:
-        """Each node by itself: what joins nodes is the broker alone, and that passes borders."""
+        """A gateway with its nodes, and each other node by itself: the broker joins them, and that passes borders."""
         plant = self.plant
         files = firmware_files("unix")
         machines = plant.machines()
         keys: dict[bytes, tuple[str, bytes]] = {}
-        plans: list[IslandPlan] = []
-        for node in plant.nodes():
+        groups: dict[str, list[Member]] = {}
+        for node in plant.stations():
             key = hashlib.sha256(f"{plant.seed} key {node.name}".encode()).digest()
-            seed = int.from_bytes(hashlib.sha256(f"{plant.seed} {node.place}".encode()).digest()[:4], "big")
-            drifts: dict[str, tuple[Drift, ...]] = {
-                sensor: tuple(
-                    Drift(one.at, one.lasts, one.drift)
-                    for one in self.injected
-                    if (one.kind, one.node, one.sensor) == ("drift", node.name, sensor)
-                )
-                for sensor in node.sensors
-            }
-            member = Member(node, Life(machines[node.place], plant.start, seed), key, drifts)
-            keys[member.identity.unique_id] = node.name, key
-            self._home[node.name] = len(plans)
-            plans.append(IslandPlan((member,), tuple(self._changes(node.name)), plant.start, plant.seed, files))
+            life = None
+            drifts: dict[str, tuple[Drift, ...]] = {}
+            if isinstance(node, Node):
+                seed = int.from_bytes(hashlib.sha256(f"{plant.seed} {node.place}".encode()).digest()[:4], "big")
+                life = Life(machines[node.place], plant.start, seed)
+                drifts = {sensor: tuple(self._drifts(node.name, sensor)) for sensor in node.sensors}
+            member = Member(node, life, key, drifts)
+            keys[member.node_id] = node.name, key
+            self._ids[node.name] = member.node_id
+            groups.setdefault(node.gateway if isinstance(node, Node) and node.gateway else node.name, []).append(member)
+        plans: list[IslandPlan] = []
+        for members in groups.values():
+            names = [member.node.name for member in members]
+            self._home.update(dict.fromkeys(names, len(plans)))
+            plans.append(IslandPlan(tuple(members), tuple(self._changes(names)), plant.start, plant.seed, files))
         self._keys = _Keys(keys)
         return plans
 
-    def _changes(self, name: str) -> Iterator[Change]:
+    def _drifts(self, name: str, sensor: str) -> Iterator[Drift]:
         for one in self.injected:
-            if one.node not in (name, "") or one.kind in _ASIDE or (one.kind == "clock" and one.of == "ingest"):
+            if (one.kind, one.node, one.sensor) == ("drift", name, sensor):
+                yield Drift(one.at, one.lasts, one.drift)
+
+    def _changes(self, names: list[str]) -> Iterator[Change]:
+        for one in self.injected:
+            if one.node not in (*names, "") or one.kind in _ASIDE or (one.kind == "clock" and one.of == "ingest"):
                 continue
             if one.kind == "brownout":
                 for gone, back in sags(self.plant, one):
-                    yield Change(gone, "power_cut", True, name)
-                    yield Change(back, "power_cut", False, name)
+                    yield Change(gone, "power_cut", True, one.node)
+                    yield Change(back, "power_cut", False, one.node)
             elif one.kind == "flash_cut":
-                yield Change(one.at, one.kind, True, name, lasts=one.lasts, operation=one.operation, torn=one.torn)
+                yield Change(one.at, one.kind, True, one.node, lasts=one.lasts, operation=one.operation, torn=one.torn)
             elif one.kind != "drift":
                 for at, on in ((one.at, True), (one.ends, False)):
                     yield Change(at, one.kind, on, one.node, one.sensor, one.loss, jump=one.jump)
@@ -253,6 +262,15 @@ class World:
             told(self.progress)
         self._ingest.settle(border)
         self._count_records()
+        self._write_tallies()
+
+    def _write_tallies(self) -> None:
+        """Beside the store: what no node knows of its own radio, and a report tells."""
+        tallies: dict[str, dict[str, float]] = {}
+        for worker in self._workers:
+            worker.ask("tallies")
+            tallies |= worker.answer()
+        self.path.with_name(RADIO).write_text(json.dumps(tallies))
 
     def _note_injected(self) -> None:
         """What began since the last border, for who watches."""
@@ -331,7 +349,7 @@ class World:
         node = next(node for node in self.plant.nodes() if node.name == one.node)
         chance = random.Random(f"{self.plant.seed} command {one.node} {one.at}")  # noqa: S311 - a seeded simulation
         store = KeyStore(self.path.parent / "keys")
-        node_id = Identity.of(one.node).unique_id
+        node_id = self._ids[one.node]
         keys = store.create(node_id, one.node, self._keys.device_keys(node_id)[1])
         commands = Commands(store, lambda: self.plant.start.timestamp() + one.at)
         sealed = commands.seal(
