@@ -1,0 +1,361 @@
+"""What a node would have told under another configuration or firmware: its records, judged again by the device's code.
+
+The code runs twice over all that the store has: under the node's own configuration, which has to give what the node
+told, and under the changed one. A change of level that the first does not give is unexplained, and the answer is not
+certain: the configuration given is not the node's, records are missing, or it was changed meanwhile. What is judged by
+the samples themselves (lines, octaves, named faults), and a trend, can't be replayed: it stays as the node told it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+from quaver.board.guest import guest
+from quaver.board.local import last_line, start
+from quaver.build.tree import without_packs
+from quaver.errors import WhatIfError
+from quaver.release.bundle import read_release
+from quaver.store.ledger import ledger
+from quaver.store.spectra import find_node
+from quaver.store.store import Store
+from quaver.twin.records import Change, History, Measured, history, learning
+from quaver_wire.fields import LIMITED, TELEMETRY
+
+_BATCH = 200
+_UNIX = "unix"
+_ALARM = 2
+_RATE_HZ = 26_667.0  # of a node whose records do not say; its stretch alone depends on it
+# What the store's data answer, and why not the rest.
+_ANSWERED = ("alarm.count", "alarm.of", "alarm.hysteresis", "machine.group", "machine.mounting")
+_BY_LEARNING = ("machine.learn", "machine.running_g")
+_BY_SAMPLES = ("vibration", "machine.rpm", "machine.bearing", "machine.tachometer_pin", "machine.tachometer_pulses")
+_LEARNED = ("rms", "envelope", "velocity", "impacts")
+# Lines and octaves are in few records; a trend divides time to the millisecond, which records do not tell.
+_NOT_IN_RECORDS = ("bpfo", "bpfi", "bsf2", "ftf", "octave", "trend")
+_STEPS = {name: steps for _, group, cells in TELEMETRY if group == "" for name, steps in cells}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """told: changes of level as the node told them since then; would: as they would have been.
+
+    explained: of those told, how many its own configuration gives too; unexplained: those that only one of them has,
+    as (change, whether the node told it). kept: features that can't be judged again, as told in both. dropped: those
+    that the changed rule would judge otherwise, in neither. close: by feature, values that lie within their rounding
+    of a limit. notes: what else is to be known, in lines. missing: records that the ledger has no more, by reason, of
+    all the store.
+    """
+
+    node: str
+    firmware: str
+    since_ms: int
+    measured: Sequence[Measured]
+    spectra: int
+    waveform_parts: int
+    told: tuple[Change, ...]
+    would: tuple[Change, ...]
+    explained: int
+    unexplained: tuple[tuple[Change, bool], ...]
+    kept: tuple[str, ...]
+    dropped: tuple[str, ...]
+    close: Mapping[str, int]
+    missing: Mapping[str, int]
+    notes: tuple[str, ...]
+
+    @property
+    def certain(self) -> bool:
+        return not self.unexplained
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "node": self.node,
+            "firmware": self.firmware,
+            "measurements": len(self.measured),
+            "first_ms": self.measured[0].time_ms,
+            "last_ms": self.measured[-1].time_ms,
+            "since_ms": self.since_ms,
+            "certain": self.certain,
+            "told": [vars(one) for one in self.told],
+            "would": [vars(one) for one in self.would],
+            "alarms_told": alarms(self.told),
+            "alarms_would": alarms(self.would),
+            "explained": self.explained,
+            "unexplained": [{**vars(one), "told": told} for one, told in self.unexplained],
+            "kept_as_told": list(self.kept),
+            "not_answered": list(self.dropped),
+            "close_to_a_limit": dict(self.close),
+            "missing": dict(self.missing),
+            "not_judged": {"spectra": self.spectra, "waveform_parts": self.waveform_parts},
+            "notes": list(self.notes),
+        }
+
+
+def alarms(changes: Sequence[Change]) -> int:
+    """How many times a feature went to alarm."""
+    return sum(one.level == _ALARM for one in changes)
+
+
+def what_if(
+    store: Store,
+    name: str,
+    changes: Mapping[str, Any],
+    *,
+    config: Mapping[str, Any],
+    given: bool,
+    release: Path | None = None,
+    since_ms: int = 0,
+) -> Answer:
+    """config: the node's config.json as far as it is known. given: whether it is the node's own, whole.
+
+    Raises StoreError, ReleaseError, and WhatIfError for what the store's data can't answer.
+    """
+    node_id = find_node(store, name)
+    found = history(store, node_id)
+    shown = [one for one in found.measured if one.time_ms >= since_ms]
+    if not shown:
+        raise WhatIfError(f"{name}: {store.path} has no measurement of it since then; give an earlier --since")
+    notes = []
+    base = _base(config, found)
+    begins = next(learning(found.measured), None)
+    classes = bool((base.get("machine") or {}).get("classes"))
+    teach = begins is not None and not classes
+    _check(name, changes, found, teach)
+    if not given:
+        notes.append("the node's configuration is not given (--config): what is not known is as the firmware has it")
+    control = _replay(found, base, {}, begins, teach)
+    if teach and (wrong := _learned_otherwise(found, control)):
+        notes.append(f"what the node learned can't be learned again: {wrong}")
+        _check(name, changes, found, teach := False)
+        control = _replay(found, base, {}, begins, teach)
+    elif not teach:
+        why = "its classes are told apart by more than records have" if classes else "the store begins after it"
+        notes.append(f"what the node learned can't be learned again: {why}")
+    changed = _replay(found, base, changes, begins, teach, release)
+    aside = _NOT_IN_RECORDS if teach else (*_NOT_IN_RECORDS, *_LEARNED)
+    told = [one for measured in shown for one in measured.told]
+    by_control = [one for measured, (_, _, those) in zip(found.measured, control, strict=True) for one in those
+                  if measured.time_ms >= since_ms]  # fmt: skip
+    more, less = _differences(told, by_control)
+    kept = [one for one in more if one.feature in aside]
+    unexplained = [(one, True) for one in more if one.feature not in aside] + [(one, False) for one in less]
+    would = [one for measured, (_, _, those) in zip(found.measured, changed, strict=True) for one in those
+             if measured.time_ms >= since_ms]  # fmt: skip
+    by_rule = any(path.startswith("alarm.") or path in _BY_LEARNING for path in changes) or release is not None
+    by_rule = by_rule or [learned for _, learned, _ in changed] != [learned for _, learned, _ in control]
+    left = tuple(sorted({one.feature for one in kept}))
+    return Answer(
+        node=name,
+        firmware=_version(release),
+        since_ms=since_ms,
+        measured=shown,
+        spectra=found.spectra,
+        waveform_parts=found.waveform_parts,
+        told=tuple(told),
+        would=tuple(sorted(would if by_rule else would + kept, key=lambda one: one.time_ms)),
+        explained=len(told) - len(more),
+        unexplained=tuple(sorted(unexplained, key=lambda one: one[0].time_ms)),
+        kept=() if by_rule else left,
+        dropped=left if by_rule else (),
+        close=_close(shown, changes, base),
+        missing=_missing(store, node_id),
+        notes=tuple(notes),
+    )
+
+
+def _version(release: Path | None) -> str:
+    if release is None:
+        from quaver import __version__
+
+        return f"quaver {__version__}"
+    manifest = read_release(release).manifest
+    return f"release {manifest.sequence}, quaver {manifest.version}"
+
+
+def _base(config: Mapping[str, Any], found: History) -> dict[str, Any]:
+    base = json.loads(json.dumps(config))
+    if found.samples and isinstance(base.setdefault("vibration", {}), dict):
+        base["vibration"].setdefault("samples", found.samples)
+    return dict(base)
+
+
+def _check(name: str, changes: Mapping[str, Any], found: History, teach: bool) -> None:
+    for path in changes:
+        section, _, key = path.partition(".")
+        if section == "limits" and key in LIMITED:
+            if key not in found.features:
+                raise WhatIfError(f"{path}: no record of {name} has {LIMITED[key]}, so nothing can be said of it")
+        elif section == "limits" or path in _ANSWERED:
+            continue  # what there is no such feature for, the device says
+        elif path in _BY_LEARNING:
+            if not teach:
+                raise WhatIfError(f"{path}: the store of {name} does not have all that its baseline was learned from")
+        elif path in _BY_SAMPLES or section in _BY_SAMPLES:
+            raise WhatIfError(
+                f"{path}: it changes what is measured, and the store has no samples to measure again; "
+                "quaver analyze does that for a waveform"
+            )
+        elif path == "machine.classes":
+            raise WhatIfError(f"{path}: too few records tell what a class is known by; it can't be answered")
+        else:
+            raise WhatIfError(f"{path}: no level depends on it; expected limits.*, alarm.* or machine.*")
+
+
+_Judged = list[tuple[int, int | None, list[Change]]]
+
+
+def _replay(
+    found: History,
+    config: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    begins: int | None,
+    teach: bool,
+    release: Path | None = None,
+) -> _Judged:
+    """(level, measurements learned from, changes) after each measurement."""
+    with tempfile.TemporaryDirectory(prefix="quaver-what-if-") as folder:
+        firmware = None
+        if release is not None:
+            firmware = Path(folder, "firmware")
+            _unpack(release, firmware)
+        settings = {
+            "config": config,
+            "changes": changes,
+            "rate": found.rate_hz or _RATE_HZ,
+            "folder": folder,
+            "teach": teach,
+        }
+        with start(guest(__file__, "replay"), heap="8m", firmware=firmware) as process:
+            try:
+                ask = _Line(process, release)
+                ask(settings)
+                judged: _Judged = []
+                for at in range(0, len(found.measured), _BATCH):
+                    part = found.measured[at : at + _BATCH]
+                    rows = [
+                        (
+                            one.boot,
+                            one.values,
+                            (found.samples or 0) / (found.rate_hz or _RATE_HZ) if one.since_s is None else one.since_s,
+                            teach and one.teaches and at + i >= (begins or 0),
+                            one.begins and at + i != begins,
+                        )
+                        for i, one in enumerate(part)
+                    ]
+                    for one, (level, learned, those) in zip(part, ask(rows), strict=True):
+                        told = [
+                            Change(one.time_ms, feature, after, value, limit, source)
+                            for source, feature, after, value, limit in those
+                            if feature not in _NOT_IN_RECORDS
+                        ]
+                        judged.append((level, learned, told))
+                return judged
+            finally:
+                process.kill()
+
+
+class _Line:
+    """Asks the device's code one thing a line."""
+
+    def __init__(self, process: Popen[str], release: Path | None) -> None:
+        self._process = process
+        self._release = release
+
+    def __call__(self, about: object) -> Any:
+        source, sink = self._process.stdout, self._process.stdin
+        assert source is not None and sink is not None
+        try:
+            sink.write(json.dumps(about) + "\n")
+            sink.flush()
+        except BrokenPipeError:
+            pass
+        said = source.readline()
+        if said.startswith("refused "):
+            raise WhatIfError(f"the node would refuse it: {said.removeprefix('refused ').strip()}")
+        try:
+            return json.loads(said)
+        except ValueError:
+            last = last_line(said + source.read())
+            whose = f"the code of {self._release}" if self._release else "the device's code"
+            raise WhatIfError(f"{whose} can't judge these records: {last}") from None
+
+
+def _unpack(release: Path, folder: Path) -> None:
+    """The release's modules for the unix board, each as a file: that MicroPython runs here, a chip's own does not."""
+    bundle = read_release(release)
+    if _UNIX not in bundle.manifest.boards:
+        raise WhatIfError(
+            f"{release}: is for {', '.join(sorted(bundle.manifest.boards))}; what-if runs a release on this machine: "
+            f"make one with --board {_UNIX} too"
+        )
+    files = {file.path: bundle.contents[file.sha256] for file in bundle.files(_UNIX)}
+    for path, data in without_packs(files).items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+
+
+def _learned_otherwise(found: History, control: _Judged) -> str:
+    """Why the baseline that was learned again is not the node's; "" where it is."""
+    for one, (_, learned, _) in zip(found.measured, control, strict=True):
+        said = one.values.get("learned")
+        if said is not None and learned is not None and said != learned:
+            return f"after a measurement the node had {said} of them, and its records give {learned}"
+    return ""
+
+
+def _differences(told: Sequence[Change], control: Sequence[Change]) -> tuple[list[Change], list[Change]]:
+    """Of the changes that the node told, those that its configuration does not give; and the other way round."""
+
+    def key(change: Change) -> tuple[int, str, int]:
+        return change.time_ms, change.feature, change.level
+
+    left = Counter(map(key, control))
+    more = []
+    for one in told:
+        if left[key(one)]:
+            left[key(one)] -= 1
+        else:
+            more.append(one)
+    less = []
+    for one in control:
+        if left[key(one)]:
+            left[key(one)] -= 1
+            less.append(one)
+    return more, less
+
+
+def _close(shown: Sequence[Measured], changes: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, int]:
+    """Of each changed limit, values that a record's rounding may have put on its other side."""
+    found = {}
+    back = 1 - float(changes.get("alarm.hysteresis", (config.get("alarm") or {}).get("hysteresis", 0.1)))
+    for path, pair in changes.items():
+        section, _, feature = path.partition(".")
+        if section != "limits" or pair is None or LIMITED[feature] not in _STEPS:
+            continue
+        key = LIMITED[feature]
+        bounds = [limit * part for limit in pair for part in (1.0, back)]
+        half = 0.5 / _STEPS[key]
+        values = [one.values[key] for one in shown if one.values.get(key) is not None]
+        if count := sum(any(abs(value - bound) <= half for bound in bounds) for value in values):
+            found[feature] = count
+    return found
+
+
+def _missing(store: Store, node_id: str) -> dict[str, int]:
+    accounts, _ = ledger(store)
+    at = [node.id.hex() for node in store.nodes()].index(node_id)
+    account = accounts[at]
+    counts = {
+        "dropped": account.dropped,
+        "lost in RAM": account.lost_in_ram,
+        "waiting": account.waiting,
+        "unexplained": account.unexplained,
+    }
+    return {reason: count for reason, count in counts.items() if count}
