@@ -7,7 +7,7 @@ boot stands for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,65 +58,79 @@ class Measured:
 
 @dataclass
 class History:
-    """Everything of a node, in order. spectra: records of them; waveform_parts: answers with samples; learned: whether
-    the store has the whole of a learning."""
+    """Everything of a node, in order. spectra: records of them; waveform_parts: answers with samples.
 
-    measured: list[Measured]
+    A level's event may come long before the record of its measurement, which is the first with a number above its own.
+    """
+
+    measured: list[Measured] = field(default_factory=list)
     spectra: int = 0
     waveform_parts: int = 0
     rate_hz: float | None = None
     samples: int | None = None
+    at: tuple[int, int] = (-1, -1)  # boot and number of the last telemetry
+    _before_ms: int | None = None
+    _learned: int = 0
+    _told: list[tuple[int, int, Change]] = field(default_factory=list)
 
     @property
     def features(self) -> set[str]:
         """What a limit can be set on, and at least one record has."""
         return {name for name, key in LIMITED.items() if any(one.values.get(key) is not None for one in self.measured)}
 
+    def take(
+        self, boot: int, seq: int, message_class: str, time_ms: int, uptime_ms: int, body: Mapping[str, Any]
+    ) -> Measured | None:
+        """Take the next record; returns the measurement, if it is one's."""
+        if message_class == "answer":
+            self.waveform_parts += "data" in (body.get("result") or {})
+        elif message_class == "event":
+            if body.get("code") == _LEVEL:
+                self._told.append((boot, seq, _change(time_ms, body)))
+        elif message_class == "telemetry" and "nodes" not in body:  # which is a gateway's
+            if boot != self.at[0]:
+                self._before_ms = None
+            self.at = boot, seq
+            if "spectrum" not in body:
+                return self._measured(boot, seq, time_ms, uptime_ms, body)
+            self.spectra += 1
+        return None
+
+    def _measured(self, boot: int, seq: int, time_ms: int, uptime_ms: int, body: Mapping[str, Any]) -> Measured:
+        since = None if self._before_ms is None else (uptime_ms - self._before_ms) / 1000
+        self._before_ms = uptime_ms
+        self.rate_hz = body.get("rate_hz", self.rate_hz)
+        self.samples = body.get("samples", self.samples)
+        mine = [one for one in self._told if one[:2] < (boot, seq)]
+        self._told = [one for one in self._told if one[:2] >= (boot, seq)]
+        one = Measured(
+            boot,
+            time_ms,
+            since,
+            {name: body[name] for name in _KEPT & body.keys()},
+            level=body.get("level", 0),
+            teaches=not body.get("quality", 0) & _UNFIT,
+            told=[replace(change, time_ms=time_ms) for _, _, change in sorted(mine, key=lambda one: one[:2])],
+        )
+        if body.get("machine") == _LEARNING:
+            count = body.get("learned", 0)
+            one.begins = count <= 1 and self._learned != count
+            self._learned = count
+        self.measured.append(one)
+        return one
+
 
 def history(store: Store, node_id: str) -> History:
     """What the store has of a node; node_id: as the view `dated` has it. Raises StoreError."""
-    found = History([])
-    pending: list[Change] = []
-    boot, before_ms, learned = -1, None, 0
-    for row in store.query(_ROWS, (node_id,)):
-        row_boot, _, message_class, time_ms, uptime_ms, text = row
-        body: dict[str, Any] = json.loads(text)
-        if row_boot != boot:
-            boot, before_ms = row_boot, None
-        if message_class == "answer":
-            found.waveform_parts += "data" in (body.get("result") or {})
-        elif message_class == "event":
-            if body.get("code") == _LEVEL:
-                pending.append(_change(time_ms, body))
-        elif "spectrum" in body:
-            found.spectra += 1
-        elif "nodes" not in body:  # which is a gateway's
-            since = None if before_ms is None else (uptime_ms - before_ms) / 1000
-            before_ms = uptime_ms
-            found.rate_hz = body.get("rate_hz", found.rate_hz)
-            found.samples = body.get("samples", found.samples)
-            quality = body.get("quality", 0)
-            one = Measured(
-                boot,
-                time_ms,
-                since,
-                {name: body[name] for name in _KEPT & body.keys()},
-                level=body.get("level", 0),
-                teaches=not quality & _UNFIT,
-                told=[replace(change, time_ms=time_ms) for change in pending],
-            )
-            if body.get("machine") == _LEARNING:
-                one.begins = body.get("learned", 0) <= 1 and learned != body.get("learned", 0)
-                learned = body.get("learned", 0)
-            pending = []
-            found.measured.append(one)
+    found = History()
+    for boot, seq, message_class, time_ms, uptime_ms, body in store.query(_ROWS, (node_id,)):
+        found.take(boot, seq, message_class, time_ms, uptime_ms, json.loads(body))
     return found
 
 
-def _change(time_ms: int, body: dict[str, Any]) -> Change:
-    return Change(
-        time_ms, str(body.get("subject", "")), body.get("event_level", 0), body.get("value"), body.get("limit")
-    )
+def _change(time_ms: int, body: Mapping[str, Any]) -> Change:
+    level = body.get("event_level", 0)
+    return Change(time_ms, str(body.get("subject", "")), level, body.get("value"), body.get("limit"))
 
 
 def learning(measured: list[Measured]) -> Iterator[int]:

@@ -9,36 +9,27 @@ the samples themselves (lines, octaves, named faults), and a trend, can't be rep
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
-from quaver.board.guest import guest
-from quaver.board.local import last_line, start
-from quaver.build.tree import without_packs
 from quaver.errors import WhatIfError
 from quaver.release.bundle import read_release
 from quaver.store.ledger import ledger
 from quaver.store.spectra import find_node
 from quaver.store.store import Store
+from quaver.twin.device import Device, aside
 from quaver.twin.records import Change, History, Measured, history, learning
 from quaver_wire.fields import LIMITED, TELEMETRY
 
 _BATCH = 200
-_UNIX = "unix"
 _ALARM = 2
-_RATE_HZ = 26_667.0  # of a node whose records do not say; its stretch alone depends on it
 # What the store's data answer, and why not the rest.
 _ANSWERED = ("alarm.count", "alarm.of", "alarm.hysteresis", "machine.group", "machine.mounting")
 _BY_LEARNING = ("machine.learn", "machine.running_g")
 _BY_SAMPLES = ("vibration", "machine.rpm", "machine.bearing", "machine.tachometer_pin", "machine.tachometer_pulses")
-_LEARNED = ("rms", "envelope", "velocity", "impacts")
-# Lines and octaves are in few records; a trend divides time to the millisecond, which records do not tell.
-_NOT_IN_RECORDS = ("bpfo", "bpfi", "bsf2", "ftf", "octave", "trend")
 _STEPS = {name: steps for _, group, cells in TELEMETRY if group == "" for name, steps in cells}
 
 
@@ -138,13 +129,13 @@ def what_if(
         why = "its classes are told apart by more than records have" if classes else "the store begins after it"
         notes.append(f"what the node learned can't be learned again: {why}")
     changed = _replay(found, base, changes, begins, teach, release)
-    aside = _NOT_IN_RECORDS if teach else (*_NOT_IN_RECORDS, *_LEARNED)
+    left_out = aside(teach)
     told = [one for measured in shown for one in measured.told]
     by_control = [one for measured, (_, _, those) in zip(found.measured, control, strict=True) for one in those
                   if measured.time_ms >= since_ms]  # fmt: skip
     more, less = _differences(told, by_control)
-    kept = [one for one in more if one.feature in aside]
-    unexplained = [(one, True) for one in more if one.feature not in aside] + [(one, False) for one in less]
+    kept = [one for one in more if one.feature in left_out]
+    unexplained = [(one, True) for one in more if one.feature not in left_out] + [(one, False) for one in less]
     would = [one for measured, (_, _, those) in zip(found.measured, changed, strict=True) for one in those
              if measured.time_ms >= since_ms]  # fmt: skip
     by_rule = any(path.startswith("alarm.") or path in _BY_LEARNING for path in changes) or release is not None
@@ -219,86 +210,14 @@ def _replay(
     release: Path | None = None,
 ) -> _Judged:
     """(level, measurements learned from, changes) after each measurement."""
-    with tempfile.TemporaryDirectory(prefix="quaver-what-if-") as folder:
-        firmware = None
-        if release is not None:
-            firmware = Path(folder, "firmware")
-            _unpack(release, firmware)
-        settings = {
-            "config": config,
-            "changes": changes,
-            "rate": found.rate_hz or _RATE_HZ,
-            "folder": folder,
-            "teach": teach,
-        }
-        with start(guest(__file__, "replay"), heap="8m", firmware=firmware) as process:
-            try:
-                ask = _Line(process, release)
-                ask(settings)
-                judged: _Judged = []
-                for at in range(0, len(found.measured), _BATCH):
-                    part = found.measured[at : at + _BATCH]
-                    rows = [
-                        (
-                            one.boot,
-                            one.values,
-                            (found.samples or 0) / (found.rate_hz or _RATE_HZ) if one.since_s is None else one.since_s,
-                            teach and one.teaches and at + i >= (begins or 0),
-                            one.begins and at + i != begins,
-                        )
-                        for i, one in enumerate(part)
-                    ]
-                    for one, (level, learned, those) in zip(part, ask(rows), strict=True):
-                        told = [
-                            Change(one.time_ms, feature, after, value, limit, source)
-                            for source, feature, after, value, limit in those
-                            if feature not in _NOT_IN_RECORDS
-                        ]
-                        judged.append((level, learned, told))
-                return judged
-            finally:
-                process.kill()
-
-
-class _Line:
-    """Asks the device's code one thing a line."""
-
-    def __init__(self, process: Popen[str], release: Path | None) -> None:
-        self._process = process
-        self._release = release
-
-    def __call__(self, about: object) -> Any:
-        source, sink = self._process.stdout, self._process.stdin
-        assert source is not None and sink is not None
-        try:
-            sink.write(json.dumps(about) + "\n")
-            sink.flush()
-        except BrokenPipeError:
-            pass
-        said = source.readline()
-        if said.startswith("refused "):
-            raise WhatIfError(f"the node would refuse it: {said.removeprefix('refused ').strip()}")
-        try:
-            return json.loads(said)
-        except ValueError:
-            last = last_line(said + source.read())
-            whose = f"the code of {self._release}" if self._release else "the device's code"
-            raise WhatIfError(f"{whose} can't judge these records: {last}") from None
-
-
-def _unpack(release: Path, folder: Path) -> None:
-    """The release's modules for the unix board, each as a file: that MicroPython runs here, a chip's own does not."""
-    bundle = read_release(release)
-    if _UNIX not in bundle.manifest.boards:
-        raise WhatIfError(
-            f"{release}: is for {', '.join(sorted(bundle.manifest.boards))}; what-if runs a release on this machine: "
-            f"make one with --board {_UNIX} too"
-        )
-    files = {file.path: bundle.contents[file.sha256] for file in bundle.files(_UNIX)}
-    for path, data in without_packs(files).items():
-        place = folder / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
+    with Device(release) as device:
+        device.open("node", config, changes, rate_hz=found.rate_hz, samples=found.samples, teach=teach)
+        judged: _Judged = []
+        for at in range(0, len(found.measured), _BATCH):
+            part = found.measured[at : at + _BATCH]
+            judged += device.judge([("node", one, at + i >= (begins or 0), at + i == begins)
+                                    for i, one in enumerate(part)])  # fmt: skip
+        return judged
 
 
 def _learned_otherwise(found: History, control: _Judged) -> str:

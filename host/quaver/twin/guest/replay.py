@@ -1,6 +1,10 @@
-"""Judges measurements that a store has by a node's own code: limits, baseline and trend, restart by restart.
+"""Judges measurements of nodes, as their records tell them, by a node's own code, restart by restart.
 
-Answers each line of stdin: the settings first, then lists of measurements.
+Answers each line of stdin, [verb, what it is about]:
+
+open   [name, what `Replay` is given]    begins a node
+judge  [[name, boot, …], …]              as `Replay.one`, of each measurement
+parse  a config.json                     what a node makes of it
 """
 
 import json
@@ -51,6 +55,7 @@ class Replay:
         self.settings = settings
         self.given = given
         self.boot = None
+        self.start()
 
     def start(self):
         """As a node starts."""
@@ -107,12 +112,21 @@ class Replay:
         m.stretch = self.stretch
 
 
-try:
-    replay = Replay(json.loads(sys.stdin.readline()))
-    replay.start()
-except (ValueError, TypeError) as error:
-    print("refused", error)
-    sys.exit()
-print(json.dumps(None))
+replays = {}
+
+
+def answer(verb, about):
+    if verb == "open":
+        name, given = about
+        replays[name] = Replay(given)
+        return None
+    if verb == "parse":
+        return config.parse(about)[0]
+    return [replays[row[0]].one(*row[1:]) for row in about]
+
+
 for line in sys.stdin:
-    print(json.dumps([replay.one(*one) for one in json.loads(line)]))
+    try:
+        print(json.dumps(answer(*json.loads(line))))
+    except (ValueError, TypeError) as error:
+        print("refused", error)
