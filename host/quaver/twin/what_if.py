@@ -21,10 +21,10 @@ from quaver.store.ledger import ledger
 from quaver.store.spectra import find_node
 from quaver.store.store import Store
 from quaver.twin.device import Device, aside
-from quaver.twin.records import Change, History, Measured, history, learning
+from quaver.twin.records import Change, History, Measured, history
+from quaver.twin.replay import replay, replayed
 from quaver_wire.fields import LIMITED, TELEMETRY
 
-_BATCH = 200
 _ALARM = 2
 # What the store's data answer, and why not the rest.
 _ANSWERED = ("alarm.count", "alarm.of", "alarm.hysteresis", "machine.group", "machine.mounting")
@@ -114,21 +114,21 @@ def what_if(
         raise WhatIfError(f"{name}: {store.path} has no measurement of it since then; give an earlier --since")
     notes = []
     base = _base(config, found)
-    begins = next(learning(found.measured), None)
-    classes = bool((base.get("machine") or {}).get("classes"))
-    teach = begins is not None and not classes
-    _check(name, changes, found, teach)
+    _check(name, changes, found)
     if not given:
         notes.append("the node's configuration is not given (--config): what is not known is as the firmware has it")
-    control = _replay(found, base, {}, begins, teach)
-    if teach and (wrong := _learned_otherwise(found, control)):
-        notes.append(f"what the node learned can't be learned again: {wrong}")
-        _check(name, changes, found, teach := False)
-        control = _replay(found, base, {}, begins, teach)
-    elif not teach:
-        why = "its classes are told apart by more than records have" if classes else "the store begins after it"
-        notes.append(f"what the node learned can't be learned again: {why}")
-    changed = _replay(found, base, changes, begins, teach, release)
+    with Device() as device:
+        own = replayed(device, name, found, base)
+        control, teach = own.judged, own.teach
+        if own.note:
+            notes.append(own.note)
+        for path in set(changes) & set(_BY_LEARNING) if not teach else ():
+            raise WhatIfError(f"{path}: it bears on what {name} learned, and {own.note}")
+        if release is None:
+            changed = replay(device, name, found, base, changes, teach)
+    if release is not None:
+        with Device(release) as device:
+            changed = replay(device, name, found, base, changes, teach)
     left_out = aside(teach)
     told = [one for measured in shown for one in measured.told]
     by_control = [one for measured, (_, _, those) in zip(found.measured, control, strict=True) for one in those
@@ -176,17 +176,14 @@ def _base(config: Mapping[str, Any], found: History) -> dict[str, Any]:
     return dict(base)
 
 
-def _check(name: str, changes: Mapping[str, Any], found: History, teach: bool) -> None:
+def _check(name: str, changes: Mapping[str, Any], found: History) -> None:
     for path in changes:
         section, _, key = path.partition(".")
         if section == "limits" and key in LIMITED:
             if key not in found.features:
                 raise WhatIfError(f"{path}: no record of {name} has {LIMITED[key]}, so nothing can be said of it")
-        elif section == "limits" or path in _ANSWERED:
+        elif section == "limits" or path in (*_ANSWERED, *_BY_LEARNING):
             continue  # what there is no such feature for, the device says
-        elif path in _BY_LEARNING:
-            if not teach:
-                raise WhatIfError(f"{path}: the store of {name} does not have all that its baseline was learned from")
         elif path in _BY_SAMPLES or section in _BY_SAMPLES:
             raise WhatIfError(
                 f"{path}: it changes what is measured, and the store has no samples to measure again; "
@@ -196,37 +193,6 @@ def _check(name: str, changes: Mapping[str, Any], found: History, teach: bool) -
             raise WhatIfError(f"{path}: too few records tell what a class is known by; it can't be answered")
         else:
             raise WhatIfError(f"{path}: no level depends on it; expected limits.*, alarm.* or machine.*")
-
-
-_Judged = list[tuple[int, int | None, list[Change]]]
-
-
-def _replay(
-    found: History,
-    config: Mapping[str, Any],
-    changes: Mapping[str, Any],
-    begins: int | None,
-    teach: bool,
-    release: Path | None = None,
-) -> _Judged:
-    """(level, measurements learned from, changes) after each measurement."""
-    with Device(release) as device:
-        device.open("node", config, changes, rate_hz=found.rate_hz, samples=found.samples, teach=teach)
-        judged: _Judged = []
-        for at in range(0, len(found.measured), _BATCH):
-            part = found.measured[at : at + _BATCH]
-            judged += device.judge([("node", one, at + i >= (begins or 0), at + i == begins)
-                                    for i, one in enumerate(part)])  # fmt: skip
-        return judged
-
-
-def _learned_otherwise(found: History, control: _Judged) -> str:
-    """Why the baseline that was learned again is not the node's; "" where it is."""
-    for one, (_, learned, _) in zip(found.measured, control, strict=True):
-        said = one.values.get("learned")
-        if said is not None and learned is not None and said != learned:
-            return f"after a measurement the node had {said} of them, and its records give {learned}"
-    return ""
 
 
 def _differences(told: Sequence[Change], control: Sequence[Change]) -> tuple[list[Change], list[Change]]:
