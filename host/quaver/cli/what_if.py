@@ -29,7 +29,7 @@ def _settings(_ctx: click.Context, _parameter: click.Parameter, given: tuple[str
     return found
 
 
-@click.command("what-if", short_help="Tell what a node would have alarmed under another configuration or release.")
+@click.command("what-if")
 @click.option("--node", "name", required=True, metavar="NAME", help="The node, by its name or id.")
 @store_option
 @click.option("--set", "changes", multiple=True, metavar="PATH=VALUE", callback=_settings,
@@ -50,7 +50,7 @@ def command(
     since_ms: int | None,
     as_json: bool,
 ) -> None:
-    """Tell what a node would have alarmed under another configuration or release, and what it did.
+    """Tell what a node would have alarmed under another configuration or release.
 
     The records in the store are judged again by the device's own code: first under the node's configuration, which has
     to give what the node told, then as changed. What records can't answer is refused.
