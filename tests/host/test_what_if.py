@@ -124,7 +124,7 @@ def test_what_was_learned_before_the_store_began_is_left_as_told(path: Path, tmp
     assert answer.certain
     assert any("can't be learned again" in note for note in answer.notes)
     assert {"rms", "envelope"} <= set(answer.kept)
-    with pytest.raises(WhatIfError, match="it bears on what fan learned, and .* can't be learned again"):
+    with pytest.raises(WhatIfError, match=r"it bears on what fan learned, and .* can't be learned again"):
         asked(late, {"machine.learn": 9})
 
 
