@@ -129,3 +129,9 @@ class PlantError(QuaverError):
     """A plant file that can't be used: names the file, the key and what was expected; or a plant that can't run."""
 
     exit_code = 24
+
+
+class WhatIfError(QuaverError):
+    """A question to which the records of a store have no answer."""
+
+    exit_code = 25

@@ -57,6 +57,7 @@ HOST = {
     "knowledge": {"files"},
     "benchmark": {"analysis", "files", "recordings"},
     "plant": {"board", "broker", "build", "emulator", "files", "ingest", "messages", "recordings", "store"},
+    "twin": {"board", "build", "fleet", "messages", "plant", "release", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }
