@@ -129,3 +129,9 @@ class PlantError(QuaverError):
     """A plant file that can't be used: names the file, the key and what was expected; or a plant that can't run."""
 
     exit_code = 24
+
+
+class BridgeError(QuaverError):
+    """A bridge's file that can't be used, or a sink that can't be served: names the key and what was expected."""
+
+    exit_code = 25
