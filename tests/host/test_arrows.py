@@ -55,6 +55,7 @@ HOST = {
     "ingest": {"broker", "fleet", "messages", "store", "system"},
     "gateway": {"broker", "fleet", "messages", "system"},
     "knowledge": {"files"},
+    "bridge": {"broker", "files", "messages", "store"},
     "benchmark": {"analysis", "files", "recordings"},
     "plant": {"board", "broker", "build", "emulator", "files", "ingest", "messages", "recordings", "store"},
     "twin": {"board", "build", "fleet", "messages", "plant", "release", "store"},
