@@ -31,10 +31,10 @@ from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
 from .orders import Orders
 
 if platform == "rp2":
-    from .sums_thumb import energy, span
+    from .sums_thumb import energy, limit, span
     from .taper_thumb import taper
 else:
-    from .sums import energy, span
+    from .sums import energy, limit, span
     from .taper import taper
 
 BLOCK = const(512)
@@ -345,7 +345,7 @@ class Measurement:
         self.envelope_g = math.sqrt((s[37] + s[38] * 32768.0) / count) * ug_per_lsb * 1e-6
         # s[36], the largest value, fits 15 bits
         most = min(_KNOCK * s[35] // count + 1, s[36])
-        mean = streams.limit(envelope, count, most) // count
+        mean = limit(envelope, count, most) // count
         left = self._center(mean, max(mean, most - mean))
         form = self._form
         form[6] = 4096 // count

@@ -184,22 +184,6 @@ def clear(out: ptr16, first: int, last: int):
 
 
 @micropython.viper
-def limit(values: ptr16, count: int, most: int) -> int:
-    """Hold values, none of them negative, to `most`, at most 0x7FFF; returns their sum."""
-    x = 0
-    y = 0
-    k = 0
-    while k < count:
-        x = values[k]
-        if x > most:
-            x = most
-            values[k] = x
-        y += x
-        k += 1
-    return y
-
-
-@micropython.viper
 def step(samples: ptr16, count: int) -> int:
     """The least by which neighbours that differ do so in samples[0] ... samples[count - 1]; 0xFFFF if none differ."""
     x = 0

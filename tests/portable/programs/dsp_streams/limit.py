@@ -3,11 +3,11 @@
 import json
 from array import array
 
-from dsp import streams
+from dsp import sums
 
 result = []
 for most, values in argument:
     words = array("H", values + [7])
-    total = streams.limit(words, len(values), most)
+    total = sums.limit(words, len(values), most)
     result.append([list(words), total])
 print(json.dumps(result))
