@@ -122,7 +122,7 @@ class IslandPlan:
     changes: tuple[Change, ...]
     start: datetime
     seed: int
-    files: dict[str, bytes]  # of the firmware, without configuration and key
+    files: Mapping[str, bytes]  # of the firmware, without configuration and key
 
 
 @dataclass

@@ -135,15 +135,19 @@ class _Watcher:
 class World:
     """A running plant; a context manager. folder: gets `records.sqlite`, which must not be there yet.
 
-    workers: processes; by default one for each processor. Entering raises PlantError and BuildError.
+    workers: processes; by default one for each processor. files: of the nodes' firmware, where it is not this one's.
+    Entering raises PlantError and BuildError.
     """
 
-    def __init__(self, plant: Plant, folder: Path, workers: int | None = None) -> None:
+    def __init__(
+        self, plant: Plant, folder: Path, workers: int | None = None, files: Mapping[str, bytes] | None = None
+    ) -> None:
         self.plant = plant
         self.path = folder / "records.sqlite"
         self.injected = injected(plant)
         nodes = plant.stations()
         self.progress = Progress(nodes={node.name: NodeView(node.place) for node in nodes})
+        self._files = files
         self._unnoted = deque(self.injected)
         self._count = max(1, min(workers or os.cpu_count() or 1, len(nodes)))
         self._stack = ExitStack()
@@ -189,7 +193,7 @@ class World:
     def _islands(self) -> list[IslandPlan]:
         """A gateway with its nodes, and each other node by itself: the broker joins them, and that passes borders."""
         plant = self.plant
-        files = firmware_files("unix")
+        files = self._files if self._files is not None else firmware_files("unix")
         machines = plant.machines()
         keys: dict[bytes, tuple[str, bytes]] = {}
         groups: dict[str, list[Member]] = {}
