@@ -20,7 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
+from quaver.build.libraries import device_libraries
 from quaver.emulator.site_broker import Message
 from quaver.errors import PlantError
 from quaver.fleet.keys import KeyStore
@@ -193,7 +195,11 @@ class World:
     def _islands(self) -> list[IslandPlan]:
         """A gateway with its nodes, and each other node by itself: the broker joins them, and that passes borders."""
         plant = self.plant
-        files = self._files if self._files is not None else firmware_files("unix")
+        files: dict[str, Mapping[str, bytes]] = {
+            board: {**firmware_files(board), **device_libraries(load_board(board))}
+            for board in {node.board for node in plant.stations()} - {"unix"}
+        }
+        files["unix"] = self._files if self._files is not None else firmware_files("unix")
         machines = plant.machines()
         keys: dict[bytes, tuple[str, bytes]] = {}
         groups: dict[str, list[Member]] = {}
