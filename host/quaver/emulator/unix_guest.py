@@ -658,7 +658,7 @@ class Guest:
             self._answer(wires.uart_level(f"uart{a}", now), more=wires.uart_next(f"uart{a}", now))
         elif op == _UART_READ:
             incoming = wires.uart_read(f"uart{a}", b, now)
-            self._answer(len(incoming), incoming)
+            self._answer(len(incoming), incoming, more=wires.uart_next(f"uart{a}", now))
         elif op == _UART_WRITE:
             self._answer(wires.uart_write(f"uart{a}", b, frame=c, parity=d, data=data, now=now))
         elif op == _EDGE:

@@ -333,8 +333,10 @@ class UART:
             level = self.any()
         if not level:
             return None
-        self._more_at = 0
-        return _link.call(_link.UART_READ, self._id, count, 0, 0, None, 0, 0, buffer)
+        got = _link.call(_link.UART_READ, self._id, count, 0, 0, None, 0, 0, buffer)
+        self._level -= got
+        self._more_at = _link.more() if self._level <= 0 else 0
+        return got
 
     def read(self, count=-1):
         data = bytearray(self.any() if count < 0 else count)
