@@ -9,25 +9,32 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from quaver.errors import PlantError
-from quaver.plant.spec import SENSOR_FAULTS
+from quaver.plant.spec import MOMENTS, SENSOR_FAULTS
 from quaver.plant.world import clock
 
 if TYPE_CHECKING:
     from quaver.plant.judge import Outcome
 
 PAGE, DATA, JUNIT = "report.html", "report.json", "report.xml"
-_MOMENTS = ("replay", "forged")  # they have no length
 _ROWS_MAX = 60  # nodes in the picture; the tables have all
 _WEARS, _FAILED = "#ffe3c7", "#f5b48c"
 _COLOURS = {
     "power_cut": "#57606a",
+    "brownout": "#8c959f",
+    "flash_cut": "#24292f",
     "wifi_gone": "#8250df",
     "lossy": "#c8b1f0",
+    "out_of_range": "#a475f9",
+    "gateway_dies": "#24292f",
     "stuck": "#9a6700",
     "absent": "#9a6700",
     "range": "#9a6700",
+    "drift": "#d4a72c",
+    "retire": "#cf222e",
     "broker_restart": "#0969da",
     "ingest_down": "#54aeff",
+    "full_disk": "#218bff",
+    "clock": "#1b7c83",
     "replay": "#b42318",
     "forged": "#b42318",
 }
@@ -61,7 +68,7 @@ def page(outcome: Outcome) -> str:
         timeline=timeline(outcome),
         unexplained=sum(account.unexplained for account in outcome.accounts),
         broken=SENSOR_FAULTS,
-        moments=_MOMENTS,
+        moments=MOMENTS,
     )
 
 
@@ -77,7 +84,7 @@ def timeline(outcome: Outcome) -> str:
     hours = plant.duration / 3600
     wears = {one.place: one for one in outcome.detections}
     told = {one.node for one in outcome.injected} | {said.node for said in outcome.said if said.event != "boot"}
-    nodes = sorted(plant.nodes(), key=lambda node: (node.place not in wears, node.name not in told))[:_ROWS_MAX]
+    nodes = sorted(plant.stations(), key=lambda node: (node.place not in wears, node.name not in told))[:_ROWS_MAX]
     rows = {"": 0, **{node.name: at for at, node in enumerate(nodes, 1)}}
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "quaver", "font.size": 9}):
         figure = Figure(figsize=(10, 1.4 + 0.26 * len(rows)), layout="constrained")
@@ -93,7 +100,7 @@ def timeline(outcome: Outcome) -> str:
         for one in outcome.injected:
             if one.node in rows:
                 seen.add(one.kind)
-                width = hours / 400 if one.kind in _MOMENTS else max(one.lasts / 3600, hours / 400)
+                width = hours / 400 if one.kind in MOMENTS else max(one.lasts / 3600, hours / 400)
                 axis.barh(rows[one.node], width, left=one.at / 3600, color=_COLOURS[one.kind], height=0.5)
         false = {(one.node, one.at) for one in outcome.false_alarms}
         for said in outcome.said:

@@ -18,21 +18,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from quaver.plant.judge import judge
-from quaver.plant.spec import SENSOR_FAULTS, Expect, Fault, Plant
+from quaver.plant.spec import PLANT_WIDE, SENSOR_FAULTS, Expect, Fault, Plant
 from quaver.plant.world import World
 
-KINDS = (
-    "power_cut",
-    "wifi_gone",
-    "lossy",
-    "stuck",
-    "absent",
-    "range",
-    "broker_restart",
-    "ingest_down",
-    "replay",
-    "forged",
-)
+# All but `retire`: a node that is out of service says nothing, and that is no fault of the plant's.
+KINDS = ("power_cut", "brownout", "flash_cut", "wifi_gone", "lossy", "stuck", "absent", "range", "drift",
+         "out_of_range", "gateway_dies", "broker_restart", "ingest_down", "full_disk", "clock", "replay",
+         "forged")  # fmt: skip
 _LONGEST_S = 120.0  # of a fault
 _QUIET = 0.15  # the share of the plant's time at its end without a fault, in which all is to be in order again
 NEVER = Expect(unexplained=0, false_alarms=0, missed=0, restarts=0)
@@ -51,18 +43,21 @@ class Found:
 def schedule(plant: Plant, number: int, most: int) -> tuple[Fault, ...]:
     """The faults of one try: 1 to `most`, in order of time, each of one node or of the plant."""
     chance = random.Random(f"{plant.seed} search {number}")  # noqa: S311 - a seeded simulation
-    names = [node.name for node in plant.nodes()]
     end = plant.duration * (1 - _QUIET)
-    faults = []
-    for _ in range(chance.randint(1, most)):
+    faults: list[Fault] = []
+    wanted = chance.randint(1, most)
+    while len(faults) < wanted:
         kind = chance.choice(KINDS)
         at = round(chance.uniform(1.0, end), 1)
         lasts = round(chance.uniform(1.0, max(1.0, min(_LONGEST_S, end - at))), 1)
-        node = chance.choice(names)
-        sensor = "vibration"
+        drawn = {"kind": kind, "at": f"{at}s", "by": f"{at}s", "lasts": f"{lasts}s"}
         if kind in SENSOR_FAULTS:
-            sensor = chance.choice(next(one.sensors for one in plant.nodes() if one.name == node))
-        drawn = {"kind": kind, "at": f"{at}s", "lasts": f"{lasts}s", "node": node, "sensor": sensor}
+            drawn["sensor"] = chance.choice([sensor for node in plant.nodes() for sensor in node.sensors])
+        if kind not in PLANT_WIDE:
+            whom = plant.whom(Fault.model_validate(drawn))
+            if not whom:
+                continue
+            drawn["node"] = chance.choice(whom)
         faults.append(Fault.model_validate(drawn))
     return tuple(sorted(faults, key=lambda fault: fault.at))
 

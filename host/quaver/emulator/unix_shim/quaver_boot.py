@@ -38,7 +38,11 @@ class Flash:
         self._file.readinto(buffer)
 
     def writeblocks(self, block, buffer, offset=0):
+        torn = _link.cuts() and _link.call(_link.FLASH, 0, 0, 0, 0, None, 0, 0, None)
         self._file.seek(block * self._block_size + offset)
+        if torn:
+            self._file.write(memoryview(buffer)[: len(buffer) // 2])
+            _link.call(_link.FLASH, 1, 0, 0, 0, None, 0, 0, None)
         self._file.write(buffer)
 
     def ioctl(self, request, value):

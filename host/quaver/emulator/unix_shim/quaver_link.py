@@ -34,6 +34,7 @@ LEVEL = const(15)
 EDGE = const(16)
 RADIO = const(17)
 LAN = const(18)
+FLASH = const(19)
 
 WRITE_READ = const(3)  # of SPI: what was put off is written, then the rest read
 
@@ -51,6 +52,7 @@ _HAS_WIFI = const(2)
 _ALONE = const(4)
 _HAS_EVENT = const(8)
 _HAS_DATA = const(16)
+_CUTS = const(32)
 
 _words = array.array("l", bytes(_REQUEST + MAX_PAYLOAD))  # 'l': reading a 'q' would allocate
 _out = uctypes.bytearray_at(uctypes.addressof(_words), _REQUEST + MAX_PAYLOAD)
@@ -273,6 +275,11 @@ def event():
 def data():
     """Whether a socket of the network in virtual time has changed, as of the last reply."""
     return bool(_reply[4] & _HAS_DATA)
+
+
+def cuts():
+    """Whether power is to go at an operation of the flash, so that each has to be told, as of the last reply."""
+    return bool(_reply[4] & _CUTS)
 
 
 def wifi():
