@@ -1,5 +1,6 @@
 """The way of a record from a node over Bluetooth through a gateway to a broker and into a store, sealed all the way."""
 
+import ast
 import asyncio
 import re
 from collections.abc import Callable
@@ -24,6 +25,13 @@ from .conftest import signal
 from .plant import PLACE, Plant, lines
 from .test_bluetooth_link import firmware
 from .test_bluetooth_peers import BadNode, flood_with_chunks, notify_garbage, stay_silent
+
+MEMORY = """
+import esp32, gc
+gc.collect()
+regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+print((gc.mem_free() - max(region[2] for region in regions), sum(region[1] for region in regions)))
+"""
 
 
 def test_an_alarm_goes_from_the_node_through_the_gateway_into_the_store(make_plant: Callable[..., Plant]) -> None:
@@ -98,6 +106,20 @@ def test_an_esp32_c3_holds_several_nodes_at_once_and_misses_nothing_over_an_outa
     assert record["nodes_heard"] == 4 and record["relayed"] > 0
     assert record["heap_free"] >= load_board("esp32_c3").heap_budget
     assert len(lines(gateway, "gateway: quaver ")) == 1 and lines(gateway, "node: collect") == []  # no restart
+
+
+def test_an_esp32_c3_measures_vibration_behind_a_gateway_and_has_memory_left(make_plant: Callable[..., Plant]) -> None:
+    plant = make_plant(seed=15)
+    plant.start("c3", "gw", esp32=["c3"])
+    plant.gateway("unix:", "c3")
+    node = plant.node("esp32_c3:", "c3", interval_s=5)
+    wait_until(lambda: len(plant.records("c3", "telemetry")) >= 4, node, what="its records")
+    assert all(record["rms_g"] > 0 for record in plant.records("c3", "telemetry"))
+    assert {EVENTS[event["code"]] for event in plant.records("c3", "event")} <= {"boot", "learned"}
+    assert plant.accounts()["c3"].unexplained == 0
+    python, idf = ast.literal_eval(node.exec(MEMORY).strip())
+    print(f"{python} bytes free for Python, {idf} for ESP-IDF")
+    assert python >= 12_000 and idf >= 4000
 
 
 def test_an_esp32_c3_with_several_nodes_connected_loses_one_and_then_its_power(
