@@ -206,7 +206,7 @@ def _shown(world: World, progress: Progress, pace: Pace, height: int, keys: bool
         progress.nodes.items(), key=lambda item: (-item[1].level, item[1].until_s < now, not item[1].named, item[0])
     )
     events = 4
-    rows = max(3, height - events - 6)
+    rows = max(3, height - events - 8)
     for name, view in order[:rows]:
         level, style = _LEVELS[view.level]
         heard = "never" if view.seen_s is None else f"{now - view.seen_s:.0f} s"

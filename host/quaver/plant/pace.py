@@ -17,7 +17,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-KEYS = "space: pause, go on   s: one step   + and -: twice, half as fast   m: as fast as it can"
+KEYS = "space: pause, go on   s: one step   +: faster   -: slower   m: at full speed"
 _LOOK_S = 0.25
 _FASTEST = 1e6  # from there on no wait is worth its while
 _SLOWEST = 1 / 64
@@ -111,5 +111,6 @@ class Pace:
             return "paused"
         began, at = self._from or (time.monotonic(), time_s)
         passed = time.monotonic() - began
-        measured = f"{(time_s - at) / passed:.3g}" if passed > 0 else "?"
+        rate = (time_s - at) / passed if passed > 0 else 0.0
+        measured = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
         return f"{measured} s a second" if self.speed is None else f"{measured} of {self.speed:g} s a second"
