@@ -276,7 +276,7 @@ def test_every_command_is_a_file_of_its_own() -> None:
     found = {path.stem for path in folder.glob("*.py") if "\nARGUMENTS = " in path.read_text()}
     assert found == COMMANDS
     for name in found:
-        work = runner._command(name)
+        work = runner._command(name, None)
         assert isinstance(work.NOTED, bool) and asyncio.iscoroutinefunction(work.run), name
         assert all(isinstance(kind, type) and low <= high for _, kind, low, high in work.ARGUMENTS), name
 
