@@ -81,7 +81,7 @@ def main() -> int:
         wait_until(lambda: len(plant.records("n1", "telemetry")) > known, what="the node's records go on")
         wait_until(lambda: len(heaps("gw")) > seen, what="the gateway's records go on")
         node_free, gateway_free = heaps("n1"), heaps("gw")
-        print(f"heap free: node {node_free[0]} B, at least {min(node_free)} during the update, {node_free[-1]} on trial")
+        print(f"heap free: node {node_free[0]} B, at least {min(node_free)} in the update, {node_free[-1]} on trial")
         print(f"heap free: gateway {gateway_free[0]} B, at least {min(gateway_free)}, {gateway_free[-1]} after")
         unexplained = sum(account.unexplained for account in plant.accounts().values())
         count = len(plant.records("n1", "telemetry"))
