@@ -31,10 +31,10 @@ from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
 from .orders import Orders
 
 if platform == "rp2":
-    from .sums_thumb import energy, span
+    from .sums_thumb import energy, limit, span
     from .taper_thumb import taper
 else:
-    from .sums import energy, span
+    from .sums import energy, limit, span
     from .taper import taper
 
 BLOCK = const(512)
@@ -42,6 +42,10 @@ BLOCK = const(512)
 # in the mean, and in the blind ones of Case Western a cage was named that was an outer race.
 BAND_HZ = (2000, 5000)
 
+# Times its mean that a value of the envelope counts at most where lines are looked for: one knock of something else is
+# no louder then than a flaw, which strikes again and again. As few as 5 may cut a flaw's own blows so that what aliases
+# draws a line where the shaft is looked for (on a modelled machine); with more, knocks hide more.
+_KNOCK = const(6)
 _KEPT = const(4096)
 _HALF = const(2048)
 _ENVELOPE = const(2048)
@@ -339,8 +343,10 @@ class Measurement:
         envelope = self._scratch
         s = self._split
         self.envelope_g = math.sqrt((s[37] + s[38] * 32768.0) / count) * ug_per_lsb * 1e-6
-        mean = s[35] // count
-        left = self._center(mean, max(mean, s[36] - mean))
+        # s[36], the largest value, fits 15 bits
+        most = min(_KNOCK * s[35] // count + 1, s[36])
+        mean = limit(envelope, count, most) // count
+        left = self._center(mean, max(mean, most - mean))
         form = self._form
         form[6] = 4096 // count
         self._taper(envelope, envelope, count, 1, 0)

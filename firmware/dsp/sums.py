@@ -1,4 +1,4 @@
-"""The sums over the bins of a spectrum, in viper; sums_thumb.py has them in the RP2040's own assembly.
+"""Sums over a spectrum and the envelope, in viper; sums_thumb.py has them in the RP2040's own assembly.
 
 The rules of kernels.py hold here.
 """
@@ -56,3 +56,19 @@ def energy(spectrum: ptr32, first: int, last: int, form: ptr32):
         p = ptr32(int(p) + 8)
     form[2] = lower
     form[3] = upper
+
+
+@micropython.viper
+def limit(values: ptr16, count: int, most: int) -> int:
+    """Hold values, none of them negative, to `most`, at most 0x7FFF; returns their sum."""
+    x = 0
+    y = 0
+    k = 0
+    while k < count:
+        x = values[k]
+        if x > most:
+            x = most
+            values[k] = x
+        y += x
+        k += 1
+    return y

@@ -66,3 +66,25 @@ def energy(r0, r1, r2, r3):
     blt(PART)
     str(r4, [r3, 8])
     str(r5, [r3, 12])
+
+
+@micropython.asm_thumb
+def limit(r0, r1, r2):
+    """sums.limit. r0: a value. r1: the end. r2: most. r3: the sum."""
+    lsl(r1, r1, 1)
+    add(r1, r1, r0)
+    mov(r3, 0)
+    b(MORE)
+    label(VALUE)
+    ldrh(r4, [r0, 0])
+    cmp(r4, r2)
+    ble(WITHIN)
+    mov(r4, r2)
+    strh(r4, [r0, 0])
+    label(WITHIN)
+    add(r3, r3, r4)
+    add(r0, 2)
+    label(MORE)
+    cmp(r0, r1)
+    blt(VALUE)
+    mov(r0, r3)

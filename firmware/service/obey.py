@@ -79,7 +79,7 @@ class Service:
             recorder.answer(dict(answer))
         except WireError as error:
             recorder.answer({"id": answer["id"], "error": str(error)})
-        return None
+        return "memory" if answer.get("error") == "memory" else None
 
     def trial(self):
         """Of node.trial: the one that runs, or one that is read from flash for a proposal."""

@@ -64,6 +64,9 @@ class Runner:
                 answer["result"] = await self._carry_out(identity, command) or {}
             except asyncio.TimeoutError:
                 answer["error"] = "took too long"
+            except MemoryError as error:  # what was read for the command is given back, so there is some to say so
+                print("node: commands:", error)
+                answer["error"] = "memory"
             except (ValueError, OSError) as error:
                 answer["error"] = str(error)[:90] or type(error).__name__
                 if answer["error"] == _NO_CLOCK:

@@ -210,7 +210,10 @@ def test_a_release_that_does_not_fit_is_refused_and_leaves_nothing(plant: Any, r
 
 
 def test_what_the_key_has_not_signed_is_refused_and_told(plant: Any, released: Callable[..., Path]) -> None:
-    new = {IDENTIFY: module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself"))}
+    new = {
+        IDENTIFY: module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself")),
+        RUN: trial(least_s=2),
+    }
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
         forged = released(new, key=OTHER)
         assert "it trusts another release key" in plant.node("update", str(forged), code=18)

@@ -31,6 +31,7 @@ from quaver_wire.names import ENERGY
 from quaver_wire.spectrum import BINS
 from tests.waiting import wait_until
 
+ROOT = Path(__file__).parents[2]
 NOW_MS = time.time_ns() // 1_000_000
 SPECTRUM = {
     "spectrum": bytes(range(256)), "envelope_spectrum": bytes(BINS), "spectrum_hz": 13333.5,
@@ -274,6 +275,39 @@ def test_home_assistant_finds_a_node_and_what_it_measures(
     wait_until(
         lambda: "temperature_c" in listener.of(f"quaver_{FAN.hex()}/config")[-1]["components"], what="more of it"
     )
+
+
+def test_what_the_broker_does_not_allow_is_told_and_waits(bench: Bench, pump: Node, tmp_path: Path) -> None:
+    """With the ACL of the documentation, which lets the bridge write below open/ alone."""
+    text = (ROOT / "docs" / "bridge.md").read_text()
+    (tmp_path / "acl").write_text(text.partition("```acl\n")[2].partition("```")[0])
+    (tmp_path / "passwords").write_text("bridge:secret\ndashboard:other\n")
+    subprocess.run(["mosquitto_passwd", "-U", tmp_path / "passwords"], check=True)
+    rules = f"allow_anonymous false\npassword_file {tmp_path}/passwords\nacl_file {tmp_path}/acl"
+    login = tmp_path / "bridge.login"
+    bench.take(pump.says(), now=NOW_MS)
+    with Mosquitto(tmp_path / "strict", rules) as broker:
+
+        def says(words: str, user: str, **mqtt: Any) -> None:
+            login.write_text(user)
+            login.chmod(0o600)
+            path = write(tmp_path, bench, broker, login_file="bridge.login", **mqtt)
+            command = [sys.executable, "-m", "quaver.cli", "bridge", "run", str(path)]
+            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as bridge:
+                assert bridge.stderr is not None
+                try:
+                    assert any(words in line for line in bridge.stderr)
+                finally:
+                    bridge.kill()
+
+        says("bad user or password", "bridge:wrong")
+        says(
+            f"refused a message on elsewhere/{PLACE}/pump-7/telemetry; allow this user",
+            "bridge:secret",
+            prefix="elsewhere",
+        )
+        path = write(tmp_path, bench, broker, login_file="bridge.login")
+        assert main(["bridge", "run", str(path), "--until-done"]) == 0
 
 
 def test_a_place_is_found_again_in_a_store_that_was_vacuumed(bench: Bench, pump: Node) -> None:

@@ -142,6 +142,38 @@ jump = "-20m"
 restarts = 0
 """
 
+AIR = """
+name = "air"
+seed = 3
+duration = "5m"
+[[machine]]
+place = "works/hall/line/oven-{n}"
+count = 2
+[[gateway]]
+name = "gw"
+place = "works/hall/line/office"
+[[node]]
+name = "oven-{n}"
+place = "works/hall/line/oven-{n}"
+count = 2
+gateway = "gw"
+interval = "20s"
+loss = 0.1
+sensors = ["temperature"]
+[[fault]]
+kind = "out_of_range"
+node = "oven-1"
+at = "40s"
+lasts = "80s"
+[[fault]]
+kind = "gateway_dies"
+node = "gw"
+at = "3m"
+lasts = "30s"
+[expect]
+restarts = 0
+"""
+
 
 @pytest.fixture
 def plant(tmp_path: Path) -> Path:
@@ -451,3 +483,22 @@ def test_power_disk_clock_and_hands_do_their_worst_and_each_is_told(tmp_path: Pa
     )
     assert drifted > 1.5 * before
     assert after < 1.2 * before + 10
+
+
+@pytest.mark.long
+def test_nodes_on_bluetooth_and_their_gateway_live_in_the_same_time(tmp_path: Path) -> None:
+    one, other = run_twice(AIR, tmp_path)
+    assert one.as_json() == other.as_json()
+    assert one.failed == ()
+    assert one.silent == ()
+    told = {fault.kind: answer for fault, answer in zip(one.injected, one.answers, strict=True)}
+    assert re.search(r"records late, by up to (6|7|8|9|1[0-2])\d+ s", told["out_of_range"])
+    assert told["gateway_dies"].startswith("boot")
+    assert set(one.radio) == {"gw", "oven-1", "oven-2"}
+    nodes = [one.radio["oven-1"], one.radio["oven-2"]]
+    assert all(0 < tally["radio_s"] < 30 for tally in nodes)  # a tenth of the time at most
+    assert one.radio["gw"]["radio_s"] > 150  # it listens
+    assert one.radio["gw"]["connections"] >= sum(tally["connections"] for tally in nodes) > 0
+    assert min(one.heap.values()) > 0
+    text = page(one)
+    assert "<h2>Bluetooth</h2>" in text

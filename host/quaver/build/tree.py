@@ -40,15 +40,18 @@ RELEASE_SEQUENCE = "release.sequence"
 """On flash: the sequence number of the release that runs. What else begins with "release." is an update under way."""
 
 
-def firmware_files(board: str, config: Mapping[str, object] | None = None) -> dict[str, bytes]:
+def firmware_files(
+    board: str, config: Mapping[str, object] | None = None, instead: Mapping[str, bytes] | None = None
+) -> dict[str, bytes]:
     """The files of a node's flash, path -> bytes: what `littlefs_image` and `Setup.files` take.
 
     boot.py and main.py stay source; all of firmware/, quaver_wire, umqtt and the rendered board are
     .mpy for the board's architecture, in packs; LISTING names them. config becomes config.json; None leaves it out.
+    instead: sources that take the place of those of the same path on the device.
     Raises BoardFileError, BuildError (a mistake in a source, too big for the board), ArtifactError.
     """
     spec = load_board(board)
-    sources = _sources(spec)
+    sources = {**_sources(spec), **(instead or {})}
     files = {path: sources.pop(path) for path in _SCRIPTS if path in sources}
     sources = {path: source for path, source in sources.items() if not _has_twin(path, sources)}
     files |= _modules_of({path: source for path, source in sources.items() if not _is_empty(path, source)}, spec)

@@ -73,9 +73,10 @@ class Clock:
         """The calling thread is the member's from now on: what it ends or hastens comes at its own time."""
         self._here.member = member
 
-    def _moment(self) -> int:
+    def _moment(self, waits: Participant) -> int:
+        """When a wait is ended by the calling thread: at its own time, or at the present where it has none."""
         member: Participant | None = getattr(self._here, "member", None)
-        return self.now if self.real_time or member is None else member.now
+        return self.now if self.real_time or member is None or member is waits else member.now
 
     @property
     def alone(self) -> bool:
@@ -174,7 +175,7 @@ class Clock:
         """Something else ends the wait now; returns the time at which it found the board."""
         with self._lock:
             if member.until is not None:
-                member.now = max(member.now, min(member.until, self._moment()))
+                member.now = max(member.now, min(member.until, self._moment(member)))
                 member.until = None
             following = self._following(member)
         if following is not None:
@@ -185,7 +186,7 @@ class Clock:
         """Something else shortens the wait: it is over when the board's turn comes at this moment."""
         with self._lock:
             if member.until is not None:
-                member.until = max(member.now, min(member.until, self._moment()))
+                member.until = max(member.now, min(member.until, self._moment(member)))
 
     def _pause(self, member: Participant, until: int) -> float:
         if self.real_time:

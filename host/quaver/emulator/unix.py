@@ -79,6 +79,10 @@ class UnixBoard(ConsoleBoard):
         else:
             self._guest.power_off()
 
+    def reach(self, there: bool) -> None:
+        """Whether its access point is there."""
+        self._guest.wifi.present = there
+
     def cut_power(self, operation: int, torn: bool, cut: Callable[[], None]) -> None:
         """Likewise: cut the power at the operation-th flash operation from now, 1 for the next; `power` gives it back.
 

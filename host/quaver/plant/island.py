@@ -38,16 +38,13 @@ from quaver.plant.spec import Gateway, Machine, Node
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from quaver.emulator.child_board import ChildBoard
+    from quaver.emulator.unix import UnixBoard
     from quaver.recordings.sources import Source
 
 _MQTT, _NTP = 1883, 123
-_HOST = "127.0.0.1"
+_HOSTS = {"unix": "127.0.0.1", "pico_w": "10.0.0.1", "esp32_c3": "10.0.0.1"}  # the site's one host, as boards know it
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
-_WIFI = {
-    "wifi": {"ssid": "quaver", "password": "emulated"},
-    "broker": {"host": _HOST, "port": _MQTT},
-    "time_server": _HOST,
-}
 _STEADY_S = 60.0  # between two looks of the slow sensors at the machine
 _PARTS = {"vibration": "iis3dwb", "temperature": "tmp117", "energy": "sdm120"}
 
@@ -79,7 +76,8 @@ class Member:
 
     @property
     def identity(self) -> Identity:
-        return Identity.of(self.node.name)
+        name = self.node.name
+        return Identity.of_esp32(name) if self.node.board == "esp32_c3" else Identity.of(name)
 
     @property
     def node_id(self) -> bytes:
@@ -122,7 +120,7 @@ class IslandPlan:
     changes: tuple[Change, ...]
     start: datetime
     seed: int
-    files: dict[str, bytes]  # of the firmware, without configuration and key
+    files: Mapping[str, Mapping[str, bytes]]  # of each board's firmware, without configuration and key
 
 
 @dataclass
@@ -131,6 +129,14 @@ class Report:
 
     sent: list[tuple[float, Message]] = field(default_factory=list)
     dead: dict[str, str] = field(default_factory=dict)
+
+
+def _wifi(board: str) -> dict[str, Any]:
+    return {
+        "wifi": {"ssid": "quaver", "password": "emulated"},
+        "broker": {"host": _HOSTS[board], "port": _MQTT},
+        "time_server": _HOSTS[board],
+    }
 
 
 def node_config(node: Node, machine: Machine) -> dict[str, Any]:
@@ -143,7 +149,7 @@ def node_config(node: Node, machine: Machine) -> dict[str, Any]:
         "asset": asset,
         "node": node.name,
         "interval_s": node.interval,
-        **(LINK if node.gateway else _WIFI),
+        **(LINK if node.gateway else _wifi(node.board)),
         "vibration": None,
         "temperature": None,
         "energy": None,
@@ -172,7 +178,7 @@ def gateway_config(gateway: Gateway, members: Sequence[Member]) -> dict[str, Any
         "node": gateway.name,
         "interval_s": gateway.interval,
         "gateway": {"nodes": nodes},
-        **_WIFI,
+        **_wifi(gateway.board),
     }
     return _merged(config, gateway.config)
 
@@ -185,12 +191,24 @@ def _merged(config: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _board(kind: str, setup: Setup) -> UnixBoard | ChildBoard:
+    if kind == "pico_w":
+        from quaver.emulator.rp2040.board import Rp2040Board
+
+        return Rp2040Board(setup)
+    if kind == "esp32_c3":
+        from quaver.emulator.esp32c3.board import Esp32C3Board
+
+        return Esp32C3Board(setup)
+    from quaver.emulator.unix import UnixBoard
+
+    return UnixBoard(setup)
+
+
 class Island:
     """A running one. Raises PlantError where a board does not start."""
 
     def __init__(self, plan: IslandPlan) -> None:
-        from quaver.emulator.unix import UnixBoard
-
         self._plan = plan
         self._clock = Clock()
         self._gate = self._clock.join("border")  # the first: at a border it is its turn before anybody's
@@ -199,7 +217,7 @@ class Island:
         self._lan = self._stack.enter_context(Lan(self._clock, seed=plan.seed))
         self._broker = SiteBroker()
         self._report = Report()
-        self._boards: dict[str, UnixBoard] = {}
+        self._boards: dict[str, UnixBoard | ChildBoard] = {}
         self._told: set[str] = set()
         self._off: Counter[str] = Counter()  # of each node, what keeps its power off
         self._jump_s = 0.0  # of the time server
@@ -211,7 +229,7 @@ class Island:
             self._stack.callback(self._radio.close)
         try:
             for member in plan.members:
-                board = UnixBoard(self._setup(member))
+                board = _board(member.node.board, self._setup(member))
                 self._stack.callback(board.stop)
                 self._boards[member.node.name] = board
         except QuaverError as error:
@@ -225,7 +243,7 @@ class Island:
         from quaver.emulator.sensors.tmp117 import TMP117
 
         node = member.node
-        files = dict(self._plan.files)
+        files = dict(self._plan.files[node.board])
         if isinstance(node, Node):
             assert member.life is not None
             config = node_config(node, member.life.machine)
@@ -290,7 +308,7 @@ class Island:
         elif change.what == "flash_cut":
             board.cut_power(change.operation, change.torn, lambda: self._lan.post(self._cut, change))
         elif change.what == "wifi_gone":
-            board.set_sensor("wifi", present=not change.on)
+            board.reach(not change.on)
         elif change.what == "lossy" and self._radio and self._radio.has(change.node):
             self._radio.lossy(change.node, change.loss if change.on else None)
         elif change.what == "out_of_range":

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -62,29 +63,40 @@ def schedule(plant: Plant, number: int, most: int) -> tuple[Fault, ...]:
     return tuple(sorted(faults, key=lambda fault: fault.at))
 
 
-def tried(plant: Plant) -> tuple[str, ...]:
-    """What breaks when the plant runs; nothing when all is as it has to be."""
-    with tempfile.TemporaryDirectory(prefix="quaver-plant-") as folder, World(plant, Path(folder), workers=1) as world:
+def tried(plant: Plant, files: Mapping[str, bytes] | None = None) -> tuple[str, ...]:
+    """What breaks when the plant runs; nothing when all is as it has to be. files: as in `World`."""
+    with (
+        tempfile.TemporaryDirectory(prefix="quaver-plant-") as folder,
+        World(plant, Path(folder), 1, files) as world,
+    ):
         world.run()
         return judge(plant, world.store).failed
 
 
 def search(
-    plant: Plant, tries: int, most: int, jobs: int, told: Callable[[int], None] = lambda number: None
+    plant: Plant,
+    tries: int,
+    most: int,
+    jobs: int,
+    told: Callable[[int], None] = lambda number: None,
+    files: Mapping[str, bytes] | None = None,
 ) -> Iterator[Found]:
     """Run so many tries, `jobs` at a time, and yield what breaks, each cut down. told(number): a try is done.
+
+    files: as in `World`.
 
     The same plant, seed and number of tries find the same. Raises PlantError.
     """
     plants = [
         plant.model_copy(update={"fault": schedule(plant, number, most), "expect": NEVER}) for number in range(tries)
     ]
+    run = partial(tried, files=files)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for number, broken in enumerate(pool.map(tried, plants)):
+        for number, broken in enumerate(pool.map(run, plants)):
             told(number)
             if broken:
-                shortest, runs = shortened(plants[number], lambda some: list(pool.map(tried, some)))
-                yield Found(number, tried(shortest), shortest, number + 1 + runs)
+                shortest, runs = shortened(plants[number], lambda some: list(pool.map(run, some)))
+                yield Found(number, run(shortest), shortest, number + 1 + runs)
 
 
 def shortened(plant: Plant, run: Callable[[Sequence[Plant]], list[tuple[str, ...]]]) -> tuple[Plant, int]:

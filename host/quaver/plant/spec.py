@@ -122,7 +122,7 @@ class Node(_Table):
 
     name: str
     place: str
-    board: Literal["unix"] = "unix"
+    board: Literal["unix", "pico_w", "esp32_c3"] = "unix"
     count: Annotated[int, Field(ge=1, le=NODES_MAX)] = 1
     interval: Seconds = 60.0
     samples: Annotated[int, Field(ge=0, le=32_768)] = 4096  # of a measurement
@@ -242,6 +242,8 @@ class Plant(_Table):
         for node in self.nodes():
             if node.gateway and node.gateway not in gateways:
                 raise ValueError(f"node {node.name}: no gateway has the name {node.gateway!r}")
+            if node.gateway and node.board != "unix":
+                raise ValueError(f"node {node.name}: expected board = 'unix' for a node on Bluetooth")
             if node.place not in places:
                 raise ValueError(f"node {node.name}: no machine has the place {node.place!r}")
         if len(names) > NODES_MAX:

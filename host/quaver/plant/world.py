@@ -20,7 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
+from quaver.build.libraries import device_libraries
 from quaver.emulator.site_broker import Message
 from quaver.errors import PlantError
 from quaver.fleet.keys import KeyStore
@@ -135,15 +137,19 @@ class _Watcher:
 class World:
     """A running plant; a context manager. folder: gets `records.sqlite`, which must not be there yet.
 
-    workers: processes; by default one for each processor. Entering raises PlantError and BuildError.
+    workers: processes; by default one for each processor. files: of the nodes' firmware, where it is not this one's.
+    Entering raises PlantError and BuildError.
     """
 
-    def __init__(self, plant: Plant, folder: Path, workers: int | None = None) -> None:
+    def __init__(
+        self, plant: Plant, folder: Path, workers: int | None = None, files: Mapping[str, bytes] | None = None
+    ) -> None:
         self.plant = plant
         self.path = folder / "records.sqlite"
         self.injected = injected(plant)
         nodes = plant.stations()
         self.progress = Progress(nodes={node.name: NodeView(node.place) for node in nodes})
+        self._files = files
         self._unnoted = deque(self.injected)
         self._count = max(1, min(workers or os.cpu_count() or 1, len(nodes)))
         self._stack = ExitStack()
@@ -189,7 +195,11 @@ class World:
     def _islands(self) -> list[IslandPlan]:
         """A gateway with its nodes, and each other node by itself: the broker joins them, and that passes borders."""
         plant = self.plant
-        files = firmware_files("unix")
+        files: dict[str, Mapping[str, bytes]] = {
+            board: {**firmware_files(board), **device_libraries(load_board(board))}
+            for board in {node.board for node in plant.stations()} - {"unix"}
+        }
+        files["unix"] = self._files if self._files is not None else firmware_files("unix")
         machines = plant.machines()
         keys: dict[bytes, tuple[str, bytes]] = {}
         groups: dict[str, list[Member]] = {}

@@ -15,6 +15,8 @@ for bits, first, last in ((29, 1, 256), (16, 0, 200), (15, 3, 200), (4, 0, 9), (
         form = array("i", (0, 0, -1, -1))
         form[1] = each.span(words, first, last, form)
         each.energy(words, first, last, form)
-        told.append(tuple(form))
-    answers.append((told[0] == told[1], told[0][1], told[0][2] + (told[0][3] << 15) > 0))
+        values = array("H", (word & 0x7FFF for word in words))
+        told.append((tuple(form), each.limit(values, last - first, 1 << bits // 2), bytes(values)))
+    form, total, _ = told[0]
+    answers.append((told[0] == told[1], form[1], form[2] + (form[3] << 15) > 0, total > 0))
 print(answers)
