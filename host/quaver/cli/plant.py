@@ -242,8 +242,9 @@ def _tell(outcome: Outcome, folder: Path, as_json: bool) -> int:
     console = Console(markup=False)
     if outcome.detections:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("machine", "fault", "wear begins", "fails", "alarm", "after", "named"):
-            table.add_column(heading, justify="left" if heading in ("machine", "fault", "named") else "right")
+        table.add_column("machine", overflow="fold")
+        for heading in ("fault", "wears", "fails", "alarm", "after", "named"):
+            table.add_column(heading, justify="left" if heading in ("fault", "named") else "right", no_wrap=True)
         for one in outcome.detections:
             after = "-" if one.delay is None else clock(one.delay)
             alarm = "none" if one.alarmed is None else clock(one.alarmed)
