@@ -235,8 +235,8 @@ def test_a_mistake_is_told_with_its_place_and_what_was_expected(
 
 def test_the_example_is_a_plant() -> None:
     found = load_plant(EXAMPLE)
-    assert [node.name for node in found.nodes()] == ["pump-1", "pump-2", "fan", "mill"]
-    assert len(drawn(found)) == 12
+    assert [node.name for node in found.nodes()] == ["pump-1", "pump-2", "fan", "mill", "oven"]
+    assert len(drawn(found)) == 14
 
 
 def test_what_is_drawn_depends_on_the_seed_alone(plant: Path) -> None:
@@ -338,7 +338,7 @@ def test_the_report_shows_all_and_takes_no_name_for_markup(outcomes: list[Outcom
 def test_commands(tmp_path: Path) -> None:
     run = CliRunner().invoke
     file = tmp_path / "one.toml"
-    assert run(command, ["new", str(file)]).output.startswith(f"{file}: a plant of 4 nodes")
+    assert run(command, ["new", str(file)]).output.startswith(f"{file}: a plant of 5 nodes")
     assert isinstance(run(command, ["new", str(file)]).exception, PlantError)
     file.write_text(
         'duration = "90s"\n[[machine]]\nplace = "a/b/c/d"\n[[node]]\nname = "n"\nplace = "a/b/c/d"\n'
