@@ -129,3 +129,15 @@ class PlantError(QuaverError):
     """A plant file that can't be used: names the file, the key and what was expected; or a plant that can't run."""
 
     exit_code = 24
+
+
+class WhatIfError(QuaverError):
+    """A question to which the records of a store have no answer."""
+
+    exit_code = 25
+
+
+class BridgeError(QuaverError):
+    """A bridge's file that can't be used, or a sink that can't be served: names the key and what was expected."""
+
+    exit_code = 26

@@ -1,5 +1,6 @@
 """The way of a record from a node over Bluetooth through a gateway to a broker and into a store, sealed all the way."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,7 +18,7 @@ from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.store.ledger import ledger
 from quaver_wire.fields import EVENTS
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 from .conftest import signal
 from .plant import PLACE, Plant, lines
@@ -112,10 +113,25 @@ def test_an_esp32_c3_with_several_nodes_connected_loses_one_and_then_its_power(
         """The nodes that the gateway is connected to."""
         return [name for name in names if plant.air.run(plant.connections(name))]
 
-    wait_until(lambda: len(connected()) >= 2, gateway, what="several connections")
-    lost = connected()[0]
-    plant.air.set_path(lost, "gw", Path(in_range=False))
-    wait_until(lambda: b"connection lost" in gateway.console(), gateway, what="the loss of one of them")
+    async def leave() -> str:
+        """In the air, where nothing happens meanwhile: one of several that are connected goes out of range."""
+        while True:
+            there = [name for name in names if await plant.connections(name)]
+            if len(there) >= 2:
+                plant.air.link.set_path(there[0], "gw", Path(in_range=False))
+                return there[0]
+            await asyncio.sleep(0.01)
+
+    def lose() -> str | None:
+        """Which one left in the middle of its records; None when it had said all, and came back."""
+        name = plant.air.run(leave(), PATIENCE_S)
+        wait_until(lambda: name not in connected(), gateway, what="the end of its connection")
+        if b"connection lost" in gateway.console():
+            return name
+        plant.air.set_path(name, "gw", Path())
+        return None
+
+    lost = wait_until(lose, gateway, what="the loss of one of several")
     before = gateway.console().count(b" gave ")
     wait_until(lambda: gateway.console().count(b" gave ") >= before + 2, gateway, what="the others' records")
     plant.air.set_path(lost, "gw", Path())

@@ -55,8 +55,13 @@ HOST = {
     "ingest": {"broker", "fleet", "messages", "store", "system"},
     "gateway": {"broker", "fleet", "messages", "system"},
     "knowledge": {"files"},
+    "bridge": {"broker", "files", "messages", "store"},
     "benchmark": {"analysis", "files", "recordings"},
-    "plant": {"board", "broker", "build", "emulator", "files", "ingest", "messages", "recordings", "store"},
+    "plant": {
+        *("board", "broker", "build", "emulator", "files", "fleet"),
+        *("ingest", "messages", "recordings", "store", "system"),
+    },
+    "twin": {"board", "build", "fleet", "messages", "plant", "release", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }

@@ -16,7 +16,8 @@ import pytest
 from fleet import HOUR_MS, PLACE, Node, encoded, publish
 
 from quaver.broker.address import BrokerUrl
-from quaver.broker.reader import LinkLost, Message, MqttSession
+from quaver.broker.link import LinkLost
+from quaver.broker.reader import Message, MqttSession
 from quaver.broker.rivalry import Rivalry
 from quaver.errors import StoreError
 from quaver.fleet.inventory import Entry, Inventory

@@ -18,11 +18,13 @@ from quaver.errors import PlantError
 from quaver.plant.faults import drawn
 from quaver.plant.judge import Outcome, failed, judge
 from quaver.plant.life import Life, Standing
+from quaver.plant.pace import Pace
 from quaver.plant.report import junit, page
 from quaver.plant.said import Said
 from quaver.plant.spec import EXAMPLE, Expect, Machine, load_plant
 from quaver.plant.world import World
 from quaver.store.store import Store
+from tests.terminal import Person
 
 MONDAY_6 = datetime(2026, 1, 5, 6, tzinfo=UTC)
 SMALL = """
@@ -364,6 +366,69 @@ def test_commands(tmp_path: Path) -> None:
     assert "is there already" in str(run(command, ["run", str(file)]).exception)
     file.write_text(file.read_text() + "[expect]\nunexplained = 0\n")
     assert isinstance(run(command, ["report", str(tmp_path / "two")]).exception, PlantError)
+
+
+@pytest.mark.long
+def test_a_person_pauses_a_plant_steps_and_lets_it_go_on(tmp_path: Path) -> None:
+    file = tmp_path / "one.toml"
+    file.write_text(
+        'duration = "10m"\nexchange = "10s"\n[[machine]]\nplace = "a/b/c/d"\n[[node]]\nname = "n"\nplace = "a/b/c/d"\n'
+        'sensors = ["temperature"]\ninterval = "20s"\n'
+    )
+    person = Person("plant", "run", str(file), "--speed=1")
+    person.until("space: pause", timeout=60)
+    person.presses("s")
+    person.until(", paused")
+    [stood] = re.findall(r"0:0(\d):(\d\d) of 0:10:00, paused", person.seen)[-1:]
+    at = 60 * int(stood[0]) + int(stood[1])
+    assert at <= 30  # of its time: who sets the pace is not the machine
+    for _ in range(3):
+        person.presses("s")
+        at += 10
+        person.until(f"0:{at // 60:02}:{at % 60:02} of 0:10:00, paused")
+    assert f"0:{(at + 10) // 60:02}:{(at + 10) % 60:02} of" not in person.seen
+    person.presses("m ")
+    assert person.ends(timeout=120) == 0
+    assert "0 unexplained" in person.seen
+    again = CliRunner().invoke(command, ["run", str(file), "--json", f"--output={tmp_path / 'max'}"])
+    assert json.loads(again.stdout) == json.loads((tmp_path / "one" / "report.json").read_text())
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "1e9"])
+def test_a_speed_is_max_or_a_number(tmp_path: Path, speed: str) -> None:
+    refused = CliRunner().invoke(command, ["run", str(tmp_path / "x.toml"), f"--speed={speed}"])
+    assert refused.exit_code == 2
+    assert f"--speed {speed}: expected max" in refused.output
+
+
+def test_a_pace_is_kept_and_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock of its own: a second is what it waits."""
+    clock = [100.0]
+    typed: list[str] = []
+
+    def key(wait_s: float) -> str:
+        clock[0] += wait_s
+        return typed.pop(0) if typed else ""
+
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    pace = Pace(10.0, key)
+    for border in range(0, 105, 5):
+        pace.keep(float(border))
+    assert clock[0] == pytest.approx(110)
+    assert pace.words(100.0) == "10 of 10 s a second"
+    typed += ["+", ""]
+    pace.keep(105.0)
+    pace.keep(145.0)
+    assert clock[0] == pytest.approx(110 + 2, abs=0.6)
+    typed += [" ", "", "", "-", " "]
+    pace.keep(150.0)
+    assert (pace.paused, pace.speed) == (False, 10.0)
+    before = clock[0]
+    pace.keep(200.0)
+    assert clock[0] == pytest.approx(before + 5)
+    pace.speed = None
+    pace.keep(1e6)
+    assert clock[0] == pytest.approx(before + 5)
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""The firmware's timers on the MicroPython of two chips, which differ in them; each outlives a collection of garbage."""
+"""The firmware's timers on the MicroPython of two chips that differ in them: they outlive a garbage collection."""
 
 import hashlib
 import time

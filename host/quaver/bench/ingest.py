@@ -20,7 +20,8 @@ from quaver.bench import Figure
 from quaver.bench.mosquitto import Mosquitto
 from quaver.broker.address import BrokerUrl
 from quaver.broker.client import connect, mqtt_client
-from quaver.broker.reader import LinkLost, MqttSession
+from quaver.broker.link import LinkLost
+from quaver.broker.reader import MqttSession
 from quaver.errors import BrokerError
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import Intake, Reader

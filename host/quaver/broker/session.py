@@ -84,7 +84,11 @@ class Session:
         if code.is_failure:
             self._first.put(refused(code))
             return
-        client.subscribe(self._topics)
+        if self._topics:
+            client.subscribe(self._topics)
+        else:  # it only publishes
+            self.up = True
+            self._first.put("")
 
     def _subscribed(self, _client: Client, _data: Any, _mid: int, codes: Any, _props: Any) -> None:
         failed = any(code.is_failure for code in codes)

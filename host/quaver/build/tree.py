@@ -20,6 +20,7 @@ from quaver.files.pinned import UMQTT, fetch
 # MicroPython runs these two by name, as source.
 _SCRIPTS = ("boot.py", "main.py")
 _THUMB = "_thumb.py"
+_IN_FLASH = "dsp/tables_2048.py"  # else they would take the heap that a transform's own take
 # What no node asks for: names for readers of messages, and windows that a measurement does without.
 _IMAGES = ("hal/slots.py", "update/image.py")  # of MicroPython itself, which an ESP32 takes over the air
 _LEFT_OUT = ("quaver_wire/names.py", "quaver_wire/spectrum.py", "dsp/windows.py")
@@ -139,11 +140,13 @@ def _belongs(path: str, spec: BoardSpec) -> bool:
         return spec.silicon.hal == "esp32"
     if path.startswith("hal/chip/"):
         module = path.removeprefix("hal/chip/").removesuffix(".py")
-        if module == "in_place":
+        if module in ("in_place", "name_table"):
             return spec.silicon.in_place
         if module.startswith("view_"):
             return spec.silicon.in_place and module == f"view_{spec.chip}"
         return module == spec.silicon.hal or module not in {chip.hal for chip in chips().values()}
+    if path == _IN_FLASH:
+        return spec.silicon.in_place
     return not path.endswith(_THUMB) or spec.silicon.assembler == "thumb"
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "bench": "Measure time, memory and bytes of the parts of Quaver, each beside its goal.",
     "benchmark": "Judge recordings of real machines with the device's code, blind, and count hits and misses.",
     "boards": "List the boards that Quaver knows.",
+    "bridge": "Hand what is stored to other systems: open MQTT messages, Home Assistant, Prometheus.",
     "build": "Build one file to flash: the official MicroPython image and the firmware.",
     "console": "Open a board's console: its output, and its prompt after Ctrl-C. Ctrl-] closes it.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
@@ -54,6 +55,8 @@ COMMANDS = {
     "reset": "Restart a board and the firmware on it.",
     "rollout": "Bring a release to many nodes in waves: one canary, then 5, 25 and 100 %.",
     "sync": "Update the firmware on a board that runs MicroPython.",
+    "twin": "Mirror a live plant as a plant in a box, and tell where the two disagree.",
+    "what-if": "Tell what a node would have alarmed under another configuration or release.",
 }
 
 # What a wrong value is said not to be, and what stands for a value in the help: words, not the names of types.

@@ -4,8 +4,8 @@ It speaks pickled tuples over the socket whose number it is started with. In com
 bytes), ("call", id, verb, arguments), ("hci", packet), ("turn", ns, what came from a network in virtual time),
 ("left",) when a client has gone from the console; out go ("up",), ("out", bytes), ("reply", id, value or BoardError),
 ("hci", packet), ("quiet",) when the radio lost power, ("turn", now, what goes to that network) to ask for a turn of
-virtual time, and ("down", line, trace) before it ends by itself. When the
-other end closes, for whatever reason, the process ends.
+virtual time, and ("down", line, trace) before it ends by itself. When the other end closes, for whatever reason, the
+process ends.
 """
 
 from __future__ import annotations

@@ -127,14 +127,15 @@ class ChildBoard(ConsoleBoard):
             with self._using_repl() as repl:
                 repl.interrupt()
 
-    def cut_power(self, operation: int, torn: bool, cut: Callable[[], None] | None = None) -> None:
+    def cut_power(self, operation: int, torn: bool, cut: Callable[[], None] | None = None) -> int:
         """Let the power fail at the operation-th flash operation from now, 1 for the next, and come back at once.
 
-        cut: of boards whose power stays away, and not called here.
-
-        An operation is a page programmed or a sector erased. torn: half of it is done; else nothing of it.
+        An operation is a page programmed or a sector erased. torn: half of it is done; else nothing of it. Takes the
+        place of an earlier call, and returns how many operations that one still waited for: 0 when it has happened.
+        operation: 0 for no cut. cut: of boards whose power stays away, and not called here.
         """
-        self._call("cut", operation, torn)
+        left: int = self._call("cut", operation, torn)
+        return left
 
     def set_sensor(self, name: str, **changes: object) -> None:
         self._call("sensor", name, changes)

@@ -11,8 +11,8 @@ from quaver.emulator.identity import Identity
 class Start:
     """rig: the pickled tuple of `Attached`, read once sys.path is set. The rest is as in `Machine`.
 
-    bluetooth: whether somebody hears its HCI packets. turns: whether it asks for each turn of virtual time. lan:
-    whether its Wi-Fi is in a network of virtual time.
+    bluetooth: whether somebody hears its HCI packets. turns: whether it asks for each turn of virtual time.
+    lan: whether its Wi-Fi is in a network of virtual time.
     """
 
     sys_path: list[str]

@@ -38,7 +38,7 @@ from quaver.board.guest import guest
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus
 from quaver.emulator.clock import FOREVER, Clock
 from quaver.emulator.identity import Identity
-from quaver.emulator.unix_wires import SPI_WRITE, Wires
+from quaver.emulator.unix_wires import SPI_READ, SPI_WRITE, Wires
 from quaver.emulator.wifi import Wifi
 from quaver.errors import BoardError
 
@@ -52,6 +52,9 @@ _PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE, _R
 _REQUEST = struct.Struct("=9q")
 _REPLY = struct.Struct("=6q")
 _INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT, _HAS_DATA, _CUTS = 1, 2, 4, 8, 16, 32  # a reply's flags
+
+_OWN = (_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL)  # on its own wires
+_WRITE_READ = 3  # of SPI
 
 _OFF = "nothing, without power"
 _EVENT, _DATA = 1, 2  # what ends a wait that listens: the radio's, the network's
@@ -311,7 +314,7 @@ class Guest:
             modes[6][key] = b"\0"
         termios.tcsetattr(slave, termios.TCSANOW, modes)
         os.set_blocking(self._master, False)
-        boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, globals())"
+        boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, RETAINED, globals())"
         heap = self._spec.heap + _SHIM_HEAP + (_RADIO_HEAP if self._radio is not None else 0)
         arguments = ["-i", "-X", f"heapsize={heap}", "-c", boot]
         self._process = subprocess.Popen(
@@ -322,6 +325,8 @@ class Guest:
                 "-c",
                 guest(__file__, "unix_child"),
                 str(Path(found.origin).parent),
+                str(self._flash),
+                str(self._spec.flash.filesystem_size),
                 *arguments,
             ],
             stdin=slave,
@@ -519,10 +524,13 @@ class Guest:
         member = self._member
         if bite_at != self._ignored_bite:
             self._bite_at = bite_at or None
+        began = max(member.now, now)
+        if op == _SPI and c == _WRITE_READ:  # the time of what is written before has passed in the guest
+            began = max(member.now, now - _spi_ns(data, b))
         while selects:
             shift = (selects.bit_length() - 1) // 16 * 16
             number, selects = selects >> shift, selects & (1 << shift) - 1
-            self._wires.pin(number & 0xFF, number >> 8 & 1, max(member.now, now))
+            self._wires.pin(number & 0xFF, number >> 8 & 1, began)
         if op == _CANCEL:
             if self._waits:
                 self._clock.cancel(member)
@@ -550,7 +558,12 @@ class Guest:
                     self._then = self._woken
                     a = member.now
                 self._clock.begin(member, a)
-        elif self._clock.real_time or self._clock.alone or op in (_HELLO, _READY):  # of which nobody else sees anything
+        elif (
+            self._clock.real_time
+            or self._clock.alone
+            or op in (_HELLO, _READY)  # of which nobody else sees anything
+            or (op in _OWN and member.now < self._clock.horizon(member))  # nor anybody does anything before it
+        ):
             self._serve_request(op, a, b=b, c=c, d=d, data=data)
         else:
             self._then = lambda: self._serve_request(op, a, b=b, c=c, d=d, data=data)
@@ -640,7 +653,11 @@ class Guest:
     def _serve_request(self, op: int, a: int, b: int, c: int, d: int, data: bytes) -> None:
         wires = self._wires
         now = self._member.now
-        if op == _SPI:
+        if op == _SPI and c == _WRITE_READ:
+            wires.spi(f"spi{a}", b, mode=SPI_WRITE, count=0, fill=0, data=data, now=now - _spi_ns(data, b))
+            incoming, end = wires.spi(f"spi{a}", b, mode=SPI_READ, count=d >> 8, fill=d & 0xFF, data=b"", now=now)
+            self._answer(0, incoming, 0, end)
+        elif op == _SPI:
             incoming, end = wires.spi(f"spi{a}", b, mode=c, count=d >> 8, fill=d & 0xFF, data=data, now=now)
             self._answer(0, b"" if c == SPI_WRITE else incoming, 0, end)
         elif op == _PIN:
@@ -657,7 +674,7 @@ class Guest:
             self._answer(wires.uart_level(f"uart{a}", now), more=wires.uart_next(f"uart{a}", now))
         elif op == _UART_READ:
             incoming = wires.uart_read(f"uart{a}", b, now)
-            self._answer(len(incoming), incoming)
+            self._answer(len(incoming), incoming, more=wires.uart_next(f"uart{a}", now))
         elif op == _UART_WRITE:
             self._answer(wires.uart_write(f"uart{a}", b, frame=c, parity=d, data=data, now=now))
         elif op == _EDGE:
@@ -748,3 +765,8 @@ class Guest:
                 "inputs": self._wires.inputs,
             }
         ).encode()
+
+
+def _spi_ns(data: bytes, baudrate: int) -> int:
+    """How long the guest took `data` to go out, as it counts that."""
+    return len(data) * 8_000_000_000 // baudrate

@@ -15,7 +15,8 @@ from typing import Self
 
 from quaver.broker.address import BrokerUrl, node_topics
 from quaver.broker.client import Silence
-from quaver.broker.reader import LinkLost, MqttSession
+from quaver.broker.link import LinkLost
+from quaver.broker.reader import MqttSession
 from quaver.broker.rivalry import Rivalry
 from quaver.errors import BrokerError, InventoryError
 from quaver.fleet.inventory import Inventory

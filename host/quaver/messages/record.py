@@ -81,8 +81,8 @@ def decode(topic: str, payload: bytes, received: float | None = None, opener: Op
         raise MessageError("topic", f"not a node's topic: expected site/area/line/asset/node/{{{','.join(_CLASSES)}}}")
     stamp = time.time() if received is None else received
     if opener is not None:
-        values = _readable(_opened(opener, parts[5], payload))
-        return Record(topic, _kind(parts[5], values), values, stamp)
+        values = readable(_opened(opener, parts[5], payload))
+        return Record(topic, kind_of(parts[5], values), values, stamp)
     values = _decoded(parts[5], payload)
     values.pop("kind", None)
     if values.get("node") != parts[4]:
@@ -90,10 +90,10 @@ def decode(topic: str, payload: bytes, received: float | None = None, opener: Op
             "node", f"names node {_shown(values.get('node'))}: expected {_shown(parts[4])} as in its topic"
         )
     del values["node"]
-    return Record(topic, _kind(parts[5], values), _readable(values), stamp)
+    return Record(topic, kind_of(parts[5], values), readable(values), stamp)
 
 
-def _kind(message_class: str, values: Mapping[str, Any]) -> str:
+def kind_of(message_class: str, values: Mapping[str, Any]) -> str:
     """What a message is: its class, or "spectrum" for the telemetry that is no measurement but the spectra of one."""
     return "spectrum" if "spectrum" in values else message_class
 
@@ -132,7 +132,8 @@ def _short(value: float) -> float:
     return float(f"{value:.8g}")
 
 
-def _readable(values: dict[str, Any]) -> dict[str, Any]:
+def readable(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a message as a `Record` has them, in the same dict. Raises MessageError."""
     for name, value in values.items():
         if isinstance(value, float):
             values[name] = _short(value)

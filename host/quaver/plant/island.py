@@ -156,7 +156,7 @@ def node_config(node: Node, machine: Machine) -> dict[str, Any]:
     }
     if "vibration" in node.sensors:
         config["vibration"] = {"driver": "iis3dwb", "bus": "spi0", "range_g": 16, "samples": node.samples}
-        config["machine"] = {"learn": node.learn, "bearing": machine.bearing}
+        config["machine"] = {"learn": node.learn, "bearing": machine.bearing or None}
         if all(shift.speed in (None, machine.speed) for shift in machine.shifts):
             config["machine"]["rpm"] = machine.speed
     for name in ("temperature", "energy"):

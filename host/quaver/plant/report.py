@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -66,10 +67,31 @@ def page(outcome: Outcome) -> str:
         outcome=outcome,
         time=clock,
         timeline=timeline(outcome),
-        unexplained=sum(account.unexplained for account in outcome.accounts),
+        figures=_figures(outcome),
+        thousands=lambda value: "" if value is None else f"{value:,}",
         broken=SENSOR_FAULTS,
         moments=MOMENTS,
     )
+
+
+def _figures(outcome: Outcome) -> list[tuple[str, str, bool]]:
+    """(what, how many, whether that is bad) of what one looks for first."""
+    unexplained = sum(account.unexplained for account in outcome.accounts)
+    due = [one for one in outcome.detections if one.fails <= outcome.plant.duration]
+    found = [
+        ("nodes", f"{len(outcome.accounts):,}", bool(outcome.silent)),
+        ("records", f"{outcome.records:,}", False),
+        ("records missing without a reason", f"{unexplained:,}", unexplained > 0),
+        ("faults injected", f"{len(outcome.injected):,}", False),
+        ("false alarms", f"{len(outcome.false_alarms):,}", bool(outcome.false_alarms)),
+    ]
+    if due:
+        told = sum(one.alarmed is not None for one in due)
+        found.append(("machines that failed, and alarmed", f"{told} of {len(due)}", told < len(due)))
+    delays = [one.delay for one in outcome.detections if one.delay is not None]
+    if delays:
+        found.append(("alarm after wear began, median", clock(median(delays)), False))
+    return found
 
 
 def timeline(outcome: Outcome) -> str:
@@ -114,6 +136,9 @@ def timeline(outcome: Outcome) -> str:
         axis.set_xlim(0, hours)
         axis.set_xlabel("hours since the start")
         axis.grid(axis="x", alpha=0.3)
+        axis.hlines(list(rows.values()), 0, hours, color="#eef1f4", linewidth=1, zorder=0)
+        axis.tick_params(axis="y", length=0)
+        axis.spines[["top", "right", "left"]].set_visible(False)
         kinds = [kind for kind in _COLOURS if kind in seen]
         legend: list[Any] = [Patch(color=_COLOURS[kind], label=kind.replace("_", " ")) for kind in kinds]
         if wears:
@@ -124,7 +149,7 @@ def timeline(outcome: Outcome) -> str:
             legend.append(Line2D([], [], linestyle="", marker="v", color="#b42318", label="false alarm"))
         figure.legend(handles=legend, loc="outside lower center", ncols=6, frameon=False)
         out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = out.getvalue()
     return text[text.index("<svg") :]
 

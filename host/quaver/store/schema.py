@@ -87,9 +87,8 @@ CREATE TABLE receipt (              -- a boot of a node in one span: time - upti
 # Of a record r, the receipt that dates its boot; `node`, `boot` and the bound are put together from it.
 BEST_RECEIPT = """FROM receipt e JOIN span p ON p.number = e.span WHERE e.node = r.node AND e.boot = r.boot
             ORDER BY p.uncertain_ms IS NULL, p.uncertain_ms, e.offset_ms + p.shift_ms LIMIT 1"""
-_VIEW = f"""
-CREATE VIEW dated AS                -- uncertain_ms: NULL where nothing bounds it; moved_ms: of its receipt
-SELECT lower(hex(n.id)) AS node, n.topic, r.boot, r.seq, r.class,
+# The columns of the view `dated`, and their tables: a reader may ask for others of a record r beside them.
+DATED = f"""lower(hex(n.id)) AS node, n.topic, r.boot, r.seq, r.class,
     coalesce(r.time_ms, r.uptime_ms + coalesce(
         (SELECT offset_ms FROM clock_set s WHERE s.node = r.node AND s.boot = r.boot AND s.uptime_ms <= r.uptime_ms
             ORDER BY s.uptime_ms DESC LIMIT 1),
@@ -103,8 +102,11 @@ SELECT lower(hex(n.id)) AS node, n.topic, r.boot, r.seq, r.class,
     r.claimed_ms, r.received_ms + h.shift_ms AS received_ms, r.uptime_ms, r.body,
     h.shift_ms AS moved_ms, h.uncertain_ms AS receipt_uncertain_ms
 FROM record r JOIN node n ON n.number = r.node JOIN span h ON h.number = r.span
-    LEFT JOIN clock c ON c.node = r.node AND c.boot = r.boot;
-"""  # noqa: S608  all of it is ours
+    LEFT JOIN clock c ON c.node = r.node AND c.boot = r.boot"""  # noqa: S608  all of it is ours
+_VIEW = f"""
+CREATE VIEW dated AS                -- uncertain_ms: NULL where nothing bounds it; moved_ms: of its receipt
+SELECT {DATED};
+"""
 # Records of the class telemetry that hold spectra: one of a hundred, and whoever draws them asks for no other. A node
 # is found by what the view calls it.
 HAS_SPECTRUM = """class = 'telemetry' AND instr(body, '"spectrum":')"""

@@ -81,8 +81,8 @@ class C3Child(Child):
     def do_download(self) -> None:
         self.machine.download()
 
-    def do_cut(self, operation: int, torn: bool) -> None:
-        self.machine.chip.cut(operation, torn)
+    def do_cut(self, operation: int, torn: bool) -> int:
+        return self.machine.chip.cut(operation, torn)
 
     def do_count(self, which: int) -> int:
         return self.machine.chip.count(which)

@@ -76,8 +76,8 @@ class PicoChild(Child):
             raise BoardError(f"{len(data)} bytes at {address:#x} are not in the RAM: take an address of the guest's")
         memory[at : at + len(data)] = data
 
-    def do_cut(self, operation: int, torn: bool) -> None:
-        self.machine.power.arm(operation, torn)
+    def do_cut(self, operation: int, torn: bool) -> int:
+        return int(self.machine.power.arm(operation, torn))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""What each number of a record is: its title, its unit in UCUM, and how SenML and Home Assistant call it. One table.
+
+UCUM: the Unified Code for Units of Measure, case sensitive codes. SenML: RFC 8428, section 12.1, base units alone, so a
+number is multiplied by `factor` on its way. Home Assistant: device classes of its sensor entity.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+STANDARD_GRAVITY = 9.80665  # m/s2, exact: CGPM 1901
+
+
+class Quantity(NamedTuple):
+    """device_class: Home Assistant's, "" where it has none; total: it only grows, as the energy of a meter does."""
+
+    title: str
+    ucum: str
+    senml: str = ""  # "": RFC 8428 has no unit for it, and none is given
+    factor: float = 1.0
+    device_class: str = ""
+    total: bool = False
+
+
+_SHARE = ("1", "/")
+_FREQUENCY = ("Hz", "Hz", 1.0, "frequency")
+_ACCELERATION = ("[g]", "m/s2", STANDARD_GRAVITY)
+
+# Of telemetry and status, by the names of protocols/quaver_wire/fields.py; inner names behind a dot.
+QUANTITIES = {
+    "rms_g": Quantity("vibration acceleration, RMS", *_ACCELERATION),
+    "peak_g": Quantity("vibration acceleration, peak", *_ACCELERATION),
+    "crest": Quantity("crest factor", *_SHARE),
+    "kurtosis": Quantity("kurtosis", *_SHARE),
+    "skew": Quantity("skewness", *_SHARE),
+    "velocity_mm_s": Quantity("vibration velocity, RMS, 10 Hz to 1 kHz", "mm/s", "m/s", 1e-3, "speed"),
+    "envelope_g": Quantity("acceleration envelope, RMS", *_ACCELERATION),
+    "temperature_c": Quantity("temperature", "Cel", "Cel", 1.0, "temperature"),
+    "shaft_hz": Quantity("shaft speed", *_FREQUENCY),
+    "shaft_confidence": Quantity("how sure the shaft speed is, 0 to 1", *_SHARE),
+    "energy.voltage_v": Quantity("voltage", "V", "V", 1.0, "voltage"),
+    "energy.current_a": Quantity("current", "A", "A", 1.0, "current"),
+    "energy.power_w": Quantity("active power", "W", "W", 1.0, "power"),
+    "energy.apparent_va": Quantity("apparent power", "V.A", "VA", 1.0, "apparent_power"),
+    "energy.power_factor": Quantity("power factor", "1", "/", 1.0, "power_factor"),
+    "energy.frequency_hz": Quantity("mains frequency", *_FREQUENCY),
+    "energy.energy_kwh": Quantity("active energy imported", "kW.h", "J", 3.6e6, "energy", total=True),
+    "rate_hz": Quantity("sample rate, measured", *_FREQUENCY),
+    "jitter_us": Quantity("jitter of the samples' times, RMS", "us", "s", 1e-6),
+    "samples": Quantity("samples of the measurement", "1"),
+    "dropped": Quantity("samples that the sensor dropped", "1"),
+    "running_h": Quantity("hours that the machine ran", "h", "s", 3600.0, "duration", total=True),
+    "learned": Quantity("measurements of the baseline so far", "1"),
+    "margin_db": Quantity("evidence of the fault over that of the next line", "dB", "dB"),
+    "class": Quantity("class of speed or load, from 1 on", "1"),
+    "heap_free": Quantity("free heap", "By", "B", 1.0, "data_size"),
+    "nodes": Quantity("nodes on a gateway's list", "1"),
+    "nodes_heard": Quantity("nodes that a gateway has heard", "1"),
+    "visits": Quantity("connections of a gateway since its start", "1"),
+    "visits_failed": Quantity("connections of a gateway that failed", "1"),
+    "relayed": Quantity("records that a gateway has handed on", "1"),
+    "backlog": Quantity("records that wait in a gateway", "1"),
+    "commands_waiting": Quantity("commands that wait in a gateway", "1"),
+    "interval_s": Quantity("interval between measurements", "s", "s", 1.0, "duration"),
+    "spectrum_hz": Quantity("where the spectrum ends", "Hz", "Hz"),
+    "envelope_spectrum_hz": Quantity("where the envelope's spectrum ends", "Hz", "Hz"),
+    "band_low_hz": Quantity("where the envelope's band begins", "Hz", "Hz"),
+    "band_high_hz": Quantity("where the envelope's band ends", "Hz", "Hz"),
+}
+# Numbers without a unit of their own: where a record stands, codes, and what an event is about.
+PLAIN_NUMBERS = {
+    "value": "what the event's subject was measured as, in its unit",
+    "limit": "the limit that it passed, in the same unit",
+    "count": "how many",
+    "oldest_boot": "the oldest boot of which the node still holds records",
+    "generation": "of the device key",
+    "waveform": "1: the waveform of this moment is kept on the node",
+    "uptime_ms": "since the node's boot",
+    "time_ms": "by the node's clock, since 1970",
+    "version": "of the wire format",
+    "evidence_hz": "the line that stands out",
+    "evidence_g": "its amplitude",
+    "evidence_db": "its evidence",
+    "signs": "independent signs of it",
+    "sidebands_db": "the evidence of its sidebands",
+    "velocity_share": "the part of the velocity's power in one line",
+    "id": "of the command",
+}

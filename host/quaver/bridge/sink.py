@@ -1,0 +1,36 @@
+"""What a sink is: a system that takes readings, in order, and may be down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from quaver.bridge.source import Reading
+
+
+class SinkDown(Exception):
+    """A sink that can't be reached, or takes nothing, at the moment: it is tried again. Says why."""
+
+
+class Sink(Protocol):
+    """name: of its place in the state file. batch: readings that it takes at once.
+
+    `connect` and `put` raise SinkDown for what another try may mend, and QuaverError for what it can't.
+    """
+
+    name: str
+    batch: int
+
+    def connect(self, done: int) -> None:
+        """done: messages that it had taken by its place."""
+
+    def put(self, readings: Sequence[Reading], done: int, note: Callable[[int], None]) -> None:
+        """Hand over readings; call `note` once, with the messages that it has taken by then, when it has them all.
+
+        Killed before `note`, it gets the same readings again.
+        """
+
+    def rest(self) -> None:
+        """Called a few times a second while there is nothing new."""
+
+    def close(self) -> None: ...

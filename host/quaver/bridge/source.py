@@ -1,0 +1,161 @@
+"""Reads a store as it grows: each record once, in the order of its coming, dated, with its fields by name."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from quaver.errors import StoreError
+from quaver.messages.record import MessageError, kind_of, readable
+from quaver.store.schema import DATED
+from quaver.store.store import Store
+
+HISTORICAL_MS = 60_000  # older than this when it is handed on, a record is one of a backlog
+
+# Between `where` and the order the columns of the view `dated`, and what the bridge needs beside them.
+_AFTER = f"""
+SELECT r.rowid, r.node, {DATED}
+WHERE r.rowid > ? ORDER BY r.rowid LIMIT ?
+"""
+_NEWEST = f"""
+SELECT r.rowid, r.node, {DATED}
+WHERE r.node = ? AND r.class = ? AND instr(r.body, '"spectrum":') = 0 ORDER BY r.boot DESC, r.seq DESC LIMIT ?
+"""
+_NEWER = """
+SELECT 1 FROM record WHERE node = ? AND class = ? AND (boot, seq) > (?, ?)
+    AND (instr(body, '"spectrum":') > 0) = ? LIMIT 1
+"""
+
+
+class Place(NamedTuple):
+    """Where a reader is: behind the record of that row, which is the node's `boot`, `seq`. row 0: at the start."""
+
+    row: int = 0
+    node: int = 0
+    boot: int = 0
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One record. values: as in quaver.messages.record.Record. time_ms: since 1970, None where nothing dates it.
+
+    node: its id in hexadecimal. topic: its topic prefix. kind: the message class, or "spectrum". historical: it was
+    measured over a minute before it is handed on. latest: no later one of its node and kind is in the store.
+    """
+
+    place: Place
+    node: str
+    topic: str
+    kind: str
+    time_ms: int | None
+    dated_by: str
+    received_ms: int
+    values: Mapping[str, Any]
+    historical: bool
+    latest: bool
+
+    @property
+    def name(self) -> str:
+        return self.topic.rpartition("/")[2]
+
+
+class Source:
+    """A store that is only read; another program may write to it. Everything raises StoreError."""
+
+    def __init__(self, path: Path) -> None:
+        self.store = Store(path, write=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.store.close()
+
+    def find(self, place: Place) -> Place:
+        """`place` in this store: rows get other numbers when a store is repaired or vacuumed, in the same order."""
+        if place.row and not self.store.query(
+            "SELECT 1 FROM record WHERE rowid = ? AND (node, boot, seq) = (?, ?, ?)", place
+        ):
+            sql = "SELECT rowid FROM record WHERE (node, boot, seq) = (?, ?, ?)"
+            found = self.store.query(sql, place[1:])
+            if not found:
+                raise StoreError(
+                    f"{self.store.path}: has no longer the record that was handed on last, so it is another store; "
+                    "name another state file, and what this store holds is handed on from its beginning"
+                )
+            return place._replace(row=found[0][0])
+        return place
+
+    def end(self) -> Place:
+        """Behind the last record that is there now."""
+        found = self.store.query("SELECT rowid, node, boot, seq FROM record ORDER BY rowid DESC LIMIT 1")
+        return Place(*found[0]) if found else Place()
+
+    def waiting(self, place: Place) -> int:
+        """How many records came after `place`."""
+        return int(self.store.query("SELECT count(*) FROM record WHERE rowid > ?", (place.row,))[0][0])
+
+    def newest(self, message_class: str, count: int = 1) -> list[Reading]:
+        """The last records, `count` at most, of each node and that class, without spectra."""
+        found = []
+        for (number,) in self.store.query("SELECT number FROM node ORDER BY number"):
+            rows = self.store.query(_NEWEST, (number, message_class, count))
+            found += self._read(rows, time.time_ns() // 1_000_000)
+        return found
+
+    def after(self, place: Place, most: int, now_ms: int | None = None) -> list[Reading]:
+        """The records behind `place`, at most `most`."""
+        return self._read(
+            self.store.query(_AFTER, (place.row, most)), time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        )
+
+    def _read(self, rows: Sequence[tuple[Any, ...]], now_ms: int) -> list[Reading]:
+        newest: dict[tuple[int, str], tuple[int, int]] = {}
+        decoded = []
+        for row in rows:
+            body = json.loads(row[13])
+            kind = kind_of(row[6], body)
+            decoded.append((row, body, kind))
+            newest[row[1], kind] = max(newest.get((row[1], kind), (0, 0)), (row[4], row[5]))
+        return [self._reading(row, body, kind, newest, now_ms) for row, body, kind in decoded]
+
+    def _reading(
+        self,
+        row: Sequence[Any],
+        body: dict[str, Any],
+        kind: str,
+        newest: Mapping[tuple[int, str], tuple[int, int]],
+        now_ms: int,
+    ) -> Reading:
+        number, internal, node, topic, boot, seq, message_class, time_ms, dated_by = row[:9]
+        latest = newest[internal, kind] == (boot, seq) and not self.store.query(
+            _NEWER, (internal, message_class, boot, seq, kind == "spectrum")
+        )
+        return Reading(
+            place=Place(number, internal, boot, seq),
+            node=node,
+            topic=topic,
+            kind=kind,
+            time_ms=time_ms,
+            dated_by=dated_by,
+            received_ms=row[11],
+            values=_values(body),
+            historical=time_ms is not None and now_ms - time_ms > HISTORICAL_MS,
+            latest=latest,
+        )
+
+
+def _values(body: dict[str, Any]) -> Mapping[str, Any]:
+    """By name and readable; as they are in the store where a later version has something that this one can't read."""
+    try:
+        return readable(dict(body))
+    except MessageError:
+        return body

@@ -1,0 +1,122 @@
+"""A bridge as data: the bridge.toml that `quaver bridge run` obeys, checked whole before anything starts."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from quaver.broker.address import BrokerUrl, may_log_in, parse_broker_url
+from quaver.errors import BridgeError, BrokerError
+from quaver.files.private import read_private
+
+EXAMPLE = Path(__file__).with_name("example.toml")
+LOGIN = "QUAVER_BRIDGE_LOGIN"
+_LOGIN_MAX = 4096
+
+
+def _broker(text: str) -> str:
+    if may_log_in(text):
+        raise ValueError(f"user and password do not belong into this file: use `login_file`, or {LOGIN}")
+    try:
+        parse_broker_url(text)
+    except BrokerError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _prefix(text: str) -> str:
+    if not all(text.split("/")) or set(text) & set("+#\0") or text.startswith("$"):
+        raise ValueError("expected the beginning of a topic, such as open, without + and #")
+    return text
+
+
+def _listen(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError("expected address:port, such as 127.0.0.1:9464")
+    return text
+
+
+Broker = Annotated[str, AfterValidator(_broker)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Mqtt(_Table):
+    """Where opened records go as messages."""
+
+    broker: Broker
+    ca: Path | None = None
+    login_file: Path | None = None  # user:password in a line, readable for its owner alone
+    prefix: Annotated[str, AfterValidator(_prefix)] = "open"
+    formats: Annotated[tuple[Literal["json", "senml", "senml-cbor"], ...], Field(min_length=1)] = ("json",)
+    home_assistant: str = ""  # its discovery prefix, homeassistant; empty: none
+
+
+class Prometheus(_Table):
+    """Where it is asked for metrics."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:9464"
+
+
+class Bridge(_Table):
+    """The whole file."""
+
+    store: Path
+    state: Path = Path("bridge.sqlite")
+    begin: Literal["first", "now"] = "now"  # for a sink that is new: the first record of the store, or the next one
+    mqtt: Mqtt | None = None
+    prometheus: Prometheus | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Bridge:
+        if self.mqtt is None and self.prometheus is None:
+            raise ValueError("there is no sink: add a table [mqtt] or [prometheus]")
+        if self.mqtt and self.mqtt.home_assistant and "json" not in self.mqtt.formats:
+            raise ValueError('mqtt.home_assistant reads the messages of the format "json": add it to mqtt.formats')
+        return self
+
+
+def read_bridge(path: Path) -> Bridge:
+    """The bridge of a file; its paths are relative to the file's folder. Raises BridgeError."""
+    try:
+        table = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise BridgeError(f"{path}: can't be read ({error.strerror}); quaver bridge new writes an example") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BridgeError(f"{path}: is no TOML: {error}") from error
+    try:
+        bridge = Bridge.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        said = first["msg"].removeprefix("Value error, ")
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise BridgeError(f"{path}: {where}: {said}{more}") from None
+    folder = path.parent
+    mqtt = bridge.mqtt
+    if mqtt is not None:
+        ca, login = (folder / found if found else None for found in (mqtt.ca, mqtt.login_file))
+        mqtt = mqtt.model_copy(update={"ca": ca, "login_file": login})
+    return bridge.model_copy(update={"store": folder / bridge.store, "state": folder / bridge.state, "mqtt": mqtt})
+
+
+def broker_of(mqtt: Mqtt) -> BrokerUrl:
+    """The broker with its login, which is in a private file or in the environment. Raises BridgeError."""
+    url = parse_broker_url(mqtt.broker)
+    login = os.environ.get(LOGIN, "")
+    if mqtt.login_file:
+        data = read_private(mqtt.login_file, _LOGIN_MAX, BridgeError)
+        if data is None:
+            raise BridgeError(f"{mqtt.login_file}: there is no such file; write user:password into it, and chmod 600")
+        login = data.decode(errors="replace").strip()
+    if not login:
+        return url
+    user, _, password = login.partition(":")
+    return BrokerUrl(url.host, url.port, user, password, url.tls)
