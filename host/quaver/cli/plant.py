@@ -51,7 +51,7 @@ def new(path: Path) -> None:
         raise PlantError(f"{path}: is there already; give another name, or remove it") from error
     except OSError as error:
         raise PlantError(f"{path}: can't write: {error.strerror}") from error
-    click.echo(f"{path}: a plant of 4 nodes; run it with: quaver plant run {path}")
+    click.echo(f"{path}: a plant of 5 nodes; run it with: quaver plant run {path}")
 
 
 @command.command("run", short_help="Run a plant to its end.")
