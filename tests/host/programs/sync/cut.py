@@ -16,7 +16,7 @@ def _flash():
     for fd in range(3, 1024):
         try:
             _kept.append(open(fd, "r+b"))
-            if _kept[-1].seek(0, 2) == _size[0] * _size[1]:
+            if 0 <= _kept[-1].seek(0, 2) - _size[0] * _size[1] <= 4096:  # behind it the low-power memory
                 return _kept[-1]
         except OSError:
             pass
