@@ -68,7 +68,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     if recorder.seals:
         parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "trial": None}
         parts.update({"measuring": collector, "supervisor": supervisor, "quiet": asyncio.Lock(), "reset": port.reset})
-        parts.update({"commands": _COMMANDS, "clear": contents.clear})
+        parts.update({"commands": _COMMANDS, "clear": contents.clear, "short": port.short})
         mailbox = Mailbox(parts, updating)
         contents.working = mailbox.working
         supervisor.add("commands", mailbox.run, max(limit_s, 90))

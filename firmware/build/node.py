@@ -209,6 +209,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     if recorder.seals:
         parts["quiet"] = quiet
         parts["reset"] = port.reset
+        parts["short"] = port.short
         parts["mailbox"] = mailbox = Mailbox(parts, updating)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
     if running:

@@ -4,10 +4,14 @@ The stack of a thread that waits is the one piece that Python can hold, and give
 """
 
 import _thread
+import gc
 import time
 
+import esp32
 from micropython import const
 
+_COMMAND = const(24000)  # bytes of Python's heap that a command's modules take, as small as its pieces are
+_SESSION = const(20000)  # of ESP-IDF's, with a session of TLS up: less than one without it has
 _ENDS_MS = const(20)  # the idle task frees a stack
 
 gates: list = []  # what hal.chip.esp32 holds while a node is built, the largest first
@@ -46,3 +50,11 @@ def release():
     """Give back what was held for the start alone."""
     while gates:
         gates.pop().give()
+
+
+def short():
+    """Whether the modules of a command would have Python's heap grow over what a session of the network needs."""
+    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    gc.collect()
+    own = gc.mem_free() - max(region[2] for region in regions)  # which counts what it could grow by
+    return own < _COMMAND and sum(region[1] for region in regions) < _SESSION

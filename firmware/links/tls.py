@@ -7,7 +7,6 @@ import tls
 from micropython import const
 
 from links.errors import LinkError
-from node.room import opened
 
 _WAIT_MS = const(
     3000
@@ -18,7 +17,7 @@ _MEMORY = (12, -0x7F00, -0x2880, -0x3F80, -0x10, -0x4D80, -0x5180)
 
 def _certificate(path):
     """The CA's certificate as DER; a PEM file is decoded here, as the firmware's Mbed TLS may read DER alone."""
-    with opened(path, "rb") as file:
+    with open(path, "rb") as file:
         data = file.read()
     if data[:1] == b"\x30":
         return data

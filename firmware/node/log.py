@@ -31,4 +31,5 @@ class ConsoleLog:
         if len(self.lines) >= _LINES:
             self.lines.pop(0)
         seconds = self._diff(self._now(), self._began) // 1000
-        self.lines.append("{} {}".format(seconds, " ".join([str(word) for word in words]))[:_WIDTH])
+        parts = [str(word)[:_WIDTH] for word in words]  # no copy of all that somebody at the prompt reads
+        self.lines.append("{} {}".format(seconds, " ".join(parts))[:_WIDTH])

@@ -10,7 +10,7 @@ import time
 
 from micropython import const
 
-from node.room import drop, load, short, tidy
+from node.room import drop, load, tidy
 
 LONGEST = const(560)  # bytes of a sealed command
 _WAITING = const(8)
@@ -26,7 +26,7 @@ _SERVICE = ("service", "command", "quaver_wire.decoder", "quaver_wire.items")
 
 class Mailbox:
     """parts: what service.obey works on, by name: "name" (the node's), "recorder", "uptime", "outbox", "measuring",
-    "supervisor", "log" and "trial" (of node.trial while one runs, else None).
+    "supervisor", "log" and "trial" (of node.trial while one runs, else None); "short" as of hal.chip.common, or None.
 
     leaving: what the link is to call once nothing waits and the broker has forgotten this node; None unless it retires.
     wanted: the content that the link is to bring next, a topic below the site, or None. updating: "fetch" or "trial",
@@ -169,7 +169,8 @@ class Mailbox:
         try:
             tidy()
             if self._service is None:
-                if short():
+                short = self._parts.get("short")
+                if short and short():
                     raise MemoryError("no room beside the network")
                 self._service = load("service.obey").Service(self._parts, self._state, self)
             why = await self._service.obey(message)

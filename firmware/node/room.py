@@ -18,9 +18,6 @@ _NO_MEMORY = const(12)
 
 _BUFFERS = const(33000)  # bytes of a measurement's two largest, 24 kB and 8, and of what comes between them
 
-_COMMAND = const(24000)  # bytes of an ESP32's heap that they take, as small as its pieces are
-_SESSION = const(20000)  # of ESP-IDF's, with a session of TLS up: less than one without it has
-
 # An ESP32's heap takes the network's memory before it says that it is full, so the room is given up at once there.
 _GROWS = sys.platform == "esp32"
 
@@ -68,18 +65,6 @@ def load(name: str):
         _release()
         __import__(name)
     return sys.modules[name]
-
-
-def short() -> bool:
-    """Whether the modules of a command would have an ESP32's heap grow over what a session of the network needs."""
-    if not _GROWS:
-        return False
-    import esp32
-
-    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
-    gc.collect()
-    own = gc.mem_free() - max(region[2] for region in regions)  # which counts what it could grow by
-    return own < _COMMAND and sum(region[1] for region in regions) < _SESSION
 
 
 def drop(*names: str) -> None:

@@ -31,6 +31,7 @@ def hold_back():
 class Port(Hal):
     WATCHDOG_MAX_MS = 60000  # the task watchdog takes any time; a minute outlasts every bounded wait of ours
     TIMER = 0
+    short = staticmethod(held.short)
 
     def on_rising(self, pin, handler):
         """None: this port of MicroPython runs a pin's handler when the processor is free, and a capture leaves none."""
