@@ -12,6 +12,7 @@ from typing import Any
 import paho.mqtt.client as paho
 
 from quaver.bridge.sparkplug_payload import BOOLEAN, DOUBLE, INT32, INT64, PAYLOAD, STRING, Metric, encode, now_ms
+from tests.waiting import wait_until
 
 ONLY_NODE = ("NBIRTH", "NDATA", "NDEATH")
 OF_DEVICE = ("DBIRTH", "DDATA", "DDEATH")
@@ -37,6 +38,7 @@ class _Session:
     bd_seq: int
     seq: int
     alive: bool = True
+    missed: bool = False  # something of it: nothing can be said before its next birth
     node: dict[str, int] = field(default_factory=dict)
     devices: dict[str, dict[str, int]] = field(default_factory=dict)
     last_ms: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -50,8 +52,13 @@ class Rules:
 
     def __init__(self, waits: bool = False) -> None:
         self.faults: list[str] = []
-        self._waits = waits
+        self.waits = waits
         self._sessions: dict[str, _Session] = {}
+
+    def lost(self) -> None:
+        """The host was away itself."""
+        for session in self._sessions.values():
+            session.missed = True
 
     def take(self, topic: str, data: bytes, qos: int, retain: bool) -> None:
         for fault in self._faults(topic, data, qos, retain):
@@ -89,6 +96,8 @@ class Rules:
             session = self._sessions[node] = _Session(bd_seq[0].long_value, payload.seq)
             session.node = {one.name: one.datatype for one in payload.metrics}
             return
+        if session is not None and session.missed:
+            return
         if session is None or not session.alive:
             yield "message-flow-device-birth-publish-nbirth-wait: no session"
             return
@@ -107,16 +116,16 @@ class Rules:
         if session is not None and session.bd_seq == bd_seq:
             session.alive = False
             session.devices.clear()
-        elif not self._waits:
+        elif not self.waits and not (session is not None and session.missed):
             yield f"payloads-ndeath-bdseq: {bd_seq}"
 
     def _bd_seq(self, bd_seq: int, session: _Session | None) -> Iterable[str]:
         if session is None:
-            if bd_seq and not self._waits:
+            if bd_seq and not self.waits:
                 yield f"topics-nbirth-bdseq-increment: begins with {bd_seq}"
-        elif session.alive and bd_seq == session.bd_seq:
+        elif (session.alive or session.missed) and bd_seq == session.bd_seq:
             pass  # asked for: operational-behavior-data-commands-rebirth-action-3
-        elif bd_seq != (session.bd_seq + 1) % 256 and not (self._waits and bd_seq > session.bd_seq):
+        elif bd_seq != (session.bd_seq + 1) % 256 and not (self.waits and bd_seq > session.bd_seq):
             yield f"topics-nbirth-bdseq-increment: {bd_seq} after {session.bd_seq}"
 
     def _common(self, kind: str, payload: Any) -> Iterable[str]:
@@ -127,7 +136,7 @@ class Rules:
                 yield f"payloads-timestamp-in-UTC: {time_ms}"
         born = kind.endswith("BIRTH")
         names = [one.name for one in payload.metrics]
-        if not all(names) or born and len(set(names)) < len(names):
+        if not all(names) or (born and len(set(names)) < len(names)):
             yield "payloads-name-birth-data-requirement"
         times = [one.timestamp for one in payload.metrics if not one.is_historical]
         if times != sorted(times):
@@ -176,16 +185,17 @@ class Host:
         self.heard: list[tuple[str, Any]] = []  # (topic after the namespace, payload)
         self.retained: list[str] = []
         self._ready = threading.Event()
+        self._connections = 0
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name)
         if user:
             self._client.username_pw_set(user)
-        self._client.on_connect = lambda client, *_: client.subscribe("spBv1.0/#", qos=2)
-        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_connect = self._connected
+        self._client.on_subscribe = self._subscribed
         self._client.on_message = self._message
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert self._ready.wait(60)
+        assert self._ready.wait(240)
 
     def __enter__(self) -> "Host":
         return self
@@ -193,6 +203,18 @@ class Host:
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _connected(self, client: Any, *_: object) -> None:
+        self.rules.lost()
+        client.subscribe("spBv1.0/#", qos=2)
+
+    def _subscribed(self, *_: object) -> None:
+        self._connections += 1
+        self._ready.set()
+
+    def again(self, times: int) -> None:
+        """Wait until it has connected again, so often."""
+        wait_until(lambda: self._connections > times, what="that the host is back")
 
     def _message(self, _client: Any, _data: Any, message: Any) -> None:
         self.rules.take(message.topic, message.payload, message.qos, message.retain)
@@ -220,7 +242,7 @@ class Host:
         self.publish(f"spBv1.0/STATE/{name}", message, qos=1, retain=True)
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
-        self._client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(60)
+        self._client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(240)
 
 
 def values(payload: Any) -> dict[str, Any]:

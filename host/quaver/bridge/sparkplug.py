@@ -13,7 +13,7 @@ from typing import Any
 
 from quaver import __version__
 from quaver.bridge.quantities import QUANTITIES
-from quaver.bridge.source import Place, Reading, Source
+from quaver.bridge.source import HISTORICAL_MS, Place, Reading, Source
 from quaver.bridge.sparkplug_payload import DOUBLE, INT32, STRING, Metric, now_ms
 from quaver.bridge.sparkplug_session import EdgeNode
 from quaver.bridge.spec import Sparkplug
@@ -146,9 +146,9 @@ class SparkplugNode:
         """more: metrics that it has too, of which no value of now is known."""
         names = {one.name: (one.datatype, one.unit) for one in more}
         names |= {event: (datatype, "") for event, datatype in _EVENT_METRICS}
-        now = now_ms()
+        before = now_ms() - HISTORICAL_MS  # what is older than this does not come as a value of now
         for metric, (datatype, unit) in names.items():
-            device.metrics.setdefault(metric, Metric(metric, datatype, None, now, unit))
+            device.metrics.setdefault(metric, Metric(metric, datatype, None, before, unit))
         # In the order of their times: clause operational-behavior-data-publish-dbirth-order.
         self._edge.publish("DBIRTH", sorted(device.metrics.values(), key=lambda one: one.time_ms), name)
         device.born = set(device.metrics)
