@@ -16,6 +16,7 @@ from test_bridge import ENERGIES, NOW_MS, SPECTRUM
 from test_ingest import FAN, PUMP, Bench
 
 from quaver.bench.mosquitto import Mosquitto
+from quaver.bridge import source, sparkplug
 from quaver.bridge.run import Bridge
 from quaver.bridge.sparkplug import SparkplugNode, device_id
 from quaver.bridge.sparkplug_payload import BOOLEAN, DOUBLE, INT32, INT64, STRING, Metric, commands, encode
@@ -31,6 +32,16 @@ OTHERS = json.loads((Path(__file__).parent / "data" / "sparkplug_payloads.json")
 TYPES = {"Int32": INT32, "Int64": INT64, "Double": DOUBLE, "Boolean": BOOLEAN, "String": STRING}
 DEVICE = "plant:hall:line-2:pump:pump-7"
 OFFLINE, ONLINE = 0, 1
+
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of the start of a test is one of now, however long the test takes."""
+    for module in (source, sparkplug):
+        monkeypatch.setattr(module, "HISTORICAL_MS", HOUR_MS)
 
 
 @pytest.fixture
@@ -57,9 +68,9 @@ def pump(bench: Bench) -> Node:
     return Node(bench.keys, PUMP, "pump-7")
 
 
-def write(bench: Bench, mosquitto: Mosquitto, **sparkplug: Any) -> Path:
+def write(bench: Bench, mosquitto: Mosquitto, **keys: Any) -> Path:
     path = bench.path.parent / "bridge.toml"
-    more = "".join(f"{key} = {json.dumps(value)}\n" for key, value in sparkplug.items())
+    more = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
     url = f"mqtt://127.0.0.1:{mosquitto.port}"
     path.write_text(f'store = "{bench.path}"\nbegin = "first"\n[sparkplug]\nbroker = "{url}"\n{more}')
     return path
@@ -244,14 +255,20 @@ def test_what_is_new_goes_out_by_exception_and_births_follow_what_a_node_has(
     assert host.heard[0][0] == "plant/NBIRTH/line 2" and len(host.of("NDEATH")) == 1
 
 
-def test_a_record_that_is_overtaken_is_historical(bench: Bench, pump: Node, mosquitto: Mosquitto, host: Host) -> None:
+def test_a_record_that_is_overtaken_or_old_is_historical(
+    bench: Bench, pump: Node, mosquitto: Mosquitto, host: Host
+) -> None:
     bench.take(pump.says(time_ms=NOW_MS), now=NOW_MS)
     with running(write(bench, mosquitto)):
         count(host, "DDATA")(1)
-        bench.take(pump.says(time_ms=NOW_MS + 9, rms_g=0.5), pump.says(time_ms=NOW_MS + 5, rms_g=0.125), now=NOW_MS)
-        count(host, "DDATA")(3)
-        told = [one for payload in host.of("DDATA")[1:] for one in payload.metrics if one.name == "rms_g"]
-        assert [(value_of(one), one.is_historical) for one in told] == [(0.5, False), (0.125, True)]
+        for ms, rms_g in ((9, 0.5), (5, 0.125)):
+            bench.take(pump.says(time_ms=NOW_MS + ms, rms_g=rms_g), now=NOW_MS)
+        fan = Node(bench.keys, FAN, "fan-1")
+        bench.take(fan.says(time_ms=NOW_MS - 2 * HOUR_MS, rms_g=0.75), now=NOW_MS)
+        count(host, "DDATA")(4)
+    told = [one for payload in host.of("DDATA")[1:] for one in payload.metrics if one.name == "rms_g"]
+    assert [(value_of(one), one.is_historical) for one in told] == [(0.5, False), (0.125, True), (0.75, True)]
+    assert values(host.of("DBIRTH")[1])["rms_g"] is None  # of the fan, of which nothing of now is known
 
 
 def test_each_session_has_a_number_of_its_own_whatever_is_killed(

@@ -6,10 +6,9 @@ birth is older than that, and goes out as historical.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from quaver import __version__
 from quaver.bridge.quantities import QUANTITIES
@@ -54,11 +53,11 @@ class _Device:
 
     def learn(self, reading: Reading) -> list[Metric]:
         """Take what the record says of now; its metrics, which are historical where a later one came before."""
-        metrics = metrics_of(reading)
         time_ms = reading.time_ms or 0
         if time_ms < self.at_ms.get(reading.kind, 0):
-            return _historical(metrics)
+            return metrics_of(reading, historical=True)
         self.at_ms[reading.kind] = time_ms
+        metrics = metrics_of(reading)
         self.metrics |= {one.name: one for one in metrics}
         return metrics
 
@@ -115,14 +114,14 @@ class SparkplugNode:
         device = self._devices.setdefault(name, _Device())
         before = device.metrics.copy()
         if reading.place.row <= self._born_at.row:
-            metrics = _historical(metrics_of(reading))
+            metrics = metrics_of(reading, historical=True)
         else:
             device.hear(reading)
             if not device.online and reading.kind == "status":
                 if device.born is not None:
                     self._die(name, device)
                 return
-            metrics = _historical(metrics_of(reading)) if reading.historical else device.learn(reading)
+            metrics = metrics_of(reading, historical=True) if reading.historical else device.learn(reading)
         if device.born is None or not device.born.issuperset(one.name for one in metrics):
             self._bear_device(name, device, metrics)
             told = [one for one in metrics if one.historical]
@@ -149,8 +148,7 @@ class SparkplugNode:
         before = now_ms() - HISTORICAL_MS  # what is older than this does not come as a value of now
         for metric, (datatype, unit) in names.items():
             device.metrics.setdefault(metric, Metric(metric, datatype, None, before, unit))
-        # In the order of their times: clause operational-behavior-data-publish-dbirth-order.
-        self._edge.publish("DBIRTH", sorted(device.metrics.values(), key=lambda one: one.time_ms), name)
+        self._edge.publish("DBIRTH", device.metrics.values(), name)
         device.born = set(device.metrics)
 
     def _die(self, name: str, device: _Device) -> None:
@@ -170,9 +168,10 @@ def device_id(topic: str) -> str:
     return ":".join(level.replace("%", "%25").replace(":", "%3A") for level in topic.split("/"))
 
 
-def metrics_of(reading: Reading) -> list[Metric]:
+def metrics_of(reading: Reading, historical: bool = False) -> list[Metric]:
     """What a record says in single values; lists and spectra are no metrics, nor what nothing dates."""
-    if reading.time_ms is None:
+    time_ms = reading.time_ms
+    if time_ms is None:
         return []
     event = reading.kind == "event"
     values = {**(_AS_IT_SHOULD if reading.kind == "telemetry" else {}), **reading.values}
@@ -182,26 +181,17 @@ def metrics_of(reading: Reading) -> list[Metric]:
         if isinstance(word, list):
             word = ", ".join(map(str, word))
         if word is not None or event:
-            found.append(Metric(_EVENT * event + name, STRING, None if word is None else str(word), reading.time_ms))
+            found.append(Metric(_EVENT * event + name, STRING, word and str(word), time_ms, "", historical))
     if event:
-        numbers: Iterable[tuple[str, Any, str]] = ((_EVENT + name, values.get(name), "") for name in _EVENT_NUMBERS)
-    else:
-        numbers = _quantities(values)
-    found += [
-        Metric(name, DOUBLE, None if number is None else float(number), reading.time_ms, unit)
-        for name, number, unit in numbers
-    ]
-    return found
-
-
-def _quantities(values: Mapping[str, Any], inside: str = "") -> Iterator[tuple[str, float, str]]:
-    """(the metric's name, value, unit in UCUM) of each number that has a quantity."""
+        for name in _EVENT_NUMBERS:
+            found.append(Metric(_EVENT + name, DOUBLE, values.get(name), time_ms, "", historical))
+        return found
     for name, value in values.items():
-        if isinstance(value, Mapping) and not inside:
-            yield from _quantities(value, f"{name}.")
-        elif isinstance(value, (int, float)) and (quantity := QUANTITIES.get(inside + name)):
-            yield (inside + name).replace(".", "/"), value, quantity.ucum
-
-
-def _historical(metrics: Iterable[Metric]) -> list[Metric]:
-    return [one._replace(historical=True) for one in metrics]
+        group = (
+            [(f"{name}.{inner}", one) for inner, one in value.items()] if isinstance(value, dict) else [(name, value)]
+        )
+        for path, number in group:
+            quantity = QUANTITIES.get(path)
+            if quantity is not None and isinstance(number, (int, float)):
+                found.append(Metric(path.replace(".", "/"), DOUBLE, number, time_ms, quantity.ucum, historical))
+    return found

@@ -7,6 +7,7 @@ so with the last will of before, and each connection has to have a bdSeq of its 
 from __future__ import annotations
 
 import json
+import select
 import ssl
 import time
 from collections.abc import Callable, Iterable
@@ -72,7 +73,10 @@ class EdgeNode:
         """Send a message of the node, or of a device: at QoS 0, not retained (clauses payloads-*-qos and -retain)."""
         topic = self._topic.format(kind) + (f"/{device}" if device else "")
         assert self._client is not None
-        self._client.publish(topic, encode(metrics, now_ms(), self._seq, units=kind.endswith("BIRTH")), qos=0)
+        birth = kind.endswith("BIRTH")
+        if birth:  # in the order of their times: clauses operational-behavior-data-publish-nbirth-order, -dbirth-order
+            metrics = sorted(metrics, key=lambda one: one.time_ms)
+        self._client.publish(topic, encode(metrics, now_ms(), self._seq, units=birth), qos=0)
         self._seq = (self._seq + 1) % 256
 
     def settle(self) -> None:
@@ -191,11 +195,26 @@ class EdgeNode:
                 raise SinkDown(f"broker {self._url}: no answer within {seconds:.0f} s")
 
     def _loop(self, seconds: float) -> None:
-        client = self._client
-        if client is None or client.loop(seconds):
+        """Wait for the broker so long at most, and have the library take and send what is there."""
+        if self._client is None or not _serve(self._client, seconds):
             self._drop()
         if self._refusal:
             self._drop()
             raise BrokerError(f"broker {self._url}: {self._refusal}")
         if self._client is None:
             raise SinkDown(f"broker {self._url}: connection lost")
+
+
+def _serve(client: Client, seconds: float) -> bool:
+    """Whether the connection holds."""
+    connection = client.socket()
+    if connection is None:
+        return False
+    held = isinstance(connection, ssl.SSLSocket) and connection.pending()  # what `select` does not see
+    readable, writable, _ = select.select([connection], [connection] * client.want_write(), [], 0 if held else seconds)
+    codes = (
+        client.loop_read() if readable or held else 0,
+        client.loop_write() if writable else 0,
+        client.loop_misc(),
+    )
+    return not any(codes)
