@@ -282,17 +282,19 @@ def test_each_session_has_a_number_of_its_own_whatever_is_killed(
     command = [sys.executable, "-m", "quaver.cli", "bridge", "run", str(path)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as bridge:
         try:
-            bench.take(pump.says(time_ms=NOW_MS), now=NOW_MS)
-            count(host, "DDATA")(1)
+            bench.take(*(pump.says(time_ms=NOW_MS + n, rms_g=float(n)) for n in range(500)), now=NOW_MS)
+            count(host, "DDATA")(20)
         finally:
             bridge.send_signal(signal.SIGKILL)
     count(host, "NDEATH")(1)
     host.rules.waits = False
     with running(path) as said:
         count(host, "NBIRTH")(2)
+        told = lambda: {values(one).get("rms_g") for kind in ("DBIRTH", "DDATA") for one in host.of(kind)}  # noqa: E731
+        wait_until(lambda: told() >= set(range(500)), what="each record")
         mosquitto.stop()
         wait_until(lambda: said, what="that it is away")
-        bench.take(pump.says(time_ms=NOW_MS + 1, rms_g=0.5), now=NOW_MS)
+        bench.take(pump.says(time_ms=NOW_MS + 1000, rms_g=0.5), now=NOW_MS)
         mosquitto.start()
         wait_until(lambda: "connected again" in said[-1], what="that it is back")
         host.again(1)

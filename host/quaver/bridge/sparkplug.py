@@ -171,7 +171,7 @@ def device_id(topic: str) -> str:
 def metrics_of(reading: Reading, historical: bool = False) -> list[Metric]:
     """What a record says in single values; lists and spectra are no metrics, nor what nothing dates."""
     time_ms = reading.time_ms
-    if time_ms is None:
+    if time_ms is None or time_ms < 0:
         return []
     event = reading.kind == "event"
     values = {**(_AS_IT_SHOULD if reading.kind == "telemetry" else {}), **reading.values}
@@ -184,7 +184,9 @@ def metrics_of(reading: Reading, historical: bool = False) -> list[Metric]:
             found.append(Metric(_EVENT * event + name, STRING, word and str(word), time_ms, "", historical))
     if event:
         for name in _EVENT_NUMBERS:
-            found.append(Metric(_EVENT + name, DOUBLE, values.get(name), time_ms, "", historical))
+            number = values.get(name)
+            known = number if isinstance(number, (int, float)) else None
+            found.append(Metric(_EVENT + name, DOUBLE, known, time_ms, "", historical))
         return found
     for name, value in values.items():
         group = (
