@@ -23,6 +23,7 @@ from quaver.bridge.sparkplug_payload import BOOLEAN, DOUBLE, INT32, INT64, STRIN
 from quaver.bridge.spec import read_bridge
 from quaver.bridge.state import State
 from quaver.cli import main
+from quaver.errors import BridgeError
 from quaver.fleet.keys import KeyStore
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
@@ -378,6 +379,6 @@ def test_a_wrong_table_is_refused_in_a_line(
 ) -> None:
     path = tmp_path / "bridge.toml"
     path.write_text(f'store = "{bench.path}"\n[sparkplug]\n{table}\n')
-    assert main(["bridge", "run", str(path)]) == 25
+    assert main(["bridge", "run", str(path)]) == BridgeError.exit_code
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1 and "secret" not in said
