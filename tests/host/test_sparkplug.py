@@ -220,7 +220,7 @@ def test_what_is_new_goes_out_by_exception_and_births_follow_what_a_node_has(
 ) -> None:
     bench.take(pump.says("status", time_ms=NOW_MS), pump.says(time_ms=NOW_MS, temperature_c=41.5), now=NOW_MS)
     births, data, deaths = count(host, "DBIRTH"), count(host, "DDATA"), count(host, "DDEATH")
-    with running(write(bench, mosquitto, group="plant", edge_node="line 2")):
+    with running(write(bench, mosquitto, group="plant", edge_node="line {2}")):
         births(1)
         data(2)  # what was there
         bench.take(pump.says(time_ms=NOW_MS + 1, temperature_c=42.0, level=1), now=NOW_MS)
@@ -238,8 +238,8 @@ def test_what_is_new_goes_out_by_exception_and_births_follow_what_a_node_has(
         assert told == values(host.of("DDATA")[3])  # an event is one each time
         assert (told["event/code"], told["event/event_level"], told["event/value"]) == ("level", "alarm", 0.5)
         assert told["event/text"] is None
-        host.asks_for_rebirth("plant/line 2", value=False)
-        host.asks_for_rebirth("plant/line 2")
+        host.asks_for_rebirth("plant/line {2}", value=False)
+        host.asks_for_rebirth("plant/line {2}")
         births(3)
         assert [values(one)["bdSeq"] for one in host.of("NBIRTH")] == [0, 0]
         assert values(host.of("DBIRTH")[2])["event/code"] == "level"
@@ -253,7 +253,7 @@ def test_what_is_new_goes_out_by_exception_and_births_follow_what_a_node_has(
         bench.take(pump.says("status", time_ms=NOW_MS + 7), now=NOW_MS)
         births(4)
     wait_until(lambda: host.of("NDEATH"), what="its end")
-    assert host.heard[0][0] == "plant/NBIRTH/line 2" and len(host.of("NDEATH")) == 1
+    assert host.heard[0][0] == "plant/NBIRTH/line {2}" and len(host.of("NDEATH")) == 1
 
 
 def test_a_record_that_is_overtaken_or_old_is_historical(

@@ -43,7 +43,6 @@ class EdgeNode:
         self._spec = spec
         self._url = broker_of(spec)
         self._state = state
-        self._topic = f"{NAMESPACE}/{spec.group}/{{}}/{spec.edge_node}"
         self._host = f"{NAMESPACE}/STATE/{spec.primary_host}" if spec.primary_host else ""
         self._host_online = False
         self._host_ms: float | None = None  # of the last state that was taken
@@ -71,7 +70,7 @@ class EdgeNode:
 
     def publish(self, kind: str, metrics: Iterable[Metric], device: str = "") -> None:
         """Send a message of the node, or of a device: at QoS 0, not retained (clauses payloads-*-qos and -retain)."""
-        topic = self._topic.format(kind) + (f"/{device}" if device else "")
+        topic = self._topic(kind) + (f"/{device}" if device else "")
         assert self._client is not None
         birth = kind.endswith("BIRTH")
         if birth:  # in the order of their times: clauses operational-behavior-data-publish-nbirth-order, -dbirth-order
@@ -102,7 +101,7 @@ class EdgeNode:
         client = self._client
         if client is not None and client.is_connected():
             try:
-                sent = client.publish(self._topic.format("NDEATH"), self._death(), qos=1)
+                sent = client.publish(self._topic("NDEATH"), self._death(), qos=1)
                 self._until(sent.is_published, _SETTLE_S)
                 client.disconnect()
             except SinkDown:
@@ -122,7 +121,7 @@ class EdgeNode:
             number = state.count(self._spec.node)
             state.set_count(self._spec.node, number + 1)
             self._bd_seq = number % 256
-            client.will_set(self._topic.format("NDEATH"), self._death(), qos=1, retain=False)
+            client.will_set(self._topic("NDEATH"), self._death(), qos=1, retain=False)
             try:
                 client.connect(self._url.host, self._url.port, keepalive=KEEPALIVE_S)
             except (OSError, ValueError) as error:
@@ -140,13 +139,16 @@ class EdgeNode:
         if client is not None and (connection := client.socket()) is not None:
             connection.close()
 
+    def _topic(self, kind: str) -> str:
+        return f"{NAMESPACE}/{self._spec.group}/{kind}/{self._spec.edge_node}"
+
     def _death(self) -> bytes:
         return encode([Metric("bdSeq", INT64, self._bd_seq, now_ms())], now_ms())
 
     def _subscribe(self) -> None:
         assert self._client is not None
         self._answers = 1
-        self._client.subscribe(self._topic.format("NCMD"), qos=1)
+        self._client.subscribe(self._topic("NCMD"), qos=1)
 
     def _connected(self, client: Client, _data: Any, _flags: Any, code: Any, _props: Any) -> None:
         if code.is_failure:
@@ -155,7 +157,7 @@ class EdgeNode:
         if self._host:
             self._answers += 1
             client.subscribe(self._host, qos=1)
-        client.subscribe(self._topic.format("NCMD"), qos=1)
+        client.subscribe(self._topic("NCMD"), qos=1)
 
     def _subscribed(self, _client: Client, _data: Any, _mid: int, codes: Any, _props: Any) -> None:
         if any(code.is_failure for code in codes):
