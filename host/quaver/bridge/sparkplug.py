@@ -29,6 +29,7 @@ _EVENT_METRICS = (
     *((_EVENT + name, STRING) for name in _WORDS["event"]),
     *((_EVENT + n, DOUBLE) for n in _EVENT_NUMBERS),
 )
+_TOGETHER = 20  # records of a device in a message: some 10 kB
 _LOOK_BACK = 20  # measurements of a node: every tenth has all that it can say
 
 
@@ -74,10 +75,12 @@ class SparkplugNode:
         self._devices: dict[str, _Device] = {}
         self._born_at = Place()  # what was in the store at the birth
         self._told_online = 0
+        self._untold: dict[str, dict[tuple[str, int | None], list[Metric]]] = {}  # of each device, by kind and time
 
     def connect(self, done: int) -> None:
         self._edge.connect()
         self._devices = {}
+        self._untold = {}
         with Source(self._store) as source:
             self._born_at = source.end()
             # The last will is the second last status by its number, and the last to come.
@@ -92,6 +95,8 @@ class SparkplugNode:
         for reading in readings:
             if reading.kind in _WORDS:
                 self._hand(reading)
+        for name in list(self._untold):
+            self._flush(name)
         for name, device in self._devices.items():
             if device.born is not None and not device.online:  # born for what was historical
                 self._die(name, device)
@@ -130,7 +135,20 @@ class SparkplugNode:
         else:  # by exception: clause operational-behavior-data-publish-dbirth-change
             told = [one for one in metrics if one.historical or one.value != before[one.name].value]
         if told:
-            self._edge.publish("DDATA", told, name)
+            self._tell(name, (reading.kind, reading.time_ms), told)
+
+    def _tell(self, name: str, moment: tuple[str, int | None], metrics: list[Metric]) -> None:
+        """Together with other records, as data should be; a metric's values in a message have different times."""
+        untold = self._untold.setdefault(name, {})
+        if moment in untold or len(untold) == _TOGETHER:
+            self._flush(name)
+            untold = self._untold.setdefault(name, {})
+        untold[moment] = metrics
+
+    def _flush(self, name: str) -> None:
+        untold = self._untold.pop(name, {})
+        if untold:
+            self._edge.publish("DDATA", [one for metrics in untold.values() for one in metrics], name)
 
     def _bear(self) -> None:
         """The birth of the node and of each device that is there."""
@@ -143,6 +161,7 @@ class SparkplugNode:
 
     def _bear_device(self, name: str, device: _Device, more: Iterable[Metric] = ()) -> None:
         """more: metrics that it has too, of which no value of now is known."""
+        self._flush(name)
         names = {one.name: (one.datatype, one.unit) for one in more}
         names |= {event: (datatype, "") for event, datatype in _EVENT_METRICS}
         before = now_ms() - HISTORICAL_MS  # what is older than this does not come as a value of now
@@ -152,6 +171,7 @@ class SparkplugNode:
         device.born = set(device.metrics)
 
     def _die(self, name: str, device: _Device) -> None:
+        self._flush(name)
         self._edge.publish("DDEATH", (), name)
         device.born = None
 

@@ -72,10 +72,9 @@ class EdgeNode:
         """Send a message of the node, or of a device: at QoS 0, not retained (clauses payloads-*-qos and -retain)."""
         topic = self._topic(kind) + (f"/{device}" if device else "")
         assert self._client is not None
-        birth = kind.endswith("BIRTH")
-        if birth:  # in the order of their times: clauses operational-behavior-data-publish-nbirth-order, -dbirth-order
-            metrics = sorted(metrics, key=lambda one: one.time_ms)
-        self._client.publish(topic, encode(metrics, now_ms(), self._seq, units=birth), qos=0)
+        # In the order of their times: clauses operational-behavior-data-publish-nbirth-order, -dbirth-order.
+        ordered = sorted(metrics, key=lambda one: one.time_ms)
+        self._client.publish(topic, encode(ordered, now_ms(), self._seq, units=kind.endswith("BIRTH")), qos=0)
         self._seq = (self._seq + 1) % 256
 
     def settle(self) -> None:
