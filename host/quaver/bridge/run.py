@@ -86,11 +86,15 @@ class Bridge:
                     try:
                         self._hand(sink, progress, source, state)
                     except SinkDown as error:
-                        pause = _RETRY_S[0] if progress.up else min(2 * pause, _RETRY_S[1])
-                        if progress.up or not progress.failures:
+                        if error.again_s is None:
+                            news = progress.up or not progress.failures
+                            pause = _RETRY_S[0] if progress.up else min(2 * pause, _RETRY_S[1])
+                        else:
+                            news, pause = str(error) != progress.why, error.again_s
+                        if news:
                             self._say(f"{sink.name}: {error}; what is new waits in the store")
                         progress.up, progress.why = False, str(error)
-                        progress.failures += 1
+                        progress.failures += news or error.again_s is None
                         self._stopping.wait(pause)
                 sink.close()
         except Exception as error:  # told where the bridge is stopped; without this sink it is not what was asked for

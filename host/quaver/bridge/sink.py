@@ -9,7 +9,14 @@ from quaver.bridge.source import Reading
 
 
 class SinkDown(Exception):
-    """A sink that can't be reached, or takes nothing, at the moment: it is tried again. Says why."""
+    """A sink that can't be reached, or takes nothing, at the moment: it is tried again. Says why.
+
+    again_s: after how long, where that costs nobody anything; None: after pauses that grow.
+    """
+
+    def __init__(self, why: str, again_s: float | None = None) -> None:
+        super().__init__(why)
+        self.again_s = again_s
 
 
 class Sink(Protocol):

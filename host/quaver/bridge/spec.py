@@ -41,22 +41,47 @@ def _listen(text: str) -> str:
     return text
 
 
+def _sparkplug_id(text: str) -> str:
+    if not text.isprintable() or not text or set(text) & set("+/#"):
+        raise ValueError("expected printable characters without + / and #")
+    return text
+
+
 Broker = Annotated[str, AfterValidator(_broker)]
+SparkplugId = Annotated[str, AfterValidator(_sparkplug_id)]
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Mqtt(_Table):
-    """Where opened records go as messages."""
+class AtBroker(_Table):
+    """Where a sink's broker is, and who connects to it."""
 
     broker: Broker
     ca: Path | None = None
     login_file: Path | None = None  # user:password in a line, readable for its owner alone
+
+
+class Mqtt(AtBroker):
+    """Where opened records go as messages."""
+
     prefix: Annotated[str, AfterValidator(_prefix)] = "open"
     formats: Annotated[tuple[Literal["json", "senml", "senml-cbor"], ...], Field(min_length=1)] = ("json",)
     home_assistant: str = ""  # its discovery prefix, homeassistant; empty: none
+
+
+class Sparkplug(AtBroker):
+    """Where the nodes are devices of one Sparkplug edge node."""
+
+    group: SparkplugId = "quaver"
+    edge_node: SparkplugId = "bridge"
+    primary_host: SparkplugId | None = None  # nothing is published while it is not online
+
+    @property
+    def node(self) -> str:
+        """What no other edge node may have: Sparkplug calls it the descriptor."""
+        return f"{self.group}/{self.edge_node}"
 
 
 class Prometheus(_Table):
@@ -72,12 +97,13 @@ class Bridge(_Table):
     state: Path = Path("bridge.sqlite")
     begin: Literal["first", "now"] = "now"  # for a sink that is new: the first record of the store, or the next one
     mqtt: Mqtt | None = None
+    sparkplug: Sparkplug | None = None
     prometheus: Prometheus | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Bridge:
-        if self.mqtt is None and self.prometheus is None:
-            raise ValueError("there is no sink: add a table [mqtt] or [prometheus]")
+        if self.mqtt is None and self.sparkplug is None and self.prometheus is None:
+            raise ValueError("there is no sink: add a table [mqtt], [sparkplug] or [prometheus]")
         if self.mqtt and self.mqtt.home_assistant and "json" not in self.mqtt.formats:
             raise ValueError('mqtt.home_assistant reads the messages of the format "json": add it to mqtt.formats')
         return self
@@ -100,21 +126,23 @@ def read_bridge(path: Path) -> Bridge:
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise BridgeError(f"{path}: {where}: {said}{more}") from None
     folder = path.parent
-    mqtt = bridge.mqtt
-    if mqtt is not None:
-        ca, login = (folder / found if found else None for found in (mqtt.ca, mqtt.login_file))
-        mqtt = mqtt.model_copy(update={"ca": ca, "login_file": login})
-    return bridge.model_copy(update={"store": folder / bridge.store, "state": folder / bridge.state, "mqtt": mqtt})
+    found: dict[str, object] = {"store": folder / bridge.store, "state": folder / bridge.state}
+    for name in ("mqtt", "sparkplug"):
+        sink = getattr(bridge, name)
+        if sink is not None:
+            files = {key: folder / file for key in ("ca", "login_file") if (file := getattr(sink, key))}
+            found[name] = sink.model_copy(update=files)
+    return bridge.model_copy(update=found)
 
 
-def broker_of(mqtt: Mqtt) -> BrokerUrl:
+def broker_of(sink: AtBroker) -> BrokerUrl:
     """The broker with its login, which is in a private file or in the environment. Raises BridgeError."""
-    url = parse_broker_url(mqtt.broker)
+    url = parse_broker_url(sink.broker)
     login = os.environ.get(LOGIN, "")
-    if mqtt.login_file:
-        data = read_private(mqtt.login_file, _LOGIN_MAX, BridgeError)
+    if sink.login_file:
+        data = read_private(sink.login_file, _LOGIN_MAX, BridgeError)
         if data is None:
-            raise BridgeError(f"{mqtt.login_file}: there is no such file; write user:password into it, and chmod 600")
+            raise BridgeError(f"{sink.login_file}: there is no such file; write user:password into it, and chmod 600")
         login = data.decode(errors="replace").strip()
     if not login:
         return url

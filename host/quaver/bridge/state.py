@@ -20,6 +20,7 @@ CREATE TABLE sink (
     place INTEGER NOT NULL, node INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL,
     done INTEGER NOT NULL           -- messages that the sink has taken, up to that place
 ) STRICT;
+CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE identity (name TEXT NOT NULL) STRICT;
 INSERT INTO identity VALUES (lower(hex(randomblob(6))));
 """
@@ -44,6 +45,16 @@ class State:
     def put(self, name: str, place: Place, done: int) -> None:
         with self._failures():
             self._base.execute("INSERT OR REPLACE INTO sink VALUES (?, ?, ?, ?, ?, ?)", (name, *place, done))
+
+    def count(self, name: str) -> int:
+        """What was counted under a sink's name for it; 0 at first."""
+        with self._failures():
+            row = self._base.execute("SELECT value FROM counter WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def set_count(self, name: str, value: int) -> None:
+        with self._failures():
+            self._base.execute("INSERT OR REPLACE INTO counter VALUES (?, ?)", (name, value))
 
     @property
     def identity(self) -> str:

@@ -18,7 +18,7 @@ _FILE = click.argument("path", type=click.Path(path_type=Path, dir_okay=False), 
 
 @click.group("bridge")
 def command() -> None:
-    """Hand what is stored to other systems: open MQTT messages, Home Assistant, Prometheus.
+    """Hand what is stored to other systems: open MQTT, Sparkplug B, Home Assistant, Prometheus.
 
     The bridge reads the store that quaver ingest writes, while it is written. Each sink gets every record once, in
     order, over restarts and kills; one that is down holds up no other.
@@ -127,4 +127,8 @@ def _sinks(spec: Bridge) -> list[Sink]:
             sinks.append(OpenMessages(spec.mqtt, state.identity))
         if spec.mqtt.home_assistant:
             sinks.append(HomeAssistant(spec.mqtt, spec.store))
+    if spec.sparkplug:
+        from quaver.bridge.sparkplug import SparkplugNode
+
+        sinks.append(SparkplugNode(spec.sparkplug, spec.store, spec.state))
     return sinks
