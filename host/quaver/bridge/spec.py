@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from quaver.bridge.notify.spec import Notify, check_names
 from quaver.broker.address import BrokerUrl, may_log_in, parse_broker_url
 from quaver.errors import BridgeError, BrokerError
 from quaver.files.private import read_private
@@ -73,11 +74,13 @@ class Bridge(_Table):
     begin: Literal["first", "now"] = "now"  # for a sink that is new: the first record of the store, or the next one
     mqtt: Mqtt | None = None
     prometheus: Prometheus | None = None
+    notify: tuple[Notify, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Bridge:
-        if self.mqtt is None and self.prometheus is None:
-            raise ValueError("there is no sink: add a table [mqtt] or [prometheus]")
+        if self.mqtt is None and self.prometheus is None and not self.notify:
+            raise ValueError("there is no sink: add a table [mqtt], [prometheus] or [[notify]]")
+        check_names(self.notify)
         if self.mqtt and self.mqtt.home_assistant and "json" not in self.mqtt.formats:
             raise ValueError('mqtt.home_assistant reads the messages of the format "json": add it to mqtt.formats')
         return self
@@ -104,7 +107,10 @@ def read_bridge(path: Path) -> Bridge:
     if mqtt is not None:
         ca, login = (folder / found if found else None for found in (mqtt.ca, mqtt.login_file))
         mqtt = mqtt.model_copy(update={"ca": ca, "login_file": login})
-    return bridge.model_copy(update={"store": folder / bridge.store, "state": folder / bridge.state, "mqtt": mqtt})
+    notify = tuple(table.inside(folder) for table in bridge.notify)
+    return bridge.model_copy(
+        update={"store": folder / bridge.store, "state": folder / bridge.state, "mqtt": mqtt, "notify": notify}
+    )
 
 
 def broker_of(mqtt: Mqtt) -> BrokerUrl:
