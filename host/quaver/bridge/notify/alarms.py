@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS alarm (
     id TEXT NOT NULL,
     via TEXT NOT NULL,              -- the table that it was escalated from, '' for one of its own
     what TEXT NOT NULL, level TEXT NOT NULL, node TEXT NOT NULL, topic TEXT NOT NULL, subject TEXT NOT NULL,
-    major INTEGER NOT NULL, minor INTEGER NOT NULL,     -- its place in the order of what is said of the subject
+    major INTEGER NOT NULL, minor INTEGER NOT NULL,     -- the place of what was said last of the subject
     since_ms INTEGER NOT NULL,
     changed_ms INTEGER NOT NULL,    -- when the bridge heard that it began, or ended
     facts TEXT NOT NULL,            -- JSON
@@ -134,7 +134,9 @@ class Alarms(State):
         """Note what has begun, unless it is noted, goes on already, or something later is known of its subject."""
         mine = "receiver = ? AND via = '' AND node = ? AND subject = ?"
         of = (self.receiver, begin.node, begin.subject)
-        if self._ask(f"SELECT 1 FROM alarm WHERE {mine} AND (major, minor) >= (?, ?) LIMIT 1", *of, *begin.order):
+        name = _id(begin)
+        later = "((major, minor) > (?, ?) OR id = ?)"  # the same place has also what a change of level has ended
+        if self._ask(f"SELECT 1 FROM alarm WHERE {mine} AND {later} LIMIT 1", *of, *begin.order, name):
             return
         facts = dict(begin.facts)
         for row in self._ask(f"SELECT id, what, message, facts FROM alarm WHERE {mine} AND ended_ms IS NULL", *of):
@@ -142,7 +144,11 @@ class Alarms(State):
             if row["what"] in _REPEATED:  # each tells more of the same; what is not told yet becomes one
                 if row["message"] is None and row["what"] == "security":
                     facts["count"] += known["count"]
-            elif known.get("subject") == facts.get("subject"):
+            elif known.get("subject") == facts.get("subject"):  # told again, as after a restart of the node
+                self._do(
+                    "UPDATE alarm SET major = ?, minor = ? WHERE receiver = ? AND via = '' AND id = ?",
+                    *begin.order, self.receiver, row["id"],
+                )  # fmt: skip
                 return
             self._do(
                 "UPDATE alarm SET ended_ms = ?, message = coalesce(message, '') "
@@ -151,7 +157,7 @@ class Alarms(State):
             )  # fmt: skip
         self._do(
             f"INSERT OR IGNORE INTO alarm ({_BEGUN}) VALUES (?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            self.receiver, _id(begin), begin.what, begin.level, begin.node, begin.topic, begin.subject, *begin.order,
+            self.receiver, name, begin.what, begin.level, begin.node, begin.topic, begin.subject, *begin.order,
             begin.since_ms, now_ms, json.dumps(facts, ensure_ascii=False),
         )  # fmt: skip
 
@@ -161,7 +167,7 @@ class Alarms(State):
             ("substr(subject, 1, length(?1)) = ?1", end.subject) if end.all_of else ("subject = ?1", end.subject)
         )
         self._do(
-            "UPDATE alarm SET ended_ms = max(?2, since_ms), changed_ms = ?3, "
+            "UPDATE alarm SET ended_ms = max(?2, since_ms), changed_ms = ?3, major = ?8, minor = ?9, "
             "ended_to = CASE WHEN ?4 AND (?5 = 'ok' OR level = 'alarm') THEN ?5 END, "
             "message = CASE WHEN ?5 = 'alarm' THEN coalesce(message, '') ELSE message END "
             f"WHERE {subject} AND receiver = ?6 AND via = '' AND node = ?7 AND ended_ms IS NULL AND level <> ?5 "
