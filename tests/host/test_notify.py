@@ -6,8 +6,6 @@ import ipaddress
 import json
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
@@ -27,11 +25,13 @@ from test_ingest import FAN, PUMP, Bench
 
 from quaver.bridge.notify.alarms import Alarms
 from quaver.bridge.notify.message import LISTED, Message
-from quaver.bridge.notify.notifier import Notifier
+from quaver.bridge.notify.notifier import Notifier, notifiers
 from quaver.bridge.notify.receivers import receiver_of
 from quaver.bridge.notify.spec import Notify
+from quaver.bridge.run import Bridge
 from quaver.bridge.sink import SinkDown
 from quaver.bridge.source import Place, Source
+from quaver.bridge.spec import read_bridge
 from quaver.broker.reader import Message as Sealed
 from quaver.cli import main
 from quaver.errors import BridgeError
@@ -55,9 +55,12 @@ class Ear:
     def __init__(self) -> None:
         self.got: list[Message] = []
         self.away = False
+        self.cut = False  # it takes a message, and its answer is lost
 
     def send(self, message: Message) -> str:
-        if self.away:
+        if self.cut:
+            self.got.append(message)
+        if self.away or self.cut:
             raise SinkDown("ear: refuses the connection")
         self.got.append(message)
         return ""
@@ -151,6 +154,20 @@ def test_an_alarm_and_its_recovery_are_told_once_over_kills(desk: Callable[..., 
         d.run(1, noted=False)
         d.kill()
     assert d.got() == [[("begun", "pump-7", RISEN)], [("over", "pump-7", RISEN)]]
+
+
+def test_a_message_whose_answer_was_lost_is_the_same_when_it_comes_again(desk: Callable[..., Desk], pump: Node) -> None:
+    d = desk()
+    d.ears["a"].cut = True
+    d.take(change(pump, ALARM))
+    d.run()
+    d.kill()
+    d.ears["a"].cut = False
+    d.run()
+    first, again = d.ears["a"].got
+    assert first == again
+    d.run(60)
+    assert len(d.got()) == 2
 
 
 def test_a_message_says_what_where_how_bad_and_what_to_do(desk: Callable[..., Desk], pump: Node) -> None:
@@ -256,6 +273,18 @@ def test_quiet_hours_hold_back_all_but_what_is_urgent(desk: Callable[..., Desk],
     d.run(170)
     assert [len(one) for one in d.got("a")] == [1, 2] and [len(one) for one in d.got("b")] == [2]
     assert all(m.late for m in (d.ears["a"].got[1], d.ears["b"].got[0]))
+
+
+def test_what_waited_for_its_receiver_keeps_quiet_hours(desk: Callable[..., Desk], pump: Node) -> None:
+    d = desk(table("a", quiet="12:30-13:00", what=EVERYTHING))
+    d.ears["a"].away = True
+    d.take(change(pump, WARNING))
+    d.run()
+    d.ears["a"].away = False
+    d.run(45)
+    assert d.got() == []
+    d.run(20)
+    assert len(d.got()) == 1
 
 
 def test_an_alarm_that_nobody_acknowledges_is_escalated(desk: Callable[..., Desk], pump: Node, tmp_path: Path) -> None:
@@ -557,6 +586,7 @@ def test_a_webhook_gets_json_and_its_secret(
 ) -> None:
     netrc = private(tmp_path / "netrc", "machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     hook = {"url": f"{web.url}/hook", "secret_file": private(tmp_path / "secret", "Bearer abc\n")}
     d = desk(table())
     d.take(change(pump, ALARM))
@@ -655,16 +685,18 @@ def test_a_receiver_that_is_down_holds_up_no_other(bench: Bench, pump: Node, tmp
     bench.take(change(pump, ALARM), now=NOON)
     down = f'[[notify]]\nname = "down"\ngroup = 0\nwebhook = {{ url = "http://127.0.0.1:{free_port()}" }}\n'
     up = f'[[notify]]\nname = "up"\ngroup = 0\nwebhook = {{ url = "{web.url}" }}\n'
-    path = write(tmp_path, bench, down + up)
-    command = [sys.executable, "-m", "quaver.cli", "bridge", "run", str(path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as bridge:
-        try:
-            wait_until(lambda: web.got, what="the alarm at the receiver that is up")
-            assert bridge.stderr is not None
-            line = next(line for line in bridge.stderr if line.startswith("quaver: notify down"))
-        finally:
-            bridge.terminate()
-    assert "refuses the connection" in line and "waits in the state file" in line
+    spec = read_bridge(write(tmp_path, bench, down + up))
+    said: list[str] = []
+    sinks = notifiers(spec.notify, spec.store, spec.state, said.append, begin_now=False)
+    bridge = Bridge(spec.store, spec.state, sinks, said.append, begin_now=False)
+    bridge.start()
+    try:
+        wait_until(lambda: web.got and said, what="the alarm at the receiver that is up, and a line on the other")
+        wait_until(lambda: [one.up for one in bridge.progress] == [False, True], what="the metric of the sinks")
+    finally:
+        bridge.stop()
+    assert len(said) == 1 and said[0].startswith("notify down: webhook http://127.0.0.1:")
+    assert "refuses the connection" in said[0] and "waits in the state file" in said[0]
 
 
 @pytest.mark.parametrize(

@@ -131,14 +131,15 @@ def alarms(path: Path, as_json: bool) -> None:
         found = {alarm.id: alarm for alarm in state.open()}
     for alarm in found.values():
         since = moment(alarm.since_ms)
+        subject = f"fault {alarm.facts.get('subject', '')}" if alarm.subject == "fault" else alarm.subject
         node = one_line(alarm.topic or alarm.node)
         if as_json:
             click.echo(json.dumps({"alarm": alarm.id, "what": alarm.what, "level": alarm.level, "node": node,
-                                   "subject": alarm.subject, "since": since,
+                                   "subject": subject, "since": since,
                                    "acknowledged_by": alarm.acknowledged_by}))  # fmt: skip
             continue
         who = f", acknowledged by {one_line(alarm.acknowledged_by)}" if alarm.acknowledged_by else ""
-        click.echo(f"{alarm.id}  {since}  {node}: {alarm.level}: {one_line(alarm.subject)}{who}")
+        click.echo(f"{alarm.id}  {since}  {node}: {alarm.level}: {one_line(subject)}{who}")
     if not found and not as_json:
         click.echo("nothing goes on")
 

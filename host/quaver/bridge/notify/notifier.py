@@ -256,12 +256,15 @@ class Notifier:
                     alarms.compose(secrets.token_hex(12), quiet, now_ms)
                     outgoing = alarms.outgoing()
         if outgoing is not None and now_ms >= self._retry_ms:
-            self._send(*outgoing, now_ms)
+            self._send(*outgoing, now_ms, quiet)
 
-    def _send(self, message_id: str, made_ms: int, now_ms: int) -> None:
+    def _send(self, message_id: str, made_ms: int, now_ms: int, quiet: bool) -> None:
         alarms = self._alarms
         assert alarms is not None
         told, count = alarms.told_by(message_id, LISTED)
+        urgent = bool(told) and told[0].level == "alarm" and not told[0].over  # the gravest is the first
+        if quiet and not (urgent and self._table.urgent):
+            return  # its receiver was down until the quiet hours began
         if told:
             message = self._writer.write(message_id, made_ms, told, count, now_ms)
             if self._writer.trouble:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import smtplib
+import socket
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -196,10 +197,12 @@ def _post(url: str, body: Mapping[str, object], headers: Mapping[str, str], wher
     data = json.dumps(body).encode()  # ASCII alone, whatever a node says
     sent = {"Content-Type": "application/json", "User-Agent": f"quaver/{__version__}", **headers}
     try:
-        # A redirect would carry the secret elsewhere. auth: without one requests would look for a .netrc.
+        # A redirect would carry the secret elsewhere, and so would a proxy: http:// is for this machine alone. auth:
+        # without one requests would look for a .netrc.
         with requests.post(
-            url, data=data, headers=sent, timeout=limit_s, allow_redirects=False, stream=True, auth=lambda r: r
-        ) as answer:
+            url, data=data, headers=sent, timeout=limit_s, allow_redirects=False, stream=True, auth=lambda r: r,
+            proxies={"http": ""},
+        ) as answer:  # fmt: skip
             code = answer.status_code
     except (requests.RequestException, OSError, ValueError) as error:
         raise SinkDown(f"{where}: {_why(error, limit_s)}") from error
@@ -226,6 +229,8 @@ def _why(error: BaseException, limit_s: float) -> str:
             return "does not speak TLS as it should; check the port and smtp.tls, or https://"
         if isinstance(link, ConnectionRefusedError):
             return "refuses the connection; check host and port, and whether it runs"
+        if isinstance(link, socket.gaierror):
+            return f"there is no such host ({one_line(link.strerror)}); check its name"
         if isinstance(link, OSError) and link.strerror and not isinstance(link, requests.RequestException):
             return one_line(link.strerror)
         args = [arg for arg in getattr(link, "args", ()) if isinstance(arg, BaseException)]
