@@ -4,9 +4,11 @@ import datetime
 import email.policy
 import ipaddress
 import json
+import re
 import socket
 import ssl
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -27,11 +29,11 @@ from quaver.bridge.notify.alarms import Alarms
 from quaver.bridge.notify.message import LISTED, Message
 from quaver.bridge.notify.notifier import Notifier, notifiers
 from quaver.bridge.notify.receivers import receiver_of
-from quaver.bridge.notify.spec import Notify
+from quaver.bridge.notify.spec import Notify, check_names
 from quaver.bridge.run import Bridge
 from quaver.bridge.sink import SinkDown
 from quaver.bridge.source import Place, Source
-from quaver.bridge.spec import read_bridge
+from quaver.bridge.spec import EXAMPLE, read_bridge
 from quaver.broker.reader import Message as Sealed
 from quaver.cli import main
 from quaver.errors import BridgeError
@@ -638,6 +640,24 @@ def test_a_template_of_the_users_own_is_taken_and_caged(desk: Callable[..., Desk
             desk(table(template=path))
 
 
+def test_the_page_and_the_example_hold(desk: Callable[..., Desk], pump: Node, tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/bridge.md").read_text()
+    blocks = dict(re.findall(r"```(toml|jinja)\n(.*?)```", page, re.DOTALL))
+    tables = [Notify.model_validate(one) for one in tomllib.loads(blocks["toml"])["notify"]]
+    check_names(tables)
+    (tmp_path / "page.j2").write_text(blocks["jinja"])
+    d = desk(table(template=tmp_path / "page.j2"))
+    d.take(change(pump, ALARM))
+    d.run()
+    assert d.ears["a"].got[0].subject == f"pump-7: {RISEN}" and not d.said
+    example = EXAMPLE.read_text().partition("# [[notify]]")[2].replace("\n# or: ", "\n#").splitlines()[1:]
+    lines = [line.removeprefix("# ") for line in example if line.startswith("# ")]
+    assert set(tomllib.loads("\n".join(lines))) == set(Notify.model_fields) - {"webhook", "ntfy"}
+    Notify.model_validate(tomllib.loads("\n".join(lines)))
+    keys = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `")))
+    assert set(Notify.model_fields) <= set(keys)
+
+
 def test_a_template_that_fails_later_loses_nothing(desk: Callable[..., Desk], pump: Node, tmp_path: Path) -> None:
     path = tmp_path / "mine.j2"
     path.write_text("{{ 1 / (items | length - 1) if items[0].node == 'pump-7' }}\n")
@@ -681,7 +701,9 @@ def test_the_command_sends_lists_and_acknowledges(
     assert main(["bridge", "acknowledge", str(path), "--all"]) == 0
 
 
-def test_a_receiver_that_is_down_holds_up_no_other(bench: Bench, pump: Node, tmp_path: Path, web: Web) -> None:
+def test_a_receiver_that_is_down_holds_up_no_other(
+    bench: Bench, pump: Node, tmp_path: Path, web: Web, capsys: pytest.CaptureFixture[str]
+) -> None:
     bench.take(change(pump, ALARM), now=NOON)
     down = f'[[notify]]\nname = "down"\ngroup = 0\nwebhook = {{ url = "http://127.0.0.1:{free_port()}" }}\n'
     up = f'[[notify]]\nname = "up"\ngroup = 0\nwebhook = {{ url = "{web.url}" }}\n'
@@ -695,6 +717,9 @@ def test_a_receiver_that_is_down_holds_up_no_other(bench: Bench, pump: Node, tmp
         wait_until(lambda: [one.up for one in bridge.progress] == [False, True], what="the metric of the sinks")
     finally:
         bridge.stop()
+    assert main(["bridge", "status", str(tmp_path / "bridge.toml")]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == ["notify down: 0 records wait, alarms not told yet: 1", "notify up: 0 records wait"]
     assert len(said) == 1 and said[0].startswith("notify down: webhook http://127.0.0.1:")
     assert "refuses the connection" in said[0] and "waits in the state file" in said[0]
 

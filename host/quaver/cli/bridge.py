@@ -56,7 +56,11 @@ def schema(kind: str) -> None:
 @_FILE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(path: Path, as_json: bool) -> None:
-    """Show how many records of the store wait for each sink of the bridge in FILE. Exit code 0, whatever waits."""
+    """Show how many records of the store wait for each sink of the bridge in FILE, and how many alarms for a receiver.
+
+    Exit code 0, whatever waits.
+    """
+    from quaver.bridge.notify.alarms import Alarms
     from quaver.bridge.source import Source
     from quaver.bridge.spec import read_bridge
     from quaver.bridge.state import State
@@ -68,12 +72,17 @@ def status(path: Path, as_json: bool) -> None:
             known = state.get(name)
             assert known is not None
             waits[name] = source.waiting(source.find(known[0]))
+    untold = {}
+    for table in bridge.notify:
+        with Alarms(bridge.state, table.name) as alarms:
+            untold[f"notify {table.name}"] = alarms.untold()
     if as_json:
-        click.echo(json.dumps({"waiting": waits}))
+        click.echo(json.dumps({"waiting": waits, "untold": untold}))
     elif not waits:
         click.echo("no sink has begun; start the bridge with quaver bridge run")
     for name, count in waits.items() if not as_json else ():
-        click.echo(f"{name}: {count} {'record waits' if count == 1 else 'records wait'}")
+        told = f", alarms not told yet: {untold[name]}" if untold.get(name) else ""
+        click.echo(f"{name}: {count} {'record waits' if count == 1 else 'records wait'}{told}")
 
 
 @command.command("run", short_help="Run it until Ctrl-C.")

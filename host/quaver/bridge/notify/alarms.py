@@ -139,12 +139,14 @@ class Alarms(State):
         if self._ask(f"SELECT 1 FROM alarm WHERE {mine} AND {later} LIMIT 1", *of, *begin.order, name):
             return
         facts = dict(begin.facts)
-        for row in self._ask(f"SELECT id, what, message, facts FROM alarm WHERE {mine} AND ended_ms IS NULL", *of):
+        columns = "id, what, level, message, facts"
+        for row in self._ask(f"SELECT {columns} FROM alarm WHERE {mine} AND ended_ms IS NULL", *of):
             known = json.loads(row["facts"])
             if row["what"] in _REPEATED:  # each tells more of the same; what is not told yet becomes one
                 if row["message"] is None and row["what"] == "security":
                     facts["count"] += known["count"]
-            elif known.get("subject") == facts.get("subject"):  # told again, as after a restart of the node
+            elif (row["level"], known.get("subject")) == (begin.level, facts.get("subject")):
+                # Told again, as after a restart of the node.
                 self._do(
                     "UPDATE alarm SET major = ?, minor = ? WHERE receiver = ? AND via = '' AND id = ?",
                     *begin.order, self.receiver, row["id"],
@@ -192,6 +194,14 @@ class Alarms(State):
             count: int = self._ask(f"SELECT count(DISTINCT id) FROM alarm WHERE {where}", alarm)[0][0]
             self._do(f"UPDATE alarm SET acknowledged_ms = ?2, acknowledged_by = ?3 WHERE {where}", alarm, now_ms, who)
         return count
+
+    def untold(self) -> int:
+        """How many alarms wait to be told."""
+        sql = (
+            "SELECT count(*) FROM alarm a LEFT JOIN message m ON m.receiver = a.receiver AND m.id = a.message "
+            "WHERE a.receiver = ? AND (a.message IS NULL OR (m.id IS NOT NULL AND m.sent_ms IS NULL))"
+        )
+        return int(self._ask(sql, self.receiver)[0][0])
 
     def find(self, alarm: str) -> Alarm | None:
         """Any table's row of that id."""
