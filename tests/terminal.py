@@ -48,6 +48,9 @@ class Person:
                 assert self._read(0.02), self.seen
         os.write(self._fd, answer.encode() + b"\r")
 
+    def presses(self, keys: str) -> None:
+        os.write(self._fd, keys.encode())
+
     def ends(self, timeout: float = 30) -> int:
         end = time.monotonic() + timeout
         while self._read(0.5):

@@ -8,9 +8,11 @@ nodes lose their power at random moments, and the rollout's own program is kille
 
 --release good changes one line. It must be on every node at the end, or the rollout must say why not.
 The others must leave all nodes but the canary and one wave untouched. Every node must be back on its old firmware with
-hangs, which stops at its first measurement, crashes, which ends at its start, and offline, which never reaches its
-broker. later crashes twenty seconds after its start and heap takes 20 kB more for each measurement: both are confirmed
-before it shows, so it is the rollout that must see it, in the time that it watches.
+hangs, which stops at its first measurement, crashes, which ends at its start, offline, which never reaches its broker,
+minutes, which crashes two minutes after its start, and eats, which takes the whole heap at its first measurement. later
+crashes twenty seconds after its start and heap takes 20 kB more for each measurement: both are confirmed before it
+shows, so it is the rollout that must see it, in the time that it watches. Trials last two seconds instead of three
+minutes, but for minutes and eats, which have those of the firmware.
 """
 
 import argparse
@@ -71,11 +73,18 @@ _INSIDE = "QUAVER_ROLLOUT_NETWORK"  # set in the network of its own
 _NTP = 2_208_988_800  # s from 1900 to 1970
 _TRIAL = "update/run.mpy"  # has how long one lasts
 _TIDY = "tidy()  # now"  # in a measurement
+_WHOLE = ("_LEAST_S = const(180)",) * 2  # a trial as long as the firmware has it
+_EATS = "globals()['kept'] = []\n        while True: kept.append(bytes(512))"
 # File of the firmware -> what of its source becomes what.
 CHANGES: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "good": {"command/identify.mpy": ("node: identify", "node: identifies itself")},
     "hangs": {"node/measure.mpy": (_TIDY, "while True: pass  # now")},
     "crashes": {"build/node.mpy": ("def build()", "1 / 0\n\n\ndef build()")},
+    "minutes": {
+        "node/measure.mpy": (_TIDY, f"time.ticks_ms() > 120000 and __import__('machine').reset()\n        {_TIDY}"),
+        _TRIAL: _WHOLE,
+    },
+    "eats": {"node/measure.mpy": (_TIDY, f"{_EATS}\n        {_TIDY}"), _TRIAL: _WHOLE},
     "later": {"node/measure.mpy": (_TIDY, f"self._late = 1 // (20000 // time.ticks_ms())\n        {_TIDY}")},
     "heap": {"node/measure.mpy": (_TIDY, f"self._h = [bytearray(20000), getattr(self, '_h', 0)]\n        {_TIDY}")},
     "offline": {

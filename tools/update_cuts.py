@@ -2,7 +2,7 @@
 
     python tools/update_cuts.py [--modules 1] [--inner 40]         on the unix port, 25 minutes
     python tools/update_cuts.py --board rp2040: [--every 20]       at a sample of them, on an emulated chip
-    python tools/update_cuts.py --board esp32_c3: [--every 20]
+    python tools/update_cuts.py --board esp32_c3: [--every 20] [--image]   there also with MicroPython itself
 
 Ends with 1 when a cut left a board that did not start as it must, and says which.
 """
@@ -25,11 +25,14 @@ def main() -> int:
     parser.add_argument("--inner", type=int, default=40, help="after every so many cuts the starts are cut too")
     parser.add_argument("--board", choices=BOARDS, help="an emulated chip instead of the unix port")
     parser.add_argument("--every", type=int, default=20, help="with --board: cut at one of so many operations")
+    parser.add_argument("--image", action="store_true", help="with --board esp32_c3: the image of MicroPython too")
     given = parser.parse_args()
+    if given.image and given.board != "esp32_c3:":
+        parser.error("--image goes with --board esp32_c3:, which has two slots for it")
     if given.modules < 1 or given.inner < 1 or given.every < 1:
         parser.error("expected numbers of at least 1")
     if given.board:
-        return on_a_chip(given.board, given.every)
+        return on_a_chip(given.board, given.every, given.image)
     heads = ("operations", "cuts", "cuts in starts", "ended old", "ended new", "violations")
     print(f"{'update':34}" + "".join(f"{head:>16}" for head in heads))
     total, broken = 0, []
@@ -47,13 +50,11 @@ def main() -> int:
     return 1 if broken else 0
 
 
-def on_a_chip(where: str, every: int) -> int:
+def on_a_chip(where: str, every: int, image: bool) -> int:
     """Print each cut of a sample, and what came of all."""
     cuts = broken = 0
     for outcome in OUTCOMES:
-        for done in sample(BOARDS[where], outcome, every):
-            if not done.happened:
-                continue
+        for done in sample(BOARDS[where], outcome, every, image):
             cuts += 1
             broken += bool(done.wrong)
             kind = "torn" if done.torn else "clean"

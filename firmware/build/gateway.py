@@ -1,5 +1,6 @@
 """The gateway's composition root: reads the board and the configuration, builds every part, and runs them."""
 
+import asyncio
 import gc
 
 import board
@@ -16,11 +17,14 @@ from gateway.health import Health
 from gateway.relay import Relay
 from links.ble_central import Central
 from node import store
+from node.mailbox import Mailbox
 from quaver_wire import chunks, gatt
 
 if False:  # types alone: never compiled
     from hal.watchdog import Watchdog
     from node.supervisor import Supervisor
+
+_COMMANDS = ("update", "reboot", "identify")  # that a gateway takes for itself
 
 
 def build() -> "tuple[Supervisor, Watchdog | None]":
@@ -41,6 +45,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     commands = Commands()
     contents = Contents(prefixes, relay.filled.set)
 
+    updating = wiring.updating("gateway", port, recorder)
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
     if mute:
         print("gateway: {}: nothing is collected".format(mute))
@@ -58,6 +63,14 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         progress=progress,
     )
     supervisor.add("collect", collector.run, limit_s)
+    mailbox = None
+    if recorder.seals:
+        parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "trial": None}
+        parts.update({"measuring": collector, "supervisor": supervisor, "quiet": asyncio.Lock(), "reset": port.reset})
+        parts.update({"commands": _COMMANDS, "clear": contents.clear})
+        mailbox = Mailbox(parts, updating)
+        contents.working = mailbox.working
+        supervisor.add("commands", mailbox.run, max(limit_s, 90))
     root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime)
     forward = Forward(
         wifi,
@@ -66,6 +79,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         relay=relay,
         commands=commands,
         contents=contents,
+        mailbox=mailbox,
         root=root,
         prefixes=prefixes,
         branch=branch,

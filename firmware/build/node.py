@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 
 import board
 from micropython import const
@@ -129,26 +128,6 @@ def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock)
     return "ble", link.run
 
 
-def _updating(port: "Hal", recorder: "Recorder") -> str:
-    """ "trial": the firmware is on trial; "fetch": a release is being fetched; "": neither. What has ended is told."""
-    if not any(name.startswith("release.") and name[8:] not in ("key", "sequence") for name in os.listdir("/")):
-        return ""
-    files = room.load("update.files")
-    try:
-        files.finish()
-        why = files.why(port.reset_cause())
-        if why:
-            print("node: update rejected, the old firmware is back:", why)
-            recorder.event("update_rejected", text=why[-96:])
-            files.forget()
-        return "trial" if files.there(files.PLAN) else "fetch" if files.there(files.NEXT) else ""
-    except OSError as error:
-        print("node: update:", error)
-        return ""
-    finally:
-        room.drop("update")
-
-
 def build() -> "tuple[Supervisor, Watchdog | None]":
     """Everything that runs, wired together; returns (supervisor, watchdog) for start.run.
 
@@ -177,7 +156,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         recorder.event("config_rejected", text="the node did not come online with it")
         trial.told()
 
-    updating = _updating(port, recorder)
+    updating = wiring.updating("node", port, recorder)
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
     every = config["vibration"]["spectrum_every"] if config["vibration"] else 0
     interval_s, progress = config["interval_s"], supervisor.progress

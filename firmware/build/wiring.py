@@ -3,8 +3,11 @@
 who: "node" or "gateway", as the board calls itself on its console.
 """
 
+import os
+
 import board
 
+from node import room
 from node.clock import Uptime
 from node.outbox import Outbox
 from node.record import Recorder
@@ -107,6 +110,26 @@ def supervision(port: "Hal", config: dict, recorder: Recorder) -> "tuple[Supervi
     watchdog_s = config["watchdog_s"]
     watchdog = port.watchdog() if watchdog_s else None
     return Supervisor(recorder.death, watchdog), watchdog, watchdog_s or 120
+
+
+def updating(who: str, port: "Hal", recorder: Recorder) -> str:
+    """ "trial": the firmware is on trial; "fetch": a release is being fetched; "": neither. What has ended is told."""
+    if not any(name.startswith("release.") and name[8:] not in ("key", "sequence") for name in os.listdir("/")):
+        return ""
+    files = room.load("update.files")
+    try:
+        files.finish()
+        why = files.why(port.reset_cause())
+        if why:
+            print("{}: update rejected, the old firmware is back: {}".format(who, why))
+            recorder.event("update_rejected", text=why[-96:])
+            files.forget()
+        return "trial" if files.there(files.PLAN) else "fetch" if files.there(files.NEXT) else ""
+    except OSError as error:
+        print("{}: update: {}".format(who, error))
+        return ""
+    finally:
+        room.drop("update")
 
 
 def to_broker(

@@ -32,6 +32,11 @@ if platform == "rp2":
 else:
     from . import passes
 
+try:
+    from . import tables_2048 as ready  # on a chip that uses them in flash
+except ImportError:
+    ready = None
+
 # left shifts that bring the sign bit of a 32-bit and of a 16-bit load to the top of a machine word
 SIGN32 = 32 if maxsize > 0x7FFFFFFF else 0
 _SIGN16 = 48 if maxsize > 0x7FFFFFFF else 16
@@ -41,6 +46,7 @@ _QUARTER = const(1024)
 _Q = const(13)  # of the twiddles
 _LARGEST = const(4096)
 _SMALLEST = const(64)
+_READY = const(2048)  # the transform that they are for
 _len = len  # a name of this module is found at once, a built-in one by a walk through them all: 15 us
 
 
@@ -90,11 +96,13 @@ class RFFT:
         leaf = length
         leaf_growth = growth
         forms = [SIGN32, 8 * pairs]
+        made = ready if n == _READY else None
         twiddles = array("H")
         while length < pairs:
             drop = _shortening(growth)
             forms += (SIGN32 + drop, _Q - drop, 8 * length)
-            twiddles.extend(_twiddles(length))
+            if not (made and passes.COSINE_BIAS):
+                twiddles.extend(_twiddles(length))
             length <<= 2
             growth += 2
         forms += (0, 0, 0)
@@ -103,15 +111,12 @@ class RFFT:
         # the rate; elsewhere 2/3 and less). That is again 2**15.5 a pair.
         drop = _shortening(growth)
         last = array("i", (SIGN32, SIGN32 + drop, _Q - drop, 8 * pairs, (1 << drop) >> 1, (1 << drop) >> 2))
-        starts = _starts(pairs, leaf, leaf_growth, last[5])
-        turns = array("H", bytes(2 * pairs))
-        for k in range(1, pairs >> 1):
-            turns[2 * k - 2] = _cosine(k * (_TURN // n))
-            turns[2 * k - 1] = _sine(k * (_TURN // n))
+        starts = made.STARTS if made else _starts(pairs, leaf, leaf_growth, last[5])
+        turns = made.TURNS if made else _turns(n)
         # One look-up in `run` for all: on the device a name costs as much as two butterflies.
         self._plan = (
             (n, passes.headroom, leaves, gather, starts)
-            + (passes.radix4, array("i", forms), twiddles)
+            + (passes.radix4, array("i", forms), made.TWIDDLES if made and passes.COSINE_BIAS else twiddles)
             + (passes.split, last, turns)
         )
 
@@ -165,6 +170,15 @@ def _starts(pairs, leaf, growth, imaginary):
     starts[2] = 0
     starts[3] = imaginary
     return starts
+
+
+def _turns(n):
+    """cos a, sin a in Q13 for a = k/n of a turn, k = 1 ... n/4 - 1."""
+    turns = array("H", bytes(n))
+    for k in range(1, n >> 2):
+        turns[2 * k - 2] = _cosine(k * (_TURN // n))
+        turns[2 * k - 1] = _sine(k * (_TURN // n))
+    return turns
 
 
 def _twiddles(quarter):

@@ -119,27 +119,14 @@ def strongest(spectrum: ptr32, bins: int, form: ptr32, best: ptr32):
     """Find the local maxima of the power spectrum; keep the eight strongest, strongest first.
 
     spectrum: int32 pairs of bins 0 ... bins - 1. best[0:8] = power, best[8:16] = bin; power 0 where there is none.
-    form = sign32. Powers are of the parts shifted right alike until all fit 15 bits: they order, no more. A power of
-    16 and less, 72 dB below the largest there can be, is the transform's own noise. Bins 0 and 1 are left out: the
-    window spreads what is left of the mean over both.
+    form = sign32, places by which all parts are shifted right, so that they fit 14 bits and a sign: powers order, no
+    more. A power of 16 and less, 72 dB below the largest there can be, is the transform's own noise. Bins 0 and 1 are
+    left out: the window spreads what is left of the mean over both.
     """
     x = 0
     y = 0
     sign = form[0]
-    m = 0
-    p = ptr32(int(spectrum) + 8)
-    end = int(spectrum) + (bins << 3)
-    while int(p) < end:
-        x = p[0]
-        m |= x ^ (x << 1)
-        x = p[1]
-        m |= x ^ (x << 1)
-        p = ptr32(int(p) + 8)
-    m &= 0x3FFFFFFF
-    shift = sign
-    while m > 0x7FFF:
-        m >>= 1
-        shift += 1
+    shift = sign + form[1]
     k = 0
     while k < 16:
         best[k] = 0

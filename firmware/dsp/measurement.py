@@ -31,8 +31,10 @@ from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
 from .orders import Orders
 
 if platform == "rp2":
+    from .sums_thumb import energy, limit, span
     from .taper_thumb import taper
 else:
+    from .sums import energy, limit, span
     from .taper import taper
 
 BLOCK = const(512)
@@ -40,6 +42,10 @@ BLOCK = const(512)
 # in the mean, and in the blind ones of Case Western a cage was named that was an outer race.
 BAND_HZ = (2000, 5000)
 
+# Times its mean that a value of the envelope counts at most where lines are looked for: one knock of something else is
+# no louder then than a flaw, which strikes again and again. As few as 5 may cut a flaw's own blows so that what aliases
+# draws a line where the shaft is looked for (on a modelled machine); with more, knocks hide more.
+_KNOCK = const(6)
 _KEPT = const(4096)
 _HALF = const(2048)
 _ENVELOPE = const(2048)
@@ -144,9 +150,6 @@ class Measurement:
         self._rate = rate
         self.away = 0
         self._tune(0)
-        self._low_address = kernels.address(self._low)
-        self._block_address = kernels.address(self._upper)
-        self._kept_address = kernels.address(self.samples)
         self._gains = array("H", (int(4096 * droop(k / _LOW, decimation >> 1, 4) + 0.5) for k in range(0, 1857, 64)))
         self.slowest_hz = slowest_hz
         self.nominal_hz = nominal_hz
@@ -224,11 +227,12 @@ class Measurement:
         split = self._split
         if self._done == 0:
             self._settle(self.samples[0])
-        kept = self._done < len(self.samples)
-        source = self._kept_address + 2 * self._done if kept else self._block_address
+        source = kernels.address(self.target)
+        if self._done < len(self.samples):
+            source += 2 * self._done
         kernels.moments(source, BLOCK, self._sums)
         streams.accumulate(self._sums, self._totals)
-        streams.split(source, self._low_address, self._scratch, split)
+        streams.split(source, kernels.address(self._low), self._scratch, split)
         self._done += BLOCK
         if self._done < len(self.samples):
             self.at = self._done
@@ -244,7 +248,7 @@ class Measurement:
         for i in range(_SETTLED):
             self._upper[i] = value
         split[0] = _SETTLED
-        streams.split(self._block_address, self._low_address, self._scratch, split)
+        streams.split(kernels.address(self._upper), kernels.address(self._low), self._scratch, split)
         split[0] = BLOCK
         for i in range(33, 39):
             split[i] = 0
@@ -339,14 +343,16 @@ class Measurement:
         envelope = self._scratch
         s = self._split
         self.envelope_g = math.sqrt((s[37] + s[38] * 32768.0) / count) * ug_per_lsb * 1e-6
-        mean = s[35] // count
-        left = self._center(mean, max(mean, s[36] - mean))
+        # s[36], the largest value, fits 15 bits
+        most = min(_KNOCK * s[35] // count + 1, s[36])
+        mean = limit(envelope, count, most) // count
+        left = self._center(mean, max(mean, most - mean))
         form = self._form
         form[6] = 4096 // count
         self._taper(envelope, envelope, count, 1, 0)
         exponent = self._fft.run(envelope, self._upper) + left
         form[0] = SIGN32
-        form[1] = shift = streams.span(self._upper, 1, _ENVELOPE >> 1, form) + 1
+        form[1] = shift = span(self._upper, 1, _ENVELOPE >> 1, form) + 1
         streams.powers(self._upper, _ENVELOPE >> 1, form)
         self.powers[:] = self._upper[:_ENVELOPE]
         self.line_hz = rate_hz / self.decimation / _ENVELOPE
@@ -389,16 +395,16 @@ class Measurement:
         first = max(1, int(self.slowest_hz / width + 0.5))
         last = int(min(1000.0, _TOP * low_rate) / width + 0.5) + 1
         lowest = max(1, int(min(self.slowest_hz, SHAFT_HZ[0]) / width + 0.5))
-        form[1] = shift = streams.span(self._spectrum, lowest, last, form)
+        form[1] = shift = span(self._spectrum, lowest, last, form)
         form[2] = lowest
         form[3] = last
         streams.integrate(self._spectrum, self._gains, form)
-        form[1] = again = streams.span(self._spectrum, first, last, form)
-        streams.energy(self._spectrum, first, last, form)
+        form[1] = again = span(self._spectrum, first, last, form)
+        energy(self._spectrum, first, last, form)
         square = (form[2] + form[3] * 32768.0) * _ENERGY
         scale = 2.0 ** (shift + again - exponent - 12) / count * ug_per_lsb * 9.80665e-3 / (2 * math.pi * width)
         self.velocity_mm_s = math.sqrt(square) * scale if count / low_rate >= _SHORTEST_S else None
-        again = max(again, streams.span(self._spectrum, lowest, first, form))
+        again = max(again, span(self._spectrum, lowest, first, form))
         form[1] = again + 1
         streams.powers(self._spectrum, _LOW >> 2, form)
         streams.clear(self._spectrum, 0, 2 * lowest)  # what is below was not divided, and says nothing
@@ -429,14 +435,15 @@ class Measurement:
         exponent = self._pair(self.samples, kept)
         form = self._form
         spectrum = self._spectrum
+        form[1] = span(spectrum, 1, _LOW >> 1, form) + 1
         kernels.strongest(spectrum, _LOW >> 1, form, self._best)
         g = ug_per_lsb * 1e-6 / kept * 2.0**-exponent
         levels.fill(self._spectrum, self.spectrum, self._levels[1], 4 * g)
         self._lines(4 * g, rate_hz / _LOW)
         last = _LOW >> 1
         for i in range(_BANDS - 1, -1, -1):
-            form[1] = shift = streams.span(spectrum, last >> 1, last, form)
-            streams.energy(spectrum, last >> 1, last, form)
+            form[1] = shift = span(spectrum, last >> 1, last, form)
+            energy(spectrum, last >> 1, last, form)
             self.bands[i] = math.sqrt((form[2] + form[3] * 32768.0) * _ENERGY) * g * 2.0**shift
             last >>= 1
 

@@ -9,8 +9,9 @@ running,
 - and the median of the slopes of all pairs (Theil and Sen) leads above the alarm ratio within as long again, also that
   of the later half alone: a step from one load to another one is flat there.
 
-The pairs of a feature take a chip 9 ms. One feature is looked at in a measurement, so that three that rise together do
-not delay its verdict: a trend is told two measurements later at most, of a rise that took days.
+The pairs of a feature take a chip 6 ms. One feature is looked at in a measurement, so that three that rise together do
+not delay its verdict: a trend is told two measurements later at most, of a rise that took days. Nor are means thinned
+in the measurement that has the most of them to look at, but before the next.
 
 Sen, J. American Statistical Association 63, 1968; ISO 13381-1:2015 for the projection of a trend.
 """
@@ -18,6 +19,7 @@ Sen, J. American Statistical Association 63, 1968; ISO 13381-1:2015 for the proj
 import math
 from array import array
 
+import micropython
 from micropython import const
 
 _MOST = const(24)
@@ -32,6 +34,7 @@ _HIGHEST = const(1.5)  # almost three times the baseline
 _ONE = const(1 << 20)  # of a slope: whole numbers are a chip's quickest, and need no heap
 
 
+@micropython.native
 def _slope(means: "array[float]", needed: float) -> float:
     """The median slope of all pairs; 0 where those that rise, less those that fall, are not the needed part of them."""
     whole = [int(mean * _ONE) for mean in means]
@@ -73,12 +76,12 @@ class Trend:
         self._taken = array("H", bytes(2 * self.count))
         self._stride_s = 0.0  # of a mean; 0 while each measurement makes one
         self._passed_s = 0.0
-        self._due = False  # there is a mean that no look has begun with
-        self._turn = 0  # the feature that is looked at next, of a look that all have their turn in
+        self._turn = self.count  # the feature that is looked at next, of a look that all have their turn in
         self._furthest = 0.0  # of those that had it
 
     def take(self, ratios: "list[float | None]", since_s: float) -> float:
         """Take a measurement's ratios, None where there is none, since_s after the last one; returns `value`."""
+        self._thin()
         for i, ratio in enumerate(ratios):
             if ratio:
                 self._sums[i] += min(max(math.log(ratio) / math.log(2), _LOWEST), _HIGHEST)
@@ -86,11 +89,11 @@ class Trend:
         self._passed_s += since_s
         if self._passed_s >= self._stride_s:
             self._close()
-            self._due = True
-        if self._due or self._turn:
+            if self._turn == self.count:
+                self._turn = 0
+                self._furthest = 0.0
+        if self._turn < self.count:
             self._look()
-        if self._n == _MOST:
-            self._thin()
         return self.value
 
     def _close(self) -> None:
@@ -107,17 +110,15 @@ class Trend:
         self._passed_s = 0.0
 
     def _look(self) -> None:
-        if self._turn == 0:
-            self._due = False
-            self._furthest = 0.0
         self._furthest = max(self._furthest, self._ahead(self._means[self._turn][: self._n]))
         self._turn += 1
         if self._turn == self.count:
-            self._turn = 0
             self.value = min(self._furthest, self._before)
             self._before = self._furthest
 
     def _thin(self) -> None:
+        if self._n < _MOST:
+            return
         for means in self._means:
             for k in range(_MOST // 2 if self._stride_s < _DAY_S else _MOST - 1):
                 means[k] = (means[2 * k] + means[2 * k + 1]) / 2 if self._stride_s < _DAY_S else means[k + 1]
@@ -143,6 +144,7 @@ class Trend:
 
     def state(self) -> "dict[str, list[list[float]] | list[float]]":
         """All of it as numbers and lists, for JSON; but a look that not all features had their turn in begins anew."""
+        self._thin()
         passed = [self._stride_s, self._passed_s, self._before, self.value]
         return {
             "means": [list(means[: self._n]) for means in self._means],

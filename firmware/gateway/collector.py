@@ -40,6 +40,7 @@ class Collector:
 
     relay, commands, contents: of this package.
     clock: has ms() since boot and time_ms() since 1970. progress(name): tells the supervisor that the task lives.
+    has_measured: whether it has listened to its end since the start, as a release on trial must have.
     counts: "visits", "failed" and "records" since the start; refused: {why: [how often since it was told, who last]}.
     """
 
@@ -54,6 +55,7 @@ class Collector:
         self.nodes = {node_id: Node() for node_id in node_ids}
         self.counts = {"visits": 0, "failed": 0, "records": 0}
         self.refused = {}
+        self.has_measured = False
         self._held = {}  # address: (until, how often)
         self._wasted = False
         self._best = None
@@ -63,6 +65,12 @@ class Collector:
         self._errors = []  # of connections' tasks: those that are no LinkError
 
     async def run(self):
+        try:
+            await self._run()
+        finally:
+            self.has_measured = False
+
+    async def _run(self):
         while True:
             self._progress("collect")
             if self._errors:
@@ -73,6 +81,7 @@ class Collector:
             self._best = None
             self._began = self._clock.ms()
             await self._central.scan(_MOMENT_MS, self._heard)
+            self.has_measured = True
             if self._best is None or self._best[0][0]:
                 await self._central.scan(_LISTEN_MS, self._heard)
             if self._best:

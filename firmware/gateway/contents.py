@@ -1,9 +1,9 @@
 """Chunks of releases on their way to nodes: read from the broker when the first node asks, kept for the next ones.
 
 A content is a file that grows by a chunk at a time, for nodes read theirs in order; it takes at most half of the flash
-that is free, and goes first where a record needs the room. Of what flash does not take, the last few chunks are in RAM.
-A node refuses what is not as it was signed, and asks for it from its beginning once more: what is kept of it is given
-back then, unless it is whole and right, and read from the broker anew.
+that is free, and goes first where a record needs the room, or a release for this gateway itself. Of what flash does not
+take, the last few chunks are in RAM. A node refuses what is not as it was signed, and asks for it from its beginning
+once more: what is kept of it is given back then, unless it is whole and right, and read from the broker anew.
 """
 
 import asyncio
@@ -24,7 +24,10 @@ class Contents:
     """prefixes: {node id: topic prefix}, of which the first level is the site; wake(): has `wanted` looked at soon.
 
     path: the folder. wanted: the topic that the broker is to be asked for, or None. online: whether there is a broker.
+    working(): whether this gateway fetches a release for itself; None for one that takes none.
     """
+
+    working = None
 
     def __init__(self, prefixes, wake, path="/contents"):
         self._prefixes = prefixes
@@ -122,7 +125,8 @@ class Contents:
 
     def _keep(self, name, number, chunk):
         try:
-            if self._next(name, number) and self._room(name, number):
+            free = not (self.working and self.working())
+            if free and self._next(name, number) and self._room(name, number):
                 if name not in self._names:
                     self._names.append(name)
                 with open(self._path + name, "ab") as file:

@@ -19,12 +19,26 @@ _JOIN, _CONNECT, _SEND = const(1), const(2), const(3)  # places of build.hang
 class Forward:
     """root: the gateway's own topic prefix and "/"; prefixes: {node id: topic prefix}; branch: for a node without one.
 
-    contents: of this package. outbox: the gateway's own records; recorder: makes them. timekeeper: of node.timekeeper,
-    or None. progress(name): tells the supervisor that the task lives.
+    contents: of this package. mailbox: of node.mailbox, where what comes for the gateway itself goes, or None.
+    outbox: the gateway's own records; recorder: makes them. timekeeper: of node.timekeeper, or None. progress(name):
+    tells the supervisor that the task lives.
     """
 
     def __init__(
-        self, wifi, mqtt, outbox, relay, commands, contents, root, prefixes, branch, recorder, timekeeper, progress
+        self,
+        wifi,
+        mqtt,
+        outbox,
+        relay,
+        commands,
+        contents,
+        mailbox,
+        root,
+        prefixes,
+        branch,
+        recorder,
+        timekeeper,
+        progress,
     ):
         self._wifi = wifi
         self._mqtt = mqtt
@@ -32,6 +46,7 @@ class Forward:
         self._relay = relay
         self._commands = commands
         self._contents = contents
+        self._mailbox = mailbox
         self._sought = None
         self._root = root
         self._prefixes = prefixes
@@ -40,12 +55,21 @@ class Forward:
         self._timekeeper = timekeeper
         self._progress = progress
         self._command_topics = {prefix + "/command": node_id for node_id, prefix in prefixes.items()}
-        mqtt.listen(self._command_topics, self._commanded)
+        topics = list(self._command_topics)
+        if mailbox:
+            topics.append(root + "command")
+        mqtt.listen(topics, self._commanded)
 
     def _commanded(self, topic, sealed):
-        """A command for a node, or a chunk. Raises OSError when flash does not take it, and the broker keeps it."""
+        """A command, or a chunk. Raises OSError when flash does not take one for a node, and the broker keeps it."""
         if topic == self._contents.wanted:
             self._contents.bring(sealed)
+            return
+        if self._mailbox and topic == self._root + "command":
+            self._mailbox.take(sealed)
+            return
+        if topic == self._own():
+            self._mailbox.bring(sealed)
             return
         node_id = self._command_topics.get(topic)
         if node_id is not None:
@@ -65,12 +89,17 @@ class Forward:
             self._sought = None
             self._contents.online = True
             self._outbox.link(True)
+            if self._mailbox:
+                self._mailbox.online()
+                self._mailbox.acknowledged = True
             while True:
                 await self._send()
                 self._progress("forward", _SEND)
         finally:
             self._contents.online = False
             self._outbox.link(False)
+            if self._mailbox:
+                self._mailbox.offline()
             self._mqtt.down()
 
     async def _send(self):
@@ -99,9 +128,15 @@ class Forward:
         )
         self._relay.done(entry)
 
+    def _own(self):
+        """The topic of the chunk that this gateway wants for itself, or None."""
+        wanted = self._mailbox and self._mailbox.wanted
+        return self._root.split("/", 1)[0] + "/" + wanted if wanted else None
+
     def _seek(self):
-        """Ask the broker for the chunk that a node wants: what is retained there comes when one subscribes."""
-        topic = self._contents.wanted
+        """Ask the broker for the chunk that a node wants, or else this gateway: what is retained there comes when one
+        subscribes."""
+        topic = self._contents.wanted or self._own()
         if topic != self._sought:
             if self._sought:
                 self._mqtt.ignore(self._sought)

@@ -287,6 +287,12 @@ class Measure:
                 del values["machine"]
 
     async def run(self):
+        try:
+            await self._run()
+        finally:
+            self.has_measured = False
+
+    async def _run(self):
         while True:
             while time.ticks_diff(self._held, time.ticks_ms()) > 0:
                 await asyncio.sleep_ms(_HELD_MS)

@@ -54,7 +54,7 @@ class Service:
         }
         drop("build", "hal.chip", "board", "quaver_wire.hkdf")
         self._downlink = Downlink(own, channels, self._window)
-        self._runner = Runner(self, parts["uptime"].time_ms, self._window, ids)
+        self._runner = Runner(self, parts["uptime"].time_ms, self._window, ids, names=parts.get("commands"))
 
     def state(self):
         """What must not be forgotten: the window and the ids that were begun."""
@@ -79,7 +79,7 @@ class Service:
             recorder.answer(dict(answer))
         except WireError as error:
             recorder.answer({"id": answer["id"], "error": str(error)})
-        return None
+        return "memory" if answer.get("error") == "memory" else None
 
     def trial(self):
         """Of node.trial: the one that runs, or one that is read from flash for a proposal."""

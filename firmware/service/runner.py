@@ -37,15 +37,17 @@ def taken(path="/commands.taken"):
 
 class Runner:
     """node: what the commands work on, of service.obey. now_ms(): milliseconds since 1970, or None while the clock is
-    not set. window: the downlink's, of service.replay. ids: of `taken`; kept up to date.
+    not set. window: the downlink's, of service.replay. ids: of `taken`; kept up to date. names: of the commands that
+    this board takes, None for all.
     """
 
-    def __init__(self, node, now_ms, window, ids, path="/commands.taken"):
+    def __init__(self, node, now_ms, window, ids, path="/commands.taken", names=None):
         self._node = node
         self._now_ms = now_ms
         self._window = window
         self.ids = ids
         self._path = path
+        self._names = names
         self._answers = []
         self._busy = asyncio.Lock()
 
@@ -62,6 +64,9 @@ class Runner:
                 answer["result"] = await self._carry_out(identity, command) or {}
             except asyncio.TimeoutError:
                 answer["error"] = "took too long"
+            except MemoryError as error:  # what was read for the command is given back, so there is some to say so
+                print("node: commands:", error)
+                answer["error"] = "memory"
             except (ValueError, OSError) as error:
                 answer["error"] = str(error)[:90] or type(error).__name__
                 if answer["error"] == _NO_CLOCK:
@@ -90,7 +95,7 @@ class Runner:
         if identity in self.ids:
             raise ValueError("was begun before the last restart")
         try:
-            work = _command(command.get("name"))
+            work = _command(command.get("name"), self._names)
             arguments = command.get("args") or {}
             _check(work.ARGUMENTS, arguments)
             if work.NOTED:
@@ -100,8 +105,10 @@ class Runner:
             drop("command", "build", "hal.chip", "board", "quaver_wire.hkdf")
 
 
-def _command(name):
-    """The module of that command. Raises ValueError when there is none."""
+def _command(name, names):
+    """The module of that command. Raises ValueError when there is none, or one that is not for this board."""
+    if names and name not in names:
+        raise ValueError("not a gateway's command")
     if isinstance(name, str) and name.replace("_", "").isalpha():
         try:
             found = load("command." + name)

@@ -76,8 +76,9 @@ def read(path: str, most: int = 1200) -> bytes:
     """The bytes of a short file, b"" when it is absent."""
     if not there(path):
         return b""
+    size = os.stat(path)[6]  # to be read in one piece, which a full heap may not have for `most`
     with opened(path, "rb") as file:
-        return file.read(most)
+        return file.read(min(size, most))
 
 
 def digest(path: str, buffer: memoryview):

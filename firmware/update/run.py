@@ -14,7 +14,7 @@ from node.room import drop, load
 from quaver_wire.cose import node_id
 from update import files
 
-_LEAST_S = const(180)  # that a new version runs before it is confirmed: one may crash after a while
+_LEAST_S = const(180)  # that a new version runs well before it is confirmed: one may crash after a while
 _LIMIT_S = const(300)  # in which it is confirmed; boot.py waits a little longer
 _MISSED = const(30)  # times that a chunk was asked for in vain
 
@@ -85,8 +85,11 @@ async def run(mailbox, parts):
 
 async def _trial(mailbox, parts):
     measuring, supervisor = parts["measuring"], parts["supervisor"]
+    well = 0  # since when: a task that has died has measured nothing again
     for second in range(_LIMIT_S):
-        if second >= _LEAST_S and mailbox.acknowledged and measuring.has_measured:
+        if not measuring.has_measured:
+            well = second + 1
+        if second - well >= _LEAST_S and mailbox.acknowledged:
             supervisor.alive()
             async with parts["quiet"]:
                 if files.slot():
@@ -115,6 +118,8 @@ def _restart(parts, why=None):
 
 
 async def _fetch(mailbox, parts):
+    if "clear" in parts:
+        parts["clear"]()  # on a gateway: what it keeps of releases for its nodes
     stage, envelope = load("update.stage"), load("update.envelope")
     while parts["uptime"].time_ms() is None:
         await asyncio.sleep(5)  # whether it has expired

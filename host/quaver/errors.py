@@ -131,7 +131,13 @@ class PlantError(QuaverError):
     exit_code = 24
 
 
+class WhatIfError(QuaverError):
+    """A question to which the records of a store have no answer."""
+
+    exit_code = 25
+
+
 class BridgeError(QuaverError):
     """A bridge's file that can't be used, or a sink that can't be served: names the key and what was expected."""
 
-    exit_code = 25
+    exit_code = 26

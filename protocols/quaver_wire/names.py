@@ -2,6 +2,7 @@
 
 STATES = ("offline", "online", "via gateway")
 ROLES = ("node", "gateway")
+HOST = "host"  # the board of a gateway that is a Linux machine
 ENERGY = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
 ZONES = ("A", "B", "C", "D")
 MACHINE = ("stopped", "learning", "watching")

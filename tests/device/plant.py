@@ -122,8 +122,17 @@ class Plant:
         """Also of one that is not enrolled."""
         return self.ids.get(name, Identity.of(name).unique_id)
 
-    def gateway(self, where: str, *nodes: str, interval_s: int = 30, time_port: int = 0) -> Board:
-        """time_port: of a time server of the test's own, or 0 for a gateway that does not know the time."""
+    def gateway(
+        self,
+        where: str,
+        *nodes: str,
+        interval_s: int = 30,
+        time_port: int = 0,
+        files: Mapping[str, bytes] | None = None,
+        **config: Any,
+    ) -> Board:
+        """time_port: of a time server of the test's own, or 0 for a gateway that does not know the time. files: others
+        that it has on flash."""
         listed = {self._id(node).hex(): f"{PLACE}/{node}" for node in nodes}
         config = {
             "role": "gateway",
@@ -132,8 +141,9 @@ class Plant:
             "broker": {"host": HOSTS[where], "port": 1883},
             "gateway": {"nodes": listed},
             "time_server": HOSTS[where] if time_port else "",
+            **config,
         }
-        return self._open(where, "gw", config, time_port=time_port)
+        return self._open(where, "gw", config, time_port=time_port, more=files)
 
     def host_gateway(self, *nodes: str, file: FilePath, name: str = "gw") -> Callable[[], None]:
         """The gateway of this machine, its Bluetooth in the air; what it returns ends it."""
@@ -182,23 +192,36 @@ class Plant:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda name: self.node("unix:", name, **config), names))
 
-    def release(self, board: str, path: FilePath, least_s: int = 180) -> Release:
+    def release(
+        self,
+        board: str,
+        path: FilePath,
+        least_s: int = 180,
+        sequence: int = 2,
+        time_port: int = 0,
+        changes: Iterable[tuple[str, bytes, bytes]] = (),
+    ) -> Release:
         """Build a release for a board, of this firmware with one line changed, and publish it.
 
-        least_s: of its trial; another than the firmware's changes a second file.
+        least_s: of its trial; another than the firmware's changes a second file. time_port: of the time server that
+        whoever takes it asks, as in `gateway`. changes: more of them, each a source, what it has, and what it has
+        instead.
         """
 
         def changed(spec: BoardSpec) -> dict[str, bytes]:
             found = sources(spec)
-            found[CHANGED] = found[CHANGED].replace(b"node: identify", b"node: identifies itself")
-            trial = found["update/run.py"]
-            assert b"_LEAST_S = const(180)" in trial
-            found["update/run.py"] = trial.replace(b"const(180)", b"const(%d)" % least_s)
+            own = (CHANGED, b"node: identify", b"node: identifies itself")
+            trial = ("update/run.py", b"_LEAST_S = const(180)", b"_LEAST_S = const(%d)" % least_s)
+            for source, before, after in (own, trial, *changes):
+                assert before in found[source]
+                found[source] = found[source].replace(before, after)
+            if time_port:
+                found["main.py"] = asks(time_port) + found["main.py"]
             return found
 
         sources = tree._sources
         with mock.patch.object(tree, "_sources", changed):
-            built = build_release([board], 2, expires=int(time.time()) + 10_000_000, key=RELEASE_KEY)
+            built = build_release([board], sequence, expires=int(time.time()) + 10_000_000, key=RELEASE_KEY)
         path.write_bytes(built.encode())
         publish(built, "plant", url=BrokerUrl("127.0.0.1", self.mosquitto.port))
         return built

@@ -80,3 +80,10 @@ def test_values_between_have_the_same_bits_in_assembly_and_in_viper(thumb_board:
     answers = ast.literal_eval(thumb_board.exec(program(__file__, "between"), timeout=60.0).strip())
     assert [same for same, _ in answers] == [True] * 5
     assert [filled for _, filled in answers] == [300, 993, 2048, 9, 0]
+
+
+def test_sums_over_spectra_are_the_same_in_assembly_and_in_viper(thumb_board: Board) -> None:
+    answers = ast.literal_eval(thumb_board.exec(program(__file__, "sums"), timeout=60.0).strip())
+    assert [same for same, *_ in answers] == [True] * 5
+    assert [places for _, places, *_ in answers] == [13, 0, 0, 0, 0]
+    assert [(some, total) for *_, some, total in answers] == [(True, True)] * 4 + [(False, False)]

@@ -70,6 +70,39 @@ def test_two_nodes_update_through_a_gateway_that_reads_the_broker_once(
     assert [account.unexplained for account in plant.accounts().values()] == [0, 0, 0]
 
 
+def test_a_gateway_takes_releases_itself_and_leaves_one_that_does_not_reach_the_broker(
+    make_plant: Callable[..., Plant],
+    time_server: Server,  # noqa: F811
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    plant = make_plant(seed=18)
+    plant.start("n1", "gw")
+    port = time_server.port
+    gateway = plant.gateway("unix:", "n1", time_port=port, files=KEY)
+    plant.node("unix:", "n1", ble=DUTY, interval_s=5)
+    plant.release("unix", tmp_path / "2.release", least_s=2, time_port=port)
+    deaf = (
+        ("links/mqtt.py", b"        if self._tls:\n", b"        raise LinkError('of no use')\n        if self._tls:\n"),
+        ("update/run.py", b"_LIMIT_S = const(300)", b"_LIMIT_S = const(9)"),
+    )
+    plant.release("unix", tmp_path / "3.release", least_s=2, sequence=3, time_port=port, changes=deaf)
+    wait_until(lambda: plant.known() == 2, what="all in service")
+    ask = Technician(plant, capfd)
+
+    def update(release: str, code: int = 0) -> str:
+        return ask("update", str(tmp_path / release), AHEAD, node="gw", code=code)
+
+    assert update("2.release").startswith("gw: runs release 2")
+    assert ask("identify", AHEAD, node="gw") == "gw: blinks\n" and lines(gateway, "node: identifies itself")
+    assert "did not keep release 3: not online within 9 s; it runs its old firmware" in update("3.release", code=18)
+    assert "it runs that release or a later one" in update("2.release", code=18)
+    assert plant.told("gw").count("update_confirmed") == plant.told("gw").count("update_rejected") == 1
+    count = len(plant.records("n1", "telemetry"))
+    wait_until(lambda: len(plant.records("n1", "telemetry")) > count + 2, what="records of its node")
+    assert [account.unexplained for account in plant.accounts().values()] == [0, 0]
+
+
 def test_a_host_that_lies_as_gateway_changes_nothing_and_an_honest_one_updates_the_node(
     make_plant: Callable[..., Plant],
     patience: None,

@@ -56,10 +56,11 @@ def module(path: str, change: Callable[[str], str], arch: str = "x64") -> bytes:
 def released(plant: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Builds a release of the node's own firmware with some files changed, and publishes it."""
 
-    def release(changed: Mapping[str, bytes], sequence: int = 2, key: PrivateKey = KEY) -> Path:
+    def release(changed: Mapping[str, bytes], sequence: int = 2, key: PrivateKey = KEY, **more: Any) -> Path:
+        """more: as of build_release."""
         files = with_packs({**without_packs(plant.own), **changed}, load_board("unix"))
         monkeypatch.setattr(bundle, "firmware_files", lambda board: files)
-        built = bundle.build_release(["unix"], sequence, expires=int(time.time()) + 10_000_000, key=key)
+        built = bundle.build_release(["unix"], sequence, expires=int(time.time()) + 10_000_000, key=key, **more)
         path = tmp_path / f"{sequence}.release"
         path.write_bytes(built.encode())
         assert main(["release", "publish", str(path), f"--broker={plant.url}", "--site=plant"]) == 0
@@ -76,6 +77,23 @@ def test_a_node_updates_and_confirms(plant: Plant, released: Callable[..., Path]
     assert b"node: identifies itself" in plant.board.console()
     assert plant.board.get("release.sequence") == b"2"
     assert not [name for name in left(plant) if name not in ("release.key", "release.sequence")]
+
+
+def test_a_key_follows_the_other_and_only_a_release_that_names_the_node_goes_back(
+    plant: Any, released: Callable[..., Path]
+) -> None:
+    quick = {RUN: trial(least_s=2)}
+    rotating = str(released(quick, sequence=5, next_key=OTHER))
+    forged = str(released(quick, sequence=6, key=OTHER))
+    assert "it trusts another release key" in plant.node("update", forged, code=18)
+    assert plant.json("update", rotating)["sequence"] == 5
+    [node] = plant.keys.nodes()
+    assert "it trusts another release key" in plant.node("update", str(released(quick, sequence=7)), code=18)
+    late = str(released(quick, sequence=3, key=OTHER, downgrade=[bytes(8)]))
+    assert "it runs that release or a later one" in plant.node("update", late, code=18)
+    named = str(released(quick, sequence=4, key=OTHER, downgrade=[bytes(8), node.node_id]))
+    assert plant.json("update", named)["sequence"] == 4
+    assert (plant.board.get("release.sequence"), plant.board.get("release.key")) == (b"4", OTHER.public.xy)
 
 
 def left(plant: Plant) -> list[str]:
@@ -105,6 +123,7 @@ def trial(least_s: int = 180, limit_s: int = 300) -> bytes:
 
 EATS = "globals()['kept'] = [0]\n        while True: kept.append(bytes(512))  # now"
 CRASHES = "import machine; asyncio.create_task(late(machine.reset))  # now"
+DIES = "await asyncio.sleep(3)\n            raise ValueError('dies')\n            await self.once()"
 LATE = "\n\nasync def late(crash):\n    await asyncio.sleep(6)\n    crash()\n"
 
 
@@ -148,6 +167,12 @@ def test_a_version_that_eats_the_heap_is_left(plant: Any, released: Callable[...
     fails(plant, released({MEASURE: eats, RUN: trial(least_s=2, limit_s=5)}), "restarted before it was confirmed")
 
 
+def test_a_version_whose_measuring_dies_each_time_is_left(plant: Any, released: Callable[..., Path]) -> None:
+    """It measures, and the supervisor starts it again and again."""
+    dies = module(MEASURE, lambda source: source.replace("await self.once()", f"await self.once()\n            {DIES}"))
+    fails(plant, released({MEASURE: dies, RUN: trial(least_s=6, limit_s=12)}), "within 12 s")
+
+
 def test_a_version_that_crashes_after_a_while_is_left(plant: Any, released: Callable[..., Path]) -> None:
     """After it has measured and was acknowledged; it is two minutes of three here, in a shorter trial."""
     crashes = module(MEASURE, lambda source: source.replace("tidy()  # now", CRASHES) + LATE)
@@ -185,7 +210,10 @@ def test_a_release_that_does_not_fit_is_refused_and_leaves_nothing(plant: Any, r
 
 
 def test_what_the_key_has_not_signed_is_refused_and_told(plant: Any, released: Callable[..., Path]) -> None:
-    new = {IDENTIFY: module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself"))}
+    new = {
+        IDENTIFY: module(IDENTIFY, lambda source: source.replace("node: identify", "node: identifies itself")),
+        RUN: trial(least_s=2),
+    }
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
         forged = released(new, key=OTHER)
         assert "it trusts another release key" in plant.node("update", str(forged), code=18)

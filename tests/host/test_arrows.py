@@ -57,7 +57,11 @@ HOST = {
     "knowledge": {"files"},
     "bridge": {"broker", "files", "knowledge", "messages", "rollout", "store"},
     "benchmark": {"analysis", "files", "recordings"},
-    "plant": {"board", "broker", "build", "emulator", "files", "ingest", "messages", "recordings", "store"},
+    "plant": {
+        *("board", "broker", "build", "emulator", "files", "fleet"),
+        *("ingest", "messages", "recordings", "store", "system"),
+    },
+    "twin": {"board", "build", "fleet", "messages", "plant", "release", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }

@@ -31,6 +31,7 @@ from quaver_wire.names import ENERGY
 from quaver_wire.spectrum import BINS
 from tests.waiting import wait_until
 
+ROOT = Path(__file__).parents[2]
 NOW_MS = time.time_ns() // 1_000_000
 SPECTRUM = {
     "spectrum": bytes(range(256)), "envelope_spectrum": bytes(BINS), "spectrum_hz": 13333.5,
@@ -167,7 +168,10 @@ def test_a_backlog_is_marked_and_takes_no_last_value_away(
     bench: Bench, pump: Node, mosquitto: Mosquitto, listener: Listener, tmp_path: Path
 ) -> None:
     old = {"time_ms": NOW_MS - 3_600_000, "uptime_ms": 1000}
-    new = {"time_ms": NOW_MS, "uptime_ms": 3_601_000}
+    new = {
+        "time_ms": NOW_MS + 600_000,
+        "uptime_ms": 4_201_000,
+    }  # by a clock that is ahead, so a slow test is no backlog
     bench.take(pump.says(**old, rms_g=0.1), pump.says(**new, rms_g=0.9), now=NOW_MS)
     path = write(tmp_path, bench, mosquitto, formats=["json", "senml", "senml-cbor"])
     assert main(["bridge", "run", str(path), "--until-done"]) == 0
@@ -273,6 +277,39 @@ def test_home_assistant_finds_a_node_and_what_it_measures(
     )
 
 
+def test_what_the_broker_does_not_allow_is_told_and_waits(bench: Bench, pump: Node, tmp_path: Path) -> None:
+    """With the ACL of the documentation, which lets the bridge write below open/ alone."""
+    text = (ROOT / "docs" / "bridge.md").read_text()
+    (tmp_path / "acl").write_text(text.partition("```acl\n")[2].partition("```")[0])
+    (tmp_path / "passwords").write_text("bridge:secret\ndashboard:other\n")
+    subprocess.run(["mosquitto_passwd", "-U", tmp_path / "passwords"], check=True)
+    rules = f"allow_anonymous false\npassword_file {tmp_path}/passwords\nacl_file {tmp_path}/acl"
+    login = tmp_path / "bridge.login"
+    bench.take(pump.says(), now=NOW_MS)
+    with Mosquitto(tmp_path / "strict", rules) as broker:
+
+        def says(words: str, user: str, **mqtt: Any) -> None:
+            login.write_text(user)
+            login.chmod(0o600)
+            path = write(tmp_path, bench, broker, login_file="bridge.login", **mqtt)
+            command = [sys.executable, "-m", "quaver.cli", "bridge", "run", str(path)]
+            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as bridge:
+                assert bridge.stderr is not None
+                try:
+                    assert any(words in line for line in bridge.stderr)
+                finally:
+                    bridge.kill()
+
+        says("bad user or password", "bridge:wrong")
+        says(
+            f"refused a message on elsewhere/{PLACE}/pump-7/telemetry; allow this user",
+            "bridge:secret",
+            prefix="elsewhere",
+        )
+        path = write(tmp_path, bench, broker, login_file="bridge.login")
+        assert main(["bridge", "run", str(path), "--until-done"]) == 0
+
+
 def test_a_place_is_found_again_in_a_store_that_was_vacuumed(bench: Bench, pump: Node) -> None:
     bench.take(*(pump.says() for _ in range(10)), now=NOW_MS)
     with Source(bench.store.path) as source:
@@ -316,7 +353,7 @@ def test_a_login_is_read_from_a_private_file_alone(
     login.write_text("me:secret\n")
     login.chmod(0o644)
     path = write(tmp_path, bench, mosquitto, login_file="bridge.login")
-    assert main(["bridge", "run", str(path), "--until-done"]) == 25
+    assert main(["bridge", "run", str(path), "--until-done"]) == 26
     said = capsys.readouterr().err
     assert "other users can read it" in said and "secret\n" not in said
     login.chmod(0o600)
@@ -326,7 +363,7 @@ def test_a_login_is_read_from_a_private_file_alone(
 def test_the_example_can_be_started_from(bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bridge.toml"
     assert main(["bridge", "new", str(path)]) == 0
-    assert main(["bridge", "new", str(path)]) == 25
+    assert main(["bridge", "new", str(path)]) == 26
     assert "exists; name a new file" in capsys.readouterr().err
     path.write_text(path.read_text().replace("plant.sqlite", str(bench.store.path)))
     assert main(["bridge", "status", str(path)]) == 0

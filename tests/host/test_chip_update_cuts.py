@@ -13,11 +13,14 @@ from quaver.emulator.rp2040 import Rp2040Board
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("kind", "outcome", "operation", "torn"),
-    [(Rp2040Board, "confirmed", 61, True), (Esp32C3Board, "taken back", 44, False)],
+    ("kind", "outcome", "operation", "torn", "image"),
+    [(Rp2040Board, "confirmed", 61, True, False), (Esp32C3Board, "taken back", 126, False, True)],
 )
-def test_a_cut_in_an_update_leaves_no_mixture(kind: type[ChildBoard], outcome: str, operation: int, torn: bool) -> None:
-    found = cut(kind, outcome, operation, torn)
+def test_a_cut_in_an_update_leaves_no_mixture(
+    kind: type[ChildBoard], outcome: str, operation: int, torn: bool, image: bool
+) -> None:
+    """image: with MicroPython itself, behind its first start."""
+    found = cut(kind, outcome, operation, torn, image)
     assert found.happened
     assert not found.wrong
     assert outcome == "confirmed" or found.ended == "old"

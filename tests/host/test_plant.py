@@ -1,6 +1,8 @@
 """A plant from a file: what is refused, what its machines do, and a run whose every event has its place and reason."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +15,16 @@ from click.testing import CliRunner
 
 from quaver.cli.plant import command
 from quaver.errors import PlantError
-from quaver.plant.judge import Outcome, Said, failed, judge
+from quaver.plant.faults import drawn
+from quaver.plant.judge import Outcome, failed, judge
 from quaver.plant.life import Life, Standing
+from quaver.plant.pace import Pace
 from quaver.plant.report import junit, page
+from quaver.plant.said import Said
 from quaver.plant.spec import EXAMPLE, Expect, Machine, load_plant
-from quaver.plant.world import World, drawn
+from quaver.plant.world import World
+from quaver.store.store import Store
+from tests.terminal import Person
 
 MONDAY_6 = datetime(2026, 1, 5, 6, tzinfo=UTC)
 SMALL = """
@@ -72,6 +79,102 @@ restarts = 0
 """
 
 
+ROUGH = """
+name = "rough"
+seed = 5
+duration = "19m"
+[[machine]]
+place = "works/hall/line/oven-{n}"
+count = 4
+[[node]]
+name = "oven-{n}"
+place = "works/hall/line/oven-{n}"
+count = 4
+sensors = ["temperature"]
+[[fault]]
+kind = "brownout"
+node = "oven-1"
+at = "3m"
+lasts = "20s"
+[[fault]]
+kind = "wifi_gone"
+node = "oven-2"
+at = "3m"
+lasts = "7m"
+[[fault]]
+kind = "flash_cut"
+node = "oven-2"
+at = "4m"
+operation = 2
+torn = true
+[[fault]]
+kind = "drift"
+node = "oven-1"
+sensor = "temperature"
+at = "5m"
+lasts = "10m"
+drift = 1.0
+[[fault]]
+kind = "retire"
+node = "oven-3"
+at = "6m"
+[[fault]]
+kind = "full_disk"
+at = "8m"
+lasts = "3m"
+[[fault]]
+kind = "clock"
+at = "11m"
+lasts = "3m"
+jump = "30m"
+[[fault]]
+kind = "power_cut"
+node = "oven-4"
+at = "12m"
+lasts = "5s"
+[[fault]]
+kind = "clock"
+of = "ingest"
+at = "15m"
+lasts = "2m"
+jump = "-20m"
+[expect]
+restarts = 0
+"""
+
+AIR = """
+name = "air"
+seed = 3
+duration = "5m"
+[[machine]]
+place = "works/hall/line/oven-{n}"
+count = 2
+[[gateway]]
+name = "gw"
+place = "works/hall/line/office"
+[[node]]
+name = "oven-{n}"
+place = "works/hall/line/oven-{n}"
+count = 2
+gateway = "gw"
+interval = "20s"
+loss = 0.1
+sensors = ["temperature"]
+[[fault]]
+kind = "out_of_range"
+node = "oven-1"
+at = "40s"
+lasts = "80s"
+[[fault]]
+kind = "gateway_dies"
+node = "gw"
+at = "3m"
+lasts = "30s"
+[expect]
+restarts = 0
+"""
+
+
 @pytest.fixture
 def plant(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
@@ -106,6 +209,22 @@ def changed(path: Path, old: str, new: str) -> str:
         ('at = "12m"', 'at = "20m"', ["replay: it comes after the end"]),
         ("loss = 0.1", "lost = 0.1", ["node.1.lost: extra inputs are not permitted"]),
         ("seed = 7", "seed = seven", ["is no TOML"]),
+        ('at = "12m"', 'at = "12m"\njump = "5m"', ["replay has no `jump`", "expected only with kind = 'clock'"]),
+        ('kind = "forged"', 'kind = "clock"\njump = "0s"', ["`jump` is 0", 'such as "10m" or "-10m"']),
+        ('kind = "forged"', 'kind = "clock"\njump = "-x"', ["fault.3.jump: expected a time with its unit"]),
+        ('kind = "forged"', 'kind = "clock"\nof = "sun"', ["fault.3.of", "'time_server' or 'ingest'"]),
+        ('kind = "replay"', 'kind = "drift"\ndrift = -1', ["fault.4.drift", "greater than -1"]),
+        (
+            'kind = "replay"',
+            'kind = "drift"\nsensor = "energy"',
+            ["node with the sensor 'energy', which pump-2"],
+        ),
+        ('kind = "replay"', 'kind = "flash_cut"\noperation = -1', ["fault.4.operation", "greater than or equal to 0"]),
+        ('kind = "replay"', 'kind = "flash_cut"\ntorn = "half"', ["fault.4.torn", "boolean"]),
+        ('kind = "forged"', 'kind = "gateway_dies"\nby = "12m"', ["gateway_dies: the plant has no gateway"]),
+        ('kind = "replay"', 'kind = "out_of_range"', ["expected a node with a `gateway`, which pump-2 is not"]),
+        ('name = "fan"', 'name = "fan"\ngateway = "gw"', ["node fan: no gateway has the name 'gw'"]),
+        ('kind = "forged"', 'kind = "retire"', ["retire is of a node: name it with `node`"]),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_what_was_expected(
@@ -118,7 +237,7 @@ def test_a_mistake_is_told_with_its_place_and_what_was_expected(
 def test_the_example_is_a_plant() -> None:
     found = load_plant(EXAMPLE)
     assert [node.name for node in found.nodes()] == ["pump-1", "pump-2", "fan", "mill"]
-    assert len(drawn(found)) == 6
+    assert len(drawn(found)) == 12
 
 
 def test_what_is_drawn_depends_on_the_seed_alone(plant: Path) -> None:
@@ -154,18 +273,23 @@ def test_it_warms_and_wears() -> None:
     assert worn > 3 * quiet
 
 
-@pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
-    """The same plant, in one process and in two."""
+def run_twice(text: str, folder: Path) -> list[Outcome]:
+    """The same plant, in one process and in two; the records of the second are left in the folder."""
     found = []
+    (folder / "plant.toml").write_text(text)
+    plant = load_plant(folder / "plant.toml")
     for workers in (1, 2):
-        folder = tmp_path_factory.mktemp("plant")
-        (folder / "plant.toml").write_text(SMALL)
-        plant = load_plant(folder / "plant.toml")
+        (folder / "records.sqlite").unlink(missing_ok=True)
         with World(plant, folder, workers) as world:
             world.run()
             found.append(judge(plant, world.store))
+        shutil.rmtree(folder / "keys", ignore_errors=True)
     return found
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+    return run_twice(SMALL, tmp_path_factory.mktemp("plant"))
 
 
 pytestmark = pytest.mark.timeout(600)
@@ -244,6 +368,69 @@ def test_commands(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+def test_a_person_pauses_a_plant_steps_and_lets_it_go_on(tmp_path: Path) -> None:
+    file = tmp_path / "one.toml"
+    file.write_text(
+        'duration = "10m"\nexchange = "10s"\n[[machine]]\nplace = "a/b/c/d"\n[[node]]\nname = "n"\nplace = "a/b/c/d"\n'
+        'sensors = ["temperature"]\ninterval = "20s"\n'
+    )
+    person = Person("plant", "run", str(file), "--speed=1")
+    person.until("space: pause", timeout=60)
+    person.presses("s")
+    person.until(", paused")
+    [stood] = re.findall(r"0:0(\d):(\d\d) of 0:10:00, paused", person.seen)[-1:]
+    at = 60 * int(stood[0]) + int(stood[1])
+    assert at <= 30  # of its time: who sets the pace is not the machine
+    for _ in range(3):
+        person.presses("s")
+        at += 10
+        person.until(f"0:{at // 60:02}:{at % 60:02} of 0:10:00, paused")
+    assert f"0:{(at + 10) // 60:02}:{(at + 10) % 60:02} of" not in person.seen
+    person.presses("m ")
+    assert person.ends(timeout=120) == 0
+    assert "0 unexplained" in person.seen
+    again = CliRunner().invoke(command, ["run", str(file), "--json", f"--output={tmp_path / 'max'}"])
+    assert json.loads(again.stdout) == json.loads((tmp_path / "one" / "report.json").read_text())
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "1e9"])
+def test_a_speed_is_max_or_a_number(tmp_path: Path, speed: str) -> None:
+    refused = CliRunner().invoke(command, ["run", str(tmp_path / "x.toml"), f"--speed={speed}"])
+    assert refused.exit_code == 2
+    assert f"--speed {speed}: expected max" in refused.output
+
+
+def test_a_pace_is_kept_and_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock of its own: a second is what it waits."""
+    clock = [100.0]
+    typed: list[str] = []
+
+    def key(wait_s: float) -> str:
+        clock[0] += wait_s
+        return typed.pop(0) if typed else ""
+
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    pace = Pace(10.0, key)
+    for border in range(0, 105, 5):
+        pace.keep(float(border))
+    assert clock[0] == pytest.approx(110)
+    assert pace.words(100.0) == "10 of 10 s a second"
+    typed += ["+", ""]
+    pace.keep(105.0)
+    pace.keep(145.0)
+    assert clock[0] == pytest.approx(110 + 2, abs=0.6)
+    typed += [" ", "", "", "-", " "]
+    pace.keep(150.0)
+    assert (pace.paused, pace.speed) == (False, 10.0)
+    before = clock[0]
+    pace.keep(200.0)
+    assert clock[0] == pytest.approx(before + 5)
+    pace.speed = None
+    pace.keep(1e6)
+    assert clock[0] == pytest.approx(before + 5)
+
+
+@pytest.mark.long
 def test_expectations_that_are_not_met_are_told(outcomes: list[Outcome]) -> None:
     outcome = outcomes[0]
     [worn] = outcome.detections
@@ -265,3 +452,53 @@ def test_expectations_that_are_not_met_are_told(outcomes: list[Outcome]) -> None
         "pump-3: nothing of it has arrived",
     ):
         assert words in told
+
+
+@pytest.mark.long
+def test_power_disk_clock_and_hands_do_their_worst_and_each_is_told(tmp_path: Path) -> None:
+    one, other = run_twice(ROUGH, tmp_path)
+    assert one.as_json() == other.as_json()
+    assert one.failed == ()
+    told = {
+        (fault.kind, fault.node or fault.of): answer for fault, answer in zip(one.injected, one.answers, strict=True)
+    }
+    assert re.match(r"[2-9] x boot", told["brownout", "oven-1"])
+    assert told["flash_cut", "oven-2"].startswith("boot")
+    assert re.search(r"records late, by up to (4[2-9]|5)\d* s", told["full_disk", ""])
+    assert "records dated up to 1800 s ahead" in told["clock", "time_server"]  # by what booted meanwhile
+    assert re.fullmatch(r"its last record came \d s after", told["retire", "oven-3"])
+    boots = {account.topic.rpartition("/")[2]: account.boots for account in one.accounts}
+    assert boots["oven-2"] == boots["oven-4"] == (1, 2)
+    with Store(tmp_path / "records.sqlite", write=False) as store:
+        rows = store.query(
+            "SELECT (time_ms - ?) / 1000, body FROM dated WHERE class = 'telemetry' AND topic LIKE '%oven-1'",
+            (MONDAY_6.timestamp() * 1000,),
+        )
+        shifts = store.query("SELECT DISTINCT offset_ms FROM span")
+    assert len(shifts) == 3  # right, set wrong, right again
+    warmth = {at: json.loads(body)["temperature_c"] for at, body in rows}
+    before, drifted, after = (
+        max(value for at, value in warmth.items() if first <= at < last)
+        for first, last in ((0, 300), (300, 900), (900, 1200))
+    )
+    assert drifted > 1.5 * before
+    assert after < 1.2 * before + 10
+
+
+@pytest.mark.long
+def test_nodes_on_bluetooth_and_their_gateway_live_in_the_same_time(tmp_path: Path) -> None:
+    one, other = run_twice(AIR, tmp_path)
+    assert one.as_json() == other.as_json()
+    assert one.failed == ()
+    assert one.silent == ()
+    told = {fault.kind: answer for fault, answer in zip(one.injected, one.answers, strict=True)}
+    assert re.search(r"records late, by up to (6|7|8|9|1[0-2])\d+ s", told["out_of_range"])
+    assert told["gateway_dies"].startswith("boot")
+    assert set(one.radio) == {"gw", "oven-1", "oven-2"}
+    nodes = [one.radio["oven-1"], one.radio["oven-2"]]
+    assert all(0 < tally["radio_s"] < 30 for tally in nodes)  # a tenth of the time at most
+    assert one.radio["gw"]["radio_s"] > 150  # it listens
+    assert one.radio["gw"]["connections"] >= sum(tally["connections"] for tally in nodes) > 0
+    assert min(one.heap.values()) > 0
+    text = page(one)
+    assert "<h2>Bluetooth</h2>" in text

@@ -344,7 +344,9 @@ def test_refusals_of_the_node() -> None:
     world.run(3)
     assert (member.state, member.reason) == (UPDATED, "had this release or a later one")
     gateway = next(m for m in world.engine.members.values() if m.state == WAITING)
-    world.hear(world.nodes[gateway.id], "status", {"state": 1, "role": 1})
+    world.hear(world.nodes[gateway.id], "status", {"state": 1, "role": 1, "board": "pico_w"})
+    assert gateway.state == WAITING
+    world.hear(world.nodes[gateway.id], "status", {"state": 1, "role": 1, "board": "host"})
     assert gateway.state == LEFT_OUT
 
 

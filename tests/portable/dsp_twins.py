@@ -134,7 +134,7 @@ def rfft(samples: Sequence[int]) -> tuple[int, list[int]]:
 def strongest(spectrum: Sequence[int]) -> list[Pair]:
     """(power, bin) of up to eight local maxima above bin 1, strongest first, of two alike the lower bin first."""
     parts = [part if part >= 0 else ~part for part in spectrum[2:]]
-    drop = max(0, max(parts).bit_length() - 14)
+    drop = max(0, max(parts).bit_length() - 15) + 1
     power = [(x >> drop) ** 2 + (y >> drop) ** 2 for x, y in zip(spectrum[::2], spectrum[1::2], strict=True)]
     maxima = [
         (power[k], k) for k in range(2, len(power) - 1) if power[k - 1] < power[k] >= power[k + 1] and power[k] > 16

@@ -271,6 +271,20 @@ def test_a_tachometer_tracks_a_speed_that_changes(
     assert got["signs"][0] >= 5
 
 
+def test_other_knocks_hide_no_line(micropython: Run) -> None:
+    """Loud ones without a beat: 15 a second, many a hundred times as high as the flaw's. The level has all of them."""
+    rng = np.random.default_rng(3)
+    block = bearing(OUTER * 24.7, 24.7, strength=0.3)
+    for start in rng.integers(0, N - 200, round(15 * N / RATE)):
+        time = np.arange(200) / RATE
+        ring = np.exp(-1500 * time) * np.sin(2 * np.pi * 3200 * time)
+        block[start : start + 200] += np.round(rng.exponential(5) / (UG * 1e-6) * ring)
+    block = np.clip(block, -32768, 32767)
+    alone, knocked = measure(micropython, bearing(OUTER * 24.7, 24.7, strength=0.3), block, nominal_hz=24.7)
+    assert knocked["evidence"][0] > 24
+    assert knocked["envelope"] > 4 * alone["envelope"]
+
+
 @pytest.mark.parametrize(("line", "ratio"), [(0, OUTER), (1, INNER)])
 def test_a_harmonic_of_a_line_is_no_line(micropython: Run, line: int, ratio: float) -> None:
     """Twice and three times the true speed, the race's line lies on its own harmonic, which is high enough."""

@@ -157,6 +157,16 @@ def test_sums_over_spectra(micropython: Run) -> None:
         assert max(power) < 2**30
 
 
+def test_limit(micropython: Run) -> None:
+    rng = random.Random(5)
+    lists = [[rng.randrange(2**15) for _ in range(300)], [2**15 - 1] * 2048, [0, 1, 2, 3], []]
+    cases = [(most, values) for values in lists for most in (2**15 - 1, 181, 2, 0)]
+    got = micropython(program(__file__, "limit"), argument=cases, heap="8m")
+    for (most, values), (out, total) in zip(cases, got, strict=True):
+        assert out == [min(value, most) for value in values] + [7]
+        assert total == sum(out[:-1])
+
+
 def test_median_and_highest(micropython: Run) -> None:
     rng = random.Random(13)
     lists = [[rng.randrange(2**30) for _ in range(n)] for n in (1, 2, 3, 48, 49, 200)]

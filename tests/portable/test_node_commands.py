@@ -141,6 +141,14 @@ def test_a_command_that_can_not_be_done_says_why(node: Node, name: Any, args: An
     assert node.did == [] and not (Path(node.root) / "config.next").exists()
 
 
+def test_a_command_that_memory_is_too_short_for_is_answered(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def measure() -> dict[str, Any]:
+        raise MemoryError("memory allocation failed, allocating 1201 bytes")
+
+    monkeypatch.setattr(node.parts["measuring"], "now", measure)
+    assert node.send(1, "measure") == {"id": 1, "error": "memory"}
+
+
 def test_a_command_is_done_once_however_often_it_is_sent(node: Node) -> None:
     first = node.send(77, "relearn")
     assert node.send(77, "relearn") == first
@@ -268,7 +276,7 @@ def test_every_command_is_a_file_of_its_own() -> None:
     found = {path.stem for path in folder.glob("*.py") if "\nARGUMENTS = " in path.read_text()}
     assert found == COMMANDS
     for name in found:
-        work = runner._command(name)
+        work = runner._command(name, None)
         assert isinstance(work.NOTED, bool) and asyncio.iscoroutinefunction(work.run), name
         assert all(isinstance(kind, type) and low <= high for _, kind, low, high in work.ARGUMENTS), name
 

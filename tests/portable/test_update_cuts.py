@@ -32,3 +32,10 @@ def test_the_trial_sees_a_boot_that_mixes() -> None:
 
     tried = cut_everywhere(dataclasses.replace(TRIALS[1], inner_every=0), 1, every=9, boot=careless)
     assert any("neither old nor new" in violation for violation in tried.violations)
+
+
+def test_the_trial_sees_a_node_that_fetches_what_it_has() -> None:
+    forgets = "\nfrom update import stage\nasync def _has(*_):\n    return False\nstage.Stage.has = _has\n"
+    trial = dataclasses.replace(TRIALS[1], inner_every=0)
+    tried = cut_everywhere(trial, 1, every=40, boot=lambda source: source + forgets)
+    assert any("fetched anew" in violation for violation in tried.violations)

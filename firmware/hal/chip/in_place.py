@@ -29,8 +29,12 @@ import vfs
 from micropython import const
 from uctypes import bytearray_at
 
+from hal.chip import name_table
+
 _BLOCK = const(4096)
 _INLINE = const(512)  # bytes of a file up to which it may lie in its folder's block, which moves
+_LEFT = const(128)  # entries of the table of names: a module brings so many, with those that it imports
+_COMMANDS = const(240)  # and all that commands read
 _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
 _KNOWN = (1, 27)  # of MicroPython, for its objects: whatever another version has in them stays on the heap
@@ -210,6 +214,7 @@ def _importing(*names):
         _depth -= 1
     if any(name not in _done and name not in under_way for name in sys.modules):
         _settle(under_way)
+        name_table.trim(_heap, _heap_end, _LEFT)
     return found
 
 
@@ -245,5 +250,6 @@ def begin(board):
 def end():
     """What is imported from now on stays on the heap."""
     if _import:
+        name_table.trim(_heap, _heap_end, _COMMANDS)
         builtins.__import__ = _import
         packs.packs.through = None

@@ -8,10 +8,12 @@ with the node's own data as they were. `guest/update_cuts.py` does it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from quaver.bench.guest_program import run_guest
+from quaver.build.packs import listed, packed
+from quaver.build.tree import LISTING
 from quaver.files.carried import payload
 
 
@@ -53,23 +55,32 @@ class Tried:
     violations: tuple[str, ...]
 
 
-def versions(scale: int) -> tuple[dict[str, str], dict[str, str]]:
+def versions(scale: int) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """The files of an old version and of a new one, path -> content: changed, added, removed, and left as they are.
 
-    scale: how many modules each folder has.
+    Most are packs of modules, as a node has them: in the new version some have another content, and some other
+    modules. scale: how many modules more than three each folder has.
     """
     old, new = {}, {}
     for folder in ("build", "dsp", "node"):
-        for number in range(scale):
+        for number in range(3 + scale):
             path = f"{folder}/m{number}.mpy"
-            old[path] = f"{path} of the old version" * (1 + 110 * (number % 3))
-            new[path] = old[path] if number % 2 else old[path].replace("old", "new")
-    for path in ("main.py", "board.mpy"):
-        old[path], new[path] = f"{path} old" * 40, f"{path} new" * 40
-    old |= {"node/gone.mpy": "gone", "past/one.mpy": "one" * 300, "past/two.mpy": "two", "module.mpy": "a module"}
-    new |= {"node/fresh.mpy": "fresh" * 500, "future/one.mpy": "one" * 300, "module/__init__.mpy": "now a folder"}
-    new |= {"lib/other/x.mpy": "a library", "future/deep/two.mpy": "two"}
-    return old, new
+            old[path] = f"{path} of the old version".encode() * (1 + 32 * number)
+            new[path] = old[path] if number % 2 else old[path].replace(b"old", b"new")
+    old |= {"dsp/gone.mpy": b"gone" * 300}
+    new |= {"node/fresh.mpy": b"fresh" * 500, "dsp/m1.mpy": new["dsp/m1.mpy"] * 2}
+    loose_old = {f"{path}": f"{path} old".encode() * 40 for path in ("main.py", "board.mpy")}
+    loose_new = {f"{path}": f"{path} new".encode() * 40 for path in ("main.py", "board.mpy")}
+    loose_old |= {"past/one": b"one" * 300, "past/two": b"two", "module.mpy": b"a module"}
+    loose_new |= {"future/one": b"one" * 300, "future/deep/two": b"two", "module/__init__.mpy": b"now a folder"}
+    loose_new |= {"lib/other/x.mpy": b"a library"}
+    return _files(old, loose_old), _files(new, loose_new)
+
+
+def _files(modules: Mapping[str, bytes], loose: Mapping[str, bytes]) -> dict[str, bytes]:
+    packs, index = packed(modules, in_place=False)
+    files = {**packs, **loose}
+    return {**files, LISTING: listed(files, index)}
 
 
 def cut_everywhere(trial: Trial, scale: int, every: int = 1, boot: Callable[[str], str] = str) -> Tried:
@@ -81,8 +92,8 @@ def cut_everywhere(trial: Trial, scale: int, every: int = 1, boot: Callable[[str
     old, new = versions(scale)
     argument = {
         "boot": boot((payload("firmware") / "boot.py").read_text()),
-        "old": old,
-        "new": new,
+        "old": {path: data.hex() for path, data in old.items()},
+        "new": {path: data.hex() for path, data in new.items()},
         "outcome": trial.outcome,
         "page": trial.page,
         "blocks": 96,

@@ -19,15 +19,18 @@ class ProgramError(Exception):
     """A program that did not end as it should: says what became of it as the rest of a sentence, "failed (…)"."""
 
 
-def start(code: str, *arguments: str, heap: str = "2m", folder: Path | None = None) -> subprocess.Popen[str]:
+def start(
+    code: str, *arguments: str, heap: str = "2m", folder: Path | None = None, firmware: Path | None = None
+) -> subprocess.Popen[str]:
     """Start a program; what it prints and its traceback come by stdout.
 
     arguments: its sys.argv, at most 255 bytes each, and anybody's to read. heap: as `-X heapsize` takes it.
-    folder: modules that are found before the firmware's.
+    folder: modules that are found before the firmware's. firmware: the modules of another one, in place of this one's.
     """
     # Not from the folder that a person happens to stand in: there may be a `build` or a `json.py` of theirs.
     code = f"import sys; sys.path.pop(0)\n{code}"
-    places = [*([folder] if folder else []), payload("firmware"), payload("protocols"), ".frozen"]
+    code_of_device = [firmware] if firmware else [payload("firmware"), payload("protocols")]
+    places = [*([folder] if folder else []), *code_of_device, ".frozen"]
     return subprocess.Popen(
         [sys.executable, "-c", _CHILD, "-X", f"heapsize={heap}", "-c", code, *arguments],
         stdin=subprocess.PIPE,

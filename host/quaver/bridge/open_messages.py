@@ -12,6 +12,7 @@ from quaver.bridge.source import Reading
 from quaver.bridge.spec import Mqtt, broker_of
 from quaver.broker.exactly_once import WINDOW, ExactlyOnce, Outgoing
 from quaver.broker.link import LinkLost
+from quaver.errors import BrokerError
 
 _KEPT = ("telemetry", "spectrum", "status")  # of which the broker keeps the last, for whoever comes later
 
@@ -24,7 +25,7 @@ class OpenMessages:
     def __init__(self, spec: Mqtt, identity: str) -> None:
         self._prefix = spec.prefix
         self._formats = [FORMATS[name] for name in spec.formats]
-        self.batch = WINDOW // len(self._formats)
+        self.batch = WINDOW // len(self._formats)  # and what the broker takes, once it is known
         # Other messages are another stream: their identifiers say nothing of these.
         stream = hashlib.sha256(json.dumps([spec.prefix, spec.formats]).encode()).hexdigest()[:8]
         self._link = ExactlyOnce(broker_of(spec), f"quaver-bridge-{identity}-{stream}", spec.ca)
@@ -33,13 +34,14 @@ class OpenMessages:
     def connect(self, done: int) -> None:
         try:
             self._link.connect(done)
+            self.batch = max(1, self._link.window // len(self._formats))
             if self._json:
                 self._link.tell(
                     Outgoing(f"{self._prefix}/schema/{kind}", json.dumps(schema(kind)).encode(), retain=True)
                     for kind in KINDS
                 )
-        except LinkLost as lost:
-            raise SinkDown(f"broker {self._link.url}: {lost}") from lost
+        except (LinkLost, BrokerError) as error:
+            raise self._down(error) from error
 
     def put(self, readings: Sequence[Reading], done: int, note: Callable[[int], None]) -> None:
         messages = [
@@ -53,14 +55,17 @@ class OpenMessages:
         ]
         try:
             self._link.put(messages, done, note)
-        except LinkLost as lost:
-            raise SinkDown(f"broker {self._link.url}: {lost}") from lost
+        except (LinkLost, BrokerError) as error:
+            raise self._down(error) from error
+
+    def _down(self, error: LinkLost | BrokerError) -> SinkDown:
+        return SinkDown(str(error) if isinstance(error, BrokerError) else f"broker {self._link.url}: {error}")
 
     def rest(self) -> None:
         try:
             self._link.stay()
-        except LinkLost as lost:
-            raise SinkDown(f"broker {self._link.url}: {lost}") from lost
+        except (LinkLost, BrokerError) as error:
+            raise self._down(error) from error
 
     def close(self) -> None:
         self._link.close()

@@ -117,11 +117,10 @@ class Bridge:
             after = readings[-1].place
 
             def note(count: int, after: Place = after) -> None:
+                nonlocal place, done
                 state.put(sink.name, after, count)
+                place, done = after, count
 
             sink.put(readings, done, note)
-            known = state.get(sink.name)
-            assert known is not None
-            place, done = known
             progress.place = place
             progress.handed += len(readings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,13 +19,6 @@ from quaver.errors import BrokerError
 
 _READ = 1 << 18  # bytes a read: a thousand sealed records
 _CONNECT, _CONNACK, _PINGREQ, _DISCONNECT = 1, 2, 12, 14
-_REFUSALS = {  # section 3.2.2.3
-    1: "refuses MQTT 3.1.1",
-    2: "refuses the client id",
-    3: "is not available",
-    4: "refused the connection: bad user or password; check them in its URL",
-    5: "refused the connection: not authorised; check the user and password in its URL",
-}
 
 
 class LinkLost(Exception):
@@ -37,6 +31,16 @@ class Link:
     `open` raises BrokerError for what another try can't correct (refused, certificate not trusted) and LinkLost for
     the rest; whatever else reads or sends raises LinkLost.
     """
+
+    LEVEL = 4  # of the protocol: MQTT 3.1.1
+    PROPERTIES = b""  # of its CONNECT, with their length, where the protocol has some
+    REFUSALS: Mapping[int, str] = {  # section 3.2.2.3
+        1: "refuses MQTT 3.1.1",
+        2: "refuses the client id",
+        3: "is not available",
+        4: "refused the connection: bad user or password; check them in its URL",
+        5: "refused the connection: not authorised; check the user and password in its URL",
+    }
 
     def __init__(self, url: BrokerUrl, client_id: str, ca: Path | None = None) -> None:
         self.url = url
@@ -153,13 +157,14 @@ class Link:
         self._socket.sendall(self._hello(client_id, clean))
         code, kept = self._answer()
         if code:
-            reason = _REFUSALS.get(code, f"refused the connection with code {code}")
+            reason = self.REFUSALS.get(code, f"refused the connection with code {code}")
             raise BrokerError(f"broker {self.url}: {reason}")
         return kept
 
     def _hello(self, client_id: str, clean: bool) -> bytes:
         flags = 0x80 * bool(self.url.user) | 0x40 * bool(self.url.user and self.url.password) | 0x02 * clean
-        body = mqtt_text("MQTT") + bytes([4, flags]) + KEEPALIVE_S.to_bytes(2, "big") + mqtt_text(client_id)
+        body = mqtt_text("MQTT") + bytes([self.LEVEL, flags]) + KEEPALIVE_S.to_bytes(2, "big")
+        body += self.PROPERTIES + mqtt_text(client_id)
         if self.url.user:
             body += mqtt_text(self.url.user)
             if self.url.password:
@@ -168,16 +173,21 @@ class Link:
 
     def _answer(self) -> tuple[int, bool]:
         """The broker's CONNACK: (code, whether it kept the session)."""
-        assert self._socket is not None
-        answer = b""
-        while len(answer) < 4:
-            part = self._socket.recv(4 - len(answer))
-            if not part:
-                break
-            answer += part
-        if len(answer) < 4 or answer[:2] != bytes([_CONNACK << 4, 2]):
+        answer = self.exactly(4)
+        if answer[:2] != bytes([_CONNACK << 4, 2]):
             raise BrokerError(f"broker {self.url}: {no_answer(self.url)}")
         return answer[3], bool(answer[2] & 1)
+
+    def exactly(self, count: int) -> bytes:
+        """The next bytes of an answer to the greeting. Raises BrokerError where nobody gives one."""
+        assert self._socket is not None
+        answer = b""
+        while len(answer) < count:
+            part = self._socket.recv(count - len(answer))
+            if not part:
+                raise BrokerError(f"broker {self.url}: {no_answer(self.url)}")
+            answer += part
+        return answer
 
 
 def long_length(data: bytes, at: int) -> tuple[int, int]:

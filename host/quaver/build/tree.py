@@ -20,6 +20,7 @@ from quaver.files.pinned import UMQTT, fetch
 # MicroPython runs these two by name, as source.
 _SCRIPTS = ("boot.py", "main.py")
 _THUMB = "_thumb.py"
+_IN_FLASH = "dsp/tables_2048.py"  # else they would take the heap that a transform's own take
 # What no node asks for: names for readers of messages, and windows that a measurement does without.
 _IMAGES = ("hal/slots.py", "update/image.py")  # of MicroPython itself, which an ESP32 takes over the air
 _LEFT_OUT = ("quaver_wire/names.py", "quaver_wire/spectrum.py", "dsp/windows.py")
@@ -39,15 +40,18 @@ RELEASE_SEQUENCE = "release.sequence"
 """On flash: the sequence number of the release that runs. What else begins with "release." is an update under way."""
 
 
-def firmware_files(board: str, config: Mapping[str, object] | None = None) -> dict[str, bytes]:
+def firmware_files(
+    board: str, config: Mapping[str, object] | None = None, instead: Mapping[str, bytes] | None = None
+) -> dict[str, bytes]:
     """The files of a node's flash, path -> bytes: what `littlefs_image` and `Setup.files` take.
 
     boot.py and main.py stay source; all of firmware/, quaver_wire, umqtt and the rendered board are
     .mpy for the board's architecture, in packs; LISTING names them. config becomes config.json; None leaves it out.
+    instead: sources that take the place of those of the same path on the device.
     Raises BoardFileError, BuildError (a mistake in a source, too big for the board), ArtifactError.
     """
     spec = load_board(board)
-    sources = _sources(spec)
+    sources = {**_sources(spec), **(instead or {})}
     files = {path: sources.pop(path) for path in _SCRIPTS if path in sources}
     sources = {path: source for path, source in sources.items() if not _has_twin(path, sources)}
     files |= _modules_of({path: source for path, source in sources.items() if not _is_empty(path, source)}, spec)
@@ -136,11 +140,13 @@ def _belongs(path: str, spec: BoardSpec) -> bool:
         return spec.silicon.hal == "esp32"
     if path.startswith("hal/chip/"):
         module = path.removeprefix("hal/chip/").removesuffix(".py")
-        if module == "in_place":
+        if module in ("in_place", "name_table"):
             return spec.silicon.in_place
         if module.startswith("view_"):
             return spec.silicon.in_place and module == f"view_{spec.chip}"
         return module == spec.silicon.hal or module not in {chip.hal for chip in chips().values()}
+    if path == _IN_FLASH:
+        return spec.silicon.in_place
     return not path.endswith(_THUMB) or spec.silicon.assembler == "thumb"
 
 

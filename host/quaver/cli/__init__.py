@@ -55,6 +55,8 @@ COMMANDS = {
     "reset": "Restart a board and the firmware on it.",
     "rollout": "Bring a release to many nodes in waves: one canary, then 5, 25 and 100 %.",
     "sync": "Update the firmware on a board that runs MicroPython.",
+    "twin": "Mirror a live plant as a plant in a box, and tell where the two disagree.",
+    "what-if": "Tell what a node would have alarmed under another configuration or release.",
 }
 
 # What a wrong value is said not to be, and what stands for a value in the help: words, not the names of types.

@@ -10,7 +10,8 @@ import click
 
 
 class LazyGroup(click.Group):
-    """package: where the modules are; lines: the commands' names, which are the modules', and their lines in the help.
+    """package: where the modules are; lines: the commands' names, which are the modules' (with _ for -), and their
+    lines in the help.
 
     The lines stand here too, so that the help imports no command; a test compares both.
     """
@@ -26,7 +27,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._lines:
             return None
-        command: click.Command = importlib.import_module(f"{self._package}.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"{self._package}.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -14,7 +14,8 @@ import click
 from quaver.cli.advice import advice_lines, advices, lang_option
 from quaver.cli.keys import keys_option, open_store
 from quaver.cli.monitor import broker_option, ca_option
-from quaver.cli.spectrum import spectrum
+from quaver.cli.spectrum import parse_since, spectrum
+from quaver.cli.values import value_of
 
 if TYPE_CHECKING:
     from quaver.fleet.operator import Operator
@@ -314,7 +315,7 @@ def config_get(node: Operator, as_json: bool, path: str | None) -> None:
 
 
 def _parsed(_ctx: click.Context, _parameter: click.Parameter, changes: tuple[str, ...]) -> dict[str, Any]:
-    """PATH=VALUE: a value is JSON (30, true, null, "text"), or else text as it stands."""
+    """PATH=VALUE, the value as `value_of` takes it."""
     found: dict[str, Any] = {}
     for change in changes:
         path, mark, text = change.partition("=")
@@ -327,10 +328,7 @@ def _parsed(_ctx: click.Context, _parameter: click.Parameter, changes: tuple[str
             text = click.prompt(path, hide_input=True, err=True) if asked else sys.stdin.readline().rstrip("\n")
             found[path] = text
             continue
-        try:
-            found[path] = json.loads(text)
-        except ValueError:
-            found[path] = text
+        found[path] = value_of(text)
     return found
 
 
@@ -349,8 +347,15 @@ def config_validate(node: Operator, as_json: bool, changes: dict[str, Any]) -> N
 
 @config.command("set", short_help="Change the configuration, and wait for the node.")
 @_changes
+@click.option("--what-if", "store", type=click.Path(path_type=Path, dir_okay=False), metavar="STORE",
+              help="First tell what would have alarmed by the records in STORE, and ask for consent.")  # fmt: skip
+@click.option("--since", "since_ms", metavar="DATE|AGE", callback=parse_since,
+              help="With --what-if: from a date on, in UTC, or an age (30d). By default all.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="With --what-if: send it without asking.")
 @_operation
-def config_set(node: Operator, as_json: bool, changes: dict[str, Any]) -> None:
+def config_set(
+    node: Operator, as_json: bool, changes: dict[str, Any], store: Path | None, since_ms: int | None, yes: bool
+) -> None:
     """Change the configuration, and wait until the node is back with it.
 
     The node tries the change: if it can't connect with it within five minutes, it returns to the old configuration and
@@ -359,8 +364,27 @@ def config_set(node: Operator, as_json: bool, changes: dict[str, Any]) -> None:
     """
     from quaver.fleet.procedures import set_config
 
+    if store is not None:
+        _foresee(node, store, changes, since_ms, yes)
+    elif sys.stderr.isatty() and any(path.partition(".")[0] in ("limits", "alarm") for path in changes):
+        click.echo("what it would have alarmed: add --what-if STORE", err=True)
     set_config(node, changes)
     _tell(node, as_json, "is back, and uses the new configuration", kept=True)
+
+
+def _foresee(node: Operator, store: Path, changes: dict[str, Any], since_ms: int | None, yes: bool) -> None:
+    """Tell on stderr what the changes would have alarmed, and have somebody agree to them. Raises OperationError."""
+    from contextlib import redirect_stdout
+
+    from quaver.cli.what_if import ask, show
+    from quaver.errors import OperationError
+    from quaver.fleet.procedures import read_config
+
+    answer = ask(store, node.node.name, changes, config=read_config(node), since_ms=since_ms)
+    with redirect_stdout(sys.stderr):  # stdout has the result alone
+        show(answer, changes)
+    if not yes and not click.confirm(f"Send it to {node.node.name}?", err=True):
+        raise OperationError(f"node {node.node.name} is not changed")
 
 
 @config.command("rollback", short_help="Return to the previous configuration.")

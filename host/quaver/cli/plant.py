@@ -12,9 +12,24 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from quaver.plant.judge import Outcome
+    from quaver.plant.pace import Pace
     from quaver.plant.world import Progress, World
 
 _STORE, _FILE = "records.sqlite", "plant.toml"
+
+
+def _speed(_ctx: click.Context, _parameter: click.Parameter, text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 1 / 64 <= speed <= 1e6:
+        raise click.UsageError(
+            f"--speed {text}: expected max, or seconds of the plant's time in a second, as in 1 or 10"
+        )
+    return speed
 
 
 @click.group("plant")
@@ -50,11 +65,23 @@ def new(path: Path) -> None:
 )
 @click.option("--seed", type=click.IntRange(0), help="In place of the file's.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default one for each processor.")
+@click.option(
+    "--speed",
+    default="max",
+    show_default=True,
+    metavar="SPEED",
+    callback=_speed,
+    help="Seconds of the plant's time in a second: 1 is real time, 0.5 is slower; max: as many as it can.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
-def run(path: Path, folder: Path | None, seed: int | None, workers: int | None, as_json: bool) -> int:
+def run(
+    path: Path, folder: Path | None, seed: int | None, workers: int | None, speed: float | None, as_json: bool
+) -> int:
     """Run PLANT (plant.toml) to its end; the same file and seed give the same records.
 
     Writes report.html, report.json and report.xml (JUnit). Exits with 1 if an expectation of the file is not met.
+
+    At a terminal, space pauses it and goes on, s does one step (the plant's `exchange`), + and - change the speed.
     """
     from quaver.plant.judge import judge
     from quaver.plant.spec import load_plant
@@ -66,7 +93,7 @@ def run(path: Path, folder: Path | None, seed: int | None, workers: int | None, 
     folder = folder or path.with_suffix("")
     with World(plant, folder, workers) as world:
         (folder / _FILE).write_text(plant.as_toml())  # with the seed that was given
-        _live(world, as_json)
+        _live(world, speed, as_json)
         outcome = judge(plant, world.store)
     return _tell(outcome, folder, as_json)
 
@@ -130,25 +157,34 @@ def search(path: Path, tries: int, faults: int, seed: int | None, jobs: int | No
     return 0
 
 
-def _live(world: World, as_json: bool) -> None:
-    import time
-
+def _live(world: World, speed: float | None, as_json: bool) -> None:
     from rich.console import Console
     from rich.live import Live
 
+    from quaver.plant.pace import Keyboard, Pace
+
     console = Console(stderr=True)
-    began = time.monotonic()
-    if as_json or not console.is_terminal:
-        world.run()
-        return
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
-        world.run(lambda progress: live.update(_shown(world, progress, time.monotonic() - began, console.height)))
+    with Keyboard() as keyboard:
+        pace = Pace(speed, keyboard.key)
+        if as_json or not console.is_terminal:
+            world.run(lambda progress: pace.keep(progress.time_s))
+            return
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+
+            def border(progress: Progress) -> None:
+                def shown() -> None:
+                    live.update(_shown(world, progress, pace, console.height, keys=keyboard.there))
+
+                shown()
+                pace.keep(progress.time_s, shown)
+
+            world.run(border)
 
 
 _LEVELS = (("ok", "green"), ("warning", "yellow"), ("alarm", "bold white on red"))
 
 
-def _shown(world: World, progress: Progress, took_s: float, height: int) -> RenderableType:
+def _shown(world: World, progress: Progress, pace: Pace, height: int, keys: bool) -> RenderableType:
     """A table of the nodes, those first that have something to tell, between a line of progress and the last events."""
     from rich import box
     from rich.console import Group
@@ -156,13 +192,11 @@ def _shown(world: World, progress: Progress, took_s: float, height: int) -> Rend
     from rich.table import Table
     from rich.text import Text
 
+    from quaver.plant.pace import KEYS
     from quaver.plant.world import clock
 
     plant, now = world.plant, progress.time_s
-    pace = now / took_s if took_s else 0.0
-    head = Text(
-        f"{plant.name}: {clock(now)} of {clock(plant.duration)}, {pace:.0f} s a second, {progress.records} records"
-    )
+    head = Text(f"{plant.name}: {clock(now)} of {clock(plant.duration)}, {pace.words(now)}, {progress.records} records")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("node", "machine", "level", "named", "now"):
         table.add_column(heading, no_wrap=True, overflow="ellipsis")
@@ -172,7 +206,7 @@ def _shown(world: World, progress: Progress, took_s: float, height: int) -> Rend
         progress.nodes.items(), key=lambda item: (-item[1].level, item[1].until_s < now, not item[1].named, item[0])
     )
     events = 4
-    rows = max(3, height - events - 6)
+    rows = max(3, height - events - 8)
     for name, view in order[:rows]:
         level, style = _LEVELS[view.level]
         heard = "never" if view.seen_s is None else f"{now - view.seen_s:.0f} s"
@@ -188,7 +222,8 @@ def _shown(world: World, progress: Progress, took_s: float, height: int) -> Rend
         )
     more = Text(f"and {len(order) - rows} more" if len(order) > rows else "")
     last = Text("\n".join(list(progress.events)[-events:]), style="dim")
-    return Group(head, ProgressBar(plant.duration, now), table, more, last)
+    help_line = Text(KEYS if keys else "", style="dim", no_wrap=True, overflow="ellipsis")
+    return Group(head, ProgressBar(plant.duration, now), table, more, last, help_line)
 
 
 def _tell(outcome: Outcome, folder: Path, as_json: bool) -> int:

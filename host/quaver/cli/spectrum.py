@@ -22,7 +22,7 @@ def _picture(_ctx: click.Context, _parameter: click.Parameter, path: Path | None
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400}
 
 
-def _since(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
+def parse_since(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
     """Milliseconds since 1970 of a date, or of so long ago."""
     import time
     from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def _since(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -
 @click.command("spectrum", short_help="Draw the last spectrum that a store has, or all of them.")
 @store_option
 @click.option("--waterfall", is_flag=True, help="Draw all spectra of the store, time over frequency.")
-@click.option("--since", "since_ms", metavar="DATE|AGE", callback=_since,
+@click.option("--since", "since_ms", metavar="DATE|AGE", callback=parse_since,
               help="With --waterfall: from a date on, in UTC (2026-09-21), or an age (90m, 12h, 30d).")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", callback=_picture,
               help="The picture, .png, .svg or .pdf. By default NAME-spectrum.png, or NAME-waterfall.png.")  # fmt: skip

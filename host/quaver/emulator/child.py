@@ -1,10 +1,11 @@
 """What the process of an emulated chip does beside emulating: it speaks with the host, and ends with it.
 
 It speaks pickled tuples over the socket whose number it is started with. In comes one `Start` first, then ("type",
-bytes), ("call", id, verb, arguments), ("hci", packet), ("turn", ns), ("left",) when a client has gone from the console;
-out go ("up",), ("out", bytes), ("reply", id, value or BoardError), ("hci", packet), ("quiet",) when the radio lost
-power, ("turn", now) to ask for a turn of virtual time, and ("down", line, trace) before it ends by itself. When the
-other end closes, for whatever reason, the process ends.
+bytes), ("call", id, verb, arguments), ("hci", packet), ("turn", ns, what came from a network in virtual time),
+("left",) when a client has gone from the console; out go ("up",), ("out", bytes), ("reply", id, value or BoardError),
+("hci", packet), ("quiet",) when the radio lost power, ("turn", now, what goes to that network) to ask for a turn of
+virtual time, and ("down", line, trace) before it ends by itself. When the other end closes, for whatever reason, the
+process ends.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from quaver.emulator.child_lan import ChipLan, Event
 from quaver.emulator.engine import Engine
 from quaver.emulator.start import Start
 from quaver.errors import BoardError
+
+if TYPE_CHECKING:
+    from quaver.emulator.network import Network
 
 _PARENT_POLL_S = 0.5
 
@@ -41,6 +46,8 @@ class Child(ABC):
         self._ended: str | None = None
         self._turn: asyncio.Future[int] | None = None
         self._up = False
+        self._lan: ChipLan | None = None
+        self._events: list[Event] = []
 
     @abstractmethod
     def now(self) -> int:
@@ -60,6 +67,10 @@ class Child(ABC):
         """Let the radio's HCI packets go to the host."""
         self.machine.radio.on_hci = lambda packet: self.say("hci", packet)
         self.machine.radio.on_power_off = lambda: self.say("quiet")
+
+    def join_lan(self, network: Network) -> None:
+        """Have the Wi-Fi's network be the host's, in virtual time."""
+        self._lan = ChipLan(network, lambda: self.engine.ask())
 
     def do_reset(self) -> None:
         self.carry()
@@ -85,8 +96,15 @@ class Child(ABC):
     async def next_turn(self) -> int:
         """Ask the host's clock for the next turn; the nanoseconds of virtual time that it lasts."""
         self._turn = asyncio.get_running_loop().create_future()
-        self.say("turn", self.now())
-        return await self._turn
+        if self._lan is None:
+            self.say("turn", self.now())
+            return await self._turn
+        commands, self._lan.commands = self._lan.commands, []
+        self.say("turn", self.now(), commands)
+        length = await self._turn
+        events, self._events = self._events, []
+        await self._lan.take(events)
+        return length
 
     def came_up(self) -> None:
         """The guest's console is there."""
@@ -110,6 +128,7 @@ class Child(ABC):
         if message[0] == "type":
             self.type(message[1])
         elif message[0] == "turn":
+            self._events = message[2] if len(message) > 2 else []
             self._go(message[1])
         elif message[0] == "hci":
             self.machine.radio.send_hci(message[1])

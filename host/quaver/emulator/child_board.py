@@ -22,7 +22,8 @@ from quaver.board.repl import ConsoleBoard
 from quaver.board.spec import load_board
 from quaver.build import board_image
 from quaver.emulator.bus import Attached, placed
-from quaver.emulator.clock import Clock
+from quaver.emulator.child_lan import ChipPort, Command
+from quaver.emulator.clock import FOREVER, Clock
 from quaver.emulator.identity import Identity, next_name
 from quaver.emulator.setup import Setup
 from quaver.emulator.start import Start
@@ -38,6 +39,7 @@ _END_S = 2.0
 # How far the board may run ahead of others on its clock: also how late or early the radio finds it. Shorter than
 # the shortest connection interval (7.5 ms), long enough that asking for turns costs little.
 _TURN_NS = 2_500_000
+_LONGEST_TURN_NS = 1_000_000_000  # of a board in a network of virtual time
 
 
 class ChildBoard(ConsoleBoard):
@@ -72,7 +74,8 @@ class ChildBoard(ConsoleBoard):
             real_time=real_time,
             identity=self.identity,
             bluetooth=air is not None,
-            turns=air is not None and not real_time,
+            turns=(air is not None or setup.lan is not None) and not real_time,
+            lan=setup.lan is not None,
         )
         self._numbers = itertools.count()
         self._replies: dict[int, queue.SimpleQueue[Any]] = {}
@@ -84,10 +87,15 @@ class ChildBoard(ConsoleBoard):
         super().__init__(self._type)
         self._station: Station | None = None
         self._turns: _Turns | None = None
+        self._lan = ChipPort(setup.lan, self.name) if setup.lan is not None else None
+        if air is not None and self._lan is not None:
+            raise BoardError(f"{self.name}: an emulated {self.title} has an air or a network in virtual time, not both")
         try:
             if air is not None:
                 self._station = air.station(self.name, self.identity.ble_address, self._from_air)
                 self._turns = _Turns(air.clock, self.name, self._grant)
+            if setup.lan is not None and self._lan is not None:
+                self._turns = _LanTurns(setup.lan.clock, self.name, self._grant, self._lan)
         except BaseException:
             self._line.close()
             self._connection.close()
@@ -97,7 +105,7 @@ class ChildBoard(ConsoleBoard):
         self._reader.start()
         try:
             self._send(start)
-            while not self._up.wait(_BOOT_S):
+            while self._lan is None and not self._up.wait(_BOOT_S):
                 if self._turns is None or not self._turns.moved():  # others on its clock may be what holds it up
                     self._down = f"the {self.title}'s image did not start within {_BOOT_S:.0f} s: check {image}"
                     break
@@ -119,15 +127,30 @@ class ChildBoard(ConsoleBoard):
             with self._using_repl() as repl:
                 repl.interrupt()
 
-    def cut_power(self, operation: int, torn: bool) -> None:
+    def cut_power(self, operation: int, torn: bool, cut: Callable[[], None] | None = None) -> int:
         """Let the power fail at the operation-th flash operation from now, 1 for the next, and come back at once.
 
-        An operation is a page programmed or a sector erased. torn: half of it is done; else nothing of it.
+        An operation is a page programmed or a sector erased. torn: half of it is done; else nothing of it. Takes the
+        place of an earlier call, and returns how many operations that one still waited for: 0 when it has happened.
+        operation: 0 for no cut. cut: of boards whose power stays away, and not called here.
         """
-        self._call("cut", operation, torn)
+        left: int = self._call("cut", operation, torn)
+        return left
 
     def set_sensor(self, name: str, **changes: object) -> None:
         self._call("sensor", name, changes)
+
+    def reach(self, there: bool) -> None:
+        """Whether the network in virtual time carries its packets."""
+        if self._lan is not None:
+            self._lan.reachable = there
+
+    def power(self, on: bool) -> None:
+        """In the network's thread, of a board in a network of virtual time: cut the power now, or give it back."""
+        assert isinstance(self._turns, _LanTurns)
+        if on:
+            self._call("reset")
+        self._turns.power(on)
 
     def write_memory(self, address: int, data: bytes) -> None:
         """Put `data` into the guest's RAM, as a debug probe does; it takes the guest no time. Raises BoardError."""
@@ -172,9 +195,9 @@ class ChildBoard(ConsoleBoard):
         with contextlib.suppress(BoardError):
             self._send(("hci", packet))
 
-    def _grant(self, turn_ns: int) -> None:
+    def _grant(self, turn_ns: int, *events: object) -> None:
         with contextlib.suppress(BoardError):
-            self._send(("turn", turn_ns))
+            self._send(("turn", turn_ns, *events))
 
     def _type(self, data: bytes) -> None:
         with contextlib.suppress(BoardError):  # who asks for an answer hears of it by `_check`
@@ -214,7 +237,7 @@ class ChildBoard(ConsoleBoard):
                     self._console.feed(message[1])
                 elif message[0] == "turn":
                     if self._turns is not None:
-                        self._turns.ask(message[1])
+                        self._turns.ask(*message[1:])
                 elif message[0] == "hci":
                     if self._station is not None:
                         self._station.send(message[1])
@@ -249,11 +272,11 @@ class _Turns:
     grant: called with the length of each turn, ns of virtual time.
     """
 
-    def __init__(self, clock: Clock, name: str, grant: Callable[[int], None]) -> None:
+    def __init__(self, clock: Clock, name: str, grant: Callable[..., None], slack: int = _TURN_NS) -> None:
         self._clock = clock
         self._grant = grant
-        self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._member = clock.join(name, slack=_TURN_NS)
+        self._asked: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._member = clock.join(name, slack=slack)
         self._began = self._member.now  # the board's own time starts at 0
         self._seen = self._member.now
         self._stopped = False
@@ -280,6 +303,43 @@ class _Turns:
         while (now := self._asked.get()) is not None and not self._stopped:
             self._clock.wait_until(self._member, self._began + now)
             self._grant(_TURN_NS)
+
+
+class _LanTurns(_Turns):
+    """For a board whose network is in virtual time: a turn lasts until somebody else does something."""
+
+    def __init__(self, clock: Clock, name: str, grant: Callable[..., None], port: ChipPort) -> None:
+        self._port = port
+        self._dark = False
+        super().__init__(clock, name, grant, slack=0)
+
+    def ask(self, now: int, commands: list[Command]) -> None:  # type: ignore[override]
+        self._asked.put((now, commands))
+
+    def power(self, on: bool) -> None:
+        if not on:
+            self._dark = True
+            self._port.power_off()
+        else:
+            self._dark = False
+            self._clock.cancel(self._member)
+            self._member.wake()
+
+    def _run(self) -> None:
+        self._clock.live(self._member)
+        clock, member = self._clock, self._member
+        while (asked := self._asked.get()) is not None and not self._stopped:
+            now, commands = asked
+            clock.wait_until(member, self._began + now)
+            if self._dark:
+                while self._dark and not self._stopped:
+                    clock.wait_until(member, FOREVER)
+                self._began = member.now - now
+            elif commands:
+                self._port.do(commands)
+                clock.wait_until(member, member.now)  # the network has taken them
+            events = self._port.events()
+            self._grant(max(1, min(clock.horizon(member) - member.now, _LONGEST_TURN_NS)), events)
 
 
 _ENDED = "the emulator has ended: open the board again"

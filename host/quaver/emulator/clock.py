@@ -58,6 +58,8 @@ class Clock:
         self._members: list[Participant] = []
         self._joined = 0
         self._now = 0
+        self._floor = 0
+        self._here = threading.local()
         self._started = time.monotonic_ns()
 
     @property
@@ -66,6 +68,15 @@ class Clock:
         if self.real_time:
             return time.monotonic_ns() - self._started
         return self._now
+
+    def live(self, member: Participant) -> None:
+        """The calling thread is the member's from now on: what it ends or hastens comes at its own time."""
+        self._here.member = member
+
+    def _moment(self, waits: Participant) -> int:
+        """When a wait is ended by the calling thread: at its own time, or at the present where it has none."""
+        member: Participant | None = getattr(self._here, "member", None)
+        return self.now if self.real_time or member is None or member is waits else member.now
 
     @property
     def alone(self) -> bool:
@@ -88,10 +99,17 @@ class Clock:
         """
         with self._lock:
             member = Participant(name, self._joined, wake, parked, slack)
-            member.now = max([self.now, *(other.now for other in self._members)])
+            member.now = self._present()
             self._joined += 1
             self._members.append(member)
             return member
+
+    def _present(self) -> int:
+        """Where all have come: who runs holds the others back, and who waits may have told of a moment after it."""
+        running = [o.now for o in self._members if o.until is None and not (o.parked and o.parked())]
+        if self.real_time or not running:
+            return max([self.now, *(other.now for other in self._members)])
+        return max(self._floor, min(running))
 
     def leave(self, member: Participant) -> None:
         """The board stopped: the others no longer wait for it. May be called twice."""
@@ -128,7 +146,8 @@ class Clock:
     def begin(self, member: Participant, t_ns: int) -> None:
         """Start to wait for `t_ns` without blocking; `due` tells when it is there."""
         with self._lock:
-            member.now = max(member.now, self.now)  # one that comes back from its prompt enters here
+            # One that comes back from its prompt enters here.
+            member.now = max(member.now, self.now if self.real_time else self._floor)
             member.until = max(t_ns, member.now)
             self._now = max(self._now, member.now)
             following = self._following(member)
@@ -145,6 +164,7 @@ class Clock:
                 return pause
             member.now = member.until
             member.until = None
+            self._floor = max(self._floor, member.now)
             self._now = max(self._now, member.now)
             following = self._following(member)  # with slack, or of the same moment
         if following is not None:
@@ -152,15 +172,21 @@ class Clock:
         return 0.0
 
     def cancel(self, member: Participant) -> int:
-        """Something from outside ends the wait now; returns the time at which it found the board."""
+        """Something else ends the wait now; returns the time at which it found the board."""
         with self._lock:
             if member.until is not None:
-                member.now = max(member.now, min(member.until, self.now))
+                member.now = max(member.now, min(member.until, self._moment(member)))
                 member.until = None
             following = self._following(member)
         if following is not None:
             following.wake()
         return member.now
+
+    def hasten(self, member: Participant) -> None:
+        """Something else shortens the wait: it is over when the board's turn comes at this moment."""
+        with self._lock:
+            if member.until is not None:
+                member.until = max(member.now, min(member.until, self._moment(member)))
 
     def _pause(self, member: Participant, until: int) -> float:
         if self.real_time:

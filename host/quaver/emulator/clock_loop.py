@@ -121,6 +121,10 @@ class ClockLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return (self._clock.now if self._clock.real_time else self._chooser.member.now) / 1e9
 
+    def live(self) -> None:
+        """The calling thread runs the loop from now on."""
+        self._clock.live(self._chooser.member)
+
     def post(self, work: Callable[..., Any], *arguments: Any) -> bool:
         """From any thread: have `work` called in the loop at the present moment; False once the loop is closed."""
         return self._chooser.post(work, arguments)
@@ -153,6 +157,7 @@ class ClockThread:
         self._thread.start()
 
     def _run(self) -> None:
+        self.loop.live()
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
         for task in asyncio.all_tasks(self.loop):

@@ -35,7 +35,8 @@ class Engine:
 
     run_batch: runs a batch of at most 5 ms of real time. after_batch: called after it, to carry output.
     waiting: whether the guest awaits something of the host's, so that sleep is to take real time. turn: awaited
-    before each batch for the nanoseconds of virtual time that it may take; None for a board on its own.
+    before each batch for the nanoseconds of virtual time that it may take; None for a board on its own. settle:
+    awaited after each batch of a board that lives in virtual time alone, as fast as it can.
     """
 
     def __init__(
@@ -47,7 +48,10 @@ class Engine:
         after_batch: Callable[[], None],
         waiting: Callable[[], bool],
         turn: Callable[[], Awaitable[int]] | None,
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        self._settle = settle
+        self._ask = False
         self._clock = mcu.clock
         self._real_time = real_time
         self._run_batch = run_batch
@@ -60,6 +64,11 @@ class Engine:
 
     def end_batch(self) -> None:
         """End the running batch after the current instruction; the next one follows at once."""
+        self._batch.stopped = True
+
+    def ask(self) -> None:
+        """End the turn after the current instruction, and ask for the next."""
+        self._ask = True
         self._batch.stopped = True
 
     def stop(self) -> None:
@@ -76,7 +85,8 @@ class Engine:
             speed = 1.0 if waiting or self._real_time else _IDLE_SPEED
             length = _PACED_SLICE_NS if speed == 1.0 else _SLICE_NS
             if self._turn is not None:
-                if end is None or self._clock.nanos >= end:
+                if end is None or self._ask or self._clock.nanos >= end:
+                    self._ask = False
                     length = await self._turn()
                     end = self._clock.nanos + length
                 else:  # the last batch ended before its time
@@ -85,6 +95,9 @@ class Engine:
             batch.stopped = False
             self._run_batch(batch)
             self._after_batch()
+            if self._settle is not None:
+                await self._settle()
+                continue
             ahead = pace.ahead(speed)
             now = time.monotonic()
             if ahead > 0.001:

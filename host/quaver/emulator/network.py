@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, SupportsIndex
 
+from rp2040py.external.cyw43 import net
 from rp2040py.external.cyw43.nat import GATEWAY_IP, DhcpServer, NatBridge, TcpReflector, UdpRelay
 
 HOST_ADDRESS = ".".join(str(byte) for byte in GATEWAY_IP)
@@ -30,14 +31,29 @@ class Network:
         self._broker_port = broker_port
         self._asked = 0.0
         self._answered = 0.0
-        self._bridge = NatBridge(mcu, queue_ethernet_frame=radio.queue_rx_ethernet_frame)
+        self._lan_said: Callable[[], None] | None = None
+        self._bridge = _Bridge(mcu, queue_ethernet_frame=radio.queue_rx_ethernet_frame)
         self._tcp = _Reflector(mcu, radio.queue_rx_ethernet_frame, connect_fn=self._connect)
         self._tcp.network = self
         self._bridge._tcp = self._tcp
         self._bridge._dhcp = DhcpServer(guest_ip=bytes(int(part) for part in ip.split(".")))
-        self._bridge._udp = _Datagrams(mcu, radio.queue_rx_ethernet_frame)
+        self._udp = self._bridge._udp = _Datagrams(mcu, radio.queue_rx_ethernet_frame)
         self._bridge._dhcp = DhcpServer(guest_ip=bytes(int(part) for part in ip.split(".")))
         radio.nat_bridge = self._bridge
+
+    def join_lan(
+        self,
+        connect: Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]],
+        exchange: Callable[[int, bytes], Awaitable[bytes]],
+        said: Callable[[], None],
+        patience_s: float,
+    ) -> None:
+        """From now on the network is one of virtual time. said: called when the guest sends a frame."""
+        self._bridge.said = said
+        self._tcp._connect_fn = connect
+        self._tcp._connect_timeout = patience_s
+        self._udp.exchange = exchange
+        self._lan_said = said
 
     def reset(self) -> None:
         """The chip was reset: the connections of the guest that was end at once, as a broker would see it."""
@@ -45,6 +61,8 @@ class Network:
 
     def waiting(self) -> bool:
         """Whether the guest may expect something from the host's network right now (in real time)."""
+        if self._lan_said is not None:
+            return False
         now = time.monotonic()
         if now - self._answered < _QUIET_S:
             return True
@@ -70,11 +88,30 @@ class Network:
         return reader, _Writer(transport, protocol, reader, loop)
 
 
+class _Bridge(NatBridge):  # type: ignore[misc, unused-ignore]
+    """Tells when the guest sends a frame."""
+
+    said: Callable[[], None] | None = None
+
+    def handle_outbound_ethernet_frame(self, frame: bytes) -> None:
+        if self.said is not None:
+            self.said()
+        super().handle_outbound_ethernet_frame(frame)
+
+
 class _Datagrams(UdpRelay):  # type: ignore[misc, unused-ignore]
     """Brings what the guest sends to its gateway to the host's loopback, as the connections are."""
 
+    exchange: Callable[[int, bytes], Awaitable[bytes]] | None = None  # of a network in virtual time
+
     async def _relay(self, *about: Any) -> None:
         mac, guest, port, query, (address, upstream_port), *reply = about
+        if self.exchange is not None:
+            data = await self.exchange(upstream_port, query)
+            answer = net.pack_udp(reply[0], guest, reply[1], port, data)
+            packet = net.pack_ipv4(reply[0], guest, net.IP_PROTO_UDP, answer)
+            self._queue_ethernet_frame(net.pack_ethernet(mac, self._gateway_mac, net.ETHERTYPE_IPV4, packet))
+            return
         upstream = ("127.0.0.1" if address == HOST_ADDRESS else address, upstream_port)
         await super()._relay(mac, guest, port, query, upstream, *reply)
 

@@ -12,6 +12,7 @@ class Start:
     """rig: the pickled tuple of `Attached`, read once sys.path is set. The rest is as in `Machine`.
 
     bluetooth: whether somebody hears its HCI packets. turns: whether it asks for each turn of virtual time.
+    lan: whether its Wi-Fi is in a network of virtual time.
     """
 
     sys_path: list[str]
@@ -24,3 +25,4 @@ class Start:
     identity: Identity
     bluetooth: bool
     turns: bool
+    lan: bool = False

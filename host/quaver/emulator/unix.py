@@ -6,6 +6,8 @@ sensor models (unix_wires), the console that mpremote opens (console), and the c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from quaver.board.repl import ConsoleBoard
 from quaver.board.spec import load_board
 from quaver.build import littlefs_image
@@ -76,6 +78,18 @@ class UnixBoard(ConsoleBoard):
             self._guest.power_on()
         else:
             self._guest.power_off()
+
+    def reach(self, there: bool) -> None:
+        """Whether its access point is there."""
+        self._guest.wifi.present = there
+
+    def cut_power(self, operation: int, torn: bool, cut: Callable[[], None]) -> None:
+        """Likewise: cut the power at the operation-th flash operation from now, 1 for the next; `power` gives it back.
+
+        An operation is a page programmed or a block erased. torn: half of it is done; else nothing of it. cut():
+        called at that moment, in the board's thread, which holds up the clock.
+        """
+        self._guest.cut_power(operation, torn, cut)
 
     def virtual_time_ns(self) -> int:
         """The board's time since power-on."""

@@ -38,7 +38,7 @@ from quaver.board.guest import guest
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus
 from quaver.emulator.clock import FOREVER, Clock
 from quaver.emulator.identity import Identity
-from quaver.emulator.unix_wires import SPI_WRITE, Wires
+from quaver.emulator.unix_wires import SPI_READ, SPI_WRITE, Wires
 from quaver.emulator.wifi import Wifi
 from quaver.errors import BoardError
 
@@ -48,10 +48,13 @@ if TYPE_CHECKING:
     from quaver.emulator.radio.guest import GuestRadio
 
 _HELLO, _READY, _WAIT, _CANCEL, _RESYNC, _RESET, _WATCHDOG = range(1, 8)
-_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE, _RADIO, _LAN = range(8, 19)
+_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL, _WIFI, _LEVEL, _EDGE, _RADIO, _LAN, _FLASH = range(8, 20)
 _REQUEST = struct.Struct("=9q")
 _REPLY = struct.Struct("=6q")
-_INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT, _HAS_DATA = 1, 2, 4, 8, 16  # a reply's flags
+_INTERRUPT, _HAS_WIFI, _ALONE, _HAS_EVENT, _HAS_DATA, _CUTS = 1, 2, 4, 8, 16, 32  # a reply's flags
+
+_OWN = (_PIN, _SPI, _I2C, _UART_WRITE, _UART_READ, _UART_LEVEL)  # on its own wires
+_WRITE_READ = 3  # of SPI
 
 _OFF = "nothing, without power"
 _EVENT, _DATA = 1, 2  # what ends a wait that listens: the radio's, the network's
@@ -117,6 +120,7 @@ class Guest:
         self._turn = threading.Lock()  # held while a request is done, so that power goes before it or after it
         self._powered = threading.Event()
         self._powered.set()
+        self._cut: tuple[int, bool, Callable[[], None]] | None = None  # flash operations until it, torn, who is told
         self._master = -1
         self._event_lock = threading.Lock()
         self._listens = 0  # it waits, and an event of the radio (1) or of the network (2) ends that
@@ -172,12 +176,26 @@ class Guest:
     def power_off(self) -> None:
         """In the thread that holds up everybody's time: the power goes at this moment, whatever the guest is at."""
         with self._turn:
-            self._powered.clear()
-            self._restart = (_OFF, _PWRON)
-            self._then = None
-            self._clock.begin(self._member, FOREVER)
-            self._process.kill()
+            self._power_goes()
         self.wake()
+
+    def _power_goes(self) -> None:
+        self._powered.clear()
+        self._restart = (_OFF, _PWRON)
+        self._then = None
+        self._quiet()
+        self._clock.begin(self._member, FOREVER)
+        self._process.kill()
+
+    def _quiet(self) -> None:
+        for port in (self._radio, self._lan):
+            if port is not None:
+                port.power_off()
+
+    def cut_power(self, operation: int, torn: bool, cut: Callable[[], None]) -> None:
+        """Likewise: the power goes at that flash operation from now; cut(): called then, in the board's thread."""
+        with self._turn:
+            self._cut = operation, torn, cut
 
     def power_on(self) -> None:
         """Likewise: the guest starts at this moment. Only after `power_off`."""
@@ -201,7 +219,7 @@ class Guest:
         with self._event_lock:
             if self._listens & kind:
                 self._listens = 0
-                self._clock.cancel(self._member)
+                self._clock.hasten(self._member)
         self.wake()
 
     def at_prompt(self) -> bool:
@@ -219,6 +237,7 @@ class Guest:
     # The board's thread: one boot after the other.
 
     def _run(self) -> None:
+        self._clock.live(self._member)
         run, cause = "all", _PWRON
         raw = False
         try:
@@ -295,7 +314,7 @@ class Guest:
             modes[6][key] = b"\0"
         termios.tcsetattr(slave, termios.TCSANOW, modes)
         os.set_blocking(self._master, False)
-        boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, globals())"
+        boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, RETAINED, globals())"
         heap = self._spec.heap + _SHIM_HEAP + (_RADIO_HEAP if self._radio is not None else 0)
         arguments = ["-i", "-X", f"heapsize={heap}", "-c", boot]
         self._process = subprocess.Popen(
@@ -306,6 +325,8 @@ class Guest:
                 "-c",
                 guest(__file__, "unix_child"),
                 str(Path(found.origin).parent),
+                str(self._flash),
+                str(self._spec.flash.filesystem_size),
                 *arguments,
             ],
             stdin=slave,
@@ -333,10 +354,8 @@ class Guest:
             pass
         if self._restart is None or self._restart[0] != _OFF:
             self._clock.cancel(self._member)
+            self._quiet()
         self._wires.release(self._member.now)
-        for port in (self._radio, self._lan):
-            if port is not None:
-                port.power_off()
         self._link.close()
         master, self._master = self._master, -1
         os.close(master)
@@ -505,10 +524,13 @@ class Guest:
         member = self._member
         if bite_at != self._ignored_bite:
             self._bite_at = bite_at or None
+        began = max(member.now, now)
+        if op == _SPI and c == _WRITE_READ:  # the time of what is written before has passed in the guest
+            began = max(member.now, now - _spi_ns(data, b))
         while selects:
             shift = (selects.bit_length() - 1) // 16 * 16
             number, selects = selects >> shift, selects & (1 << shift) - 1
-            self._wires.pin(number & 0xFF, number >> 8 & 1, max(member.now, now))
+            self._wires.pin(number & 0xFF, number >> 8 & 1, began)
         if op == _CANCEL:
             if self._waits:
                 self._clock.cancel(member)
@@ -536,7 +558,12 @@ class Guest:
                     self._then = self._woken
                     a = member.now
                 self._clock.begin(member, a)
-        elif self._clock.real_time or self._clock.alone or op in (_HELLO, _READY):  # of which nobody else sees anything
+        elif (
+            self._clock.real_time
+            or self._clock.alone
+            or op in (_HELLO, _READY)  # of which nobody else sees anything
+            or (op in _OWN and member.now < self._clock.horizon(member))  # nor anybody does anything before it
+        ):
             self._serve_request(op, a, b=b, c=c, d=d, data=data)
         else:
             self._then = lambda: self._serve_request(op, a, b=b, c=c, d=d, data=data)
@@ -609,6 +636,8 @@ class Guest:
         flags |= (_HAS_EVENT if events & _EVENT else 0) | (_HAS_DATA if events & _DATA else 0)
         if self._clock.alone and not self._clock.real_time:
             flags |= _ALONE
+        if self._cut is not None:
+            flags |= _CUTS
         if self._interrupt_at is not None and self._is_ready and self._heeds_interrupts():
             flags |= _INTERRUPT
             self._interrupt_at = None
@@ -624,7 +653,11 @@ class Guest:
     def _serve_request(self, op: int, a: int, b: int, c: int, d: int, data: bytes) -> None:
         wires = self._wires
         now = self._member.now
-        if op == _SPI:
+        if op == _SPI and c == _WRITE_READ:
+            wires.spi(f"spi{a}", b, mode=SPI_WRITE, count=0, fill=0, data=data, now=now - _spi_ns(data, b))
+            incoming, end = wires.spi(f"spi{a}", b, mode=SPI_READ, count=d >> 8, fill=d & 0xFF, data=b"", now=now)
+            self._answer(0, incoming, 0, end)
+        elif op == _SPI:
             incoming, end = wires.spi(f"spi{a}", b, mode=c, count=d >> 8, fill=d & 0xFF, data=data, now=now)
             self._answer(0, b"" if c == SPI_WRITE else incoming, 0, end)
         elif op == _PIN:
@@ -641,7 +674,7 @@ class Guest:
             self._answer(wires.uart_level(f"uart{a}", now), more=wires.uart_next(f"uart{a}", now))
         elif op == _UART_READ:
             incoming = wires.uart_read(f"uart{a}", b, now)
-            self._answer(len(incoming), incoming)
+            self._answer(len(incoming), incoming, more=wires.uart_next(f"uart{a}", now))
         elif op == _UART_WRITE:
             self._answer(wires.uart_write(f"uart{a}", b, frame=c, parity=d, data=data, now=now))
         elif op == _EDGE:
@@ -662,13 +695,19 @@ class Guest:
                 self._answer(error=errno.ENODEV)
             else:
                 error, value, more, answer = self._radio.command(a, b, c, d, data)
-                self._answer(value, answer, error, more=more)
+                if self._clock.real_time:
+                    self._answer(value, answer, error, more=more)
+                else:  # once the air has done all that follows at this moment: the reply says whether there are events
+                    self._then = lambda: self._answer(value, answer, error, more=more)
+                    self._clock.begin(self._member, now)
         elif op == _LAN:
             if self._lan is None:
                 self._answer(error=errno.ENODEV)
             else:
                 error, value, more, answer = self._lan.command(a, b, c, data)
                 self._answer(value, answer, error, more=more)
+        elif op == _FLASH:
+            self._flash_operation(half_done=bool(a))
         elif op == _WATCHDOG:
             self._bite_ns = a
             self._bite_at = now + a
@@ -682,6 +721,22 @@ class Guest:
             self._answer(len(about), self._token) if a else self._answer(self._clock.real_time, about)
         elif op == _RESET:
             self._restart = ("boot" if self._raw_repl and a == _SOFT else "all", a)
+
+    def _flash_operation(self, half_done: bool) -> None:
+        """The guest is about to program or erase, and is told 1 to do half of it; then it comes again."""
+        if self._cut is None:
+            self._answer()
+            return
+        left, torn, cut = self._cut
+        if left > 1:
+            self._cut = left - 1, torn, cut
+            self._answer()
+        elif torn and not half_done:
+            self._answer(1)
+        else:
+            self._cut = None
+            cut()
+            self._power_goes()
 
     def _about(self) -> bytes:
         """What the guest has to know of this boot."""
@@ -710,3 +765,8 @@ class Guest:
                 "inputs": self._wires.inputs,
             }
         ).encode()
+
+
+def _spi_ns(data: bytes, baudrate: int) -> int:
+    """How long the guest took `data` to go out, as it counts that."""
+    return len(data) * 8_000_000_000 // baudrate

@@ -23,7 +23,7 @@ from quaver.fleet.refusals import in_words
 from quaver.fleet.sealed_command import Commands, draw_id
 from quaver.messages.sealing import Opened, Opener, SealError, UnknownNode, WrongKey
 from quaver_wire.fields import EVENTS
-from quaver_wire.names import ROLES, STATES
+from quaver_wire.names import HOST, ROLES, STATES
 
 _CLASSES = ("status", "answer", "event")
 _QUIET_S = 0.3  # retained messages come at once, one behind the other
@@ -39,6 +39,11 @@ def check_name(keys: KeyStore, name: str) -> NodeKeys:
         if name in (node.name, node.node_id.hex()):
             return node
     raise KeyStoreError(f"node {name!r}: has no key in {keys.path}; quaver keys list shows the nodes that have one")
+
+
+def is_host_gateway(status: Mapping[str, Any]) -> bool:
+    """Whether a status is that of a Linux machine as gateway (quaver.gateway.health): it takes no commands."""
+    return bool(status.get("role") == ROLES.index("gateway") and status.get("board") == HOST)
 
 
 @dataclass
@@ -122,11 +127,10 @@ class Operator:
             if time.monotonic() > deadline:
                 break
         if self.presence is not None:
-            if self.presence.values.get("role") == ROLES.index("gateway"):
+            if is_host_gateway(self.presence.values):
                 raise OperationError(
-                    f"node {self.node.name}: is a gateway, and accepts no commands itself; command the "
-                    "nodes behind it, "
-                    "and change its own configuration over its cable with quaver files"
+                    f"node {self.node.name}: is a gateway on a Linux machine, and accepts no commands itself; command "
+                    "the nodes behind it"
                 )
             return
         if self._closed is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from quaver.errors import OperationError
@@ -24,11 +24,12 @@ def draw_id() -> int:
 
 
 class Commands:
-    """Seals commands with the keys of a store. Raises OperationError, KeyStoreError."""
+    """Seals commands with the keys of a store. clock: seconds since 1970. Raises OperationError, KeyStoreError."""
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: KeyStore, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
-        self._counter = Counter(keys.folder)
+        self._clock = clock
+        self._counter = Counter(keys.folder, clock)
 
     def seal(
         self, node: NodeKeys, generation: int, verb: str, args: Mapping[str, Any], *, identity: int, expires_s: float
@@ -40,7 +41,7 @@ class Commands:
                 f"node {node.name}: uses key {generation}, which is not here; "
                 "name the key store that it was enrolled with (--keys)"
             )
-        expiry = int((time.time() + expires_s) * 1000)
+        expiry = int((self._clock() + expires_s) * 1000)
         buffer = bytearray(_COMMAND_MAX)
         record = {"version": VERSION, "id": identity, "name": verb, "args": dict(args), "expiry": expiry}
         try:

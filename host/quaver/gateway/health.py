@@ -15,7 +15,7 @@ from quaver.gateway.spool import Spool
 from quaver.messages.sealing import Sealer
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, VERSION
-from quaver_wire.names import ROLES, STATES
+from quaver_wire.names import HOST, ROLES, STATES
 
 _RECORD_MAX = 900
 _ASIDE = 1 << 23  # statuses count from here on, as a node's
@@ -75,7 +75,7 @@ class Health:
     def status(self, state: str) -> bytes:
         """The status that the broker keeps of this gateway: "online", or "offline" as its last will."""
         self._statuses += 1
-        about = {"firmware": __version__, "board": "host", "interval_s": int(self._interval_s)}
+        about = {"firmware": __version__, "board": HOST, "interval_s": int(self._interval_s)}
         numbers = {"state": STATES.index(state), "role": ROLES.index("gateway")}
         return self._seal("status", self._statuses - 1, {**about, **numbers})
 

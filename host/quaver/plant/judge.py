@@ -7,25 +7,17 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from quaver.plant.spec import SENSOR_FAULTS, Plant
-from quaver.plant.world import Injected, drawn, fingerprint, without_overlaps
+from quaver.plant.faults import Injected, injected, sags
+from quaver.plant.said import Said, answers, said
+from quaver.plant.spec import POWER_FAULTS, SENSOR_FAULTS, Plant
+from quaver.plant.world import RADIO, fingerprint
 from quaver.store.ledger import Account, ledger
 from quaver.store.store import Store
-from quaver_wire.fields import EVENTS, FAULTS
 
-_LEVEL, _FAULT, _BOOT = EVENTS.index("level"), EVENTS.index("fault"), EVENTS.index("boot")
-_ALARM = 2
+_HEAP = """
+SELECT topic, min(json_extract(body, '$.heap_free')) FROM dated WHERE class = 'telemetry' GROUP BY topic ORDER BY topic
+"""
 _AFTER_S = 600.0  # for which what a broken sensor has measured may alarm, after it is whole again
-
-
-@dataclass(frozen=True)
-class Said:
-    """An event of a node, at seconds of the plant's time. event: "alarm" with the feature, "fault" with its name."""
-
-    at: float
-    node: str
-    event: str
-    subject: str
 
 
 @dataclass(frozen=True)
@@ -46,10 +38,14 @@ class Detection:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The whole of a run. failed: each expectation of the plant's file that is not met, in a line."""
+    """The whole of a run. answers: what the plant said of each that was injected.
+
+    failed: each expectation of the plant's file that is not met, in a line.
+    """
 
     plant: Plant
     injected: tuple[Injected, ...]
+    answers: tuple[str, ...]
     detections: tuple[Detection, ...]
     false_alarms: tuple[Said, ...]
     said: tuple[Said, ...]
@@ -57,6 +53,8 @@ class Outcome:
     restarts: dict[str, int]
     refused: dict[str, int]
     records: int
+    radio: dict[str, dict[str, float]]  # of each station on Bluetooth; seconds and bytes, as in radio.path.Tally
+    heap: dict[str, int]  # the least that each was ever free, bytes
     silent: tuple[str, ...]
     fingerprint: str
     failed: tuple[str, ...]
@@ -68,12 +66,14 @@ class Outcome:
             "duration_s": self.plant.duration,
             "records": self.records,
             "fingerprint": self.fingerprint,
-            "injected": [vars(one) for one in self.injected],
+            "injected": [{**vars(one), "said": said} for one, said in zip(self.injected, self.answers, strict=True)],
             "detections": [{**vars(one), "delay_s": one.delay} for one in self.detections],
             "false_alarms": [vars(one) for one in self.false_alarms],
             "unexplained": sum(account.unexplained for account in self.accounts),
             "restarts": self.restarts,
             "refused": self.refused,
+            "radio": self.radio,
+            "heap": self.heap,
             "silent": list(self.silent),
             "failed": list(self.failed),
         }
@@ -82,11 +82,12 @@ class Outcome:
 def judge(plant: Plant, store: Store) -> Outcome:
     """Raises StoreError."""
     nodes = plant.nodes()
-    said = _said(plant, store)
-    injected = tuple(without_overlaps(drawn(plant)))
+    stations = [*(gateway.name for gateway in plant.gateway), *(node.name for node in nodes)]
+    told = said(plant, store)
+    done = tuple(injected(plant))
     accounts = tuple(ledger(store)[0])
-    broken = [(one.node, one.at, one.at + one.lasts + _AFTER_S) for one in injected if one.kind in SENSOR_FAULTS]
-    alarms = [one for one in said if one.event == "alarm"]
+    broken = [(one.node, one.at, one.at + one.lasts + _AFTER_S) for one in done if one.kind in SENSOR_FAULTS]
+    alarms = [one for one in told if one.event == "alarm"]
     places = {node.name: node.place for node in nodes}
     detections, false = [], []
     for place, machine in plant.machines().items():
@@ -97,12 +98,15 @@ def judge(plant: Plant, store: Store) -> Outcome:
             if one.at < begins and not excused:
                 false.append(one)
         if machine.wear is not None and begins < plant.duration and any(p == place for p in places.values()):
-            named = [o for o in said if o.event == "fault" and places.get(o.node) == place and o.at >= begins]
+            named = [o for o in told if o.event == "fault" and places.get(o.node) == place and o.at >= begins]
             first = min((one.at for one in here if one.at >= begins), default=None)
             name = named[0].subject if named else None
             detections.append(Detection(place, machine.wear.fault, begins, machine.wear.fails, first, name))
-    restarts = Counter(one.node for one in said if one.event == "boot")
-    cuts = Counter(one.node for one in injected if one.kind == "power_cut")
+    restarts = Counter(one.node for one in told if one.event == "boot")
+    cuts: Counter[str] = Counter()
+    for fault in done:
+        if fault.kind in (*POWER_FAULTS, "gateway_dies"):
+            cuts[fault.node] += len(list(sags(plant, fault))) if fault.kind == "brownout" else 1
     extra = {name: count - 1 - cuts[name] for name, count in sorted(restarts.items()) if count - 1 > cuts[name]}
     refused: Counter[str] = Counter()
     for reason, count in store.query("SELECT reason, sum(count) FROM security_event GROUP BY reason"):
@@ -110,36 +114,29 @@ def judge(plant: Plant, store: Store) -> Outcome:
     heard = {account.topic.rpartition("/")[2] for account in accounts}
     outcome = Outcome(
         plant,
-        injected,
+        done,
+        tuple(answers(plant, store, done, told)),
         tuple(sorted(detections, key=lambda one: one.begins)),
         tuple(false),
-        tuple(said),
+        tuple(told),
         accounts,
         extra,
         dict(refused),
         int(store.query("SELECT count(*) FROM record")[0][0]),
-        tuple(node.name for node in nodes if node.name not in heard),
+        _radio(store),
+        {topic.rpartition("/")[2]: least for topic, least in store.query(_HEAP) if least is not None},
+        tuple(name for name in stations if name not in heard),
         fingerprint(store),
         (),
     )
     return Outcome(**{**vars(outcome), "failed": tuple(failed(outcome))})
 
 
-def _said(plant: Plant, store: Store) -> list[Said]:
-    """Alarms, named faults and boots, in order of time."""
-    begin = plant.start.timestamp() * 1000
-    found = []
-    for topic, time_ms, body in store.query(
-        "SELECT topic, time_ms, body FROM dated WHERE class = 'event' ORDER BY time_ms, boot, seq"
-    ):
-        values = json.loads(body)
-        at, node, code = (time_ms - begin) / 1000, topic.rpartition("/")[2], values.get("code")
-        if code == _LEVEL and values.get("event_level") == _ALARM:
-            found.append(Said(at, node, "alarm", values.get("subject", "")))
-        elif code == _FAULT:
-            found.append(Said(at, node, "fault", values.get("subject", "") or FAULTS[values.get("fault", 0)]))
-        elif code == _BOOT:
-            found.append(Said(at, node, "boot", values.get("text", "")))
+def _radio(store: Store) -> dict[str, dict[str, float]]:
+    try:
+        found: dict[str, dict[str, float]] = json.loads(store.path.with_name(RADIO).read_text())
+    except (OSError, ValueError):  # of an older run, or one that was broken off
+        return {}
     return found
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _STANDING_G = 0.002  # standard deviation, of a machine that stands among others
 _DIES_AWAY = 8  # time constants after which what was before is forgotten
+_BEARING = "6205"  # of a machine whose own is not known
 _STEP_S = 60.0  # of the integration of its warmth
 
 
@@ -89,7 +90,7 @@ class Life:
         if self.recording is not None:
             return self.recording
         severity = self.severity(time_s)
-        model = Model(rpm=speed, bearing=Bearing(*LIBRARY[self.machine.bearing]), seed=self.seed)
+        model = Model(rpm=speed, bearing=Bearing(*LIBRARY[self.machine.bearing or _BEARING]), seed=self.seed)
         if severity and self.machine.wear is not None:
             model = replace(model, fault=self.machine.wear.fault, severity=severity)
         return model

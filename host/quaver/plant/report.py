@@ -5,29 +5,37 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from quaver.errors import PlantError
-from quaver.plant.spec import SENSOR_FAULTS
+from quaver.plant.spec import MOMENTS, SENSOR_FAULTS
 from quaver.plant.world import clock
 
 if TYPE_CHECKING:
     from quaver.plant.judge import Outcome
 
 PAGE, DATA, JUNIT = "report.html", "report.json", "report.xml"
-_MOMENTS = ("replay", "forged")  # they have no length
 _ROWS_MAX = 60  # nodes in the picture; the tables have all
 _WEARS, _FAILED = "#ffe3c7", "#f5b48c"
 _COLOURS = {
     "power_cut": "#57606a",
+    "brownout": "#8c959f",
+    "flash_cut": "#24292f",
     "wifi_gone": "#8250df",
     "lossy": "#c8b1f0",
+    "out_of_range": "#a475f9",
+    "gateway_dies": "#24292f",
     "stuck": "#9a6700",
     "absent": "#9a6700",
     "range": "#9a6700",
+    "drift": "#d4a72c",
+    "retire": "#cf222e",
     "broker_restart": "#0969da",
     "ingest_down": "#54aeff",
+    "full_disk": "#218bff",
+    "clock": "#1b7c83",
     "replay": "#b42318",
     "forged": "#b42318",
 }
@@ -59,10 +67,31 @@ def page(outcome: Outcome) -> str:
         outcome=outcome,
         time=clock,
         timeline=timeline(outcome),
-        unexplained=sum(account.unexplained for account in outcome.accounts),
+        figures=_figures(outcome),
+        thousands=lambda value: "" if value is None else f"{value:,}",
         broken=SENSOR_FAULTS,
-        moments=_MOMENTS,
+        moments=MOMENTS,
     )
+
+
+def _figures(outcome: Outcome) -> list[tuple[str, str, bool]]:
+    """(what, how many, whether that is bad) of what one looks for first."""
+    unexplained = sum(account.unexplained for account in outcome.accounts)
+    due = [one for one in outcome.detections if one.fails <= outcome.plant.duration]
+    found = [
+        ("nodes", f"{len(outcome.accounts):,}", bool(outcome.silent)),
+        ("records", f"{outcome.records:,}", False),
+        ("records missing without a reason", f"{unexplained:,}", unexplained > 0),
+        ("faults injected", f"{len(outcome.injected):,}", False),
+        ("false alarms", f"{len(outcome.false_alarms):,}", bool(outcome.false_alarms)),
+    ]
+    if due:
+        told = sum(one.alarmed is not None for one in due)
+        found.append(("machines that failed, and alarmed", f"{told} of {len(due)}", told < len(due)))
+    delays = [one.delay for one in outcome.detections if one.delay is not None]
+    if delays:
+        found.append(("alarm after wear began, median", clock(median(delays)), False))
+    return found
 
 
 def timeline(outcome: Outcome) -> str:
@@ -77,7 +106,7 @@ def timeline(outcome: Outcome) -> str:
     hours = plant.duration / 3600
     wears = {one.place: one for one in outcome.detections}
     told = {one.node for one in outcome.injected} | {said.node for said in outcome.said if said.event != "boot"}
-    nodes = sorted(plant.nodes(), key=lambda node: (node.place not in wears, node.name not in told))[:_ROWS_MAX]
+    nodes = sorted(plant.stations(), key=lambda node: (node.place not in wears, node.name not in told))[:_ROWS_MAX]
     rows = {"": 0, **{node.name: at for at, node in enumerate(nodes, 1)}}
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "quaver", "font.size": 9}):
         figure = Figure(figsize=(10, 1.4 + 0.26 * len(rows)), layout="constrained")
@@ -93,7 +122,7 @@ def timeline(outcome: Outcome) -> str:
         for one in outcome.injected:
             if one.node in rows:
                 seen.add(one.kind)
-                width = hours / 400 if one.kind in _MOMENTS else max(one.lasts / 3600, hours / 400)
+                width = hours / 400 if one.kind in MOMENTS else max(one.lasts / 3600, hours / 400)
                 axis.barh(rows[one.node], width, left=one.at / 3600, color=_COLOURS[one.kind], height=0.5)
         false = {(one.node, one.at) for one in outcome.false_alarms}
         for said in outcome.said:
@@ -107,6 +136,9 @@ def timeline(outcome: Outcome) -> str:
         axis.set_xlim(0, hours)
         axis.set_xlabel("hours since the start")
         axis.grid(axis="x", alpha=0.3)
+        axis.hlines(list(rows.values()), 0, hours, color="#eef1f4", linewidth=1, zorder=0)
+        axis.tick_params(axis="y", length=0)
+        axis.spines[["top", "right", "left"]].set_visible(False)
         kinds = [kind for kind in _COLOURS if kind in seen]
         legend: list[Any] = [Patch(color=_COLOURS[kind], label=kind.replace("_", " ")) for kind in kinds]
         if wears:
@@ -117,7 +149,7 @@ def timeline(outcome: Outcome) -> str:
             legend.append(Line2D([], [], linestyle="", marker="v", color="#b42318", label="false alarm"))
         figure.legend(handles=legend, loc="outside lower center", ncols=6, frameon=False)
         out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = out.getvalue()
     return text[text.index("<svg") :]
 

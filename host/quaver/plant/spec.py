@@ -45,7 +45,15 @@ def _node_name(text: str) -> str:
     return text
 
 
+def _jump(text: object) -> float:
+    """ "-10m" as -600.0. Raises ValueError."""
+    if isinstance(text, str) and text.strip()[:1] in ("-", "+"):
+        return seconds(text.strip()[1:]) * (-1 if text.strip()[0] == "-" else 1)
+    return seconds(text)
+
+
 Seconds = Annotated[float, BeforeValidator(seconds), PlainSerializer(lambda time: f"{time:g}s")]
+Jump = Annotated[float, BeforeValidator(_jump), PlainSerializer(lambda time: f"{time:g}s")]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -92,7 +100,7 @@ class Machine(_Table):
     place: str
     count: Annotated[int, Field(ge=1, le=NODES_MAX)] = 1
     speed: Annotated[float, Field(gt=0, le=60_000)] = 1480.0  # 1/min
-    bearing: str = "6205"  # of the library that the nodes know
+    bearing: str = "6205"  # of the library that the nodes know; "": they are told of none
     recording: str = ""  # a file, or mfpt:NAME, in place of the model
     wear: Wear | None = None
     shifts: tuple[Shift, ...] = ()  # none: it always runs
@@ -104,7 +112,7 @@ class Machine(_Table):
 
     @model_validator(mode="after")
     def _known(self) -> Machine:
-        if self.bearing not in LIBRARY:
+        if self.bearing and self.bearing not in LIBRARY:
             raise ValueError(f"bearing {self.bearing!r} is not in the library: expected one of {', '.join(LIBRARY)}")
         return self
 
@@ -114,27 +122,45 @@ class Node(_Table):
 
     name: str
     place: str
-    board: Literal["unix"] = "unix"
+    board: Literal["unix", "pico_w", "esp32_c3"] = "unix"
     count: Annotated[int, Field(ge=1, le=NODES_MAX)] = 1
     interval: Seconds = 60.0
     samples: Annotated[int, Field(ge=0, le=32_768)] = 4096  # of a measurement
     learn: Annotated[int, Field(ge=2, le=100)] = 10  # measurements of the baseline
     sensors: tuple[Literal["vibration", "temperature", "energy"], ...] = ("vibration", "temperature")
     loss: Share = 0.0  # of its packets
+    gateway: str = ""  # the name of the gateway that fetches its records over Bluetooth; none: it has Wi-Fi
+    config: dict[str, Any] = Field(default_factory=dict)  # what else its config.json says
+
+
+class Gateway(_Table):
+    """A gateway and its board: it fetches over Bluetooth what the nodes say that name it, and has Wi-Fi."""
+
+    name: str
+    place: str
+    board: Literal["unix"] = "unix"
+    interval: Seconds = 60.0  # between its own records
+    loss: Share = 0.0  # of its packets on the Wi-Fi
     config: dict[str, Any] = Field(default_factory=dict)  # what else its config.json says
 
 
 class Fault(_Table):
     """What is done to the plant at a moment, or, `count` times, at moments drawn from the seed between `at` and `by`.
 
-    power_cut, wifi_gone, lossy: of a node, for `lasts`. stuck, absent, range: of a node's `sensor`, for `lasts`.
+    power_cut, wifi_gone, lossy: of a node, for `lasts`. brownout: for `lasts` its supply sags again and again, each
+    time below what it needs. flash_cut: its power goes at a flash operation after `at`, and comes back after `lasts`.
+    stuck, absent, range: of a node's `sensor`, for `lasts`; drift: it drifts for so long, then it is replaced.
+    out_of_range: the gateway of a node on Bluetooth does not hear it, nor it the gateway; gateway_dies: its power goes.
+    retire: a technician takes this node out of service, and it is the wrong one.
     broker_restart: the broker is away for `lasts`. ingest_down: what comes meanwhile waits at the broker.
+    full_disk: the ingest can't write for so long. clock: somebody's clock is off by `jump` for so long.
     replay: a stranger sends old messages of a node again; forged: messages that no node made.
     """
 
     kind: Literal[
-        "power_cut", "wifi_gone", "lossy", "stuck", "absent", "range",
-        "broker_restart", "ingest_down", "replay", "forged",
+        "power_cut", "brownout", "flash_cut", "wifi_gone", "lossy", "stuck", "absent", "range", "drift", "retire",
+        "out_of_range", "gateway_dies",
+        "broker_restart", "ingest_down", "full_disk", "clock", "replay", "forged",
     ]  # fmt: skip
     at: Seconds
     by: Seconds | None = None
@@ -143,6 +169,11 @@ class Fault(_Table):
     node: str = ""  # by name; with `count`, empty is any
     sensor: Literal["vibration", "temperature", "energy"] = "vibration"
     loss: Share = 0.2
+    drift: Annotated[float, Field(gt=-1, le=10)] = 0.3  # the share by which the sensor is off at the end
+    operation: Annotated[int, Field(ge=0, le=100_000)] = 0  # of the flash, 1 is the next; 0: drawn
+    torn: bool | None = None  # half of the operation is done, or nothing of it; drawn where it is not said
+    jump: Jump = 600.0
+    of: Literal["time_server", "ingest"] = "time_server"  # whose clock
 
     @model_validator(mode="after")
     def _whole(self) -> Fault:
@@ -152,11 +183,19 @@ class Fault(_Table):
             raise ValueError("`by` has to come after `at`")
         if not self.node and self.count == 1 and self.by is None and self.kind not in PLANT_WIDE:
             raise ValueError(f"{self.kind} is of a node: name it with `node`, or give `by` to have one drawn")
+        for key, kind in _KEYS.items():
+            if key in self.model_fields_set and self.kind != kind:
+                raise ValueError(f"{self.kind} has no `{key}`: expected only with kind = {kind!r}")
+        if not self.jump:
+            raise ValueError('`jump` is 0: expected how far the clock is off, such as "10m" or "-10m"')
         return self
 
 
-SENSOR_FAULTS = ("stuck", "absent", "range")
-PLANT_WIDE = ("broker_restart", "ingest_down", "forged")
+SENSOR_FAULTS = ("stuck", "absent", "range", "drift")
+POWER_FAULTS = ("power_cut", "brownout", "flash_cut")
+PLANT_WIDE = ("broker_restart", "ingest_down", "full_disk", "clock", "forged")
+MOMENTS = ("replay", "forged", "retire")  # they have no length
+_KEYS = {"drift": "drift", "operation": "flash_cut", "torn": "flash_cut", "jump": "clock", "of": "clock"}
 
 
 class Expect(_Table):
@@ -179,6 +218,7 @@ class Plant(_Table):
     exchange: Seconds = 5.0  # how long a message between two nodes takes at most, as nodes run side by side
     machine: tuple[Machine, ...] = ()
     node: Annotated[tuple[Node, ...], Field(min_length=1)]
+    gateway: tuple[Gateway, ...] = ()
     fault: tuple[Fault, ...] = ()
     expect: Expect = Expect()
 
@@ -192,10 +232,18 @@ class Plant(_Table):
         if len(places) < sum(machine.count for machine in self.machine):
             raise ValueError("machine: two machines have the same place")
         names: set[str] = set()
+        gateways = {gateway.name for gateway in self.gateway}
+        for gateway in self.gateway:
+            _node_name(gateway.name), _place(gateway.place)
+        for station in self.stations():
+            if station.name in names:
+                raise ValueError(f"node {station.name}: the name stands twice")
+            names.add(station.name)
         for node in self.nodes():
-            if node.name in names:
-                raise ValueError(f"node {node.name}: the name stands twice")
-            names.add(node.name)
+            if node.gateway and node.gateway not in gateways:
+                raise ValueError(f"node {node.name}: no gateway has the name {node.gateway!r}")
+            if node.gateway and node.board != "unix":
+                raise ValueError(f"node {node.name}: expected board = 'unix' for a node on Bluetooth")
             if node.place not in places:
                 raise ValueError(f"node {node.name}: no machine has the place {node.place!r}")
         if len(names) > NODES_MAX:
@@ -203,6 +251,9 @@ class Plant(_Table):
         for fault in self.fault:
             if fault.node and fault.node not in names:
                 raise ValueError(f"fault {fault.kind}: no node has the name {fault.node!r}")
+            whom = () if fault.kind in PLANT_WIDE else self.whom(fault)
+            if fault.kind not in PLANT_WIDE and (fault.node not in whom if fault.node else not whom):
+                raise ValueError(f"fault {fault.kind}: {self._why_not(fault)}")
             if fault.at > self.duration or (fault.by or 0) > self.duration:
                 raise ValueError(f"fault {fault.kind}: it comes after the end, at {self.duration:g} s")
         return self
@@ -214,6 +265,31 @@ class Plant(_Table):
             for node in self.node
             for n in range(1, node.count + 1)
         ]
+
+    def stations(self) -> list[Node | Gateway]:
+        """The gateways, and each node by itself."""
+        return [*self.gateway, *self.nodes()]
+
+    def whom(self, fault: Fault) -> list[str]:
+        """The names of those to whom a fault can happen; where none is named, one of the nodes among them is drawn."""
+        nodes = self.nodes()
+        gateways = [gateway.name for gateway in self.gateway]
+        if fault.kind == "gateway_dies":
+            return gateways
+        if fault.kind == "out_of_range":
+            return [node.name for node in nodes if node.gateway]
+        if fault.kind in SENSOR_FAULTS:
+            return [node.name for node in nodes if fault.sensor in node.sensors]
+        if fault.kind == "wifi_gone":
+            return [node.name for node in nodes if not node.gateway] + (gateways if fault.node else [])
+        return [node.name for node in nodes] + (gateways if fault.node and fault.kind != "retire" else [])
+
+    def _why_not(self, fault: Fault) -> str:
+        wanted = {"gateway_dies": "gateway", "out_of_range": "node with a `gateway`", "wifi_gone": "node with Wi-Fi"}
+        what = (
+            f"node with the sensor {fault.sensor!r}" if fault.kind in SENSOR_FAULTS else wanted.get(fault.kind, "node")
+        )
+        return f"expected a {what}, which {fault.node} is not" if fault.node else f"the plant has no {what}"
 
     def as_toml(self) -> str:
         """The plant as a file that says the same, without what has its usual value."""

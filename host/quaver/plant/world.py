@@ -8,32 +8,42 @@ record for record, whatever the machine has to do beside.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from quaver.broker import reader
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
+from quaver.build.libraries import device_libraries
 from quaver.emulator.site_broker import Message
 from quaver.errors import PlantError
-from quaver.ingest.intake import RECORD_CLASSES, Intake
+from quaver.fleet.keys import KeyStore
+from quaver.fleet.sealed_command import Commands
+from quaver.ingest.intake import RECORD_CLASSES
 from quaver.messages.sealing import Opened, Opener
+from quaver.plant.faults import Drift, Injected, injected, sags
 from quaver.plant.island import Change, IslandPlan, Member, Worker
 from quaver.plant.life import Life
-from quaver.plant.spec import PLANT_WIDE, Plant
+from quaver.plant.site_ingest import SiteIngest
+from quaver.plant.spec import Node, Plant
 from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
+RADIO = "radio.json"
 _COMMIT_S = 60.0  # of the plant's time
 _RECORDED = 1000  # messages
 _REPLAYED = 20  # messages that a stranger sends again
 _FORGED = 20
+_OBEYED_S = 600.0  # for which a node may obey a technician's command
+_ASIDE = ("ingest_down", "full_disk", "retire", "replay", "forged")  # which befall no island
 _EVENTS_MAX = 100
 _LEVEL, _FAULT = EVENTS.index("level"), EVENTS.index("fault")
 _ALARM = 2
@@ -45,18 +55,6 @@ def clock(seconds: float) -> str:
     days, rest = divmod(whole, 86_400)
     text = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
     return f"{days} d {text}" if days else text
-
-
-@dataclass(frozen=True)
-class Injected:
-    """A fault as it was drawn: of this node (or the plant: ""), from `at` for `lasts`, in seconds."""
-
-    kind: str
-    at: float
-    lasts: float
-    node: str
-    sensor: str
-    loss: float
 
 
 @dataclass
@@ -89,31 +87,6 @@ class Progress:
     nodes: dict[str, NodeView] = field(default_factory=dict)
     events: deque[str] = field(default_factory=lambda: deque(maxlen=_EVENTS_MAX))
     said: list[str] = field(default_factory=list)
-
-
-def drawn(plant: Plant) -> list[Injected]:
-    """Every fault of a plant with its moment, in order of time."""
-    found = []
-    names = [node.name for node in plant.nodes()]
-    for number, fault in enumerate(plant.fault):
-        chance = random.Random(f"{plant.seed} fault {number}")  # noqa: S311 - a seeded simulation
-        for _ in range(fault.count):
-            at = fault.at if fault.by is None else chance.uniform(fault.at, fault.by)
-            node = fault.node or ("" if fault.kind in PLANT_WIDE else chance.choice(names))
-            found.append(Injected(fault.kind, round(at, 3), fault.lasts, node, fault.sensor, fault.loss))
-    return sorted(found, key=lambda one: (one.at, one.kind, one.node))
-
-
-def without_overlaps(faults: list[Injected]) -> list[Injected]:
-    """Those that a node, or the plant, has not yet of the same kind when they come."""
-    ends: dict[tuple[str, str], float] = {}
-    kept = []
-    for one in faults:
-        key = one.node, one.kind
-        if one.at > ends.get(key, -1.0):
-            ends[key] = one.at + one.lasts
-            kept.append(one)
-    return kept
 
 
 class _Keys:
@@ -164,22 +137,27 @@ class _Watcher:
 class World:
     """A running plant; a context manager. folder: gets `records.sqlite`, which must not be there yet.
 
-    workers: processes; by default one for each processor. Entering raises PlantError and BuildError.
+    workers: processes; by default one for each processor. files: of the nodes' firmware, where it is not this one's.
+    Entering raises PlantError and BuildError.
     """
 
-    def __init__(self, plant: Plant, folder: Path, workers: int | None = None) -> None:
+    def __init__(
+        self, plant: Plant, folder: Path, workers: int | None = None, files: Mapping[str, bytes] | None = None
+    ) -> None:
         self.plant = plant
         self.path = folder / "records.sqlite"
-        self.injected = without_overlaps(drawn(plant))
-        nodes = plant.nodes()
+        self.injected = injected(plant)
+        nodes = plant.stations()
         self.progress = Progress(nodes={node.name: NodeView(node.place) for node in nodes})
+        self._files = files
         self._unnoted = deque(self.injected)
         self._count = max(1, min(workers or os.cpu_count() or 1, len(nodes)))
         self._stack = ExitStack()
         self._workers: list[Worker] = []
         self._plans: list[list[IslandPlan]] = [[] for _ in range(self._count)]
         self._mail: list[list[list[Message]]] = []
-        self._down: list[Message] | None = None  # what waits at the broker for an ingest that is down
+        self._home: dict[str, int] = {}  # of each node the island that it is on
+        self._ids: dict[str, bytes] = {}
         self._heard: deque[tuple[float, Message]] = deque(maxlen=_RECORDED)  # what a stranger can have recorded
 
     def __enter__(self) -> Self:
@@ -190,9 +168,10 @@ class World:
             for number, plan in enumerate(plans):
                 self._plans[number % self._count].append(plan)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.store = stack.enter_context(Store(self.path))
             self._watcher = _Watcher(Opener(self._keys), self._keys, self.progress)
-            self._intake = Intake(self.store, self._watcher, self._keys.name_of, self.progress.said.append)
+            begin_ms = round(self.plant.start.timestamp() * 1000)
+            self._ingest = SiteIngest(self.path, begin_ms, self._watcher, self._keys.name_of, self.progress.said.append)
+            stack.callback(self._ingest.close)
             for plans_of_one in self._plans:
                 worker = Worker()
                 stack.callback(worker.close)
@@ -209,33 +188,65 @@ class World:
     ) -> None:
         self._stack.close()
 
+    @property
+    def store(self) -> Store:
+        return self._ingest.store
+
     def _islands(self) -> list[IslandPlan]:
-        """Each node by itself: what joins nodes is the broker alone, and that passes borders."""
+        """A gateway with its nodes, and each other node by itself: the broker joins them, and that passes borders."""
         plant = self.plant
-        files = firmware_files("unix")
+        files: dict[str, Mapping[str, bytes]] = {
+            board: {**firmware_files(board), **device_libraries(load_board(board))}
+            for board in {node.board for node in plant.stations()} - {"unix"}
+        }
+        files["unix"] = self._files if self._files is not None else firmware_files("unix")
         machines = plant.machines()
         keys: dict[bytes, tuple[str, bytes]] = {}
-        plans = []
-        for node in plant.nodes():
+        groups: dict[str, list[Member]] = {}
+        for node in plant.stations():
             key = hashlib.sha256(f"{plant.seed} key {node.name}".encode()).digest()
-            seed = int.from_bytes(hashlib.sha256(f"{plant.seed} {node.place}".encode()).digest()[:4], "big")
-            member = Member(node, Life(machines[node.place], plant.start, seed), key)
-            keys[member.identity.unique_id] = node.name, key
-            plans.append(IslandPlan((member,), tuple(self._changes(node.name)), plant.start, plant.seed, files))
+            life = None
+            drifts: dict[str, tuple[Drift, ...]] = {}
+            if isinstance(node, Node):
+                seed = int.from_bytes(hashlib.sha256(f"{plant.seed} {node.place}".encode()).digest()[:4], "big")
+                life = Life(machines[node.place], plant.start, seed)
+                drifts = {sensor: tuple(self._drifts(node.name, sensor)) for sensor in node.sensors}
+            member = Member(node, life, key, drifts)
+            keys[member.node_id] = node.name, key
+            self._ids[node.name] = member.node_id
+            groups.setdefault(node.gateway if isinstance(node, Node) and node.gateway else node.name, []).append(member)
+        plans: list[IslandPlan] = []
+        for members in groups.values():
+            names = [member.node.name for member in members]
+            self._home.update(dict.fromkeys(names, len(plans)))
+            plans.append(IslandPlan(tuple(members), tuple(self._changes(names)), plant.start, plant.seed, files))
         self._keys = _Keys(keys)
         return plans
 
-    def _changes(self, name: str) -> Iterator[Change]:
+    def _drifts(self, name: str, sensor: str) -> Iterator[Drift]:
         for one in self.injected:
-            if one.kind == "broker_restart" or (one.node == name and one.kind != "replay"):
-                for at, on in ((one.at, True), (one.at + one.lasts, False)):
-                    yield Change(at, one.kind, on, one.node, one.sensor, one.loss)
+            if (one.kind, one.node, one.sensor) == ("drift", name, sensor):
+                yield Drift(one.at, one.lasts, one.drift)
+
+    def _changes(self, names: list[str]) -> Iterator[Change]:
+        for one in self.injected:
+            if one.node not in (*names, "") or one.kind in _ASIDE or (one.kind == "clock" and one.of == "ingest"):
+                continue
+            if one.kind == "brownout":
+                for gone, back in sags(self.plant, one):
+                    yield Change(gone, "power_cut", True, one.node)
+                    yield Change(back, "power_cut", False, one.node)
+            elif one.kind == "flash_cut":
+                yield Change(one.at, one.kind, True, one.node, lasts=one.lasts, operation=one.operation, torn=one.torn)
+            elif one.kind != "drift":
+                for at, on in ((one.at, True), (one.ends, False)):
+                    yield Change(at, one.kind, on, one.node, one.sensor, one.loss, jump=one.jump)
 
     def run(self, told: Callable[[Progress], None] = lambda progress: None) -> None:
         """To the end of the plant's duration. `told` is called at every border. Raises PlantError."""
         plant = self.plant
         border, committed = 0.0, 0.0
-        aside = [one for one in self.injected if one.kind in ("ingest_down", "replay", "forged")]
+        self._aside = deque(sorted(self._moments(), key=lambda moment: moment[0]))
         while border < plant.duration:
             border = min(border + plant.exchange, plant.duration)
             for worker, mail in zip(self._workers, self._mail, strict=True):
@@ -249,18 +260,27 @@ class World:
                         raise PlantError(f"node {name} ended at {border:.0f} s: {why}")
             sent.sort(key=lambda one: one[:2])
             self._exchange(sent)
-            self._take_in([(time_s, message) for time_s, _, message in sent])
-            while aside and aside[0].at <= border:
-                self._strange(aside.pop(0))
-            if self._down is None and border - committed >= _COMMIT_S:
+            for time_s, _, message in sent:
+                self._come_to(time_s)
+                self._take_in(time_s, message)
+            self._come_to(border)
+            if border - committed >= _COMMIT_S:
                 self._commit(border)
                 committed = border
             self.progress.time_s = border
             self._note_injected()
             told(self.progress)
-        if self._down is not None:
-            self._up(border)
-        self._commit(border)
+        self._ingest.settle(border)
+        self._count_records()
+        self._write_tallies()
+
+    def _write_tallies(self) -> None:
+        """Beside the store: what no node knows of its own radio, and a report tells."""
+        tallies: dict[str, dict[str, float]] = {}
+        for worker in self._workers:
+            worker.ask("tallies")
+            tallies |= worker.answer()
+        self.path.with_name(RADIO).write_text(json.dumps(tallies))
 
     def _note_injected(self) -> None:
         """What began since the last border, for who watches."""
@@ -283,52 +303,72 @@ class World:
                     if at * self._count + number != island:
                         box.append(message)
 
-    def _take_in(self, sent: list[tuple[float, Message]]) -> None:
-        self._heard.extend(sent)
-        for time_s, message in sent:
-            if self._down is not None and time_s >= self._back:
-                self._up(time_s)
-            if self._down is None:
-                self._take(time_s, message)
-            else:
-                self._down.append(message)
-
-    def _take(self, time_s: float, message: Message) -> None:
-        if message.topic.rpartition("/")[2] not in RECORD_CLASSES:
-            return
-        now_ms = round(self.plant.start.timestamp() * 1000 + time_s * 1000)
+    def _take_in(self, time_s: float, message: Message) -> None:
+        self._heard.append((time_s, message))
         self._watcher.now_s = time_s
-        self._intake.take([reader.Message(message.topic.encode(), message.payload, 0, again=False)], now_ms)
+        self._ingest.take(time_s, message)
 
     def _commit(self, time_s: float) -> None:
-        self._intake.commit(round(self.plant.start.timestamp() * 1000 + time_s * 1000))
-        self.progress.records = self._intake.tally.received
-        self.progress.refused = sum(self._intake.tally.refused.values())
+        self._ingest.commit(time_s)
+        self._count_records()
 
-    def _strange(self, one: Injected) -> None:
-        """What happens to the ingest, or comes from a stranger at the broker."""
-        if one.kind == "ingest_down":
-            self._commit(one.at)
-            self._down, self._back = [], one.at + one.lasts
-            return
+    def _count_records(self) -> None:
+        self.progress.records = self._ingest.received
+        self.progress.refused = sum(self._ingest.refused.values())
+
+    # What happens to the ingest, or comes from somebody at the broker.
+
+    def _moments(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        ingest = self._ingest
+        for one in self.injected:
+            if one.kind == "ingest_down":
+                yield one.at, partial(ingest.stop, one.at, one.ends)
+            elif one.kind == "full_disk":
+                yield one.at, partial(ingest.fill_disk, one.at, True)
+                yield one.ends, partial(ingest.fill_disk, one.ends, False)
+            elif one.kind == "clock" and one.of == "ingest":
+                yield one.at, partial(ingest.set_clock, one.at, one.jump)
+                yield one.ends, partial(ingest.set_clock, one.ends, 0.0)
+            elif one.kind == "replay":
+                yield one.at, partial(self._replay, one)
+            elif one.kind == "forged":
+                yield one.at, partial(self._forge, one)
+            elif one.kind == "retire":
+                yield one.at, partial(self._retire, one)
+
+    def _come_to(self, time_s: float) -> None:
+        while self._aside and self._aside[0][0] <= time_s:
+            self._aside.popleft()[1]()
+
+    def _replay(self, one: Injected) -> None:
+        theirs = [m for _, m in self._heard if m.topic.split("/")[-2] == one.node]
+        for message in theirs[:_REPLAYED]:
+            self._take_in(one.at, message)
+
+    def _forge(self, one: Injected) -> None:
         chance = random.Random(f"{self.plant.seed} stranger {one.at}")  # noqa: S311 - a seeded simulation
-        if one.kind == "replay":
-            theirs = [m for _, m in self._heard if m.topic.split("/")[-2] == one.node]
-            for message in theirs[:_REPLAYED]:
-                self._take_in([(one.at, message)])
-            return
-        known = [m for _, m in self._heard if m.topic.rpartition("/")[2] in RECORD_CLASSES]
+        known = [m for _, m in self._heard if m.topic.rpartition("/")[2] in RECORD_CLASSES and m.payload]
         for _ in range(_FORGED if known else 0):
             message = chance.choice(known)
             spoiled = bytearray(message.payload)
             spoiled[chance.randrange(len(spoiled))] ^= 1 << chance.randrange(8)
-            self._take_in([(one.at, Message(message.topic, bytes(spoiled), 1))])
+            self._take_in(one.at, Message(message.topic, bytes(spoiled), 1))
 
-    def _up(self, time_s: float) -> None:
-        """The ingest is there again: it gets what waited."""
-        waited, self._down = self._down or [], None
-        for message in waited:
-            self._take(time_s, message)
+    def _retire(self, one: Injected) -> None:
+        """As `quaver node NAME retire` does it, of the wrong node: its island gets the command at the next border."""
+        node = next(node for node in self.plant.nodes() if node.name == one.node)
+        chance = random.Random(f"{self.plant.seed} command {one.node} {one.at}")  # noqa: S311 - a seeded simulation
+        store = KeyStore(self.path.parent / "keys")
+        node_id = self._ids[one.node]
+        keys = store.create(node_id, one.node, self._keys.device_keys(node_id)[1])
+        commands = Commands(store, lambda: self.plant.start.timestamp() + one.at)
+        sealed = commands.seal(
+            keys, 1, "retire", {"confirm": one.node}, identity=chance.getrandbits(31), expires_s=_OBEYED_S
+        )
+        home = self._home[one.node]
+        self._mail[home % self._count][home // self._count].append(
+            Message(f"{node.place}/{one.node}/command", sealed, qos=1)
+        )
 
     def fingerprint(self) -> str:
         """SHA-256 over every record that is stored, and when it came."""

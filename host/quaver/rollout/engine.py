@@ -18,10 +18,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from quaver.fleet.operator import is_host_gateway
 from quaver.fleet.refusals import in_words
 from quaver.rollout.plan import asset_of, failures_borne
 from quaver_wire.fields import EVENTS, LEVELS
-from quaver_wire.names import ROLES, STATES
+from quaver_wire.names import STATES
 
 WAITING, TOLD, FETCHING, TRIAL, WATCHED = "waiting", "told", "fetching", "restarted", "watched"
 UPDATED, UNHEALTHY, PENALTY, MISSED, LEFT_OUT = "updated", "unhealthy", "penalty box", "missed", "left out"
@@ -34,7 +35,6 @@ _RESTARTS = 2  # of the node or of its tasks while it is watched: a loop
 _HEAP_PART = 2  # less than half of the heap that was free before
 _ALARM = LEVELS.index("alarm")
 _OFFLINE = STATES.index("offline")
-_GATEWAY = ROLES.index("gateway")
 _HAS_IT = "release refused: old"
 HAD_IT = "had this release or a later one"
 _WRONG_KEY = "release refused: wrong_key"
@@ -182,8 +182,8 @@ class Engine:
         # A last will was sealed before all that came after it, and is told when the connection is lost.
         if (boot, seq) <= (seen.boot, seen.seq) and not (boot == seen.boot and state == _OFFLINE):
             return
-        if values.get("role") == _GATEWAY and member.state == WAITING:
-            self._to(member, LEFT_OUT, now, "is a gateway: it is updated by cable")
+        if is_host_gateway(values) and member.state == WAITING:
+            self._to(member, LEFT_OUT, now, "is a gateway on a Linux machine")
             return
         seen.prefix, seen.online, seen.generation = prefix, state != _OFFLINE, generation
         seen.boot, seen.seq = boot, max(seq, seen.seq if boot == seen.boot else -1)

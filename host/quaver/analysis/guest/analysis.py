@@ -58,6 +58,7 @@ class Analysis:
         lines = self.path.found
         for i in range(4) if lines else ():
             line = {"name": LINES[i], "hz": lines.hz[i], "g": lines.g[i], "score": lines.score[i]}
+            line["evidence_db"] = lines.evidence[i]
             line["heights"] = lines.heights[3 * i : 3 * i + 3]
             answer["lines"].append(line)
         return json.dumps(answer)

@@ -1,7 +1,8 @@
 """main.py of both versions on an emulated board: what a node does of an update at each start, and told on the console.
 
 /versions.json: for "old" and "new" path -> SHA-256, hexadecimal, of all that could be imported. /update.json: of the
-release the list's SHA-256 and size, and "outcome", what becomes of it. /store: contents by the first half of theirs.
+release the list's SHA-256 and size, "outcome", what becomes of it, and "slot", the partition with an image of
+MicroPython that comes with it, or "". /store: contents by the first half of theirs.
 """
 
 import asyncio
@@ -60,7 +61,9 @@ def fetch():
     with open("/update.json") as file:
         about = json.load(file)
     manifest.listing, manifest.size = bytes.fromhex(about["listing"]), about["size"]
-    asyncio.run(stage.Stage(chunk, lambda why: None, asyncio.Lock()).run(manifest))
+    fetching = stage.Stage(chunk, lambda why: None, asyncio.Lock())
+    fetching.slot = about["slot"] or None
+    asyncio.run(fetching.run(manifest))
     say("staged")
     machine.reset()
 
@@ -76,11 +79,22 @@ def order():
     fetch()
 
 
+def image(slot):
+    """The version of the image of MicroPython that runs."""
+    from hal.slots import slots
+
+    return "new" if slots()[0].info()[4] == slot else "old"
+
+
 def start():
     with open("/versions.json") as file:
         versions = json.load(file)
+    with open("/update.json") as file:
+        about = json.load(file)
     found = firmware()
     names = [name for name in versions if versions[name] == found]
+    if about["slot"] and names != [image(about["slot"])]:
+        names = []
     with open(OWN[0], "rb") as file:
         own = file.read() == OWN[1]
     say("runs", names[0] if names else "mixed", "own" if own else "lost")
@@ -88,11 +102,13 @@ def start():
     if files.why("PWRON_RESET"):
         files.forget()
     if files.there(files.PLAN):
-        with open("/update.json") as file:
-            outcome = json.load(file)["outcome"]
         say("trial")
-        if outcome == "taken back":
+        if about["outcome"] == "taken back":
             machine.reset()
+        if files.slot():
+            from hal.slots import keep
+
+            keep()
         files.accept()
     elif files.there(files.NEXT):
         fetch()

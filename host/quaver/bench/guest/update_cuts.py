@@ -3,7 +3,8 @@
 One update is recorded, operation by operation: fetched, committed, on trial, then confirmed, or taken back, or given
 up. The contents of flash at each cut, clean or torn, are those operations replayed so far. On each the board starts
 anew, through the real boot.py, and goes on until nothing is under way. At each of these starts all files of the
-firmware must be those of one version, and the node's own data whole.
+firmware must be those of one version, the modules in packs must be found as imports find them, and the node's own data
+must be whole. What was on flash must not be fetched again, but for the file in which the power went.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import sys
 from binascii import hexlify
 from hashlib import sha256
 
+import packs
 import vfs
 from nor_flash import NorFlash, change, tear
 
@@ -54,7 +56,7 @@ def _firmware():
     def walk(folder):
         for name, kind in sorted(entry[:2] for entry in os.ilistdir(folder or "/")):
             path = folder + "/" + name
-            if name.endswith((".new", ".old")) or path == "/journal":
+            if name.endswith((".new", ".old")) or path in ("/journal", packs.AT):
                 continue
             if kind & 0x4000:
                 walk(path)
@@ -63,6 +65,25 @@ def _firmware():
                     found[path] = sha256(file.read()).digest()
 
     walk("")
+    return found
+
+
+def _unmount_packs():
+    """As a reset does."""
+    if packs.packs:
+        vfs.umount(packs.AT)
+        sys.path.remove(packs.AT)
+        packs.packs = None
+
+
+def _modules(contents):
+    """Module -> its bytes, of the packs in a version; `packs` itself is what is tried."""
+    found = {}
+    for entry in contents["firmware.txt"].decode().replace("\n ", " ").split("\n"):
+        pack, *names = entry.split(" ")
+        for at, name in enumerate(names):
+            begin, end = [int.from_bytes(contents[pack][i : i + 2], "little") for i in (2 * at, 2 * at + 2)]
+            found["/" + name + ".mpy"] = contents[pack][begin:end]
     return found
 
 
@@ -77,6 +98,7 @@ class Board:
         self._trial = trial
         self._flash = flash
         self._began = began
+        self.fetches = []  # at which operation each chunk was asked for
         self.committing = self.started = self.accepting = self.accepted = None
         self.wrong = []
 
@@ -87,6 +109,7 @@ class Board:
         """One start, until the next reset; returns whether anything is under way after it. version: which it must be;
         None for either. ordered: the command to take the release comes."""
         trial = self._trial
+        _unmount_packs()
         exec(trial.boot, {"__name__": "boot"})
         found = _firmware()
         names = [name for name, wanted in trial.versions.items() if found == wanted]
@@ -99,6 +122,10 @@ class Board:
             self.wrong.append("started {}, not {}".format(names[0], version))
         if files.there(files.PLAN) and names != ["new"]:
             self.wrong.append("on trial is the old version")
+        for path, data in trial.modules[names[0]].items():
+            with open(packs.AT + path, "rb") as file:
+                if file.read(len(data)) != data:
+                    self.wrong.append("imported is another {}".format(path))
         self._own()
         files.finish()
         if files.why("PWRON_RESET"):
@@ -133,6 +160,7 @@ class Board:
     async def _chunk(self, digest, n):
         if self.committing is None:
             self.committing = self.now()
+        self.fetches.append(self.now())
         content = self._trial.contents[digest]
         if self._trial.outcome == "given up" and content is self._trial.last:
             raise stage.Refused("a chunk is not there")
@@ -168,7 +196,8 @@ class Board:
 
 
 class Trial:
-    """Every cut of one update. page: what littlefs programs at once, in bytes. old, new: path -> content, as text.
+    """Every cut of one update. page: what littlefs programs at once, in bytes. old, new: path -> content, as
+    hexadecimal digits.
 
     inner_every: after every so many cuts the starts that follow are cut too, at each of their operations. every: cut at
     each operation, or at each so many.
@@ -180,11 +209,10 @@ class Trial:
         self._page = page
         self._inner_every = inner_every
         self._every = every
-        old = {path: text.encode() for path, text in old.items()}
-        new = {path: text.encode() for path, text in new.items()}
-        for version in (old, new):
-            version["firmware.txt"] = "".join(path + "\n" for path in sorted(version)).encode()
+        old = {path: bytes.fromhex(digits) for path, digits in old.items()}
+        new = {path: bytes.fromhex(digits) for path, digits in new.items()}
         self._old = old
+        self.modules = {"old": _modules(old), "new": _modules(new)}
         self.versions = {"old": _digests(old), "new": _digests(new)}
         listing = b"".join(
             sha256(new[p]).digest() + len(new[p]).to_bytes(2, "little") + p.encode() + b"\n" for p in sorted(new)
@@ -195,6 +223,7 @@ class Trial:
         self.contents[self.manifest.listing] = listing
         changed = [path for path in sorted(new) if old.get(path) != new[path] and path in old]
         self.last = new[changed[-1]]
+        self.longest = max(len(data) for data in self.contents.values()) // stage.CHUNK + 1
         self.altered = "/" + changed[-1] + ".new"
         self.own = {"/config.json": b'{"node": "n1"}', "/device.key": b"{}" * 30, "/condition.json": b"[1, 2]" * 100}
         self.boot_number = 9
@@ -284,6 +313,10 @@ class Trial:
             board.start()  # whatever has ended stays so
             for name in board.end():
                 self.report[name] += 1
+            if recorded and self.outcome != "given up":
+                before = len([at for at in recorded.fetches if at <= now])
+                if before + len(board.fetches) > len(recorded.fetches) + self.longest:
+                    wrong.append("fetched anew what was on flash")
         except Exception as error:
             sys.print_exception(error)
             wrong.append(repr(error))

@@ -211,8 +211,9 @@ class Chip:
         """The raw result, of 4096, of the next conversions of a channel."""
         self._library.c3_adc(channel, value)
 
-    def cut(self, operation: int, torn: bool) -> None:
-        self._library.c3_cut(operation, int(torn))
+    def cut(self, operation: int, torn: bool) -> int:
+        """Returns how many operations there were to an earlier cut."""
+        return int(self._library.c3_cut(operation, int(torn)))
 
     def set_entries(self, addresses: list[int], event_base: int) -> None:
         array = (ctypes.c_uint32 * len(addresses))(*addresses)

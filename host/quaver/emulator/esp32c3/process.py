@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.emulator.child import Child, load_rig, main
+from quaver.emulator.child_lan import settled
 from quaver.emulator.engine import Engine
 from quaver.emulator.esp32c3.machine import Machine
 from quaver.emulator.start import Start
@@ -38,7 +39,10 @@ class C3Child(Child):
             after_batch=self._after_batch,
             waiting=self.machine.radio.network.waiting,
             turn=self.next_turn if start.turns else None,
+            settle=settled if start.lan else None,
         )
+        if start.lan:
+            self.join_lan(self.machine.radio.network)
 
     def _after_batch(self) -> None:
         fault = self.machine.chip.fault()
@@ -77,8 +81,8 @@ class C3Child(Child):
     def do_download(self) -> None:
         self.machine.download()
 
-    def do_cut(self, operation: int, torn: bool) -> None:
-        self.machine.chip.cut(operation, torn)
+    def do_cut(self, operation: int, torn: bool) -> int:
+        return self.machine.chip.cut(operation, torn)
 
     def do_count(self, which: int) -> int:
         return self.machine.chip.count(which)

@@ -1,7 +1,11 @@
-"""The child, on CPython: it takes the pty as its controlling terminal, then becomes MicroPython."""
+"""The child, on CPython: it takes the pty as its controlling terminal, maps its low-power memory, which lies behind the
+flash, then becomes MicroPython. Arguments: a folder of modules, the flash's file, its size, and those of MicroPython.
+"""
 
 import ctypes
 import fcntl
+import mmap
+import os
 import signal
 import sys
 import termios
@@ -13,4 +17,9 @@ import micropython_run  # the VM is a CPython extension
 
 ctypes.CDLL(None).signal(signal.SIGUSR1, ctypes.CDLL(micropython_run.__file__).mp_sched_keyboard_interrupt)
 signal.siginterrupt(signal.SIGUSR1, True)
-sys.exit(micropython_run.run_main(["micropython"] + sys.argv[2:]))
+flash, size = int(sys.argv[2]), int(sys.argv[3])
+os.ftruncate(flash, size + mmap.PAGESIZE)
+retained = mmap.mmap(flash, mmap.PAGESIZE, offset=size)
+address = str(ctypes.addressof(ctypes.c_char.from_buffer(retained)))
+arguments = [argument.replace("RETAINED", address) for argument in sys.argv[4:]]
+sys.exit(micropython_run.run_main(["micropython"] + arguments))

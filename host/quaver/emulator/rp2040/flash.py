@@ -45,10 +45,12 @@ class PowerCut:
         self._torn = False
         self._off = False
 
-    def arm(self, operation: int, torn: bool) -> None:
-        """Cut at the operation-th from now, 1 for the next: before it does anything, or torn, half way through it."""
-        self._left = operation
+    def arm(self, operation: int, torn: bool) -> int:
+        """Cut at the operation-th from now, 1 for the next: before it does anything, or torn, half way through it.
+        Returns how many operations there were to an earlier cut."""
+        left, self._left = self._left, operation
         self._torn = torn
+        return left
 
     def _apply(self) -> None:
         command = self._ssi._tx_buffer

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.emulator.child import Child, load_rig, main
+from quaver.emulator.child_lan import settled
 from quaver.emulator.engine import Engine
 from quaver.emulator.start import Start
 from quaver.errors import BoardError
@@ -50,7 +51,10 @@ class PicoChild(Child):
             after_batch=self.carry,
             waiting=self.machine.network.waiting,
             turn=self.next_turn if start.turns else None,
+            settle=settled if start.lan else None,
         )
+        if start.lan:
+            self.join_lan(self.machine.network)
         self.machine.console.on_device_connected = self.came_up
 
     def now(self) -> int:
@@ -72,8 +76,8 @@ class PicoChild(Child):
             raise BoardError(f"{len(data)} bytes at {address:#x} are not in the RAM: take an address of the guest's")
         memory[at : at + len(data)] = data
 
-    def do_cut(self, operation: int, torn: bool) -> None:
-        self.machine.power.arm(operation, torn)
+    def do_cut(self, operation: int, torn: bool) -> int:
+        return int(self.machine.power.arm(operation, torn))
 
 
 if __name__ == "__main__":

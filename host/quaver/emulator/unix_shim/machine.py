@@ -22,7 +22,6 @@ _chips = ()  # those of them that select a device on a bus: nothing minds when, 
 _inputs = ()  # pins that some device drives
 
 _WRITE = const(0)
-_READ = const(1)
 _BOTH = const(2)
 
 
@@ -147,6 +146,9 @@ class SPI:
 
     def write(self, buffer):
         left = _size(buffer)
+        if _link.defers and left <= 8:
+            _link.put_off(self._id, self._baudrate, buffer, left)
+            return
         start = 0
         while left > 0:
             count = min(left, _link.MAX_PAYLOAD)
@@ -156,7 +158,7 @@ class SPI:
 
     def readinto(self, buffer, write=0):
         count = _size(buffer)
-        _link.call(_link.SPI, self._id, self._baudrate, _READ, count << 8 | write, None, 0, 0, buffer)
+        _link.read(self._id, self._baudrate, write, count, buffer)
 
     def read(self, count, write=0):
         data = bytearray(count)
@@ -331,8 +333,10 @@ class UART:
             level = self.any()
         if not level:
             return None
-        self._more_at = 0
-        return _link.call(_link.UART_READ, self._id, count, 0, 0, None, 0, 0, buffer)
+        got = _link.call(_link.UART_READ, self._id, count, 0, 0, None, 0, 0, buffer)
+        self._level -= got
+        self._more_at = _link.more() if self._level <= 0 else 0
+        return got
 
     def read(self, count=-1):
         data = bytearray(self.any() if count < 0 else count)

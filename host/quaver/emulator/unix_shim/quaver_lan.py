@@ -6,6 +6,7 @@ The host's end is host/quaver/emulator/lan.py; the numbers of verbs and states s
 import array
 from errno import EAGAIN, ECONNREFUSED, EINPROGRESS
 
+import micropython
 import quaver_link as _link
 from micropython import const
 
@@ -21,11 +22,13 @@ _ENDED = const(4)
 _REFUSED = const(8)
 _EISCONN = const(106)
 _DATAGRAMS = const(2)  # SOCK_DGRAM
+_AHEAD = const(64)  # bytes that are fetched at once
 
 _changes = array.array("I", bytes(8 * 256))
 _open = {}  # number -> socket
 
 
+@micropython.native
 def fetch():
     """Learn which sockets changed. To be called when the last reply said that some did."""
     while _link.data():
@@ -42,6 +45,7 @@ class Socket:
         self.number = 0
         self.state = 0
         self.address = None
+        self._ahead = b""  # fetched, and not asked for yet
 
     def setblocking(self, flag):
         pass
@@ -61,24 +65,31 @@ class Socket:
             raise OSError(EINPROGRESS)
         raise OSError(_EISCONN)
 
+    @micropython.native
     def ready(self):
         """Its POLLIN (1) and POLLOUT (4)."""
         state = self.state
-        found = 1 if state & (_READABLE | _ENDED | _REFUSED) else 0
+        found = 1 if self._ahead or state & (_READABLE | _ENDED | _REFUSED) else 0
         return found | 4 if state & (_CONNECTED | _REFUSED) or self.kind == _DATAGRAMS else found
 
     def recv(self, count):
+        if self._ahead:
+            data = self._ahead[:count]
+            self._ahead = self._ahead[count:]
+            return data
         if not self.state & _READABLE:
             if self.state & _ENDED:
                 return b""
             raise OSError(EAGAIN)
-        data = bytearray(count)
-        got = _link.call(_link.LAN, _RECEIVE, self.number, count, 0, None, 0, 0, data)
+        # What is short is asked for byte by byte: all of it comes at once.
+        data = bytearray(count if self.kind == _DATAGRAMS else max(count, _AHEAD))
+        got = _link.call(_link.LAN, _RECEIVE, self.number, len(data), 0, None, 0, 0, data)
         if not _link.more():
             self.state &= ~_READABLE
         if not got:
             return self.recv(count)
-        return bytes(data[:got])
+        self._ahead = bytes(data[count:got])
+        return bytes(data[: min(got, count)])
 
     def recvfrom(self, count):
         return self.recv(count), self.address

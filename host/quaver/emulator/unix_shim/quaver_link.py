@@ -34,6 +34,9 @@ LEVEL = const(15)
 EDGE = const(16)
 RADIO = const(17)
 LAN = const(18)
+FLASH = const(19)
+
+WRITE_READ = const(3)  # of SPI: what was put off is written, then the rest read
 
 # Short cuts of fast mode: while nobody else does anything a board leaps by itself, and reports every so often.
 _LEAPS = const(16)
@@ -49,6 +52,7 @@ _HAS_WIFI = const(2)
 _ALONE = const(4)
 _HAS_EVENT = const(8)
 _HAS_DATA = const(16)
+_CUTS = const(32)
 
 _words = array.array("l", bytes(_REQUEST + MAX_PAYLOAD))  # 'l': reading a 'q' would allocate
 _out = uctypes.bytearray_at(uctypes.addressof(_words), _REQUEST + MAX_PAYLOAD)
@@ -67,6 +71,11 @@ _leaps = 0
 _horizon = 0  # until when nobody else does anything: a leap to before it needs no word to the host
 _bite_at = FOREVER  # when the watchdog bites, as far as we know
 _selects = 0  # chip selects that have changed and are told with the next request, 16 bits each
+defers = False  # in a network in virtual time: short SPI writes wait for what follows, and go with it
+_put_off = bytearray(8)  # such a write; its time has passed
+_put_off_count = 0
+_put_off_bus = 0
+_put_off_baudrate = 1
 _edge_at = FOREVER  # when the level of a watched pin changes next
 _watched = []  # of each watched pin: [when its next edge comes, number, Pin, handler, trigger, hard, the edge's kind]
 
@@ -89,6 +98,7 @@ def open_link(fd):
     return about
 
 
+@micropython.native
 def now():
     """The board's virtual time, ns. In fast mode each look at it costs 1 us, so that polling gets somewhere."""
     global _now
@@ -103,9 +113,16 @@ def now():
     return _now
 
 
+@micropython.native
 def uptime():
-    """ns since this boot."""
-    return now() - _boot
+    """ns since this boot: `now` once more, for it is asked thousands of times a minute."""
+    global _now
+    if _real_time:
+        return now() - _boot
+    _now += 1000
+    if _now >= _edge_at:
+        _interrupts(_now)
+    return _now - _boot
 
 
 def pass_time(ns):
@@ -124,11 +141,19 @@ def fast():
     return not _real_time
 
 
+@micropython.native
 def call(op, a, b, c, d, source, start, count, target):
     """One exchange: `count` bytes of `source` go out, the reply's payload lands in `target`; returns the value.
 
     Raises OSError with the host's errno, KeyboardInterrupt when the console's Ctrl-C came meanwhile.
     """
+    if _put_off_count:
+        _write_now()
+    return _call(op, a, b, c, d, source, start, count, target)
+
+
+@micropython.native
+def _call(op, a, b, c, d, source, start, count, target):
     global _busy
     if _busy:
         _resync()
@@ -139,6 +164,38 @@ def call(op, a, b, c, d, source, start, count, target):
     return _receive(target)
 
 
+def put_off(bus, baudrate, buffer, count):
+    """Write `count` bytes, at most 8, together with what follows on that bus: half the requests of a FIFO's reader."""
+    global _put_off_count, _put_off_bus, _put_off_baudrate
+    if _put_off_count:
+        _write_now()
+    for i in range(count):
+        _put_off[i] = buffer[i]
+    _put_off_count = count
+    _put_off_bus = bus
+    _put_off_baudrate = baudrate
+    pass_time(count * 8000000000 // baudrate)
+
+
+def read(bus, baudrate, fill, count, target):
+    """Read from an SPI bus, after what was put off."""
+    global _put_off_count
+    if _put_off_count and _put_off_bus == bus and _put_off_baudrate == baudrate:
+        written = _put_off_count
+        _put_off_count = 0
+        _call(SPI, bus, baudrate, WRITE_READ, count << 8 | fill, _put_off, 0, written, target)
+    else:
+        call(SPI, bus, baudrate, 1, count << 8 | fill, None, 0, 0, target)
+
+
+def _write_now():
+    global _put_off_count
+    written = _put_off_count
+    _put_off_count = 0
+    _call(SPI, _put_off_bus, _put_off_baudrate, WRITE_READ, 0, _put_off, 0, written, None)
+
+
+@micropython.native
 def wait(until, poller, listen=0):
     """Wait for the moment `until` (ns); with a poller (which holds `stream`), also for any of its streams.
 
@@ -146,6 +203,8 @@ def wait(until, poller, listen=0):
     a stream ended it.
     """
     global _busy, _leaps, _now, _horizon
+    if _put_off_count:
+        _write_now()
     while _edge_at < until:
         if wait(_edge_at, poller, listen):
             return True
@@ -188,6 +247,8 @@ def feed(timeout):
 def select(number, level):
     """A chip select has gone to `level`."""
     global _selects
+    if _put_off_count:
+        _write_now()
     if _selects >> 32:
         call(PIN, number, level, 0, 0, None, 0, 0, None)
     else:
@@ -204,14 +265,21 @@ def size():
     return _reply[3]
 
 
+@micropython.native
 def event():
     """Whether the radio has an event to fetch, as of the last reply."""
     return bool(_reply[4] & _HAS_EVENT)
 
 
+@micropython.native
 def data():
     """Whether a socket of the network in virtual time has changed, as of the last reply."""
     return bool(_reply[4] & _HAS_DATA)
+
+
+def cuts():
+    """Whether power is to go at an operation of the flash, so that each has to be told, as of the last reply."""
+    return bool(_reply[4] & _CUTS)
 
 
 def wifi():
@@ -219,6 +287,7 @@ def wifi():
     return bool(_reply[4] & _HAS_WIFI)
 
 
+@micropython.native
 def _send(op, a, b, c, d, count):
     global _selects
     _words[0] = op
@@ -234,6 +303,7 @@ def _send(op, a, b, c, d, count):
     stream.write(_out, 0, _REQUEST + count)
 
 
+@micropython.native
 def _receive(target):
     global _busy, _now, _leaps
     if stream.readinto(_in, _REPLY) != _REPLY:
@@ -242,7 +312,8 @@ def _receive(target):
         stream.readinto(target, _reply[3])
     _busy = False
     _now = _reply[2]
-    if not _reply[4] & _ALONE:
+    # On its own wires a board does nothing that others see.
+    if not _reply[4] & _ALONE and not PIN <= _words[0] <= UART_LEVEL:
         _leaps = 0
     if _reply[4] & _INTERRUPT:
         raise _interrupt

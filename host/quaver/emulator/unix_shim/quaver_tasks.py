@@ -7,6 +7,12 @@ list in order of time, first come first served within a millisecond. Scheduling 
 
 from time import ticks_diff, ticks_ms
 
+import micropython
+from micropython import const
+
+_LATEST = const((1 << 30) - 1)
+_HALF = const(1 << 29)
+
 
 class TaskQueue:
     def __init__(self):
@@ -15,6 +21,7 @@ class TaskQueue:
     def peek(self):
         return self._first
 
+    @micropython.native
     def push(self, task, key=None):
         if key is None:
             key = ticks_ms()
@@ -22,7 +29,7 @@ class TaskQueue:
         task.ph_key = key
         before = None
         after = self._first
-        while after is not None and ticks_diff(after.ph_key, key) <= 0:
+        while after is not None and ((after.ph_key - key + _HALF) & _LATEST) <= _HALF:  # ticks_diff(…) <= 0
             before = after
             after = after.following
         task.following = after
@@ -31,6 +38,7 @@ class TaskQueue:
         else:
             before.following = task
 
+    @micropython.native
     def pop(self):
         task = self._first
         if task is None:
@@ -39,6 +47,7 @@ class TaskQueue:
         task.following = None
         return task
 
+    @micropython.native
     def remove(self, task):
         before = None
         here = self._first

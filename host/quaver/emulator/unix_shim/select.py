@@ -3,6 +3,7 @@
 asyncio's loop sleeps here, so this is where most of a board's time passes.
 """
 
+import micropython
 import quaver_link as _link
 import uselect as _real
 
@@ -55,6 +56,7 @@ class poll:
         else:
             self._poller.modify(real, events)
 
+    @micropython.native
     def _ready(self):
         """What is ready now; allocates only for what is."""
         if on_radio is not None and _link.event():
@@ -83,6 +85,7 @@ class poll:
                 found.append((stream, events))
         return found
 
+    @micropython.native
     def ipoll(self, timeout=-1, flags=0):
         found = self._ready()
         if found or timeout == 0:

@@ -3,9 +3,11 @@
 Dates start at 2021-01-01, as on a Pico W that has not heard from anybody; `machine.RTC` sets them.
 """
 
+import micropython
 import quaver_link as _link
 import utime as _real
 from micropython import const
+from quaver_link import uptime as _uptime
 
 _PERIOD = const(1 << 30)  # TICKS_PERIOD of the 32-bit ports
 _HALF = const(1 << 29)
@@ -16,12 +18,14 @@ _rtc = _EPOCH_NS  # the date at virtual time 0, ns since 1970
 mktime = _real.mktime  # the host starts the guest in UTC
 
 
+@micropython.native
 def ticks_ms():
-    return _link.uptime() // 1000000 & (_PERIOD - 1)
+    return _uptime() // 1000000 & (_PERIOD - 1)
 
 
+@micropython.native
 def ticks_us():
-    return _link.uptime() // 1000 & (_PERIOD - 1)
+    return _uptime() // 1000 & (_PERIOD - 1)
 
 
 ticks_cpu = ticks_us
@@ -33,6 +37,7 @@ def ticks_add(ticks, delta):
     return (ticks + delta) & (_PERIOD - 1)
 
 
+@micropython.native
 def ticks_diff(end, start):
     return ((end - start + _HALF) & (_PERIOD - 1)) - _HALF
 

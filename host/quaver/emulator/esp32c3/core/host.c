@@ -86,6 +86,11 @@ u32 c3_uart_baud(int number) { return uart_baud(number); }
 u32 c3_uart_parity(int number) { return uart_parity(number); }
 void c3_uart_direction(int pin) { uart_direct(pin); }
 void c3_adc(int channel, u32 value) { adc_values[channel] = value; }
-void c3_cut(u32 operation, int torn) { cut_after = operation, cut_torn = (u32)torn; }
+u32 c3_cut(u32 operation, int torn)
+{
+    u32 left = cut_after;
+    cut_after = operation, cut_torn = (u32)torn;
+    return left;
+}
 void c3_entries(const u32 *addresses, u32 count, u32 base) { radio_load(addresses, count, base); }
 void c3_queue(u32 kind, u32 id, const u8 *data, u32 size, u64 after) { radio_queue(kind, id, data, size, now + after); }
