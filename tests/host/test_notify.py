@@ -400,7 +400,9 @@ def test_a_gap_without_explanation_is_told_as_the_ledger_has_it(desk: Callable[.
     assert len(d.got()) == 1  # as many as before, and no more
 
 
-def test_refused_messages_are_told_once_an_hour(desk: Callable[..., Desk], bench: Bench, pump: Node) -> None:
+def test_refused_messages_are_told_once_an_hour(
+    desk: Callable[..., Desk], bench: Bench, pump: Node, tmp_path: Path
+) -> None:
     forged = Sealed(pump.topic("telemetry").encode(), pump.seal()[:-1] + b"\0", 1, False)
     bench.take(pump.says(), forged, now=NOON - HOUR_MS)
     d = desk(table(), first=False)  # what was there before it began is not told
@@ -413,6 +415,9 @@ def test_refused_messages_are_told_once_an_hour(desk: Callable[..., Desk], bench
     d.run(60)
     assert [m.items[0]["count"] for m in d.ears["a"].got] == [1, 19]
     assert d.ears["a"].got[0].items[0]["title"] == entries("en")["messages_refused"].title
+    with Alarms(tmp_path / "state.sqlite") as state:
+        assert state.acknowledge(d.ears["a"].got[1].items[0]["alarm"], "somebody", d.now) == 1
+        assert state.open() == []  # it has no other end
 
 
 def test_nothing_that_a_node_says_adds_a_line_or_a_header(desk: Callable[..., Desk], pump: Node) -> None:
@@ -695,7 +700,7 @@ def test_the_command_sends_lists_and_acknowledges(
     assert "was acknowledged before, by pat" in capsys.readouterr().out
     assert main(["bridge", "alarms", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["acknowledged_by"] == "pat"
-    assert main(["bridge", "acknowledge", str(path), "none"]) == 25
+    assert main(["bridge", "acknowledge", str(path), "none"]) == BridgeError.exit_code
     assert "there is no such alarm" in capsys.readouterr().err
     assert main(["bridge", "acknowledge", str(path)]) == 2
     assert main(["bridge", "acknowledge", str(path), "--all"]) == 0
@@ -748,6 +753,6 @@ def test_a_wrong_table_is_refused_in_a_line(
     text: str, words: str, bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path, bench, f'[[notify]]\nname = "a"\n{text}\n')
-    assert main(["bridge", "run", str(path), "--until-done"]) == 25
+    assert main(["bridge", "run", str(path), "--until-done"]) == BridgeError.exit_code
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1 and "hidden" not in said

@@ -170,8 +170,12 @@ def acknowledge(path: Path, alarm: str | None, every: bool, who: str | None) -> 
 
     if (alarm is None) != every:
         raise click.UsageError("name one alarm, or --all; quaver bridge alarms FILE lists them")
+    try:
+        who = who or getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        raise click.UsageError("this user has no name here: say who it is with --by") from None
     with Alarms(read_bridge(path).state) as state:
-        count = state.acknowledge(alarm, one_line(who or getpass.getuser()), time.time_ns() // 1_000_000)
+        count = state.acknowledge(alarm, one_line(who), time.time_ns() // 1_000_000)
         known = state.find(alarm) if alarm and not count else None
     if known is not None:
         by = known.acknowledged_by

@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS alarm (
     acknowledged_ms INTEGER, acknowledged_by TEXT,
     PRIMARY KEY (receiver, id, via)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS alarm_open ON alarm (receiver, node, subject) WHERE ended_ms IS NULL;
+CREATE INDEX IF NOT EXISTS alarm_subject ON alarm (receiver, node, subject);
+CREATE INDEX IF NOT EXISTS alarm_open ON alarm (receiver, since_ms) WHERE ended_ms IS NULL;
 CREATE INDEX IF NOT EXISTS alarm_untold ON alarm (receiver, changed_ms) WHERE message IS NULL;
 CREATE INDEX IF NOT EXISTS alarm_untold_end ON alarm (receiver, changed_ms)
     WHERE ended_to IS NOT NULL AND end_message IS NULL;
@@ -188,11 +189,18 @@ class Alarms(State):
         return bool(self._ask(sql, self.receiver, node, subject))
 
     def acknowledge(self, alarm: str | None, who: str, now_ms: int) -> int:
-        """Somebody looks after the alarm of that id, None for all that go on, in every table. How many alarms."""
+        """Somebody looks after the alarm of that id, None for all that go on, in every table. How many alarms.
+
+        What has no end of its own is over with that.
+        """
         with self.transaction():
             where = "ended_ms IS NULL AND acknowledged_ms IS NULL AND (?1 IS NULL OR id = ?1)"
             count: int = self._ask(f"SELECT count(DISTINCT id) FROM alarm WHERE {where}", alarm)[0][0]
-            self._do(f"UPDATE alarm SET acknowledged_ms = ?2, acknowledged_by = ?3 WHERE {where}", alarm, now_ms, who)
+            self._do(
+                "UPDATE alarm SET acknowledged_ms = ?2, acknowledged_by = ?3, "
+                f"ended_ms = CASE WHEN what IN ('gaps', 'security') THEN ?2 END WHERE {where}",
+                alarm, now_ms, who,
+            )  # fmt: skip
         return count
 
     def untold(self) -> int:
