@@ -367,8 +367,10 @@ def test_a_node_that_goes_is_told_and_that_it_is_back(desk: Callable[..., Desk],
     d.run()
     d.run(2.9)
     assert d.got() == []
-    d.take(pump.says("status", state=0), fan.says())
+    d.take(pump.says("status", state=0, time_ms=NOON - HOUR_MS), fan.says())  # a will of an hour ago
     d.run(0.2)
+    item = d.ears["a"].got[0].items[0]
+    assert not item["late"] and item["since"].endswith("12:02:54+00:00")
     assert d.got() == [[("begun", "pump-7", entries("en")["node_offline"].title)]]
     d.run(3)
     assert d.got()[1] == [("begun", "fan-1", entries("en")["node_silent"].title)]

@@ -64,7 +64,8 @@ def changes(reading: Reading) -> Iterator[Begin | End]:
     order = (reading.received_ms, reading.place.row)
     if reading.kind == "status" and reading.values.get("state") == "offline":
         facts = {"keys": ["node_offline"]}
-        yield Begin(GONE, "warning", reading.node, reading.topic, GONE, order, _when(reading), facts)
+        # A last will was written when the node connected: only its receipt tells when it went.
+        yield Begin(GONE, "warning", reading.node, reading.topic, GONE, order, reading.received_ms, facts)
     else:
         yield End(reading.node, GONE, order, reading.received_ms)
 
@@ -127,7 +128,7 @@ def _of_event(reading: Reading) -> Iterator[Begin | End]:
 
 def _of_telemetry(reading: Reading) -> Iterator[End]:
     values = reading.values
-    if values.get("level") != "ok" or values.get("machine", "watching") != "watching" or values.get("quality"):
+    if values.get("level", "ok") != "ok" or values.get("machine", "watching") != "watching" or values.get("quality"):
         return  # a machine that stands, and a sensor that fails, are not judged: what was told holds
     order = (reading.place.boot, reading.place.seq)
     yield End(reading.node, "fault", order, _when(reading))

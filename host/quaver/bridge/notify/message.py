@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from quaver.bridge.notify.alarms import Alarm
 from quaver.bridge.notify.conditions import Begin
+from quaver.bridge.notify.spec import zone
 from quaver.errors import BridgeError
 from quaver.knowledge import entries
 from quaver.messages.record import one_line
@@ -67,7 +67,7 @@ class Writer:
 
         self._table = table
         self._known = entries(language)
-        self._zone = ZoneInfo(time_zone)
+        self._zone = zone(time_zone)
         self._late_ms = _LATE_MS + int(1000 * group_s)
         # Text, no page: nothing is escaped, and nothing of a message is shown as a page.
         environment = ImmutableSandboxedEnvironment(

@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from quaver.bridge.notify.alarms import Alarms
 from quaver.bridge.notify.conditions import GAP, GONE, Begin, End, changes, missing, refused, silent
 from quaver.bridge.notify.message import LISTED, Writer
 from quaver.bridge.notify.receivers import Receiver, receiver_of
-from quaver.bridge.notify.spec import Notify
+from quaver.bridge.notify.spec import Notify, zone
 from quaver.bridge.sink import SinkDown
 from quaver.bridge.source import Reading, Source
 from quaver.store.ledger import ledger
@@ -78,7 +77,7 @@ class Notifier:
         self._clock_ms = clock_ms
         self._receiver = receiver or receiver_of(table)
         self._writer = Writer(table.name, table.language, table.time_zone, table.group, table.template)
-        self._zone = ZoneInfo(table.time_zone)
+        self._zone = zone(table.time_zone)
         self._window = table.window
         self._alarms: Alarms | None = None
         self._heard: dict[str, _Heard] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -75,9 +76,14 @@ def _hours(text: str) -> str:
     return text
 
 
+def zone(name: str) -> tzinfo:
+    """The time zone of that name; UTC also where the machine has no time zone database."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
 def _zone(text: str) -> str:
     try:
-        ZoneInfo(text)
+        zone(text)
     except (OSError, ValueError, LookupError):
         raise ValueError('expected a name of the time zone database, such as "Europe/Berlin"') from None
     return text
