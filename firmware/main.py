@@ -1,5 +1,6 @@
 # Kept as source, because MicroPython starts main.py and not main.mpy.
 import os
+import sys
 
 try:
     from node import room
@@ -26,6 +27,7 @@ try:
         from hal.chip import esp32
 
         release = esp32.hold_back()
+        room.keep()
         esp32 = None
     except ImportError:
         pass  # another chip's
@@ -35,21 +37,25 @@ try:
         from hal.chip import in_place
 
         in_place.begin(board)
+        in_place = None
         del board
     except ImportError:
-        in_place = None  # of a chip that does not see its flash as memory
+        pass  # of a chip that does not see its flash as memory
     try:
         from build import config
 
         if config.role() == "gateway":
+            room.spend()  # it measures nothing
             from build import gateway as app
         else:
             from build import node as app
         supervisor, watchdog = app.build()
     finally:
+        in_place = sys.modules.get("hal.chip.in_place")  # a node that is built has dropped it
         if in_place:
             in_place.end()
     app = config = in_place = None
+    room.spend()
     room.drop("build", "hal.chip", "board", "quaver_wire.hkdf", "quaver_wire.bearings")
 
     from node import start
@@ -58,12 +64,21 @@ try:
         release()
     start.run(supervisor, watchdog)
 except Exception as error:
-    if "release.plan" not in os.listdir("/"):
+    if isinstance(error, MemoryError):
+        app = config = supervisor = watchdog = error = None  # what was built
+        room.spend()
+        room.tidy()
+        print("no memory to start with; this board restarts with less")
+        try:
+            with open("/memory.short", "w"):
+                pass  # build.wiring tells of it
+        except (OSError, MemoryError):
+            pass
+    elif "release.plan" not in os.listdir("/"):
         raise
-    # An update on trial: the next start is with the old version again.
-    import sys
-
-    sys.print_exception(error)
+    else:
+        # An update on trial: the next start is with the old version again.
+        sys.print_exception(error)
     from hal import restart
 
     restart.reset()

@@ -62,6 +62,7 @@ def engine(rate_hz: float, config: dict, problems: list[str]) -> Engine:
     rpm = machine["rpm"]
     bearing, limits = ratios(machine, problems), zones(machine, problems)
     room.drop("build.zones", "build.bearings", "quaver_wire.bearings")  # the measurement's buffers need their room
+    room.spend()
     measurement = Measurement(
         rate_hz,
         band=band(given),

@@ -40,6 +40,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     boot = store.next_boot()
     always = config["outbox"]["durable"]
     outbox, uptime, recorder, mute = wiring.recording("gateway", port, config, boot, always)
+    wiring.was_short("gateway", recorder)
     wiring.tell("gateway", problems, recorder)
     relay = Relay(boot, recorder.event, "/relay", settings["flash_kb"] * 1024)
     commands = Commands()

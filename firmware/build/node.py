@@ -7,9 +7,7 @@ import board
 from micropython import const
 
 import hal
-from build import config as configuration
-from build import sensors, wiring
-from build.engine import band, engine, thresholds
+from build import wiring
 from node import measure, room, store
 from node.alarm_waveform import AlarmWaveform
 from node.capture import Capture
@@ -32,10 +30,34 @@ _TRIAL_S = const(300)  # in which a new configuration brings the node online, or
 _LOW_MEMORY = const(16384)  # below this a fragmented heap may not give the next buffer
 
 
+# What is needed for a while only is imported in functions: a name of this module would keep it.
+
+
+def _load(path: str) -> tuple[dict, list[str]]:
+    """(the checked configuration, its problems)"""
+    from build import config
+
+    return config.load(path)
+
+
+def _import(config: dict) -> None:
+    """Have all modules that this configuration takes, while what is read is used in flash."""
+    from build import sensors
+
+    wiring.read("build.engine", *(("dsp.classes",) if config["machine"]["classes"] else ()))
+    sensors.read(config)
+    if config["machine"]["tachometer_pin"] >= 0:
+        wiring.read("drivers.tachometer", "dsp.tracking")
+    if config["link"] == "ble":
+        wiring.read("links.ble", "quaver_wire.chunks", "quaver_wire.gatt")
+    else:
+        wiring.read("node.publish")
+        wiring.read_links(config)
+
+
 def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | None":
     if machine["tachometer_pin"] < 0:
         return None
-    import dsp.tracking  # noqa: F401  now, while what is read is used in flash
     from drivers.tachometer import Tachometer
 
     def attach(handler: "Callable") -> object:
@@ -50,6 +72,9 @@ def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | Non
 
 def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]) -> Vibration:
     """All that one measurement of vibration needs, from the sensor to the verdict."""
+    from build import sensors
+    from build.engine import band, engine
+
     given = config["vibration"]
     sensor = sensors.sensor("vibration", port, given)
     path = engine(sensor.ODR_HZ, config, problems)
@@ -70,6 +95,8 @@ def _sensors(
     port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]
 ) -> list[measure.Sensor]:
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
+    from build import sensors
+
     found = []
     for name in sensors.DRIVERS:
         if config[name] is None:
@@ -85,6 +112,12 @@ def _sensors(
     if (config["machine"]["classes"] or ("",))[0] == "power_w":
         found.sort(key=lambda sensor: sensor.part is not None)  # vibration last, so that the power is known
     return found
+
+
+def _judge(config: dict) -> measure.Judge:
+    from build.engine import thresholds
+
+    return measure.Judge(thresholds(config))
 
 
 def _over_wifi(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
@@ -136,19 +169,23 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     log = ConsoleLog()
     log.install()
     trial = Trial()
-    config, problems = configuration.load(trial.begin())
+    config, problems = _load(trial.begin())
     port = hal.port(board)
     quiet = asyncio.Lock()
     # a gateway comes now and then: RAM is no place to wait for it
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
+    if wiring.was_short("node", recorder) and config["vibration"]:
+        config["vibration"] = None
+        problems.append("vibration: not measured until the next start, for memory is short with it")
     room.drop("build.config", "build.keys", "quaver_wire.hkdf")  # a measurement needs their room
     running, rejected = trial.running, trial.rejected
     if not (running or rejected):
         room.drop("node.trial")
-    # early, while the heap has room for buffers in one piece
+    _import(config)
+    wiring.imported()
     found = _sensors(port, config, quiet, recorder, problems)
-    judge = measure.Judge(thresholds(config))
+    judge = _judge(config)
     room.drop("build.engine", "build.zones", "build.bearings", "quaver_wire.bearings", "build.sensors")
     wiring.tell("node", problems, recorder)
     if rejected:
@@ -177,6 +214,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     if running:
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
     over = _over_bluetooth if config["link"] == "ble" else _over_wifi
+    room.tidy()
     name, task = over(port, config, parts, quiet)
     supervisor.add(name, task, limit_s)
     gc.collect()

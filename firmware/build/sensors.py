@@ -143,3 +143,10 @@ def rate_hz(given: dict) -> int:
 def sensor(measures: str, port: "Hal", given: dict) -> "Any":
     """The sensor that the checked section `measures` of a configuration asks for. Raises ValueError, OSError."""
     return DRIVERS[measures][given["driver"]][0](port, given)
+
+
+def read(config: dict) -> None:
+    """Import the drivers of the sensors that a checked configuration asks for."""
+    for name in DRIVERS:
+        if config[name]:
+            __import__("drivers." + config[name]["driver"])

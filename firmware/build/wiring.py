@@ -4,6 +4,7 @@ who: "node" or "gateway", as the board calls itself on its console.
 """
 
 import os
+import sys
 
 import board
 
@@ -96,6 +97,39 @@ def _hung(who: str, number: int, recorder: Recorder) -> None:
     if found:
         print("{}: reset by the watchdog: {} {}".format(who, found[0] or "none of the tasks", found[1]))
         recorder.event("hung", found[0], text=found[1])
+
+
+def imported() -> None:
+    """All that runs was imported: what had it used in flash is done, and a heap that is fullest now needs its room."""
+    if "hal.chip.in_place" in sys.modules:
+        sys.modules["hal.chip.in_place"].end()
+        room.drop("hal.chip.in_place", "hal.chip.name_table", "hal.chip.view_" + board.CHIP)
+
+
+def read(*names: str) -> None:
+    """Import modules of those names, while what is read is used in flash."""
+    for name in names:
+        __import__(name)
+
+
+def read_links(config: dict) -> None:
+    """Import what leads to the broker, of which `to_broker` makes the links."""
+    read("links.mqtt", "links.wifi")
+    if config["broker"]["ca"]:
+        read("hal.memory", "links.tls")
+    if config["time_server"]:
+        read("hal.date", "links.ntp", "node.timekeeper")
+
+
+def was_short(who: str, recorder: Recorder) -> bool:
+    """Whether the start before this one ended for want of memory; told once."""
+    try:
+        os.remove("/memory.short")
+    except OSError:
+        return False
+    print("{}: the start before found no memory".format(who))
+    recorder.event("low_memory", text="a start found no memory for all that is configured")
+    return True
 
 
 def tell(who: str, problems: list[str], recorder: Recorder) -> None:

@@ -120,10 +120,10 @@ class Measurement:
             )
         self.decimation = decimation
         self.stretch = full // n  # bins that a line is wide because there are fewer samples
+        arena = _zeros(12 * 1024)  # the largest piece first
         self.target = self.samples = _zeros(min(n, _KEPT))
         self.at = 0
         self.left = n
-        arena = _zeros(12 * 1024)
         view = memoryview(arena)
         self._arena = arena
         self.powers = view[:_ENVELOPE]

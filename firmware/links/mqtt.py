@@ -42,12 +42,32 @@ def _reason(error):
 
 
 class _Client(MQTTClient):
-    """Never takes a message into memory that is too long for one: it comes as an empty one."""
+    """Never takes a message into memory that is too long for one: it comes as an empty one.
+
+    Sends a message as one: of the four parts in which umqtt writes it each would be a record of TLS and a segment of
+    TCP, for which ESP-IDF takes 1.5 kB.
+    """
 
     def __init__(self, *settings, **named):
         super().__init__(*settings, **named)
         self.flooded = False
         self.longest = _LONGEST
+        self._parts = None
+
+    def publish(self, *message, **named):
+        self._parts = []
+        try:
+            packet_id = super().publish(*message, **named)
+            whole = b"".join(self._parts)
+        finally:
+            self._parts = None
+        super()._write(whole)
+        return packet_id
+
+    def _write(self, data, length=-1):
+        if self._parts is None:
+            return super()._write(data, length)
+        self._parts.append(bytes(data if length < 0 else data[:length]))
 
     def unsubscribe(self, topic):
         """umqtt has none (MQTT 3.1.1, 3.10)."""
@@ -129,12 +149,13 @@ class Mqtt:
                 self._client.subscribe(topic.encode(), qos=1)
         except LinkError:
             self._client.sock_raw.close()  # TLS did not come about, and umqtt does not know of a socket yet
+            self._tls.down()
             raise
         except (OSError, MQTTException) as error:
             self.down()
             raise LinkError(_reason(error))
         try:
-            # umqtt writes a message in four parts; the second would wait for the first's acknowledgement, 40 ms.
+            # Of umqtt's small parts of other packets the second would wait for the first's acknowledgement, 40 ms.
             self._client.sock_raw.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
         except (OSError, ValueError):
             pass  # a port that does not know it is slower
@@ -144,6 +165,8 @@ class Mqtt:
     def down(self):
         self.is_up = False
         self._client.disconnect()
+        if self._tls:
+            self._tls.down()
 
     def _receive(self):
         """Take what the broker sent, ask it for a sign of life when it is silent. Raises LinkError."""

@@ -7,6 +7,7 @@ import tls
 from micropython import const
 
 from links.errors import LinkError
+from node.room import opened
 
 _WAIT_MS = const(
     3000
@@ -17,7 +18,7 @@ _MEMORY = (12, -0x7F00, -0x2880, -0x3F80, -0x10, -0x4D80, -0x5180)
 
 def _certificate(path):
     """The CA's certificate as DER; a PEM file is decoded here, as the firmware's Mbed TLS may read DER alone."""
-    with open(path, "rb") as file:
+    with opened(path, "rb") as file:
         data = file.read()
     if data[:1] == b"\x30":
         return data
@@ -57,10 +58,20 @@ class Tls:
         self._ca = ca
         self._name = name
         self._memory = memory
+        # Made once, and early: while a node runs, its heap has no piece that a certificate is read into.
+        self._context = None
+        try:
+            self._trust()
+        except LinkError:
+            pass  # tried, and told, when it connects
 
     def offer(self):
         """Be what umqtt imports; called before each connect, as another link may have offered itself."""
         sys.modules["ussl"] = self
+
+    def down(self):
+        """The session has ended, or did not come about."""
+        self._memory.hold()
 
     def wrap_socket(self, sock):
         """The TLS stream over a socket that connects or is connected; blocks for a few waits. Raises LinkError."""
@@ -71,19 +82,26 @@ class Tls:
         poller = None
         if self._memory.free() < self._memory.TLS:
             raise LinkError(self._no_room())
-        context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-        context.verify_mode = tls.CERT_REQUIRED
+        self._trust()
+        sock.settimeout(_WAIT_MS / 1000)
         try:
+            return self._context.wrap_socket(sock, server_hostname=self._name)
+        except (OSError, ValueError, MemoryError) as error:
+            raise LinkError(self._no_room() if _is_memory(error) else _reason(error))
+
+    def _trust(self):
+        """Have a context that trusts the CA, which stays. Raises LinkError."""
+        if self._context:
+            return
+        try:
+            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+            context.verify_mode = tls.CERT_REQUIRED
             context.load_verify_locations(_certificate(self._ca))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             if _is_memory(error):
                 raise LinkError(self._no_room())
             raise LinkError("no CA certificate in " + self._ca)
-        sock.settimeout(_WAIT_MS / 1000)
-        try:
-            return context.wrap_socket(sock, server_hostname=self._name)
-        except (OSError, ValueError, MemoryError) as error:
-            raise LinkError(self._no_room() if _is_memory(error) else _reason(error))
+        self._context = context
 
     def _no_room(self):
         free, whole = self._memory.free(), self._memory.TLS

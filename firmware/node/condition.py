@@ -84,7 +84,7 @@ class Condition:
             state = {"baseline": baseline.state(), "mark": self._mark, "trend": trend.state()}
             if not index:
                 state["hours"] = diagnosis.running_s / _HOUR_S
-            store.replace(self._paths[index], json.dumps(state).encode())
+            store.replace_json(self._paths[index], state)
             self._taught[index] = count
             if not index:
                 self._saved_s = diagnosis.running_s

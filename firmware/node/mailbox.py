@@ -10,7 +10,7 @@ import time
 
 from micropython import const
 
-from node.room import drop, load, tidy
+from node.room import drop, load, short, tidy
 
 LONGEST = const(560)  # bytes of a sealed command
 _WAITING = const(8)
@@ -169,6 +169,8 @@ class Mailbox:
         try:
             tidy()
             if self._service is None:
+                if short():
+                    raise MemoryError("no room beside the network")
                 self._service = load("service.obey").Service(self._parts, self._state, self)
             why = await self._service.obey(message)
         except MemoryError as error:

@@ -16,7 +16,27 @@ from micropython import const
 SIZE = 292  # words: an open file in the heap's blocks of 16 bytes, and the one that a list keeps when it is cleared
 _NO_MEMORY = const(12)
 
+_BUFFERS = const(33000)  # bytes of a measurement's two largest, 24 kB and 8, and of what comes between them
+
+_COMMAND = const(24000)  # bytes of an ESP32's heap that they take, as small as its pieces are
+_SESSION = const(20000)  # of ESP-IDF's, with a session of TLS up: less than one without it has
+
+# An ESP32's heap takes the network's memory before it says that it is full, so the room is given up at once there.
+_GROWS = sys.platform == "esp32"
+
 _held = None
+_kept: list = []
+
+
+def keep() -> None:
+    """Hold, before modules lie there, the run of heap that a measurement's buffers take, until `spend`."""
+    global _kept
+    _kept = [None] * (_BUFFERS // 4)
+
+
+def spend() -> None:
+    """The buffers are made next."""
+    _kept.clear()  # is free at once; what is only let go may look alive to the collector
 
 
 def opened(path: str, mode: str = "r"):
@@ -25,7 +45,7 @@ def opened(path: str, mode: str = "r"):
     Where there is none either, a file to be written raises OSError, for flash can't be written now, and one to be
     read MemoryError, for there is nothing wrong with it.
     """
-    _hold()
+    _ready()
     try:
         return open(path, mode)
     except MemoryError:
@@ -40,7 +60,7 @@ def opened(path: str, mode: str = "r"):
 
 def load(name: str):
     """The module of that name, read from flash unless it is there; with the room that is held back, as above."""
-    _hold()
+    _ready()
     try:
         __import__(name)
     except (MemoryError, ImportError):  # what finds modules is Python too: a want of memory there is told as the latter
@@ -48,6 +68,18 @@ def load(name: str):
         _release()
         __import__(name)
     return sys.modules[name]
+
+
+def short() -> bool:
+    """Whether the modules of a command would have an ESP32's heap grow over what a session of the network needs."""
+    if not _GROWS:
+        return False
+    import esp32
+
+    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    gc.collect()
+    own = gc.mem_free() - max(region[2] for region in regions)  # which counts what it could grow by
+    return own < _COMMAND and sum(region[1] for region in regions) < _SESSION
 
 
 def drop(*names: str) -> None:
@@ -84,6 +116,12 @@ def _hold() -> None:
             _held = [None] * SIZE
         except MemoryError:
             pass  # the next time, perhaps
+
+
+def _ready() -> None:
+    _hold()
+    if _GROWS:
+        _release()
 
 
 def _release() -> None:

@@ -113,3 +113,12 @@ def test_a_pack_that_came_by_the_cable_is_used_too(
 def test_objects_of_another_micropython_are_left_alone(board: Board) -> None:
     said = board.exec(program(__file__, "another"))
     assert said.strip() == "True"
+
+
+def test_the_table_of_names_grows_by_small_pieces(board: Board) -> None:
+    known, told = board.exec(program(__file__, "names"), timeout=120).strip().splitlines()
+    assert known == "1500"  # each under its name
+    found = dict(part.split("=") for part in told.partition(": ")[2].split(", "))
+    # Seven bytes an entry and 24 a pool: MicroPython's own doubling has pools for 2,540 names here, 9 kB in one piece.
+    tables = int(found["n_total_bytes"]) - int(found["n_str_data_bytes"])
+    assert tables < 7 * (int(found["n_qstr"]) + 512) + 40 * int(found["n_pool"])

@@ -319,6 +319,7 @@ def test_a_configuration_that_does_not_work_costs_a_trial_and_not_the_node(
     assert plant.node("config", "rollback", code=18).endswith("nothing to roll back to\n")  # it was never in force
 
 
+@pytest.mark.each_chip
 def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> None:
     overheard = []
     ear = paho.Client(paho.CallbackAPIVersion.VERSION2)

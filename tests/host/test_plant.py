@@ -224,6 +224,7 @@ def changed(path: Path, old: str, new: str) -> str:
         ('kind = "forged"', 'kind = "gateway_dies"\nby = "12m"', ["gateway_dies: the plant has no gateway"]),
         ('kind = "replay"', 'kind = "out_of_range"', ["expected a node with a `gateway`, which pump-2 is not"]),
         ('name = "fan"', 'name = "fan"\ngateway = "gw"', ["node fan: no gateway has the name 'gw'"]),
+        ('name = "fan"', 'name = "fan"\nboard = "stm32"', ["node.1.board", "'unix', 'pico_w' or 'esp32_c3'"]),
         ('kind = "forged"', 'kind = "retire"', ["retire is of a node: name it with `node`"]),
     ],
 )
@@ -236,8 +237,8 @@ def test_a_mistake_is_told_with_its_place_and_what_was_expected(
 
 def test_the_example_is_a_plant() -> None:
     found = load_plant(EXAMPLE)
-    assert [node.name for node in found.nodes()] == ["pump-1", "pump-2", "fan", "mill"]
-    assert len(drawn(found)) == 12
+    assert [node.name for node in found.nodes()] == ["pump-1", "pump-2", "fan", "mill", "oven"]
+    assert len(drawn(found)) == 14
 
 
 def test_what_is_drawn_depends_on_the_seed_alone(plant: Path) -> None:
@@ -339,7 +340,7 @@ def test_the_report_shows_all_and_takes_no_name_for_markup(outcomes: list[Outcom
 def test_commands(tmp_path: Path) -> None:
     run = CliRunner().invoke
     file = tmp_path / "one.toml"
-    assert run(command, ["new", str(file)]).output.startswith(f"{file}: a plant of 4 nodes")
+    assert run(command, ["new", str(file)]).output.startswith(f"{file}: a plant of 5 nodes")
     assert isinstance(run(command, ["new", str(file)]).exception, PlantError)
     file.write_text(
         'duration = "90s"\n[[machine]]\nplace = "a/b/c/d"\n[[node]]\nname = "n"\nplace = "a/b/c/d"\n'
@@ -502,3 +503,26 @@ def test_nodes_on_bluetooth_and_their_gateway_live_in_the_same_time(tmp_path: Pa
     assert min(one.heap.values()) > 0
     text = page(one)
     assert "<h2>Bluetooth</h2>" in text
+
+
+@pytest.mark.long
+def test_chips_live_among_unix_boards_in_the_same_time(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text(
+        'duration = "80s"\n'
+        + "".join(
+            f'[[machine]]\nplace = "a/b/c/{board}"\n[[node]]\nname = "{board}"\nboard = "{board}"\n'
+            f'place = "a/b/c/{board}"\nsensors = ["temperature"]\ninterval = "20s"\n'
+            for board in ("unix", "pico_w", "esp32_c3")
+        )
+        + '[[fault]]\nkind = "power_cut"\nnode = "pico_w"\nat = "30s"\nlasts = "10s"\n'
+        '[[fault]]\nkind = "wifi_gone"\nnode = "esp32_c3"\nat = "30s"\nlasts = "15s"\n[expect]\nrestarts = 0\n'
+    )
+    plant = load_plant(tmp_path / "plant.toml")
+    with World(plant, tmp_path) as world:
+        world.run()
+        outcome = judge(plant, world.store)
+    assert outcome.failed == ()
+    boots = {account.topic.rpartition("/")[2]: account.boots for account in outcome.accounts}
+    assert boots == {"unix": (1, 1), "pico_w": (1, 2), "esp32_c3": (1, 1)}
+    for name, account in ((account.topic.rpartition("/")[2], account) for account in outcome.accounts):
+        assert account.received >= 4, name

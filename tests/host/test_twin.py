@@ -146,6 +146,9 @@ def test_versions_intervals_restarts_silence_and_configuration(early: Path, monk
         ]  # fmt: skip
         assert says("event", boot=2, seq=0, code=6) == ["has restarted, boot 2; its twin has not"]
         assert says("event", boot=2, seq=1, code=6) == []
+        for message_class, record in (("telemetry", {"nodes": 3}), ("status", {"role": 1}), ("event", {"code": 6})):
+            gateway = Opened(b"", 1, 1, 1, record)
+            assert list(follower.take("works/hall/line/office/gateway", message_class, gateway)) == []
         own = configs()["fan"]
         assert list(follower.configured("fan", {**own, "wifi": {"password": "*"}})) == []
         changed = {**own, "limits": {"peak": [1, 2]}, "temperature": None}

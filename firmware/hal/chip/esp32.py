@@ -2,10 +2,11 @@
 
 from micropython import const
 
+from hal import held
 from hal.chip.common import Hal
 
-_PYTHON = const(90000)  # bytes that its heap grows by, from 64 kB; ESP-IDF gives it in pieces of 4 kB
-_NETWORK = (27000, 6500)  # bytes for the network's packets, connections and TLS, in ESP-IDF's two largest pieces
+_PYTHON = const(97000)  # bytes that its heap grows by, from 64 kB; ESP-IDF gives it in pieces of 4 kB
+_NETWORK = (17600, 9500)  # bytes for the network in one piece each: the first one for TLS alone
 
 _heap: list = []
 
@@ -21,27 +22,10 @@ def hold_back():
     _heap.clear()
     for number in range(8):  # two blocks: v1.27's collector gives a piece back that has but its first one in use
         _heap.append(number)
-    # The stack of a thread that waits is the one piece that can be held and given back.
-    import _thread
-
-    gates = []
-    before = _thread.stack_size()
     for size in _NETWORK:
-        gate = _thread.allocate_lock()
-        gate.acquire()
-        _thread.stack_size(size)
-        try:
-            _thread.start_new_thread(gate.acquire, ())
-        except OSError:
-            continue  # a chip with less of it
-        gates.append(gate)
-    _thread.stack_size(before)
+        held.gates.append(held.Gate(size))
 
-    def release():
-        for gate in gates:
-            gate.release()
-
-    return release
+    return held.release
 
 
 class Port(Hal):

@@ -22,7 +22,8 @@ _SCRIPTS = ("boot.py", "main.py")
 _THUMB = "_thumb.py"
 _IN_FLASH = "dsp/tables_2048.py"  # else they would take the heap that a transform's own take
 # What no node asks for: names for readers of messages, and windows that a measurement does without.
-_IMAGES = ("hal/slots.py", "update/image.py")  # of MicroPython itself, which an ESP32 takes over the air
+# Of an ESP32: MicroPython itself over the air, and memory that ESP-IDF and Python share.
+_ESP32 = ("hal/slots.py", "update/image.py", "hal/held.py")
 _LEFT_OUT = ("quaver_wire/names.py", "quaver_wire/spectrum.py", "dsp/windows.py")
 
 LISTING = "firmware.txt"
@@ -136,7 +137,7 @@ def _compile(source: bytes, path: str, arch: str) -> bytes:
 
 def _belongs(path: str, spec: BoardSpec) -> bool:
     """Whether a module is for this board: no other chip's hal, no Thumb assembly where there is no assembler for it."""
-    if path in _IMAGES:
+    if path in _ESP32:
         return spec.silicon.hal == "esp32"
     if path.startswith("hal/chip/"):
         module = path.removeprefix("hal/chip/").removesuffix(".py")

@@ -51,7 +51,7 @@ def new(path: Path) -> None:
         raise PlantError(f"{path}: is there already; give another name, or remove it") from error
     except OSError as error:
         raise PlantError(f"{path}: can't write: {error.strerror}") from error
-    click.echo(f"{path}: a plant of 4 nodes; run it with: quaver plant run {path}")
+    click.echo(f"{path}: a plant of 5 nodes; run it with: quaver plant run {path}")
 
 
 @command.command("run", short_help="Run a plant to its end.")
@@ -242,8 +242,9 @@ def _tell(outcome: Outcome, folder: Path, as_json: bool) -> int:
     console = Console(markup=False)
     if outcome.detections:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("machine", "fault", "wear begins", "fails", "alarm", "after", "named"):
-            table.add_column(heading, justify="left" if heading in ("machine", "fault", "named") else "right")
+        table.add_column("machine", overflow="fold")
+        for heading in ("fault", "wears", "fails", "alarm", "after", "named"):
+            table.add_column(heading, justify="left" if heading in ("fault", "named") else "right", no_wrap=True)
         for one in outcome.detections:
             after = "-" if one.delay is None else clock(one.delay)
             alarm = "none" if one.alarmed is None else clock(one.alarmed)

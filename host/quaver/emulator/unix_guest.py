@@ -142,7 +142,7 @@ class Guest:
     def start(self) -> None:
         self._thread.start()
 
-    def wait_ready(self, timeout: float = 10.0) -> None:
+    def wait_ready(self, timeout: float = 60.0) -> None:
         """Until the guest has its modules and its flash. Raises BoardError when it ended instead."""
         if not self._ready.wait(timeout):
             raise BoardError(f"the unix board did not start within {timeout:g} s: this machine may be overloaded")

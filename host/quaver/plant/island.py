@@ -283,6 +283,8 @@ class Island:
         """The slow sensors at the machine as it is now."""
         loop = self._lan.loop
         now, board, sensors = loop.time(), self._boards[member.node.name], member.sensors
+        if board.alive() is not None:
+            return
         if "temperature" in sensors:
             board.set_sensor("tmp117", temperature=life.celsius(now) * member.gain("temperature", now))
         if "energy" in sensors:

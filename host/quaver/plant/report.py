@@ -130,7 +130,7 @@ def timeline(outcome: Outcome) -> str:
                 colour = "#b42318" if (said.node, said.at) in false else "black"
                 axis.plot(said.at / 3600, rows[said.node], marker="v", color=colour, markersize=5)
             elif said.node in rows and said.event == "fault":
-                axis.plot(said.at / 3600, rows[said.node], marker="*", color="black", markersize=7)
+                axis.plot(said.at / 3600, rows[said.node] - 0.25, marker="*", color="black", markersize=7)
         axis.set_yticks(list(rows.values()), ["the plant", *list(rows)[1:]])
         axis.set_ylim(len(rows) - 0.4, -0.6)
         axis.set_xlim(0, hours)

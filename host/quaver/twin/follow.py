@@ -28,7 +28,6 @@ from quaver_wire.fields import LEVELS
 
 _SILENT = 3  # intervals without a word
 _AT_LEAST_S = 30.0
-_STATE_ONLINE = 1
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,8 @@ class Follower:
         """A message of a live node."""
         pair = self._pairs.get(prefix)
         if pair is None:
-            if prefix not in self._strangers and len(self._strangers) < 1000:
+            measures = message_class == "telemetry" and "nodes" not in opened.record  # which is a gateway's
+            if measures and prefix not in self._strangers and len(self._strangers) < 1000:
                 self._strangers.add(prefix)
                 yield Disagreement(_now_ms(), prefix, "stranger", "the twin has no such node")
             return
