@@ -374,6 +374,7 @@ def test_a_node_that_goes_is_told_and_that_it_is_back(desk: Callable[..., Desk],
     assert d.got() == [[("begun", "pump-7", entries("en")["node_offline"].title)]]
     d.run(3)
     assert d.got()[1] == [("begun", "fan-1", entries("en")["node_silent"].title)]
+    assert "  Intervals missed: 3\n" in d.ears["a"].got[1].text
     d.run(60)
     d.kill()
     d.run(60)
