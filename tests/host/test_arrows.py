@@ -55,7 +55,7 @@ HOST = {
     "ingest": {"broker", "fleet", "messages", "store", "system"},
     "gateway": {"broker", "fleet", "messages", "system"},
     "knowledge": {"files"},
-    "bridge": {"broker", "files", "messages", "store"},
+    "bridge": {"broker", "files", "knowledge", "messages", "rollout", "store"},
     "benchmark": {"analysis", "files", "recordings"},
     "plant": {
         *("board", "broker", "build", "emulator", "files", "fleet"),

@@ -109,8 +109,10 @@ class Bridge:
         sink.connect(done)
         if progress.failures and not progress.up:
             self._say(f"{sink.name}: connected again; {source.waiting(place)} records waited")
-        progress.up, progress.why = True, ""
         while not self._stopping.is_set():
+            # A sink that keeps what it has taken has nothing to be handed again, and says so where it can't pass it on.
+            progress.why = getattr(sink, "trouble", "")
+            progress.up = not progress.why
             readings = source.after(place, sink.batch)
             if not readings:
                 sink.rest()

@@ -22,6 +22,7 @@ class SinkDown(Exception):
 class Sink(Protocol):
     """name: of its place in the state file. batch: readings that it takes at once.
 
+    A sink may have `trouble`: why what it has taken does not go on from it at the moment, "" when all is well.
     `connect` and `put` raise SinkDown for what another try may mend, and QuaverError for what it can't.
     """
 

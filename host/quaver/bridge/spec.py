@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from quaver.bridge.notify.spec import Notify, check_names
 from quaver.broker.address import BrokerUrl, may_log_in, parse_broker_url
 from quaver.errors import BridgeError, BrokerError
 from quaver.files.private import read_private
@@ -99,11 +100,13 @@ class Bridge(_Table):
     mqtt: Mqtt | None = None
     sparkplug: Sparkplug | None = None
     prometheus: Prometheus | None = None
+    notify: tuple[Notify, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Bridge:
-        if self.mqtt is None and self.sparkplug is None and self.prometheus is None:
-            raise ValueError("there is no sink: add a table [mqtt], [sparkplug] or [prometheus]")
+        if self.mqtt is None and self.sparkplug is None and self.prometheus is None and not self.notify:
+            raise ValueError("there is no sink: add a table [mqtt], [sparkplug], [prometheus] or [[notify]]")
+        check_names(self.notify)
         if self.mqtt and self.mqtt.home_assistant and "json" not in self.mqtt.formats:
             raise ValueError('mqtt.home_assistant reads the messages of the format "json": add it to mqtt.formats')
         return self
@@ -132,6 +135,7 @@ def read_bridge(path: Path) -> Bridge:
         if sink is not None:
             files = {key: folder / file for key in ("ca", "login_file") if (file := getattr(sink, key))}
             found[name] = sink.model_copy(update=files)
+    found["notify"] = tuple(table.inside(folder) for table in bridge.notify)
     return bridge.model_copy(update=found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ _FILE = click.argument("path", type=click.Path(path_type=Path, dir_okay=False), 
 
 @click.group("bridge")
 def command() -> None:
-    """Hand what is stored to other systems: open MQTT, Sparkplug B, Home Assistant, Prometheus.
+    """Hand what is stored to other systems: open MQTT, Sparkplug B, Home Assistant, Prometheus, notifications.
 
     The bridge reads the store that quaver ingest writes, while it is written. Each sink gets every record once, in
     order, over restarts and kills; one that is down holds up no other.
@@ -55,7 +56,11 @@ def schema(kind: str) -> None:
 @_FILE
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(path: Path, as_json: bool) -> None:
-    """Show how many records of the store wait for each sink of the bridge in FILE. Exit code 0, whatever waits."""
+    """Show how many records of the store wait for each sink of the bridge in FILE, and how many alarms for a receiver.
+
+    Exit code 0, whatever waits.
+    """
+    from quaver.bridge.notify.alarms import Alarms
     from quaver.bridge.source import Source
     from quaver.bridge.spec import read_bridge
     from quaver.bridge.state import State
@@ -67,12 +72,17 @@ def status(path: Path, as_json: bool) -> None:
             known = state.get(name)
             assert known is not None
             waits[name] = source.waiting(source.find(known[0]))
+    untold = {}
+    for table in bridge.notify:
+        with Alarms(bridge.state, table.name) as alarms:
+            untold[f"notify {table.name}"] = alarms.untold()
     if as_json:
-        click.echo(json.dumps({"waiting": waits}))
+        click.echo(json.dumps({"waiting": waits, "untold": untold}))
     elif not waits:
         click.echo("no sink has begun; start the bridge with quaver bridge run")
     for name, count in waits.items() if not as_json else ():
-        click.echo(f"{name}: {count} {'record waits' if count == 1 else 'records wait'}")
+        told = f", alarms not told yet: {untold[name]}" if untold.get(name) else ""
+        click.echo(f"{name}: {count} {'record waits' if count == 1 else 'records wait'}{told}")
 
 
 @command.command("run", short_help="Run it until Ctrl-C.")
@@ -92,7 +102,7 @@ def run(path: Path, until_done: bool) -> None:
     def say(line: str) -> None:
         click.echo(f"quaver: {line}", err=True)
 
-    bridge = Bridge(spec.store, spec.state, _sinks(spec), say, begin_now=spec.begin == "now")
+    bridge = Bridge(spec.store, spec.state, _sinks(spec, say), say, begin_now=spec.begin == "now")
     with ExitStack() as stack:
         bridge.start()
         stack.callback(bridge.stop)
@@ -116,8 +126,69 @@ def run(path: Path, until_done: bool) -> None:
         say(f"{one.name}: {one.handed} records handed on")
 
 
-def _sinks(spec: Bridge) -> list[Sink]:
+@command.command("alarms", short_help="List what goes on.")
+@_FILE
+@click.option("--json", "as_json", is_flag=True, help="One JSON object an alarm.")
+def alarms(path: Path, as_json: bool) -> None:
+    """List what the [[notify]] tables in FILE have to tell and is not over, and who has acknowledged it."""
+    from quaver.bridge.formats import moment
+    from quaver.bridge.notify.alarms import Alarms
+    from quaver.bridge.spec import read_bridge
+    from quaver.messages.record import one_line
+
+    with Alarms(read_bridge(path).state) as state:
+        found = {alarm.id: alarm for alarm in state.open()}
+    for alarm in found.values():
+        since = moment(alarm.since_ms)
+        subject = f"fault {alarm.facts.get('subject', '')}" if alarm.subject == "fault" else alarm.subject
+        node = one_line(alarm.topic or alarm.node)
+        if as_json:
+            click.echo(json.dumps({"alarm": alarm.id, "what": alarm.what, "level": alarm.level, "node": node,
+                                   "subject": subject, "since": since,
+                                   "acknowledged_by": alarm.acknowledged_by}))  # fmt: skip
+            continue
+        who = f", acknowledged by {one_line(alarm.acknowledged_by)}" if alarm.acknowledged_by else ""
+        click.echo(f"{alarm.id}  {since}  {node}: {alarm.level}: {one_line(subject)}{who}")
+    if not found and not as_json:
+        click.echo("nothing goes on")
+
+
+@command.command("acknowledge", short_help="Say that somebody looks after an alarm.")
+@_FILE
+@click.argument("alarm", required=False)
+@click.option("--all", "every", is_flag=True, help="All that go on.")
+@click.option("--by", "who", metavar="NAME", help="Who looks after it; by default who is logged in here.")
+def acknowledge(path: Path, alarm: str | None, every: bool, who: str | None) -> None:
+    """Note that somebody looks after ALARM, so that it is not escalated. Its id is in the message that told it."""
+    import getpass
+    import time
+
+    from quaver.bridge.notify.alarms import Alarms
+    from quaver.bridge.spec import read_bridge
+    from quaver.errors import BridgeError
+    from quaver.messages.record import one_line
+
+    if (alarm is None) != every:
+        raise click.UsageError("name one alarm, or --all; quaver bridge alarms FILE lists them")
+    try:
+        who = who or getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        raise click.UsageError("this user has no name here: say who it is with --by") from None
+    with Alarms(read_bridge(path).state) as state:
+        count = state.acknowledge(alarm, one_line(who), time.time_ns() // 1_000_000)
+        known = state.find(alarm) if alarm and not count else None
+    if known is not None:
+        by = known.acknowledged_by
+        click.echo(f"{alarm}: {'is over' if known.over else f'was acknowledged before, by {by}'}")
+    elif alarm and not count:
+        raise BridgeError(f"{one_line(alarm)}: there is no such alarm; quaver bridge alarms {path} lists them")
+    else:
+        click.echo(f"acknowledged: {count} {'alarm' if count == 1 else 'alarms'}")
+
+
+def _sinks(spec: Bridge, say: Callable[[str], None]) -> list[Sink]:
     from quaver.bridge.home_assistant import HomeAssistant
+    from quaver.bridge.notify.notifier import notifiers
     from quaver.bridge.open_messages import OpenMessages
     from quaver.bridge.state import State
 
@@ -131,4 +202,5 @@ def _sinks(spec: Bridge) -> list[Sink]:
         from quaver.bridge.sparkplug import SparkplugNode
 
         sinks.append(SparkplugNode(spec.sparkplug, spec.store, spec.state))
+    sinks += notifiers(spec.notify, spec.store, spec.state, say, spec.begin == "now")
     return sinks

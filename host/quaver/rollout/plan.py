@@ -25,21 +25,28 @@ def select(entries: Iterable[Entry], selectors: Sequence[str]) -> list[Entry]:
     known = [entry for entry in entries if entry.state != "retired"]
     found: dict[bytes, Entry] = {}
     for selector in selectors:
-        levels = selector.split("/")
-        if len(levels) > _LEVELS or not all(levels):
-            raise RolloutError(
-                f"--to {selector!r}: expected at most five names with a / between them, SITE/AREA/LINE/ASSET/NODE, "
-                "with * for any"
-            )
-        chosen = [entry for entry in known if _fits(entry, levels)]
+        levels = levels_of(selector)
+        chosen = [entry for entry in known if fits(entry.prefix, levels)]
         if not chosen:
             raise RolloutError(f"--to {selector!r}: names no node; quaver inventory list shows the nodes")
         found |= {entry.id: entry for entry in chosen}
     return sorted(found.values(), key=lambda entry: entry.prefix)
 
 
-def _fits(entry: Entry, levels: Sequence[str]) -> bool:
-    return all(fnmatch.fnmatchcase(name, level) for name, level in zip(entry.prefix.split("/"), levels, strict=False))
+def levels_of(selector: str, option: str = "--to") -> list[str]:
+    """The levels of a selector; option: what a person wrote it for. Raises RolloutError."""
+    levels = selector.split("/")
+    if len(levels) > _LEVELS or not all(levels):
+        raise RolloutError(
+            f"{option} {selector!r}: expected at most five names with a / between them, SITE/AREA/LINE/ASSET/NODE, "
+            "with * for any"
+        )
+    return levels
+
+
+def fits(prefix: str, levels: Sequence[str]) -> bool:
+    """Whether the levels of a selector name the node of that topic prefix."""
+    return all(fnmatch.fnmatchcase(name, level) for name, level in zip(prefix.split("/"), levels, strict=False))
 
 
 def asset_of(prefix: str) -> str:
