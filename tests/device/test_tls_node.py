@@ -33,7 +33,7 @@ from .test_time import Server, asks, good
 sys.path.append(str(Path(__file__).resolve().parents[1] / "host"))
 from example_broker import lay_out
 
-pytestmark = [pytest.mark.needs_radio, pytest.mark.each_chip]
+pytestmark = pytest.mark.needs_radio
 
 KEY = "00112233445566778899aabbccddeeff" * 2
 RESTARTS = 2

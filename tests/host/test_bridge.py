@@ -320,6 +320,15 @@ def test_a_place_is_found_again_in_a_store_that_was_vacuumed(bench: Bench, pump:
             source.find(Place(3, place.node, 7, 7))
 
 
+def test_a_last_will_is_the_latest_status_though_its_number_is_older(bench: Bench, pump: Node) -> None:
+    will = pump.says("status", state=0)
+    bench.take(pump.says("status"), pump.says(), will, now=NOW_MS)
+    with Source(bench.store.path) as source:
+        assert [one.values["state"] for one in source.newest("status")] == ["offline"]
+        told = [(one.values["state"], one.latest) for one in source.after(Place(), 9) if one.kind == "status"]
+    assert told == [("online", False), ("offline", True)]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -24,10 +24,13 @@ WHERE r.rowid > ? ORDER BY r.rowid LIMIT ?
 """
 _NEWEST = f"""
 SELECT r.rowid, r.node, {DATED}
-WHERE r.node = ? AND r.class = ? AND instr(r.body, '"spectrum":') = 0 ORDER BY r.boot DESC, r.seq DESC LIMIT ?
+WHERE r.node = ? AND r.class = ? AND instr(r.body, '"spectrum":') = 0
+ORDER BY r.boot DESC, CASE r.class WHEN 'status' THEN r.rowid ELSE r.seq END DESC LIMIT ?
 """
+# Statuses follow each other as they came: a last will has its number from before the status that it ends.
 _NEWER = """
-SELECT 1 FROM record WHERE node = ? AND class = ? AND (boot, seq) > (?, ?)
+SELECT 1 FROM record WHERE node = ? AND class = ?
+    AND (boot, CASE class WHEN 'status' THEN rowid ELSE seq END) > (?, ?)
     AND (instr(body, '"spectrum":') > 0) = ? LIMIT 1
 """
 
@@ -124,7 +127,7 @@ class Source:
             body = json.loads(row[13])
             kind = kind_of(row[6], body)
             decoded.append((row, body, kind))
-            newest[row[1], kind] = max(newest.get((row[1], kind), (0, 0)), (row[4], row[5]))
+            newest[row[1], kind] = max(newest.get((row[1], kind), (0, 0)), _order(row))
         return [self._reading(row, body, kind, newest, now_ms) for row, body, kind in decoded]
 
     def _reading(
@@ -136,8 +139,8 @@ class Source:
         now_ms: int,
     ) -> Reading:
         number, internal, node, topic, boot, seq, message_class, time_ms, dated_by = row[:9]
-        latest = newest[internal, kind] == (boot, seq) and not self.store.query(
-            _NEWER, (internal, message_class, boot, seq, kind == "spectrum")
+        latest = newest[internal, kind] == _order(row) and not self.store.query(
+            _NEWER, (internal, message_class, *_order(row), kind == "spectrum")
         )
         return Reading(
             place=Place(number, internal, boot, seq),
@@ -151,6 +154,11 @@ class Source:
             historical=time_ms is not None and now_ms - time_ms > HISTORICAL_MS,
             latest=latest,
         )
+
+
+def _order(row: Sequence[Any]) -> tuple[int, int]:
+    """By which the records of a node and class follow each other."""
+    return row[4], row[0] if row[6] == "status" else row[5]
 
 
 def _values(body: dict[str, Any]) -> Mapping[str, Any]:

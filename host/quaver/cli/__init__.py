@@ -32,7 +32,7 @@ COMMANDS = {
     "bench": "Measure time, memory and bytes of the parts of Quaver, each beside its goal.",
     "benchmark": "Judge recordings of real machines with the device's code, blind, and count hits and misses.",
     "boards": "List the boards that Quaver knows.",
-    "bridge": "Hand what is stored to other systems: open MQTT, Sparkplug B, Home Assistant, Prometheus, notifications.",
+    "bridge": "Hand what is stored to other systems: MQTT, Sparkplug B, Home Assistant, Prometheus, notifications.",
     "build": "Build one file to flash: the official MicroPython image and the firmware.",
     "console": "Open a board's console: its output, and its prompt after Ctrl-C. Ctrl-] closes it.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
