@@ -50,6 +50,11 @@ try:
         else:
             from build import node as app
         supervisor, watchdog = app.build()
+    except KeyboardInterrupt:  # what a start holds back is for who is at the prompt now
+        room.spend()
+        if release:
+            release()
+        raise
     finally:
         in_place = sys.modules.get("hal.chip.in_place")  # a node that is built has dropped it
         if in_place:

@@ -25,6 +25,7 @@ from quaver.release import bundle
 from quaver.release.publish import chunks_of
 from quaver.release.signing import PrivateKey
 
+from .conftest import signal
 from .test_operations import ROOT, Plant, start_plant, time_server, where_it_may_differ  # noqa: F401
 
 pytestmark = pytest.mark.needs_radio
@@ -34,9 +35,9 @@ IDENTIFY = "command/identify.mpy"
 
 
 @pytest.fixture
-def plant(start_plant: Callable[[bool], Plant]) -> Any:  # noqa: F811
-    """A node in service, with a release key."""
-    plant = start_plant(True)
+def plant(start_plant: Callable[..., Plant], request: pytest.FixtureRequest) -> Any:  # noqa: F811
+    """A node in service, with a release key; a parameter is what its configuration has besides."""
+    plant = start_plant(True, **getattr(request, "param", {}))
     plant.board.put("release.key", KEY.public.xy)
     listed = [line for line in plant.board.get("firmware.txt").decode().splitlines() if line[0] != " "]
     plant.own = {path: plant.board.get(path) for path in [*listed, "firmware.txt"]}
@@ -207,6 +208,23 @@ def test_a_release_that_does_not_fit_is_refused_and_leaves_nothing(plant: Any, r
     new = {path: content + bytes(1) for path, content in modules.items() if path.startswith("dsp/")}
     assert "no room: needs " in plant.node("update", str(released(new)), code=18)
     assert left(plant) == ["release.key"]
+
+
+@pytest.mark.parametrize("plant", [{"interval_s": 1, "limits": {"rms": [0.15, 0.25]}}], indirect=True)
+def test_an_alarm_goes_out_while_a_release_is_fetched(plant: Any, released: Callable[..., Path]) -> None:
+    modules = without_packs(plant.own)
+    much = {path: content + bytes(1) for path, content in modules.items() if path.startswith(("dsp/l", "dsp/m"))}
+    path = released({**much, RUN: trial(least_s=2)})
+    (envelope,) = bundle.read_release(path).envelopes
+    url = parse_broker_url(plant.url)
+    with Monitor(url, f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
+        with Operator(url, plant.keys, "n1", timeout_s=200) as node:
+            node.ask("update", {"digest": hashlib.sha256(envelope).digest(), "size": len(envelope)})
+            plant.board.set_sensor("iis3dwb", source=signal("or007_6"))
+            assert node.updated()[0] == "update_confirmed"
+        told = [item.values for item in iter(lambda: monitor.get(0.5), None) if isinstance(item, Record)]
+    codes = [(event["code"], event.get("event_level")) for event in told]
+    assert codes.index(("level", "alarm")) < codes.index(("boot", None)) < codes.index(("update_confirmed", None))
 
 
 def test_what_the_key_has_not_signed_is_refused_and_told(plant: Any, released: Callable[..., Path]) -> None:

@@ -167,12 +167,10 @@ def test_a_spectrum_in_senml_keeps_its_levels(bench: Bench, pump: Node) -> None:
 def test_a_backlog_is_marked_and_takes_no_last_value_away(
     bench: Bench, pump: Node, mosquitto: Mosquitto, listener: Listener, tmp_path: Path
 ) -> None:
-    old = {"time_ms": NOW_MS - 3_600_000, "uptime_ms": 1000}
-    new = {
-        "time_ms": NOW_MS + 600_000,
-        "uptime_ms": 4_201_000,
-    }  # by a clock that is ahead, so a slow test is no backlog
-    bench.take(pump.says(**old, rms_g=0.1), pump.says(**new, rms_g=0.9), now=NOW_MS)
+    now_ms = time.time_ns() // 1_000_000
+    old = {"time_ms": now_ms - 3_600_000, "uptime_ms": 1000}
+    new = {"time_ms": now_ms + 600_000, "uptime_ms": 4_201_000}  # its clock is ahead: a slow test is no backlog
+    bench.take(pump.says(**old, rms_g=0.1), pump.says(**new, rms_g=0.9), now=now_ms)
     path = write(tmp_path, bench, mosquitto, formats=["json", "senml", "senml-cbor"])
     assert main(["bridge", "run", str(path), "--until-done"]) == 0
     wait_until(lambda: len(listener.of("pump-7/telemetry")) == 2, what="both records")
