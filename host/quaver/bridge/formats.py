@@ -10,22 +10,11 @@ from typing import Any
 
 from quaver.bridge.quantities import PLAIN_NUMBERS, QUANTITIES, Quantity
 from quaver.bridge.source import Reading
-from quaver_wire.fields import EVENTS, FAULTS, LEVELS, LINES, QUALITY
-from quaver_wire.names import MACHINE, ROLES, STATES, ZONES
+from quaver.messages.record import CODES
+from quaver_wire.fields import QUALITY
 from quaver_wire.spectrum import BINS, amplitude_g
 
 KINDS = ("telemetry", "spectrum", "event", "status", "answer")
-_WORDS: Mapping[str, tuple[str, ...]] = {
-    "level": LEVELS,
-    "event_level": LEVELS,
-    "state": STATES,
-    "role": ROLES,
-    "zone": ZONES,
-    "machine": MACHINE,
-    "fault": FAULTS,
-    "code": EVENTS[1:],
-    "evidence_line": LINES,
-}
 # SenML labels in CBOR: RFC 8428, section 6, table 4.
 _LABELS = {"bn": -2, "bt": -3, "n": 0, "u": 1, "v": 2, "vs": 3, "t": 6, "vd": 8}
 
@@ -149,7 +138,9 @@ def _values_schema(kind: str) -> dict[str, Any]:
     numbers = {"type": "array", "items": {"type": ["number", "null"]}}
     # A later firmware may have words that this version does not know: their number stands there.
     number = {"type": "string", "pattern": "^[0-9]+$"}
-    properties: dict[str, Any] = {name: {"anyOf": [{"enum": list(words)}, number]} for name, words in _WORDS.items()}
+    properties: dict[str, Any] = {
+        name: {"anyOf": [{"enum": list(filter(None, words))}, number]} for name, words in CODES.items()
+    }
     properties |= {name: {"type": "number", "description": title} for name, title in PLAIN_NUMBERS.items()}
     inner: dict[str, dict[str, Any]] = {}
     for name, quantity in QUANTITIES.items():

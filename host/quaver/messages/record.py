@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _LEVELS = ("site", "area", "line", "asset", "node")
 _CLASSES = MESSAGE_CLASSES[:3]  # what a node sends by itself; commands and answers are between it and who commands it
-# the fields whose number has a name
-_CODES: Mapping[str, tuple[str, ...]] = {
+# The fields whose number has a name.
+CODES: Mapping[str, tuple[str, ...]] = {
     "level": LEVELS,
     "event_level": LEVELS,
     "state": STATES,
@@ -141,7 +141,7 @@ def readable(values: dict[str, Any]) -> dict[str, Any]:
             values[name] = value.hex()
         elif isinstance(value, list):
             values[name] = [None if v is None else _short(v) for v in value]
-    for name, names in _CODES.items():
+    for name, names in CODES.items():
         if name in values:
             code = values[name]
             # A later node may send a code that this host has no name for: its number still says something.
