@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver import __version__
-from quaver.bridge.quantities import QUANTITIES
+from quaver.bridge.quantities import QUANTITIES, numbers
 from quaver.bridge.sink import SinkDown
 from quaver.bridge.source import Reading, Source
 from quaver.bridge.spec import Mqtt, broker_of
@@ -81,7 +81,7 @@ class HomeAssistant:
             device.firmware = reading.values.get("firmware", device.firmware)
             device.board = reading.values.get("board", device.board)
         elif reading.kind == "telemetry":
-            device.names |= {name for name in (*QUANTITIES, *_WORDS) if _value(reading.values, name) is not None}
+            device.names |= {name for name, _, _ in numbers(reading.values)} | (_WORDS.keys() & reading.values.keys())
         if reading.latest:
             device.reading = reading
 
@@ -110,13 +110,6 @@ class HomeAssistant:
         session, self._session = self._session, None
         if session is not None:
             session.__exit__(None, None, None)
-
-
-def _value(values: Mapping[str, Any], name: str) -> Any:
-    found: Any = values
-    for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
 
 
 def discovery(reading: Reading, device: _Device, prefix: str) -> dict[str, Any]:

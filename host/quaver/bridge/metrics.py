@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
-from quaver.bridge.quantities import QUANTITIES
+from quaver.bridge.quantities import QUANTITIES, numbers
 from quaver.bridge.run import Progress
 from quaver.bridge.source import Source
 from quaver.errors import BridgeError, StoreError
@@ -97,12 +97,8 @@ class Collector:
 
         for reading in source.newest("telemetry"):
             labels = reading.topic.split("/")
-            values = {**reading.values, **{f"energy.{k}": v for k, v in reading.values.get("energy", {}).items()}}
-            for field, quantity in QUANTITIES.items():
-                value = values.get(field)
-                if isinstance(value, (int, float)):
-                    factor = _BASE[quantity.ucum][1]
-                    add(metric_name(field), quantity.title, labels, value * factor)
+            for field, quantity, value in numbers(reading.values):
+                add(metric_name(field), quantity.title, labels, value * _BASE[quantity.ucum][1])
             level = reading.values.get("level", LEVELS[0])
             if level in LEVELS:
                 add("quaver_level", "0 ok, 1 warning, 2 alarm", labels, LEVELS.index(level))

@@ -6,7 +6,8 @@ number is multiplied by `factor` on its way. Home Assistant: device classes of i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 STANDARD_GRAVITY = 9.80665  # m/s2, exact: CGPM 1901
 
@@ -86,3 +87,15 @@ PLAIN_NUMBERS = {
     "velocity_share": "the part of the velocity's power in one line",
     "id": "of the command",
 }
+
+
+def numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, Quantity, float]]:
+    """The numbers of a record's fields, in their order: (name in QUANTITIES, what it is, value)."""
+    for name, value in values.items():
+        inner = (
+            {f"{name}.{one}": number for one, number in value.items()} if isinstance(value, Mapping) else {name: value}
+        )
+        for path, number in inner.items():
+            quantity = QUANTITIES.get(path)
+            if quantity is not None and isinstance(number, (int, float)):
+                yield path, quantity, number

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quaver import __version__
-from quaver.bridge.quantities import QUANTITIES
+from quaver.bridge.quantities import numbers
 from quaver.bridge.source import HISTORICAL_MS, Place, Reading, Source
 from quaver.bridge.sparkplug_payload import DOUBLE, INT32, STRING, Metric, now_ms
 from quaver.bridge.sparkplug_session import EdgeNode
@@ -208,12 +208,6 @@ def metrics_of(reading: Reading, historical: bool = False) -> list[Metric]:
             known = number if isinstance(number, (int, float)) else None
             found.append(Metric(_EVENT + name, DOUBLE, known, time_ms, "", historical))
         return found
-    for name, value in values.items():
-        group = (
-            [(f"{name}.{inner}", one) for inner, one in value.items()] if isinstance(value, dict) else [(name, value)]
-        )
-        for path, number in group:
-            quantity = QUANTITIES.get(path)
-            if quantity is not None and isinstance(number, (int, float)):
-                found.append(Metric(path.replace(".", "/"), DOUBLE, number, time_ms, quantity.ucum, historical))
+    for name, quantity, number in numbers(values):
+        found.append(Metric(name.replace(".", "/"), DOUBLE, number, time_ms, quantity.ucum, historical))
     return found
