@@ -308,6 +308,18 @@ def test_what_the_broker_does_not_allow_is_told_and_waits(bench: Bench, pump: No
         assert main(["bridge", "run", str(path), "--until-done"]) == 0
 
 
+def test_home_assistant_keeps_what_a_node_was_before_its_last_will(
+    bench: Bench, pump: Node, mosquitto: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    will = pump.says("status", state=0, firmware=None, board=None, interval_s=None)
+    bench.take(pump.says("status"), pump.says(temperature_c=41.5), will, now=NOW_MS)
+    path = write(tmp_path, bench, mosquitto, home_assistant="homeassistant")
+    assert main(["bridge", "run", str(path), "--until-done"]) == 0
+    wait_until(lambda: listener.of("/config"), what="the device")
+    (told,) = listener.of("/config")
+    assert told["device"]["model"] == "pico_w" and told["components"]["temperature_c"]["expire_after"] == 180
+
+
 def test_a_place_is_found_again_in_a_store_that_was_vacuumed(bench: Bench, pump: Node) -> None:
     bench.take(*(pump.says() for _ in range(10)), now=NOW_MS)
     with Source(bench.store.path) as source:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,18 @@ _AGES_S = (60, 7 * 86400)
 
 @dataclass
 class _Device:
-    reading: Reading
+    """What Home Assistant is told of a node. names: of what it has measured."""
+
+    node: str
+    topic: str
     interval_s: int = 0
     firmware: str = ""
     board: str = ""
-    names: set[str] = field(default_factory=set)
-    told: str = ""
+    names: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.topic.rpartition("/")[2]
 
 
 class HomeAssistant:
@@ -55,6 +61,7 @@ class HomeAssistant:
         self._store = store
         self._session: Session | None = None
         self._devices: dict[str, _Device] = {}
+        self._untold: set[str] = set()  # nodes of which there is something new
 
     def connect(self, done: int) -> None:
         self.close()
@@ -65,7 +72,8 @@ class HomeAssistant:
             self._session = None
             raise SinkDown(str(error)) from error
         with Source(self._store) as source:  # what was known of each node before this start
-            for reading in (*source.newest("status"), *source.newest("telemetry", _LOOK_BACK)):
+            # A last will says nothing of the firmware: the status before it does.
+            for reading in (*source.newest("status", 2), *source.newest("telemetry", _LOOK_BACK)):
                 self._learn(reading)
         self._tell()
 
@@ -75,31 +83,37 @@ class HomeAssistant:
         note(done + self._tell())
 
     def _learn(self, reading: Reading) -> None:
-        device = self._devices.setdefault(reading.node, _Device(reading))
+        values = reading.values
+        before = self._devices.get(reading.node)
+        device = before or _Device(reading.node, reading.topic)
         if reading.kind == "status":
-            device.interval_s = reading.values.get("interval_s", device.interval_s)
-            device.firmware = reading.values.get("firmware", device.firmware)
-            device.board = reading.values.get("board", device.board)
+            told = {name: values[name] for name in ("interval_s", "firmware", "board") if name in values}
+            device = replace(device, **told)
         elif reading.kind == "telemetry":
-            device.names |= {name for name, _, _ in numbers(reading.values)} | (_WORDS.keys() & reading.values.keys())
-        if reading.latest:
-            device.reading = reading
+            names = {name for name, _, _ in numbers(values)} | (_WORDS.keys() & values.keys())
+            if not names <= device.names:
+                device = replace(device, names=device.names | names)
+        if reading.latest and reading.topic != device.topic:
+            device = replace(device, topic=reading.topic)
+        if device != before:
+            self._devices[reading.node] = device
+            self._untold.add(reading.node)
 
     def _tell(self) -> int:
         """Publish what is new of each device; how many there were."""
         count = 0
-        for node, device in self._devices.items():
-            message = json.dumps(discovery(device.reading, device, self._spec.prefix), sort_keys=True)
-            if message == device.told or not device.names:
-                continue
-            assert self._session is not None
-            topic = f"{self._spec.home_assistant}/device/quaver_{node}/config"
-            try:
-                self._session.put(topic, message.encode(), f"what {device.reading.name} has", retain=True)
-            except BrokerError as error:
-                raise SinkDown(str(error)) from error
-            device.told = message
-            count += 1
+        for node in sorted(self._untold):
+            device = self._devices[node]
+            if device.names:
+                message = json.dumps(discovery(device, self._spec.prefix), sort_keys=True).encode()
+                topic = f"{self._spec.home_assistant}/device/quaver_{node}/config"
+                assert self._session is not None
+                try:
+                    self._session.put(topic, message, f"what {device.name} has", retain=True)
+                except BrokerError as error:
+                    raise SinkDown(str(error)) from error
+                count += 1
+            self._untold.discard(node)
         return count
 
     def rest(self) -> None:
@@ -112,16 +126,16 @@ class HomeAssistant:
             session.__exit__(None, None, None)
 
 
-def discovery(reading: Reading, device: _Device, prefix: str) -> dict[str, Any]:
+def discovery(device: _Device, prefix: str) -> dict[str, Any]:
     """The message by which Home Assistant knows a node and what it measures."""
-    node = f"{prefix}/{reading.topic}"
+    node = f"{prefix}/{device.topic}"
     components: dict[str, Any] = {}
 
     def add(value: str, platform: str, template: str, **more: Any) -> None:
         # A value of a backlog, or one that is not in this message, renders as nothing, which changes nothing.
         components[value.replace(".", "_")] = {
             "platform": platform,
-            "unique_id": f"quaver_{reading.node}_{value.replace('.', '_')}",
+            "unique_id": f"quaver_{device.node}_{value.replace('.', '_')}",
             "state_topic": f"{node}/telemetry",
             "value_template": f"{{% if not value_json.historical %}}{{{{ {template} }}}}{{% endif %}}",
             **({"expire_after": _expires_s(device.interval_s)} if device.interval_s else {}),
@@ -145,11 +159,11 @@ def discovery(reading: Reading, device: _Device, prefix: str) -> dict[str, Any]:
             add(name, "sensor", template, name=title, device_class="enum", options=list(options))
     alarm = "'ON' if value_json['values'].level | default('ok') == 'alarm' else 'OFF'"
     add("alarm", "binary_sensor", alarm, name="alarm", device_class="problem")
-    _, area, *_ = reading.topic.split("/")
+    _, area, *_ = device.topic.split("/")
     return {
         "device": {
-            "identifiers": [f"quaver_{reading.node}"],
-            "name": reading.name,
+            "identifiers": [f"quaver_{device.node}"],
+            "name": device.name,
             "manufacturer": "Quaver",
             "suggested_area": area,
             **({"model": device.board} if device.board else {}),

@@ -107,11 +107,11 @@ class Source:
         return int(self.store.query("SELECT count(*) FROM record WHERE rowid > ?", (place.row,))[0][0])
 
     def newest(self, message_class: str, count: int = 1) -> list[Reading]:
-        """The last records, `count` at most, of each node and that class, without spectra."""
+        """The last records, `count` at most, of each node and that class, the oldest first, without spectra."""
         found = []
         for (number,) in self.store.query("SELECT number FROM node ORDER BY number"):
             rows = self.store.query(_NEWEST, (number, message_class, count))
-            found += self._read(rows, time.time_ns() // 1_000_000)
+            found += self._read(rows[::-1], time.time_ns() // 1_000_000)
         return found
 
     def after(self, place: Place, most: int, now_ms: int | None = None) -> list[Reading]:

@@ -83,7 +83,7 @@ class SparkplugNode:
         self._untold = {}
         with Source(self._store) as source:
             self._born_at = source.end()
-            # The last will is the second last status by its number, and the last to come.
+            # A last will says nothing of the firmware: the status before it does.
             known = [*source.newest("telemetry", _LOOK_BACK), *source.newest("status", 2), *source.newest("event")]
         for reading in sorted(known, key=lambda one: one.place.row):
             device = self._devices.setdefault(device_id(reading.topic), _Device())
