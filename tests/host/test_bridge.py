@@ -25,7 +25,6 @@ from quaver.bridge.quantities import PLAIN_NUMBERS, QUANTITIES
 from quaver.bridge.source import Place, Source
 from quaver.cli import main
 from quaver.errors import StoreError
-from quaver.fleet.keys import KeyStore
 from quaver_wire.fields import EVENTS, LIMITED, STATUS, TELEMETRY
 from quaver_wire.names import ENERGY
 from quaver_wire.spectrum import BINS
@@ -65,26 +64,10 @@ class Listener:
 
 
 @pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "mosquitto") as broker:
-        yield broker
-
-
-@pytest.fixture
 def listener(mosquitto: Mosquitto) -> Iterator[Listener]:
     found = Listener(mosquitto.port)
     yield found
     found.stop()
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path, KeyStore(tmp_path / "keys"))
-
-
-@pytest.fixture
-def pump(bench: Bench) -> Node:
-    return Node(bench.keys, PUMP, "pump-7")
 
 
 def write(tmp_path: Path, bench: Bench, mosquitto: Mosquitto, **mqtt: Any) -> Path:

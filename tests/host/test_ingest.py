@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,23 +61,6 @@ class Bench:
 
     def refused(self) -> dict[tuple[str, str], int]:
         return {(n, r): c for n, r, c in self.store.query("SELECT node, reason, count FROM security_event")}
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> KeyStore:
-    return KeyStore(tmp_path / "keys")
-
-
-@pytest.fixture
-def bench(tmp_path: Path, keys: KeyStore) -> Iterator[Bench]:
-    bench = Bench(tmp_path, keys)
-    yield bench
-    bench.store.close()
-
-
-@pytest.fixture
-def pump(keys: KeyStore) -> Node:
-    return Node(keys, PUMP, "pump-7")
 
 
 def test_a_status_that_is_taken_back_is_no_refusal(bench: Bench, pump: Node) -> None:

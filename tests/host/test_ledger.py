@@ -3,32 +3,17 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from fleet import Node
 from test_ingest import NOW, PUMP, Bench
 
 from quaver.broker.reader import Message
-from quaver.fleet.keys import KeyStore
 from quaver.store.ledger import ASIDE, Account, Gap, ledger
 from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
 DROPPED = EVENTS.index("records_dropped")
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path, KeyStore(tmp_path / "keys"))
-    yield bench
-    bench.store.close()
-
-
-@pytest.fixture
-def pump(bench: Bench) -> Node:
-    return Node(bench.keys, PUMP, "pump-7")
 
 
 def account(bench: Bench) -> Account:

@@ -23,7 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fleet import HOUR_MS, Node
-from test_ingest import FAN, PUMP, Bench
+from test_ingest import FAN, Bench
 
 from quaver.bridge.notify.alarms import Alarms
 from quaver.bridge.notify.message import LISTED, Message
@@ -37,7 +37,6 @@ from quaver.bridge.spec import EXAMPLE, read_bridge
 from quaver.broker.reader import Message as Sealed
 from quaver.cli import main
 from quaver.errors import BridgeError
-from quaver.fleet.keys import KeyStore
 from quaver.knowledge import entries
 from quaver_wire.fields import EVENTS, FAULTS
 from tests.waiting import wait_until
@@ -116,18 +115,6 @@ class Desk:
 
 def table(name: str = "a", **values: Any) -> Notify:
     return Notify.model_validate({"name": name, "webhook": {"url": "https://example.org/"}, "group": 0, **values})
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    found = Bench(tmp_path, KeyStore(tmp_path / "keys"))
-    yield found
-    found.store.close()
-
-
-@pytest.fixture
-def pump(bench: Bench) -> Node:
-    return Node(bench.keys, PUMP, "pump-7")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from fleet import Node
 from sparkplug_host import Host, Rules, value_of, values
 from test_bridge import ENERGIES, NOW_MS, SPECTRUM
-from test_ingest import FAN, PUMP, Bench
+from test_ingest import FAN, Bench
 
 from quaver.bench.mosquitto import Mosquitto
 from quaver.bridge import source, sparkplug
@@ -24,7 +24,6 @@ from quaver.bridge.spec import read_bridge
 from quaver.bridge.state import State
 from quaver.cli import main
 from quaver.errors import BridgeError
-from quaver.fleet.keys import KeyStore
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
 
@@ -46,27 +45,11 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "mosquitto") as broker:
-        yield broker
-
-
-@pytest.fixture
 def host(mosquitto: Mosquitto) -> Iterator[Host]:
     """Whatever it heard, it was by the rules."""
     with Host(mosquitto.port) as found:
         yield found
     assert not found.rules.faults and found.heard
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path, KeyStore(tmp_path / "keys"))
-
-
-@pytest.fixture
-def pump(bench: Bench) -> Node:
-    return Node(bench.keys, PUMP, "pump-7")
 
 
 def write(bench: Bench, mosquitto: Mosquitto, **keys: Any) -> Path:

@@ -13,7 +13,6 @@ from test_ingest import FAN, NOW, PUMP, Bench
 from quaver.analysis import waterfall
 from quaver.cli import main
 from quaver.errors import StoreError
-from quaver.fleet.keys import KeyStore
 from quaver.store.spectra import Spectrum, find_node, last_spectrum, spectra
 from quaver.store.store import Store
 from quaver_wire.spectrum import BINS, amplitude_g, envelope_edges, spectrum_edges
@@ -29,16 +28,6 @@ def fields(first: int = 0, **changed: Any) -> dict[str, Any]:
         "marks_hz": MARKS, "rms_g": None, "kurtosis": None,
     }  # fmt: skip
     return {**given, **changed}
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path, KeyStore(tmp_path / "keys"))
-
-
-@pytest.fixture
-def pump(bench: Bench) -> Node:
-    return Node(bench.keys, PUMP, "pump-7")
 
 
 def test_the_spectra_of_a_node_over_time(bench: Bench, pump: Node) -> None:
