@@ -44,7 +44,7 @@ def new(path: Path) -> None:
 
 
 @command.command("schema", short_help="Print the JSON Schema of the open messages.")
-@click.argument("kind", type=click.Choice(("telemetry", "spectrum", "event", "status", "answer")))
+@click.argument("kind", metavar="KIND", type=click.Choice(("telemetry", "spectrum", "event", "status", "answer")))
 def schema(kind: str) -> None:
     """Print the JSON Schema (2020-12) of the messages of a kind; "unit" is a code of UCUM."""
     from quaver.bridge import formats
