@@ -17,6 +17,7 @@ def join():
 join()
 link = socket.socket()
 link.connect(("10.0.0.1", 7))
+link.settimeout(5)  # what is waited for when the radio goes does not come
 print("ready")
 try:
     while True:
