@@ -6,14 +6,13 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from quaver.errors import StoreError
 from quaver.messages.record import MessageError, kind_of, readable
+from quaver.store.location import Location, open_records
 from quaver.store.schema import DATED
-from quaver.store.store import Store
 
 HISTORICAL_MS = 60_000  # older than this when it is handed on, a record is one of a backlog
 
@@ -71,8 +70,8 @@ class Reading:
 class Source:
     """A store that is only read; another program may write to it. Everything raises StoreError."""
 
-    def __init__(self, path: Path) -> None:
-        self.store = Store(path, write=False)
+    def __init__(self, location: Location) -> None:
+        self.store = open_records(location, write=False)
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +90,7 @@ class Source:
             found = self.store.query(sql, place[1:])
             if not found:
                 raise StoreError(
-                    f"{self.store.path}: has no longer the record that was handed on last, so it is another store; "
+                    f"{self.store.name}: has no longer the record that was handed on last, so it is another store; "
                     "name another state file, and what this store holds is handed on from its beginning"
                 )
             return place._replace(row=found[0][0])
