@@ -135,7 +135,7 @@ def _short(value: float) -> float:
 def readable(values: dict[str, Any]) -> dict[str, Any]:
     """The fields of a message as a `Record` has them, in the same dict. Raises MessageError."""
     for name, value in values.items():
-        if isinstance(value, bytes):
+        if type(value) is bytes:
             values[name] = value.hex()
     for name in _SINGLES:
         if isinstance(values.get(name), float):
@@ -147,7 +147,7 @@ def readable(values: dict[str, Any]) -> dict[str, Any]:
             values[name] = names[code] if 0 <= code < len(names) and names[code] else str(code)
     if "quality" in values:
         bits = values["quality"]
-        values["quality"] = [name for bit, name in enumerate(QUALITY) if bits >> bit & 1]
+        values["quality"] = [name for bit, name in enumerate(QUALITY) if bits >> bit & 1] if bits else []
         if bits >> len(QUALITY):
             values["quality"].append(f"bits {bits >> len(QUALITY) << len(QUALITY):#x}")
     if values.get("reason"):
