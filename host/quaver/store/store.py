@@ -129,23 +129,27 @@ class Copy:
 
 
 class Store:
-    """path: made when it is missing. write: take the lock of the one writer; False only reads.
+    """path: made when it is missing. write: take the lock of the one writer; False only reads. beside: not that
+    lock, and yet short transactions, in which nothing may change that an ingest keeps in mind.
 
     Raises StoreError, here and everywhere: the transaction is rolled back then, and the file is as it was.
     wait: called with a line again and again while another program holds the file locked, and then it is tried again
     for as long as it takes, as a service does; called with "" once the file is free. None: an error after a while.
     """
 
-    def __init__(self, path: Path, write: bool = True, wait: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, write: bool = True, wait: Callable[[str], None] | None = None, beside: bool = False
+    ) -> None:
         self.path = path
         self.wait = wait
         self._lock: int | None = None
+        write = write and not beside
         if not write and not path.exists():
             raise StoreError(f"{path}: there is no such store; name the file that quaver ingest writes")
         try:
             if write:
                 self._take_lock()
-            mode = "rwc" if write else "ro"
+            mode = "rwc" if write else "rw" if beside else "ro"
             uri = f"{path.absolute().as_uri()}?mode={mode}"
             patience = _BUSY_S if wait is None else _LOOK_S
             self._db = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
@@ -155,6 +159,10 @@ class Store:
         try:
             with self._failures():
                 self._open(write)
+                if beside and self.version != VERSION:
+                    raise StoreError(
+                        f"{path}: is of version {self.version}; start quaver ingest once, and it becomes {VERSION}"
+                    )
         except BaseException:
             self.close()
             raise
