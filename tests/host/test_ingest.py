@@ -26,7 +26,8 @@ from quaver.ingest.intake import Intake, PlainToo
 from quaver.ingest.run import TOPICS, names
 from quaver.messages.sealing import Opener, Sealer
 from quaver.store.ledger import ledger
-from quaver.store.store import EVENTS_MAX, RESEND_WINDOW, Store
+from quaver.store.rows import RESEND_WINDOW
+from quaver.store.store import EVENTS_MAX, Store
 from quaver_wire.fields import VERSION
 
 PUMP = bytes.fromhex("e6614c311b7e6f25")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -13,9 +12,9 @@ import orjson
 
 from quaver.errors import StoreError
 from quaver.messages.record import MessageError, kind_of, readable
+from quaver.store.location import Location, open_records
 from quaver.store.removed import is_removed
 from quaver.store.schema import DATED
-from quaver.store.store import Store
 
 HISTORICAL_MS = 60_000  # older than this when it is handed on, a record is one of a backlog
 
@@ -75,8 +74,8 @@ class Reading:
 class Source:
     """A store that is only read; another program may write to it. Everything raises StoreError."""
 
-    def __init__(self, path: Path) -> None:
-        self.store = Store(path, write=False)
+    def __init__(self, location: Location) -> None:
+        self.store = open_records(location, write=False)
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +99,7 @@ class Source:
                 return place  # the rows behind it have the numbers that they had
             if not found:
                 raise StoreError(
-                    f"{self.store.path}: has no longer the record that was handed on last, so it is another store; "
+                    f"{self.store.name}: has no longer the record that was handed on last, so it is another store; "
                     "name another state file, and what this store holds is handed on from its beginning"
                 )
             return place._replace(row=found[0][0])

@@ -13,6 +13,7 @@ import click
 from quaver.cli.ingest import store_option
 
 if TYPE_CHECKING:
+    from quaver.store.location import Location
     from quaver.upkeep.backup import Manifest
     from quaver.upkeep.retention import Removal
 
@@ -34,7 +35,7 @@ def command() -> None:
 @click.option("--delete", is_flag=True, help="Delete it. Without this option nothing is changed.")
 @_JSON
 def retain(
-    path: Path,
+    path: Location,
     raw: int | None,
     spectra: int | None,
     features: int | None,
@@ -48,6 +49,7 @@ def retain(
     and maximum of each of their quantities by the hour. It writes down what it deletes, so quaver ledger does not call
     it lost. Ingest may run meanwhile.
     """
+    from quaver.store.location import open_records
     from quaver.store.store import Store
     from quaver.upkeep.retention import retain as run
 
@@ -55,7 +57,8 @@ def retain(
     days = {kind: count for kind, count in named.items() if count is not None}
     if not days:
         raise click.UsageError("name at least one of --raw, --spectra, --features, --hourly")
-    with Store(path, write=False, beside=delete) as store:
+    opened = Store(path, write=False, beside=delete) if isinstance(path, Path) else open_records(path, write=delete)
+    with opened as store:
         _print(run(store, days, delete), delete, as_json)
 
 
@@ -83,30 +86,38 @@ def _print(removals: Sequence[Removal], deleted: bool, as_json: bool) -> None:
 @store_option
 @click.argument("backup", type=click.Path(path_type=Path, dir_okay=False))
 @_JSON
-def backup(path: Path, backup: Path, as_json: bool) -> None:
+def backup(path: Location, backup: Path, as_json: bool) -> None:
     """Copy a store into the new file BACKUP as it is at one moment, while ingest writes to it.
 
     BACKUP.json beside it is its manifest, with the SHA-256. Records that come later are in the next backup.
     """
     from quaver.upkeep.backup import back_up
 
-    _tell(backup, back_up(path, backup), as_json)
+    _tell(backup, back_up(_file(path), backup), as_json)
 
 
 @command.command("restore", short_help="Make a store from a backup that is whole.")
 @store_option
 @click.argument("backup", type=click.Path(path_type=Path, dir_okay=False))
 @_JSON
-def restore(path: Path, backup: Path, as_json: bool) -> None:
+def restore(path: Location, backup: Path, as_json: bool) -> None:
     """Make a new store from BACKUP, once it is found whole and as its manifest says. It never overwrites a store."""
     from quaver.upkeep.backup import restore as run
 
-    _tell(path, run(backup, path), as_json)
+    _tell(_file(path), run(backup, _file(path)), as_json)
     if not as_json:
         click.echo(
             "quaver ingest goes on with it; if it has another name or machine than the store that was lost, start it "
             "once with --moved"
         )
+
+
+def _file(location: Location) -> Path:
+    if isinstance(location, Path):
+        return location
+    from quaver.errors import BackupError
+
+    raise BackupError(f"{location}: is a database of PostgreSQL; its own pg_dump and pg_restore do that")
 
 
 def _tell(path: Path, found: Manifest, as_json: bool) -> None:

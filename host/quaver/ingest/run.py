@@ -61,10 +61,10 @@ def ingest(
             session.connect(forget=given_up)
         except LinkLost as lost:
             raise BrokerError(f"broker {url}: {lost}") from lost
-        say(f"storing the messages from {url} in {store.path}")
+        say(f"storing the messages from {url} in {store.name}")
         if former:
             say(
-                f"{store.path} is a copy, so it listens as {store.client_id}; what the broker keeps for {former} goes "
+                f"{store.name} is a copy, so it listens as {store.client_id}; what the broker keeps for {former} goes "
                 "to the original store: if that no longer exists, start this one once with --moved"
             )
         if store.wait is not None:

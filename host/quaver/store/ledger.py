@@ -37,7 +37,7 @@ _RUNS = """
 SELECT boot, min(seq), max(seq) FROM (
     SELECT boot, seq, seq - row_number() OVER (PARTITION BY boot ORDER BY seq) AS run FROM record
     WHERE node = ? AND seq < ?
-) GROUP BY boot, run ORDER BY boot, min(seq)
+) AS numbered GROUP BY boot, run ORDER BY boot, min(seq)
 """
 # The newest telemetry.
 _SETTLED = "SELECT boot, seq FROM record WHERE node = ? AND class = 'telemetry' ORDER BY boot DESC, seq DESC LIMIT 1"
@@ -45,7 +45,7 @@ _SETTLED = "SELECT boot, seq FROM record WHERE node = ? AND class = 'telemetry' 
 _BY_RECEIPT = f"""
 SELECT count(*), (SELECT max(e.offset_ms + p.shift_ms - c.not_before_ms, 0) + p.uncertain_ms {BEST_RECEIPT})
 FROM record r LEFT JOIN clock c ON c.node = r.node AND c.boot = r.boot
-WHERE r.node = ? AND r.time_ms IS NULL AND c.offset_ms IS NULL GROUP BY r.boot
+WHERE r.node = ? AND r.time_ms IS NULL AND c.offset_ms IS NULL GROUP BY r.node, r.boot, c.not_before_ms
 """  # noqa: S608  all of it is ours
 
 
@@ -134,7 +134,7 @@ def ledger(store: Store) -> tuple[list[Account], list[Stranger]]:
 def _dates(account: Account, store: Store, number: int) -> None:
     """How the records of a node are dated."""
     account.redated = store.query(
-        "SELECT count(*) FROM record JOIN span ON number = span WHERE node = ? AND shift_ms", (number,)
+        "SELECT count(*) FROM record JOIN span ON number = span WHERE node = ? AND shift_ms <> 0", (number,)
     )[0][0]
     boots = store.query(_BY_RECEIPT, (number,))
     account.by_receipt = sum(count for count, _ in boots)

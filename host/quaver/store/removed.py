@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from quaver.store.store import Row, Store
+from quaver.store.rows import Row
+from quaver.store.store import Store
 
 _SINCE = 4  # the version of the store that has these tables
 _BEFORE = "SELECT first, last, kind FROM removed WHERE node = ? AND boot = ? AND first < ? ORDER BY first DESC LIMIT 1"

@@ -63,10 +63,10 @@ def find_node(store: Store, name: str) -> str:
     """The id, as `spectra` takes it, of the node of that name or id. Raises StoreError for none, and for several."""
     nodes = [node for node in store.nodes() if name.lower() == node.id.hex() or name == node.topic.rpartition("/")[2]]
     if not nodes:
-        raise StoreError(f"{store.path}: has no record of a node {name}; quaver ledger lists its nodes")
+        raise StoreError(f"{store.name}: has no record of a node {name}; quaver ledger lists its nodes")
     if len(nodes) > 1:
         ids = ", ".join(node.id.hex() for node in nodes)
-        raise StoreError(f"{store.path}: has several nodes {name}; name one of them by its id: {ids}")
+        raise StoreError(f"{store.name}: has several nodes {name}; name one of them by its id: {ids}")
     return nodes[0].id.hex()
 
 
