@@ -56,6 +56,7 @@ HOST = {
     "gateway": {"broker", "fleet", "messages", "system"},
     "knowledge": {"files"},
     "bridge": {"broker", "files", "knowledge", "messages", "rollout", "store"},
+    "lake": {"bridge", "messages", "store"},
     "benchmark": {"analysis", "files", "recordings"},
     "plant": {
         *("board", "broker", "build", "emulator", "files", "fleet"),

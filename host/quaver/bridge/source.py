@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+
+import orjson
 
 from quaver.errors import StoreError
 from quaver.messages.record import MessageError, kind_of, readable
@@ -28,9 +29,11 @@ ORDER BY r.boot DESC, CASE r.class WHEN 'status' THEN r.rowid ELSE r.seq END DES
 """
 # Statuses follow each other as they came: a last will has its number from before the status that it ends.
 _NEWER = """
-SELECT 1 FROM record WHERE node = ? AND class = ?
-    AND (boot, CASE class WHEN 'status' THEN rowid ELSE seq END) > (?, ?)
+SELECT 1 FROM record WHERE node = ? AND (boot, seq) > (?, ?) AND class = ?
     AND (instr(body, '"spectrum":') > 0) = ? LIMIT 1
+"""
+_NEWER_STATUS = """
+SELECT 1 FROM record WHERE node = ? AND boot >= ? AND (boot, rowid) > (?, ?) AND class = 'status' LIMIT 1
 """
 
 
@@ -123,7 +126,7 @@ class Source:
         newest: dict[tuple[int, str], tuple[int, int]] = {}
         decoded = []
         for row in rows:
-            body = json.loads(row[13])
+            body = orjson.loads(row[13])
             kind = kind_of(row[6], body)
             decoded.append((row, body, kind))
             newest[row[1], kind] = max(newest.get((row[1], kind), (0, 0)), _order(row))
@@ -138,9 +141,11 @@ class Source:
         now_ms: int,
     ) -> Reading:
         number, internal, node, topic, boot, seq, message_class, time_ms, dated_by = row[:9]
-        latest = newest[internal, kind] == _order(row) and not self.store.query(
-            _NEWER, (internal, message_class, *_order(row), kind == "spectrum")
-        )
+        latest = newest[internal, kind] == _order(row)
+        if latest and message_class == "status":
+            latest = not self.store.query(_NEWER_STATUS, (internal, boot, boot, number))
+        elif latest:
+            latest = not self.store.query(_NEWER, (internal, boot, seq, message_class, int(kind == "spectrum")))
         return Reading(
             place=Place(number, internal, boot, seq),
             node=node,

@@ -38,6 +38,7 @@ COMMANDS = {
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
     "doctor": "Check a board from its cable to the broker and report the first failure and its remedy.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
+    "export": "Write what a store holds into Parquet files, by site and day.",
     "files": "List, read and write files on a board.",
     "flash": "Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.",
     "gateway": "Collect messages from nodes over Bluetooth, store them, and forward them to a broker.",

@@ -37,9 +37,6 @@ class SharedIntake(Intake):
     ) -> None:
         super().__init__(store, _Ready(reader), name_of, alarm)
         self._ready: _Ready = self.reader  # type: ignore[assignment]
-        self._plain_encode = self._encode
-        self._encode = self._encoded  # type: ignore[assignment]
-        self._bodies: dict[int, str] = {}
         self._came: list[tuple[Message, int]] = []
         self._top = 0  # the highest number of a node, once one is needed
         self._newest: dict[int, int] = {}  # boots
@@ -53,12 +50,7 @@ class SharedIntake(Intake):
                 continue  # again at the commit, where it counts
             if message.payload is None or len(message.payload) > MESSAGE_MAX:
                 continue
-            values = self._ready.prepare(message_class, message.payload)
-            if values is not None and id(values) not in self._bodies:  # kept as long as `values` is
-                try:
-                    self._bodies[id(values)] = self._plain_encode(values)
-                except (ValueError, TypeError):
-                    continue  # this too
+            self._ready.prepare(message_class, message.payload)
 
     def commit(self, now_ms: int) -> None:
         if not self._came:
@@ -80,7 +72,6 @@ class SharedIntake(Intake):
             finally:
                 self._forget()
         self._came.clear()
-        self._bodies.clear()
         self._ready.clear()
 
     def _commit(self, now_ms: int) -> None:
@@ -118,9 +109,6 @@ class SharedIntake(Intake):
         self._clocks, self._sets, self._receipts = known
         self._newest = self.store.newest_boots(sorted(numbers.values()))
 
-    def _encoded(self, values: Any) -> str:
-        return self._bodies.get(id(values)) or self._plain_encode(values)
-
     def _new_node(self, node_id: bytes, prefix: str) -> Node:
         self._top = (self._top or self.store.top_node()) + 1
         node = Node(self._top, node_id, prefix)
@@ -154,16 +142,14 @@ class _Ready:
         self._reader = reader
         self._found: dict[tuple[str, bytes], Opened | SealError] = {}
 
-    def prepare(self, message_class: str, payload: bytes) -> dict[str, Any] | None:
-        """Open a message, and keep what comes of it until `clear`; its record."""
-        found = self._found.get((message_class, payload))
-        if found is None:
-            try:
-                found = self._reader.open(message_class, payload)
-            except SealError as error:
-                found = error
-            self._found[message_class, payload] = found
-        return found.record if isinstance(found, Opened) else None
+    def prepare(self, message_class: str, payload: bytes) -> None:
+        """Open a message, and keep what comes of it until `clear`."""
+        if (message_class, payload) in self._found:
+            return
+        try:
+            self._found[message_class, payload] = self._reader.open(message_class, payload)
+        except SealError as error:
+            self._found[message_class, payload] = error
 
     def opened(self) -> list[Opened]:
         return [found for found in self._found.values() if isinstance(found, Opened)]
