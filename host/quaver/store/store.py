@@ -29,13 +29,13 @@ from quaver.system.locks import holder
 
 _T = TypeVar("_T")
 
-_BUSY_S = 10.0
-_LOOK_S = 0.5  # of a writer that waits for as long as it takes, between two lines to `wait`
+BUSY_S = 10.0
+LOOK_S = 0.5  # of a writer that waits for as long as it takes, between two lines to `wait`
 _PAUSE_S = 0.05
 EVENTS_MAX = 1000  # rows; foreign key ids are free to invent, and beyond this they share one row
 
 
-def _new_client_id() -> str:
+def new_client_id() -> str:
     return f"quaver-ingest-{secrets.token_hex(6)}"
 
 
@@ -50,6 +50,9 @@ class Store:
     wait: called with a line again and again while another program holds the file locked, and then it is tried again
     for as long as it takes, as a service does; called with "" once the file is free. None: an error after a while.
     """
+
+    shared = False  # whether several may write
+    worker = ""  # which of several that is
 
     def __init__(
         self, path: Path, write: bool = True, wait: Callable[[str], None] | None = None, beside: bool = False
@@ -66,7 +69,7 @@ class Store:
                 self._take_lock()
             mode = "rwc" if write else "rw" if beside else "ro"
             uri = f"{path.absolute().as_uri()}?mode={mode}"
-            patience = _BUSY_S if wait is None else _LOOK_S
+            patience = BUSY_S if wait is None else LOOK_S
             self._db = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
         except sqlite3.Error as error:
             self._free_lock()
@@ -115,7 +118,7 @@ class Store:
         if empty and write:
             with self.transaction():
                 self._script(SCHEMA)
-                db.execute("INSERT INTO meta VALUES ('client_id', ?)", (_new_client_id(),))
+                db.execute("INSERT INTO meta VALUES ('client_id', ?)", (new_client_id(),))
                 db.execute(f"PRAGMA application_id = {APPLICATION}")
                 db.execute(f"PRAGMA user_version = {VERSION}")
             version = VERSION
@@ -163,7 +166,7 @@ class Store:
             values["former_client_id"] = former = ""
         elif copied:
             values["former_client_id"] = former = mine
-            values["client_id"] = _new_client_id()
+            values["client_id"] = new_client_id()
         if values != {"home": kept}:
             with self.transaction():
                 self._put_meta(values)
