@@ -1,6 +1,7 @@
 """What-if: the answer is what a node with the changed configuration, or firmware, tells of the same machine."""
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +17,14 @@ from quaver.build import compile_mpy, firmware_files
 from quaver.build.tree import with_packs, without_packs
 from quaver.cli import node as node_command
 from quaver.cli.what_if import command
+from quaver.emulator.site_broker import Message
 from quaver.errors import OperationError, StoreError, WhatIfError
 from quaver.files.carried import payload
+from quaver.fleet.keys import KeyStore
+from quaver.fleet.sealed_command import Commands
 from quaver.plant.island import node_config
 from quaver.plant.spec import Plant, plant_of
-from quaver.plant.world import World
+from quaver.plant.world import Progress, World
 from quaver.release import bundle
 from quaver.release.signing import PrivateKey
 from quaver.store.spectra import find_node
@@ -49,15 +53,48 @@ def plant(config: dict[str, Any]) -> Plant:
     )
 
 
-def ran(folder: Path, config: dict[str, Any]) -> Path:
+class Technician:
+    """Fetches the waveform of the fan's alarm, past the ingest: asked for at 23 min, in parts from 24 min on."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        node_id = world._ids["fan"]
+        store = KeyStore(world.path.parent / "keys")
+        self.keys = store.create(node_id, "fan", world._keys.device_keys(node_id)[1])
+        self.commands = Commands(store, lambda: world.plant.start.timestamp() + world.progress.time_s)
+        self.sent = 0
+        self.parts: list[dict[str, int]] = []
+
+    def ask(self, name: str, arguments: dict[str, int]) -> None:
+        self.sent += 1
+        sealed = self.commands.seal(self.keys, 1, name, arguments, identity=self.sent, expires_s=600)
+        self.world._mail[0].append(Message(f"{PLACE}/fan/command", sealed, qos=1))
+
+    def look(self, progress: Progress) -> None:
+        """At a border."""
+        if progress.time_s == 23 * 60:
+            self.ask("alarm_waveform", {"fetched": -1})
+        elif progress.time_s == 24 * 60 + 5:
+            [(body,)] = self.world.store.query("SELECT body FROM record WHERE class = 'answer'")
+            about = json.loads(body)["result"]
+            self.parts = [{"at": at, "crc": about["crc"]} for at in range(0, about["size"], about["part"])]
+        for part in self.parts[:4]:
+            self.ask("waveform_part", part)
+        del self.parts[:4]
+
+
+def ran(folder: Path, config: dict[str, Any], fetch: bool = False) -> Path:
     with World(plant(config), folder, 1) as world:
-        world.run()
+        if fetch:
+            world.run(Technician(world).look)
+        else:
+            world.run()
         return world.path
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return ran(tmp_path_factory.mktemp("plant"), OWN)
+    return ran(tmp_path_factory.mktemp("plant"), OWN, fetch=True)
 
 
 def config() -> dict[str, Any]:
@@ -138,8 +175,8 @@ def test_what_was_learned_before_the_store_began_is_left_as_told(path: Path, tmp
         ({"limits.rms": [3, 2]}, r"the node would refuse it: limits.rms: expected \[warning, alarm\]"),
         ({"limits.speed": [1, 2]}, "the node would refuse it: limits.speed"),
         ({"alarm.of": 99}, "the node would refuse it: alarm.of: expected int from 1 to 15"),
-        ({"vibration.samples": 8192}, "the store has no samples to measure again"),
-        ({"machine.bearing": "6206"}, "the store has no samples to measure again"),
+        ({"vibration.samples": 8192}, "a waveform does not tell how"),
+        ({"machine.bearing": "6999"}, "the node would refuse it: machine.bearing 6999: not in the library"),
         ({"machine.classes": {"rpm": [1000]}}, "can't be answered"),
         ({"interval_s": 30}, "no level depends on it"),
     ],
@@ -148,6 +185,53 @@ def test_what_records_cannot_answer_is_refused(path: Path, changes: dict[str, An
     with pytest.raises(WhatIfError, match=words) as refused:
         asked(path, changes)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.long
+def test_a_waveform_in_the_store_is_measured_again(path: Path, tmp_path: Path) -> None:
+    """Of the first alarm: what its record says, and what the device says of it under another configuration."""
+    band = {"vibration.band_low_hz": 500, "vibration.band_high_hz": 1500}
+    answer = asked(path, band)
+    assert (answer.by_records, answer.would, answer.incomplete) == (False, (), 0)
+    assert answer.told
+    [one] = answer.remeasured
+    assert (one.alarm, one.samples, one.of, one.alike) == (True, 4096, 4096, True)
+    record = next(measured for measured in answer.measured if measured.time_ms == one.time_ms)
+    assert record.level == 2
+    for key in ("rms_g", "kurtosis", "envelope_g"):
+        assert one.was.features[key] == pytest.approx(record.values[key], rel=0.002)
+    assert one.would.features["envelope_g"] != pytest.approx(one.was.features["envelope_g"], rel=0.1)
+    assert one.would.features["rms_g"] == one.was.features["rms_g"]
+    assert one.was.levels == {"kurtosis": 1, "peak": 1}
+    [other] = asked(path, {"limits.peak": [0.1, 0.5]}).remeasured
+    assert other.would.levels == {"kurtosis": 1, "peak": 2}
+    [named] = asked(path, {"machine.bearing": None}).remeasured
+    assert max(named.was.lines, key=lambda line: line[2])[0] == "bpfo"
+    assert named.would.lines == []
+    late = asked(path, CHANGES, since_ms=one.time_ms + 1)
+    assert (late.by_records, late.remeasured) == (True, ())
+    with pytest.raises(WhatIfError, match="has no waveform of fan to measure again; quaver node fan waveform --alarm"):
+        asked(path, band, since_ms=one.time_ms + 1)
+    wrong = asked(path, {**band, "limits.rms": [1, 2]}, config={**config(), "vibration": {"samples": 2048}})
+    assert [one.alike for one in wrong.remeasured] == [True]  # what is measured is the waveform, whatever its length
+    torn = tmp_path / "torn.sqlite"
+    torn.write_bytes(path.read_bytes())
+    with Store(torn) as store, store.transaction():
+        store.query("DELETE FROM record WHERE class = 'answer' AND json_extract(body, '$.result.at') = 960")
+    part = asked(torn, CHANGES)
+    assert (part.remeasured, part.incomplete) == ((), 1)
+
+
+@pytest.mark.long
+def test_spectra_tell_where_the_lines_of_another_bearing_stand(path: Path) -> None:
+    answer = asked(path, {"machine.bearing": "pronostia"})
+    assert not answer.by_records
+    stood = {one.line: (one.was, one.would) for one in answer.stood}
+    assert answer.stood[0].spectra == answer.spectra > 5
+    assert stood["bpfo"][0] > answer.spectra // 2  # the machine's outer race is damaged
+    assert stood["bpfo"][1] == 0  # there is nothing at 5.6 times its speed
+    assert asked(path, {"machine.bearing": None}).stood[0].would is None
+    assert asked(path, CHANGES).stood == ()
 
 
 @pytest.mark.long
@@ -187,6 +271,12 @@ def test_the_command(path: Path, tmp_path: Path) -> None:
     text = run(command, [*base, "--set", "limits.peak=0.4,2.0"]).output
     for words in ("fan: 36 measurements from 2026-01-05 06:00", "limits.peak=[0.4, 2.0]", "checked: ", "taken as told"):
         assert words in text
+    assert "the waveform of an alarm of 2026-01-05 06:14:00, by itself, without what was learned: all its 4,096" in text
+    assert re.search(r"not judged: \d+ spectra \(they say where a bearing's lines stand", text)
+    bearing = run(command, [*base, '--set=machine.bearing="6308"'])
+    assert "not known, for its records are of another measurement" in bearing.output
+    assert re.search(r"bpfo +8\d\.\d+ Hz, \d+ dB of evidence", bearing.output)
+    assert re.search(r"spectra of the envelope .* as it was: bpfo in \d+, .*; changed: bpfo in ", bearing.output)
     late = run(command, [*base, "--set", "limits.peak=null", "--since", "2026-01-05T06:15", "--json"])
     answer = json.loads(late.stdout)
     assert answer["certain"] is True

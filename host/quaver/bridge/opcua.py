@@ -21,6 +21,7 @@ from quaver.bridge.source import Reading, Source
 from quaver.bridge.spec import OpcUa
 from quaver.knowledge import entries
 from quaver.messages.record import one_line
+from quaver.store.location import Location
 from quaver_wire.fields import LEVELS
 
 UNECE = "http://www.opcfoundation.org/UA/units/un/cefact"
@@ -103,7 +104,7 @@ class OpcUaNodes:
     name = "opcua"
     batch = 200
 
-    def __init__(self, spec: OpcUa, store: Path, state: Path) -> None:
+    def __init__(self, spec: OpcUa, store: Location, state: Path) -> None:
         self._store = store
         self._server = OpcUaServer(spec, state)
         self._started = False

@@ -16,6 +16,7 @@ from quaver.bridge.source import HISTORICAL_MS, Place, Reading, Source
 from quaver.bridge.sparkplug_payload import DOUBLE, INT32, STRING, Metric, now_ms
 from quaver.bridge.sparkplug_session import EdgeNode
 from quaver.bridge.spec import Sparkplug
+from quaver.store.location import Location
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "telemetry": ("level", "fault", "quality", "zone", "machine"),
@@ -69,7 +70,7 @@ class SparkplugNode:
     name = "sparkplug"
     batch = 200
 
-    def __init__(self, spec: Sparkplug, store: Path, state: Path) -> None:
+    def __init__(self, spec: Sparkplug, store: Location, state: Path) -> None:
         self._store = store
         self._edge = EdgeNode(spec, state)
         self._devices: dict[str, _Device] = {}

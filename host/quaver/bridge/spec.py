@@ -7,12 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from quaver.bridge.notify.spec import Notify, check_names
 from quaver.broker.address import BrokerUrl, may_log_in, parse_broker_url
-from quaver.errors import BridgeError, BrokerError
+from quaver.errors import BridgeError, BrokerError, StoreError
 from quaver.files.private import read_private
+from quaver.store.location import Location, PostgresqlUrl, inside, parse_location
 
 EXAMPLE = Path(__file__).with_name("example.toml")
 LOGIN = "QUAVER_BRIDGE_LOGIN"
@@ -28,6 +29,15 @@ def _broker(text: str) -> str:
     except BrokerError as error:
         raise ValueError(str(error)) from None
     return text
+
+
+def _store(text: object) -> Location:
+    if not isinstance(text, str):
+        raise ValueError("expected a file, or postgresql://USER@HOST/NAME")
+    try:
+        return parse_location(text)
+    except StoreError as error:
+        raise ValueError(str(error)) from None
 
 
 def _prefix(text: str) -> str:
@@ -49,6 +59,7 @@ def _sparkplug_id(text: str) -> str:
     return text
 
 
+Store = Annotated[Path | PostgresqlUrl, BeforeValidator(_store)]
 Broker = Annotated[str, AfterValidator(_broker)]
 SparkplugId = Annotated[str, AfterValidator(_sparkplug_id)]
 
@@ -115,7 +126,7 @@ class Prometheus(_Table):
 class Bridge(_Table):
     """The whole file."""
 
-    store: Path
+    store: Store
     state: Path = Path("bridge.sqlite")
     begin: Literal["first", "now"] = "now"  # for a sink that is new: the first record of the store, or the next one
     mqtt: Mqtt | None = None
@@ -151,7 +162,7 @@ def read_bridge(path: Path) -> Bridge:
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise BridgeError(f"{path}: {where}: {said}{more}") from None
     folder = path.parent
-    found: dict[str, object] = {"store": folder / bridge.store, "state": folder / bridge.state}
+    found: dict[str, object] = {"store": inside(folder, bridge.store), "state": folder / bridge.state}
     for name in ("mqtt", "sparkplug", "opcua"):
         sink = getattr(bridge, name)
         if sink is not None:

@@ -25,6 +25,7 @@ from quaver.errors import BrokerError
 
 WINDOW = 500  # messages under way; a broker that takes fewer says so (section 3.2.2.3.3), and then it is fewer
 _PUBLISH, _PUBREC, _PUBREL, _PUBCOMP = 3, 5, 6, 7
+_PUBREL_HEAD = packet(_PUBREL << 4 | 2, b"\0\0")[:2]  # all of it but the identifier
 _QOS2, _DUP, _RETAIN = 0x04, 0x08, 0x01
 _CONNACK, _DISCONNECT = 2, 14
 _FAILED, _NOT_AUTHORISED = 0x80, 0x87
@@ -96,7 +97,7 @@ class ExactlyOnce(Link):
 
     def _release(self, numbers: range) -> None:
         identifiers = [_identifier(number) for number in numbers]
-        self.send(b"".join(packet(_PUBREL << 4 | 2, number.to_bytes(2, "big")) for number in identifiers))
+        self.send(b"".join([_PUBREL_HEAD + number.to_bytes(2, "big") for number in identifiers]))
         self._await(_PUBCOMP, dict.fromkeys(identifiers, ""))
 
     def _await(self, kind: int, wanted: dict[int, str]) -> None:

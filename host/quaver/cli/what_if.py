@@ -14,9 +14,12 @@ from quaver.cli.spectrum import parse_since
 from quaver.cli.values import value_of
 
 if TYPE_CHECKING:
+    from quaver.store.location import Location
+    from quaver.twin.again import One, Remeasured
     from quaver.twin.what_if import Answer
 
 _SHOWN = 20  # changes of level in the table; --json has all
+_WAVEFORMS_SHOWN = 3
 
 
 def _settings(_ctx: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def _settings(_ctx: click.Context, _parameter: click.Parameter, given: tuple[str
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 def command(
     name: str,
-    path: Path,
+    path: Location,
     changes: dict[str, Any],
     release: Path | None,
     config: Path | None,
@@ -53,7 +56,8 @@ def command(
     """Tell what a node would have alarmed under another configuration or release.
 
     The records in the store are judged again by the device's own code: first under the node's configuration, which has
-    to give what the node told, then as changed. What records can't answer is refused.
+    to give what the node told, then as changed. Waveforms in the store are measured again, and spectra tell where a
+    bearing's lines stand. What none of them can answer is refused.
     """
     if not changes and release is None:
         raise click.UsageError("nothing is changed: give --set PATH=VALUE, or --release FILE.")
@@ -65,7 +69,7 @@ def command(
 
 
 def ask(
-    store_path: Path,
+    store_path: Location,
     name: str,
     changes: Mapping[str, Any],
     *,
@@ -74,10 +78,10 @@ def ask(
     since_ms: int | None = None,
 ) -> Answer:
     """The answer from a store; config: the node's, None for what the inventory tells of its machine."""
-    from quaver.store.store import Store
+    from quaver.store.location import open_records
     from quaver.twin.what_if import what_if
 
-    with Store(store_path, write=False) as store:
+    with open_records(store_path, write=False) as store:
         return what_if(
             store,
             name,
@@ -127,7 +131,9 @@ def show(answer: Answer, changes: Mapping[str, Any]) -> None:
     told, would = alarms(answer.told), alarms(answer.would)
     changed = ", ".join(f"{path}={json.dumps(value)}" for path, value in changes.items()) or answer.firmware
     beside = f", beside {', '.join(answer.dropped)}, of which nothing can be said" if answer.dropped else ""
-    if answer.certain:
+    if not answer.by_records:
+        click.echo(f"alarms as it was: {told}; with {changed}: not known, for its records are of another measurement")
+    elif answer.certain:
         click.echo(f"alarms as it was: {told}; with {changed}: {would}{beside}")
     else:
         click.echo(f"not certain: alarms as it was: {told}; with {changed}: perhaps {would}{beside}")
@@ -139,18 +145,85 @@ def show(answer: Answer, changes: Mapping[str, Any]) -> None:
     for heading in ("time (UTC)", "feature", "as it was", "changed"):
         table.add_column(heading, no_wrap=True)
     table.add_column("value", justify="right")
-    lines = _lines(rows, answer.dropped)
+    lines = _lines(rows, answer.dropped, answer.by_records)
     for cells in lines[:_SHOWN]:
         table.add_row(*cells)
     if lines:
         Console(markup=False).print(table)
     if len(lines) > _SHOWN:
         click.echo(f"and {len(lines) - _SHOWN} more: --json has all")
+    _show_again(answer)
     for line in _reservations(answer):
         click.echo(line)
 
 
-def _lines(rows: list[tuple[Any, str]], dropped: Sequence[str]) -> list[tuple[str, str, str, str, str]]:
+def _show_again(answer: Answer) -> None:
+    """What waveforms and spectra say."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    for one in answer.remeasured[-_WAVEFORMS_SHOWN:]:
+        kind = "the waveform of an alarm" if one.alarm else "a waveform"
+        click.echo(f"{kind} of {_date(one.time_ms)}, by itself, without what was learned: {_material(one)}")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("", "as it was", "changed"):
+            table.add_column(heading, no_wrap=True)
+        for cells in _beside(one):
+            table.add_row(*cells)
+        Console(markup=False).print(table)
+    if len(answer.remeasured) > _WAVEFORMS_SHOWN:
+        click.echo(f"and {len(answer.remeasured) - _WAVEFORMS_SHOWN} waveforms before: --json has all")
+    if answer.stood:
+        was, would = (
+            ", ".join(f"{one.line} in {count}" for one in answer.stood if (count := getattr(one, which)) is not None)
+            or "no bearing is known"
+            for which in ("was", "would")
+        )
+        click.echo(
+            f"of {answer.stood[0].spectra} spectra of the envelope the bearing's line stands out, as it was: {was}; "
+            f"changed: {would} (this names no fault: a bin is as wide as 4 lines)"
+        )
+
+
+def _material(one: Remeasured) -> str:
+    if one.of is None:
+        return f"{one.samples:,} samples, of which the store has no record"
+    if one.alike is None:
+        return f"the first {one.samples:,} of {one.of:,} samples, which say less than all"
+    if one.alike:
+        return f"all its {one.samples:,} samples, and as it was they say what its record does"
+    return f"all its {one.samples:,} samples, but its record says something else: the configuration is not the node's"
+
+
+def _beside(one: Remeasured) -> list[tuple[str, str, str]]:
+    """A line for each feature that is another, or has a level, and for each of the bearing's lines."""
+    from quaver_wire.fields import LEVELS, LIMITED, LINES
+
+    names = {key: name for name, key in LIMITED.items()}
+
+    def cell(of: One, key: str) -> str:
+        value, level = of.features[key], of.levels.get(names.get(key, key.partition("_")[0]), 0)
+        return "-" if value is None else f"{value:.4g}" + (f" {LEVELS[level]}" if level else "")
+
+    rows = [(key, cell(one.was, key), cell(one.would, key)) for key in one.was.features]
+    rows = [row for row in rows if row[1] != row[2] or " " in row[1]]
+    if one.was.zone is not None or one.would.zone is not None:
+        before, after = ("-" if of.zone is None else "ABCD"[of.zone] for of in (one.was, one.would))
+        rows.append(("zone", before, after))
+    for line in LINES:
+        before, after = (
+            next((f"{hz:.4g} Hz, {db:.0f} dB of evidence" for name, hz, db in of.lines if name == line and db > 0), "-")
+            for of in (one.was, one.would)
+        )
+        if (before, after) != ("-", "-"):
+            rows.append((line, before, after))
+    return rows or [("all", "within its limits", "within its limits")]
+
+
+def _lines(
+    rows: list[tuple[Any, str]], dropped: Sequence[str], by_records: bool
+) -> list[tuple[str, str, str, str, str]]:
     """A line for each feature and moment; "?" for what there is no answer to."""
     from quaver_wire.fields import LEVELS
 
@@ -165,7 +238,7 @@ def _lines(rows: list[tuple[Any, str]], dropped: Sequence[str]) -> list[tuple[st
             _date(1000 * at),
             feature,
             line.get("was", "-"),
-            line.get("would", "?" if feature in dropped else "-"),
+            line.get("would", "?" if feature in dropped or not by_records else "-"),
             line.get("value", ""),
         )
         for (at, feature), line in found.items()
@@ -192,8 +265,10 @@ def _reservations(answer: Answer) -> list[str]:
     if answer.missing:
         gaps = ", ".join(f"{count} {reason}" for reason, count in answer.missing.items())
         lines.append(f"missing records, in all of the store: {gaps}")
-    if answer.spectra or answer.waveform_parts:
-        lines.append(f"not judged: {answer.spectra} spectra, {answer.waveform_parts} parts of waveforms")
+    if answer.spectra and not answer.stood:
+        lines.append(f"not judged: {answer.spectra} spectra (they say where a bearing's lines stand, and no level)")
+    if answer.incomplete:
+        lines.append(f"not judged: {answer.incomplete} waveforms of which parts are missing")
     return lines + list(answer.notes)
 
 

@@ -168,7 +168,11 @@ def node_config(node: Node, machine: Machine) -> dict[str, Any]:
 def gateway_config(gateway: Gateway, members: Sequence[Member]) -> dict[str, Any]:
     """The config.json of a plant's gateway of these nodes."""
     site, area, line, asset = gateway.place.split("/")
-    nodes = {one.node_id.hex(): f"{one.node.place}/{one.node.name}" for one in members if one.node is not gateway}
+    nodes = {
+        one.node_id.hex(): f"{one.node.place}/{one.node.name}"
+        for one in members
+        if isinstance(one.node, Node) and gateway.name in one.node.gateway
+    }
     config: dict[str, Any] = {
         "role": "gateway",
         "site": site,
@@ -223,9 +227,10 @@ class Island:
         self._jump_s = 0.0  # of the time server
         self._lan.call(self._open)
         self._radio: IslandAir | None = None
-        for gateway in (member.node.name for member in plan.members if isinstance(member.node, Gateway)):
-            losses = {m.node.name: m.node.loss for m in plan.members if m.node.name != gateway}
-            self._radio = IslandAir(self._clock, plan.seed, gateway, losses)
+        gateways = [member.node.name for member in plan.members if isinstance(member.node, Gateway)]
+        if gateways:
+            nodes = [member.node for member in plan.members if isinstance(member.node, Node)]
+            self._radio = IslandAir(self._clock, plan.seed, gateways, nodes)
             self._stack.callback(self._radio.close)
         try:
             for member in plan.members:

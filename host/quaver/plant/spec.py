@@ -45,6 +45,11 @@ def _node_name(text: str) -> str:
     return text
 
 
+def _names(given: object) -> object:
+    """ "gw" as ("gw",): one name is as good as a list of one."""
+    return () if given == "" else (given,) if isinstance(given, str) else given
+
+
 def _jump(text: object) -> float:
     """ "-10m" as -600.0. Raises ValueError."""
     if isinstance(text, str) and text.strip()[:1] in ("-", "+"):
@@ -129,7 +134,8 @@ class Node(_Table):
     learn: Annotated[int, Field(ge=2, le=100)] = 10  # measurements of the baseline
     sensors: tuple[Literal["vibration", "temperature", "energy"], ...] = ("vibration", "temperature")
     loss: Share = 0.0  # of its packets
-    gateway: str = ""  # the name of the gateway that fetches its records over Bluetooth; none: it has Wi-Fi
+    # The name of the gateway that fetches its records over Bluetooth, or the names of several; none: it has Wi-Fi.
+    gateway: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     config: dict[str, Any] = Field(default_factory=dict)  # what else its config.json says
 
 
@@ -150,7 +156,7 @@ class Fault(_Table):
     power_cut, wifi_gone, lossy: of a node, for `lasts`. brownout: for `lasts` its supply sags again and again, each
     time below what it needs. flash_cut: its power goes at a flash operation after `at`, and comes back after `lasts`.
     stuck, absent, range: of a node's `sensor`, for `lasts`; drift: it drifts for so long, then it is replaced.
-    out_of_range: the gateway of a node on Bluetooth does not hear it, nor it the gateway; gateway_dies: its power goes.
+    out_of_range: no gateway of a node on Bluetooth hears it, nor it them; gateway_dies: a gateway's power goes.
     retire: a technician takes this node out of service, and it is the wrong one.
     broker_restart: the broker is away for `lasts`. ingest_down: what comes meanwhile waits at the broker.
     full_disk: the ingest can't write for so long. clock: somebody's clock is off by `jump` for so long.
@@ -240,8 +246,9 @@ class Plant(_Table):
                 raise ValueError(f"node {station.name}: the name stands twice")
             names.add(station.name)
         for node in self.nodes():
-            if node.gateway and node.gateway not in gateways:
-                raise ValueError(f"node {node.name}: no gateway has the name {node.gateway!r}")
+            for name in node.gateway:
+                if name not in gateways:
+                    raise ValueError(f"node {node.name}: no gateway has the name {name!r}")
             if node.gateway and node.board != "unix":
                 raise ValueError(f"node {node.name}: expected board = 'unix' for a node on Bluetooth")
             if node.place not in places:

@@ -12,7 +12,7 @@ import json
 import os
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +33,7 @@ from quaver.plant.faults import Drift, Injected, injected, sags
 from quaver.plant.island import Change, IslandPlan, Member, Worker
 from quaver.plant.life import Life
 from quaver.plant.site_ingest import SiteIngest
-from quaver.plant.spec import Node, Plant
+from quaver.plant.spec import Gateway, Node, Plant
 from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
@@ -43,6 +43,9 @@ _RECORDED = 1000  # messages
 _REPLAYED = 20  # messages that a stranger sends again
 _FORGED = 20
 _OBEYED_S = 600.0  # for which a node may obey a technician's command
+# Of a station, by its board, the processor's time in that of a unix board; and how much more of it an air takes.
+_COSTS = {"unix": 1, "pico_w": 60, "esp32_c3": 60}
+_AIR_COSTS = 5
 _ASIDE = ("ingest_down", "full_disk", "retire", "replay", "forged")  # which befall no island
 _EVENTS_MAX = 100
 _LEVEL, _FAULT = EVENTS.index("level"), EVENTS.index("fault")
@@ -154,8 +157,8 @@ class World:
         self._count = max(1, min(workers or os.cpu_count() or 1, len(nodes)))
         self._stack = ExitStack()
         self._workers: list[Worker] = []
-        self._plans: list[list[IslandPlan]] = [[] for _ in range(self._count)]
-        self._mail: list[list[list[Message]]] = []
+        self._shares: list[list[int]] = []  # of each worker its islands
+        self._mail: list[list[Message]] = []  # for each island, at the next border
         self._home: dict[str, int] = {}  # of each node the island that it is on
         self._ids: dict[str, bytes] = {}
         self._heard: deque[tuple[float, Message]] = deque(maxlen=_RECORDED)  # what a stranger can have recorded
@@ -165,19 +168,18 @@ class World:
             raise PlantError(f"{self.path}: is there already; give another folder, or remove it")
         with ExitStack() as stack:
             plans = self._islands()
-            for number, plan in enumerate(plans):
-                self._plans[number % self._count].append(plan)
+            self._shares = shares(plans, self._count)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._watcher = _Watcher(Opener(self._keys), self._keys, self.progress)
             begin_ms = round(self.plant.start.timestamp() * 1000)
             self._ingest = SiteIngest(self.path, begin_ms, self._watcher, self._keys.name_of, self.progress.said.append)
             stack.callback(self._ingest.close)
-            for plans_of_one in self._plans:
+            self._mail = [[] for _ in plans]
+            for share in self._shares:
                 worker = Worker()
                 stack.callback(worker.close)
                 self._workers.append(worker)
-                worker.ask("build", plans_of_one)
-                self._mail.append([[] for _ in plans_of_one])
+                worker.ask("build", [plans[island] for island in share])
             for worker in self._workers:
                 worker.answer()
             self._stack = stack.pop_all()
@@ -193,7 +195,7 @@ class World:
         return self._ingest.store
 
     def _islands(self) -> list[IslandPlan]:
-        """A gateway with its nodes, and each other node by itself: the broker joins them, and that passes borders."""
+        """Gateways with their nodes, and each other node by itself: the broker joins them, and that passes borders."""
         plant = self.plant
         files: dict[str, Mapping[str, bytes]] = {
             board: {**firmware_files(board), **device_libraries(load_board(board))}
@@ -202,7 +204,7 @@ class World:
         files["unix"] = self._files if self._files is not None else firmware_files("unix")
         machines = plant.machines()
         keys: dict[bytes, tuple[str, bytes]] = {}
-        groups: dict[str, list[Member]] = {}
+        members: list[Member] = []
         for node in plant.stations():
             key = hashlib.sha256(f"{plant.seed} key {node.name}".encode()).digest()
             life = None
@@ -214,12 +216,12 @@ class World:
             member = Member(node, life, key, drifts)
             keys[member.node_id] = node.name, key
             self._ids[node.name] = member.node_id
-            groups.setdefault(node.gateway if isinstance(node, Node) and node.gateway else node.name, []).append(member)
+            members.append(member)
         plans: list[IslandPlan] = []
-        for members in groups.values():
-            names = [member.node.name for member in members]
+        for group in _together(members):
+            names = [member.node.name for member in group]
             self._home.update(dict.fromkeys(names, len(plans)))
-            plans.append(IslandPlan(tuple(members), tuple(self._changes(names)), plant.start, plant.seed, files))
+            plans.append(IslandPlan(tuple(group), tuple(self._changes(names)), plant.start, plant.seed, files))
         self._keys = _Keys(keys)
         return plans
 
@@ -249,12 +251,11 @@ class World:
         self._aside = deque(sorted(self._moments(), key=lambda moment: moment[0]))
         while border < plant.duration:
             border = min(border + plant.exchange, plant.duration)
-            for worker, mail in zip(self._workers, self._mail, strict=True):
-                worker.ask("advance", border, mail)
+            for worker, share in zip(self._workers, self._shares, strict=True):
+                worker.ask("advance", border, [self._mail[island] for island in share])
             sent: list[tuple[float, int, Message]] = []
-            for number, worker in enumerate(self._workers):
-                for at, report in enumerate(worker.answer()):
-                    island = at * self._count + number
+            for worker, share in zip(self._workers, self._shares, strict=True):
+                for island, report in zip(share, worker.answer(), strict=True):
                     sent += [(time_s, island, message) for time_s, message in report.sent]
                     for name, why in report.dead.items():
                         raise PlantError(f"node {name} ended at {border:.0f} s: {why}")
@@ -294,14 +295,13 @@ class World:
 
     def _exchange(self, sent: list[tuple[float, int, Message]]) -> None:
         """What the nodes of one island have to say to those of others: no record, which are for the ingest alone."""
-        self._mail = [[[] for _ in plans] for plans in self._plans]
+        self._mail = [[] for _ in self._mail]
         for _, island, message in sent:
             if message.topic.rpartition("/")[2] in RECORD_CLASSES:
                 continue
-            for number, boxes in enumerate(self._mail):
-                for at, box in enumerate(boxes):
-                    if at * self._count + number != island:
-                        box.append(message)
+            for other, box in enumerate(self._mail):
+                if other != island:
+                    box.append(message)
 
     def _take_in(self, time_s: float, message: Message) -> None:
         self._heard.append((time_s, message))
@@ -365,14 +365,37 @@ class World:
         sealed = commands.seal(
             keys, 1, "retire", {"confirm": one.node}, identity=chance.getrandbits(31), expires_s=_OBEYED_S
         )
-        home = self._home[one.node]
-        self._mail[home % self._count][home // self._count].append(
-            Message(f"{node.place}/{one.node}/command", sealed, qos=1)
-        )
+        self._mail[self._home[one.node]].append(Message(f"{node.place}/{one.node}/command", sealed, qos=1))
 
     def fingerprint(self) -> str:
         """SHA-256 over every record that is stored, and when it came."""
         return fingerprint(self.store)
+
+
+def _together(members: Iterable[Member]) -> list[list[Member]]:
+    """Those that a gateway joins, directly or through another's nodes, share an air, and so an island."""
+    found: dict[str, list[Member]] = {}  # of each name its island; gateways come before their nodes
+    for member in members:
+        own = [member]
+        for gateway in member.node.gateway if isinstance(member.node, Node) else ():
+            if found[gateway] is not own:
+                own = found[gateway] + own
+                found.update((one.node.name, own) for one in own)
+        found[member.node.name] = own
+    return list({id(island): island for island in found.values()}.values())
+
+
+def shares(plans: Sequence[IslandPlan], count: int) -> list[list[int]]:
+    """Of so many workers each one's islands, by their number: the costliest first, each to who has least to do."""
+    costs = [sum(_COSTS[one.node.board] for one in plan.members) * _air(plan) for plan in plans]
+    found: list[list[int]] = [[] for _ in range(count)]
+    for island in sorted(range(len(plans)), key=lambda island: (-costs[island], island)):
+        min(found, key=lambda share: sum(costs[other] for other in share)).append(island)
+    return found
+
+
+def _air(plan: IslandPlan) -> int:
+    return _AIR_COSTS if any(isinstance(member.node, Gateway) for member in plan.members) else 1
 
 
 def fingerprint(store: Store) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,9 @@ from quaver.board.local import last_line, start
 from quaver.build.tree import without_packs
 from quaver.errors import WhatIfError
 from quaver.release.bundle import read_release
+from quaver.store.spectra import Spectrum
 from quaver.twin.records import Change, Measured
+from quaver.twin.waveforms import Waveform
 
 _UNIX = "unix"
 _RATE_HZ = 26_667.0  # of a node whose records do not say; its stretch alone depends on it
@@ -79,6 +82,31 @@ class Device:
     def parse(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """What a node makes of a config.json: all of its settings."""
         found: dict[str, Any] = self._ask("parse", config)
+        return found
+
+    def measure(
+        self, config: Mapping[str, Any], changes: Mapping[str, Any], waveform: Waveform
+    ) -> tuple[dict[str, Any], dict[str, int], int | None, list[tuple[str, float, float]]]:
+        """(features, levels by feature, zone, lines as (name, Hz, evidence in dB)) of one measurement by itself."""
+        about = {
+            "config": config,
+            "changes": changes,
+            "rate": waveform.rate_hz,
+            "ug": round(waveform.scale_g * 1e6),
+            "data": base64.b64encode(waveform.data).decode(),
+        }
+        said = self._ask("measure", about)
+        return said["features"], said["levels"], said["zone"], [(name, hz, db) for name, hz, db in said["lines"]]
+
+    def lines(
+        self, config: Mapping[str, Any], changes: Mapping[str, Any], spectra: Sequence[Spectrum]
+    ) -> list[list[tuple[float, float]]] | None:
+        """(Hz, height over the background) of each of the bearing's lines, in each spectrum that has a speed in its
+        marks; None where no bearing is known."""
+        rows = [(one.envelope.hex(), one.envelope_hz, one.marks_hz[0]) for one in spectra]
+        found: list[list[tuple[float, float]]] | None = self._ask(
+            "lines", {"config": config, "changes": changes, "spectra": rows}
+        )
         return found
 
     def judge(self, measured: Sequence[tuple[str, Measured, bool, bool]]) -> list[tuple[int, int | None, list[Change]]]:

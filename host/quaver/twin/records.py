@@ -20,7 +20,7 @@ _UNFIT = 1 << QUALITY.index("dropped") | 1 << QUALITY.index("clipped")  # what t
 _KEPT = {*LIMITED.values(), "shaft_hz", "shaft_confidence", "energy", "bands", "learned", "machine", "samples"}
 _ROWS = """
 SELECT boot, seq, class, time_ms, uptime_ms, body FROM dated
-WHERE node = ? AND class IN ('telemetry', 'event', 'answer') ORDER BY boot, seq
+WHERE node = ? AND class IN ('telemetry', 'event') ORDER BY boot, seq
 """
 
 
@@ -41,12 +41,15 @@ class Change:
 
 @dataclass
 class Measured:
-    """One measurement's record. since_s: from the one before it in its boot; None for the first.
+    """One measurement's record, number seq of its boot. since_s: from the one before it in its boot; None for the
+    first.
 
     teaches: neither clipped nor incomplete. begins: the first of those that a baseline was learned from.
     """
 
     boot: int
+    seq: int
+    uptime_ms: int
     time_ms: int
     since_s: float | None
     values: dict[str, Any]
@@ -58,14 +61,13 @@ class Measured:
 
 @dataclass
 class History:
-    """Everything of a node, in order. spectra: records of them; waveform_parts: answers with samples.
+    """Everything of a node, in order. spectra: records of them.
 
     A level's event may come long before the record of its measurement, which is the first with a number above its own.
     """
 
     measured: list[Measured] = field(default_factory=list)
     spectra: int = 0
-    waveform_parts: int = 0
     rate_hz: float | None = None
     samples: int | None = None
     at: tuple[int, int] = (-1, -1)  # boot and number of the last telemetry
@@ -82,9 +84,7 @@ class History:
         self, boot: int, seq: int, message_class: str, time_ms: int, uptime_ms: int, body: Mapping[str, Any]
     ) -> Measured | None:
         """Take the next record; returns the measurement, if it is one's."""
-        if message_class == "answer":
-            self.waveform_parts += "data" in (body.get("result") or {})
-        elif message_class == "event":
+        if message_class == "event":
             if body.get("code") == _LEVEL:
                 self._told.append((boot, seq, _change(time_ms, body)))
         elif message_class == "telemetry" and "nodes" not in body:  # which is a gateway's
@@ -105,6 +105,8 @@ class History:
         self._told = [one for one in self._told if one[:2] >= (boot, seq)]
         one = Measured(
             boot,
+            seq,
+            uptime_ms,
             time_ms,
             since,
             {name: body[name] for name in _KEPT & body.keys()},

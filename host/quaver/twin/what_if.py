@@ -4,6 +4,8 @@ The code runs twice over all that the store has: under the node's own configurat
 told, and under the changed one. A change of level that the first does not give is unexplained, and the answer is not
 certain: the configuration given is not the node's, records are missing, or it was changed meanwhile. What is judged by
 the samples themselves (lines, octaves, named faults), and a trend, can't be replayed: it stays as the node told it.
+Where the store has a waveform it is measured again, and spectra tell how the lines of another bearing stand
+(`twin.again`); a change of what is measured is answered by these alone.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,13 @@ from typing import Any
 from quaver.errors import WhatIfError
 from quaver.release.bundle import read_release
 from quaver.store.ledger import ledger
-from quaver.store.spectra import find_node
+from quaver.store.spectra import find_node, spectra
 from quaver.store.store import Store
+from quaver.twin.again import Remeasured, Stood, remeasured, stood
 from quaver.twin.device import Device, aside
 from quaver.twin.records import Change, History, Measured, history
 from quaver.twin.replay import replay, replayed
+from quaver.twin.waveforms import waveforms
 from quaver_wire.fields import LIMITED, TELEMETRY
 
 _ALARM = 2
@@ -30,6 +35,8 @@ _ALARM = 2
 _ANSWERED = ("alarm.count", "alarm.of", "alarm.hysteresis", "machine.group", "machine.mounting")
 _BY_LEARNING = ("machine.learn", "machine.running_g")
 _BY_SAMPLES = ("vibration", "machine.rpm", "machine.bearing", "machine.tachometer_pin", "machine.tachometer_pulses")
+_BY_WAVEFORM = ("vibration.band_low_hz", "vibration.band_high_hz", "machine.rpm", "machine.bearing")
+_BEARING = "machine.bearing"  # and that by spectra, too
 _STEPS = {name: steps for _, group, cells in TELEMETRY if group == "" for name, steps in cells}
 
 
@@ -37,6 +44,8 @@ _STEPS = {name: steps for _, group, cells in TELEMETRY if group == "" for name, 
 class Answer:
     """told: changes of level as the node told them since then; would: as they would have been.
 
+    by_records: whether records answer at all: not what changes the measurement. remeasured, stood: what waveforms and
+    spectra say; incomplete: waveforms of which parts are missing; spectra: records of them.
     explained: of those told, how many its own configuration gives too; unexplained: those that only one of them has,
     as (change, whether the node told it). kept: features that can't be judged again, as told in both. dropped: those
     that the changed rule would judge otherwise, in neither. close: by feature, values that lie within their rounding
@@ -48,8 +57,11 @@ class Answer:
     firmware: str
     since_ms: int
     measured: Sequence[Measured]
+    by_records: bool
+    remeasured: tuple[Remeasured, ...]
+    incomplete: int
+    stood: tuple[Stood, ...]
     spectra: int
-    waveform_parts: int
     told: tuple[Change, ...]
     would: tuple[Change, ...]
     explained: int
@@ -83,7 +95,11 @@ class Answer:
             "not_answered": list(self.dropped),
             "close_to_a_limit": dict(self.close),
             "missing": dict(self.missing),
-            "not_judged": {"spectra": self.spectra, "waveform_parts": self.waveform_parts},
+            "by_records": self.by_records,
+            "waveforms": [one.as_json() for one in self.remeasured],
+            "waveforms_incomplete": self.incomplete,
+            "lines_in_spectra": [vars(one) for one in self.stood],
+            "spectra": self.spectra,
             "notes": list(self.notes),
         }
 
@@ -111,24 +127,29 @@ def what_if(
     found = history(store, node_id)
     shown = [one for one in found.measured if one.time_ms >= since_ms]
     if not shown:
-        raise WhatIfError(f"{name}: {store.path} has no measurement of it since then; give an earlier --since")
+        raise WhatIfError(f"{name}: {store.name} has no measurement of it since then; give an earlier --since")
     notes = []
     base = _base(config, found)
-    _check(name, changes, found)
+    whole, incomplete = waveforms(store, node_id)
+    whole = [one for one in whole if one.time_ms >= since_ms]
+    with_speed = [one for one in spectra(store, node_id, since_ms) if one.marks_hz and one.marks_hz[0]]
+    _check(name, changes, found, bool(whole), bool(with_speed))
+    by_records = not any(path in _BY_WAVEFORM for path in changes)
     if not given:
         notes.append("the node's configuration is not given (--config): what is not known is as the firmware has it")
-    with Device() as device:
+    with ExitStack() as stack:
+        device = stack.enter_context(Device())
         own = replayed(device, name, found, base)
         control, teach = own.judged, own.teach
         if own.note:
             notes.append(own.note)
         for path in set(changes) & set(_BY_LEARNING) if not teach else ():
             raise WhatIfError(f"{path}: it bears on what {name} learned, and {own.note}")
-        if release is None:
-            changed = replay(device, name, found, base, changes, teach)
-    if release is not None:
-        with Device(release) as device:
-            changed = replay(device, name, found, base, changes, teach)
+        other = device if release is None else stack.enter_context(Device(release))
+        changed = replay(other, name, found, base, changes, teach)
+        again = remeasured(device, other, base, changes, whole, found.measured)
+        lines = _BEARING in changes or release is not None
+        stands = stood(device, other, base, changes, with_speed) if lines and with_speed else []
     left_out = aside(teach)
     told = [one for measured in shown for one in measured.told]
     by_control = [one for measured, (_, _, those) in zip(found.measured, control, strict=True) for one in those
@@ -137,8 +158,9 @@ def what_if(
     kept = [one for one in more if one.feature in left_out]
     unexplained = [(one, True) for one in more if one.feature not in left_out] + [(one, False) for one in less]
     would = [one for measured, (_, _, those) in zip(found.measured, changed, strict=True) for one in those
-             if measured.time_ms >= since_ms]  # fmt: skip
+             if by_records and measured.time_ms >= since_ms]  # fmt: skip
     by_rule = any(path.startswith("alarm.") or path in _BY_LEARNING for path in changes) or release is not None
+    by_rule = by_rule or not by_records
     by_rule = by_rule or [learned for _, learned, _ in changed] != [learned for _, learned, _ in control]
     left = tuple(sorted({one.feature for one in kept}))
     return Answer(
@@ -146,8 +168,11 @@ def what_if(
         firmware=_version(release),
         since_ms=since_ms,
         measured=shown,
+        by_records=by_records,
+        remeasured=tuple(again),
+        incomplete=incomplete,
+        stood=tuple(stands),
         spectra=found.spectra,
-        waveform_parts=found.waveform_parts,
         told=tuple(told),
         would=tuple(sorted(would if by_rule else would + kept, key=lambda one: one.time_ms)),
         explained=len(told) - len(more),
@@ -176,7 +201,8 @@ def _base(config: Mapping[str, Any], found: History) -> dict[str, Any]:
     return dict(base)
 
 
-def _check(name: str, changes: Mapping[str, Any], found: History) -> None:
+def _check(name: str, changes: Mapping[str, Any], found: History, waveform: bool, spectrum: bool) -> None:
+    """waveform, spectrum: whether there is one to judge again."""
     for path in changes:
         section, _, key = path.partition(".")
         if section == "limits" and key in LIMITED:
@@ -184,11 +210,15 @@ def _check(name: str, changes: Mapping[str, Any], found: History) -> None:
                 raise WhatIfError(f"{path}: no record of {name} has {LIMITED[key]}, so nothing can be said of it")
         elif section == "limits" or path in (*_ANSWERED, *_BY_LEARNING):
             continue  # what there is no such feature for, the device says
-        elif path in _BY_SAMPLES or section in _BY_SAMPLES:
+        elif path in _BY_WAVEFORM and (waveform or (path == _BEARING and spectrum)):
+            continue
+        elif path in _BY_WAVEFORM:
             raise WhatIfError(
-                f"{path}: it changes what is measured, and the store has no samples to measure again; "
-                "quaver analyze does that for a waveform"
+                f"{path}: it changes what is measured, and the store has no waveform of {name} to measure again; "
+                f"quaver node {name} waveform --alarm fetches one past an ingest"
             )
+        elif path in _BY_SAMPLES or section in _BY_SAMPLES:
+            raise WhatIfError(f"{path}: it changes what is measured, and a waveform does not tell how")
         elif path == "machine.classes":
             raise WhatIfError(f"{path}: too few records tell what a class is known by; it can't be answered")
         else:

@@ -89,7 +89,9 @@ class Air:
 
     def __init__(self, clock: Clock | None = None, *, seed: int = 0, path: Path | None = None) -> None:
         from quaver.emulator.radio.link import RadioLink  # imports Bumble
+        from quaver.emulator.radio.unlogged import spare
 
+        spare()
         self.clock = clock or Clock()
         self._thread = ClockThread(self.clock, "air", _CLOSED, RadioError)
         self.loop = self._thread.loop

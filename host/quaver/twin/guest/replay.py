@@ -2,20 +2,40 @@
 
 Answers each line of stdin, [verb, what it is about]:
 
-open   [name, what `Replay` is given]    begins a node
-judge  [[name, boot, …], …]              as `Replay.one`, of each measurement
-parse  a config.json                     what a node makes of it
+open     [name, what `Replay` is given]    begins a node
+judge    [[name, boot, …], …]              as `Replay.one`, of each measurement
+parse    a config.json                     what a node makes of it
+measure  what `measure` is given           its features and what they say by themselves
+lines    what `lines` is given             how the bearing's lines stand in spectra
 """
 
+import io
 import json
 import sys
+from array import array
+from binascii import a2b_base64, unhexlify
 
 from build import config, engine
 from command import reconfigure
+from dsp import lines as dsp_lines
 from dsp.baseline import OCTAVES
 from node.condition import Condition
 from node.measure import Judge
 from node.vibration import Vibration
+from quaver_wire.fields import LINES
+
+
+_AROUND = 24  # bins of background on each side, as dsp.lines has it; a const is no name there
+
+
+def configured(given):
+    """The settings of a node with a "config" and its "changes". Raises ValueError for what a node refuses."""
+    settings, before = config.parse(given["config"])
+    settings, problems = config.parse(reconfigure.merged(given["config"], given["changes"]))
+    problems = [problem for problem in problems if problem not in before]
+    if problems:
+        raise ValueError(problems[0])
+    return settings
 
 
 class Orders:
@@ -47,12 +67,7 @@ class Replay:
     "teach": whether the baseline is learned from these records}. Raises ValueError for what a node refuses."""
 
     def __init__(self, given):
-        settings, before = config.parse(given["config"])
-        settings, problems = config.parse(reconfigure.merged(given["config"], given["changes"]))
-        problems = [problem for problem in problems if problem not in before]
-        if problems:
-            raise ValueError(problems[0])
-        self.settings = settings
+        self.settings = configured(given)
         self.given = given
         self.boot = None
         self.start()
@@ -112,6 +127,65 @@ class Replay:
         m.stretch = self.stretch
 
 
+def measure(given):
+    """given: {"config", "changes", "rate" in Hz, "ug" a count, "data": counts in base64}.
+
+    What one measurement says by itself: nothing is learned, and one of one agrees.
+    """
+    settings = configured(given)
+    data = a2b_base64(given["data"])
+    settings["vibration"]["samples"] = len(data) // 2
+    settings["machine"]["classes"] = None
+    settings["alarm"]["count"] = settings["alarm"]["of"] = 1
+    problems = []
+    path = engine.engine(given["rate"], settings, problems)
+    if problems:
+        raise ValueError(problems[0])
+    m, source = path.measurement, io.BytesIO(data)
+    m.begin()
+    wanted = m.n
+    while wanted:
+        source.readinto(memoryview(m.target)[m.at : m.at + m.left])
+        wanted = m.take(m.left)
+    path.measure(given["ug"], given["rate"])
+    path.judge(m.n / given["rate"])
+    d = path.diagnosis
+    names = ("rms_g", "peak_g", "crest", "kurtosis", "velocity_mm_s", "envelope_g", "shaft_hz")
+    features = {name: getattr(m, name) for name in names}
+    thresholds = engine.thresholds(settings)
+    levels = dict(d.causes)
+    Judge(thresholds).run(features)
+    for feature, threshold in thresholds.items():
+        if threshold.level > levels.get(feature, 0):
+            levels[feature] = threshold.level
+    found = path.found
+    rows = [(LINES[i], found.hz[i], found.evidence[i]) for i in range(4)] if found else []
+    return {"state": d.state, "features": features, "levels": levels, "zone": d.zone, "lines": rows}
+
+
+def lines(given):
+    """given: {"config", "changes", "spectra": [levels in hexadecimal, Hz of the last, Hz of the shaft]}.
+
+    Of each spectrum of an envelope, [Hz, height over the background] of each line of the bearing; None without one.
+    """
+    problems = []
+    ratios = engine.ratios(configured(given)["machine"], problems)
+    if problems:
+        raise ValueError(problems[0])
+    return ratios and [spread(ratios, *row) for row in given["spectra"]]
+
+
+def spread(ratios, levels, last_hz, shaft_hz):
+    levels = unhexlify(levels)
+    bins, top = len(levels), max(levels)
+    # Half decibels; the kernels take words of 30 bits.
+    powers = array("i", (int((1 << 29) * 10 ** ((level - top) / 20)) for level in levels))
+    width = last_hz / bins
+    places = [ratio * shaft_hz for ratio in ratios]
+    # A bin has the level of the highest of the lines that it stands for, so the place is as wide as it.
+    return [(hz, dsp_lines._tallest(powers, hz / width - 0.5, 1.0, bins, _AROUND)[1]) for hz in places]
+
+
 replays = {}
 
 
@@ -122,6 +196,10 @@ def answer(verb, about):
         return None
     if verb == "parse":
         return config.parse(about)[0]
+    if verb == "measure":
+        return measure(about)
+    if verb == "lines":
+        return lines(about)
     return [replays[row[0]].one(*row[1:]) for row in about]
 
 
