@@ -54,6 +54,7 @@ HOST = {
     "rollout": {"broker", "files", "fleet", "messages"},
     "ingest": {"broker", "fleet", "messages", "store", "system"},
     "modbus": set(),
+    "diode": {"bridge", "broker", "files", "ingest", "messages", "store"},
     "gateway": {"broker", "fleet", "messages", "modbus", "system"},
     "knowledge": {"files"},
     "bridge": {"broker", "files", "knowledge", "messages", "rollout", "store"},

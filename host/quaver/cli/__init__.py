@@ -36,6 +36,7 @@ COMMANDS = {
     "build": "Build one file to flash: the official MicroPython image and the firmware.",
     "console": "Open a board's console: its output, and its prompt after Ctrl-C. Ctrl-] closes it.",
     "demo": "Show the main job: a bearing fails on an emulated board, an alarm reaches the broker.",
+    "diode": "Carry records one way: over UDP without a return path, or as signed bundles on a medium.",
     "doctor": "Check a board from its cable to the broker and report the first failure and its remedy.",
     "emulate": "Run a node on an emulated board with a recording at its sensor.",
     "export": "Write what a store holds into Parquet files, by site and day.",
