@@ -3,11 +3,13 @@
 import copy
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
-from fleet import Node
+from fleet import PLACE, Node, publish
 from jsonschema import Draft202012Validator
 from test_bridge import ENERGIES, NOW_MS, Listener, listener, write  # noqa: F401  a fixture
 from test_ingest import Bench
@@ -50,6 +52,43 @@ def test_what_a_broker_is_told_is_by_the_documentation(
     (told,) = listener.of("/config")
     JUDGE.validate(told)
     assert any(OBJECT_ID.fullmatch(topic) for topic, _, _ in listener.heard)
+
+
+def test_home_assistant_reads_what_is_its_own_alone(bench: Bench, pump: Node, tmp_path: Path) -> None:
+    """With the ACL of the documentation."""
+    text = (Path(__file__).parents[2] / "docs" / "bridge.md").read_text()
+    (tmp_path / "acl").write_text(text.partition("```acl\n")[2].partition("```")[0])
+    users = ("bridge", "home-assistant", "scada")
+    (tmp_path / "passwords").write_text("".join(f"{user}:secret\n" for user in users))
+    subprocess.run(["mosquitto_passwd", "-U", tmp_path / "passwords"], check=True)
+    rules = f"allow_anonymous false\npassword_file {tmp_path}/passwords\nacl_file {tmp_path}/acl"
+    login = tmp_path / "bridge.login"
+    login.write_text("bridge:secret")
+    login.chmod(0o600)
+    bench.take(pump.says("status"), pump.says(temperature_c=41.5), now=NOW_MS)
+    with Mosquitto(tmp_path / "strict", rules) as broker:
+        heard: list[str] = []
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        client.username_pw_set("home-assistant", "secret")
+        client.on_message = lambda _client, _data, message: heard.append(message.topic)
+        client.connect("127.0.0.1", broker.port)
+        client.subscribe("#", qos=1)
+        client.loop_start()
+        try:
+            path = write(tmp_path, bench, broker, login_file="bridge.login", home_assistant="homeassistant")
+            assert main(["bridge", "run", str(path), "--until-done"]) == 0
+            login_of = {"user": "scada", "password": "secret"}
+            publish(broker.port, [("spBv1.0/STATE/scada", b"{}")], **login_of)
+            client.publish(f"open/{PLACE}/pump-7/telemetry", b"forged", qos=1)
+            client.publish("homeassistant/device/quaver_x/config", b"forged", qos=1)
+            client.publish("homeassistant/status", b"online", qos=1)  # comes last, by the broker's order
+            wait_until(lambda: "homeassistant/status" in heard, what="its own message")
+        finally:
+            client.disconnect()
+            client.loop_stop()
+    assert f"homeassistant/device/quaver_{pump.id.hex()}/config" in heard
+    assert heard.count(f"open/{PLACE}/pump-7/telemetry") == 1
+    assert not any("quaver_x" in topic or topic.startswith("spBv1.0") for topic in heard)
 
 
 @pytest.mark.parametrize(
