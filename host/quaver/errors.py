@@ -147,3 +147,9 @@ class LakeError(QuaverError):
     """A folder of Parquet files that can't be used or written; what its manifest names stands."""
 
     exit_code = 27
+
+
+class BackupError(QuaverError):
+    """A backup that can't be taken, is not whole, or would overwrite something; nothing is half-written."""
+
+    exit_code = 28

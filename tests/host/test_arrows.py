@@ -57,6 +57,7 @@ HOST = {
     "knowledge": {"files"},
     "bridge": {"broker", "files", "knowledge", "messages", "rollout", "store"},
     "lake": {"bridge", "messages", "store"},
+    "upkeep": {"bridge", "messages", "store"},
     "benchmark": {"analysis", "files", "recordings"},
     "plant": {
         *("board", "broker", "build", "emulator", "files", "fleet"),

@@ -13,6 +13,7 @@ import orjson
 from quaver.errors import StoreError
 from quaver.messages.record import MessageError, kind_of, readable
 from quaver.store.location import Location, open_records
+from quaver.store.removed import is_removed
 from quaver.store.schema import DATED
 
 HISTORICAL_MS = 60_000  # older than this when it is handed on, a record is one of a backlog
@@ -85,12 +86,17 @@ class Source:
         self.store.close()
 
     def find(self, place: Place) -> Place:
-        """`place` in this store: rows get other numbers when a store is repaired or vacuumed, in the same order."""
+        """`place` in this store: rows get other numbers when a store is repaired or vacuumed, in the same order.
+
+        A store from which a policy has deleted records must not be: a place behind a deleted one is found no more.
+        """
         if place.row and not self.store.query(
             "SELECT 1 FROM record WHERE rowid = ? AND (node, boot, seq) = (?, ?, ?)", place
         ):
             sql = "SELECT rowid FROM record WHERE (node, boot, seq) = (?, ?, ?)"
             found = self.store.query(sql, place[1:])
+            if not found and is_removed(self.store, *place[1:]):
+                return place  # the rows behind it have the numbers that they had
             if not found:
                 raise StoreError(
                     f"{self.store.name}: has no longer the record that was handed on last, so it is another store; "

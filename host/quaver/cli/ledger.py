@@ -88,6 +88,8 @@ def _details(account: Account) -> None:
         )
     if account.since is not None and account.since[1]:
         click.echo(f"{account.topic}: accounted for from boot {account.since[0]}, seq {account.since[1]} on")
+    if account.deleted:
+        click.echo(f"{account.topic}: {account.deleted} records deleted by policy (quaver store retain)")
     for gap in account.gaps[:_LISTED]:
         click.echo(f"{account.topic}: unexplained: {gap}")
     if len(account.gaps) > _LISTED:

@@ -34,6 +34,7 @@ import orjson
 from quaver.broker.reader import Message
 from quaver.ingest.dating import DRIFT_MS, corrected, in_range, judge
 from quaver.messages.sealing import Malformed, Opened, SealError
+from quaver.store.removed import removed_of
 from quaver.store.rows import Clock, Node, Row, Span
 from quaver.store.store import Store
 from quaver_wire.cose import START
@@ -171,8 +172,12 @@ class Intake:
         if not (self._rows or self._refused):
             return
         with self.store.transaction():
-            copies = self.store.add(self._rows)
             numbers = {node.number: node for node in self._nodes.values()}
+            for row in removed_of(self.store, self._rows):
+                self._rows.remove(row)
+                said = f"{numbers[row.node].topic}: boot {row.boot} seq {row.seq} again, which a policy had deleted"
+                self._refuse(numbers[row.node].id.hex(), "replay", said)
+            copies = self.store.add(self._rows)
             for row in self._rows:
                 numbers[row.node].received += 1
             for copy in copies:

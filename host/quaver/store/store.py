@@ -41,6 +41,7 @@ def new_client_id() -> str:
 
 class Store:
     """path: made when it is missing. write: take the lock of the one writer; False only reads. name: for messages.
+    beside: not that lock, and yet short transactions, in which nothing may change that an ingest keeps in mind.
 
     Statements that are more than a look at this file's own settings are such that both engines take them; what the
     other engine does its own way overrides the methods here (postgresql.py).
@@ -53,17 +54,20 @@ class Store:
     shared = False  # whether several may write
     worker = ""  # which of several that is
 
-    def __init__(self, path: Path, write: bool = True, wait: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, write: bool = True, wait: Callable[[str], None] | None = None, beside: bool = False
+    ) -> None:
         self.path = path
         self.name = str(path)
         self.wait = wait
         self._lock: int | None = None
+        write = write and not beside
         if not write and not path.exists():
             raise StoreError(f"{path}: there is no such store; name the file that quaver ingest writes")
         try:
             if write:
                 self._take_lock()
-            mode = "rwc" if write else "ro"
+            mode = "rwc" if write else "rw" if beside else "ro"
             uri = f"{path.absolute().as_uri()}?mode={mode}"
             patience = BUSY_S if wait is None else LOOK_S
             self._db = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
@@ -73,6 +77,10 @@ class Store:
         try:
             with self._failures():
                 self._open(write)
+                if beside and self.version != VERSION:
+                    raise StoreError(
+                        f"{path}: is of version {self.version}; start quaver ingest once, and it becomes {VERSION}"
+                    )
         except BaseException:
             self.close()
             raise
