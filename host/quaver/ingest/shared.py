@@ -55,6 +55,7 @@ class SharedIntake(Intake):
     def commit(self, now_ms: int) -> None:
         if not self._came:
             return
+        away = False
         before = Tally(self.tally.received, self.tally.duplicates, self.tally.refused.copy())
         while True:
             try:
@@ -65,12 +66,15 @@ class SharedIntake(Intake):
                 self.tally.refused = before.refused.copy()
                 if self.store.wait is None:
                     raise
+                away = True
                 self.store.wait(f"{error}; waiting until it is back")
                 time.sleep(_AWAY_S)
                 # Whether the commit came there is not known: what it holds already is no replay.
                 self._came = [(message._replace(again=True), now) for message, now in self._came]
             finally:
                 self._forget()
+        if away and self.store.wait is not None:
+            self.store.wait("")
         self._came.clear()
         self._ready.clear()
 

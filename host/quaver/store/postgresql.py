@@ -144,7 +144,10 @@ class PostgresqlStore(Store):
             found = self._run("SELECT number FROM machine WHERE name = ?", (name,))
             if found:
                 return int(found[0][0])
-            number = int(self._run("SELECT count(*) FROM machine")[0][0])
+            # A copy may have spans of machines that it does not know.
+            sql = "SELECT count(*), (SELECT max(number) / ? + 1 FROM span) FROM machine"
+            count, beyond = self._run(sql, (SPANS,))[0]
+            number = max(count, beyond) if count else 0
             self._run_many("INSERT INTO machine VALUES (?, ?)", [(number, name)])
             self._run_many("INSERT INTO span VALUES (?, '', 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING", [(number * SPANS,)])
             return number
@@ -165,7 +168,7 @@ class PostgresqlStore(Store):
                 if version < VERSION:
                     self._script(migration(version))
                     version += 1
-                    self._put_meta({"version": str(version)})
+                    self.put_meta({"version": str(version)})
         self.version = version
         if version > VERSION:
             raise StoreError(f"{self.name}: is of version {version}, this quaver reads {VERSION}; update quaver")
@@ -187,7 +190,7 @@ class PostgresqlStore(Store):
                 f"{self.name}: is in {encoding}; make the database with: createdb -E UTF8 -T template0 NAME"
             )
         self._script(schema())
-        self._put_meta({"client_id": new_client_id(), "application": _APPLICATION, "version": str(VERSION)})
+        self.put_meta({"client_id": new_client_id(), "application": _APPLICATION, "version": str(VERSION)})
 
     def _script(self, sql: str) -> None:
         self._live.execute(sql.encode())
@@ -199,7 +202,7 @@ class PostgresqlStore(Store):
         return self._connection
 
     def settle(self, moved: bool = False) -> tuple[str, str]:
-        former, mine, copied = self._meta("former_client_id"), self.client_id, self._meta("home") == COPIED
+        former, mine, copied = self.meta("former_client_id"), self.client_id, self.meta("home") == COPIED
         given_up = ""
         values = {"home": ""}
         if copied:
@@ -210,7 +213,7 @@ class PostgresqlStore(Store):
             given_up = mine
         if copied or given_up:
             with self.transaction():
-                self._put_meta(values)
+                self.put_meta(values)
         return former if copied and not moved else "", given_up
 
     def close(self) -> None:
@@ -244,7 +247,7 @@ class PostgresqlStore(Store):
             with self._live.cursor() as cursor:
                 cursor.executemany(_statement(sql), rows)
 
-    def _replace(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def put_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if not rows:
             return
         kinds = self._kinds.get(table)
@@ -367,9 +370,9 @@ class PostgresqlStore(Store):
             self.query("SELECT number, oldest_boot FROM node WHERE number = ANY(?)", ([n.number for n in nodes],))
         )
         rows = [{**vars(n), "oldest_boot": max(n.oldest_boot, before.get(n.number, 0))} for n in nodes]
-        self._replace("node", "number", rows)
+        self.put_rows("node", "number", rows)
         told = [{"worker": self.worker, "node": n.number, "oldest_boot": n.oldest_boot} for n in nodes if n.oldest_boot]
-        self._replace("seen", "worker, node", told)
+        self.put_rows("seen", "worker, node", told)
 
     def add(self, rows: Sequence[Row]) -> list[Copy]:
         if not rows:

@@ -18,7 +18,8 @@ from quaver.store.schema import HAS_SPECTRUM, MIGRATIONS, SCHEMA
 
 FIRST_VERSION = 3  # older ones were never kept by this engine
 SPANS = 1 << 20  # numbers of spans that each machine has for itself
-_WORDS = {"BLOB": "BYTEA", "INTEGER": "BIGINT", " WITHOUT ROWID": ""}
+# Texts are compared by their bytes, as SQLite does.
+_WORDS = {"BLOB": "BYTEA", "INTEGER": "BIGINT", "TEXT": 'TEXT COLLATE "C"', " WITHOUT ROWID": ""}
 _ONCE = "CREATE UNIQUE INDEX record_once ON record (node, boot, seq)"
 _KEYS = """CREATE TABLE record_key (
     node BIGINT NOT NULL,

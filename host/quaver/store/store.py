@@ -138,17 +138,24 @@ class Store:
     @property
     def client_id(self) -> str:
         """Names the session at the broker that feeds this store, and no other's."""
-        return self._meta("client_id")
+        return self.meta("client_id")
 
-    def _meta(self, name: str) -> str:
+    def meta(self, name: str) -> str:
         found = self.query("SELECT value FROM meta WHERE name = ?", (name,))
         return str(found[0][0]) if found else ""
 
-    def _put_meta(self, values: Mapping[str, str]) -> None:
+    def put_meta(self, values: Mapping[str, str]) -> None:
         self._run_many(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             list(values.items()),
         )
+
+    def drop_meta(self, names: Iterable[str]) -> None:
+        self._run_many("DELETE FROM meta WHERE name = ?", [(name,) for name in names])
+
+    def delete_all(self, table: str) -> None:
+        """Of a table that is no record's, inside a transaction."""
+        self._run_many(f"DELETE FROM {table}", [()])  # noqa: S608  of the schema
 
     def settle(self, moved: bool = False) -> tuple[str, str]:
         """Take an id of its own when this file is a copy: (former id, given-up id), each "" when there is none.
@@ -156,7 +163,7 @@ class Store:
         A copy keeps the former id, under which the broker may keep messages for the store that it was made of.
         moved: that store is no more, and this one takes its id up again, and gives up its own if it had taken one.
         """
-        kept, former, mine = self._meta("home"), self._meta("former_client_id"), self.client_id
+        kept, former, mine = self.meta("home"), self.meta("former_client_id"), self.client_id
         copied = bool(kept) and is_copy(self.path, kept)
         given_up = ""
         values = {"home": home(self.path)}
@@ -169,7 +176,7 @@ class Store:
             values["client_id"] = new_client_id()
         if values != {"home": kept}:
             with self.transaction():
-                self._put_meta(values)
+                self.put_meta(values)
         return former if copied and not moved else "", given_up
 
     @property
@@ -219,7 +226,7 @@ class Store:
         """Run a statement that returns nothing, inside a transaction, for each row of values."""
         self._db.executemany(sql, rows)
 
-    def _replace(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def put_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Put rows, {column: value}, in place of those of the same key: columns, with commas between them."""
         if not rows:
             return
@@ -266,14 +273,14 @@ class Store:
         return [Node(*row) for row in self.query("SELECT * FROM node ORDER BY topic")]
 
     def put_nodes(self, nodes: Iterable[Node]) -> None:
-        self._replace("node", "number", [vars(node) for node in nodes])
+        self.put_rows("node", "number", [vars(node) for node in nodes])
 
     def clock(self, node: int, boot: int) -> Clock | None:
         found = self.query("SELECT * FROM clock WHERE node = ? AND boot = ?", (node, boot))
         return Clock(*found[0]) if found else None
 
     def put_clocks(self, clocks: Iterable[Clock]) -> None:
-        self._replace("clock", "node, boot", [vars(clock) for clock in clocks])
+        self.put_rows("clock", "node, boot", [vars(clock) for clock in clocks])
 
     def put_receipts(self, receipts: Mapping[tuple[int, int, int], int]) -> None:
         """receipts: {(node, boot, span): time - uptime at most, ms}."""
@@ -288,7 +295,7 @@ class Store:
         return [Span(*row) for row in self.query("SELECT * FROM span ORDER BY number")]
 
     def put_spans(self, spans: Iterable[Span]) -> None:
-        self._replace("span", "number", [{**vars(span), "vouched": int(span.vouched)} for span in spans])
+        self.put_rows("span", "number", [{**vars(span), "vouched": int(span.vouched)} for span in spans])
 
     def clock_sets(self, node: int, boot: int) -> list[tuple[int, int]]:
         """(uptime, offset) of each time that the clock of a boot was set, ms, in order."""
