@@ -75,13 +75,17 @@ def inside(folder: Path, location: Location) -> Location:
 
 
 def open_records(
-    location: Location, write: bool = True, wait: Callable[[str], None] | None = None, worker: str = ""
+    location: Location,
+    write: bool = True,
+    wait: Callable[[str], None] | None = None,
+    worker: str = "",
+    beside: bool = False,
 ) -> Store:
     """The store at a location; worker: as in PostgresqlStore, the rest as in Store. Raises StoreError."""
     if isinstance(location, PostgresqlUrl):
         from quaver.store.postgresql import PostgresqlStore
 
-        return PostgresqlStore(location.text, write, wait, worker)
+        return PostgresqlStore(location.text, write, wait, worker, beside)
     if worker:
         raise StoreError(f"{location}: a SQLite file has one writer; several workers need a store at postgresql://…")
-    return Store(location, write, wait)
+    return Store(location, write, wait, beside)
