@@ -48,9 +48,7 @@ def parse_location(text: str) -> Location:
     if scheme in _SCHEMES:
         return _postgresql(text)
     if rest.startswith("//"):
-        raise StoreError(
-            f"{scheme}://…: no store of that kind; name a file, sqlite:PATH or postgresql://USER@HOST/NAME"
-        )
+        raise StoreError(f"{scheme}://…: no store of that kind; name a file, sqlite:PATH or postgresql://HOST/NAME")
     return Path(text)
 
 
@@ -61,11 +59,11 @@ def _postgresql(text: str) -> PostgresqlUrl:
         login, _, _ = parts.netloc.rpartition("@")
         secret = ":" in login or any(name in settings for name in _SECRET)
     except ValueError:
-        raise StoreError("postgresql://…: is no URL; write postgresql://USER@HOST:PORT/NAME") from None
+        raise StoreError("postgresql://…: is no URL; write postgresql://HOST/NAME") from None
     if secret:
         raise StoreError(f"postgresql://…: has a password, which every user of this machine can read: {WAYS}")
     if not text.partition(":")[2].startswith("//") or not (unquote(parts.path).strip("/") or settings.get("dbname")):
-        raise StoreError("postgresql:…: names no database; write postgresql://USER@HOST:PORT/NAME")
+        raise StoreError("postgresql:…: names no database; write postgresql://HOST/NAME")
     return PostgresqlUrl(text)
 
 
