@@ -48,7 +48,7 @@ def test_a_store_is_a_file_or_a_url(text: str, found: Location) -> None:
     [
         ("postgresql://quaver:hunter2@db/plant", "has a password, which every user of this machine can read"),
         ("postgresql://db/plant?password=hunter2", "put it into ~/.pgpass"),
-        ("postgresql://db", "names no database; write postgresql://HOST/NAME"),
+        ("postgresql://db", "names no database; write its host and /NAME behind //"),
         ("postgresql:plant", "names no database"),
         ("postgresql://[::1/plant", "is no URL"),
         ("mysql://db/plant?password=hunter2", "no store of that kind"),
