@@ -32,7 +32,7 @@ from quaver.store.store import Store
 from quaver_wire import cbor
 from quaver_wire.fields import VERSION
 
-_NODES = 16
+NODES = 16
 _GOAL = 20_000  # records/s
 _WINDOW = 500  # messages that the load's publisher has under way
 _START_S = 10.0
@@ -83,8 +83,8 @@ def run_ingest(records: int, step: Callable[[str], None]) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="quaver-bench-") as folder, Mosquitto(Path(folder)) as broker:
         url = broker.url
         keys = KeyStore(Path(folder) / "keys")
-        sealed = [_seal(keys, number) for number in range(_NODES)]
-        plain = [_json(number) for number in range(_NODES)]
+        sealed = [seal_load(keys, number) for number in range(NODES)]
+        plain = [_json(number) for number in range(NODES)]
         step("sealed records")
         figures = _measure(
             url, keys, reader=Opener(keys), makers=sealed, records=records, path=Path(folder) / "sealed"
@@ -106,7 +106,7 @@ def _measure(
     with Store(path) as store, MqttSession(url, store.client_id, TOPICS) as session:
         session.connect()
         session.close()  # the broker keeps the session, and for it all that comes now
-        size = _publish(url, makers, records)
+        size = publish_load(url, makers, records)
         intake = Intake(store, reader, names(keys), lambda line: None)
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {max(before)})
@@ -134,7 +134,7 @@ def _topic(number: int) -> str:
     return f"plant/hall/line-2/pump/node-{number}/telemetry"
 
 
-def _seal(keys: KeyStore, number: int) -> Iterator[tuple[str, bytes]]:
+def seal_load(keys: KeyStore, number: int) -> Iterator[tuple[str, bytes]]:
     """The messages of one node, without end."""
     node_id = number.to_bytes(8, "big")
     sealer = Sealer(keys.create(node_id, f"node-{number}").keys[1], node_id, 1, "uplink")
@@ -175,7 +175,7 @@ class _Json:
             raise Malformed(f"no record: {error}") from error
 
 
-def _publish(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], records: int) -> int:
+def publish_load(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], records: int) -> int:
     """Publish `records` messages at QoS 1, acknowledged all; the length of one."""
     client = mqtt_client(url)
     client.max_inflight_messages_set(_WINDOW)
