@@ -41,14 +41,15 @@ WAIT_S = 20.0
 class Bench:
     """An intake over a store, and what it said."""
 
-    def __init__(self, location: Location, keys: KeyStore) -> None:
+    def __init__(self, location: Location, keys: KeyStore, worker: str = "") -> None:
         self.keys = keys
+        self.worker = worker
         self.path = location
         self.lines: list[str] = []
         self.start()
 
     def start(self) -> None:
-        self.store = open_records(self.path)
+        self.store = open_records(self.path, worker=self.worker)
         self.intake = intake_of(self.store, Opener(self.keys), names(self.keys), self.lines.append)
 
     def restart(self) -> None:

@@ -107,7 +107,7 @@ def measure(
     with Store(path) as store, MqttSession(url, store.client_id, TOPICS) as session:
         session.connect()
         session.close()  # the broker keeps the session, and for it all that comes now
-        size = _publish(url, makers, records)
+        size = publish_load(url, makers, records)
         intake = Intake(store, reader, names(keys), lambda line: None)
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {max(before)})
@@ -188,7 +188,7 @@ class _Json:
             raise Malformed(f"no record: {error}") from error
 
 
-def _publish(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], records: int) -> int:
+def publish_load(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], records: int) -> int:
     """Publish `records` messages at QoS 1, acknowledged all; the length of one."""
     client = mqtt_client(url)
     client.max_inflight_messages_set(_WINDOW)

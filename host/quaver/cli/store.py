@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quaver.cli.ingest import store_option
+from quaver.cli.ingest import StoreType, store_option
 
 if TYPE_CHECKING:
     from quaver.store.location import Location
@@ -23,7 +23,7 @@ _DAYS = click.IntRange(1, 36_500)
 
 @click.group("store")
 def command() -> None:
-    """Keep a store in bounds and safe: retention, backup, restore."""
+    """Keep a store in bounds and safe: retention, copies, backup, restore."""
 
 
 @command.command("retain", short_help="Delete what is older than a policy keeps; show first what would go.")
@@ -50,15 +50,13 @@ def retain(
     it lost. Ingest may run meanwhile.
     """
     from quaver.store.location import open_records
-    from quaver.store.store import Store
     from quaver.upkeep.retention import retain as run
 
     named = {"raw": raw, "spectra": spectra, "features": features, "hourly": hourly}
     days = {kind: count for kind, count in named.items() if count is not None}
     if not days:
         raise click.UsageError("name at least one of --raw, --spectra, --features, --hourly")
-    opened = Store(path, write=False, beside=delete) if isinstance(path, Path) else open_records(path, write=delete)
-    with opened as store:
+    with open_records(path, write=delete, beside=delete) as store:
         _print(run(store, days, delete), delete, as_json)
 
 
@@ -110,6 +108,46 @@ def restore(path: Location, backup: Path, as_json: bool) -> None:
             "quaver ingest goes on with it; if it has another name or machine than the store that was lost, start it "
             "once with --moved"
         )
+
+
+@command.command("copy", short_help="Copy a store into a new one, of either engine.")
+@click.argument("source", metavar="FROM", type=StoreType())
+@click.argument("target", metavar="TO", type=StoreType())
+@_JSON
+def copy(source: Location, target: Location, as_json: bool) -> None:
+    """Copy all of FROM into the new store TO, and compare both: files, or postgresql://USER@HOST/NAME.
+
+    No ingest may run on FROM. A copy that was cut goes on with the same command. Start ingest on TO once with --moved,
+    and it takes up the session of FROM at the broker, with what waits there.
+    """
+    from quaver.errors import StoreError
+    from quaver.store.copying import copy as run
+    from quaver.store.location import open_records
+
+    if source == target:
+        raise StoreError(f"{source}: is FROM and TO; name a new store")
+    open_records(source, write=False).close()  # what is not there is not made
+    from rich.console import Console
+
+    with (
+        open_records(source) as one,
+        open_records(target) as other,
+        Console(stderr=True, markup=False).status("copying") as status,
+    ):
+        count = 0
+
+        def step(table: str, rows: int) -> None:
+            nonlocal count
+            count += rows if table == "record" else 0
+            status.update(f"copying {table}: {count} records")
+
+        found = run(one, other, step)
+    if as_json:
+        click.echo(json.dumps({name: {"rows": one.rows, "sha256_sum": one.hex} for name, one in found.items()}))
+    else:
+        records = found["record"]
+        rows = sum(digest.rows for digest in found.values()) - records.rows
+        click.echo(f"{target}: {records.rows} records and {rows} other rows, the same in both ({records.hex[:16]})")
 
 
 def _file(location: Location) -> Path:

@@ -48,9 +48,7 @@ def parse_location(text: str) -> Location:
     if scheme in _SCHEMES:
         return _postgresql(text)
     if rest.startswith("//"):
-        raise StoreError(
-            f"{scheme}://…: no store of that kind; name a file, sqlite:PATH or postgresql://USER@HOST/NAME"
-        )
+        raise StoreError(f"{scheme}://…: no store of that kind; name a file, sqlite:PATH or postgresql://HOST/NAME")
     return Path(text)
 
 
@@ -61,11 +59,11 @@ def _postgresql(text: str) -> PostgresqlUrl:
         login, _, _ = parts.netloc.rpartition("@")
         secret = ":" in login or any(name in settings for name in _SECRET)
     except ValueError:
-        raise StoreError("postgresql://…: is no URL; write postgresql://USER@HOST:PORT/NAME") from None
+        raise StoreError("postgresql://…: is no URL; write postgresql://HOST/NAME") from None
     if secret:
         raise StoreError(f"postgresql://…: has a password, which every user of this machine can read: {WAYS}")
     if not text.partition(":")[2].startswith("//") or not (unquote(parts.path).strip("/") or settings.get("dbname")):
-        raise StoreError("postgresql:…: names no database; write postgresql://USER@HOST:PORT/NAME")
+        raise StoreError("postgresql:…: names no database; write its host and /NAME behind //")
     return PostgresqlUrl(text)
 
 
@@ -75,13 +73,17 @@ def inside(folder: Path, location: Location) -> Location:
 
 
 def open_records(
-    location: Location, write: bool = True, wait: Callable[[str], None] | None = None, worker: str = ""
+    location: Location,
+    write: bool = True,
+    wait: Callable[[str], None] | None = None,
+    worker: str = "",
+    beside: bool = False,
 ) -> Store:
     """The store at a location; worker: as in PostgresqlStore, the rest as in Store. Raises StoreError."""
     if isinstance(location, PostgresqlUrl):
         from quaver.store.postgresql import PostgresqlStore
 
-        return PostgresqlStore(location.text, write, wait, worker)
+        return PostgresqlStore(location.text, write, wait, worker, beside)
     if worker:
         raise StoreError(f"{location}: a SQLite file has one writer; several workers need a store at postgresql://…")
-    return Store(location, write, wait)
+    return Store(location, write, wait, beside)

@@ -73,7 +73,12 @@ class PostgresqlStore(Store):
     shared = True
 
     def __init__(
-        self, url: str, write: bool = True, wait: Callable[[str], None] | None = None, worker: str = ""
+        self,
+        url: str,
+        write: bool = True,
+        wait: Callable[[str], None] | None = None,
+        worker: str = "",
+        beside: bool = False,
     ) -> None:
         if psycopg is None:
             raise StoreError("postgresql: needs the library psycopg; run: pip install 'quaver[postgresql]'")
@@ -82,6 +87,7 @@ class PostgresqlStore(Store):
         self.worker = worker
         self._url = url
         self._write = write
+        self._alone = write and not beside
         self._depth = 0
         self._connecting = False
         self._parts: set[str] = set()
@@ -105,10 +111,10 @@ class PostgresqlStore(Store):
             self._connection, self._connecting = connection, True
             self._parts.clear()
             self._open(self._write)
-            if self._write:
+            if self._alone:
                 self._take_lock()
                 self._base = self._machine() * SPANS
-            else:
+            elif not self._write:
                 connection.execute("SET default_transaction_read_only = on")
         except BaseException:
             self._connection = None
@@ -302,13 +308,16 @@ class PostgresqlStore(Store):
             self._depth = 1
             try:
                 yield
-                self._live.execute("COMMIT")
+                self._commit()
             except BaseException:
                 with contextlib.suppress(psycopg.Error):
                     self._live.execute("ROLLBACK")
                 raise
             finally:
                 self._depth = 0
+
+    def _commit(self) -> None:
+        self._live.execute("COMMIT")
 
     def _begin(self) -> None:
         self._live.execute("BEGIN")
