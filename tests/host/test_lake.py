@@ -166,8 +166,7 @@ def test_a_folder_of_something_else_is_left_alone(bench: Bench, pump: Node, lake
 def test_another_store_is_not_mixed_in(bench: Bench, pump: Node, lake: Path, tmp_path: Path, keys: Any) -> None:
     bench.take(pump.says())
     export(bench, lake)
-    (tmp_path / "other").mkdir()
-    other = Bench(tmp_path / "other", keys)
+    other = Bench(tmp_path / "other.sqlite", keys)
     other.take(pump.says())
     run = [QUAVER, "export", "--store", other.store.path, "--parquet", lake]
     assert "another store" in refused(subprocess.run(run, capture_output=True, text=True, timeout=60), 13)

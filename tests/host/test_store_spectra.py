@@ -21,6 +21,11 @@ from quaver_wire.spectrum import BINS, amplitude_g, envelope_edges, spectrum_edg
 MARKS = [29.95, 107.37, 162.19, 141.17, 11.93]
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 def fields(first: int = 0, **changed: Any) -> dict[str, Any]:
     """A spectrum whose first level is `first`."""
     given = {
@@ -71,6 +76,7 @@ def test_a_node_is_found_by_name_or_id(bench: Bench, pump: Node) -> None:
         find_node(bench.store, "pump")
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_store_of_before_gets_its_indexes_when_it_is_written(bench: Bench, pump: Node) -> None:
     bench.take(pump.says(**fields(5)))
     bench.store.close()

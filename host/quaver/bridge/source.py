@@ -151,7 +151,7 @@ class Source:
         if latest and message_class == "status":
             latest = not self.store.query(_NEWER_STATUS, (internal, boot, boot, number))
         elif latest:
-            latest = not self.store.query(_NEWER, (internal, boot, seq, message_class, int(kind == "spectrum")))
+            latest = not self.store.query(_NEWER, (internal, boot, seq, message_class, kind == "spectrum"))
         return Reading(
             place=Place(number, internal, boot, seq),
             node=node,

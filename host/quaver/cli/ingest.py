@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -42,6 +43,12 @@ store_option = click.option(
 )
 
 
+def _worker(_ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
+    if name and not re.fullmatch("[A-Za-z0-9._-]{1,32}", name):
+        raise click.BadParameter("expected at most 32 letters, digits, dots and dashes, such as a or host-2.")
+    return name
+
+
 @click.command("ingest")
 @broker_option
 @ca_option
@@ -53,9 +60,18 @@ store_option = click.option(
 @click.option(
     "--moved", is_flag=True, help="The store was moved here from elsewhere: continue its session at the broker."
 )
+@click.option("--worker", default="", metavar="NAME", callback=_worker, help="One of several on one store: its name, "
+              "which no other has and which it keeps. The broker hands each message to one of them.")  # fmt: skip
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; by default at Ctrl-C.")
 def command(
-    url: str, ca: Path | None, path: Location, folder: Path | None, allow_plain: bool, moved: bool, count: int | None
+    url: str,
+    ca: Path | None,
+    path: Location,
+    folder: Path | None,
+    allow_plain: bool,
+    moved: bool,
+    worker: str,
+    count: int | None,
 ) -> None:
     """Open, verify, date and store the messages that nodes publish at a broker.
 
@@ -86,7 +102,7 @@ def command(
 
     status = Console(stderr=True, markup=False).status("waiting for records") if sys.stderr.isatty() else None
     try:
-        with open_records(path, wait=_once(say)) as store, status or contextlib.nullcontext():
+        with open_records(path, wait=_once(say), worker=worker) as store, status or contextlib.nullcontext():
             for tally in ingest(
                 broker, store, keys, ca=ca, plain=allow_plain, inventory=default_path(), moved=moved, say=say
             ):

@@ -322,7 +322,9 @@ class _LanTurns(_Turns):
             self._port.power_off()
         else:
             self._dark = False
-            self._clock.cancel(self._member)
+            # Not a cancel: the board would run beside the network's thread, and its first turn be as long as that is
+            # through with this moment or not.
+            self._clock.hasten(self._member)
             self._member.wake()
 
     def _run(self) -> None:

@@ -86,8 +86,12 @@ class Engine:
             length = _PACED_SLICE_NS if speed == 1.0 else _SLICE_NS
             if self._turn is not None:
                 if end is None or self._ask or self._clock.nanos >= end:
-                    self._ask = False
-                    length = await self._turn()
+                    self._ask = True
+                    while self._ask:
+                        # What comes with a turn (a reset, data) may say something at once: that leaves now, and not at
+                        # the end of a batch, which is a moment of real time.
+                        self._ask = False
+                        length = await self._turn()
                     end = self._clock.nanos + length
                 else:  # the last batch ended before its time
                     length = end - self._clock.nanos

@@ -152,8 +152,9 @@ class Intake:
         self.store.put_judged(node, boot, believed, others, sets)
         self._clocks.pop((node, boot), None)
         self._sets.pop((node, boot), None)
-        known = next(one for one in self._nodes.values() if one.number == node)
-        known.last_time_ms = self.store.last_time_ms(node)
+        for known in self._nodes.values():
+            if known.number == node:
+                known.last_time_ms = self.store.last_time_ms(node)
 
     def take(self, messages: Sequence[Message], now_ms: int) -> None:
         """Judge messages that came at `now_ms`, milliseconds since the epoch."""

@@ -74,8 +74,14 @@ def inside(folder: Path, location: Location) -> Location:
     return folder / location if isinstance(location, Path) else location
 
 
-def open_records(location: Location, write: bool = True, wait: Callable[[str], None] | None = None) -> Store:
-    """The store at a location; the rest as in Store. Raises StoreError."""
-    if isinstance(location, Path):
-        return Store(location, write, wait)
-    raise StoreError(f"{location}: this quaver reads SQLite files alone")
+def open_records(
+    location: Location, write: bool = True, wait: Callable[[str], None] | None = None, worker: str = ""
+) -> Store:
+    """The store at a location; worker: as in PostgresqlStore, the rest as in Store. Raises StoreError."""
+    if isinstance(location, PostgresqlUrl):
+        from quaver.store.postgresql import PostgresqlStore
+
+        return PostgresqlStore(location.text, write, wait, worker)
+    if worker:
+        raise StoreError(f"{location}: a SQLite file has one writer; several workers need a store at postgresql://…")
+    return Store(location, write, wait)

@@ -49,7 +49,7 @@ def spectra(store: Store, node_id: str, since_ms: int = 0, until_ms: int = _EVER
     node_id: as the view `dated` has it: 16 digits, or the name in hexadecimal of a node that seals nothing. Raises
     StoreError.
     """
-    rows = store.query(_SPECTRA.format(order="ASC"), (node_id, since_ms, until_ms, -1))
+    rows = store.query(_SPECTRA.format(order="ASC"), (node_id, since_ms, until_ms, _EVER_MS))
     return filter(None, map(_read, rows))
 
 

@@ -29,13 +29,13 @@ from quaver.system.locks import holder
 
 _T = TypeVar("_T")
 
-_BUSY_S = 10.0
-_LOOK_S = 0.5  # of a writer that waits for as long as it takes, between two lines to `wait`
+BUSY_S = 10.0
+LOOK_S = 0.5  # of a writer that waits for as long as it takes, between two lines to `wait`
 _PAUSE_S = 0.05
 EVENTS_MAX = 1000  # rows; foreign key ids are free to invent, and beyond this they share one row
 
 
-def _new_client_id() -> str:
+def new_client_id() -> str:
     return f"quaver-ingest-{secrets.token_hex(6)}"
 
 
@@ -50,6 +50,9 @@ class Store:
     wait: called with a line again and again while another program holds the file locked, and then it is tried again
     for as long as it takes, as a service does; called with "" once the file is free. None: an error after a while.
     """
+
+    shared = False  # whether several may write
+    worker = ""  # which of several that is
 
     def __init__(
         self, path: Path, write: bool = True, wait: Callable[[str], None] | None = None, beside: bool = False
@@ -66,7 +69,7 @@ class Store:
                 self._take_lock()
             mode = "rwc" if write else "rw" if beside else "ro"
             uri = f"{path.absolute().as_uri()}?mode={mode}"
-            patience = _BUSY_S if wait is None else _LOOK_S
+            patience = BUSY_S if wait is None else LOOK_S
             self._db = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
         except sqlite3.Error as error:
             self._free_lock()
@@ -115,7 +118,7 @@ class Store:
         if empty and write:
             with self.transaction():
                 self._script(SCHEMA)
-                db.execute("INSERT INTO meta VALUES ('client_id', ?)", (_new_client_id(),))
+                db.execute("INSERT INTO meta VALUES ('client_id', ?)", (new_client_id(),))
                 db.execute(f"PRAGMA application_id = {APPLICATION}")
                 db.execute(f"PRAGMA user_version = {VERSION}")
             version = VERSION
@@ -135,17 +138,24 @@ class Store:
     @property
     def client_id(self) -> str:
         """Names the session at the broker that feeds this store, and no other's."""
-        return self._meta("client_id")
+        return self.meta("client_id")
 
-    def _meta(self, name: str) -> str:
+    def meta(self, name: str) -> str:
         found = self.query("SELECT value FROM meta WHERE name = ?", (name,))
         return str(found[0][0]) if found else ""
 
-    def _put_meta(self, values: Mapping[str, str]) -> None:
+    def put_meta(self, values: Mapping[str, str]) -> None:
         self._run_many(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             list(values.items()),
         )
+
+    def drop_meta(self, names: Iterable[str]) -> None:
+        self._run_many("DELETE FROM meta WHERE name = ?", [(name,) for name in names])
+
+    def delete_all(self, table: str) -> None:
+        """Of a table that is no record's, inside a transaction."""
+        self._run_many(f"DELETE FROM {table}", [()])  # noqa: S608  of the schema
 
     def settle(self, moved: bool = False) -> tuple[str, str]:
         """Take an id of its own when this file is a copy: (former id, given-up id), each "" when there is none.
@@ -153,7 +163,7 @@ class Store:
         A copy keeps the former id, under which the broker may keep messages for the store that it was made of.
         moved: that store is no more, and this one takes its id up again, and gives up its own if it had taken one.
         """
-        kept, former, mine = self._meta("home"), self._meta("former_client_id"), self.client_id
+        kept, former, mine = self.meta("home"), self.meta("former_client_id"), self.client_id
         copied = bool(kept) and is_copy(self.path, kept)
         given_up = ""
         values = {"home": home(self.path)}
@@ -163,10 +173,10 @@ class Store:
             values["former_client_id"] = former = ""
         elif copied:
             values["former_client_id"] = former = mine
-            values["client_id"] = _new_client_id()
+            values["client_id"] = new_client_id()
         if values != {"home": kept}:
             with self.transaction():
-                self._put_meta(values)
+                self.put_meta(values)
         return former if copied and not moved else "", given_up
 
     @property
@@ -216,7 +226,7 @@ class Store:
         """Run a statement that returns nothing, inside a transaction, for each row of values."""
         self._db.executemany(sql, rows)
 
-    def _replace(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    def put_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Put rows, {column: value}, in place of those of the same key: columns, with commas between them."""
         if not rows:
             return
@@ -263,14 +273,14 @@ class Store:
         return [Node(*row) for row in self.query("SELECT * FROM node ORDER BY topic")]
 
     def put_nodes(self, nodes: Iterable[Node]) -> None:
-        self._replace("node", "number", [vars(node) for node in nodes])
+        self.put_rows("node", "number", [vars(node) for node in nodes])
 
     def clock(self, node: int, boot: int) -> Clock | None:
         found = self.query("SELECT * FROM clock WHERE node = ? AND boot = ?", (node, boot))
         return Clock(*found[0]) if found else None
 
     def put_clocks(self, clocks: Iterable[Clock]) -> None:
-        self._replace("clock", "node, boot", [vars(clock) for clock in clocks])
+        self.put_rows("clock", "node, boot", [vars(clock) for clock in clocks])
 
     def put_receipts(self, receipts: Mapping[tuple[int, int, int], int]) -> None:
         """receipts: {(node, boot, span): time - uptime at most, ms}."""
@@ -285,7 +295,7 @@ class Store:
         return [Span(*row) for row in self.query("SELECT * FROM span ORDER BY number")]
 
     def put_spans(self, spans: Iterable[Span]) -> None:
-        self._replace("span", "number", [{**vars(span), "vouched": int(span.vouched)} for span in spans])
+        self.put_rows("span", "number", [{**vars(span), "vouched": int(span.vouched)} for span in spans])
 
     def clock_sets(self, node: int, boot: int) -> list[tuple[int, int]]:
         """(uptime, offset) of each time that the clock of a boot was set, ms, in order."""

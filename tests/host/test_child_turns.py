@@ -1,0 +1,68 @@
+"""An emulated chip's turns of virtual time: what is done at one moment is done before it goes on, whoever is late."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from quaver.emulator.child_board import _LanTurns
+from quaver.emulator.clock import Clock
+from quaver.emulator.engine import Engine
+from tests.waiting import wait_until
+
+SECOND = 1_000_000_000
+
+
+def test_a_chip_whose_power_is_back_waits_for_who_gave_it() -> None:
+    """Its first turn lasts until somebody else does something, however long the network's thread takes."""
+    clock = Clock()
+    network = clock.join("network")
+    clock.live(network)
+    port: Any = SimpleNamespace(power_off=lambda: None, events=list)
+    granted: list[int] = []
+    turns = _LanTurns(clock, "chip", lambda length, events: granted.append(length), port)
+    try:
+        turns.ask(2 * SECOND, [])
+        clock.wait_until(network, SECOND)
+        turns.power(False)
+        clock.wait_until(network, 4 * SECOND)
+        turns.power(True)
+        assert turns._member.until == 4 * SECOND  # it does not run beside the network
+        clock.begin(network, 4 * SECOND + 77)
+        wait_until(lambda: granted)
+        assert granted == [77]
+    finally:
+        turns.stop()
+
+
+def test_what_a_turn_brings_to_be_said_is_said_before_the_chip_goes_on() -> None:
+    """Its moment is the turn's: the end of a batch depends on how fast this machine is."""
+    done: list[str] = []
+    turn = [0]
+
+    async def next_turn() -> int:
+        turn[0] += 1
+        done.append("turn")
+        if turn[0] == 1:
+            engine.ask()  # a reset came with it, and closes a socket
+        return SECOND
+
+    def run_batch(batch: object) -> None:
+        done.append("batch")
+        engine.stop()
+
+    async def settle() -> None:
+        await asyncio.sleep(0)
+
+    alarm = SimpleNamespace(schedule=lambda length: None)
+    chip = SimpleNamespace(clock=SimpleNamespace(nanos=0, create_alarm=lambda end: alarm))
+    engine = Engine(
+        chip,
+        real_time=False,
+        run_batch=run_batch,
+        after_batch=lambda: None,
+        waiting=lambda: False,
+        turn=next_turn,
+        settle=settle,
+    )
+    asyncio.run(engine.run())
+    assert done == ["turn", "turn", "batch"]
