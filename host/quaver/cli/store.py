@@ -49,16 +49,14 @@ def retain(
     and maximum of each of their quantities by the hour. It writes down what it deletes, so quaver ledger does not call
     it lost. Ingest may run meanwhile.
     """
-    from quaver.store.location import open_records
-    from quaver.store.store import Store
+    from quaver.store.location import open_beside
     from quaver.upkeep.retention import retain as run
 
     named = {"raw": raw, "spectra": spectra, "features": features, "hourly": hourly}
     days = {kind: count for kind, count in named.items() if count is not None}
     if not days:
         raise click.UsageError("name at least one of --raw, --spectra, --features, --hourly")
-    opened = Store(path, write=False, beside=delete) if isinstance(path, Path) else open_records(path, write=delete)
-    with opened as store:
+    with open_beside(path, write=delete) as store:
         _print(run(store, days, delete), delete, as_json)
 
 

@@ -85,3 +85,12 @@ def open_records(
     if worker:
         raise StoreError(f"{location}: a SQLite file has one writer; several workers need a store at postgresql://…")
     return Store(location, write, wait)
+
+
+def open_beside(location: Location, write: bool = True) -> Store:
+    """The store at a location, to be changed (or only read) while others ingest into it: `beside` of Store."""
+    if isinstance(location, PostgresqlUrl):
+        from quaver.store.postgresql import PostgresqlStore
+
+        return PostgresqlStore(location.text, write=False, beside=write)
+    return Store(location, write=False, beside=write)

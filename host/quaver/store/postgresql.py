@@ -24,7 +24,7 @@ from quaver.errors import StoreError
 from quaver.store.postgresql_schema import SPANS, migration, month, schema, statement
 from quaver.store.rows import RESEND_WINDOW, Clock, Copy, Node, Row, Span
 from quaver.store.schema import VERSION
-from quaver.store.store import BUSY_S, LOOK_S, Store, new_client_id
+from quaver.store.store import BUSY_S, LOOK_S, Store, new_client_id, outdated
 from quaver.system.identity import COPIED, machine
 
 try:
@@ -73,7 +73,12 @@ class PostgresqlStore(Store):
     shared = True
 
     def __init__(
-        self, url: str, write: bool = True, wait: Callable[[str], None] | None = None, worker: str = ""
+        self,
+        url: str,
+        write: bool = True,
+        wait: Callable[[str], None] | None = None,
+        worker: str = "",
+        beside: bool = False,
     ) -> None:
         if psycopg is None:
             raise StoreError("postgresql: needs the library psycopg; run: pip install 'quaver[postgresql]'")
@@ -81,7 +86,8 @@ class PostgresqlStore(Store):
         self.wait = wait
         self.worker = worker
         self._url = url
-        self._write = write
+        self._write = write and not beside
+        self._beside = beside
         self._depth = 0
         self._connecting = False
         self._parts: set[str] = set()
@@ -108,8 +114,10 @@ class PostgresqlStore(Store):
             if self._write:
                 self._take_lock()
                 self._base = self._machine() * SPANS
-            else:
+            elif not self._beside:
                 connection.execute("SET default_transaction_read_only = on")
+            elif self.version != VERSION:
+                raise StoreError(outdated(self.name, self.version))
         except BaseException:
             self._connection = None
             connection.close()
