@@ -100,7 +100,7 @@ class Source:
             if not found:
                 raise StoreError(
                     f"{self.store.name}: has no longer the record that was handed on last, so it is another store; "
-                    "name another state file, and what this store holds is handed on from its beginning"
+                    "name another state file (of a lake: another folder), and this one is handed on from its beginning"
                 )
             return place._replace(row=found[0][0])
         return place
