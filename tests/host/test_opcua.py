@@ -193,6 +193,10 @@ def test_a_value_that_missed_its_successors_is_old(bench: Bench, pump: Node, mon
         value = with_client(url, look)
         with pytest.raises((ua.UaError, ConnectionError)):
             with_client(url, change)
+        backlog = [pump.says(rms_g=0.01 * n, time_ms=long_ago + 60_000 * n) for n in range(60)]
+        bench.take(*backlog, now=NOW_MS)  # what has waited shows as the last of it, and as old
+        wait_until(lambda: with_client(url, look).Value.Value == pytest.approx(0.59), what="the backlog's end")
+        assert with_client(url, look).StatusCode.name == "UncertainLastUsableValue"
         assert value.StatusCode.name == "UncertainLastUsableValue" and value.Value.Value == pytest.approx(0.5)
         assert value.SourceTimestamp.timestamp() * 1000 == pytest.approx(long_ago, abs=1)
 

@@ -91,6 +91,7 @@ class _Device:
     present: bool = True
     fresh: bool = True
     told: bool = False
+    behind: set[str] = field(default_factory=set)  # variables that a backlog has gone past
 
     def is_old(self, now_ms: int) -> bool:
         """Whether it has missed its measurements; of a node that has not told its interval nobody knows."""
@@ -155,6 +156,10 @@ class OpcUaNodes:
             if events:
                 for event in events_of(reading, was_present, device.present):
                     await self._emit(reading, *event)
+        for device in self._devices.values():
+            for name in device.behind:
+                await self._write(device, name, device.shown[name][1])
+            device.behind.clear()
 
     async def _learn(self, device: _Device, reading: Reading) -> None:
         before = device.present, device.fresh
@@ -178,6 +183,8 @@ class OpcUaNodes:
                     learned[name] = value
         if (device.present, device.fresh) != before or not device.told:
             await self._write_all(device)
+        elif reading.historical:
+            device.behind |= learned.keys()  # of many in a row, the last is one to read
         else:
             for name, value in learned.items():
                 await self._write(device, name, value)
