@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,16 @@ def test_a_value_that_missed_its_successors_is_old(bench: Bench, pump: Node, mon
         assert with_client(url, look).StatusCode.name == "UncertainLastUsableValue"
         assert value.StatusCode.name == "UncertainLastUsableValue" and value.Value.Value == pytest.approx(0.5)
         assert value.SourceTimestamp.timestamp() * 1000 == pytest.approx(long_ago, abs=1)
+
+
+def test_a_record_that_this_version_can_not_read_ends_nothing(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+    with source.Source(bench.path) as found:
+        (reading,) = found.after(source.Place(), 1)
+    odd = replace(reading, values={"quality": 3, "shaft_confidence": "high", "level": 7, "rms_g": "much", "crest": 2.0})
+    shown = opcua.values_of(odd)
+    assert shown["crest"].value == 2.0 and shown["quality"].value == "3" and "rms_g" not in shown
+    assert opcua._data("level", shown["level"], shown["level"].status).StatusCode.name == "BadOutOfRange"
 
 
 def test_alarms_are_events_in_words(bench: Bench, pump: Node) -> None:

@@ -165,7 +165,8 @@ class OpcUaNodes:
         before = device.present, device.fresh
         told = reading.received_ms if reading.time_ms is None else reading.time_ms
         if reading.kind == "status" and reading.latest:
-            device.interval_s = reading.values.get("interval_s", device.interval_s)
+            interval = reading.values.get("interval_s")
+            device.interval_s = interval if isinstance(interval, int) else device.interval_s
             device.present = reading.values.get("state") != "offline"
         elif not reading.historical:
             device.present = True
@@ -301,12 +302,14 @@ class OpcUaNodes:
 
 def values_of(reading: Reading) -> dict[str, Value]:
     """What a record of telemetry or a status shows, by variable, and how sure it is."""
-    quality = reading.values.get("quality") or ()
+    told = reading.values.get("quality")
+    quality = told if isinstance(told, list) else ()  # a number where a later version says what this one can't read
     doubted: set[str] = set(_VIBRATION) if _DOUBTS.intersection(quality) else set()
     failed: set[str] = set().union(*(_OF_SENSOR.get(mark, set()) for mark in quality))
     if quality or reading.values.get("machine", "watching") != "watching":
         doubted.add("level")  # a sensor that fails, and a machine that stands or is new, are not judged
-    if reading.values.get("shaft_confidence", 1.0) < _SURE:
+    sure = reading.values.get("shaft_confidence")
+    if isinstance(sure, (int, float)) and sure < _SURE:
         doubted.add("shaft_hz")
     if reading.values.get("abstained"):
         doubted.add("fault")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import socket
 from collections.abc import Coroutine, Iterable
 from ipaddress import ip_address
 from pathlib import Path
@@ -97,8 +98,13 @@ class OpcUaServer:
 
     def start(self) -> None:
         """Raises BridgeError where the address can't be used."""
-        self._loop.start()
+        host, _, port = self._spec.listen.rpartition(":")
         try:
+            # Seconds before the address space is made.
+            socket.create_server(
+                (host.strip("[]"), int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+            ).close()
+            self._loop.start()
             self.do(self._start())
         except OSError as error:
             raise BridgeError(
