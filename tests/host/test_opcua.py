@@ -111,7 +111,8 @@ async def unencrypted(url: str, claimed: Path | None = None) -> None:
     token: Any = ua.UserNameIdentityToken(PolicyId="username", UserName="scada", Password=b"right")
     if claimed is not None:
         certificate = x509.load_der_x509_certificate(claimed.read_bytes())
-        client.uaclient.security_policy = client.security_policy = SecurityPolicyNone(host_cert=certificate)
+        # asyncua's client sends its certificate with any other mode than none alone
+        client.uaclient.security_policy = SecurityPolicyNone(host_cert=certificate, mode=ua.MessageSecurityMode.Sign)
         token = ua.AnonymousIdentityToken(PolicyId="anonymous")
     await client.connect_socket()
     try:
