@@ -19,7 +19,7 @@ from quaver.diode.bundle import VERSION
 from quaver.diode.udp import Receiver
 from quaver.errors import DiodeError
 from quaver.store.ledger import ledger
-from quaver.store.store import Store
+from quaver.store.location import Location, open_records
 from tests.waiting import PATIENCE_S, wait_until
 
 RECORD = "SELECT n.id, boot, seq, class, tag, received_ms, uptime_ms, time_ms, body FROM record r JOIN node n ON n.number = r.node ORDER BY 1, 2, 3"  # noqa: E501
@@ -110,18 +110,18 @@ def listening(tmp_path: Path, key: Path) -> Iterator[tuple[int, list[str]]]:
             assert process.wait(PATIENCE_S) == 0
 
 
-def count(path: Path) -> int:
-    with Store(path, write=False) as store:
+def count(path: Location) -> int:
+    with open_records(path, write=False) as store:
         return int(store.query("SELECT count(*) FROM record")[0][0])
 
 
-def unexplained(path: Path) -> int:
-    with Store(path, write=False) as store:
+def unexplained(path: Location) -> int:
+    with open_records(path, write=False) as store:
         return sum(account.unexplained for account in ledger(store)[0])
 
 
-def rows(path: Path) -> list[tuple[object, ...]]:
-    with Store(path, write=False) as store:
+def rows(path: Location) -> list[tuple[object, ...]]:
+    with open_records(path, write=False) as store:
         return store.query(RECORD)
 
 
@@ -146,7 +146,7 @@ def test_a_lossy_way_is_made_good_and_a_lost_bundle_shows_in_the_ledger(
         assert unexplained(far) == 0
     assert any("bundle 2 of" in line and "has not come" in line for line in said), said
     assert rows(far) == rows(bench.path)
-    with Store(far, write=False) as store:
+    with open_records(far, write=False) as store:
         assert not store.query("SELECT * FROM security_event")
     capsys.readouterr()
     state = str(tmp_path / "far-state.sqlite")
@@ -154,6 +154,7 @@ def test_a_lossy_way_is_made_good_and_a_lost_bundle_shows_in_the_ledger(
     assert "9 of 10 bundles; 1 missing: 2" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_a_medium_carries_what_is_new_and_a_forged_bundle_is_not_used(
     bench: Bench, pump: Node, key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,13 +5,14 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from asyncua import Client, ua
 from asyncua.crypto.cert_gen import dump_private_key_as_pem, generate_private_key, generate_self_signed_app_certificate
-from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256, SecurityPolicyNone
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from fleet import Node
@@ -104,6 +105,25 @@ def with_client(
     return asyncio.run(connected())
 
 
+async def unencrypted(url: str, claimed: Path | None = None) -> None:
+    """Log in on a channel without security, whatever the endpoints say; or claim another's certificate there."""
+    client = Client(url, timeout=PATIENCE_S)
+    token: Any = ua.UserNameIdentityToken(PolicyId="username", UserName="scada", Password=b"right")
+    if claimed is not None:
+        certificate = x509.load_der_x509_certificate(claimed.read_bytes())
+        # asyncua's client sends its certificate with any other mode than none alone
+        client.uaclient.security_policy = SecurityPolicyNone(host_cert=certificate, mode=ua.MessageSecurityMode.Sign)
+        token = ua.AnonymousIdentityToken(PolicyId="anonymous")
+    await client.connect_socket()
+    try:
+        await client.send_hello()
+        await client.open_secure_channel()
+        await client.uaclient.create_session(ua.CreateSessionParameters(EndpointUrl=url, RequestedSessionTimeout=60000))
+        await client.uaclient.activate_session(ua.ActivateSessionParameters(UserIdentityToken=token))
+    finally:
+        client.disconnect_socket()
+
+
 async def read(client: Client, name: str) -> ua.DataValue:
     namespace = await client.get_namespace_index("urn:quaver:nodes")
     node = client.get_node(ua.NodeId(f"{NODE}/{name}", namespace))
@@ -149,6 +169,8 @@ def test_a_client_reads_values_with_units_times_and_states(bench: Bench, pump: N
 
     with running(write(bench, plain=True)) as url:
         with_client(url, work, **LOGIN)
+        with pytest.raises(ua.uaerrors.BadIdentityTokenRejected):
+            with_client(url, work)  # anonymous
 
 
 def test_every_unit_has_its_common_code() -> None:
@@ -193,8 +215,22 @@ def test_a_value_that_missed_its_successors_is_old(bench: Bench, pump: Node, mon
         value = with_client(url, look)
         with pytest.raises((ua.UaError, ConnectionError)):
             with_client(url, change)
+        backlog = [pump.says(rms_g=0.01 * n, time_ms=long_ago + 60_000 * n) for n in range(60)]
+        bench.take(*backlog, now=NOW_MS)  # what has waited shows as the last of it, and as old
+        wait_until(lambda: with_client(url, look).Value.Value == pytest.approx(0.59), what="the backlog's end")
+        assert with_client(url, look).StatusCode.name == "UncertainLastUsableValue"
         assert value.StatusCode.name == "UncertainLastUsableValue" and value.Value.Value == pytest.approx(0.5)
         assert value.SourceTimestamp.timestamp() * 1000 == pytest.approx(long_ago, abs=1)
+
+
+def test_a_record_that_this_version_can_not_read_ends_nothing(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+    with source.Source(bench.path) as found:
+        (reading,) = found.after(source.Place(), 1)
+    odd = replace(reading, values={"quality": 3, "shaft_confidence": "high", "level": 7, "rms_g": "much", "crest": 2.0})
+    shown = opcua.values_of(odd)
+    assert shown["crest"].value == 2.0 and shown["quality"].value == "3" and "rms_g" not in shown
+    assert opcua._data("level", shown["level"], shown["level"].status).StatusCode.name == "BadOutOfRange"
 
 
 def test_alarms_are_events_in_words(bench: Bench, pump: Node) -> None:
@@ -235,7 +271,7 @@ def test_alarms_are_events_in_words(bench: Bench, pump: Node) -> None:
     assert alarm.SourceName == "pump-7" and alarm.Time.timestamp() * 1000 == pytest.approx(NOW_MS + 1, abs=1)
 
 
-def test_nobody_writes_and_nobody_comes_in_without_a_login(bench: Bench, pump: Node) -> None:
+def test_nobody_writes_and_nobody_comes_in_without_a_login(bench: Bench, pump: Node, tmp_path: Path) -> None:
     bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
 
     async def look(client: Client) -> None:
@@ -248,7 +284,9 @@ def test_nobody_writes_and_nobody_comes_in_without_a_login(bench: Bench, pump: N
     async def add(client: Client) -> None:
         await client.nodes.objects.add_folder(2, "mine")
 
-    with running(write(bench, plain=True)) as url:
+    known, key = identity(tmp_path / "clients", "known")
+    key.rename(tmp_path / "known.pem")
+    with running(write(bench, plain=True, clients="clients")) as url:
         for work in (change, add):
             with pytest.raises((ua.UaError, ConnectionError)):
                 with_client(url, work, **LOGIN)
@@ -259,6 +297,9 @@ def test_nobody_writes_and_nobody_comes_in_without_a_login(bench: Bench, pump: N
         with pytest.raises(ua.UaError):  # anonymous
             with_client(url, look)
         with_client(url, look, "other", "word:with:colons")
+        asyncio.run(unencrypted(url))
+        with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+            asyncio.run(unencrypted(url, known))
         assert reads(url, "rms_g")[0].Value.Value == pytest.approx(0.5)
 
 
@@ -276,6 +317,8 @@ def test_without_plain_there_is_an_encrypted_endpoint_alone(bench: Bench, pump: 
         assert (tmp_path / "bridge-opcua.pem").stat().st_mode & 0o777 == 0o600
         with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
             with_client(url, look, **LOGIN)
+        with pytest.raises(ua.uaerrors.BadSecurityPolicyRejected):
+            asyncio.run(unencrypted(url))
         assert with_client(url, look, own=known, server=server) == pytest.approx(0.5)
         assert with_client(url, look, own=stranger, server=server, **LOGIN) == pytest.approx(0.5)
         with pytest.raises(ua.uaerrors.BadUserAccessDenied):

@@ -91,6 +91,7 @@ class _Device:
     present: bool = True
     fresh: bool = True
     told: bool = False
+    behind: set[str] = field(default_factory=set)  # variables that a backlog has gone past
 
     def is_old(self, now_ms: int) -> bool:
         """Whether it has missed its measurements; of a node that has not told its interval nobody knows."""
@@ -155,12 +156,17 @@ class OpcUaNodes:
             if events:
                 for event in events_of(reading, was_present, device.present):
                     await self._emit(reading, *event)
+        for device in self._devices.values():
+            for name in device.behind:
+                await self._write(device, name, device.shown[name][1])
+            device.behind.clear()
 
     async def _learn(self, device: _Device, reading: Reading) -> None:
         before = device.present, device.fresh
         told = reading.received_ms if reading.time_ms is None else reading.time_ms
         if reading.kind == "status" and reading.latest:
-            device.interval_s = reading.values.get("interval_s", device.interval_s)
+            interval = reading.values.get("interval_s")
+            device.interval_s = interval if isinstance(interval, int) else device.interval_s
             device.present = reading.values.get("state") != "offline"
         elif not reading.historical:
             device.present = True
@@ -178,6 +184,8 @@ class OpcUaNodes:
                     learned[name] = value
         if (device.present, device.fresh) != before or not device.told:
             await self._write_all(device)
+        elif reading.historical:
+            device.behind |= learned.keys()  # of many in a row, the last is one to read
         else:
             for name, value in learned.items():
                 await self._write(device, name, value)
@@ -294,12 +302,14 @@ class OpcUaNodes:
 
 def values_of(reading: Reading) -> dict[str, Value]:
     """What a record of telemetry or a status shows, by variable, and how sure it is."""
-    quality = reading.values.get("quality") or ()
+    told = reading.values.get("quality")
+    quality = told if isinstance(told, list) else ()  # a number where a later version says what this one can't read
     doubted: set[str] = set(_VIBRATION) if _DOUBTS.intersection(quality) else set()
     failed: set[str] = set().union(*(_OF_SENSOR.get(mark, set()) for mark in quality))
     if quality or reading.values.get("machine", "watching") != "watching":
         doubted.add("level")  # a sensor that fails, and a machine that stands or is new, are not judged
-    if reading.values.get("shaft_confidence", 1.0) < _SURE:
+    sure = reading.values.get("shaft_confidence")
+    if isinstance(sure, (int, float)) and sure < _SURE:
         doubted.add("shaft_hz")
     if reading.values.get("abstained"):
         doubted.add("fault")

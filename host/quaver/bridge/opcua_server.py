@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import socket
 from collections.abc import Coroutine, Iterable
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,8 +24,11 @@ from quaver.files.private import read_private, write_private
 try:
     from asyncua import Server
     from asyncua import ua as ua
+    from asyncua.common.utils import ServiceError
     from asyncua.crypto import cert_gen
     from asyncua.crypto.permission_rules import USER_TYPES, SimpleRoleRuleset, User, UserRole
+    from asyncua.crypto.security_policies import SecurityPolicyNone
+    from asyncua.server.internal_session import InternalSession
     from asyncua.sync import ThreadLoop
 except ImportError as error:
     raise BridgeError("[opcua] needs asyncua: pip install 'quaver[opcua]'") from error
@@ -44,6 +48,8 @@ _READERS = [
         ua.ObjectIds.HistoryReadRequest_Encoding_DefaultBinary,
     )
 ]
+
+_NOBODY = User(UserRole.Anonymous)
 
 _T = TypeVar("_T")
 
@@ -79,6 +85,19 @@ class _Doorkeeper:
         return None
 
 
+class _EncryptedSession(InternalSession):  # type: ignore[misc]
+    """A session of an encrypted channel alone.
+
+    asyncua opens a channel without security whatever policies are set, so that clients find the endpoints, and asks
+    nothing of what is sent on it.
+    """
+
+    def activate_session(self, params: Any, peer_certificate: bytes | None) -> Any:
+        if not peer_certificate:
+            raise ServiceError(ua.StatusCodes.BadSecurityPolicyRejected)
+        return super().activate_session(params, peer_certificate)
+
+
 class OpcUaServer:
     """state: the file beside which the key and the certificate are made where the table names none."""
 
@@ -97,8 +116,13 @@ class OpcUaServer:
 
     def start(self) -> None:
         """Raises BridgeError where the address can't be used."""
-        self._loop.start()
+        host, _, port = self._spec.listen.rpartition(":")
         try:
+            # Seconds before the address space is made.
+            socket.create_server(
+                (host.strip("[]"), int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+            ).close()
+            self._loop.start()
             self.do(self._start())
         except OSError as error:
             raise BridgeError(
@@ -121,6 +145,11 @@ class OpcUaServer:
         policies = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
         if spec.plain:
             policies.append(ua.SecurityPolicyType.NoSecurity)
+        else:
+            service = server.iserver
+            service.create_session = lambda name, user=_NOBODY, external=False: _EncryptedSession(
+                service, service.aspace, service.subscription_service, name, user=user, external=external
+            )
         server.set_security_policy(policies, permission_ruleset=_ReadOnly())
         tokens: list[type] = [ua.UserNameIdentityToken] if spec.users_file else []
         if spec.clients:
@@ -133,6 +162,9 @@ class OpcUaServer:
         server.iserver.register_server2 = _refuse
         self.namespace = await server.register_namespace("urn:quaver:nodes")
         await server.start()
+        for policy in server._policies:
+            if policy.cls is SecurityPolicyNone:  # there a certificate is a claim that nobody has checked
+                policy.create = lambda _claimed, make=policy.create: make(None)
 
     def close(self) -> None:
         if self._loop.is_alive():

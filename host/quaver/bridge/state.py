@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -58,8 +58,13 @@ class State:
             return dict(self._base.execute("SELECT name, value FROM counter ORDER BY name").fetchall())
 
     def set_count(self, name: str, value: int) -> None:
-        with self._failures():
-            self._base.execute("INSERT OR REPLACE INTO counter VALUES (?, ?)", (name, value))
+        self.set_counts({name: value})
+
+    def set_counts(self, counts: Mapping[str, int]) -> None:
+        """All of them or none."""
+        with self._failures(), self._base:
+            self._base.execute("BEGIN IMMEDIATE")
+            self._base.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", counts.items())
 
     @property
     def identity(self) -> str:

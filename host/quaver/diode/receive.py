@@ -96,9 +96,8 @@ class Receiving:
             if number > following:
                 last = f" to {number - 1}" if number - 1 > following else ""
                 self._say(f"bundle {following}{last} of {stream} has not come; quaver ledger shows what is missing")
-            for missed in range(max(following, number - _MISSING_MAX), number):
-                self._state.set_count(f"{stream} missing {missed}", 1)
-            self._state.set_count(f"{stream} next", number + 1)
+            missed = range(max(following, number - _MISSING_MAX), number)
+            self._state.set_counts({f"{stream} missing {one}": 1 for one in missed} | {f"{stream} next": number + 1})
         else:
             self._state.set_count(f"{stream} missing {number}", 0)
 

@@ -11,7 +11,7 @@ from quaver import __version__
 from quaver.errors import GatewayError
 from quaver.gateway.own import Identity, OwnRecords
 from quaver.gateway.spool import Spool
-from quaver.modbus.reader import Reader
+from quaver.modbus.reader import Reader, Refused
 from quaver.modbus.registers import number, words_of
 from quaver.modbus.spec import Line, Machine
 from quaver_wire.fields import EVENTS, QUALITY, WireError
@@ -65,14 +65,17 @@ class MachineNode(OwnRecords):
         values: dict[str, float] = {}
         why: dict[str, str] = {}
         machine = self._machine
-        for register in machine.registers:
+        for place, register in enumerate(machine.registers):
             try:
                 words = await self._reader.read(
                     machine.unit_id, register.table, register.address, words_of(register.type)
                 )
-            except GatewayError as error:
+            except Refused as error:
                 why[register.field] = str(error)
                 continue
+            except GatewayError as error:  # a machine that is silent is not waited for once more by each register
+                why |= dict.fromkeys((one.field for one in machine.registers[place:]), str(error))
+                break
             value = register.value(number(words, register.type, register.order))
             if math.isfinite(value):
                 values[register.field] = value
@@ -126,6 +129,6 @@ def machine_nodes(
     nodes = []
     for machine, identity in machines:
         line = Line(**{name: getattr(machine, name) for name in Line.model_fields})
-        reader = readers.setdefault(str(line), Reader(line)) if line.rtu else Reader(line)
+        reader = readers.setdefault(str(line), Reader(line))
         nodes.append(MachineNode(machine, identity, reader, spool, unix_ms, say_line))
     return nodes
