@@ -63,3 +63,37 @@ def test_a_worker_that_is_killed_loses_nothing_and_stores_nothing_twice(
         once = store.query("SELECT count(*) FROM (SELECT DISTINCT node, boot, seq FROM record) AS these")[0][0]
         assert keyed == once == count()
     end(a, b)
+
+
+def test_one_ingest_becomes_several_and_they_become_fewer(
+    mosquitto: Any, postgresql: Postgresql, keys: KeyStore
+) -> None:
+    """What waited for the one, and for one that leaves, is not lost; nothing waits for them any more."""
+    where, pump = PostgresqlUrl(postgresql.create()), Node(keys, PUMP, "pump-7")
+
+    def send(count: int) -> None:
+        publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(count)])
+
+    one = start(mosquitto.port, where, keys)
+    said_by(one, "storing the messages from")
+    end(one)
+    send(30)  # waits for the one
+    a, b = (start(mosquitto.port, where, keys, "--worker", name) for name in "ab")
+    for process in (a, b):
+        said_by(process, "storing the messages from")
+    with open_records(where, write=False) as store:
+        wait_until(lambda: store.query("SELECT count(*) FROM record")[0][0] == 30)
+        send(30)
+        wait_until(lambda: store.query("SELECT count(*) FROM record")[0][0] == 60)
+        end(a, b)
+        send(30)  # waits for both
+        b = start(mosquitto.port, where, keys, "--worker", "b", "--leave")
+        _, said = b.communicate(timeout=WAIT_S)
+        assert b.returncode == 0 and "worker b has left the group" in said, said
+        send(30)
+        a = start(mosquitto.port, where, keys, "--worker", "a")
+        said_by(a, "storing the messages from")
+        wait_until(lambda: store.query("SELECT count(*) FROM record")[0][0] == 120)
+        end(a)
+        (account,), _ = ledger(store)
+        assert (account.received, account.unexplained, account.refused) == (120, 0, {})

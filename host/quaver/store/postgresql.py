@@ -38,7 +38,7 @@ _APPLICATION = "Qvr1"  # in `meta`: says that a database is one of ours
 _LINGER_S = 2.0  # which the server may take to find out that the worker before was killed
 _PAUSE_S = (0.2, 5.0)  # between two tries to connect, the first and the most
 # Of advisory locks, beside the schema that the store lies in: what for. A worker's own has its name's checksum there.
-_WRITE, _ALONE = 1, 2
+_WRITE, _ALONE, _ELECTED = 1, 2, 3
 _SCHEMA = "current_schema()::regnamespace::oid::int"
 _SESSION = (
     "SET client_encoding = 'UTF8'; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'; "
@@ -135,6 +135,9 @@ class PostgresqlStore(Store):
                 if time.monotonic() > deadline:
                     raise StoreError(self._held(what != _ALONE))
                 time.sleep(0.1)
+
+    def elected(self) -> bool:
+        return bool(self.query(f"SELECT pg_try_advisory_lock({_SCHEMA}, ?)", (_ELECTED,))[0][0])
 
     def _held(self, own: bool) -> str:
         if own:
