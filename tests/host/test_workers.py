@@ -4,16 +4,22 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import yaml
 from fleet import Node, publish
 from test_ingest import FAN, PUMP, WAIT_S, said_by, start
 
 from quaver.bench.postgresql import Postgresql
+from quaver.bench.workers import run_workers
+from quaver.cli.ingest import command
 from quaver.fleet.keys import KeyStore
 from quaver.store.ledger import ledger
 from quaver.store.location import PostgresqlUrl, open_records
 from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def end(*processes: subprocess.Popen[str]) -> None:
@@ -97,3 +103,20 @@ def test_one_ingest_becomes_several_and_they_become_fewer(
         end(a)
         (account,), _ = ledger(store)
         assert (account.received, account.unexplained, account.refused) == (120, 0, {})
+
+
+def test_the_example_for_compose_starts_workers_as_the_command_takes_them() -> None:
+    services = yaml.safe_load((ROOT / "docs/compose.yaml").read_text())["services"]
+    workers = [service["command"] for name, service in services.items() if name.startswith("worker")]
+    named = []
+    for program, verb, *words in workers:
+        assert (program, verb) == ("quaver", "ingest")
+        named.append(command.make_context(verb, ["--broker", "mqtt://broker:1883", *words]).params)
+    assert [str(given["path"]) for given in named] == ["postgresql://quaver@database/plant"] * 2
+    assert [given["worker"] for given in named] == ["a", "b"]
+
+
+def test_the_bench_counts_what_one_worker_and_two_did() -> None:
+    figures = run_workers(200, lambda words: None)
+    assert [figure.unit for figure in figures] == ["records/s", "us a record", "us a record"] * 2 + ["times"]
+    assert all(figure.value > 0 for figure in figures if figure.unit != "us a record")
