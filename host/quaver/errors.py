@@ -153,3 +153,9 @@ class BackupError(QuaverError):
     """A backup that can't be taken, is not whole, or would overwrite something; nothing is half-written."""
 
     exit_code = 28
+
+
+class DiodeError(QuaverError):
+    """A key, an address, a folder or a bundle of the diode that can't be used."""
+
+    exit_code = 29

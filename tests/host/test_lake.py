@@ -39,7 +39,7 @@ def lake(tmp_path: Path) -> Path:
 
 
 def export(bench: Bench, lake: Path) -> module.Done:
-    with Source(bench.store.path) as source:
+    with Source(bench.path) as source:
         return module.export(source, lake)
 
 
@@ -74,6 +74,7 @@ def sound(lake: Path) -> int:
     return total
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_every_record_stands_there_once_with_all_that_it_says(bench: Bench, pump: Node, lake: Path) -> None:
     bench.take(
         pump.says("status", time_ms=NOW_MS),
@@ -98,6 +99,7 @@ def test_every_record_stands_there_once_with_all_that_it_says(bench: Bench, pump
     assert ask(lake, "SELECT state, firmware FROM records WHERE kind = 'status'") == [("online", "0.1.0")]
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_a_second_run_adds_what_is_new_and_late_records_to_their_day(bench: Bench, pump: Node, lake: Path) -> None:
     early = on(pump, 2, rms_g=0.125)
     bench.take(on(pump, 3), now=NOW_MS)
@@ -166,8 +168,7 @@ def test_a_folder_of_something_else_is_left_alone(bench: Bench, pump: Node, lake
 def test_another_store_is_not_mixed_in(bench: Bench, pump: Node, lake: Path, tmp_path: Path, keys: Any) -> None:
     bench.take(pump.says())
     export(bench, lake)
-    (tmp_path / "other").mkdir()
-    other = Bench(tmp_path / "other", keys)
+    other = Bench(tmp_path / "other.sqlite", keys)
     other.take(pump.says())
     run = [QUAVER, "export", "--store", other.store.path, "--parquet", lake]
     assert "another store" in refused(subprocess.run(run, capture_output=True, text=True, timeout=60), 13)

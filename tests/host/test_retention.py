@@ -17,6 +17,7 @@ from quaver.bridge.source import Place, Source
 from quaver.broker.reader import Message
 from quaver.cli import main
 from quaver.store.ledger import ledger
+from quaver.store.location import open_records
 from quaver.store.store import Store
 from quaver.upkeep.retention import Removal, retain
 from quaver_wire.fields import EVENTS
@@ -25,6 +26,11 @@ DAY_MS = 24 * HOUR_MS
 NOW_MS = 1_795_608_000_000  # 2026-11-25 12:00 UTC, a whole hour
 QUAVER = Path(sys.executable).with_name("quaver")
 POLICY = {"raw": 10, "spectra": 20, "features": 30}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def at(node: Node, days: float, message_class: str = "telemetry", **values: Any) -> Message:
@@ -50,7 +56,7 @@ def fill(bench: Bench, pump: Node) -> None:
 
 
 def run(bench: Bench, now_ms: int = NOW_MS, **days: int) -> dict[str, int]:
-    with Store(bench.store.path, write=False, beside=True) as store:
+    with open_records(bench.path, beside=True) as store:
         return counts(retain(store, days or POLICY, True, now_ms))
 
 
@@ -71,7 +77,7 @@ def content(bench: Bench) -> list[list[tuple[Any, ...]]]:
 def test_a_policy_takes_what_is_older_and_the_ledger_calls_it_deleted(bench: Bench, pump: Node) -> None:
     fill(bench, pump)
     before = bench.store.query("SELECT count(*) FROM record")[0][0]
-    with Store(bench.store.path, write=False) as store:
+    with open_records(bench.path, write=False) as store:
         due = retain(store, POLICY, False, NOW_MS)
     assert counts(due) == {"raw": 4, "spectra": 3, "features": 4}
     assert all(one.bytes > 0 and one.first_ms < one.last_ms < NOW_MS for one in due)
@@ -126,14 +132,15 @@ def test_nothing_that_was_deleted_comes_in_again(bench: Bench, pump: Node) -> No
 
 def test_who_reads_in_order_goes_on_behind_a_deleted_record(bench: Bench, pump: Node) -> None:
     bench.take(*(at(pump, days) for days in (60, 50)), now=NOW_MS - 50 * DAY_MS)
-    with Source(bench.store.path) as source:
+    with Source(bench.path) as source:
         place = source.after(Place(), 10)[-1].place
     bench.take(at(pump, 1), now=NOW_MS - DAY_MS)
     assert run(bench) == {"features": 2}
-    with Source(bench.store.path) as source:
+    with Source(bench.path) as source:
         assert [one.place.seq for one in source.after(source.find(place), 10)] == [2]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_the_newest_record_stays_and_no_place_is_given_twice(bench: Bench, pump: Node) -> None:
     bench.take(*(at(pump, days) for days in (60, 50)), now=NOW_MS - 50 * DAY_MS)
     newest = bench.store.query("SELECT max(rowid) FROM record")
@@ -141,6 +148,7 @@ def test_the_newest_record_stays_and_no_place_is_given_twice(bench: Bench, pump:
     assert bench.store.query("SELECT max(rowid) FROM record") == newest
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_killed_between_two_batches_it_goes_on_as_if_it_had_not_been(bench: Bench, pump: Node, tmp_path: Path) -> None:
     fill(bench, pump)
     other = tmp_path / "other.sqlite"
@@ -148,6 +156,7 @@ def test_killed_between_two_batches_it_goes_on_as_if_it_had_not_been(bench: Benc
     program = f"""
 import os, signal, sys
 from pathlib import Path
+from quaver.store.location import open_records
 from quaver.store.store import Store
 from quaver.upkeep import retention
 
@@ -178,13 +187,13 @@ def test_the_command_shows_first_and_deletes_when_it_is_told_to(
     bench: Bench, pump: Node, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(bench, pump)
-    words = ["store", "retain", "--store", str(bench.store.path), "--features", "1", "--spectra", "1"]
+    words = ["store", "retain", "--store", str(bench.path), "--features", "1", "--spectra", "1"]
     assert main(words) == 0
     assert "nothing is deleted without --delete" in capsys.readouterr().out
     assert main([*words, "--delete", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["kind"] for line in lines} == {"spectra", "features"} and all(line["deleted"] for line in lines)
-    assert main(["ledger", "--store", str(bench.store.path)]) == 1
+    assert main(["ledger", "--store", str(bench.path)]) == 1
     assert "records deleted by policy" in capsys.readouterr().out
     assert main(words) == 0
     assert "nothing is that old" in capsys.readouterr().out
@@ -203,3 +212,4 @@ def test_wrong_stores_and_policies_are_one_line(tmp_path: Path) -> None:
     with Store(tmp_path / "earlier") as store:
         store.query("PRAGMA user_version = 3")
     assert "start quaver ingest once" in refused(quaver("--store", tmp_path / "earlier", "--raw", "5", "--delete"), 13)
+    assert "nothing is that old" in quaver("--store", tmp_path / "earlier", "--hourly", "5").stdout

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.bench import Figure
-from quaver.bench.ingest import NODES, publish_load, seal_load
+from quaver.bench.ingest import NODES, publish_load, sealed_records
 from quaver.bench.mosquitto import Mosquitto
 from quaver.bench.postgresql import SAFE, Postgresql
 from quaver.broker.address import BrokerUrl
@@ -55,7 +55,7 @@ def run_workers(records: int, step: Callable[[str], None]) -> list[Figure]:
 
 def _measure(url: BrokerUrl, where: str, keys: KeyStore, count: int, records: int) -> tuple[float, float, float]:
     """(seconds, of the workers' cores, of the server's) from the first read to the last acknowledgement."""
-    makers = [seal_load(keys, number) for number in range(NODES)]
+    makers = [sealed_records(keys, number) for number in range(NODES)]
     workers = [f"worker-{number}" for number in range(count)]
     for worker in workers:
         with PostgresqlStore(where, worker=worker) as store, MqttSession(url, *session_of(store)) as session:

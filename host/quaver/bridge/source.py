@@ -100,7 +100,7 @@ class Source:
             if not found:
                 raise StoreError(
                     f"{self.store.name}: has no longer the record that was handed on last, so it is another store; "
-                    "name another state file, and what this store holds is handed on from its beginning"
+                    "name another state file (of a lake: another folder), and this one is handed on from its beginning"
                 )
             return place._replace(row=found[0][0])
         return place
@@ -151,7 +151,7 @@ class Source:
         if latest and message_class == "status":
             latest = not self.store.query(_NEWER_STATUS, (internal, boot, boot, number))
         elif latest:
-            latest = not self.store.query(_NEWER, (internal, boot, seq, message_class, int(kind == "spectrum")))
+            latest = not self.store.query(_NEWER, (internal, boot, seq, message_class, kind == "spectrum"))
         return Reading(
             place=Place(number, internal, boot, seq),
             node=node,

@@ -19,7 +19,7 @@ _FILE = click.argument("path", type=click.Path(path_type=Path, dir_okay=False), 
 
 @click.group("bridge")
 def command() -> None:
-    """Hand what is stored to other systems: MQTT, Sparkplug B, OPC UA, Home Assistant, Prometheus, notifications.
+    """Hand what is stored to other systems: MQTT, Sparkplug B, OPC UA, Home Assistant, metrics, alarms.
 
     The bridge reads the store that quaver ingest writes, while it is written. Each sink gets every record once, in
     order, over restarts and kills; one that is down holds up no other.

@@ -217,6 +217,8 @@ class Wires:
         return next((when for when, _ in self._uart[bus].arriving if when > now), FOREVER)
 
     def uart_read(self, bus: str, count: int, now: int) -> bytes:
+        if self._uart[bus].sends:
+            return b""
         arriving = self._uart[bus].arriving
         data = bytearray()
         while arriving and len(data) < count and arriving[0][0] <= now:

@@ -1,4 +1,4 @@
-"""Decodes what a seal held, as quaver_wire.decoder does: in a third of its time where there are only plain numbers.
+"""Decodes what a seal held, as quaver_wire.decoder does: in two thirds of its time where there are only plain numbers.
 
 Ordinary telemetry is a map of numbers to integers, byte strings and arrays of integers. cbor2 reads such a map in C,
 and writes it again, each item in its shortest form: the same bytes show that each had it, and that no key was twice

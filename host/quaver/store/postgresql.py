@@ -24,7 +24,7 @@ from quaver.errors import StoreError
 from quaver.store.postgresql_schema import SPANS, migration, month, schema, statement
 from quaver.store.rows import RESEND_WINDOW, Clock, Copy, Node, Row, Span
 from quaver.store.schema import VERSION
-from quaver.store.store import BUSY_S, LOOK_S, Store, new_client_id
+from quaver.store.store import BUSY_S, LOOK_S, Store, new_client_id, outdated
 from quaver.system.identity import COPIED, machine
 
 try:
@@ -110,12 +110,14 @@ class PostgresqlStore(Store):
             connection.execute(_SESSION)
             self._connection, self._connecting = connection, True
             self._parts.clear()
-            self._open(self._write)
+            self._open(self._alone)
             if self._alone:
                 self._take_lock()
                 self._base = self._machine() * SPANS
             elif not self._write:
                 connection.execute("SET default_transaction_read_only = on")
+            elif self.version != VERSION:
+                raise StoreError(outdated(self.name, self.version))
         except BaseException:
             self._connection = None
             connection.close()

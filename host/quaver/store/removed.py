@@ -8,7 +8,7 @@ from typing import NamedTuple
 from quaver.store.rows import Row
 from quaver.store.store import Store
 
-_SINCE = 4  # the version of the store that has these tables
+SINCE = 4  # the version of the store that has these tables
 _BEFORE = "SELECT first, last, kind FROM removed WHERE node = ? AND boot = ? AND first < ? ORDER BY first DESC LIMIT 1"
 _AFTER = "SELECT last, kind FROM removed WHERE node = ? AND boot = ? AND first = ?"
 _FORGET = "DELETE FROM removed WHERE node = ? AND boot = ? AND first = ?"
@@ -52,14 +52,14 @@ def put_removed(store: Store, runs: Iterable[Run]) -> None:
 
 def removed_runs(store: Store, node: int) -> list[Run]:
     """All of a node, in order."""
-    if store.version < _SINCE:
+    if store.version < SINCE:
         return []
     found = store.query("SELECT * FROM removed WHERE node = ? ORDER BY boot, first", (node,))
     return [Run(*row) for row in found]
 
 
 def is_removed(store: Store, node: int, boot: int, seq: int) -> bool:
-    if store.version < _SINCE:
+    if store.version < SINCE:
         return False
     found = store.query(_BEFORE, (node, boot, seq + 1))
     return bool(found) and seq <= found[0][1]

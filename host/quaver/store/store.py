@@ -39,6 +39,10 @@ def new_client_id() -> str:
     return f"quaver-ingest-{secrets.token_hex(6)}"
 
 
+def outdated(name: str, version: int) -> str:
+    return f"{name}: is of version {version}; start quaver ingest once, and it becomes {VERSION}"
+
+
 class Store:
     """path: made when it is missing. write: take the lock of the one writer; False only reads. name: for messages.
     beside: not that lock, and yet short transactions, in which nothing may change that an ingest keeps in mind.
@@ -78,9 +82,7 @@ class Store:
             with self._failures():
                 self._open(write)
                 if beside and self.version != VERSION:
-                    raise StoreError(
-                        f"{path}: is of version {self.version}; start quaver ingest once, and it becomes {VERSION}"
-                    )
+                    raise StoreError(outdated(self.name, self.version))
         except BaseException:
             self.close()
             raise

@@ -18,7 +18,7 @@ from typing import Any
 
 from quaver.bridge.quantities import numbers
 from quaver.messages.record import MessageError, readable
-from quaver.store.removed import put_removed, runs_of
+from quaver.store.removed import SINCE, put_removed, runs_of
 from quaver.store.schema import DATED, HAS_SPECTRUM
 from quaver.store.store import Store
 
@@ -178,7 +178,7 @@ def _hours(
     delete: bool,
     now_ms: int,
 ) -> None:
-    if before_ms is None:
+    if before_ms is None or store.version < SINCE:
         return
     sql = "SELECT node, count(*), min(hour_ms), max(hour_ms) FROM hourly WHERE hour_ms < ? GROUP BY node ORDER BY node"
     due = store.query(sql, (before_ms,))

@@ -245,6 +245,9 @@ class SoftI2C(I2C):
         super().__init__(_bus("i2c", scl), freq=freq)
 
 
+_AHEAD = const(64)  # bytes
+
+
 class UART:
     INV_TX = 1
     INV_RX = 2
@@ -256,7 +259,10 @@ class UART:
         self._timeout = 0
         self._timeout_char = 0
         self._sent_at = 0  # when the last bit written will have left, ns
-        self._level = 0
+        self._got = bytearray(_AHEAD)  # what has arrived and was fetched: who looks, then reads
+        self._held = 0
+        self._at = 0  # of the first of them
+        self._level = 0  # bytes that have arrived beside them
         self._more_at = 0
         self.init(baudrate, bits, parity, stop, **options)
 
@@ -275,13 +281,20 @@ class UART:
 
     def _look(self):
         """Ask the host for what has arrived, and from when on there will be more."""
+        if not self._held:
+            self._at = 0
+            self._held = _link.call(_link.UART_READ, self._id, _AHEAD, 0, 0, None, 0, 0, self._got)
+            self._more_at = _link.more()
+            self._level = 0
+            if self._held < _AHEAD:
+                return
         self._level = _link.call(_link.UART_LEVEL, self._id, 0, 0, 0, None, 0, 0, None)
         self._more_at = _link.more()
 
     def any(self):
         if _link.now() >= self._more_at:
             self._look()
-        return self._level
+        return self._held + self._level
 
     def next_byte(self):
         """When the next byte that is still on the wire arrives, ns of the board's time; FOREVER when none is."""
@@ -333,10 +346,18 @@ class UART:
             level = self.any()
         if not level:
             return None
-        got = _link.call(_link.UART_READ, self._id, count, 0, 0, None, 0, 0, buffer)
+        held = min(self._held, count)
+        for i in range(held):
+            buffer[i] = self._got[self._at + i]
+        self._held -= held
+        self._at += held
+        if held == count or not self._level:
+            return held
+        rest = memoryview(buffer)[held:]
+        got = _link.call(_link.UART_READ, self._id, count - held, 0, 0, None, 0, 0, rest)
         self._level -= got
         self._more_at = _link.more() if self._level <= 0 else 0
-        return got
+        return held + got
 
     def read(self, count=-1):
         data = bytearray(self.any() if count < 0 else count)
