@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from fleet import Node, publish
-from test_ingest import FAN, PUMP, WAIT_S, said_by, start
+from test_ingest import FAN, PUMP, said_by, start
 
 from quaver.bench.postgresql import Postgresql
 from quaver.bench.workers import run_workers
@@ -17,7 +17,7 @@ from quaver.cli.ingest import command
 from quaver.fleet.keys import KeyStore
 from quaver.store.ledger import ledger
 from quaver.store.location import PostgresqlUrl, open_records
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,7 +26,7 @@ def end(*processes: subprocess.Popen[str]) -> None:
     for process in processes:
         process.send_signal(signal.SIGINT)
     for process in processes:
-        _, said = process.communicate(timeout=WAIT_S)
+        _, said = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130, said
 
 
@@ -94,7 +94,7 @@ def test_one_ingest_becomes_several_and_they_become_fewer(
         end(a, b)
         send(30)  # waits for both
         b = start(mosquitto.port, where, keys, "--worker", "b", "--leave")
-        _, said = b.communicate(timeout=WAIT_S)
+        _, said = b.communicate(timeout=PATIENCE_S)
         assert b.returncode == 0 and "worker b has left the group" in said, said
         send(30)
         a = start(mosquitto.port, where, keys, "--worker", "a")

@@ -22,7 +22,6 @@ from quaver.errors import BrokerError, InventoryError
 from quaver.fleet.inventory import Inventory
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import RECORD_CLASSES, Intake, PlainToo, Reader, Tally
-from quaver.ingest.shared import intake_of
 from quaver.ingest.timeline import Timeline
 from quaver.messages.sealing import Opener
 from quaver.store.store import Store
@@ -109,6 +108,19 @@ def ingest(
                 yield intake.tally
             if not rivalry.seen:
                 say(f"broker {url}: connected again")
+
+
+def intake_of(
+    store: Store, reader: Reader, name_of: Callable[[bytes], str | None], alarm: Callable[[str], None]
+) -> Intake:
+    """The intake that fits a store."""
+    if not store.shared:
+        return Intake(store, reader, name_of, alarm)
+    from quaver.ingest.shared import SharedIntake  # with the library of its engine, which not everybody has
+    from quaver.store.postgresql import PostgresqlStore
+
+    assert isinstance(store, PostgresqlStore)
+    return SharedIntake(store, reader, name_of, alarm)
 
 
 def session_of(store: Store) -> tuple[str, list[str]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from quaver.broker.reader import Message
 from quaver.ingest.intake import MESSAGE_MAX, Intake, Reader, Refusal, Tally
@@ -168,11 +167,3 @@ class _Ready:
 
     def clear(self) -> None:
         self._found.clear()
-
-
-def intake_of(
-    store: Any, reader: Reader, name_of: Callable[[bytes], str | None], alarm: Callable[[str], None]
-) -> Intake:
-    """The intake that fits a store."""
-    kind = SharedIntake if store.shared else Intake
-    return kind(store, reader, name_of, alarm)
