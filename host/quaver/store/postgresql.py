@@ -386,7 +386,7 @@ class PostgresqlStore(Store):
     def add(self, rows: Sequence[Row]) -> list[Copy]:
         if not rows:
             return []
-        for table, begin, end in {month(row.received_ms) for row in rows}:
+        for table, begin, end in {month(moment) for moment in {row.received_ms for row in rows}}:
             self._part(table, begin, end)
         try:
             self._live.execute("SAVEPOINT rows")
