@@ -11,7 +11,7 @@ import yaml
 from fleet import Node, publish
 from test_ingest import FAN, PUMP, said_by, start
 
-from quaver.bench.postgresql import Postgresql
+from quaver.bench.postgresql import QUICK, Postgresql
 from quaver.bench.workers import run_workers
 from quaver.cli.ingest import command
 from quaver.fleet.keys import KeyStore
@@ -103,6 +103,25 @@ def test_one_ingest_becomes_several_and_they_become_fewer(
         end(a)
         (account,), _ = ledger(store)
         assert (account.received, account.unexplained, account.refused) == (120, 0, {})
+
+
+def test_a_database_that_is_away_leaves_everything_at_the_broker(mosquitto: Any, keys: KeyStore) -> None:
+    pump = Node(keys, PUMP, "pump-7")
+    with Postgresql(QUICK) as server:
+        where = PostgresqlUrl(server.create())
+        worker = start(mosquitto.port, where, keys, "--worker", "a")
+        said_by(worker, "storing the messages from")
+        server.stop()
+        publish(mosquitto.port, [(pump.topic("telemetry"), pump.seal()) for _ in range(50)])
+        line = said_by(worker, "waiting until it is back; the broker keeps new messages")
+        assert line.startswith("quaver: ") and "Traceback" not in line
+        server.start()
+        said_by(worker, "the store is free again")
+        with open_records(where, write=False) as store:
+            wait_until(lambda: store.query("SELECT count(*) FROM record")[0][0] == 50)
+            (account,), _ = ledger(store)
+            assert (account.received, account.unexplained, account.refused) == (50, 0, {})
+        end(worker)
 
 
 def test_the_example_for_compose_starts_workers_as_the_command_takes_them() -> None:
