@@ -23,8 +23,7 @@ from quaver.errors import StoreError
 from quaver.fleet.inventory import Entry, Inventory
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import PlainToo
-from quaver.ingest.run import TOPICS, names
-from quaver.ingest.shared import intake_of
+from quaver.ingest.run import TOPICS, intake_of, names
 from quaver.messages.sealing import Opener, Sealer
 from quaver.store.ledger import ledger
 from quaver.store.location import Location, open_records

@@ -61,6 +61,22 @@ def test_a_wrong_url_is_refused_in_a_line(text: str, said: str, capsys: pytest.C
     assert said in error and error.count("\n") == 1 and "hunter2" not in error
 
 
+def test_without_the_library_files_work_and_a_database_names_it() -> None:
+    script = (
+        "import sys; sys.modules['psycopg'] = None; import quaver.ingest.run, quaver.bridge.source; "
+        "from quaver.cli import main; sys.exit(main(['ledger', '--store', 'postgresql://db/plant']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (
+        13, "quaver: postgresql: needs the library psycopg; run: pip install 'quaver[postgresql]'\n"
+    )  # fmt: skip
+
+
+def test_a_url_without_a_password_is_told_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "--store", "postgresql://quaver@127.0.0.1:1/plant"]) == 13
+    assert capsys.readouterr().err.startswith("quaver: postgresql://…@127.0.0.1:1/plant: the database does not answer")
+
+
 def run(url: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "quaver.cli", *(words or ("ledger",)), "--store", url]
     cleared = {name: value for name, value in os.environ.items() if not name.startswith("PG")}

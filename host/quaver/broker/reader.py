@@ -20,7 +20,7 @@ from quaver.broker.link import Link, LinkLost, long_length, mqtt_text, packet
 from quaver.errors import BrokerError
 
 PACKET_MAX = 1 << 16  # bytes; a longer message is handed out without its payload
-_PUBLISH, _SUBSCRIBE, _SUBACK = 3, 8, 9
+_PUBLISH, _SUBSCRIBE, _SUBACK, _UNSUBSCRIBE = 3, 8, 9, 10
 _SUBSCRIPTION_FAILED = 0x80
 
 
@@ -64,6 +64,10 @@ class MqttSession(Link):
             self.close()
             raise
         return kept
+
+    def unsubscribe(self) -> None:
+        """Have the broker add nothing more to the session; what waits in it still comes (section 3.10)."""
+        self.send(packet(_UNSUBSCRIBE << 4 | 2, b"\x00\x02" + b"".join(mqtt_text(topic) for topic in self._topics)))
 
     def receive(self, timeout: float) -> list[Message]:
         """What has arrived, in order: empty when nothing does within `timeout` seconds; 0 does not wait."""

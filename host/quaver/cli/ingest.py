@@ -62,6 +62,7 @@ def _worker(_ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
 )
 @click.option("--worker", default="", metavar="NAME", callback=_worker, help="One of several on one store: its name, "
               "which no other has and which it keeps. The broker hands each message to one of them.")  # fmt: skip
+@click.option("--leave", is_flag=True, help="With --worker: take what waits for it, leave the others, and end.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; by default at Ctrl-C.")
 def command(
     url: str,
@@ -71,6 +72,7 @@ def command(
     allow_plain: bool,
     moved: bool,
     worker: str,
+    leave: bool,
     count: int | None,
 ) -> None:
     """Open, verify, date and store the messages that nodes publish at a broker.
@@ -80,6 +82,7 @@ def command(
     the first of each reason is printed on stderr. While another program locks the store nothing is acknowledged, and
     ingest continues when the store is free. A copy of a store gets a session of its own. When this machine's clock is
     set, earlier records are dated again. Put user and password into QUAVER_BROKER, where no process list shows them.
+    Several workers, each with a --worker NAME, may write one store in PostgreSQL: the broker hands each message to one.
     If there is an inventory (QUAVER_INVENTORY), ingest writes there when each node was last heard.
     """
     from rich.console import Console
@@ -89,6 +92,8 @@ def command(
     from quaver.ingest.run import ingest
     from quaver.store.location import open_records
 
+    if leave and not worker:
+        raise click.UsageError("--leave: give --worker NAME too")
     broker = parse_broker_url(url)
     known = open_store(folder)
     keys = None if allow_plain and not known.path.exists() else known
@@ -104,7 +109,15 @@ def command(
     try:
         with open_records(path, wait=_once(say), worker=worker) as store, status or contextlib.nullcontext():
             for tally in ingest(
-                broker, store, keys, ca=ca, plain=allow_plain, inventory=default_path(), moved=moved, say=say
+                broker,
+                store,
+                keys,
+                ca=ca,
+                plain=allow_plain,
+                inventory=default_path(),
+                moved=moved,
+                leave=leave,
+                say=say,
             ):
                 if status:
                     status.update(_told(tally, time.monotonic() - began))

@@ -270,7 +270,7 @@ class Intake:
         if type(uptime) is not int or not 0 <= uptime < 1 << 53:
             raise Refusal("malformed", f"{prefix}/{message_class}: no uptime", node_id.hex())
         try:
-            body = body_of(message_class, values)
+            body = self._body(message_class, values)
         except (ValueError, TypeError) as error:
             raise Refusal("malformed", f"{prefix}/{message_class}: {error}", node_id.hex()) from error
         tag = hashlib.sha256(payload).digest()[:8] if plain else payload[-8:]
@@ -302,6 +302,9 @@ class Intake:
         node.topic = prefix
         self._dirty[node.number] = node
         return self._date(node, row, values.get("time_ms"))
+
+    def _body(self, message_class: str, values: Mapping[str, Any]) -> str:
+        return body_of(message_class, values)
 
     def _split(self, topic: bytes) -> tuple[str, str, str]:
         """A topic's (topic prefix, node's name, class); kept, for there are few."""

@@ -22,7 +22,6 @@ from quaver.errors import BrokerError, InventoryError
 from quaver.fleet.inventory import Inventory
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import RECORD_CLASSES, Intake, PlainToo, Reader, Tally
-from quaver.ingest.shared import intake_of
 from quaver.ingest.timeline import Timeline
 from quaver.messages.sealing import Opener
 from quaver.store.store import Store
@@ -33,6 +32,7 @@ _BATCH_S = 0.25
 _SIGHTINGS_S = 10.0  # between two writes into the inventory
 _RETRY_S = (1.0, 30.0)  # between attempts to reconnect: the first, and the most
 _WAIT_S = 1.0
+_GROUP = "group"  # in the store's `meta`, once workers share what comes
 
 
 def ingest(
@@ -44,12 +44,14 @@ def ingest(
     plain: bool = False,
     inventory: Path | None = None,
     moved: bool = False,
+    leave: bool = False,
     say: Callable[[str], None],
 ) -> Iterator[Tally]:
     """Take what nodes publish at `url` into `store`, opened with `keys` (None knows no node), until the caller stops.
 
     Yields after every batch, and each second. `say` hears of reconnections and of security events.
     inventory: is told when nodes were heard of, if it exists. moved: as in `Store.settle`.
+    leave: take what waits for this worker, leave the group, and end.
     Raises BrokerError when the broker can't be reached at first, or refuses; afterwards it is reconnected.
     Raises StoreError and KeyStoreError, with nothing lost: what was not acknowledged stays at the broker.
     """
@@ -71,6 +73,18 @@ def ingest(
             )
         if store.wait is not None:
             store.wait = _staying(session, store.wait)
+        if leave:
+            _empty(session, intake, timeline)
+            say(f"worker {store.worker} has left the group")
+            yield intake.tally
+            return
+        if store.worker and not store.meta(_GROUP) and store.elected():
+            # The group has all that comes from now on; what came before waits where the one ingest left it.
+            with MqttSession(url, store.client_id, TOPICS, ca) as before:
+                before.connect()
+                _empty(before, intake, timeline)
+            with store.transaction():
+                store.put_meta({_GROUP: "1"})
         rivalry = Rivalry(client_id)
         yield intake.tally
         silence = Silence(url)
@@ -96,6 +110,19 @@ def ingest(
                 say(f"broker {url}: connected again")
 
 
+def intake_of(
+    store: Store, reader: Reader, name_of: Callable[[bytes], str | None], alarm: Callable[[str], None]
+) -> Intake:
+    """The intake that fits a store."""
+    if not store.shared:
+        return Intake(store, reader, name_of, alarm)
+    from quaver.ingest.shared import SharedIntake  # with the library of its engine, which not everybody has
+    from quaver.store.postgresql import PostgresqlStore
+
+    assert isinstance(store, PostgresqlStore)
+    return SharedIntake(store, reader, name_of, alarm)
+
+
 def session_of(store: Store) -> tuple[str, list[str]]:
     """(client id, topics) of the session at the broker that feeds a store, or one of its workers.
 
@@ -104,6 +131,19 @@ def session_of(store: Store) -> tuple[str, list[str]]:
     if not store.worker:
         return store.client_id, list(TOPICS)
     return f"{store.client_id}-{store.worker}", [f"$share/{store.client_id}/{topic}" for topic in TOPICS]
+
+
+def _empty(session: MqttSession, intake: Intake, timeline: Timeline) -> None:
+    """Take all that waits in a session, to which the broker then adds nothing more. Raises BrokerError."""
+    try:
+        session.unsubscribe()
+        while messages := session.receive(_WAIT_S):
+            # The group may have been handed the last ones too.
+            intake.take([message._replace(again=True) for message in messages], timeline.now_ms())
+            intake.commit(timeline.now_ms())
+            session.acknowledge([message.packet for message in messages])
+    except LinkLost as lost:
+        raise BrokerError(f"broker {session.url}: {lost}; start it again") from lost
 
 
 def _staying(session: MqttSession, say: Callable[[str], None]) -> Callable[[str], None]:

@@ -10,12 +10,13 @@ broker hands out again, which another worker may have had, comes in no order, an
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from quaver.broker.reader import Message
-from quaver.ingest.intake import MESSAGE_MAX, Intake, Reader, Refusal, Tally
+from quaver.ingest.intake import MESSAGE_MAX, Intake, Reader, Refusal, Tally, body_of
 from quaver.messages.sealing import Opened, SealError
 from quaver.store.postgresql import PostgresqlStore, StoreAway
 from quaver.store.rows import Clock, Node, Row
@@ -113,6 +114,9 @@ class SharedIntake(Intake):
         self._clocks, self._sets, self._receipts = known
         self._newest = self.store.newest_boots(sorted(numbers.values()))
 
+    def _body(self, message_class: str, values: Mapping[str, Any]) -> str:
+        return self._ready.bodies.get(id(values)) or super()._body(message_class, values)
+
     def _new_node(self, node_id: bytes, prefix: str) -> Node:
         self._top = (self._top or self.store.top_node()) + 1
         node = Node(self._top, node_id, prefix)
@@ -145,15 +149,19 @@ class _Ready:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._found: dict[tuple[str, bytes], Opened | SealError] = {}
+        self.bodies: dict[int, str] = {}  # by the id of a record, which lives in `_found` as long
 
     def prepare(self, message_class: str, payload: bytes) -> None:
         """Open a message, and keep what comes of it until `clear`."""
         if (message_class, payload) in self._found:
             return
         try:
-            self._found[message_class, payload] = self._reader.open(message_class, payload)
+            found = self._found[message_class, payload] = self._reader.open(message_class, payload)
         except SealError as error:
             self._found[message_class, payload] = error
+            return
+        with contextlib.suppress(ValueError, TypeError):  # met again where it is refused
+            self.bodies[id(found.record)] = body_of(message_class, found.record)
 
     def opened(self) -> list[Opened]:
         return [found for found in self._found.values() if isinstance(found, Opened)]
@@ -168,11 +176,4 @@ class _Ready:
 
     def clear(self) -> None:
         self._found.clear()
-
-
-def intake_of(
-    store: Any, reader: Reader, name_of: Callable[[bytes], str | None], alarm: Callable[[str], None]
-) -> Intake:
-    """The intake that fits a store."""
-    kind = SharedIntake if store.shared else Intake
-    return kind(store, reader, name_of, alarm)
+        self.bodies.clear()

@@ -81,8 +81,10 @@ def open_records(
 ) -> Store:
     """The store at a location; worker: as in PostgresqlStore, the rest as in Store. Raises StoreError."""
     if isinstance(location, PostgresqlUrl):
-        from quaver.store.postgresql import PostgresqlStore
-
+        try:
+            from quaver.store.postgresql import PostgresqlStore
+        except ModuleNotFoundError:
+            raise StoreError("postgresql: needs the library psycopg; run: pip install 'quaver[postgresql]'") from None
         return PostgresqlStore(location.text, write, wait, worker, beside)
     if worker:
         raise StoreError(f"{location}: a SQLite file has one writer; several workers need a store at postgresql://…")

@@ -18,27 +18,24 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import psycopg
 
 from quaver.errors import StoreError
+from quaver.store.postgresql_errors import gone, said_by
 from quaver.store.postgresql_schema import SPANS, migration, month, schema, statement
 from quaver.store.rows import RESEND_WINDOW, Clock, Copy, Node, Row, Span
 from quaver.store.schema import VERSION
 from quaver.store.store import BUSY_S, LOOK_S, Store, new_client_id, outdated
 from quaver.system.identity import COPIED, machine
 
-try:
-    import psycopg
-except ModuleNotFoundError:  # pragma: no cover  said when a database is opened
-    if not TYPE_CHECKING:
-        psycopg = None
-
 _T = TypeVar("_T")
 _APPLICATION = "Qvr1"  # in `meta`: says that a database is one of ours
 _LINGER_S = 2.0  # which the server may take to find out that the worker before was killed
 _PAUSE_S = (0.2, 5.0)  # between two tries to connect, the first and the most
 # Of advisory locks, beside the schema that the store lies in: what for. A worker's own has its name's checksum there.
-_WRITE, _ALONE = 1, 2
+_WRITE, _ALONE, _ELECTED = 1, 2, 3
 _SCHEMA = "current_schema()::regnamespace::oid::int"
 _SESSION = (
     "SET client_encoding = 'UTF8'; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'; "
@@ -80,8 +77,6 @@ class PostgresqlStore(Store):
         worker: str = "",
         beside: bool = False,
     ) -> None:
-        if psycopg is None:
-            raise StoreError("postgresql: needs the library psycopg; run: pip install 'quaver[postgresql]'")
         self.name = url
         self.wait = wait
         self.worker = worker
@@ -137,6 +132,9 @@ class PostgresqlStore(Store):
                 if time.monotonic() > deadline:
                     raise StoreError(self._held(what != _ALONE))
                 time.sleep(0.1)
+
+    def elected(self) -> bool:
+        return bool(self.query(f"SELECT pg_try_advisory_lock({_SCHEMA}, ?)", (_ELECTED,))[0][0])
 
     def _held(self, own: bool) -> str:
         if own:
@@ -235,9 +233,9 @@ class PostgresqlStore(Store):
         try:
             yield
         except psycopg.Error as error:
-            away = isinstance(error, psycopg.OperationalError) and _gone(error)
+            away = isinstance(error, psycopg.OperationalError) and gone(error)
             kind = StoreAway if away else StoreError
-            raise kind(f"{self.name}: {_said(error)}") from error
+            raise kind(f"{self.name}: {said_by(error)}") from error
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._failures():
@@ -282,15 +280,15 @@ class PostgresqlStore(Store):
                 done = action()
             except psycopg.Error as error:
                 held = isinstance(error, psycopg.errors.LockNotAvailable)
-                if not held and (first or not _gone(error)):
+                if not held and (first or not gone(error)):
                     raise  # at the start a database that is not there may be a wrong URL
                 if not held:
                     self.close()
                 if self.wait is None and time.monotonic() > deadline:
                     raise
                 if self.wait is not None:
-                    self.wait(f"{self.name}: {_said(error)}; waiting until it is free" if held
-                              else f"{self.name}: {_said(error)}; waiting until it is back")  # fmt: skip
+                    self.wait(f"{self.name}: {said_by(error)}; waiting until it is free" if held
+                              else f"{self.name}: {said_by(error)}; waiting until it is back")  # fmt: skip
                 waited = True
                 time.sleep(pause)
                 pause = min(2 * pause, LOOK_S if held else _PAUSE_S[1])
@@ -388,7 +386,7 @@ class PostgresqlStore(Store):
     def add(self, rows: Sequence[Row]) -> list[Copy]:
         if not rows:
             return []
-        for table, begin, end in {month(row.received_ms) for row in rows}:
+        for table, begin, end in {month(moment) for moment in {row.received_ms for row in rows}}:
             self._part(table, begin, end)
         try:
             self._live.execute("SAVEPOINT rows")
@@ -438,38 +436,3 @@ def _whole(library: Any) -> Any:
             return float(text) if "." in text else int(text)
 
     return Whole
-
-
-def _gone(error: Exception) -> bool:
-    """Whether a failure is one of the connection, or of a server that starts or stops: another try may help."""
-    state = getattr(error, "sqlstate", None)
-    if state is None:
-        return isinstance(error, psycopg.OperationalError) and "authentication" not in str(error)
-    return state[:2] == "08" or state in ("57P01", "57P02", "57P03", "25P03", "53300")
-
-
-def _said(error: Exception) -> str:
-    """A failure in a line: what, and what to do."""
-    from quaver.store.location import WAYS
-
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    _, _, told = first.rpartition("FATAL:")
-    told = (told or first).strip().removeprefix("ERROR:").strip()
-    state = getattr(error, "sqlstate", None) or ""
-    if "no password supplied" in told:
-        return f"the server asks for a password: {WAYS}"
-    if "password authentication failed" in told:
-        return f"the server refuses the user or the password: {WAYS}"
-    if "does not exist" in told and "database" in told:
-        return f"{told}; make it with createdb, or name another"
-    if "role" in told and "does not exist" in told:
-        return f"{told}; make it with createuser, or name another user"
-    if state == "53100" or "No space left" in told:
-        return "the server's disk is full; free some space there"
-    if state == "55P03":
-        return "another program holds its lock"
-    if state in ("25006", "42501"):
-        return f"{told}; name the primary server, and a user who may write there"
-    if _gone(error):
-        return f"the database does not answer ({told}); start it, or check its URL"
-    return told

@@ -137,6 +137,10 @@ class Store:
         for statement in sql.split(";\n"):
             self._db.execute(statement)
 
+    def elected(self) -> bool:
+        """Whether this is the one of several workers that does what one alone may do."""
+        return True
+
     @property
     def client_id(self) -> str:
         """Names the session at the broker that feeds this store, and no other's."""
