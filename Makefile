@@ -13,7 +13,7 @@ plant: .venv/installed
 	$(BIN)/quaver plant run tools/plant_of_20.toml --output plant-of-20
 
 test: .venv/installed .venv/stubs
-	tools/setup-system compiler mosquitto
+	tools/setup-system compiler mosquitto postgresql
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

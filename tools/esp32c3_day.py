@@ -3,8 +3,8 @@
     tools/esp32c3_day.py --hours 24
 
 Every ten minutes of the node's time it prints what the node's two heaps have free. A `quaver ingest` stores what the
-node sends, and the ledger says what is missing. Exit code 1 when the node restarted or runs without a sensor, a
-record is missing, or a heap has less than it had in the first hour.
+node sends, and the ledger says what is missing. A Ctrl-C ends the day earlier. Exit code 1 when the node restarted or
+runs without a sensor, a record is missing, or a heap has less than it had in the first hour.
 """
 
 import argparse
@@ -12,7 +12,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from quaver.bench.mosquitto import Mosquitto
@@ -31,8 +33,8 @@ SLACK = 2048  # bytes by which a heap's median may differ
 CATCH_UP_S = 60.0  # real time that ingest has for what the broker still holds
 BEFORE = 20  # lines of the console that are shown of what came before a restart
 BOOT = "node: quaver "
-PROBLEM = "node: config: "
-START = "start.run(supervisor, watchdog)"
+PROBLEMS = ("node: config: ", "Traceback", "no memory")
+START = "    start.run(supervisor, watchdog)"
 # Says what is free, after a collection: of Python's heap, of ESP-IDF's, and in its largest piece. It tells the
 # supervisor that it got somewhere, as every task has to: else the watchdog resets the node.
 WATCH = """
@@ -71,8 +73,8 @@ def restart(board: Board) -> list[str]:
 
 
 def problems(board: Board) -> list[str]:
-    """What the node says against its configuration: a sensor that it runs without, too."""
-    return [line for line in board.console().decode(errors="replace").splitlines() if line.startswith(PROBLEM)]
+    """What the node says against its configuration, a sensor that it runs without, too; and its end."""
+    return [line for line in board.console().decode(errors="replace").splitlines() if line.startswith(PROBLEMS)]
 
 
 def account(path: Path) -> Account | None:
@@ -100,7 +102,7 @@ def main() -> int:
     main_py = files["main.py"].decode()
     if main_py.count(START) != 1:
         raise SystemExit(f"main.py: expected one {START!r}")
-    files["main.py"] = main_py.replace(START, WATCH + START).encode()
+    files["main.py"] = main_py.replace(START, textwrap.indent(WATCH, "    ") + START).encode()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, Mosquitto(Path(folder)) as broker:
         path = Path(folder) / "day.db"
@@ -111,26 +113,26 @@ def main() -> int:
             told = 0
             away = ""
             said: list[str] = []
-            while (
-                (now := board.virtual_time_ns()) < hours * HOUR_NS + AWAY_NS
-                and board.alive() is None
-                and not (said := restart(board) or problems(board))
-            ):
-                time.sleep(0.1)
-                hour, into = divmod(now, HOUR_NS)
-                wanted = outages(hour) if 2 * AWAY_NS < into < 3 * AWAY_NS and hour < hours else ""
-                if wanted != away:
-                    if "broker" in (wanted, away):
-                        broker.stop() if wanted else broker.start()
-                    else:
-                        board.set_sensor("wifi", present=not wanted)
-                    away = wanted
-                for held, free, largest in heaps(board)[told:]:
-                    told += 1
-                    print(
-                        f"{now / HOUR_NS:6.2f} h  Python {held:,} taken  ESP-IDF {free:,} free, {largest:,} in a piece"
-                    )
-                    sys.stdout.flush()
+            with suppress(KeyboardInterrupt):
+                while (
+                    (now := board.virtual_time_ns()) < hours * HOUR_NS + AWAY_NS
+                    and board.alive() is None
+                    and not (said := restart(board) or problems(board))
+                ):
+                    time.sleep(0.1)
+                    hour, into = divmod(now, HOUR_NS)
+                    wanted = outages(hour) if 2 * AWAY_NS < into < 3 * AWAY_NS and hour < hours else ""
+                    if wanted != away:
+                        if "broker" in (wanted, away):
+                            broker.stop() if wanted else broker.start()
+                        else:
+                            board.set_sensor("wifi", present=not wanted)
+                        away = wanted
+                    for held, free, largest in heaps(board)[told:]:
+                        told += 1
+                        said_so = f"Python {held:,} taken  ESP-IDF {free:,} free, {largest:,} in a piece"
+                        print(f"{now / HOUR_NS:6.2f} h  {said_so}", flush=True)
+            hours = min(hours, now // HOUR_NS)
             measured = heaps(board)
             ended = board.alive()
             if away == "broker":

@@ -275,9 +275,13 @@ class Fleet:
 
     def release(self, which: str) -> Path:
         """Build a release and publish it."""
-        files = self.files(which)
-        with patch.object(bundle, "firmware_files", lambda _board: dict(files)):
-            built = bundle.build_release(["unix"], SEQUENCE, expires=int(time.time()) + 10_000_000, key=KEY)
+        until = int(time.time()) + 10_000_000
+        built = None
+        for number, files in ((SEQUENCE - 1, self.own), (SEQUENCE, self.files(which))):
+            with patch.object(bundle, "firmware_files", lambda _board, files=files: dict(files)):
+                after = [built] if built else []
+                built = bundle.build_release(["unix"], number, expires=until, key=KEY, after=after)
+        assert built is not None
         self.manifest = len(built.envelopes[0])
         path = self.folder / f"{which}.release"
         path.write_bytes(built.encode())

@@ -72,7 +72,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         mailbox = Mailbox(parts, updating)
         contents.working = mailbox.working
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
-    root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime)
+    root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, recorder, uptime, wiring.tls(config["broker"]))
     forward = Forward(
         wifi,
         mqtt,

@@ -23,6 +23,7 @@ if False:  # types alone: never compiled
     from drivers.tachometer import Tachometer
     from hal.chip.common import Hal
     from hal.watchdog import Watchdog
+    from links.tls import Tls
     from node.record import Recorder
     from node.supervisor import Supervisor
 
@@ -40,8 +41,8 @@ def _load(path: str) -> tuple[dict, list[str]]:
     return config.load(path)
 
 
-def _import(config: dict) -> None:
-    """Have all modules that this configuration takes, while what is read is used in flash."""
+def _import(config: dict) -> "Tls | None":
+    """Have all modules that this configuration takes, while what is read is used in flash; returns `wiring.tls`."""
     from build import sensors
 
     wiring.read("build.engine", *(("dsp.classes",) if config["machine"]["classes"] else ()))
@@ -50,9 +51,10 @@ def _import(config: dict) -> None:
         wiring.read("drivers.tachometer", "dsp.tracking")
     if config["link"] == "ble":
         wiring.read("links.ble", "quaver_wire.chunks", "quaver_wire.gatt")
-    else:
-        wiring.read("node.publish")
-        wiring.read_links(config)
+        return None
+    wiring.read("node.publish")
+    wiring.read_links(config)
+    return wiring.tls(config["broker"])
 
 
 def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | None":
@@ -124,7 +126,7 @@ def _over_wifi(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "
     """Records go to the broker by Wi-Fi and MQTT; returns the link's name and task."""
     from node.publish import Publish
 
-    root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, parts["recorder"], parts["uptime"])
+    root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, parts["recorder"], parts["uptime"], parts["tls"])
     publishing = Publish(
         wifi,
         mqtt,
@@ -182,7 +184,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     running, rejected = trial.running, trial.rejected
     if not (running or rejected):
         room.drop("node.trial")
-    _import(config)
+    tls = _import(config)
     wiring.imported()
     found = _sensors(port, config, quiet, recorder, problems)
     judge = _judge(config)
@@ -205,7 +207,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         return supervisor, watchdog
     parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
     parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if running else None})
-    parts["mailbox"] = None
+    parts["tls"], parts["mailbox"] = tls, None
     if recorder.seals:
         parts["quiet"] = quiet
         parts["reset"] = port.reset

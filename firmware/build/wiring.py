@@ -121,6 +121,19 @@ def read_links(config: dict) -> None:
         read("hal.date", "links.ntp", "node.timekeeper")
 
 
+def tls(broker: dict) -> "Tls | None":
+    """What wraps the socket to the broker, or None for a plain one.
+
+    To be made before the sensors: it takes 1.5 kB in one piece, for which a full heap would grow into the network's.
+    """
+    if not broker["ca"]:
+        return None
+    from hal import memory
+    from links.tls import Tls
+
+    return Tls(broker["ca"], broker["host"], memory)
+
+
 def was_short(who: str, recorder: Recorder) -> bool:
     """Whether the start before this one ended for want of memory; told once."""
     try:
@@ -167,28 +180,21 @@ def updating(who: str, port: "Hal", recorder: Recorder) -> str:
 
 
 def to_broker(
-    port: "Hal", config: dict, recorder: Recorder, uptime: Uptime
+    port: "Hal", config: dict, recorder: Recorder, uptime: Uptime, tls: "Tls | None"
 ) -> "tuple[str, Wifi, Mqtt, Timekeeper | None]":
-    """(root of this board's topics, Wi-Fi, MQTT, what keeps the date by a time server or None without one)."""
+    """(root of this board's topics, Wi-Fi, MQTT, what keeps the date by a time server or None without one).
+
+    tls: what `tls` of this module gave.
+    """
     from links.mqtt import Mqtt
     from links.wifi import Wifi
 
     root = "/".join(config[key] for key in ("site", "area", "line", "asset", "node")) + "/"
     client_id = config["node"] + "-" + port.unique_id()[-8:]
     broker = config["broker"]
-    mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), _tls(broker))
+    mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), tls)
     wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
     return root, wifi, mqtt, _timekeeper(config, uptime)
-
-
-def _tls(broker: dict) -> "Tls | None":
-    """What wraps the socket to the broker, or None for a plain one."""
-    if not broker["ca"]:
-        return None
-    from hal import memory
-    from links.tls import Tls
-
-    return Tls(broker["ca"], broker["host"], memory)
 
 
 def _timekeeper(config: dict, clock: Uptime) -> "Timekeeper | None":

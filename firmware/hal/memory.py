@@ -2,6 +2,9 @@
 
 import gc
 
+import machine
+from micropython import const
+
 try:
     import esp32
 
@@ -10,8 +13,10 @@ except ImportError:
     esp32 = held = None
 
 # Bytes that a TLS session takes while it begins; with less, some failures come out as a certificate that can't be
-# verified. 25,000 of them stay taken.
-TLS = 29000 if esp32 else 34000
+# verified, or on an ESP32 as a broker that does not answer. 25,000 of them stay taken.
+TLS = 30500 if esp32 else 34000
+
+_TRIES = const(20)  # in a quarter of an hour, as the supervisor waits between them
 
 # From the start on for the sessions alone: what is held while a node is built stays held between them.
 _gate = held.gates.pop(0) if held and held.gates else None
@@ -25,6 +30,22 @@ def free():
     if esp32:
         return sum(region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
     return gc.mem_free()
+
+
+_refused = 0
+
+
+def fits():
+    """Whether a session that begins now fits.
+
+    An ESP32 that has said no for a quarter of an hour starts anew: Python's heap, once it has grown into what the
+    network needs, may not give it back.
+    """
+    global _refused
+    _refused = 0 if free() >= TLS else _refused + 1
+    if esp32 and _refused == _TRIES:
+        machine.reset()
+    return not _refused
 
 
 def hold():

@@ -79,7 +79,7 @@ class Tls:
         if not poller.poll(_WAIT_MS):
             raise LinkError("broker unreachable")
         poller = None
-        if self._memory.free() < self._memory.TLS:
+        if not self._memory.fits():
             raise LinkError(self._no_room())
         self._trust()
         sock.settimeout(_WAIT_MS / 1000)

@@ -3,9 +3,10 @@
 A folder of modules is a lifetime: node/ and gateway/ run for ever, build/ is needed to build either, service/ while
 commands come, command/ for one command, enrol/ until a blank node is enrolled. `drop` ends one, by its name.
 
-An open file takes 1,148 bytes in one piece (littlefs caches 1 kB of it), and so does reading a module. A heap that has
-ten times as much free, in smaller pieces, has none for it: so one such piece is held back here for that moment, and
-taken again as soon as the collector has freed it. It is no larger: what a file leaves of it would be filled.
+An open file takes 1,148 bytes in one piece (littlefs caches 1 kB of it), and so does reading a module; on an ESP32 it
+is 256. A heap that has ten times as much free, in smaller pieces, has none for it: so one such piece is held back here
+for that moment, and taken again as soon as the collector has freed it. It is no larger: what a file leaves of it would
+be filled, and an ESP32's heap would grow for it, into the network's memory.
 """
 
 import gc
@@ -13,13 +14,15 @@ import sys
 
 from micropython import const
 
-SIZE = 292  # words: an open file in the heap's blocks of 16 bytes, and the one that a list keeps when it is cleared
 _NO_MEMORY = const(12)
 
 _BUFFERS = const(33000)  # bytes of a measurement's two largest, 24 kB and 8, and of what comes between them
 
 # An ESP32's heap takes the network's memory before it says that it is full, so the room is given up at once there.
 _GROWS = sys.platform == "esp32"
+
+# Words: an open file in the heap's blocks of 16 bytes, and the one that a list keeps when it is cleared.
+SIZE = 68 if _GROWS else 292
 
 _held = None
 _kept: list = []

@@ -63,6 +63,7 @@ class Manifest:
     """What a manifest says, for one board: sequence, version, expires, listing (SHA-256), size, next_key or None.
 
     image: None, or of MicroPython itself: its version, and the SHA-256 and size of the list of its pieces.
+    patches: None, or the SHA-256 and size of what makes files of an earlier release this one's.
     """
 
     def __init__(self, data, board, loads):
@@ -79,6 +80,7 @@ class Manifest:
                 raise Refused("wrong_board")
             self.chip, self.mpy, self.micropython, self.listing, self.size = given[5][board]
             self.image = given.get(9, {}).get(board)
+            self.patches = given.get(10, {}).get(board)
         except (WireError, KeyError, TypeError, ValueError, AttributeError):  # signed, and yet not one of ours
             raise Refused("malformed")
         numbers = (self.sequence, self.expires, self.mpy, self.size)
@@ -86,6 +88,8 @@ class Manifest:
         if not all(isinstance(number, int) for number in numbers) or not isinstance(self.listing, bytes):
             raise Refused("malformed")
         if self.image and not (len(self.image) == 3 and [type(part) for part in self.image] == [str, bytes, int]):
+            raise Refused("malformed")
+        if self.patches and not (len(self.patches) == 2 and [type(part) for part in self.patches] == [bytes, int]):
             raise Refused("malformed")
         if not all(isinstance(found, (list, tuple)) for found in lists) or len(self.next_key or bytes(64)) != 64:
             raise Refused("malformed")

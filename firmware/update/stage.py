@@ -13,7 +13,7 @@ import packs
 from micropython import const
 
 from node import store
-from node.room import opened
+from node.room import drop, load, opened
 from update import files
 
 CHUNK = const(1024)
@@ -38,9 +38,9 @@ class Stage:
     """
 
     def __init__(self, fetch, refuse, quiet):
-        self._fetch = fetch
-        self._quiet = quiet
-        self._refuse = refuse
+        self.fetch = fetch
+        self.quiet = quiet
+        self.refuse = refuse
         self._buffer = memoryview(bytearray(CHUNK))
         self.fetched = 0  # bytes
         self.slot = None  # the name of the partition that holds MicroPython's next image
@@ -51,13 +51,15 @@ class Stage:
             await self.bring(files.LIST + ".new", manifest.size, manifest.listing)
             os.rename(files.LIST + ".new", files.LIST)
         await self._check()
+        if manifest.patches:
+            await load("update.patch").apply(self, manifest.patches)
+            drop("update.patch")
         at = 0
         while at < manifest.size:
             digest, size, path, at = self.entry(files.LIST, at)
             if not await self.has(path, size, digest):
                 staged = _staged(path)
                 if not await self.has(staged, size, digest):
-                    _make_folders(staged)
                     await self.bring(staged, size, digest)
         await self._plan(manifest)
         files.drop(files.TRIED)
@@ -69,9 +71,7 @@ class Stage:
             digest, size, path, after = files.entry(at, listing)
         except (ValueError, TypeError):  # TypeError: there is none
             raise Refused("malformed")
-        parts = path.split("/")
-        bad = len(parts) > 4 or "" in parts or "." in parts or ".." in parts or path.endswith((".new", ".old"))
-        if bad or " " in path or path.startswith(_NOT_ITS) or not (len(parts) > 1 or path.endswith(_MODULES)):
+        if not _is_firmware(path):
             raise Refused("malformed")
         return digest, size, "/" + path, after
 
@@ -96,8 +96,19 @@ class Stage:
         if need > free:
             raise Refused("no room: needs {} kB, {} kB free".format(need * block // 1024, free * block // 1024))
 
+    async def lacks(self, digest):
+        """(SHA-256, size, where it is to wait) of the file whose SHA-256 begins so, if it is listed and not there."""
+        size, at = os.stat(files.LIST)[6], 0
+        while at < size:
+            found, length, path, at = self.entry(files.LIST, at)
+            if found.startswith(digest):
+                staged = _staged(path)
+                if not await self.has(path, length, found) and not await self.has(staged, length, found):
+                    return found, length, staged
+        return None
+
     async def has(self, path, size, digest):
-        """Whether a file has that content."""
+        """Whether a file has that content. digest: its SHA-256, or how that begins."""
         try:
             if os.stat(path)[6] != size:
                 return False
@@ -106,27 +117,39 @@ class Stage:
         found = None
         for found in files.digest(path, self._buffer):
             await asyncio.sleep_ms(0)
-        return found == digest
+        return found is not None and found.startswith(digest)
+
+    async def source(self, path, digest):
+        """Bytes of a file of the firmware, without the slash before it, if that is how its SHA-256 begins, else 0."""
+        if not _is_firmware(path) or not files.there("/" + path):
+            return 0
+        size = os.stat("/" + path)[6]
+        return size if await self.has("/" + path, size, digest) else 0
+
+    async def new(self, path):
+        """A file of that name, empty and open, in a folder that is there."""
+        _make_folders(path)
+        async with self.quiet:
+            return opened(path, "wb")
 
     async def bring(self, path, size, digest):
         """Fetch a content to `path`. Raises Refused when it is another's, time after time."""
         for _ in range(_TRIES):
-            async with self._quiet:
-                file = opened(path, "wb")
+            file = await self.new(path)
             try:
                 good = await self.copy(size, digest, file.write)
-                await self._quiet.acquire()
+                await self.quiet.acquire()
             except BaseException:
                 file.close()
                 raise
             try:
                 file.close()
             finally:
-                self._quiet.release()
+                self.quiet.release()
             if good:
                 return
             files.drop(path)
-            self._refuse("release_wrong_content")
+            self.refuse("release_wrong_content")
         raise Refused("wrong_content")
 
     async def copy(self, size, digest, write):
@@ -134,11 +157,11 @@ class Stage:
         hashed = sha256()
         at = 0
         while at < size:
-            part = await self._fetch(digest, at // CHUNK)
+            part = await self.fetch(digest, at // CHUNK)
             if len(part) != min(CHUNK, size - at):
                 break
             hashed.update(part)
-            async with self._quiet:
+            async with self.quiet:
                 write(part)
             at += len(part)
         self.fetched += at
@@ -198,6 +221,13 @@ class Stage:
                 return True
             found = files.entry(found[3])
         return False
+
+
+def _is_firmware(path):
+    """Whether a release may have a file of that path, without the slash before it."""
+    parts = path.split("/")
+    bad = len(parts) > 4 or "" in parts or "." in parts or ".." in parts or path.endswith((".new", ".old"))
+    return not (bad or " " in path or path.startswith(_NOT_ITS)) and (len(parts) > 1 or path.endswith(_MODULES))
 
 
 def _room():

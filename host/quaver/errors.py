@@ -141,3 +141,21 @@ class BridgeError(QuaverError):
     """A bridge's file that can't be used, or a sink that can't be served: names the key and what was expected."""
 
     exit_code = 26
+
+
+class LakeError(QuaverError):
+    """A folder of Parquet files that can't be used or written; what its manifest names stands."""
+
+    exit_code = 27
+
+
+class BackupError(QuaverError):
+    """A backup that can't be taken, is not whole, or would overwrite something; nothing is half-written."""
+
+    exit_code = 28
+
+
+class DiodeError(QuaverError):
+    """A key, an address, a folder or a bundle of the diode that can't be used."""
+
+    exit_code = 29

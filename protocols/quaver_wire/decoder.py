@@ -171,7 +171,11 @@ def decode(
     floats (integers where a unit is one step); what is absent is not in the dict; unknown keys are passed over.
     Raises WireError: VersionError for another version, FieldError for a value that is not of its field's form.
     """
-    given = loads(data, end)
+    return named(loads(data, end), message_class)
+
+
+def named(given: "Any", message_class: "str | None" = None) -> "dict[str, Any]":
+    """The record that the item `given` is, as `decode` gives it. Raises what that does."""
     if not isinstance(given, dict):
         raise WireError("not a map")
     version: "Any" = given.get(0)
@@ -207,7 +211,7 @@ def decode(
 
 
 def _is_uint(value: "Any") -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return type(value) is int and value >= 0
 
 
 def _value(name: str, form: "Any", value: "Any") -> "Any":
@@ -235,7 +239,7 @@ def _value(name: str, form: "Any", value: "Any") -> "Any":
                 return value
     elif isinstance(value, list):
         if form != "l":
-            return [_number(name, item, form[place % len(form)]) for place, item in enumerate(value)]
+            return _numbers(name, form, value)
         for item in value:
             if not _is_uint(item):
                 break
@@ -247,18 +251,28 @@ def _value(name: str, form: "Any", value: "Any") -> "Any":
 def _group(record: "dict[str, Any]", key: int, members: "Any", values: "Any") -> None:
     if not isinstance(values, list):
         raise FieldError("{} is {}: expected an array of numbers".format(key, _shown(values)))
-    for place in range(min(len(members), len(values))):
-        name, scale = members[place]
-        if values[place] is not None:
-            record[name] = _number(name, values[place], scale)
+    for (name, scale), value in zip(members, values):  # noqa: B905  MicroPython's has no `strict`
+        if value is not None:
+            if type(value) is not int:
+                raise _no_number(name, value)
+            record[name] = value if scale == 1 else value / scale
 
 
-def _number(name: str, value: "Any", scale: int) -> "Any":
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise FieldError("{} is {}: expected a number".format(name, _shown(value)))
-    return value if scale == 1 else value / scale
+def _numbers(name: str, form: "Any", values: "Any") -> "list[Any]":
+    found: "list[Any]" = []
+    for place, value in enumerate(values):
+        if value is not None:
+            if type(value) is not int:
+                raise _no_number(name, value)
+            scale = form[place % len(form)]
+            if scale != 1:
+                value = value / scale
+        found.append(value)
+    return found
+
+
+def _no_number(name: str, value: "Any") -> FieldError:
+    return FieldError("{} is {}: expected a number".format(name, _shown(value)))
 
 
 def _expected(form: "Any") -> str:

@@ -201,7 +201,7 @@ class Plant:
         time_port: int = 0,
         changes: Iterable[tuple[str, bytes, bytes]] = (),
     ) -> Release:
-        """Build a release for a board, of this firmware with one line changed, and publish it.
+        """Build a release for a board, of this firmware with one line changed, and publish it; with patches.
 
         least_s: of its trial; another than the firmware's changes a second file. time_port: of the time server that
         whoever takes it asks, as in `gateway`. changes: more of them, each a source, what it has, and what it has
@@ -219,9 +219,11 @@ class Plant:
                 found["main.py"] = asks(time_port) + found["main.py"]
             return found
 
+        until = int(time.time()) + 10_000_000
+        own = build_release([board], 1, expires=until, key=RELEASE_KEY)
         sources = tree._sources
         with mock.patch.object(tree, "_sources", changed):
-            built = build_release([board], sequence, expires=int(time.time()) + 10_000_000, key=RELEASE_KEY)
+            built = build_release([board], sequence, expires=until, key=RELEASE_KEY, after=[own])
         path.write_bytes(built.encode())
         publish(built, "plant", url=BrokerUrl("127.0.0.1", self.mosquitto.port))
         return built

@@ -27,8 +27,10 @@ def test_a_session_comes_about_or_says_that_memory_is_short(
     files = {path: data for path, data in firmware_files(board_target.board).items() if path != "main.py"}
     files["ca.pem"] = (tmp_path / "etc" / "ca.crt").read_bytes()
     board = start_board(files=files, broker_port=broker.port)
-    refused, up, took_ms, taken = board.exec(program(__file__, "session", host=host), timeout=120).strip().splitlines()
+    said = board.exec(program(__file__, "session", host=host), timeout=120).strip().splitlines()
+    refused, restarts, up, took_ms, taken = said
     assert refused.startswith("TLS does not fit memory: ")
+    assert int(restarts) == (board_target.board == "esp32_c3")  # after 20 refusals
     assert up == "up"
     assert int(took_ms) < 6000  # of the watchdog's 8.3 s
     assert int(taken) < 30000

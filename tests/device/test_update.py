@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -77,6 +78,35 @@ def test_a_node_updates_and_confirms(plant: Plant, released: Callable[..., Path]
     assert plant.node("identify") == "n1: blinks\n"
     assert b"node: identifies itself" in plant.board.console()
     assert plant.board.get("release.sequence") == b"2"
+    assert not [name for name in left(plant) if name not in ("release.key", "release.sequence")]
+
+
+def test_a_node_fetches_what_differs_from_the_release_that_it_runs(plant: Any, released: Callable[..., Path]) -> None:
+    """Whole, where the patches at the broker are not what was signed."""
+
+    def says(text: str) -> bytes:
+        return module(IDENTIFY, lambda source: source.replace("node: identify", f"node: {text}"))
+
+    def staged() -> int:
+        return int(re.findall(rb"is staged, (\d+) bytes", plant.board.console())[-1])
+
+    quick = {RUN: trial(least_s=2)}
+    first = bundle.read_release(released({**quick, IDENTIFY: says("first")}, sequence=1))
+    path = released({**quick, IDENTIFY: says("second")}, after=[first])
+    second = bundle.read_release(path)
+    part = second.manifest.patches["unix"]
+    topic = f"plant/release/{part.patches[:8].hex()}/0"
+    publish.single(topic, bytes(part.size), qos=1, retain=True, port=plant.mosquitto.port)
+    assert plant.json("update", str(path))["sequence"] == 2
+    whole = staged()
+    listing = second.manifest.boards["unix"].size
+    assert whole > listing + 3000
+    path = released({**quick, IDENTIFY: says("third")}, sequence=3, after=[first, second])
+    part = bundle.read_release(path).manifest.patches["unix"]
+    assert plant.json("update", str(path))["sequence"] == 3
+    assert staged() == listing + part.size < listing + 1000
+    assert plant.node("identify") == "n1: blinks\n"
+    assert b"node: third" in plant.board.console()
     assert not [name for name in left(plant) if name not in ("release.key", "release.sequence")]
 
 

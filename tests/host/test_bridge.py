@@ -78,13 +78,13 @@ def write(tmp_path: Path, bench: Bench, mosquitto: Mosquitto, **mqtt: Any) -> Pa
     path = tmp_path / "bridge.toml"
     more = "".join(f"{key} = {json.dumps(value)}\n" for key, value in mqtt.items())
     path.write_text(
-        f'store = "{bench.store.path}"\nbegin = "first"\n[mqtt]\nbroker = "mqtt://127.0.0.1:{mosquitto.port}"\n{more}'
+        f'store = "{bench.path}"\nbegin = "first"\n[mqtt]\nbroker = "mqtt://127.0.0.1:{mosquitto.port}"\n{more}'
     )
     return path
 
 
 def readings(bench: Bench) -> list[Any]:
-    with Source(bench.store.path) as source:
+    with Source(bench.path) as source:
         return source.after(Place(), 1000)
 
 
@@ -102,6 +102,7 @@ def test_every_number_of_a_record_has_a_quantity() -> None:
     assert not set(QUANTITIES) & set(PLAIN_NUMBERS)
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_messages_are_as_their_schema_says(bench: Bench, pump: Node) -> None:
     bench.take(
         pump.says("status"),
@@ -173,6 +174,7 @@ def test_a_backlog_is_marked_and_takes_no_last_value_away(
     assert late.of("open/schema/telemetry", kept=True) == [schema("telemetry")]
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_each_record_comes_once_whenever_the_bridge_is_killed(
     bench: Bench, pump: Node, mosquitto: Mosquitto, listener: Listener, tmp_path: Path
 ) -> None:
@@ -302,6 +304,7 @@ def test_what_the_broker_does_not_allow_is_told_and_waits(bench: Bench, pump: No
         assert main(["bridge", "run", str(path), "--until-done"]) == 0
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_home_assistant_keeps_what_a_node_was_before_its_last_will(
     bench: Bench, pump: Node, mosquitto: Mosquitto, listener: Listener, tmp_path: Path
 ) -> None:
@@ -316,7 +319,7 @@ def test_home_assistant_keeps_what_a_node_was_before_its_last_will(
 
 def test_a_place_is_found_again_in_a_store_that_was_vacuumed(bench: Bench, pump: Node) -> None:
     bench.take(*(pump.says() for _ in range(10)), now=NOW_MS)
-    with Source(bench.store.path) as source:
+    with Source(bench.path) as source:
         place = source.after(Place(), 5)[-1].place
         moved = source.find(place._replace(row=99))
         assert moved == place and len(source.after(moved, 100)) == 5
@@ -324,10 +327,11 @@ def test_a_place_is_found_again_in_a_store_that_was_vacuumed(bench: Bench, pump:
             source.find(Place(3, place.node, 7, 7))
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_a_last_will_is_the_latest_status_though_its_number_is_older(bench: Bench, pump: Node) -> None:
     will = pump.says("status", state=0)
     bench.take(pump.says("status"), pump.says(), will, now=NOW_MS)
-    with Source(bench.store.path) as source:
+    with Source(bench.path) as source:
         assert [one.values["state"] for one in source.newest("status")] == ["offline"]
         told = [(one.values["state"], one.latest) for one in source.after(Place(), 9) if one.kind == "status"]
     assert told == [("online", False), ("offline", True)]
@@ -378,6 +382,6 @@ def test_the_example_can_be_started_from(bench: Bench, tmp_path: Path, capsys: p
     assert main(["bridge", "new", str(path)]) == 0
     assert main(["bridge", "new", str(path)]) == 26
     assert "exists; name a new file" in capsys.readouterr().err
-    path.write_text(path.read_text().replace("plant.sqlite", str(bench.store.path)))
+    path.write_text(path.read_text().replace("plant.sqlite", str(bench.path)))
     assert main(["bridge", "status", str(path)]) == 0
     assert "no sink has begun" in capsys.readouterr().out

@@ -139,7 +139,7 @@ def test_a_file_that_another_program_holds(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_held_file_leaves_no_gap_in_what_it_tells_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("quaver.gateway.spool._BUSY_S", 0)
-    monkeypatch.setattr("quaver.gateway.health._BUSY_S", 0)
+    monkeypatch.setattr("quaver.gateway.own._BUSY_S", 0)
     key = bytes(32)
 
     async def tells() -> list[bytes]:

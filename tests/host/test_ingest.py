@@ -22,11 +22,14 @@ from quaver.broker.rivalry import Rivalry
 from quaver.errors import StoreError
 from quaver.fleet.inventory import Entry, Inventory
 from quaver.fleet.keys import KeyStore
-from quaver.ingest.intake import Intake, PlainToo
+from quaver.ingest.intake import PlainToo
 from quaver.ingest.run import TOPICS, names
+from quaver.ingest.shared import intake_of
 from quaver.messages.sealing import Opener, Sealer
 from quaver.store.ledger import ledger
-from quaver.store.store import EVENTS_MAX, RESEND_WINDOW, Store
+from quaver.store.location import Location, open_records
+from quaver.store.rows import RESEND_WINDOW
+from quaver.store.store import EVENTS_MAX, Store
 from quaver_wire.fields import VERSION
 
 PUMP = bytes.fromhex("e6614c311b7e6f25")
@@ -36,17 +39,18 @@ WAIT_S = 20.0
 
 
 class Bench:
-    """An intake over a store in a folder, and what it said."""
+    """An intake over a store, and what it said."""
 
-    def __init__(self, folder: Path, keys: KeyStore) -> None:
+    def __init__(self, location: Location, keys: KeyStore, worker: str = "") -> None:
         self.keys = keys
-        self.path = folder / "store.sqlite"
+        self.worker = worker
+        self.path = location
         self.lines: list[str] = []
         self.start()
 
     def start(self) -> None:
-        self.store = Store(self.path)
-        self.intake = Intake(self.store, Opener(self.keys), names(self.keys), self.lines.append)
+        self.store = open_records(self.path, worker=self.worker)
+        self.intake = intake_of(self.store, Opener(self.keys), names(self.keys), self.lines.append)
 
     def restart(self) -> None:
         self.store.close()
@@ -61,6 +65,11 @@ class Bench:
 
     def refused(self) -> dict[tuple[str, str], int]:
         return {(n, r): c for n, r, c in self.store.query("SELECT node, reason, count FROM security_event")}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def test_a_status_that_is_taken_back_is_no_refusal(bench: Bench, pump: Node) -> None:
@@ -277,6 +286,7 @@ def test_plain_messages_need_leave(bench: Bench, keys: KeyStore) -> None:
     assert bench.intake.tally.refused == {"malformed": 2, "topic": 1}
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_full_disk_leaves_the_store_whole(bench: Bench, pump: Node) -> None:
     bench.take(pump.says())
     pages = bench.store.query("PRAGMA page_count")[0][0]
@@ -293,8 +303,8 @@ def test_a_full_disk_leaves_the_store_whole(bench: Bench, pump: Node) -> None:
 def test_a_store_has_one_writer_and_any_readers(bench: Bench, pump: Node, tmp_path: Path) -> None:
     bench.take(pump.says())
     with pytest.raises(StoreError, match="another quaver ingest writes to it"):
-        Store(bench.path)
-    with Store(bench.path, write=False) as reader:
+        open_records(bench.path)
+    with open_records(bench.path, write=False) as reader:
         assert ledger(reader)[0][0].received == 1
     with pytest.raises(StoreError, match="there is no such store"):
         Store(tmp_path / "none", write=False)
@@ -601,7 +611,7 @@ def test_who_reads_a_store_that_is_held_is_told_by_whom(tmp_path: Path, monkeypa
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code, str(path)], **pipes) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
-        monkeypatch.setattr("quaver.store.store._BUSY_S", 0.1)
+        monkeypatch.setattr("quaver.store.store.BUSY_S", 0.1)
         with pytest.raises(StoreError, match=r"has locked it; stop that program, then try again") as caught:
             Store(path, write=False)
         if sys.platform == "linux":

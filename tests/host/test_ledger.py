@@ -5,15 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from fleet import Node
 from test_ingest import NOW, PUMP, Bench
 
 from quaver.broker.reader import Message
 from quaver.store.ledger import ASIDE, Account, Gap, ledger
+from quaver.store.location import Location
 from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
 DROPPED = EVENTS.index("records_dropped")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def account(bench: Bench) -> Account:
@@ -135,7 +142,7 @@ def test_the_account_begins_where_the_store_began_to_listen(bench: Bench, pump: 
     assert (account(bench).since, account(bench).unexplained) == ((1, 40), 0)
 
 
-def run(path: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def run(path: Location | Path, *more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "quaver.cli", "ledger", "--store", str(path), *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=20)
 

@@ -81,7 +81,7 @@ class Desk:
     def start(self) -> None:
         self.sinks = {
             table.name: Notifier(
-                table, self.tables, self.bench.store.path, self.folder / "state.sqlite", self.said.append,
+                table, self.tables, self.bench.path, self.folder / "state.sqlite", self.said.append,
                 begin_now=not self.first, clock_ms=lambda: self.now, receiver=self.ears[table.name],
             ) for table in self.tables
         }  # fmt: skip
@@ -97,7 +97,7 @@ class Desk:
         """So much later, hand over what the store has; noted: False as when it is killed before it has noted that."""
         self.now += int(minutes * MINUTE)
         for name, sink in self.sinks.items():
-            with Source(self.bench.store.path) as source:
+            with Source(self.bench.path) as source:
                 while found := source.after(self.place[name], sink.batch, self.now):
                     sink.put(found, 0, lambda _: None)
                     if not noted:
@@ -668,7 +668,7 @@ def test_a_template_that_fails_later_loses_nothing(desk: Callable[..., Desk], pu
 
 def write(tmp_path: Path, bench: Bench, more: str) -> Path:
     path = tmp_path / "bridge.toml"
-    path.write_text(f'store = "{bench.store.path}"\nbegin = "first"\n{more}')
+    path.write_text(f'store = "{bench.path}"\nbegin = "first"\n{more}')
     return path
 
 

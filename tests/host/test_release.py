@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import cbor2
 import pytest
@@ -22,14 +23,17 @@ from pycddl import Schema, ValidationError
 from pycose.keys import EC2Key
 from pycose.messages import Sign1Message
 
+from quaver.bench.update_bytes import LIMIT, costs
 from quaver.board.image import read_image
 from quaver.board.spec import board_names, load_board
 from quaver.build import firmware_files
 from quaver.cli import root
 from quaver.errors import ReleaseError
+from quaver.release import bundle
 from quaver.release.bundle import Release, build_release, read_release
 from quaver.release.files import listing, parse
 from quaver.release.manifest import BoardPart, Manifest, decode
+from quaver.release.patches import patched
 from quaver.release.signing import PrivateKey, PublicKey, create_key, public_of, read_private_key, read_public_key
 
 CDDL = (Path(__file__).parents[2] / "protocols/release.cddl").read_text()
@@ -296,3 +300,23 @@ def test_an_image_comes_in_pieces_for_the_boards_that_take_one(tmp_path: Path) -
     Schema(f"start = manifest\n{CDDL}").validate_cbor(release.manifest.encode())
     with pytest.raises(ReleaseError, match="none of these boards"):
         build_release(["pico_w"], 7, expires=UNTIL, key=KEY, images=True)
+
+
+def test_one_line_of_any_module_costs_a_node_at_most_8_kb() -> None:
+    """Of those that cost most, for what they are or because packs hand modules on to the next; and of one in a pack."""
+    for cost in costs("pico_w", ["dsp/kernels.py", "node/measure.py", "node/seal.py", "node/journal.py"]):
+        assert cost.patched < LIMIT and cost.patched < cost.whole
+
+
+def test_patches_name_what_they_are_for_and_are_whole() -> None:
+    first = build_release(["unix"], 7, expires=UNTIL, key=KEY)
+    assert build_release(["unix"], 8, expires=UNTIL, key=KEY, after=[first]).manifest.patches == {}
+    changed = {**first.contents_of("unix"), "boot.py": b""}
+    changed["main.py"] += b"# more"
+    with patch.object(bundle, "firmware_files", lambda _board: dict(changed)):
+        made = build_release(["unix"], 8, expires=UNTIL, key=KEY, after=[first])
+    part = made.manifest.patches["unix"]
+    data = made.contents[part.patches]
+    assert patched(data) == [hashlib.sha256(changed["main.py"]).digest()[:4]] and len(data) == part.size < 100
+    with pytest.raises(ReleaseError, match="cut off"):
+        patched(data[:-1])

@@ -13,11 +13,17 @@ from test_ingest import FAN, NOW, PUMP, Bench
 from quaver.analysis import waterfall
 from quaver.cli import main
 from quaver.errors import StoreError
+from quaver.store.schema import VERSION
 from quaver.store.spectra import Spectrum, find_node, last_spectrum, spectra
 from quaver.store.store import Store
 from quaver_wire.spectrum import BINS, amplitude_g, envelope_edges, spectrum_edges
 
 MARKS = [29.95, 107.37, 162.19, 141.17, 11.93]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 def fields(first: int = 0, **changed: Any) -> dict[str, Any]:
@@ -70,16 +76,18 @@ def test_a_node_is_found_by_name_or_id(bench: Bench, pump: Node) -> None:
         find_node(bench.store, "pump")
 
 
+@pytest.mark.parametrize("engine", ["sqlite"])
 def test_a_store_of_before_gets_its_indexes_when_it_is_written(bench: Bench, pump: Node) -> None:
     bench.take(pump.says(**fields(5)))
     bench.store.close()
     with sqlite3.connect(bench.path) as db:  # what version 2 had
         db.executescript("DROP INDEX record_spectrum; DROP INDEX node_hex; PRAGMA user_version = 2;")
-    for write, version in ((False, 2), (True, 3), (False, 3)):
+        db.executescript("DROP TABLE removed; DROP TABLE removal; DROP TABLE hourly;")
+    for write, version in ((False, 2), (True, VERSION), (False, VERSION)):
         with Store(bench.path, write=write) as store:
             assert (store.version, [one.spectrum[0] for one in spectra(store, PUMP.hex())]) == (version, [5])
             plan = store.query("SELECT name FROM sqlite_master WHERE name IN ('record_spectrum', 'node_hex')")
-            assert len(plan) == (2 if version == 3 else 0)
+            assert len(plan) == (2 if version == VERSION else 0)
 
 
 def test_the_bins_of_a_reader() -> None:

@@ -6,7 +6,7 @@ from hal import held
 from hal.chip.common import Hal
 
 _PYTHON = const(97000)  # bytes that its heap grows by, from 64 kB; ESP-IDF gives it in pieces of 4 kB
-_NETWORK = (17600, 9500)  # bytes for the network in one piece each: the first one for TLS alone
+_NETWORK = (17400, 9500)  # bytes for the network in one piece each: the first one for TLS alone
 
 _heap: list = []
 

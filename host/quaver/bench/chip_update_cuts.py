@@ -28,6 +28,7 @@ from quaver.emulator.child_board import ChildBoard
 from quaver.emulator.setup import Setup
 from quaver.errors import BoardError
 from quaver.release.files import listing
+from quaver.release.patches import patches
 
 OUTCOMES = ("confirmed", "taken back")
 _SEQUENCE = "7"
@@ -66,13 +67,21 @@ def _flash(board: str, outcome: str, slot: str) -> dict[str, bytes]:
     old, new = _versions(board, few=bool(slot))
     released = {path: data for path, data in new.items() if path != "boot.py"}
     named = listing(released)
-    contents = [data for path, data in released.items() if old.get(path) != data]
-    store = {f"store/{hashlib.sha256(data).hexdigest()[:32]}": data for data in [named, *contents]}
+    changed = [path for path, data in released.items() if old.get(path) != data]
+    made = patches([old], {path: new[path] for path in changed[::2]})  # the others are fetched whole
+    contents = [named, made, *(new[path] for path in changed)]
+    store = {f"store/{hashlib.sha256(data).hexdigest()[:32]}": data for data in contents}
     digests = {
         name: {f"/{path}": hashlib.sha256(data).hexdigest() for path, data in files.items()}
         for name, files in (("old", old), ("new", new))
     }
-    about = {"listing": hashlib.sha256(named).hexdigest(), "size": len(named), "outcome": outcome, "slot": slot}
+    about = {
+        "listing": hashlib.sha256(named).hexdigest(),
+        "size": len(named),
+        "patches": (hashlib.sha256(made).hexdigest(), len(made)),
+        "outcome": outcome,
+        "slot": slot,
+    }
     own = {"config.json": b'{"node": "n1"}', "versions.json": json.dumps(digests).encode()}
     return {**old, **store, **own, "update.json": json.dumps(about).encode(), "order": b""}
 

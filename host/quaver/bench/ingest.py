@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +33,8 @@ from quaver.store.store import Store
 from quaver_wire import cbor
 from quaver_wire.fields import VERSION
 
-_NODES = 16
-_GOAL = 8000  # records/s
+NODES = 16
+_GOAL = 20_000  # records/s
 _WINDOW = 500  # messages that the load's publisher has under way
 _START_S = 10.0
 _BOOTED_MS = time.time_ns() // 1_000_000 - 300 * 86_400_000  # so long ago that no record comes from the future
@@ -83,19 +84,19 @@ def run_ingest(records: int, step: Callable[[str], None]) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="quaver-bench-") as folder, Mosquitto(Path(folder)) as broker:
         url = broker.url
         keys = KeyStore(Path(folder) / "keys")
-        sealed = [_seal(keys, number) for number in range(_NODES)]
-        plain = [_json(number) for number in range(_NODES)]
+        sealed = [sealed_records(keys, number) for number in range(NODES)]
+        plain = [_json(number) for number in range(NODES)]
         step("sealed records")
-        figures = _measure(
+        figures = measure(
             url, keys, reader=Opener(keys), makers=sealed, records=records, path=Path(folder) / "sealed"
         ).figures("sealed: opened, verified, stored", _GOAL)
         step("the same as JSON")
-        return figures + _measure(
+        return figures + measure(
             url, keys, reader=_Json(), makers=plain, records=records, path=Path(folder) / "plain"
         ).figures("JSON that nobody sealed")
 
 
-def _measure(
+def measure(
     url: BrokerUrl,
     keys: KeyStore,
     reader: Reader,
@@ -106,7 +107,7 @@ def _measure(
     with Store(path) as store, MqttSession(url, store.client_id, TOPICS) as session:
         session.connect()
         session.close()  # the broker keeps the session, and for it all that comes now
-        size = _publish(url, makers, records)
+        size = publish_load(url, makers, records)
         intake = Intake(store, reader, names(keys), lambda line: None)
         before = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {max(before)})
@@ -134,13 +135,13 @@ def _topic(number: int) -> str:
     return f"plant/hall/line-2/pump/node-{number}/telemetry"
 
 
-def _seal(keys: KeyStore, number: int) -> Iterator[tuple[str, bytes]]:
+def sealed_records(keys: KeyStore, number: int) -> Iterator[tuple[str, bytes]]:
     """The messages of one node, without end."""
     node_id = number.to_bytes(8, "big")
     sealer = Sealer(keys.create(node_id, f"node-{number}").keys[1], node_id, 1, "uplink")
     buffer, seq = bytearray(400), 0
     while True:
-        end = cbor.encode(buffer, {"version": VERSION, **_values(seq)}, "telemetry")
+        end = cbor.encode(buffer, {"version": VERSION, **_values(number, seq)}, "telemetry")
         yield _topic(number), sealer.seal("telemetry", 3, seq, bytes(buffer[:end]))
         seq += 1
 
@@ -148,18 +149,30 @@ def _seal(keys: KeyStore, number: int) -> Iterator[tuple[str, bytes]]:
 def _json(number: int) -> Iterator[tuple[str, bytes]]:
     seq = 0
     while True:
-        record = {"node": f"node-{number}", "boot": 3, "seq": seq, **_values(seq)}
+        record = {"node": f"node-{number}", "boot": 3, "seq": seq, **_values(number, seq)}
         yield _topic(number), json.dumps(record, separators=(",", ":")).encode()
         seq += 1
 
 
-def _values(seq: int) -> dict[str, Any]:
-    """The fields of a record; they change from one to the next."""
+def _values(number: int, seq: int) -> dict[str, Any]:
+    """The fields of a record of node `number`: as a machine's that runs, never twice the same."""
+    chance = random.Random(number << 32 | seq)  # noqa: S311  no secret
+    rms_g = 0.12 * (1 + number / 16) * chance.lognormvariate(0, 0.1)
+    volts, amperes = chance.gauss(230, 1.5), 2 * chance.lognormvariate(0, 0.05)
     return _RECORD | {
         "uptime_ms": 60_000 * seq,
         "time_ms": _BOOTED_MS + 60_000 * seq,
-        "rms_g": 0.1 + seq % 1000 / 20_000,
-        "temperature_c": 41 + seq % 128 / 128,
+        "rms_g": rms_g,
+        "peak_g": rms_g * chance.gauss(4.2, 0.3),
+        "crest": chance.gauss(4.2, 0.3),
+        "kurtosis": chance.gauss(3.05, 0.08),
+        "skew": chance.gauss(0, 0.03),
+        "velocity_mm_s": 1.3 * chance.lognormvariate(0, 0.08),
+        "envelope_g": rms_g * chance.gauss(0.17, 0.01),
+        "temperature_c": 41 + chance.gauss(0, 0.3),
+        "shaft_hz": chance.gauss(29.9, 0.05),
+        "shaft_confidence": chance.uniform(0.9, 1),
+        "energy": [volts, amperes, 0.9 * volts * amperes, volts * amperes, 0.9, chance.gauss(50, 0.01), 12 + seq / 500],
     }
 
 
@@ -175,7 +188,7 @@ class _Json:
             raise Malformed(f"no record: {error}") from error
 
 
-def _publish(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], records: int) -> int:
+def publish_load(url: BrokerUrl, makers: Sequence[Iterator[tuple[str, bytes]]], records: int) -> int:
     """Publish `records` messages at QoS 1, acknowledged all; the length of one."""
     client = mqtt_client(url)
     client.max_inflight_messages_set(_WINDOW)

@@ -37,6 +37,12 @@ class Mosquitto:
     def url(self) -> BrokerUrl:
         return BrokerUrl("127.0.0.1", self.port)
 
+    def cpu_s(self) -> float:
+        """The processor's time that it has taken since it was started; of Linux."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def start(self) -> None:
         program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
         if program is None:

@@ -15,6 +15,7 @@ from quaver.bench.guest_program import run_guest
 from quaver.build.packs import listed, packed
 from quaver.build.tree import LISTING
 from quaver.files.carried import payload
+from quaver.release.patches import patches
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,13 @@ def cut_everywhere(trial: Trial, scale: int, every: int = 1, boot: Callable[[str
     Raises BoardError when MicroPython fails.
     """
     old, new = versions(scale)
+    changed = [path for path in sorted(new) if path in old and old[path] != new[path]]
+    some = {path: new[path] for path in changed[:-1:2]}  # the others are fetched whole
     argument = {
         "boot": boot((payload("firmware") / "boot.py").read_text()),
         "old": {path: data.hex() for path, data in old.items()},
         "new": {path: data.hex() for path, data in new.items()},
+        "patches": patches([old], some).hex(),
         "outcome": trial.outcome,
         "page": trial.page,
         "blocks": 96,

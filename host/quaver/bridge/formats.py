@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from quaver.bridge.quantities import PLAIN_NUMBERS, QUANTITIES, Quantity
 from quaver.bridge.source import Reading
 from quaver.messages.record import CODES
@@ -45,7 +47,7 @@ def as_json(reading: Reading) -> bytes:
         "historical": reading.historical,
         "values": values,
     }
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+    return orjson.dumps(message)
 
 
 def _amplitudes(levels: str) -> list[float]:

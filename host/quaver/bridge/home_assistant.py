@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from quaver import __version__
@@ -18,6 +17,7 @@ from quaver.bridge.source import Reading, Source
 from quaver.bridge.spec import Mqtt, broker_of
 from quaver.broker.session import Session
 from quaver.errors import BrokerError
+from quaver.store.location import Location
 from quaver_wire.fields import FAULTS, LEVELS
 from quaver_wire.names import MACHINE, ZONES
 
@@ -56,7 +56,7 @@ class HomeAssistant:
     name = "home_assistant"
     batch = 500
 
-    def __init__(self, spec: Mqtt, store: Path) -> None:
+    def __init__(self, spec: Mqtt, store: Location) -> None:
         self._spec = spec
         self._store = store
         self._session: Session | None = None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
@@ -15,6 +14,7 @@ from quaver.bridge.quantities import QUANTITIES, numbers
 from quaver.bridge.run import Progress
 from quaver.bridge.source import Source
 from quaver.errors import BridgeError, StoreError
+from quaver.store.location import Location
 from quaver_wire.fields import LEVELS
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def metric_name(field: str) -> str:
 class Collector:
     """Everything that is asked for, as prometheus_client takes it."""
 
-    def __init__(self, store: Path, progress: Sequence[Progress]) -> None:
+    def __init__(self, store: Location, progress: Sequence[Progress]) -> None:
         self._store = store
         self._progress = progress
 

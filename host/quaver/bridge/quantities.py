@@ -92,10 +92,12 @@ PLAIN_NUMBERS = {
 def numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, Quantity, float]]:
     """The numbers of a record's fields, in their order: (name in QUANTITIES, what it is, value)."""
     for name, value in values.items():
-        inner = (
-            {f"{name}.{one}": number for one, number in value.items()} if isinstance(value, Mapping) else {name: value}
-        )
-        for path, number in inner.items():
-            quantity = QUANTITIES.get(path)
-            if quantity is not None and isinstance(number, (int, float)):
-                yield path, quantity, number
+        if isinstance(value, dict):
+            for inner, number in value.items():
+                quantity = QUANTITIES.get(f"{name}.{inner}")
+                if quantity is not None and isinstance(number, (int, float)):
+                    yield f"{name}.{inner}", quantity, number
+        elif isinstance(value, (int, float)):
+            quantity = QUANTITIES.get(name)
+            if quantity is not None:
+                yield name, quantity, value

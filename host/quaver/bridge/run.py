@@ -14,6 +14,7 @@ from pathlib import Path
 from quaver.bridge.sink import Sink, SinkDown
 from quaver.bridge.source import Place, Source
 from quaver.bridge.state import State
+from quaver.store.location import Location
 
 _LOOK_S = 0.25  # between looks at a store that had nothing new
 _RETRY_S = (1.0, 30.0)  # after a sink was down: the first time, and the most
@@ -35,7 +36,7 @@ class Bridge:
     """say: hears a line when a sink is lost or comes back. begin_now: a new sink begins behind what is there."""
 
     def __init__(
-        self, store: Path, state: Path, sinks: Sequence[Sink], say: Callable[[str], None], begin_now: bool = True
+        self, store: Location, state: Path, sinks: Sequence[Sink], say: Callable[[str], None], begin_now: bool = True
     ) -> None:
         self.progress = [Progress(sink.name) for sink in sinks]
         self.failed: Exception | None = None

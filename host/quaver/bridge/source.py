@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import orjson
+
 from quaver.errors import StoreError
 from quaver.messages.record import MessageError, kind_of, readable
+from quaver.store.location import Location, open_records
+from quaver.store.removed import is_removed
 from quaver.store.schema import DATED
-from quaver.store.store import Store
 
 HISTORICAL_MS = 60_000  # older than this when it is handed on, a record is one of a backlog
 
@@ -29,9 +30,11 @@ ORDER BY r.boot DESC, CASE r.class WHEN 'status' THEN r.rowid ELSE r.seq END DES
 """
 # Statuses follow each other as they came: a last will has its number from before the status that it ends.
 _NEWER = """
-SELECT 1 FROM record WHERE node = ? AND class = ?
-    AND (boot, CASE class WHEN 'status' THEN rowid ELSE seq END) > (?, ?)
+SELECT 1 FROM record WHERE node = ? AND (boot, seq) > (?, ?) AND class = ?
     AND (instr(body, '"spectrum":') > 0) = ? LIMIT 1
+"""
+_NEWER_STATUS = """
+SELECT 1 FROM record WHERE node = ? AND boot >= ? AND (boot, rowid) > (?, ?) AND class = 'status' LIMIT 1
 """
 
 
@@ -71,8 +74,8 @@ class Reading:
 class Source:
     """A store that is only read; another program may write to it. Everything raises StoreError."""
 
-    def __init__(self, path: Path) -> None:
-        self.store = Store(path, write=False)
+    def __init__(self, location: Location) -> None:
+        self.store = open_records(location, write=False)
 
     def __enter__(self) -> Self:
         return self
@@ -83,16 +86,21 @@ class Source:
         self.store.close()
 
     def find(self, place: Place) -> Place:
-        """`place` in this store: rows get other numbers when a store is repaired or vacuumed, in the same order."""
+        """`place` in this store: rows get other numbers when a store is repaired or vacuumed, in the same order.
+
+        A store from which a policy has deleted records must not be: a place behind a deleted one is found no more.
+        """
         if place.row and not self.store.query(
             "SELECT 1 FROM record WHERE rowid = ? AND (node, boot, seq) = (?, ?, ?)", place
         ):
             sql = "SELECT rowid FROM record WHERE (node, boot, seq) = (?, ?, ?)"
             found = self.store.query(sql, place[1:])
+            if not found and is_removed(self.store, *place[1:]):
+                return place  # the rows behind it have the numbers that they had
             if not found:
                 raise StoreError(
-                    f"{self.store.path}: has no longer the record that was handed on last, so it is another store; "
-                    "name another state file, and what this store holds is handed on from its beginning"
+                    f"{self.store.name}: has no longer the record that was handed on last, so it is another store; "
+                    "name another state file (of a lake: another folder), and this one is handed on from its beginning"
                 )
             return place._replace(row=found[0][0])
         return place
@@ -124,7 +132,7 @@ class Source:
         newest: dict[tuple[int, str], tuple[int, int]] = {}
         decoded = []
         for row in rows:
-            body = json.loads(row[13])
+            body = orjson.loads(row[13])
             kind = kind_of(row[6], body)
             decoded.append((row, body, kind))
             newest[row[1], kind] = max(newest.get((row[1], kind), (0, 0)), _order(row))
@@ -139,9 +147,11 @@ class Source:
         now_ms: int,
     ) -> Reading:
         number, internal, node, topic, boot, seq, message_class, time_ms, dated_by = row[:9]
-        latest = newest[internal, kind] == _order(row) and not self.store.query(
-            _NEWER, (internal, message_class, *_order(row), kind == "spectrum")
-        )
+        latest = newest[internal, kind] == _order(row)
+        if latest and message_class == "status":
+            latest = not self.store.query(_NEWER_STATUS, (internal, boot, boot, number))
+        elif latest:
+            latest = not self.store.query(_NEWER, (internal, boot, seq, message_class, kind == "spectrum"))
         return Reading(
             place=Place(number, internal, boot, seq),
             node=node,

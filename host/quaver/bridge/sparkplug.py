@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from quaver import __version__
-from quaver.bridge.quantities import numbers
+from quaver.bridge.quantities import QUANTITIES, numbers
 from quaver.bridge.source import HISTORICAL_MS, Place, Reading, Source
 from quaver.bridge.sparkplug_payload import DOUBLE, INT32, STRING, Metric, now_ms
 from quaver.bridge.sparkplug_session import EdgeNode
 from quaver.bridge.spec import Sparkplug
+from quaver.store.location import Location
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "telemetry": ("level", "fault", "quality", "zone", "machine"),
@@ -29,6 +31,7 @@ _EVENT_METRICS = (
     *((_EVENT + name, STRING) for name in _WORDS["event"]),
     *((_EVENT + n, DOUBLE) for n in _EVENT_NUMBERS),
 )
+_NAMES = {name: name.replace(".", "/") for name in QUANTITIES}
 _TOGETHER = 20  # records of a device in a message: some 10 kB
 _LOOK_BACK = 20  # measurements of a node: every tenth has all that it can say
 
@@ -69,7 +72,7 @@ class SparkplugNode:
     name = "sparkplug"
     batch = 200
 
-    def __init__(self, spec: Sparkplug, store: Path, state: Path) -> None:
+    def __init__(self, spec: Sparkplug, store: Location, state: Path) -> None:
         self._store = store
         self._edge = EdgeNode(spec, state)
         self._devices: dict[str, _Device] = {}
@@ -183,6 +186,7 @@ class SparkplugNode:
         return sum(device.online for device in self._devices.values())
 
 
+@cache
 def device_id(topic: str) -> str:
     """A node's id as a device: its topic with : for /, which no id may have. No two topics have the same."""
     return ":".join(level.replace("%", "%25").replace(":", "%3A") for level in topic.split("/"))
@@ -208,6 +212,7 @@ def metrics_of(reading: Reading, historical: bool = False) -> list[Metric]:
             known = number if isinstance(number, (int, float)) else None
             found.append(Metric(_EVENT + name, DOUBLE, known, time_ms, "", historical))
         return found
-    for name, quantity, number in numbers(values):
-        found.append(Metric(name.replace(".", "/"), DOUBLE, number, time_ms, quantity.ucum, historical))
-    return found
+    return found + [
+        Metric(_NAMES[name], DOUBLE, number, time_ms, quantity.ucum, historical)
+        for name, quantity, number in numbers(values)
+    ]

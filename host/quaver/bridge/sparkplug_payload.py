@@ -67,18 +67,18 @@ def encode(metrics: Iterable[Metric], time_ms: int | None = None, seq: int | Non
         payload.timestamp = time_ms
     if seq is not None:
         payload.seq = seq
+    add = payload.metrics.add
     for metric in metrics:
         # A message of data need not repeat the data type; it does, since Eclipse Tahu's JavaScript codec takes a value
         # without one for null.
-        one = payload.metrics.add(name=metric.name, timestamp=metric.time_ms, datatype=metric.datatype)
+        value: dict[str, Any] = {_VALUES.get(metric.datatype, "string_value"): metric.value}
+        if metric.value is None:
+            value = {"is_null": True}
+        elif metric.datatype in _BITS:
+            value = {_VALUES[metric.datatype]: int(metric.value) & (1 << _BITS[metric.datatype]) - 1}
+        one = add(name=metric.name, timestamp=metric.time_ms, datatype=metric.datatype, **value)
         if metric.historical:
             one.is_historical = True
-        if metric.value is None:
-            one.is_null = True
-        elif metric.datatype in _BITS:
-            setattr(one, _VALUES[metric.datatype], int(metric.value) & (1 << _BITS[metric.datatype]) - 1)
-        else:
-            setattr(one, _VALUES.get(metric.datatype, "string_value"), metric.value)
         if units and metric.unit:
             one.properties.keys.append(_UNIT)
             one.properties.values.add(type=STRING, string_value=metric.unit)

@@ -7,16 +7,18 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from quaver.bridge.notify.spec import Notify, check_names
 from quaver.broker.address import BrokerUrl, may_log_in, parse_broker_url
-from quaver.errors import BridgeError, BrokerError
+from quaver.errors import BridgeError, BrokerError, StoreError
 from quaver.files.private import read_private
+from quaver.store.location import Location, PostgresqlUrl, inside, parse_location
 
 EXAMPLE = Path(__file__).with_name("example.toml")
 LOGIN = "QUAVER_BRIDGE_LOGIN"
 _LOGIN_MAX = 4096
+_FILES = ("ca", "login_file", "users_file", "clients", "certificate", "key_file")  # keys of sinks
 
 
 def _broker(text: str) -> str:
@@ -27,6 +29,15 @@ def _broker(text: str) -> str:
     except BrokerError as error:
         raise ValueError(str(error)) from None
     return text
+
+
+def _store(text: object) -> Location:
+    if not isinstance(text, str):
+        raise ValueError("expected a file, or postgresql://USER@HOST/NAME")
+    try:
+        return parse_location(text)
+    except StoreError as error:
+        raise ValueError(str(error)) from None
 
 
 def _prefix(text: str) -> str:
@@ -48,6 +59,7 @@ def _sparkplug_id(text: str) -> str:
     return text
 
 
+Store = Annotated[Path | PostgresqlUrl, BeforeValidator(_store)]
 Broker = Annotated[str, AfterValidator(_broker)]
 SparkplugId = Annotated[str, AfterValidator(_sparkplug_id)]
 
@@ -85,6 +97,26 @@ class Sparkplug(AtBroker):
         return f"{self.group}/{self.edge_node}"
 
 
+class OpcUa(_Table):
+    """Where clients of OPC UA connect, and who may. certificate, key_file: of the server; by default made once."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:4840"
+    users_file: Path | None = None  # user:password in a line each, readable for its owner alone
+    clients: Path | None = None  # a folder of certificates, of clients or of users
+    certificate: Path | None = None
+    key_file: Path | None = None
+    plain: bool = False  # an endpoint without encryption too
+    anonymous: bool = False
+
+    @model_validator(mode="after")
+    def _somebody(self) -> OpcUa:
+        if not self.users_file and not self.clients and not self.anonymous:
+            raise ValueError("nobody could connect: name users_file or clients, or say anonymous = true")
+        if (self.certificate is None) != (self.key_file is None):
+            raise ValueError("certificate and key_file belong together: name both, or none to have them made")
+        return self
+
+
 class Prometheus(_Table):
     """Where it is asked for metrics."""
 
@@ -94,18 +126,19 @@ class Prometheus(_Table):
 class Bridge(_Table):
     """The whole file."""
 
-    store: Path
+    store: Store
     state: Path = Path("bridge.sqlite")
     begin: Literal["first", "now"] = "now"  # for a sink that is new: the first record of the store, or the next one
     mqtt: Mqtt | None = None
     sparkplug: Sparkplug | None = None
+    opcua: OpcUa | None = None
     prometheus: Prometheus | None = None
     notify: tuple[Notify, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Bridge:
-        if self.mqtt is None and self.sparkplug is None and self.prometheus is None and not self.notify:
-            raise ValueError("there is no sink: add a table [mqtt], [sparkplug], [prometheus] or [[notify]]")
+        if not any((self.mqtt, self.sparkplug, self.opcua, self.prometheus, self.notify)):
+            raise ValueError("there is no sink: add a table [mqtt], [sparkplug], [opcua], [prometheus] or [[notify]]")
         check_names(self.notify)
         if self.mqtt and self.mqtt.home_assistant and "json" not in self.mqtt.formats:
             raise ValueError('mqtt.home_assistant reads the messages of the format "json": add it to mqtt.formats')
@@ -129,11 +162,11 @@ def read_bridge(path: Path) -> Bridge:
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise BridgeError(f"{path}: {where}: {said}{more}") from None
     folder = path.parent
-    found: dict[str, object] = {"store": folder / bridge.store, "state": folder / bridge.state}
-    for name in ("mqtt", "sparkplug"):
+    found: dict[str, object] = {"store": inside(folder, bridge.store), "state": folder / bridge.state}
+    for name in ("mqtt", "sparkplug", "opcua"):
         sink = getattr(bridge, name)
         if sink is not None:
-            files = {key: folder / file for key in ("ca", "login_file") if (file := getattr(sink, key))}
+            files = {key: folder / file for key in _FILES if (file := getattr(sink, key, None))}
             found[name] = sink.model_copy(update=files)
     found["notify"] = tuple(table.inside(folder) for table in bridge.notify)
     return bridge.model_copy(update=found)

@@ -52,6 +52,11 @@ class State:
             row = self._base.execute("SELECT value FROM counter WHERE name = ?", (name,)).fetchone()
         return int(row[0]) if row else 0
 
+    def counts(self) -> dict[str, int]:
+        """All that was counted, by name."""
+        with self._failures():
+            return dict(self._base.execute("SELECT name, value FROM counter ORDER BY name").fetchall())
+
     def set_count(self, name: str, value: int) -> None:
         with self._failures():
             self._base.execute("INSERT OR REPLACE INTO counter VALUES (?, ?)", (name, value))

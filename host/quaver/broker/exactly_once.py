@@ -25,10 +25,12 @@ from quaver.errors import BrokerError
 
 WINDOW = 500  # messages under way; a broker that takes fewer says so (section 3.2.2.3.3), and then it is fewer
 _PUBLISH, _PUBREC, _PUBREL, _PUBCOMP = 3, 5, 6, 7
+_PUBREL_HEAD = packet(_PUBREL << 4 | 2, b"\0\0")[:2]  # all of it but the identifier
 _QOS2, _DUP, _RETAIN = 0x04, 0x08, 0x01
 _CONNACK, _DISCONNECT = 2, 14
 _FAILED, _NOT_AUTHORISED = 0x80, 0x87
 _ANSWER_S = 30.0
+_MANY, _GATHER_S = 50, 0.001  # a broker answers one by one, and a read for each costs more than what it says
 _ANSWER_MAX = 1024  # bytes, with a reason in words
 _RECEIVE_MAXIMUM, _USER_PROPERTY = 0x21, 0x26
 _SIZES = {0x11: 4, 0x13: 2, 0x22: 2, 0x24: 1, 0x25: 1, 0x27: 4, 0x28: 1, 0x29: 1, 0x2A: 1}  # section 2.2.2.2
@@ -96,7 +98,7 @@ class ExactlyOnce(Link):
 
     def _release(self, numbers: range) -> None:
         identifiers = [_identifier(number) for number in numbers]
-        self.send(b"".join(packet(_PUBREL << 4 | 2, number.to_bytes(2, "big")) for number in identifiers))
+        self.send(b"".join([_PUBREL_HEAD + number.to_bytes(2, "big") for number in identifiers]))
         self._await(_PUBCOMP, dict.fromkeys(identifiers, ""))
 
     def _await(self, kind: int, wanted: dict[int, str]) -> None:
@@ -104,6 +106,8 @@ class ExactlyOnce(Link):
         until = time.monotonic() + _ANSWER_S
         while wanted:
             self.answer_at_once()
+            if len(wanted) > _MANY:
+                time.sleep(_GATHER_S)
             left = until - time.monotonic()
             data = self.read(max(left, 0.001))
             if data is None and left <= 0:

@@ -19,7 +19,7 @@ _FILE = click.argument("path", type=click.Path(path_type=Path, dir_okay=False), 
 
 @click.group("bridge")
 def command() -> None:
-    """Hand what is stored to other systems: MQTT, Sparkplug B, Home Assistant, Prometheus, notifications.
+    """Hand what is stored to other systems: MQTT, Sparkplug B, OPC UA, Home Assistant, metrics, alarms.
 
     The bridge reads the store that quaver ingest writes, while it is written. Each sink gets every record once, in
     order, over restarts and kills; one that is down holds up no other.
@@ -202,5 +202,9 @@ def _sinks(spec: Bridge, say: Callable[[str], None]) -> list[Sink]:
         from quaver.bridge.sparkplug import SparkplugNode
 
         sinks.append(SparkplugNode(spec.sparkplug, spec.store, spec.state))
+    if spec.opcua:
+        from quaver.bridge.opcua import OpcUaNodes
+
+        sinks.append(OpcUaNodes(spec.opcua, spec.store, spec.state))
     sinks += notifiers(spec.notify, spec.store, spec.state, say, spec.begin == "now")
     return sinks

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from quaver.gateway.health import Identity
     from quaver.gateway.spool import Spool
+    from quaver.modbus.spec import Machine
 
 
 @click.command("gateway")
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help='Connect to these nodes only: JSON, {"<id>": "site/area/line/asset/node"}; by default the inventory\'s nodes.',
+)
+@click.option(
+    "--modbus",
+    "machines_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Ask these machines by Modbus, each as a node: TOML, docs/modbus.md. Without --nodes there is no Bluetooth.",
 )
 @click.option(
     "--store",
@@ -46,6 +54,7 @@ def command(
     url: str,
     ca: Path | None,
     listed: Path | None,
+    machines_file: Path | None,
     path: Path | None,
     place: str | None,
     trust_clock: bool,
@@ -64,7 +73,8 @@ def command(
     from quaver.gateway.run import gateway
 
     broker = parse_broker_url(url)
-    prefixes = read_nodes(listed) if listed else inventory_nodes()
+    machines = _machines(machines_file, folder) if machines_file else []
+    prefixes = read_nodes(listed) if listed else {} if machines else inventory_nodes()
     identity = _identity(place, folder) if place else None
     if path is None:
         import platformdirs
@@ -75,12 +85,18 @@ def command(
         click.echo(f"quaver: {line}", err=True)
 
     with _opened(path, say) as spool:
-        say(f"nodes: {len(prefixes)}; records that wait for {broker} in {path}: {len(spool)}")
+        asked = f"; machines: {len(machines)}" if machines else ""
+        say(f"nodes: {len(prefixes)}{asked}; records that wait for {broker} in {path}: {len(spool)}")
         if spool.copied:
-            _check_copy(spool, identity, say)
+            _check_copy(spool, identity or next((one for _, one in machines), None), say)
         date = TrustedDate(say, trust_clock)
         try:
-            asyncio.run(gateway(broker, prefixes, spool, say, ca=ca, identity=identity, unix_ms=date.unix_ms))
+            asyncio.run(
+                gateway(
+                    broker, prefixes, spool, say,
+                    ca=ca, identity=identity, machines=machines, unix_ms=date.unix_ms,
+                )
+            )  # fmt: skip
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
 
@@ -113,6 +129,19 @@ def _check_copy(spool: Spool, identity: Identity | None, say: Callable[[str], No
     say(f"{spool.path} is a copy: its session at the broker is a new one, and commands on their way stay in the former")
 
 
+def _machines(path: Path, folder: Path | None) -> list[tuple[Machine, Identity]]:
+    from quaver.errors import GatewayError
+    from quaver.modbus.spec import read_machines
+
+    found = []
+    for machine in read_machines(path):
+        try:
+            found.append((machine, _identity(machine.place, folder)))
+        except GatewayError as error:
+            raise GatewayError(f"{path}: {error}") from error
+    return found
+
+
 def _identity(place: str, folder: Path | None) -> Identity:
     from quaver.errors import GatewayError
     from quaver.gateway.health import Identity
@@ -121,10 +150,8 @@ def _identity(place: str, folder: Path | None) -> Identity:
     try:
         name = check_topic_prefix(place).rpartition("/")[2]
     except ValueError as error:
-        raise GatewayError(f"--place {place[:40]!r}: {error}") from error
+        raise GatewayError(f"place {place[:40]!r}: {error}") from error
     for node in open_store(folder).nodes():
         if node.name == name:
             return Identity(node.node_id, place, node.generation, node.keys[node.generation])
-    raise GatewayError(
-        f"the key store has no {name!r}: create a key for the gateway with quaver keys create ID --name {name}"
-    )
+    raise GatewayError(f"the key store has no {name!r}: create its key with quaver keys create ID --name {name}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,15 +17,36 @@ from quaver.cli.monitor import broker_option, ca_option
 
 if TYPE_CHECKING:
     from quaver.ingest.intake import Tally
+    from quaver.store.location import Location
+
+
+class StoreType(click.Path):
+    """A store as `quaver.store.location` has it; what is in the way is told before anything begins."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from quaver.store.location import parse_location
+
+        location = parse_location(value) if isinstance(value, str) else value
+        return super().convert(location, param, ctx) if isinstance(location, Path) else location
+
 
 store_option = click.option(
     "--store",
     "path",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The SQLite file of the records.",
+    type=StoreType(),
+    metavar="FILE|URL",
+    help="The records: a SQLite file, or postgresql://USER@HOST/NAME.",
 )
+
+
+def _worker(_ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
+    if name and not re.fullmatch("[A-Za-z0-9._-]{1,32}", name):
+        raise click.BadParameter("expected at most 32 letters, digits, dots and dashes, such as a or host-2.")
+    return name
 
 
 @click.command("ingest")
@@ -38,9 +60,18 @@ store_option = click.option(
 @click.option(
     "--moved", is_flag=True, help="The store was moved here from elsewhere: continue its session at the broker."
 )
+@click.option("--worker", default="", metavar="NAME", callback=_worker, help="One of several on one store: its name, "
+              "which no other has and which it keeps. The broker hands each message to one of them.")  # fmt: skip
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; by default at Ctrl-C.")
 def command(
-    url: str, ca: Path | None, path: Path, folder: Path | None, allow_plain: bool, moved: bool, count: int | None
+    url: str,
+    ca: Path | None,
+    path: Location,
+    folder: Path | None,
+    allow_plain: bool,
+    moved: bool,
+    worker: str,
+    count: int | None,
 ) -> None:
     """Open, verify, date and store the messages that nodes publish at a broker.
 
@@ -56,7 +87,7 @@ def command(
     from quaver.broker.address import parse_broker_url
     from quaver.fleet.inventory import default_path
     from quaver.ingest.run import ingest
-    from quaver.store.store import Store
+    from quaver.store.location import open_records
 
     broker = parse_broker_url(url)
     known = open_store(folder)
@@ -71,7 +102,7 @@ def command(
 
     status = Console(stderr=True, markup=False).status("waiting for records") if sys.stderr.isatty() else None
     try:
-        with Store(path, wait=_once(say)) as store, status or contextlib.nullcontext():
+        with open_records(path, wait=_once(say), worker=worker) as store, status or contextlib.nullcontext():
             for tally in ingest(
                 broker, store, keys, ca=ca, plain=allow_plain, inventory=default_path(), moved=moved, say=say
             ):

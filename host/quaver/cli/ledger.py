@@ -11,9 +11,8 @@ import click
 from quaver.cli.ingest import store_option
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from quaver.store.ledger import Account, Stranger
+    from quaver.store.location import Location
 
 _LISTED = 10  # gaps of a node on a terminal; --json has more
 
@@ -21,16 +20,16 @@ _LISTED = 10  # gaps of a node on a terminal; --json has more
 @click.command("ledger")
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per node, with every gap.")
-def command(path: Path, as_json: bool) -> int:
+def command(path: Location, as_json: bool) -> int:
     """Show for each node whether records are missing, and which.
 
     Exits with 1 if a gap is unexplained: sequence numbers that are not in the store, and that the node has not
     reported as dropped or as lost in a power cut.
     """
     from quaver.store.ledger import ledger
-    from quaver.store.store import Store
+    from quaver.store.location import open_records
 
-    with Store(path, write=False) as store:
+    with open_records(path, write=False) as store:
         accounts, strangers = ledger(store)
     if as_json:
         for account in accounts:
@@ -89,6 +88,8 @@ def _details(account: Account) -> None:
         )
     if account.since is not None and account.since[1]:
         click.echo(f"{account.topic}: accounted for from boot {account.since[0]}, seq {account.since[1]} on")
+    if account.deleted:
+        click.echo(f"{account.topic}: {account.deleted} records deleted by policy (quaver store retain)")
     for gap in account.gaps[:_LISTED]:
         click.echo(f"{account.topic}: unexplained: {gap}")
     if len(account.gaps) > _LISTED:

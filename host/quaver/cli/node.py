@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quaver.cli.advice import advice_lines, advices, lang_option
+from quaver.cli.ingest import StoreType
 from quaver.cli.keys import keys_option, open_store
 from quaver.cli.monitor import broker_option, ca_option
 from quaver.cli.spectrum import parse_since, spectrum
@@ -20,6 +21,7 @@ from quaver.cli.values import value_of
 if TYPE_CHECKING:
     from quaver.fleet.operator import Operator
     from quaver.fleet.waveform import Waveform
+    from quaver.store.location import Location
 
 _WAIT_S = 60.0
 
@@ -347,14 +349,14 @@ def config_validate(node: Operator, as_json: bool, changes: dict[str, Any]) -> N
 
 @config.command("set", short_help="Change the configuration, and wait for the node.")
 @_changes
-@click.option("--what-if", "store", type=click.Path(path_type=Path, dir_okay=False), metavar="STORE",
+@click.option("--what-if", "store", type=StoreType(), metavar="STORE",
               help="First tell what would have alarmed by the records in STORE, and ask for consent.")  # fmt: skip
 @click.option("--since", "since_ms", metavar="DATE|AGE", callback=parse_since,
               help="With --what-if: from a date on, in UTC, or an age (30d). By default all.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="With --what-if: send it without asking.")
 @_operation
 def config_set(
-    node: Operator, as_json: bool, changes: dict[str, Any], store: Path | None, since_ms: int | None, yes: bool
+    node: Operator, as_json: bool, changes: dict[str, Any], store: Location | None, since_ms: int | None, yes: bool
 ) -> None:
     """Change the configuration, and wait until the node is back with it.
 
@@ -372,7 +374,7 @@ def config_set(
     _tell(node, as_json, "is back, and uses the new configuration", kept=True)
 
 
-def _foresee(node: Operator, store: Path, changes: dict[str, Any], since_ms: int | None, yes: bool) -> None:
+def _foresee(node: Operator, store: Location, changes: dict[str, Any], since_ms: int | None, yes: bool) -> None:
     """Tell on stderr what the changes would have alarmed, and have somebody agree to them. Raises OperationError."""
     from contextlib import redirect_stdout
 

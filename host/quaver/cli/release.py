@@ -41,6 +41,8 @@ def command() -> None:
               help="Sign with this key too; nodes take it as theirs once they confirmed the release.")  # fmt: skip
 @click.option("--step-down", "nodes", multiple=True, metavar="NODE_ID",
               help="A node that may take the release although it runs a later one; repeat it for several.")  # fmt: skip
+@click.option("--after", "earlier", type=_FILE, multiple=True, metavar="FILE",
+              help="A release that nodes run: they fetch what differs from it; repeat it for several.")  # fmt: skip
 @click.option("--with-image", is_flag=True,
               help="With MicroPython itself, for ESP32 boards that were flashed with --updatable.")  # fmt: skip
 @click.option("-o", "--output", type=_FILE, metavar="FILE",
@@ -52,6 +54,7 @@ def build(
     key: Path | None,
     next_key: Path | None,
     nodes: tuple[str, ...],
+    earlier: tuple[Path, ...],
     with_image: bool,
     output: Path | None,
 ) -> None:
@@ -64,12 +67,13 @@ def build(
     from quaver.build import write_flashable
     from quaver.cli.ui import download
     from quaver.fleet.keys import parse_node_id
-    from quaver.release.bundle import build_release
+    from quaver.release.bundle import build_release, read_release
 
     until = int(expires.replace(tzinfo=UTC).timestamp())
     if until <= datetime.now(UTC).timestamp():
         raise click.UsageError(f"--expires {expires:%Y-%m-%d}: is past: no node would take the release")
     down = [parse_node_id(node) for node in nodes]
+    after = [read_release(path) for path in earlier]
     signer = _private(key, "", _ENV)
     following = _private(next_key, "next ", _NEXT_ENV) if next_key else None
     with download() as progress:
@@ -81,6 +85,7 @@ def build(
             next_key=following,
             downgrade=down,
             images=with_image,
+            after=after,
             progress=progress,
         )
     path = output or Path(f"quaver-{release.manifest.version}-{sequence}.release")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from quaver.cli.ingest import store_option
+
+if TYPE_CHECKING:
+    from quaver.store.location import Location
 
 
 def _picture(_ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
@@ -50,7 +53,9 @@ def parse_since(_ctx: click.Context, _parameter: click.Parameter, text: str | No
               help="The picture, .png, .svg or .pdf. By default NAME-spectrum.png, or NAME-waterfall.png.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, with the levels in hexadecimal.")
 @click.pass_obj
-def spectrum(name: str, path: Path, waterfall: bool, since_ms: int | None, output: Path | None, as_json: bool) -> None:
+def spectrum(
+    name: str, path: Location, waterfall: bool, since_ms: int | None, output: Path | None, as_json: bool
+) -> None:
     """Draw the last spectrum that the node sent, from the store of quaver ingest, or with --waterfall all of them.
 
     A node sends its spectra at an alarm, when a level or its diagnosis changes, and every
@@ -60,8 +65,8 @@ def spectrum(name: str, path: Path, waterfall: bool, since_ms: int | None, outpu
 
     from quaver.analysis.spectrum_plot import draw_spectrum_record
     from quaver.errors import OperationError
+    from quaver.store.location import open_records
     from quaver.store.spectra import find_node, last_spectrum
-    from quaver.store.store import Store
     from quaver_wire.fields import LEVELS
 
     if waterfall:
@@ -69,7 +74,7 @@ def spectrum(name: str, path: Path, waterfall: bool, since_ms: int | None, outpu
         return
     if since_ms is not None:
         raise click.UsageError("--since: give --waterfall too; without it the last spectrum is drawn.")
-    with Store(path, write=False) as store:
+    with open_records(path, write=False) as store:
         found = last_spectrum(store, find_node(store, name))
     if found is None:
         raise OperationError(
@@ -107,15 +112,15 @@ def spectrum(name: str, path: Path, waterfall: bool, since_ms: int | None, outpu
         click.echo(f"{name}: spectrum of {stamp}, {level}, in {picture}")
 
 
-def _waterfall(name: str, store_path: Path, since_ms: int, output: Path | None, as_json: bool) -> None:
+def _waterfall(name: str, store_path: Location, since_ms: int, output: Path | None, as_json: bool) -> None:
     from datetime import UTC, datetime
 
     from quaver.analysis.waterfall import Row, draw_waterfall
     from quaver.errors import OperationError
+    from quaver.store.location import open_records
     from quaver.store.spectra import find_node, spectra
-    from quaver.store.store import Store
 
-    with Store(store_path, write=False) as store:
+    with open_records(store_path, write=False) as store:
         found = list(spectra(store, find_node(store, name), since_ms))
     if len(found) < 2:
         raise OperationError(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quaver.broker.session import Session
     from quaver.fleet.inventory import Entry
     from quaver.messages.sealing import Opener
+    from quaver.store.location import Location
     from quaver.twin.follow import Disagreement, Follower
 
 _TICK_S = 0.5
@@ -46,7 +47,7 @@ def command() -> None:
 @broker_option
 def new(
     file: Path,
-    path: Path,
+    path: Location,
     ask: bool,
     timeout: float,
     inventory: Path | None,
@@ -60,13 +61,13 @@ def new(
     It runs with quaver plant run, and is what quaver twin follow holds the live plant against. It has no secret.
     """
     from quaver.errors import PlantError
-    from quaver.store.store import Store
+    from quaver.store.location import open_records
     from quaver.twin.device import Device
     from quaver.twin.mirror import mirror
 
     if file.exists():
         raise PlantError(f"{file}: is there already; give another name, or remove it")
-    with Store(path, write=False) as store, Device() as device:
+    with open_records(path, write=False) as store, Device() as device:
         names = [live.topic.rpartition("/")[2] for live in store.nodes()]
         configs = dict(_asked(names, url, ca, folder, timeout)) if ask else {}
         made = mirror(store, file.stem, _entries(inventory), configs, device)
@@ -92,7 +93,7 @@ def new(
 @broker_option
 def follow(
     file: Path,
-    path: Path,
+    path: Location,
     ask: bool,
     timeout: float,
     limit_s: float | None,
@@ -110,7 +111,7 @@ def follow(
     from quaver.broker.session import Session
     from quaver.messages.sealing import Opener
     from quaver.plant.spec import load_plant
-    from quaver.store.store import Store
+    from quaver.store.location import open_records
     from quaver.twin.device import Device
     from quaver.twin.follow import Follower
 
@@ -120,7 +121,7 @@ def follow(
     # What comes while the store is read waits: the twin misses nothing.
     session = Session(parse_broker_url(url), topics, ca, may="read telemetry, event and status")
     with Device() as device, session:
-        with Store(path, write=False) as store:
+        with open_records(path, write=False) as store:
             follower = Follower(plant, store, device)
         for note in follower.notes:
             click.echo(note, err=True)

@@ -14,6 +14,7 @@ from quaver.cli.spectrum import parse_since
 from quaver.cli.values import value_of
 
 if TYPE_CHECKING:
+    from quaver.store.location import Location
     from quaver.twin.again import One, Remeasured
     from quaver.twin.what_if import Answer
 
@@ -45,7 +46,7 @@ def _settings(_ctx: click.Context, _parameter: click.Parameter, given: tuple[str
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 def command(
     name: str,
-    path: Path,
+    path: Location,
     changes: dict[str, Any],
     release: Path | None,
     config: Path | None,
@@ -68,7 +69,7 @@ def command(
 
 
 def ask(
-    store_path: Path,
+    store_path: Location,
     name: str,
     changes: Mapping[str, Any],
     *,
@@ -77,10 +78,10 @@ def ask(
     since_ms: int | None = None,
 ) -> Answer:
     """The answer from a store; config: the node's, None for what the inventory tells of its machine."""
-    from quaver.store.store import Store
+    from quaver.store.location import open_records
     from quaver.twin.what_if import what_if
 
-    with Store(store_path, write=False) as store:
+    with open_records(store_path, write=False) as store:
         return what_if(
             store,
             name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from quaver.broker.address import BrokerUrl
@@ -12,7 +12,9 @@ from quaver.gateway.collector import Collector, Radio
 from quaver.gateway.contents import Contents
 from quaver.gateway.forward import Forward, Presence
 from quaver.gateway.health import Health, Identity
+from quaver.gateway.machines import machine_nodes
 from quaver.gateway.spool import Spool
+from quaver.modbus.spec import Machine
 
 
 async def gateway(
@@ -23,18 +25,22 @@ async def gateway(
     *,
     ca: Path | None = None,
     identity: Identity | None = None,
+    machines: Sequence[tuple[Machine, Identity]] = (),
     radio: Radio | None = None,
     unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
 ) -> None:
     """Be the gateway of the nodes in `prefixes` ({id: topic prefix}) until it is cancelled.
 
     unix_ms: what nodes are told as the date, 0 for none.
-    identity: whose health record it makes; None makes none. Raises BrokerError, RadioError, StoreError.
+    identity: whose health record it makes; None makes none. machines: asked by Modbus, each a node. Without nodes in
+    `prefixes` there is no Bluetooth. Raises BrokerError, RadioError, StoreError.
     """
     contents = Contents(spool, prefixes)
     collector = Collector(prefixes, spool, unix_ms, say, radio, contents)
     known = {**prefixes, **({identity.node_id: identity.prefix} if identity else {})}
-    work = [collector.run]
+    known |= {machine.node_id: machine.prefix for _, machine in machines}
+    work = [collector.run] if prefixes else []
+    work += [node.run for node in machine_nodes(machines, spool, unix_ms, say)]
     presence = None
     if identity is not None:
         health = Health(identity, collector, spool, unix_ms)

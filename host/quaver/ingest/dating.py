@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quaver.store.store import Claim
+from quaver.store.rows import Claim
 
 AHEAD_MS = 3600_000  # a clock further ahead of the receipt is not believed,
 DAY_MS = 86_400_000

@@ -20,6 +20,7 @@ and dated by its receipt, or by what the clock said later (dating.py).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from bisect import bisect_right
@@ -28,10 +29,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import orjson
+
 from quaver.broker.reader import Message
 from quaver.ingest.dating import DRIFT_MS, corrected, in_range, judge
 from quaver.messages.sealing import Malformed, Opened, SealError
-from quaver.store.store import Clock, Node, Row, Span, Store
+from quaver.store.removed import removed_of
+from quaver.store.rows import Clock, Node, Row, Span
+from quaver.store.store import Store
 from quaver_wire.cose import START
 from quaver_wire.decoder import decode
 from quaver_wire.fields import WireError
@@ -43,6 +48,7 @@ _TOPIC_MAX = 512  # bytes; a node's own takes 490 at most, and only such are kep
 _RUNS_MAX = 16  # runs of lost records that one event may tell
 _SEQ_MAX = 0xFFFFFF
 _DETAIL_MAX = 200
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=bytes.hex)
 PLAIN = b"unsealed:"  # begins the id of a node that seals nothing; longer than any chip's
 
 
@@ -132,9 +138,6 @@ class Intake:
         self._refused: dict[tuple[str, str], Told] = {}
         self._alarmed: set[tuple[str, str]] = set()
         self._topics: dict[bytes, tuple[str, str, str]] = {}
-        # JSON has no bytes, as the parts of a waveform are: they stand there in hexadecimal.
-        encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=bytes.hex)
-        self._encode = encoder.encode
 
     def follow(self, span: Span) -> None:
         """What comes from now on is received in `span`; nothing that was taken may be uncommitted."""
@@ -149,8 +152,9 @@ class Intake:
         self.store.put_judged(node, boot, believed, others, sets)
         self._clocks.pop((node, boot), None)
         self._sets.pop((node, boot), None)
-        known = next(one for one in self._nodes.values() if one.number == node)
-        known.last_time_ms = self.store.last_time_ms(node)
+        for known in self._nodes.values():
+            if known.number == node:
+                known.last_time_ms = self.store.last_time_ms(node)
 
     def take(self, messages: Sequence[Message], now_ms: int) -> None:
         """Judge messages that came at `now_ms`, milliseconds since the epoch."""
@@ -168,8 +172,12 @@ class Intake:
         if not (self._rows or self._refused):
             return
         with self.store.transaction():
-            copies = self.store.add(self._rows)
             numbers = {node.number: node for node in self._nodes.values()}
+            for row in removed_of(self.store, self._rows):
+                self._rows.remove(row)
+                said = f"{numbers[row.node].topic}: boot {row.boot} seq {row.seq} again, which a policy had deleted"
+                self._refuse(numbers[row.node].id.hex(), "replay", said)
+            copies = self.store.add(self._rows)
             for row in self._rows:
                 numbers[row.node].received += 1
             for copy in copies:
@@ -262,7 +270,7 @@ class Intake:
         if type(uptime) is not int or not 0 <= uptime < 1 << 53:
             raise Refusal("malformed", f"{prefix}/{message_class}: no uptime", node_id.hex())
         try:
-            body = self._encode(values)
+            body = body_of(message_class, values)
         except (ValueError, TypeError) as error:
             raise Refusal("malformed", f"{prefix}/{message_class}: {error}", node_id.hex()) from error
         tag = hashlib.sha256(payload).digest()[:8] if plain else payload[-8:]
@@ -373,18 +381,17 @@ class Intake:
             self._receipts[key] = self._dirty_receipts[*key, row.span] = receipt
         if time_ms is None:
             return row
-        unbelieved = row._replace(claimed_ms=min(time_ms, (1 << 63) - 1))
         said = f"{node.topic}: its clock"
         if not in_range(time_ms, row.received_ms + (self._span.shift_ms if self._span else 0)):
             apart = (time_ms - row.received_ms) / 86_400_000
             said += f" and this machine's are {apart:+.1f} days apart; dated by receipt"
             self._refuse(node.id.hex(), "clock", said)
-            return unbelieved
+            return _unbelieved(row, time_ms)
         at = row.uptime_ms, time_ms - row.uptime_ms
         before, after = self._neighbours(key, row.uptime_ms)
         if after and corrected(after, at):
             self._refuse(node.id.hex(), "clock", f"{said} was corrected in boot {row.boot}; dated by its later time")
-            return unbelieved
+            return _unbelieved(row, time_ms)
         if before is None or abs(at[1] - before[1]) > DRIFT_MS:
             if before and corrected(before, at):
                 moved = (at[1] - before[1]) / 1000
@@ -422,6 +429,22 @@ class Intake:
             self._receipts.clear()
         self._clocks[key] = clock
         return clock
+
+
+def body_of(message_class: str, values: Mapping[str, Any]) -> str:
+    """The fields as the store keeps them: JSON. Raises ValueError, TypeError for what that can't have.
+
+    JSON has no bytes, as the parts of a waveform are: they stand there in hexadecimal. An answer may have infinities,
+    which orjson writes as null and this refuses, and integers of over 64 bits with their sign.
+    """
+    if message_class != "answer":
+        with contextlib.suppress(TypeError):
+            return orjson.dumps(values, default=bytes.hex).decode()
+    return _ENCODER.encode(values)
+
+
+def _unbelieved(row: Row, time_ms: int) -> Row:
+    return row._replace(claimed_ms=min(time_ms, (1 << 63) - 1))
 
 
 def _printable(text: str) -> str:

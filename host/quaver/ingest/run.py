@@ -22,6 +22,7 @@ from quaver.errors import BrokerError, InventoryError
 from quaver.fleet.inventory import Inventory
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import RECORD_CLASSES, Intake, PlainToo, Reader, Tally
+from quaver.ingest.shared import intake_of
 from quaver.ingest.timeline import Timeline
 from quaver.messages.sealing import Opener
 from quaver.store.store import Store
@@ -53,23 +54,24 @@ def ingest(
     Raises StoreError and KeyStoreError, with nothing lost: what was not acknowledged stays at the broker.
     """
     reader: Reader = Opener(keys or _NoKeys())
-    intake = Intake(store, PlainToo(reader) if plain else reader, names(keys) if keys else lambda _: None, say)
+    intake = intake_of(store, PlainToo(reader) if plain else reader, names(keys) if keys else lambda _: None, say)
     former, given_up = store.settle(moved)
     timeline = Timeline(store, intake, say)
-    with _Sightings(intake, inventory, say) as sightings, MqttSession(url, store.client_id, TOPICS, ca) as session:
+    client_id, topics = session_of(store)
+    with _Sightings(intake, inventory, say) as sightings, MqttSession(url, client_id, topics, ca) as session:
         try:
             session.connect(forget=given_up)
         except LinkLost as lost:
             raise BrokerError(f"broker {url}: {lost}") from lost
-        say(f"storing the messages from {url} in {store.path}")
+        say(f"storing the messages from {url} in {store.name}")
         if former:
             say(
-                f"{store.path} is a copy, so it listens as {store.client_id}; what the broker keeps for {former} goes "
+                f"{store.name} is a copy, so it listens as {store.client_id}; what the broker keeps for {former} goes "
                 "to the original store: if that no longer exists, start this one once with --moved"
             )
         if store.wait is not None:
             store.wait = _staying(session, store.wait)
-        rivalry = Rivalry(store.client_id)
+        rivalry = Rivalry(client_id)
         yield intake.tally
         silence = Silence(url)
         while True:
@@ -92,6 +94,16 @@ def ingest(
                 yield intake.tally
             if not rivalry.seen:
                 say(f"broker {url}: connected again")
+
+
+def session_of(store: Store) -> tuple[str, list[str]]:
+    """(client id, topics) of the session at the broker that feeds a store, or one of its workers.
+
+    Workers subscribe as one group (MQTT 5, section 4.8.2), which takes each message once; the store's id names it.
+    """
+    if not store.worker:
+        return store.client_id, list(TOPICS)
+    return f"{store.client_id}-{store.worker}", [f"$share/{store.client_id}/{topic}" for topic in TOPICS]
 
 
 def _staying(session: MqttSession, say: Callable[[str], None]) -> Callable[[str], None]:

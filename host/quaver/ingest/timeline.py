@@ -24,7 +24,8 @@ from datetime import UTC, datetime
 
 from quaver.ingest.dating import length
 from quaver.ingest.intake import Intake
-from quaver.store.store import Span, Store
+from quaver.store.rows import Span
+from quaver.store.store import Store
 from quaver.system import clock
 from quaver.system.clock import BUILT_MS, STEP_MS, Reading
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
-from quaver_wire.fields import EVENTS, FAULTS, LEVELS, LINES, MESSAGE_CLASSES, QUALITY, WireError
+from quaver_wire.fields import EVENTS, FAULTS, LEVELS, LINES, MESSAGE_CLASSES, QUALITY, TABLES, WireError
 from quaver_wire.names import ENERGY, LINE, MACHINE, ROLES, STATES, ZONES
 from quaver_wire.reasons import words
 
@@ -31,6 +31,8 @@ CODES: Mapping[str, tuple[str, ...]] = {
     "fault": FAULTS,
     "evidence_line": LINES,
 }
+# Those of single precision; all others are whole numbers of a unit, and as short as they can be.
+_SINGLES = [name for table in TABLES for _, name, form in table if form == "f"]
 _LINE_MAX = 160  # characters of a broken message's own text in a line
 
 
@@ -127,20 +129,17 @@ def _decoded(message_class: str, payload: bytes) -> dict[str, Any]:
 
 def _short(value: float) -> float:
     """A binary32's value as the shortest decimal of 8 digits: 0.1, not 0.10000000149011612."""
-    if isinstance(value, int):
-        return value
     return float(f"{value:.8g}")
 
 
 def readable(values: dict[str, Any]) -> dict[str, Any]:
     """The fields of a message as a `Record` has them, in the same dict. Raises MessageError."""
     for name, value in values.items():
-        if isinstance(value, float):
-            values[name] = _short(value)
-        elif isinstance(value, bytes):
+        if type(value) is bytes:
             values[name] = value.hex()
-        elif isinstance(value, list):
-            values[name] = [None if v is None else _short(v) for v in value]
+    for name in _SINGLES:
+        if isinstance(values.get(name), float):
+            values[name] = _short(values[name])
     for name, names in CODES.items():
         if name in values:
             code = values[name]
@@ -148,7 +147,7 @@ def readable(values: dict[str, Any]) -> dict[str, Any]:
             values[name] = names[code] if 0 <= code < len(names) and names[code] else str(code)
     if "quality" in values:
         bits = values["quality"]
-        values["quality"] = [name for bit, name in enumerate(QUALITY) if bits >> bit & 1]
+        values["quality"] = [name for bit, name in enumerate(QUALITY) if bits >> bit & 1] if bits else []
         if bits >> len(QUALITY):
             values["quality"].append(f"bits {bits >> len(QUALITY) << len(QUALITY):#x}")
     if values.get("reason"):

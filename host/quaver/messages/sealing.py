@@ -10,8 +10,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 from quaver.errors import QuaverError
+from quaver.messages.decoding import decode
 from quaver_wire.cose import OVERHEAD, Channel, Header
-from quaver_wire.decoder import VersionError, decode
+from quaver_wire.decoder import VersionError
 from quaver_wire.fields import MESSAGE_CLASSES, WireError
 from quaver_wire.hkdf import derive
 
@@ -131,7 +132,7 @@ class Opener:
                 f"or altered: refused; re-enrol the node if it should be known"
             )
         try:
-            record = decode(self._out, message_class, length)
+            record = decode(bytes(memoryview(self._out)[:length]), message_class)
         except VersionError as error:
             raise WrongVersion(f"node {name}: {error}; update quaver") from error
         except WireError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from quaver.build.tree import without_packs
 from quaver.errors import ReleaseError
 from quaver.files.pinned import Progress
 from quaver.release.files import File, listing, parse
-from quaver.release.manifest import BoardPart, ImagePart, Manifest, decode
+from quaver.release.manifest import BoardPart, ImagePart, Manifest, PatchPart, decode
+from quaver.release.patches import patched, patches
 from quaver.release.sbom import bill_of_materials
 from quaver.release.signing import PrivateKey, PublicKey, payload_of, signer_of
 
@@ -58,6 +59,10 @@ class Release:
             raise ReleaseError(f"the release is not for {board}: it is for {', '.join(sorted(self.manifest.boards))}")
         return parse(self.contents[self.manifest.boards[board].listing])
 
+    def contents_of(self, board: str) -> dict[str, bytes]:
+        """Path -> content of the same."""
+        return {file.path: self.contents[file.sha256] for file in self.files(board)}
+
     def encode(self) -> bytes:
         """The bytes of the file."""
         return cbor2.dumps([list(self.envelopes), dict(self.contents)], canonical=True)
@@ -87,11 +92,13 @@ def build_release(
     downgrade: Iterable[bytes] = (),
     version: str = __version__,
     images: bool = False,
+    after: Sequence[Release] = (),
     progress: Progress | None = None,
 ) -> Release:
     """The release of this quaver's firmware for `boards`. The rest as in `Manifest`; next_key signs it too.
 
-    images: with MicroPython itself, for the boards among them that can take it.
+    images: with MicroPython itself, for the boards among them that can take it. after: earlier releases, which nodes
+    have whose files are to be patched.
 
     Raises ReleaseError, BoardFileError, BuildError, ArtifactError.
     """
@@ -99,6 +106,7 @@ def build_release(
     parts: dict[str, BoardPart] = {}
     contents: dict[bytes, bytes] = {}
     pictures: dict[str, ImagePart] = {}
+    changes: dict[str, PatchPart] = {}
     for spec in specs:
         files = firmware_files(spec.name) | device_libraries(spec, progress)
         del files["boot.py"]  # a node keeps its own: what guards an update is changed by cable only
@@ -111,6 +119,11 @@ def build_release(
             listing=hashlib.sha256(named).digest(),
             size=len(named),
         )
+        made = patches([old.contents_of(spec.name) for old in after if spec.name in old.manifest.boards], files)
+        if made:
+            digest = hashlib.sha256(made).digest()
+            contents[digest] = made
+            changes[spec.name] = PatchPart(digest, len(made))
         if images and spec.image and spec.silicon.loader != "uf2":
             pieces = _pieces(firmware_image(spec, progress))
             named = listing(pieces)
@@ -129,6 +142,7 @@ def build_release(
         next_key=next_key.public.xy if next_key else None,
         downgrade=tuple(sorted(set(downgrade))),
         images=pictures,
+        patches=changes,
     )
     payload = manifest.encode()
     keys = [key, next_key] if next_key else [key]
@@ -195,6 +209,7 @@ def _check_complete(release: Release) -> None:
     lists = [(name, part.listing, part.size) for name, part in release.manifest.boards.items()]
     lists += [(name, image.listing, image.size) for name, image in release.manifest.images.items()]
     named = {release.manifest.sbom} | {digest for _, digest, _ in lists}
+    named |= {part.patches for part in release.manifest.patches.values()}
     missing = named - set(release.contents)
     if not missing:
         for name, digest, size in lists:
@@ -204,6 +219,10 @@ def _check_complete(release: Release) -> None:
                 named.add(file.sha256)
                 if len(release.contents.get(file.sha256, b"")) != file.size:
                     missing.add(file.sha256)
+        for part in release.manifest.patches.values():
+            if len(release.contents[part.patches]) != part.size:
+                raise ReleaseError("its patches do not have their size: the file is corrupt")
+            patched(release.contents[part.patches])
     if missing:
         raise ReleaseError(f"{len(missing)} of its contents are missing: the file is corrupt; fetch or build it again")
     if named != set(release.contents):

@@ -57,12 +57,20 @@ class ImagePart:
 
 
 @dataclass(frozen=True)
+class PatchPart:
+    """What makes the files of earlier releases those of this one, for one board: SHA-256 and bytes of its patches."""
+
+    patches: bytes
+    size: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """sequence: Monotonic Sequence Number, 1 and up: a node takes none that is not above its own. version: of the
     firmware. expires: s since 1970, after which no node takes it. boards: by name. sbom: SHA-256 of the bill of
     materials. next_key: x and y of the public key (P-256) that nodes are to take, once this release is confirmed.
     downgrade: ids of the nodes, and of no others, that may take it although its sequence number is not above theirs.
-    images: by the name of the board.
+    images, patches: by the name of the board.
     """
 
     sequence: int
@@ -73,6 +81,7 @@ class Manifest:
     next_key: bytes | None = None
     downgrade: tuple[bytes, ...] = field(default=())
     images: Mapping[str, ImagePart] = field(default_factory=dict)
+    patches: Mapping[str, PatchPart] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """In the deterministic form of CBOR (RFC 8949, 4.2.1). Raises ReleaseError when `decode` would refuse it."""
@@ -93,6 +102,8 @@ class Manifest:
             values[8] = list(self.downgrade)
         if self.images:
             values[9] = {name: [image.micropython, image.listing, image.size] for name, image in self.images.items()}
+        if self.patches:
+            values[10] = {name: [part.patches, part.size] for name, part in self.patches.items()}
         data = cbor2.dumps(values, canonical=True)
         decode(data)
         return data
@@ -112,7 +123,7 @@ def decode(data: bytes) -> Manifest:
         raise ReleaseError(
             f"the manifest is of version {given[1]}, this quaver reads {_MANIFEST_VERSION}: update quaver"
         )
-    if set(given) - set(range(1, 10)) or cbor2.dumps(given, canonical=True) != data:
+    if set(given) - set(range(1, 11)) or cbor2.dumps(given, canonical=True) != data:
         raise _wrong("it has unknown fields, or is not in the deterministic form")
     boards = given.get(5)
     if not isinstance(boards, dict) or not 0 < len(boards) <= _BOARDS:
@@ -124,7 +135,8 @@ def decode(data: bytes) -> Manifest:
         ("bill of materials", _bytes(given.get(6), _SHA256)),
         ("next key", 7 not in given or _bytes(given[7], _KEY)),
         ("nodes that may step down", 8 not in given or _nodes(given[8])),
-        ("images", 9 not in given or (isinstance(given[9], dict) and given[9] and set(given[9]) <= set(boards))),
+        ("images", 9 not in given or _some_of(boards, given[9])),
+        ("patches", 10 not in given or _some_of(boards, given[10])),
     ):
         if not good:
             raise _wrong(name)
@@ -137,6 +149,7 @@ def decode(data: bytes) -> Manifest:
         next_key=given.get(7),
         downgrade=tuple(given.get(8, ())),
         images={name: _image(name, part) for name, part in given.get(9, {}).items()},
+        patches={name: _patches(name, part) for name, part in given.get(10, {}).items()},
     )
 
 
@@ -159,6 +172,19 @@ def _image(name: str, given: object) -> ImagePart:
     if not (_matches(_VERSION, version) and _bytes(listing, _SHA256) and _uint(size, 1 << 16) and size):
         raise _wrong(f"the image for {name}")
     return ImagePart(version, listing, size)
+
+
+def _patches(name: str, given: object) -> PatchPart:
+    if not isinstance(given, list) or len(given) != 2:
+        raise _wrong(f"the patches for {name}")
+    digest, size = given
+    if not (_bytes(digest, _SHA256) and _uint(size, 1 << 16) and size):
+        raise _wrong(f"the patches for {name}")
+    return PatchPart(digest, size)
+
+
+def _some_of(boards: Mapping[str, object], given: object) -> bool:
+    return isinstance(given, dict) and bool(given) and set(given) <= set(boards)
 
 
 def _wrong(what: str) -> ReleaseError:

@@ -6,6 +6,7 @@ is missing. It is explained when
     dropped       a run of drops that the node told holds it
     lost in RAM   it lies in the stretch that RAM alone may have held when the power went, as a later boot tells;
                   everything before that stretch must have come
+    deleted       it was in this store until a policy deleted it (quaver store retain)
 
 and still waiting when it lies behind the newest telemetry that came: a node sends telemetry in order, events before,
 so until the next one comes, what lies behind may be in its journal. All else is unexplained, boots that were skipped
@@ -24,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from quaver.store.removed import removed_runs
 from quaver.store.schema import BEST_RECEIPT
 from quaver.store.store import Store
 
@@ -35,7 +37,7 @@ _RUNS = """
 SELECT boot, min(seq), max(seq) FROM (
     SELECT boot, seq, seq - row_number() OVER (PARTITION BY boot ORDER BY seq) AS run FROM record
     WHERE node = ? AND seq < ?
-) GROUP BY boot, run ORDER BY boot, min(seq)
+) AS numbered GROUP BY boot, run ORDER BY boot, min(seq)
 """
 # The newest telemetry.
 _SETTLED = "SELECT boot, seq FROM record WHERE node = ? AND class = 'telemetry' ORDER BY boot DESC, seq DESC LIMIT 1"
@@ -43,7 +45,7 @@ _SETTLED = "SELECT boot, seq FROM record WHERE node = ? AND class = 'telemetry' 
 _BY_RECEIPT = f"""
 SELECT count(*), (SELECT max(e.offset_ms + p.shift_ms - c.not_before_ms, 0) + p.uncertain_ms {BEST_RECEIPT})
 FROM record r LEFT JOIN clock c ON c.node = r.node AND c.boot = r.boot
-WHERE r.node = ? AND r.time_ms IS NULL AND c.offset_ms IS NULL GROUP BY r.boot
+WHERE r.node = ? AND r.time_ms IS NULL AND c.offset_ms IS NULL GROUP BY r.node, r.boot, c.not_before_ms
 """  # noqa: S608  all of it is ours
 
 
@@ -83,6 +85,7 @@ class Account:
     boots: tuple[int, int] | None
     dropped: int = 0
     lost_in_ram: int = 0
+    deleted: int = 0
     waiting: int = 0
     unexplained: int = 0
     by_receipt: int = 0
@@ -131,7 +134,7 @@ def ledger(store: Store) -> tuple[list[Account], list[Stranger]]:
 def _dates(account: Account, store: Store, number: int) -> None:
     """How the records of a node are dated."""
     account.redated = store.query(
-        "SELECT count(*) FROM record JOIN span ON number = span WHERE node = ? AND shift_ms", (number,)
+        "SELECT count(*) FROM record JOIN span ON number = span WHERE node = ? AND shift_ms <> 0", (number,)
     )[0][0]
     boots = store.query(_BY_RECEIPT, (number,))
     account.by_receipt = sum(count for count, _ in boots)
@@ -147,6 +150,14 @@ def _balance(account: Account, store: Store, number: int) -> None:
     boots: dict[int, list[tuple[int, int]]] = {}
     for boot, first, last in store.query(_RUNS, (number, ASIDE)):
         boots.setdefault(boot, []).append((first, last))
+    settled: tuple[int, int] = (0, 0)
+    for run in removed_runs(store, number):
+        boots.setdefault(run.boot, []).append((run.first, run.last))
+        account.deleted += run.last - run.first + 1
+        if run.kind != "raw":
+            settled = max(settled, (run.boot, run.last))
+    for runs in boots.values():
+        runs.sort()
     if not boots:
         return
     drops: dict[int, list[tuple[int, int]]] = {}
@@ -159,7 +170,7 @@ def _balance(account: Account, store: Store, number: int) -> None:
         else:
             drops.setdefault(boot, []).append((first, last))
     newest = store.query(_SETTLED, (number,))
-    settled: tuple[int, int] = newest[0] if newest else (0, 0)
+    settled = max(settled, newest[0]) if newest else settled
     begin = min(boots)
     account.since = (begin, boots[begin][0][0])
     account.boots = (begin, max(boots))

@@ -1,7 +1,7 @@
 """The tables of the store, and how those of an older version become them; what the columns mean stands beside them."""
 
 APPLICATION = 0x51767231  # "Qvr1": says that a SQLite file is one of ours
-VERSION = 3
+VERSION = 4
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -114,7 +114,37 @@ _SPECTRA = f"""
 CREATE INDEX record_spectrum ON record (node, boot, seq) WHERE {HAS_SPECTRUM};
 CREATE INDEX node_hex ON node (lower(hex(id)));
 """
-SCHEMA = _TABLES + _CLOCKS + _VIEW + _SPECTRA
+_RETENTION = """
+CREATE TABLE removed (              -- records first to last of a boot that a policy has deleted, every one of them
+    node INTEGER NOT NULL,
+    boot INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    kind TEXT NOT NULL,             -- raw, spectra, features
+    PRIMARY KEY (node, boot, first)
+) WITHOUT ROWID;
+CREATE TABLE removal (              -- what one run deleted of a node
+    begun_ms INTEGER NOT NULL,      -- when that run began
+    kind TEXT NOT NULL,             -- as above, or hourly
+    node INTEGER NOT NULL,
+    days INTEGER NOT NULL,          -- the policy: what is older goes
+    count INTEGER NOT NULL,         -- of records, or of rows of hourly
+    first_ms INTEGER NOT NULL,      -- when the first of them was measured, and the last
+    last_ms INTEGER NOT NULL,
+    PRIMARY KEY (begun_ms, kind, node)
+) WITHOUT ROWID;
+CREATE TABLE hourly (               -- of the features that were deleted, and of no others
+    node INTEGER NOT NULL,
+    hour_ms INTEGER NOT NULL,       -- its begin, since 1970
+    quantity TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    low DOUBLE PRECISION NOT NULL,
+    mean DOUBLE PRECISION NOT NULL,
+    high DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (node, hour_ms, quantity)
+) WITHOUT ROWID;
+"""
+SCHEMA = _TABLES + _CLOCKS + _VIEW + _SPECTRA + _RETENTION
 MIGRATIONS = {  # from a version to the next
     1: f"""DROP VIEW dated;
 {_CLOCKS}
@@ -123,4 +153,5 @@ ALTER TABLE clock DROP COLUMN receipt_offset_ms;
 ALTER TABLE record ADD COLUMN span INTEGER NOT NULL DEFAULT 0;
 {_VIEW}""",  # noqa: S608  and this
     2: _SPECTRA,
+    3: _RETENTION,
 }

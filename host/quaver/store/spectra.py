@@ -49,7 +49,7 @@ def spectra(store: Store, node_id: str, since_ms: int = 0, until_ms: int = _EVER
     node_id: as the view `dated` has it: 16 digits, or the name in hexadecimal of a node that seals nothing. Raises
     StoreError.
     """
-    rows = store.query(_SPECTRA.format(order="ASC"), (node_id, since_ms, until_ms, -1))
+    rows = store.query(_SPECTRA.format(order="ASC"), (node_id, since_ms, until_ms, _EVER_MS))
     return filter(None, map(_read, rows))
 
 
@@ -63,10 +63,10 @@ def find_node(store: Store, name: str) -> str:
     """The id, as `spectra` takes it, of the node of that name or id. Raises StoreError for none, and for several."""
     nodes = [node for node in store.nodes() if name.lower() == node.id.hex() or name == node.topic.rpartition("/")[2]]
     if not nodes:
-        raise StoreError(f"{store.path}: has no record of a node {name}; quaver ledger lists its nodes")
+        raise StoreError(f"{store.name}: has no record of a node {name}; quaver ledger lists its nodes")
     if len(nodes) > 1:
         ids = ", ".join(node.id.hex() for node in nodes)
-        raise StoreError(f"{store.path}: has several nodes {name}; name one of them by its id: {ids}")
+        raise StoreError(f"{store.name}: has several nodes {name}; name one of them by its id: {ids}")
     return nodes[0].id.hex()
 
 

@@ -17,137 +17,63 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from quaver.errors import StoreError
+from quaver.store.rows import Claim, Clock, Copy, Node, Row, Span
 from quaver.store.schema import APPLICATION, MIGRATIONS, SCHEMA, VERSION
 from quaver.system.identity import home, is_copy
 from quaver.system.locks import holder
 
 _T = TypeVar("_T")
 
-_BUSY_S = 10.0
-_LOOK_S = 0.5  # of a writer that waits for as long as it takes, between two lines to `wait`
+BUSY_S = 10.0
+LOOK_S = 0.5  # of a writer that waits for as long as it takes, between two lines to `wait`
 _PAUSE_S = 0.05
-# A copy that comes within this many records of its node is a resend: a node whose acknowledgement was lost, or whose
-# power went before it could note one, sends what it has not noted. A copy that comes later is a replay, unless it is
-# the broker that says so: what this store did not acknowledge before it was killed comes again, marked.
-RESEND_WINDOW = 256
 EVENTS_MAX = 1000  # rows; foreign key ids are free to invent, and beyond this they share one row
 
 
-def _new_client_id() -> str:
+def new_client_id() -> str:
     return f"quaver-ingest-{secrets.token_hex(6)}"
 
 
-class Row(NamedTuple):
-    """One record as the table has it."""
-
-    node: int
-    boot: int
-    seq: int
-    message_class: str
-    arrival: int
-    tag: bytes
-    received_ms: int
-    uptime_ms: int
-    time_ms: int | None
-    claimed_ms: int | None
-    body: str
-    span: int = 0
-
-
-class Claim(NamedTuple):
-    """What a record says of the date; received_ms: by the best of what is known; ms."""
-
-    seq: int
-    uptime_ms: int
-    time_ms: int
-    believed: bool
-    received_ms: int
-
-
-@dataclass
-class Node:
-    """What the store knows of one node; columns of the table of that name."""
-
-    number: int
-    id: bytes
-    topic: str
-    arrivals: int = 0
-    received: int = 0
-    duplicates: int = 0
-    oldest_boot: int = 0
-    generation: int = 0
-    generation_boot: int = 0
-    generation_seq: int = 0
-    last_time_ms: int | None = None
-
-
-@dataclass
-class Clock:
-    """What the store knows of one boot's clock; columns of the table of that name."""
-
-    node: int
-    boot: int
-    offset_ms: int | None
-    not_before_ms: int | None
-
-
-@dataclass
-class Span:
-    """A stretch in which nobody set this machine's clock; columns of the table of that name."""
-
-    number: int
-    host_boot: str
-    offset_ms: int
-    last_ms: int
-    shift_ms: int = 0
-    uncertain_ms: int | None = 0
-    vouched: bool = False
-
-    @property
-    def best_ms(self) -> int:
-        """This machine's date - its uptime, by the best of what is known."""
-        return self.offset_ms + self.shift_ms
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A row that the store has already. same: a copy bit by bit; age: records of its node that came since."""
-
-    row: Row
-    same: bool
-    age: int
-
-    @property
-    def resent(self) -> bool:
-        return self.same and self.age <= RESEND_WINDOW
+def outdated(name: str, version: int) -> str:
+    return f"{name}: is of version {version}; start quaver ingest once, and it becomes {VERSION}"
 
 
 class Store:
-    """path: made when it is missing. write: take the lock of the one writer; False only reads.
+    """path: made when it is missing. write: take the lock of the one writer; False only reads. name: for messages.
+    beside: not that lock, and yet short transactions, in which nothing may change that an ingest keeps in mind.
+
+    Statements that are more than a look at this file's own settings are such that both engines take them; what the
+    other engine does its own way overrides the methods here (postgresql.py).
 
     Raises StoreError, here and everywhere: the transaction is rolled back then, and the file is as it was.
     wait: called with a line again and again while another program holds the file locked, and then it is tried again
     for as long as it takes, as a service does; called with "" once the file is free. None: an error after a while.
     """
 
-    def __init__(self, path: Path, write: bool = True, wait: Callable[[str], None] | None = None) -> None:
+    shared = False  # whether several may write
+    worker = ""  # which of several that is
+
+    def __init__(
+        self, path: Path, write: bool = True, wait: Callable[[str], None] | None = None, beside: bool = False
+    ) -> None:
         self.path = path
+        self.name = str(path)
         self.wait = wait
         self._lock: int | None = None
+        write = write and not beside
         if not write and not path.exists():
             raise StoreError(f"{path}: there is no such store; name the file that quaver ingest writes")
         try:
             if write:
                 self._take_lock()
-            mode = "rwc" if write else "ro"
+            mode = "rwc" if write else "rw" if beside else "ro"
             uri = f"{path.absolute().as_uri()}?mode={mode}"
-            patience = _BUSY_S if wait is None else _LOOK_S
+            patience = BUSY_S if wait is None else LOOK_S
             self._db = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
         except sqlite3.Error as error:
             self._free_lock()
@@ -155,6 +81,8 @@ class Store:
         try:
             with self._failures():
                 self._open(write)
+                if beside and self.version != VERSION:
+                    raise StoreError(outdated(self.name, self.version))
         except BaseException:
             self.close()
             raise
@@ -192,7 +120,7 @@ class Store:
         if empty and write:
             with self.transaction():
                 self._script(SCHEMA)
-                db.execute("INSERT INTO meta VALUES ('client_id', ?)", (_new_client_id(),))
+                db.execute("INSERT INTO meta VALUES ('client_id', ?)", (new_client_id(),))
                 db.execute(f"PRAGMA application_id = {APPLICATION}")
                 db.execute(f"PRAGMA user_version = {VERSION}")
             version = VERSION
@@ -212,11 +140,24 @@ class Store:
     @property
     def client_id(self) -> str:
         """Names the session at the broker that feeds this store, and no other's."""
-        return self._meta("client_id")
+        return self.meta("client_id")
 
-    def _meta(self, name: str) -> str:
+    def meta(self, name: str) -> str:
         found = self.query("SELECT value FROM meta WHERE name = ?", (name,))
         return str(found[0][0]) if found else ""
+
+    def put_meta(self, values: Mapping[str, str]) -> None:
+        self._run_many(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            list(values.items()),
+        )
+
+    def drop_meta(self, names: Iterable[str]) -> None:
+        self._run_many("DELETE FROM meta WHERE name = ?", [(name,) for name in names])
+
+    def delete_all(self, table: str) -> None:
+        """Of a table that is no record's, inside a transaction."""
+        self._run_many(f"DELETE FROM {table}", [()])  # noqa: S608  of the schema
 
     def settle(self, moved: bool = False) -> tuple[str, str]:
         """Take an id of its own when this file is a copy: (former id, given-up id), each "" when there is none.
@@ -224,7 +165,7 @@ class Store:
         A copy keeps the former id, under which the broker may keep messages for the store that it was made of.
         moved: that store is no more, and this one takes its id up again, and gives up its own if it had taken one.
         """
-        kept, former, mine = self._meta("home"), self._meta("former_client_id"), self.client_id
+        kept, former, mine = self.meta("home"), self.meta("former_client_id"), self.client_id
         copied = bool(kept) and is_copy(self.path, kept)
         given_up = ""
         values = {"home": home(self.path)}
@@ -234,10 +175,10 @@ class Store:
             values["former_client_id"] = former = ""
         elif copied:
             values["former_client_id"] = former = mine
-            values["client_id"] = _new_client_id()
+            values["client_id"] = new_client_id()
         if values != {"home": kept}:
             with self.transaction():
-                self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+                self.put_meta(values)
         return former if copied and not moved else "", given_up
 
     @property
@@ -279,6 +220,27 @@ class Store:
         with self._failures():
             return self._patient(lambda: self._db.execute(sql, values).fetchall())
 
+    def _run(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What a statement inside a transaction returns."""
+        return self._db.execute(sql, values).fetchall()
+
+    def _run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement that returns nothing, inside a transaction, for each row of values."""
+        self._db.executemany(sql, rows)
+
+    def put_rows(self, table: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Put rows, {column: value}, in place of those of the same key: columns, with commas between them."""
+        if not rows:
+            return
+        columns = list(rows[0])
+        news = ", ".join(f"{column} = excluded.{column}" for column in columns)
+        marks = ", ".join("?" * len(columns))
+        self._run_many(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608  all of it is ours
+            f"ON CONFLICT ({key}) DO UPDATE SET {news}",
+            [tuple(row.values()) for row in rows],
+        )
+
     def _patient(self, action: Callable[[], _T]) -> _T:
         """What `action` returns, once no other program holds the file locked."""
         waited = False
@@ -313,25 +275,20 @@ class Store:
         return [Node(*row) for row in self.query("SELECT * FROM node ORDER BY topic")]
 
     def put_nodes(self, nodes: Iterable[Node]) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [tuple(vars(node).values()) for node in nodes],
-        )
+        self.put_rows("node", "number", [vars(node) for node in nodes])
 
     def clock(self, node: int, boot: int) -> Clock | None:
         found = self.query("SELECT * FROM clock WHERE node = ? AND boot = ?", (node, boot))
         return Clock(*found[0]) if found else None
 
     def put_clocks(self, clocks: Iterable[Clock]) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?)", [tuple(vars(clock).values()) for clock in clocks]
-        )
+        self.put_rows("clock", "node, boot", [vars(clock) for clock in clocks])
 
     def put_receipts(self, receipts: Mapping[tuple[int, int, int], int]) -> None:
         """receipts: {(node, boot, span): time - uptime at most, ms}."""
-        self._db.executemany(
-            "INSERT INTO receipt VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET offset_ms = min(offset_ms, "
-            "excluded.offset_ms)",
+        self._run_many(
+            "INSERT INTO receipt VALUES (?, ?, ?, ?) ON CONFLICT (node, boot, span) "
+            "DO UPDATE SET offset_ms = min(receipt.offset_ms, excluded.offset_ms)",
             [(*key, offset) for key, offset in receipts.items()],
         )
 
@@ -340,9 +297,7 @@ class Store:
         return [Span(*row) for row in self.query("SELECT * FROM span ORDER BY number")]
 
     def put_spans(self, spans: Iterable[Span]) -> None:
-        self._db.executemany(
-            "INSERT OR REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?, ?)", [tuple(vars(span).values()) for span in spans]
-        )
+        self.put_rows("span", "number", [{**vars(span), "vouched": int(span.vouched)} for span in spans])
 
     def clock_sets(self, node: int, boot: int) -> list[tuple[int, int]]:
         """(uptime, offset) of each time that the clock of a boot was set, ms, in order."""
@@ -379,42 +334,44 @@ class Store:
             (node, boot),
             "UPDATE record SET time_ms = ?, claimed_ms = ? WHERE node = ? AND boot = ? AND seq = ?",
         )
-        self._db.executemany(set_, [(claim.time_ms, None, *key, claim.seq) for claim in believed])
-        self._db.executemany(set_, [(None, claim.time_ms, *key, claim.seq) for claim in others])
-        self._db.execute("DELETE FROM clock_set WHERE node = ? AND boot = ?", key)
+        self._run_many(set_, [(claim.time_ms, None, *key, claim.seq) for claim in believed])
+        self._run_many(set_, [(None, claim.time_ms, *key, claim.seq) for claim in others])
+        self._run_many("DELETE FROM clock_set WHERE node = ? AND boot = ?", [key])
         self.put_clock_sets((node, boot, *at) for at in sets)
-        self._db.execute(
-            "UPDATE clock SET offset_ms = ? WHERE node = ? AND boot = ?", (sets[-1][1] if sets else None, *key)
+        self._run_many(
+            "UPDATE clock SET offset_ms = ? WHERE node = ? AND boot = ?", [(sets[-1][1] if sets else None, *key)]
         )
-        self._db.execute(
+        self._run_many(
             "UPDATE node SET last_time_ms = (SELECT max(time_ms) FROM record WHERE node = number) WHERE number = ?",
-            (node,),
+            [(node,)],
         )
-        self._db.execute(
+        self._run_many(
             "UPDATE clock SET not_before_ms = (SELECT max(time_ms) FROM record r WHERE r.node = clock.node "
             "AND r.boot < clock.boot) WHERE node = ? AND boot > ?",
-            key,
+            [key],
         )
 
     def put_clock_sets(self, sets: Iterable[tuple[int, int, int, int]]) -> None:
         """sets: (node, boot, uptime, offset), each in ms."""
-        self._db.executemany("INSERT OR REPLACE INTO clock_set VALUES (?, ?, ?, ?)", sets)
+        self._run_many(
+            "INSERT INTO clock_set VALUES (?, ?, ?, ?) ON CONFLICT (node, boot, uptime_ms) "
+            "DO UPDATE SET offset_ms = excluded.offset_ms",
+            sets,
+        )
 
     def put_explained(self, runs: Iterable[tuple[int, int, int, int, int]]) -> None:
         """runs: (node, boot, first, last, until) as the table has them."""
-        self._db.executemany("INSERT OR IGNORE INTO explained VALUES (?, ?, ?, ?, ?)", runs)
+        self._run_many("INSERT INTO explained VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", runs)
 
     def put_security_event(self, node: str, reason: str, count: int, now_ms: int, detail: str) -> None:
         """Count `count` more of `reason` for a node; the rows are bounded."""
-        known = self._db.execute(
-            "SELECT 1 FROM security_event WHERE node = ? AND reason = ?", (node, reason)
-        ).fetchone()
-        if not known and self._db.execute("SELECT count(*) FROM security_event").fetchone()[0] >= EVENTS_MAX:
+        known = self._run("SELECT 1 FROM security_event WHERE node = ? AND reason = ?", (node, reason))
+        if not known and self._run("SELECT count(*) FROM security_event")[0][0] >= EVENTS_MAX:
             node = ""
-        self._db.execute(
-            "INSERT INTO security_event VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
-            "SET count = count + excluded.count, last_ms = excluded.last_ms, detail = excluded.detail",
-            (node, reason, count, now_ms, now_ms, detail),
+        self._run_many(
+            "INSERT INTO security_event VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (node, reason) DO UPDATE SET "
+            "count = security_event.count + excluded.count, last_ms = excluded.last_ms, detail = excluded.detail",
+            [(node, reason, count, now_ms, now_ms, detail)],
         )
 
     def add(self, rows: Sequence[Row]) -> list[Copy]:
@@ -439,10 +396,8 @@ class Store:
 
     def find(self, row: Row) -> Copy | None:
         """The copy of `row` that the store has, if any."""
-        found = self._db.execute(
-            "SELECT tag, class, arrival FROM record WHERE node = ? AND boot = ? AND seq = ?", row[:3]
-        ).fetchone()
+        found = self._run("SELECT tag, class, arrival FROM record WHERE node = ? AND boot = ? AND seq = ?", row[:3])
         if not found:
             return None
-        tag, message_class, arrival = found
+        tag, message_class, arrival = found[0]
         return Copy(row, tag == row.tag and message_class == row.message_class, row.arrival - arrival)

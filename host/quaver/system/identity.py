@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+COPIED = '["copied", "", 0]'  # a home that is nobody's: of a file that was written as a copy
 _MACHINE_ID = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 
 def home(path: Path) -> str:
     """Where a file is: machine, path and inode, to be kept inside the file."""
-    return json.dumps([_machine(), str(path.resolve()), path.stat().st_ino])
+    return json.dumps([machine(), str(path.resolve()), path.stat().st_ino])
 
 
 def is_copy(path: Path, kept: str) -> bool:
@@ -31,7 +32,8 @@ def is_copy(path: Path, kept: str) -> bool:
     return old.exists() and not old.samefile(path)
 
 
-def _machine() -> str:
+def machine() -> str:
+    """This machine's name among machines; "" in a container without one."""
     for path in _MACHINE_ID:
         try:
             if found := path.read_text().strip():

@@ -17,7 +17,7 @@ from quaver.errors import PlantError
 from quaver.fleet.inventory import Entry
 from quaver.plant.island import node_config
 from quaver.plant.spec import Machine, Node, Plant, plant_of
-from quaver.store.store import Node as Known
+from quaver.store.rows import Node as Known
 from quaver.store.store import Store
 from quaver.twin.device import Device
 from quaver.twin.records import History, history
@@ -63,7 +63,7 @@ def mirror(
             machines[place] = _machine(place, own, entry, config or {}, past, notes)
         nodes.append(_node(store, live, config, past, machines[place], device, notes))
     if not found:
-        raise PlantError(f"{store.path}: no node has measured anything yet; let quaver ingest run first")
+        raise PlantError(f"{store.name}: no node has measured anything yet; let quaver ingest run first")
     tables = {
         "name": name,
         "start": datetime.now(UTC).replace(microsecond=0),

@@ -127,7 +127,7 @@ def what_if(
     found = history(store, node_id)
     shown = [one for one in found.measured if one.time_ms >= since_ms]
     if not shown:
-        raise WhatIfError(f"{name}: {store.path} has no measurement of it since then; give an earlier --since")
+        raise WhatIfError(f"{name}: {store.name} has no measurement of it since then; give an earlier --since")
     notes = []
     base = _base(config, found)
     whole, incomplete = waveforms(store, node_id)

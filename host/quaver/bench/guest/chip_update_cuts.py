@@ -61,6 +61,7 @@ def fetch():
     with open("/update.json") as file:
         about = json.load(file)
     manifest.listing, manifest.size = bytes.fromhex(about["listing"]), about["size"]
+    manifest.patches = bytes.fromhex(about["patches"][0]), about["patches"][1]
     fetching = stage.Stage(chunk, lambda why: None, asyncio.Lock())
     fetching.slot = about["slot"] or None
     asyncio.run(fetching.run(manifest))

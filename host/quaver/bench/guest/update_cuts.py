@@ -4,7 +4,7 @@ One update is recorded, operation by operation: fetched, committed, on trial, th
 up. The contents of flash at each cut, clean or torn, are those operations replayed so far. On each the board starts
 anew, through the real boot.py, and goes on until nothing is under way. At each of these starts all files of the
 firmware must be those of one version, the modules in packs must be found as imports find them, and the node's own data
-must be whole. What was on flash must not be fetched again, but for the file in which the power went.
+must be whole. What was on flash must not be fetched again, but for the file in which the power went, and the patches.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from nor_flash import NorFlash, change, tear
 
 from node import store  # noqa: F401  all that is used must be there before flash takes the place of this machine's
 from node.outbox import Outbox
-from update import files, stage
+from update import files, patch, stage  # noqa: F401  patch: as above
 
 _STARTS = 6  # after which everything has ended
 _SEQUENCE = 7
@@ -33,9 +33,10 @@ class _Machine:
 class _Manifest:
     sequence = _SEQUENCE
 
-    def __init__(self, listing, next_key):
+    def __init__(self, listing, patches, next_key):
         self.listing = sha256(listing).digest()
         self.size = len(listing)
+        self.patches = (sha256(patches).digest(), len(patches))
         self.next_key = next_key
 
 
@@ -197,13 +198,13 @@ class Board:
 
 class Trial:
     """Every cut of one update. page: what littlefs programs at once, in bytes. old, new: path -> content, as
-    hexadecimal digits.
+    hexadecimal digits; patches: of some of these, likewise.
 
     inner_every: after every so many cuts the starts that follow are cut too, at each of their operations. every: cut at
     each operation, or at each so many.
     """
 
-    def __init__(self, boot, old, new, outcome, page, blocks, inner_every, every):
+    def __init__(self, boot, old, new, patches, outcome, page, blocks, inner_every, every):
         self.boot = compile(boot, "boot.py", "exec")
         self.outcome = outcome
         self._page = page
@@ -217,13 +218,15 @@ class Trial:
         listing = b"".join(
             sha256(new[p]).digest() + len(new[p]).to_bytes(2, "little") + p.encode() + b"\n" for p in sorted(new)
         )
-        self.manifest = _Manifest(listing, b"N" * 64)
+        patches = bytes.fromhex(patches)
+        self.manifest = _Manifest(listing, patches, b"N" * 64)
         self.key = b"K" * 64
         self.contents = {sha256(data).digest(): data for data in new.values()}
         self.contents[self.manifest.listing] = listing
+        self.contents[self.manifest.patches[0]] = patches
         changed = [path for path in sorted(new) if old.get(path) != new[path] and path in old]
         self.last = new[changed[-1]]
-        self.longest = max(len(data) for data in self.contents.values()) // stage.CHUNK + 1
+        self.longest = (max(map(len, self.contents.values())) + len(patches)) // stage.CHUNK + 2
         self.altered = "/" + changed[-1] + ".new"
         self.own = {"/config.json": b'{"node": "n1"}', "/device.key": b"{}" * 30, "/condition.json": b"[1, 2]" * 100}
         self.boot_number = 9
@@ -342,5 +345,6 @@ class Trial:
 def main(argument):
     """argument: the Trial's, by name; prints its report."""
     sys.modules["machine"] = _Machine()
+    stage.drop = lambda *_: None  # what is there can't be read again: flash has taken the place of this machine's
     report = Trial(**argument).run()
     print(json.dumps(report))

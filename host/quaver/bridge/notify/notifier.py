@@ -21,6 +21,7 @@ from quaver.bridge.notify.spec import Notify, zone
 from quaver.bridge.sink import SinkDown
 from quaver.bridge.source import Reading, Source
 from quaver.store.ledger import ledger
+from quaver.store.location import Location
 
 _BATCH = 1000
 _RETRY_S = (1, 60)  # after a receiver was down: the first time, and the most
@@ -57,7 +58,7 @@ class Notifier:
         self,
         table: Notify,
         tables: Sequence[Notify],
-        store: Path,
+        store: Location,
         state: Path,
         say: Callable[[str], None],
         begin_now: bool = True,
@@ -286,7 +287,7 @@ class Notifier:
 
 
 def notifiers(
-    tables: Sequence[Notify], store: Path, state: Path, say: Callable[[str], None], begin_now: bool
+    tables: Sequence[Notify], store: Location, state: Path, say: Callable[[str], None], begin_now: bool
 ) -> list[Notifier]:
     """A sink for each table. Raises BridgeError."""
     return [Notifier(table, tables, store, state, say, begin_now) for table in tables]

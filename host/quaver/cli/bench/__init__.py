@@ -25,6 +25,7 @@ COMMANDS = {
     "journal": "Print the flash writes and erases of 1,000 records, and the years that a Pico W's flash lasts.",
     "plant": "Print how many seconds of its time a plant passes in a second, by number and kind of node.",
     "ingest": "Print how fast records go from a broker into the store, sealed and as plain JSON.",
+    "scale": "Print what a record costs in time of a core and in bytes: broker, ingest, store, bridge, lake, backup.",
 }
 
 

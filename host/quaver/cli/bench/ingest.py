@@ -11,8 +11,13 @@ from quaver.cli.bench import show
 @click.option(
     "--records", default=40_000, show_default=True, type=click.IntRange(100), help="Number of records of each load."
 )
+@click.option(
+    "--postgresql",
+    is_flag=True,
+    help="Measure a store in PostgreSQL too, with one worker and with two; a server of its own runs meanwhile.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
-def command(records: int, as_json: bool) -> None:
+def command(records: int, postgresql: bool, as_json: bool) -> None:
     """Print how fast records go from a broker into the store, sealed and as plain JSON.
 
     The broker is a Mosquitto that holds the load before the clock starts; ingest has one core of this machine. Sealed
@@ -24,4 +29,9 @@ def command(records: int, as_json: bool) -> None:
         if not as_json:
             click.echo(f"{said} ...", err=True)
 
-    show(f"ingest, {records:,} records a load", run_ingest(records, step), as_json)
+    figures = run_ingest(records, step)
+    if postgresql:
+        from quaver.bench.workers import run_workers
+
+        figures += run_workers(records, step)
+    show(f"ingest, {records:,} records a load", figures, as_json)

@@ -1,0 +1,1 @@
+"""Machines that answer Modbus: their registers as the values of a node."""

@@ -1,0 +1,122 @@
+"""Machines as data: the TOML of `quaver gateway --modbus`, checked whole before anything is asked."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from quaver.errors import GatewayError
+from quaver.modbus.registers import CONVERSIONS, FIELDS
+
+PORT = 502
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Line(_Table):
+    """Where a machine is: tcp, host or host:port; or rtu, a serial port, as the machine is set."""
+
+    tcp: str | None = None
+    rtu: str | None = None
+    baudrate: Annotated[int, Field(ge=1200, le=115200)] = 9600
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
+
+    @model_validator(mode="after")
+    def _one(self) -> Line:
+        if (self.tcp is None) == (self.rtu is None):
+            raise ValueError('name one of tcp, such as "10.0.0.7:502", and rtu, such as "/dev/ttyUSB0"')
+        if self.tcp is not None:
+            _, port = self.address
+            if not 0 < port <= 65535:
+                raise ValueError(f'tcp: expected "host" or "host:port", got {self.tcp[:60]!r}')
+        return self
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of tcp; port 0 for what is neither."""
+        host, colon, port = (self.tcp or "").rpartition(":")
+        if not colon:
+            host, port = self.tcp or "", str(PORT)
+        return host.strip("[]"), int(port) if host and port.isdecimal() else 0
+
+    def __str__(self) -> str:
+        return f"{self.rtu}" if self.rtu else "{}:{}".format(*self.address)
+
+
+class Register(_Table):
+    """field = (what the register holds * scale + offset), in `unit`. address: from 0, as it stands in the request."""
+
+    field: Literal[tuple(FIELDS)]  # type: ignore[valid-type]  # a literal of every field
+    address: Annotated[int, Field(ge=0, le=65535)]
+    table: Literal["holding", "input"] = "holding"
+    type: Literal["int16", "uint16", "int32", "uint32", "float32"]
+    order: Literal["ABCD", "CDAB", "BADC", "DCBA"] = "ABCD"
+    scale: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    offset: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _unit(self) -> Register:
+        own = FIELDS[self.field]
+        if self.unit and self.unit != own and (self.unit, own) not in CONVERSIONS:
+            known = ", ".join([own, *(unit for unit, to in CONVERSIONS if to == own)])
+            raise ValueError(f"unit {self.unit[:20]!r}: expected one of {known}")
+        return self
+
+    def value(self, held: float) -> float:
+        """What the field is, of what the register holds."""
+        factor, offset = CONVERSIONS.get((self.unit, FIELDS[self.field]), (1.0, 0.0))
+        return (held * self.scale + self.offset) * factor + offset
+
+
+class Machine(Line):
+    """place: the topic prefix; its last level names the machine's key in the key store."""
+
+    place: str
+    unit_id: Annotated[int, Field(ge=0, le=255)] = 1
+    interval_s: Annotated[int, Field(ge=1, le=86400)] = 60
+    registers: Annotated[tuple[Register, ...], Field(min_length=1, alias="register")]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Machine:
+        fields = [register.field for register in self.registers]
+        twice = sorted({field for field in fields if fields.count(field) > 1})
+        if twice:
+            raise ValueError(f"two registers are {twice[0]}; keep one")
+        if self.rtu and not 1 <= self.unit_id <= 247:
+            raise ValueError("unit_id: expected 1 to 247 on a serial line")
+        return self
+
+
+class _File(_Table):
+    modbus: Annotated[tuple[Machine, ...], Field(min_length=1)]
+
+
+def read_machines(path: Path) -> tuple[Machine, ...]:
+    """The machines of a file. Raises GatewayError."""
+    try:
+        machines = _File.model_validate(tomllib.loads(path.read_text())).modbus
+    except OSError as error:
+        raise GatewayError(f"{path}: can't be read ({error.strerror}); docs/modbus.md has an example") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise GatewayError(f"{path}: is no TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise GatewayError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+    places = [machine.place for machine in machines]
+    for place in places:
+        if places.count(place) > 1:
+            raise GatewayError(f"{path}: two machines have the place {place}; give each its own")
+    settings: dict[str, Line] = {}
+    for machine in machines:
+        line = Line(**{name: getattr(machine, name) for name in Line.model_fields})
+        if machine.rtu and settings.setdefault(machine.rtu, line) != line:
+            raise GatewayError(f"{path}: two machines at {machine.rtu} have other settings of the line")
+    return machines

@@ -1,0 +1,1 @@
+"""What keeps a store in bounds and safe: retention by policy, backup and restore."""

@@ -1,0 +1,323 @@
+"""The bridge as an OPC UA server: a client of others reads values, states and alarms, and may do nothing else."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asyncua import Client, ua
+from asyncua.crypto.cert_gen import dump_private_key_as_pem, generate_private_key, generate_self_signed_app_certificate
+from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from fleet import Node
+from test_bridge import ENERGIES, NOW_MS
+from test_ingest import Bench
+
+from quaver.bridge import opcua, source
+from quaver.bridge.opcua import UNITS, OpcUaNodes
+from quaver.bridge.quantities import QUANTITIES
+from quaver.bridge.run import Bridge
+from quaver.bridge.spec import read_bridge
+from quaver.cli import main
+from quaver_wire.fields import EVENTS, QUALITY
+from tests.waiting import PATIENCE_S, wait_until
+
+NODE = "plant/hall/line-2/pump/pump-7"
+HOUR_MS = 3_600_000
+LOGIN = {"user": "scada", "password": "right"}
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of the start of a test is one of now, however long the test takes."""
+    monkeypatch.setattr(source, "HISTORICAL_MS", HOUR_MS)
+    monkeypatch.setattr(opcua, "_MISSED", 1000)
+
+
+def write(bench: Bench, **keys: Any) -> Path:
+    path = bench.path.parent / "bridge.toml"
+    users = bench.path.parent / "opcua.users"
+    users.write_text("scada:right\nother:word:with:colons\n")
+    users.chmod(0o600)
+    keys = {"listen": "127.0.0.1:0", "users_file": "opcua.users"} | keys
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items() if value is not None)
+    path.write_text(f'store = "{bench.path}"\nbegin = "first"\n[opcua]\n{lines}')
+    return path
+
+
+@contextmanager
+def running(path: Path) -> Iterator[str]:
+    """The bridge of a file while it runs, and where its server listens."""
+    spec = read_bridge(path)
+    assert spec.opcua is not None
+    sink = OpcUaNodes(spec.opcua, spec.store, spec.state)
+    bridge = Bridge(spec.store, spec.state, [sink], lambda line: None, begin_now=False)
+    bridge.start()
+    try:
+        wait_until(lambda: bridge.progress[0].up or bridge.failed, what="the server")
+        assert bridge.failed is None
+        port = sink._server.server.bserver._server.sockets[0].getsockname()[1]
+        yield f"opc.tcp://127.0.0.1:{port}"
+    finally:
+        bridge.stop()
+
+
+def identity(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate and its key, of a client's own making."""
+    folder.mkdir(exist_ok=True)
+    key = generate_private_key()
+    alternatives = [x509.UniformResourceIdentifier("urn:freeopcua:client")]
+    made = generate_self_signed_app_certificate(
+        key, name, {}, alternatives, [x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH], days=2
+    )
+    certificate, key_file = folder / f"{name}.der", folder / f"{name}.pem"
+    certificate.write_bytes(made.public_bytes(Encoding.DER))
+    key_file.write_bytes(dump_private_key_as_pem(key))
+    return certificate, key_file
+
+
+def with_client(
+    url: str,
+    work: Callable[[Client], Awaitable[Any]],
+    user: str | None = None,
+    password: str | None = None,
+    own: tuple[Path, Path] | None = None,
+    server: Path | None = None,
+) -> Any:
+    """What `work` returns with a connected client; own: its certificate and key, for an encrypted channel."""
+
+    async def connected() -> Any:
+        client = Client(url, timeout=PATIENCE_S)
+        if user is not None:
+            client.set_user(user)
+            client.set_password(password or "")
+        if own is not None:
+            await client.set_security(SecurityPolicyBasic256Sha256, *map(str, own), server_certificate=str(server))
+        async with client:
+            return await work(client)
+
+    return asyncio.run(connected())
+
+
+async def read(client: Client, name: str) -> ua.DataValue:
+    namespace = await client.get_namespace_index("urn:quaver:nodes")
+    node = client.get_node(ua.NodeId(f"{NODE}/{name}", namespace))
+    return await node.read_data_value(raise_on_bad_status=False)
+
+
+def reads(url: str, *names: str) -> list[ua.DataValue]:
+    async def work(client: Client) -> list[ua.DataValue]:
+        return [await read(client, name) for name in names]
+
+    found: list[ua.DataValue] = with_client(url, work, **LOGIN)
+    return found
+
+
+def statuses(url: str, *names: str) -> list[str]:
+    return [one.StatusCode.name for one in reads(url, *names)]
+
+
+def test_a_client_reads_values_with_units_times_and_states(bench: Bench, pump: Node) -> None:
+    bench.take(
+        pump.says("status"),
+        pump.says(rms_g=0.5, temperature_c=41.5, energy=ENERGIES, level=2, zone=1, time_ms=NOW_MS),
+        now=NOW_MS,
+    )
+
+    async def work(client: Client) -> None:
+        namespace = await client.get_namespace_index("urn:quaver:nodes")
+        path = [f"{namespace}:{level}" for level in NODE.split("/")]
+        pump_7 = await client.nodes.objects.get_child(path)
+        names = {(await one.read_browse_name()).Name for one in await pump_7.get_children()}
+        assert {"rms_g", "temperature_c", "energy.power_w", "level", "zone", "online", "firmware"} <= names
+        temperature = await pump_7.get_child(f"{namespace}:temperature_c")
+        value = await temperature.read_data_value()
+        assert value.Value.Value == 41.5 and value.StatusCode.is_good()
+        assert value.SourceTimestamp.timestamp() * 1000 == pytest.approx(NOW_MS, abs=1)
+        unit = await (await temperature.get_child("0:EngineeringUnits")).read_value()
+        assert (unit.UnitId, unit.DisplayName.Text, unit.NamespaceUri) == (4408652, "°C", opcua.UNECE)
+        assert await temperature.read_type_definition() == ua.NodeId(ua.ObjectIds.AnalogUnitType)
+        level = await pump_7.get_child(f"{namespace}:level")
+        words = await (await level.get_child("0:EnumStrings")).read_value()
+        assert words[await level.read_value()].Text == "alarm"
+        assert (await read(client, "online")).Value.Value is True
+
+    with running(write(bench, plain=True)) as url:
+        with_client(url, work, **LOGIN)
+
+
+def test_every_unit_has_its_common_code() -> None:
+    assert {quantity.ucum for quantity in QUANTITIES.values()} <= set(UNITS)
+    # Known from the OPC Foundation's table of UN/CEFACT's codes.
+    numbers = {"Cel": 4408652, "[g]": 4928560, "mm/s": 4403510, "Hz": 4740186}
+    assert {ucum: opcua.unit_of(ucum).UnitId for ucum in numbers} == numbers
+
+
+def test_what_is_not_sure_is_uncertain_and_what_is_gone_is_bad(bench: Bench, pump: Node) -> None:
+    clipped, failed = 1 << QUALITY.index("clipped"), 1 << QUALITY.index("temperature_failed")
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, temperature_c=41.5, shaft_hz=24.0, shaft_confidence=0.3,
+               quality=clipped, time_ms=NOW_MS), now=NOW_MS)  # fmt: skip
+    with running(write(bench, plain=True)) as url:
+        names = ("rms_g", "temperature_c", "shaft_hz", "level")
+        doubt = "UncertainSensorNotAccurate"
+        assert statuses(url, *names) == [doubt, "Good", doubt, doubt]
+        bench.take(pump.says(rms_g=0.6, quality=failed, time_ms=NOW_MS + 1000), now=NOW_MS)
+        wait_until(lambda: statuses(url, "rms_g", "temperature_c") == ["Good", "BadSensorFailure"], what="the failure")
+        bench.take(pump.says("status", state=0), now=NOW_MS)
+        wait_until(lambda: set(statuses(url, *names)) == {"BadNoCommunication"}, what="that it is gone")
+        assert reads(url, "online")[0].Value.Value is False and reads(url, "rms_g")[0].Value.Value is None
+        bench.take(pump.says("status"), pump.says(rms_g=0.7, temperature_c=40.0, time_ms=NOW_MS + 2000), now=NOW_MS)
+        wait_until(lambda: statuses(url, "rms_g", "temperature_c") == ["Good", "Good"], what="that it is back")
+        assert reads(url, "rms_g")[0].Value.Value == pytest.approx(0.7)
+
+
+def test_a_value_that_missed_its_successors_is_old(bench: Bench, pump: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read by anybody, where the file says so."""
+    monkeypatch.setattr(opcua, "_MISSED", 3)
+    long_ago = NOW_MS - 10 * HOUR_MS
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=long_ago), now=long_ago)
+
+    async def look(client: Client) -> ua.DataValue:
+        return await read(client, "rms_g")
+
+    async def change(client: Client) -> None:
+        namespace = await client.get_namespace_index("urn:quaver:nodes")
+        await client.get_node(ua.NodeId(f"{NODE}/rms_g", namespace)).write_value(9.9)
+
+    with running(write(bench, plain=True, anonymous=True, users_file=None)) as url:
+        value = with_client(url, look)
+        with pytest.raises((ua.UaError, ConnectionError)):
+            with_client(url, change)
+        assert value.StatusCode.name == "UncertainLastUsableValue" and value.Value.Value == pytest.approx(0.5)
+        assert value.SourceTimestamp.timestamp() * 1000 == pytest.approx(long_ago, abs=1)
+
+
+def test_alarms_are_events_in_words(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says("status"), pump.says(time_ms=NOW_MS), now=NOW_MS)
+    heard: list[Any] = []
+
+    class Handler:
+        def event_notification(self, event: Any) -> None:
+            heard.append(event)
+
+    async def work(client: Client) -> None:
+        namespace = await client.get_namespace_index("urn:quaver:nodes")
+        subscription = await client.create_subscription(50, Handler())
+        for place in (ua.ObjectIds.Server, ua.NodeId("plant/hall", namespace)):
+            await subscription.subscribe_events(place)
+        level = EVENTS.index("level")
+        bench.take(
+            pump.says("event", code=level, event_level=2, subject="rms", value=0.5, limit=0.4, time_ms=NOW_MS + 1),
+            pump.says("event", code=level, event_level=0, subject="rms", value=0.3, limit=0.4, time_ms=NOW_MS + 2),
+            pump.says("status", state=0),
+            now=NOW_MS,
+        )
+        for _ in range(int(PATIENCE_S / 0.05)):
+            if len(heard) == 6:
+                break
+            await asyncio.sleep(0.05)
+
+    with running(write(bench, plain=True)) as url:
+        with_client(url, work, **LOGIN)
+    assert len(heard) == 6  # each at the server, and at the folder
+    told = {event.EventId: event for event in heard}
+    assert len(told) == 3
+    alarm, over, gone = told.values()
+    assert (alarm.Severity, over.Severity, gone.Severity) == (900, 100, 500)
+    assert alarm.Message.Text == "pump-7: alarm: The vibration level has risen, 0.5 g, limit 0.4 g"
+    assert over.Message.Text == "pump-7: ok: rms is back at ok, 0.3, limit 0.4"
+    assert gone.Message.Text == "pump-7: is offline"
+    assert alarm.SourceName == "pump-7" and alarm.Time.timestamp() * 1000 == pytest.approx(NOW_MS + 1, abs=1)
+
+
+def test_nobody_writes_and_nobody_comes_in_without_a_login(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+
+    async def look(client: Client) -> None:
+        await read(client, "rms_g")
+
+    async def change(client: Client) -> None:
+        namespace = await client.get_namespace_index("urn:quaver:nodes")
+        await client.get_node(ua.NodeId(f"{NODE}/rms_g", namespace)).write_value(9.9)
+
+    async def add(client: Client) -> None:
+        await client.nodes.objects.add_folder(2, "mine")
+
+    with running(write(bench, plain=True)) as url:
+        for work in (change, add):
+            with pytest.raises((ua.UaError, ConnectionError)):
+                with_client(url, work, **LOGIN)
+        with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+            with_client(url, look, "scada", "wrong")
+        with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+            with_client(url, look, "nobody", "right")
+        with pytest.raises(ua.UaError):  # anonymous
+            with_client(url, look)
+        with_client(url, look, "other", "word:with:colons")
+        assert reads(url, "rms_g")[0].Value.Value == pytest.approx(0.5)
+
+
+def test_without_plain_there_is_an_encrypted_endpoint_alone(bench: Bench, pump: Node, tmp_path: Path) -> None:
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+    known, stranger = identity(tmp_path / "clients", "known"), identity(tmp_path / "strangers", "stranger")
+    known[1].rename(tmp_path / "known.pem")
+    known = known[0], tmp_path / "known.pem"
+
+    async def look(client: Client) -> float:
+        return float((await read(client, "rms_g")).Value.Value)
+
+    with running(write(bench, clients="clients")) as url:
+        server = tmp_path / "bridge-opcua.der"
+        assert (tmp_path / "bridge-opcua.pem").stat().st_mode & 0o777 == 0o600
+        with pytest.raises((ua.UaError, ConnectionError, TimeoutError)):
+            with_client(url, look, **LOGIN)
+        assert with_client(url, look, own=known, server=server) == pytest.approx(0.5)
+        assert with_client(url, look, own=stranger, server=server, **LOGIN) == pytest.approx(0.5)
+        with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+            with_client(url, look, own=stranger, server=server)
+        with pytest.raises(ua.uaerrors.BadUserAccessDenied):
+            with_client(url, look, "scada", "wrong", own=known, server=server)
+    made = server.read_bytes()
+    spec = read_bridge(write(bench, clients="clients"))
+    assert spec.opcua is not None
+    OpcUaNodes(spec.opcua, spec.store, spec.state)
+    assert server.read_bytes() == made  # who trusts it goes on trusting it
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"users_file": None}, "nobody could connect"),
+        ({"users_file": "none"}, "there is no such file; write a line user:password"),
+        ({"listen": "4840"}, "expected address:port"),
+        ({"certificate": "own.der"}, "belong together"),
+        ({"certificate": "own.der", "key_file": "own.pem"}, "there is no such file; it has the key of own.der"),
+        ({"clients": "none"}, "is no folder"),
+        ({"clients": "odd"}, "is no X.509 certificate"),
+        ({"listen": "192.0.2.1:4840"}, "name another address:port"),
+        ({"speed": 3}, "opcua.speed"),
+    ],
+)
+def test_a_wrong_table_is_refused_in_a_line(
+    keys: dict[str, Any], words: str, bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "note.txt").write_text("no certificate")
+    assert main(["bridge", "run", str(write(bench, **keys)), "--until-done"]) == 26
+    said = capsys.readouterr().err.splitlines()[-1:]
+    assert words in said[0], said
+
+
+def test_without_the_library_one_line_says_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("quaver.bridge.opcua", "quaver.bridge.opcua_server"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "asyncua", None)
+    assert main(["bridge", "run", str(write(bench)), "--until-done"]) == 26
+    assert capsys.readouterr().err == "quaver: [opcua] needs asyncua: pip install 'quaver[opcua]'\n"
