@@ -74,7 +74,7 @@ class Capture:
             self._counts[self._marks] = self._at + words
             self._marks += 1
             self._next += sink.n // _MARKS
-        rest = words
+        held = words
         if words > sensor.READ_MAX:
             words = sensor.READ_MAX
         if words > sink.left:
@@ -89,9 +89,9 @@ class Capture:
         if not self._left:
             return 0
         # When the next batch is there, by a clock of the sensor's that is 3 % slow: asked before, it is asked twice.
-        rest = min(self._batch, self._left) - rest + words
-        wait_us = self._wait_us * rest // self._batch + self._wait_us // 32 - time.ticks_diff(time.ticks_us(), now)
-        return wait_us if wait_us > 1 and rest > 0 else 1
+        wanted = min(self._batch, self._left) - (held - words)
+        wait_us = self._wait_us * wanted // self._batch + self._wait_us // 32 - time.ticks_diff(time.ticks_us(), now)
+        return wait_us if wait_us > 1 and wanted > 0 else 1
 
     def end(self):
         """Stop the stream; work out the rate, the jitter and the loss."""

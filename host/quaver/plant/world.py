@@ -44,7 +44,7 @@ _REPLAYED = 20  # messages that a stranger sends again
 _FORGED = 20
 _OBEYED_S = 600.0  # for which a node may obey a technician's command
 # Of a station, by its board, the processor's time in that of a unix board; and how much more of it an air takes.
-_COSTS = {"unix": 1, "pico_w": 60, "esp32_c3": 60}
+_COSTS = {"unix": 1, "pico_w": 200, "esp32_c3": 200}
 _AIR_COSTS = 5
 _ASIDE = ("ingest_down", "full_disk", "retire", "replay", "forged")  # which befall no island
 _EVENTS_MAX = 100
