@@ -113,4 +113,4 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
     assert min(free) > 18_000
     if beside:
         idf, largest = map(int, board.exec(IDF_HEAP).split())
-        assert idf >= 6000 and largest >= 2000
+        assert idf >= 8000 and largest >= 2000
