@@ -12,13 +12,14 @@ plant: .venv/installed
 	rm -rf plant-of-20
 	$(BIN)/quaver plant run tools/plant_of_20.toml --output plant-of-20
 
+# Three workers on two cores: half of the time tests wait.
 test: .venv/installed .venv/stubs
 	tools/setup-system compiler mosquitto postgresql
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file firmware/mypy.ini firmware
-	$(BIN)/pytest -n 2 --dist worksteal --target unix: --target rp2040: --target esp32_c3:
+	$(BIN)/pytest -n 3 --dist worksteal --target unix: --target rp2040: --target esp32_c3:
 
 # The quick checks, without a board: under a minute.
 check: .venv/installed .venv/stubs

@@ -137,11 +137,16 @@ def _empty(session: MqttSession, intake: Intake, timeline: Timeline) -> None:
     """Take all that waits in a session, to which the broker then adds nothing more. Raises BrokerError."""
     try:
         session.unsubscribe()
-        while messages := session.receive(_WAIT_S):
+        heard = time.monotonic()
+        while time.monotonic() - heard < _WAIT_S:
+            messages = session.receive(_WAIT_S)
+            if not messages:  # its answer alone, or a part of a message: more may follow
+                continue
             # The group may have been handed the last ones too.
             intake.take([message._replace(again=True) for message in messages], timeline.now_ms())
             intake.commit(timeline.now_ms())
             session.acknowledge([message.packet for message in messages])
+            heard = time.monotonic()
     except LinkLost as lost:
         raise BrokerError(f"broker {session.url}: {lost}; start it again") from lost
 
