@@ -83,7 +83,7 @@ def without_logins(text: str, words: Iterable[str] = ()) -> str:
     """A text for people without the users and passwords of URLs. words: of a command line, which it may repeat."""
     for word in words:
         value = word.partition("=")[2] if word.startswith("--") else word
-        if not may_log_in(value) or value.startswith("postgresql://"):  # of a database's only the user is in one
+        if not may_log_in(value):
             continue
         as_path = str(Path(value))
         forms = (value, as_path, repr(value)[1:-1], repr(as_path)[1:-1], " ".join(value.split()))

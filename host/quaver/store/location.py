@@ -61,7 +61,7 @@ def _postgresql(text: str) -> PostgresqlUrl:
     except ValueError:
         raise StoreError("postgresql://…: is no URL; write postgresql://HOST/NAME") from None
     if secret:
-        raise StoreError(f"postgresql://…: has a password, which every user of this machine can read: {WAYS}")
+        raise StoreError(f"the URL of the store has a password, which every user of this machine can read: {WAYS}")
     if not text.partition(":")[2].startswith("//") or not (unquote(parts.path).strip("/") or settings.get("dbname")):
         raise StoreError("postgresql:…: names no database; write its host and /NAME behind //")
     return PostgresqlUrl(text)
