@@ -20,16 +20,15 @@ _STEP = const(256)  # bytes that are copied at once
 
 
 class _Patches:
-    """Reads patches as one stream. fetch(digest, n): as in update.stage."""
+    """Reads patches as one stream."""
 
-    def __init__(self, fetch, digest, size):
-        self._fetch = fetch
+    def __init__(self, stage, digest, size):
+        self._stage = stage
         self._digest = digest
         self.size = size
         self.at = 0
         self._part = b""
         self._n = -1
-        self.fetched = 0
 
     async def read(self, count):
         """So many bytes. Raises ValueError behind the end, and for a chunk that is cut short."""
@@ -40,9 +39,9 @@ class _Patches:
                 raise ValueError("cut short")
             if n != self._n:
                 self._part = b""  # not two at a time
-                self._part = await self._fetch(self._digest, n)
+                self._part = await self._stage.fetch(self._digest, n)
                 self._n = n
-                self.fetched += len(self._part)
+                self._stage.fetched += len(self._part)
                 if len(self._part) != min(_CHUNK, self.size - n * _CHUNK):
                     raise ValueError("cut short")
             part = self._part[inner : inner + count - len(found)]
@@ -68,11 +67,10 @@ class _Patches:
 async def apply(stage, given):
     """Stage each file that a patch yields and that is not there. given: (SHA-256, bytes) of the release's patches.
 
-    stage: an update.stage.Stage, whose list of files is there and checked. Returns how many were made. Raises OSError,
-    and its Refused where a chunk does not come.
+    stage: an update.stage.Stage, whose list of files is there and checked. Raises OSError, and its Refused where a
+    chunk does not come.
     """
-    stream = _Patches(stage.fetch, *given)
-    made = 0
+    stream = _Patches(stage, *given)
     try:
         table = await stream.read(2)
         if int.from_bytes(table, "little") > _TABLE_MAX:
@@ -82,8 +80,8 @@ async def apply(stage, given):
             head = await stream.read(_HEAD)
             end = stream.at + int.from_bytes(head[_ID:], "little")
             wanted = await stage.lacks(head[:_ID])
-            if wanted and await _make(stage, stream, table, end, *wanted):
-                made += 1
+            if wanted:
+                await _make(stage, stream, table, end, *wanted)
             if stream.at > end:
                 raise ValueError("a patch is longer than it says")
             stream.at = end
@@ -92,8 +90,6 @@ async def apply(stage, given):
         stage.refuse("release_wrong_content")
     except MemoryError:  # for a second file that is open: to fetch whole takes one
         print("node: update: no memory for patches")
-    stage.fetched += stream.fetched
-    return made
 
 
 def _source(table, number):
@@ -105,21 +101,35 @@ def _source(table, number):
     return table[at : at + _ID], table[begin : begin + table[at + _ID]].decode()
 
 
-async def _make(stage, stream, table, end, digest, size, path):
-    """Whether the patch that goes on here yields that file, staged at `path`."""
-    sources = []  # (path, where it begins, where it ends), one behind the other
+async def _sources(stage, stream, table):
+    """The patch's sources, (path, where it begins, where it ends), one behind the other; None: of another version."""
+    sources = []
     last = 0
     for _ in range(await stream.byte()):
         known, name = _source(table, await stream.byte())
         length = await stage.source(name, known)
         if not length:
-            return False  # of another version
+            return None
         sources.append(("/" + name, last, last + length))
         last += length
+    return sources
+
+
+async def _make(stage, stream, table, end, digest, size, path):
+    """Stage at `path` the file that the patch that goes on here yields, where this node has its sources."""
+    sources = await _sources(stage, stream, table)
+    if sources is None:
+        return
     hashed = sha256()
     buffer = memoryview(bytearray(_STEP))
     count = at = 0
     file = await stage.new(path)
+
+    async def put(part):
+        hashed.update(part)
+        async with stage.quiet:
+            file.write(part)
+
     try:
         while stream.at < end and count < size:
             step = await stream.number()
@@ -127,35 +137,15 @@ async def _make(stage, stream, table, end, digest, size, path):
             if not 0 < length <= size - count:
                 raise ValueError("a step goes beyond the file")
             count += length
+            if step & 2:
+                jump = await stream.number()
+                at += -(jump + 1 >> 1) if jump & 1 else jump >> 1
             if step & 3:
-                if step & 2:
-                    jump = await stream.number()
-                    at += -(jump + 1 >> 1) if jump & 1 else jump >> 1
-                source = None
-                for source in sources:
-                    if at < source[2]:
-                        break
-                if not source or not source[1] <= at <= at + length <= source[2]:
-                    raise ValueError("a step goes beyond its source")
-                with opened(source[0], "rb") as old:
-                    old.seek(at - source[1])
-                    at += length
-                    while length:
-                        part = buffer[: min(length, _STEP)]
-                        if old.readinto(part) != len(part):
-                            raise ValueError("a source is cut short")
-                        hashed.update(part)
-                        async with stage.quiet:
-                            file.write(part)
-                        length -= len(part)
-            else:
-                at += length  # what follows most often goes on behind what this took the place of
-                while length:
-                    part = await stream.read(min(length, _STEP))
-                    hashed.update(part)
-                    async with stage.quiet:
-                        file.write(part)
-                    length -= len(part)
+                await _copy(sources, at, length, buffer, put)
+            else:  # what follows most often goes on behind what this took the place of
+                for begin in range(0, length, _STEP):
+                    await put(await stream.read(min(length - begin, _STEP)))
+            at += length
             await asyncio.sleep(0)
     except BaseException:
         file.close()
@@ -163,7 +153,25 @@ async def _make(stage, stream, table, end, digest, size, path):
         raise
     async with stage.quiet:
         file.close()
-    if count == size and hashed.digest() == digest:
-        return True
-    files.drop(path)
-    raise ValueError("{} is not what was signed".format(path))
+    if count != size or hashed.digest() != digest:
+        files.drop(path)
+        raise ValueError("{} is not what was signed".format(path))
+
+
+async def _copy(sources, at, length, buffer, put):
+    """put() `length` bytes of the sources, from `at` on: all of one of them."""
+    for path, begin, end in sources:
+        if begin <= at < end:
+            break
+    else:
+        raise ValueError("a step goes beyond its source")
+    if at + length > end:
+        raise ValueError("a step goes beyond its source")
+    with opened(path, "rb") as old:
+        old.seek(at - begin)
+        while length:
+            part = buffer[: min(length, _STEP)]
+            if old.readinto(part) != len(part):
+                raise ValueError("a source is cut short")
+            await put(part)
+            length -= len(part)

@@ -141,6 +141,11 @@ def test_spoiled_patches_yield_nothing_else(data: Any) -> None:
     }
 
 
+def test_a_file_that_has_nothing_of_the_old_one_has_no_patch() -> None:
+    new = hashlib.shake_128(b"all new").digest((1 << 16) - 1)  # as long as a file of a release may be
+    assert patches([OLD], {"code/a": new}) == b""
+
+
 def test_patches_that_are_cut_off_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = applied(monkeypatch, OLD, NEW, MADE[:-1], len(MADE))
     assert stage.refused == ["release_wrong_content"]

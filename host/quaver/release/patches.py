@@ -39,25 +39,26 @@ def patches(old: Iterable[Mapping[str, bytes]], new: Mapping[str, bytes]) -> byt
 
     old: the board's files in each of the earlier releases, path -> content. new: those of this one.
     """
-    table: dict[bytes, int] = {}  # entry -> its number
+    table: list[bytes] = []
     made = b""
     for files in old:
-        known = {hashlib.sha256(data).digest() for data in files.values()}
+        known = set(files.values())
         grains = _grains(files)
         for path, data in sorted(new.items()):
-            digest = hashlib.sha256(data).digest()
-            if digest in known:
+            if data in known:
                 continue
             sources, steps = _sources(path, data, files, grains)
+            size = _HEAD + 1 + len(sources) + len(steps)
+            if size >= _WORTH * len(data):
+                continue
             entries = [_id(source.data) + _text(source.path) for source in sources]
-            numbered = table | {entry: len(table) + n for n, entry in enumerate(e for e in entries if e not in table)}
-            body = bytes([len(entries)]) + bytes(min(numbered[entry], 255) for entry in entries) + steps
-            one = digest[:_ID] + len(body).to_bytes(2, "little") + body
-            size = sum(map(len, numbered)) + len(made) + len(one)
-            fits = sum(map(len, numbered)) <= TABLE_MAX and len(numbered) <= 256 and size + 2 <= PATCHES_MAX
-            if fits and len(one) < _WORTH * len(data):
-                table = numbered
-                made += one
+            longer = table + [entry for entry in entries if entry not in table]
+            length = sum(map(len, longer))
+            if len(longer) > 256 or length > TABLE_MAX or 2 + length + len(made) + size > PATCHES_MAX:
+                continue
+            table = longer
+            numbers = bytes(table.index(entry) for entry in entries)
+            made += _id(data) + (size - _HEAD).to_bytes(2, "little") + bytes([len(entries)]) + numbers + steps
     sources_table = b"".join(table)
     return len(sources_table).to_bytes(2, "little") + sources_table + made if made else b""
 
