@@ -16,8 +16,8 @@ from test_ingest import Bench
 
 from quaver.bench.mosquitto import Mosquitto
 from quaver.bridge.home_assistant import _WORDS, _Device, discovery
-from quaver.bridge.quantities import QUANTITIES
 from quaver.cli import main
+from quaver.messages.quantities import QUANTITIES
 from tests.waiting import wait_until
 
 SCHEMA = json.loads((Path(__file__).parent / "data" / "home_assistant_discovery.schema.json").read_text())

@@ -25,10 +25,10 @@ from test_bridge import readings
 from test_ingest import Bench
 
 from quaver.bench.mosquitto import Mosquitto
-from quaver.bridge.quantities import QUANTITIES
 from quaver.broker.reader import Message
 from quaver.cli import main
 from quaver.fleet.keys import KeyStore
+from quaver.messages.quantities import QUANTITIES
 from quaver.modbus.registers import CONVERSIONS, FIELDS, ORDERS, TYPES, number, words_of
 from tests.waiting import PATIENCE_S, wait_until
 

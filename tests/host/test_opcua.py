@@ -21,10 +21,10 @@ from test_ingest import Bench
 
 from quaver.bridge import opcua, source
 from quaver.bridge.opcua import UNITS, OpcUaNodes
-from quaver.bridge.quantities import QUANTITIES
 from quaver.bridge.run import Bridge
 from quaver.bridge.spec import read_bridge
 from quaver.cli import main
+from quaver.messages.quantities import QUANTITIES
 from quaver_wire.fields import EVENTS, QUALITY
 from tests.waiting import PATIENCE_S, wait_until
 

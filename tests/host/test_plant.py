@@ -251,6 +251,12 @@ def test_a_mistake_is_told_with_its_place_and_what_was_expected(
     assert all(word in message for word in words), message
 
 
+def test_a_file_that_is_no_text_is_told(plant: Path) -> None:
+    plant.write_bytes(b"\xf4\x00plant")
+    with pytest.raises(PlantError, match="is no TOML"):
+        load_plant(plant)
+
+
 def test_the_example_is_a_plant() -> None:
     found = load_plant(EXAMPLE)
     assert [node.name for node in found.nodes()] == ["pump-1", "pump-2", "fan", "mill", "oven"]

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
-from quaver.bridge.quantities import QUANTITIES, numbers
 from quaver.bridge.run import Progress
 from quaver.bridge.source import Source
 from quaver.errors import BridgeError, StoreError
+from quaver.messages.quantities import QUANTITIES, numbers
 from quaver.store.location import Location
 from quaver_wire.fields import LEVELS
 

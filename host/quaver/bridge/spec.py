@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +12,7 @@ from quaver.bridge.notify.spec import Notify, check_names
 from quaver.broker.address import BrokerUrl, may_log_in, parse_broker_url
 from quaver.errors import BridgeError, BrokerError, StoreError
 from quaver.files.private import read_private
+from quaver.files.tables import first_mistake, read_tables
 from quaver.store.location import Location, PostgresqlUrl, inside, parse_location
 
 EXAMPLE = Path(__file__).with_name("example.toml")
@@ -147,18 +147,11 @@ class Bridge(_Table):
 
 def read_bridge(path: Path) -> Bridge:
     """The bridge of a file; its paths are relative to the file's folder. Raises BridgeError."""
+    tables = read_tables(path, BridgeError, "quaver bridge new writes an example")
     try:
-        table = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise BridgeError(f"{path}: can't be read ({error.strerror}); quaver bridge new writes an example") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BridgeError(f"{path}: is no TOML: {error}") from error
-    try:
-        bridge = Bridge.model_validate(table)
+        bridge = Bridge.model_validate(tables)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        said = first["msg"].removeprefix("Value error, ")
+        where, said = first_mistake(error)
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise BridgeError(f"{path}: {where}: {said}{more}") from None
     folder = path.parent

@@ -47,15 +47,14 @@ def probe(
     """
     from pydantic import ValidationError
 
+    from quaver.files.tables import first_mistake
     from quaver.modbus.registers import ORDERS, TYPES, number, words_of
     from quaver.modbus.spec import Line
 
     try:
         line = Line(tcp=tcp, rtu=rtu, baudrate=baudrate, parity=parity, stop_bits=2 if stop_bits == "2" else 1)
     except ValidationError as error:
-        raise click.UsageError(
-            error.errors()[0]["msg"].removeprefix("Value error, ").replace("name one of", "give one of")
-        ) from None
+        raise click.UsageError(first_mistake(error)[1].replace("name one of", "give one of")) from None
     words = asyncio.run(_read(line, unit_id, table, address))
     kinds = [kind for kind in TYPES if words_of(kind) <= len(words)]
     found = {order: {kind: number(words, kind, order) for kind in kinds} for order in ORDERS}

@@ -13,7 +13,7 @@ from quaver.gateway.own import Identity, OwnRecords
 from quaver.gateway.spool import Spool
 from quaver.modbus.reader import Reader, Refused
 from quaver.modbus.registers import number, words_of
-from quaver.modbus.spec import Line, Machine
+from quaver.modbus.spec import Machine
 from quaver_wire.fields import EVENTS, QUALITY, WireError
 from quaver_wire.names import ENERGY, HOST, STATES
 
@@ -128,7 +128,6 @@ def machine_nodes(
     readers: dict[str, Reader] = {}
     nodes = []
     for machine, identity in machines:
-        line = Line(**{name: getattr(machine, name) for name in Line.model_fields})
-        reader = readers.setdefault(str(line), Reader(line))
+        reader = readers.setdefault(str(machine.line), Reader(machine.line))
         nodes.append(MachineNode(machine, identity, reader, spool, unix_ms, say_line))
     return nodes

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from quaver.bridge.quantities import QUANTITIES
 from quaver.bridge.source import Reading
+from quaver.messages.quantities import QUANTITIES
 from quaver.messages.record import CODES
 from quaver_wire.spectrum import amplitude_g
 

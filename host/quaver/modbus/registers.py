@@ -8,22 +8,18 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from quaver.messages.quantities import QUANTITIES
+from quaver_wire.names import ENERGY
+
 TYPES = {"int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "float32": "f"}
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
-# field of a record -> its unit in UCUM
+# field of a record that a register can be -> its unit in UCUM
 FIELDS = {
-    "rms_g": "[g]",
-    "velocity_mm_s": "mm/s",
-    "temperature_c": "Cel",
-    "shaft_hz": "Hz",
-    "running_h": "h",
-    "energy.voltage_v": "V",
-    "energy.current_a": "A",
-    "energy.power_w": "W",
-    "energy.apparent_va": "V.A",
-    "energy.power_factor": "1",
-    "energy.frequency_hz": "Hz",
-    "energy.energy_kwh": "kW.h",
+    name: QUANTITIES[name].ucum
+    for name in (
+        *("rms_g", "velocity_mm_s", "temperature_c", "shaft_hz", "running_h"),
+        *(f"energy.{name}" for name in ENERGY),
+    )
 }
 # (unit of a register, unit of a field) -> factor and offset
 CONVERSIONS = {

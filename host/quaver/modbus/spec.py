@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from quaver.errors import GatewayError
+from quaver.files.tables import first_mistake, read_tables
 from quaver.modbus.registers import CONVERSIONS, FIELDS
 
 PORT = 502
@@ -83,6 +83,11 @@ class Machine(Line):
     interval_s: Annotated[int, Field(ge=1, le=86400)] = 60
     registers: Annotated[tuple[Register, ...], Field(min_length=1, alias="register")]
 
+    @property
+    def line(self) -> Line:
+        """Where it is, alone: equal for machines that share it."""
+        return Line(**{name: getattr(self, name) for name in Line.model_fields})
+
     @model_validator(mode="after")
     def _whole(self) -> Machine:
         fields = [register.field for register in self.registers]
@@ -100,23 +105,18 @@ class _File(_Table):
 
 def read_machines(path: Path) -> tuple[Machine, ...]:
     """The machines of a file. Raises GatewayError."""
+    tables = read_tables(path, GatewayError, "docs/modbus.md has an example")
     try:
-        machines = _File.model_validate(tomllib.loads(path.read_text())).modbus
-    except OSError as error:
-        raise GatewayError(f"{path}: can't be read ({error.strerror}); docs/modbus.md has an example") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise GatewayError(f"{path}: is no TOML: {error}") from error
+        machines = _File.model_validate(tables).modbus
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise GatewayError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        where, what = first_mistake(error)
+        raise GatewayError(f"{path}: {where}: {what}") from None
     places = [machine.place for machine in machines]
     for place in places:
         if places.count(place) > 1:
             raise GatewayError(f"{path}: two machines have the place {place}; give each its own")
     settings: dict[str, Line] = {}
     for machine in machines:
-        line = Line(**{name: getattr(machine, name) for name in Line.model_fields})
-        if machine.rtu and settings.setdefault(machine.rtu, line) != line:
+        if machine.rtu and settings.setdefault(machine.rtu, machine.line) != machine.line:
             raise GatewayError(f"{path}: two machines at {machine.rtu} have other settings of the line")
     return machines

@@ -7,7 +7,6 @@ beside it below; `quaver plant new` writes an example with every table.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
 from quaver.errors import PlantError
+from quaver.files.tables import first_mistake, read_tables
 from quaver_wire.bearings import LIBRARY
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
@@ -321,13 +321,7 @@ def _nth(text: str, n: int) -> str:
 
 def load_plant(path: Path) -> Plant:
     """The plant of a file. Raises PlantError, which names file, key and what was expected."""
-    try:
-        with path.open("rb") as file:
-            return plant_of(tomllib.load(file), f"{path}: ")
-    except OSError as error:
-        raise PlantError(f"{path}: {error.strerror}; `quaver plant new {path}` writes one") from error
-    except tomllib.TOMLDecodeError as error:
-        raise PlantError(f"{path}: is no TOML: {error}") from error
+    return plant_of(read_tables(path, PlantError, f"quaver plant new {path} writes an example"), f"{path}: ")
 
 
 def plant_of(tables: Mapping[str, Any], source: str = "") -> Plant:
@@ -336,8 +330,7 @@ def plant_of(tables: Mapping[str, Any], source: str = "") -> Plant:
         return Plant.model_validate(tables)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "plant"
-        said = first["msg"].removeprefix("Value error, ")
+        where, said = first_mistake(error, "plant")
         told = first["type"] not in ("missing", "extra_forbidden") and first["loc"]
         found = f", found {_shown(first)}" if told else ""
         more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quaver.bridge.quantities import numbers
+from quaver.messages.quantities import numbers
 from quaver.messages.record import MessageError, readable
 from quaver.store.removed import SINCE, put_removed, runs_of
 from quaver.store.schema import DATED, HAS_SPECTRUM

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from quaver.bridge.quantities import QUANTITIES
 from quaver.bridge.source import Reading
 from quaver.knowledge import keys_of
+from quaver.messages.quantities import QUANTITIES
 from quaver.messages.record import one_line
 from quaver_wire.fields import LIMITED
 
