@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 from unittest import mock
@@ -26,8 +27,8 @@ from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.fleet.keys import KeyStore
-from quaver.gateway import health
 from quaver.gateway.collector import Radio
+from quaver.gateway.own import Identity as HostIdentity
 from quaver.gateway.run import gateway
 from quaver.gateway.spool import Spool
 from quaver.ingest.run import ingest
@@ -48,12 +49,19 @@ NAMES = {"unix:": "unix", "rp2040:": "pico_w", "esp32_c3:": "esp32_c3"}
 HOSTS = {"unix:": "127.0.0.1", "rp2040:": "10.0.0.1", "esp32_c3:": "10.0.0.1"}
 PATIENCE_S = 240.0
 RELEASE_KEY = PrivateKey(ec.derive_private_key(0x5EED, ec.SECP256R1()))
+_UNTIL = int(time.time()) + 10_000_000
 CHANGED = "command/identify.py"
 MEASURES = {"iis3dwb": "vibration", "tmp117": "temperature", "sdm120": "energy"}
 
 
 def lines(board: Board, *starts: str) -> list[str]:
     return [line for line in board.console().decode().splitlines() if line.startswith(starts)]
+
+
+@cache
+def _own(board: str) -> Release:
+    """What a board of this firmware runs, as a release."""
+    return build_release([board], 1, expires=_UNTIL, key=RELEASE_KEY)
 
 
 class Plant:
@@ -149,7 +157,7 @@ class Plant:
         """The gateway of this machine, its Bluetooth in the air; what it returns ends it."""
         places = {self._id(node): f"{PLACE}/{node}" for node in nodes}
         [key] = [known for known in self.keys.nodes() if known.name == name]
-        who = health.Identity(key.node_id, f"{PLACE}/{name}", key.generation, key.keys[key.generation])
+        who = HostIdentity(key.node_id, f"{PLACE}/{name}", key.generation, key.keys[key.generation])
         broker = BrokerUrl("127.0.0.1", self.mosquitto.port)
         tasks: list[asyncio.Task[None]] = []
         if self._device is None:
@@ -219,11 +227,10 @@ class Plant:
                 found["main.py"] = asks(time_port) + found["main.py"]
             return found
 
-        until = int(time.time()) + 10_000_000
-        own = build_release([board], 1, expires=until, key=RELEASE_KEY)
         sources = tree._sources
+        own = _own(board)
         with mock.patch.object(tree, "_sources", changed):
-            built = build_release([board], sequence, expires=until, key=RELEASE_KEY, after=[own])
+            built = build_release([board], sequence, expires=_UNTIL, key=RELEASE_KEY, after=[own])
         path.write_bytes(built.encode())
         publish(built, "plant", url=BrokerUrl("127.0.0.1", self.mosquitto.port))
         return built

@@ -16,7 +16,8 @@ from quaver.gateway.collector import Collector
 from quaver.gateway.contents import Contents
 from quaver.gateway.date import TrustedDate
 from quaver.gateway.forward import Forward
-from quaver.gateway.health import Health, Identity
+from quaver.gateway.health import Health
+from quaver.gateway.own import Identity
 from quaver.gateway.spool import Spool
 from quaver.messages.sealing import Opened
 from quaver.system import clock

@@ -13,6 +13,7 @@ from typing import Self
 
 from quaver.broker.address import BrokerUrl
 from quaver.errors import BrokerError
+from quaver.system.processor import processor_s
 
 _START_S = 10.0
 _PORTS = 20  # to be tried
@@ -37,11 +38,10 @@ class Mosquitto:
     def url(self) -> BrokerUrl:
         return BrokerUrl("127.0.0.1", self.port)
 
-    def cpu_s(self) -> float:
-        """The processor's time that it has taken since it was started; of Linux."""
+    def processor_s(self) -> float:
+        """The processor's time that it has taken since it was started."""
         assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_s(self._process.pid)
 
     def start(self) -> None:
         program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

@@ -8,7 +8,6 @@ work in turns, so one worker with its server takes about one core of the machine
 from __future__ import annotations
 
 import multiprocessing
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from quaver.ingest.shared import SharedIntake
 from quaver.messages.sealing import Opener
 from quaver.store.ledger import ledger
 from quaver.store.postgresql import PostgresqlStore
+from quaver.system.processor import processor_s
 
 _GOAL = 1.7
 _PATIENCE_S = 600.0
@@ -96,7 +96,7 @@ def _work(
         intake = SharedIntake(store, Opener(keys), names(keys), lambda line: None)
         backend = int(store.query("SELECT pg_backend_pid()")[0][0])
         start.wait(_PATIENCE_S)
-        begin, core, server = time.monotonic(), time.process_time(), _core_s(backend)
+        begin, core, server = time.monotonic(), time.process_time(), processor_s(backend)
         end, had = begin, 0
         try:
             session.connect()
@@ -110,10 +110,4 @@ def _work(
                     break
         except LinkLost as lost:
             raise BrokerError(f"broker {url}: {lost}") from lost
-        answers.put((begin, end, time.process_time() - core, _core_s(backend) - server))
-
-
-def _core_s(process: int) -> float:
-    """What a process of this machine has taken of its cores: proc(5), utime and stime."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        answers.put((begin, end, time.process_time() - core, processor_s(backend) - server))

@@ -25,14 +25,8 @@ def command(path: Location, folder: Path, as_json: bool) -> None:
     Run again, it writes what has come since, late records too. FOLDER/manifest.json lists the files with their SHA-256.
     """
     from quaver.bridge.source import Source
-    from quaver.errors import LakeError
+    from quaver.lake.export import export
 
-    try:
-        from quaver.lake.export import export
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "pyarrow":
-            raise
-        raise LakeError("Parquet needs pyarrow: pip install 'quaver[parquet]'") from error
     with Source(path) as source:
         done = export(source, folder)
     if as_json:

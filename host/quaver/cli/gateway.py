@@ -14,7 +14,7 @@ from quaver.cli.monitor import broker_option, ca_option
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quaver.gateway.health import Identity
+    from quaver.gateway.own import Identity
     from quaver.gateway.spool import Spool
     from quaver.modbus.spec import Machine
 
@@ -144,8 +144,8 @@ def _machines(path: Path, folder: Path | None) -> list[tuple[Machine, Identity]]
 
 def _identity(place: str, folder: Path | None) -> Identity:
     from quaver.errors import GatewayError
-    from quaver.gateway.health import Identity
     from quaver.gateway.nodes import check_topic_prefix
+    from quaver.gateway.own import Identity
 
     try:
         name = check_topic_prefix(place).rpartition("/")[2]

@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 from quaver import __version__
 from quaver.gateway.collector import Collector
-from quaver.gateway.own import Identity as Identity
-from quaver.gateway.own import OwnRecords
+from quaver.gateway.own import Identity, OwnRecords
 from quaver.gateway.spool import Spool
 from quaver_wire.fields import EVENTS
 from quaver_wire.names import HOST, ROLES, STATES

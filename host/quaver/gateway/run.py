@@ -11,8 +11,9 @@ from quaver.broker.address import BrokerUrl
 from quaver.gateway.collector import Collector, Radio
 from quaver.gateway.contents import Contents
 from quaver.gateway.forward import Forward, Presence
-from quaver.gateway.health import Health, Identity
+from quaver.gateway.health import Health
 from quaver.gateway.machines import machine_nodes
+from quaver.gateway.own import Identity
 from quaver.gateway.spool import Spool
 from quaver.modbus.spec import Machine
 

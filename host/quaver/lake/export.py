@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from quaver.bridge.source import Place, Source
 from quaver.errors import LakeError
+from quaver.files.private import flush
 from quaver.lake.columns import SCHEMA, row_of
 
 MANIFEST = "manifest.json"
@@ -134,13 +135,13 @@ def _write(
             path.parent.mkdir(parents=True, exist_ok=True)
             table = pa.Table.from_pylist(sorted(rows, key=_order), SCHEMA)
             pq.write_table(table, aside, compression="zstd")
-            with aside.open("rb+") as file:
+            with aside.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-                os.fsync(file.fileno())
+            flush(aside)
             size = aside.stat().st_size
             aside.replace(path)
             for one in (path.parent, path.parent.parent, folder):
-                _flush(one)
+                flush(one)
             lake.files.append({"path": where, "sha256": digest, "bytes": size, "records": len(rows)})
             lake.next += 1
             lake.records += len(rows)
@@ -160,20 +161,10 @@ def _write(
     }
     with aside.open("x") as file:
         file.write(json.dumps(manifest, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    flush(aside)
     aside.replace(folder / MANIFEST)
-    _flush(folder)
+    flush(folder)
 
 
 def _order(row: Mapping[str, Any]) -> tuple[str, int, int]:
     return row["id"], row["boot"], row["seq"]
-
-
-def _flush(folder: Path) -> None:
-    """Until then a new name in it may be gone after a cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

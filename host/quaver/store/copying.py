@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from quaver.errors import StoreError
-from quaver.store.rows import Row
+from quaver.store.rows import COLUMNS, Row
 from quaver.store.schema import SCHEMA
 from quaver.store.store import Store
 from quaver.system.identity import COPIED
@@ -27,7 +27,6 @@ _OF, _PLACE = "copy_of", "copy_place"  # in the target's `meta` while it is no s
 _TABLE = re.compile(r"CREATE TABLE (\w+) \(\n(.*?)\n\)", re.DOTALL)
 _COLUMN = re.compile(r"^\s*([a-z]\w*) [A-Z]", re.MULTILINE)
 _KEY = re.compile(r"PRIMARY KEY \((.*?)\)|^\s*(\w+) [A-Z]+ PRIMARY KEY", re.MULTILINE)
-_RECORD = "node, boot, seq, class, arrival, tag, received_ms, uptime_ms, time_ms, claimed_ms, body, span"
 
 
 class _Table(NamedTuple):
@@ -119,7 +118,7 @@ def _begin(source: Store, target: Store) -> int:
 
 def _records(store: Store, place: int) -> Iterator[tuple[list[Row], int]]:
     """(rows, where they end), in the order of their coming."""
-    sql = f"SELECT rowid, {_RECORD} FROM record WHERE rowid > ? ORDER BY rowid LIMIT {_BATCH}"  # noqa: S608  ours
+    sql = f"SELECT rowid, {COLUMNS} FROM record WHERE rowid > ? ORDER BY rowid LIMIT {_BATCH}"  # noqa: S608  ours
     while rows := store.query(sql, (place,)):
         place = rows[-1][0]
         yield [Row(*row[1:]) for row in rows], place

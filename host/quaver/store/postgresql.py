@@ -25,7 +25,7 @@ import psycopg
 from quaver.errors import StoreError
 from quaver.store.postgresql_errors import gone, said_by
 from quaver.store.postgresql_schema import SPANS, migration, month, schema, statement
-from quaver.store.rows import RESEND_WINDOW, Clock, Copy, Node, Row, Span
+from quaver.store.rows import COLUMNS, RESEND_WINDOW, Clock, Copy, Node, Row, Span
 from quaver.store.schema import VERSION
 from quaver.store.store import BUSY_S, LOOK_S, Store, new_client_id, outdated
 from quaver.system.identity import COPIED, machine
@@ -49,9 +49,6 @@ _CONNECTION = {
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }
-_COLUMNS = (
-    "node, boot, seq, class, arrival, tag, received_ms, uptime_ms, time_ms, claimed_ms, body, span"  # as Row has them
-)
 _TYPES = ("int8", "int8", "int8", "text", "int8", "bytea", "int8", "int8", "int8", "int8", "text", "int8")
 _statement = lru_cache(500)(statement)
 
@@ -414,7 +411,7 @@ class PostgresqlStore(Store):
                 copy.set_types(_TYPES[:3])
                 for row in rows:
                     copy.write_row(row[:3])
-            with cursor.copy(f"COPY record ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
+            with cursor.copy(f"COPY record ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
                 copy.set_types(_TYPES)
                 for row in rows:
                     copy.write_row(row)

@@ -11,6 +11,10 @@ from typing import NamedTuple
 RESEND_WINDOW = 256
 
 
+# Of the table `record`, as Row has them.
+COLUMNS = "node, boot, seq, class, arrival, tag, received_ms, uptime_ms, time_ms, claimed_ms, body, span"
+
+
 class Row(NamedTuple):
     """One record as the table has it."""
 

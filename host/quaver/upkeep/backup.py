@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from quaver.errors import BackupError
+from quaver.files.private import flush
 from quaver.store.schema import MIGRATIONS, VERSION
 from quaver.store.store import Store
 
@@ -59,13 +60,13 @@ def back_up(path: Path, backup: Path) -> Manifest:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # all of it is in this one file
         found = _look(aside)
-        _flush(aside)
+        flush(aside)
         aside.replace(backup)
         with _new(aside).open("w") as manifest:
             manifest.write(json.dumps(asdict(found), indent=1) + "\n")
-        _flush(aside)
+        flush(aside)
         aside.replace(manifest_of(backup))
-        _flush(backup.parent)
+        flush(backup.parent)
     return found
 
 
@@ -83,10 +84,10 @@ def restore(backup: Path, path: Path) -> Manifest:
             raise BackupError(f"{backup}: is not what its manifest says: it was cut or altered; take another backup")
         if (found.records, found.nodes, found.newest) != (wanted.records, wanted.nodes, wanted.newest):
             raise BackupError(f"{manifest_of(backup)}: is of another backup; find the one that belongs to {backup}")
-        _flush(aside)
+        flush(aside)
         os.link(aside, path)  # which fails where somebody has made that file meanwhile
         aside.unlink()
-        _flush(path.parent)
+        flush(path.parent)
     return found
 
 
@@ -173,11 +174,3 @@ def _writing(target: Path, aside: Path) -> Iterator[None]:
         for file in (aside, aside.with_name(f"{aside.name}-journal")):
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
