@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import re
 import signal
 import subprocess
@@ -17,13 +18,17 @@ from example_broker import blocks
 from fleet import Node, publish
 from nats.js.api import ConsumerConfig
 from test_ingest import FAN, PUMP, said_by, start
+from test_sealed_node import NAME, NODE, config
 from test_workers import end
 
 from quaver.bench.nats import Nats
 from quaver.bench.postgresql import QUICK, Postgresql
 from quaver.broker.address import NatsUrl
 from quaver.broker.jetstream import STREAM, JetStreamSession
+from quaver.build import firmware_files
 from quaver.cli import main
+from quaver.emulator.setup import Setup
+from quaver.emulator.targets import open_board
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.run import TOPICS
 from quaver.store.ledger import ledger
@@ -330,6 +335,25 @@ def test_what_comes_while_ingest_is_away_waits_for_it(one: Nats, tmp_path: Path,
     with Store(path, write=False) as store:
         (account,), _ = ledger(store)
     assert (account.received, account.unexplained, account.refused) == (90, 0, {})
+
+
+def test_a_node_s_records_and_its_last_will_come_through(one: Nats, tmp_path: Path, keys: KeyStore) -> None:
+    """The real firmware: online as at any broker, and told to be gone when its power is."""
+    key, path = keys.create(NODE, NAME).keys[1], tmp_path / "s.sqlite"
+    files = firmware_files("unix", config())
+    files["device.key"] = json.dumps({"generation": 1, "key": key.hex()}).encode()
+    process = start(str(one.url), path, keys)
+    said_by(process, "storing the messages from")
+    with Store(path, write=False) as store:
+        with open_board("unix:", Setup(files=files, broker_port=one.mqtt[0], name=NAME)) as board:
+            wait_until(lambda: store.query("SELECT count(*) FROM record WHERE class = 'telemetry'")[0][0] >= 3, board)
+            assert b"online" in board.console()
+        states = "SELECT json_extract(body, '$.state') FROM record WHERE class = 'status' ORDER BY arrival"
+        wait_until(lambda: [state for (state,) in store.query(states)][-1:] == [0])
+        assert {state for (state,) in store.query(states)} == {0, 1}
+        (account,), strangers = ledger(store)
+    assert (account.unexplained, account.refused, strangers) == (0, {}, [])
+    end(process)
 
 
 def test_a_database_that_is_away_longer_than_a_message_waits(one: Nats, keys: KeyStore) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from fleet import Node, publish
 from test_ingest import FAN, PUMP, said_by, start
@@ -124,8 +125,9 @@ def test_a_database_that_is_away_leaves_everything_at_the_broker(mosquitto: Any,
         end(worker)
 
 
-def test_the_example_for_compose_starts_workers_as_the_command_takes_them() -> None:
-    services = yaml.safe_load((ROOT / "docs/compose.yaml").read_text())["services"]
+@pytest.mark.parametrize("page", ["compose.yaml", "compose-nats.yaml"])
+def test_the_example_for_compose_starts_workers_as_the_command_takes_them(page: str) -> None:
+    services = yaml.safe_load((ROOT / "docs" / page).read_text())["services"]
     workers = [service["command"] for name, service in services.items() if name.startswith("worker")]
     named = []
     for program, verb, *words in workers:
