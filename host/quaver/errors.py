@@ -159,3 +159,13 @@ class DiodeError(QuaverError):
     """A key, an address, a folder or a bundle of the diode that can't be used."""
 
     exit_code = 29
+
+
+class PageError(QuaverError):
+    """The page can't be served, or what it was asked can't be done. status: of HTTP, where it answers a request."""
+
+    exit_code = 30
+
+    def __init__(self, line: str, status: int = 400) -> None:
+        super().__init__(line)
+        self.status = status

@@ -54,11 +54,12 @@ HOST = {
     "rollout": {"broker", "files", "fleet", "messages"},
     "ingest": {"broker", "fleet", "messages", "store", "system"},
     "modbus": {"files", "messages"},
-    "diode": {"bridge", "broker", "files", "ingest", "messages", "store"},
+    "diode": {"bridge", "broker", "files", "ingest", "messages", "query", "store"},
     "gateway": {"broker", "fleet", "messages", "modbus", "system"},
     "knowledge": {"files"},
-    "bridge": {"broker", "files", "knowledge", "messages", "rollout", "store"},
-    "lake": {"bridge", "files", "messages", "store"},
+    "query": {"files", "fleet", "knowledge", "messages", "rollout", "store"},
+    "bridge": {"broker", "files", "knowledge", "messages", "query", "rollout", "store"},
+    "lake": {"files", "messages", "query", "store"},
     "upkeep": {"files", "messages", "store"},
     "benchmark": {"analysis", "files", "recordings"},
     "plant": {
@@ -66,6 +67,7 @@ HOST = {
         *("ingest", "messages", "recordings", "store", "system"),
     },
     "twin": {"board", "build", "fleet", "messages", "plant", "release", "store"},
+    "serve": {"messages", "query", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }
