@@ -169,3 +169,9 @@ class PageError(QuaverError):
     def __init__(self, line: str, status: int = 400) -> None:
         super().__init__(line)
         self.status = status
+
+
+class AlarmError(QuaverError):
+    """An alarm that is not there, or that can't be dealt with so; or a file of alarms that can't be used."""
+
+    exit_code = 31

@@ -58,7 +58,8 @@ HOST = {
     "gateway": {"broker", "fleet", "messages", "modbus", "system"},
     "knowledge": {"files"},
     "query": {"files", "fleet", "knowledge", "messages", "rollout", "store"},
-    "bridge": {"broker", "files", "knowledge", "messages", "query", "rollout", "store"},
+    "alarms": {"files", "knowledge", "messages", "query", "store"},
+    "bridge": {"alarms", "broker", "files", "knowledge", "messages", "query", "rollout", "store"},
     "lake": {"files", "messages", "query", "store"},
     "upkeep": {"files", "messages", "store"},
     "benchmark": {"analysis", "files", "recordings"},
@@ -67,7 +68,7 @@ HOST = {
         *("ingest", "messages", "recordings", "store", "system"),
     },
     "twin": {"board", "build", "fleet", "messages", "plant", "release", "store"},
-    "serve": {"messages", "query", "store"},
+    "serve": {"alarms", "messages", "query", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }
