@@ -159,3 +159,25 @@ class DiodeError(QuaverError):
     """A key, an address, a folder or a bundle of the diode that can't be used."""
 
     exit_code = 29
+
+
+class AccessError(QuaverError):
+    """A user, a session, a token or an audit trail of the page that can't be made, found, used or trusted."""
+
+    exit_code = 31
+
+
+class LoginNeeded(AccessError):
+    """Nobody is known who asks: no session, an ended one, a token that does not hold, a wrong password."""
+
+
+class NotAllowed(AccessError):
+    """Somebody is known who asks, and may not do this."""
+
+
+class TooOften(AccessError):
+    """Somebody asks more often than is allowed. wait_s: after how long the next try is looked at, s."""
+
+    def __init__(self, message: str, wait_s: int) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s

@@ -57,6 +57,7 @@ HOST = {
     "diode": {"bridge", "broker", "files", "ingest", "messages", "store"},
     "gateway": {"broker", "fleet", "messages", "modbus", "system"},
     "knowledge": {"files"},
+    "access": {"files"},
     "bridge": {"broker", "files", "knowledge", "messages", "rollout", "store"},
     "lake": {"bridge", "files", "messages", "store"},
     "upkeep": {"files", "messages", "store"},
