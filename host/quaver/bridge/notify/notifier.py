@@ -19,7 +19,8 @@ from quaver.bridge.notify.message import LISTED, Writer
 from quaver.bridge.notify.receivers import Receiver, receiver_of
 from quaver.bridge.notify.spec import Notify, zone
 from quaver.bridge.sink import SinkDown
-from quaver.bridge.source import Reading, Source
+from quaver.query.nodes import silent_after_ms
+from quaver.query.source import Reading, Source
 from quaver.store.ledger import ledger
 from quaver.store.location import Location
 
@@ -29,8 +30,6 @@ _SILENCE_MS = 10_000  # between looks at who is silent,
 _COUNTS_MS = 30_000  # at what was refused,
 _LEDGER_MS = 600_000  # and at the ledger, which reads all numbers of a store
 _AGAIN_MS = 3_600_000  # refusals of a node for one reason are told once in that time, with their number
-_LEAST_SILENT_MS = 60_000
-_LEAST_SILENT_VIA_GATEWAY_MS = 3_600_000  # its gateway visits it when it does
 _GAPS = 5
 
 
@@ -185,8 +184,7 @@ class Notifier:
         assert self._alarms is not None
         found = []
         for node, heard in self._heard.items():
-            least = _LEAST_SILENT_VIA_GATEWAY_MS if heard.state == "via gateway" else _LEAST_SILENT_MS
-            limit = max(least, self._table.silent_after * heard.interval_s * 1000)
+            limit = silent_after_ms(heard.state, heard.interval_s, self._table.silent_after)
             if not heard.interval_s or heard.state == "offline" or now_ms - heard.at_ms < limit:
                 continue
             if self._table.covers(heard.topic) and not self._alarms.is_open(node, GONE):
