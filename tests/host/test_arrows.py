@@ -57,6 +57,7 @@ HOST = {
     "diode": {"bridge", "broker", "files", "ingest", "messages", "query", "store"},
     "gateway": {"broker", "fleet", "messages", "modbus", "system"},
     "knowledge": {"files"},
+    "access": {"files"},
     "query": {"files", "fleet", "knowledge", "messages", "rollout", "store"},
     "alarms": {"files", "knowledge", "messages", "query", "store"},
     "bridge": {"alarms", "broker", "files", "knowledge", "messages", "query", "rollout", "store"},

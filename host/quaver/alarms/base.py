@@ -159,7 +159,7 @@ class Base:
         self._turn = threading.RLock()
         with self._failures():
             self._base = open_private_base(
-                path, _SCHEMA, VERSION, option="the folder of the state", failure=AlarmError, threads=True
+                path, _SCHEMA, VERSION, option="the folder of the state", failure=AlarmError, shared=True
             )
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")  # a power cut is survived, not only a kill
@@ -215,7 +215,7 @@ class Base:
     def get(self, number: int) -> Alarm:
         found = self._ask(f"SELECT {_CHOSEN} FROM alarm WHERE id = ?", number)
         if not found:
-            raise AlarmError(f"there is no alarm {number}; look at the list for its number")
+            raise AlarmError(f"there is no alarm {number}; look at the list for its number", 404)
         return _alarm(found[0])
 
     def find(self, node: str, subject: str) -> Alarm | None:

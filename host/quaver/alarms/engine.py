@@ -303,7 +303,7 @@ class Engine(Base):
         try:
             after(alarm.state, act, alarm.active, alarm.unseen)
         except ValueError as error:
-            raise AlarmError(f"alarm {number}: {error}") from None
+            raise AlarmError(f"alarm {number}: {error}", 409) from None
         return alarm
 
     def _say(self, alarm: Alarm, who: str, now_ms: int, text: str, cause: str | None, work_order: str) -> None:
