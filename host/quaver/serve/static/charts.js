@@ -174,13 +174,6 @@ export async function chart(options) {
         ctx.setLineDash((line.dash ?? [6, 4]).map((part) => part * one));
         stroke(ctx, box.left, where, box.left + box.width, where);
         ctx.setLineDash([]);
-        const width = ctx.measureText(line.text).width;
-        const right = box.left + box.width - 6 * one;
-        ctx.fillStyle = faded("surface", 0.85); // a curve behind it does not make it hard to read
-        ctx.fillRect(right - width - 4 * one, where - 18 * one, width + 8 * one, 16 * one);
-        ctx.fillStyle = colour(line.colour);
-        ctx.textAlign = "right";
-        ctx.fillText(line.text, right, where - 6 * one);
       }
       // Texts never cover each other: those of higher rank find their place first.
       const taken = [];
@@ -198,6 +191,20 @@ export async function chart(options) {
         if (taken.some(([from, until]) => middle - half < until && middle + half > from)) continue;
         taken.push([middle - half, middle + half]);
         texts.push([mark.text, mark.colour, middle, box.top - 7 * one]);
+      }
+    });
+    inside(u, (ctx, box) => {
+      ctx.font = `600 ${11.5 * one}px system-ui, sans-serif`;
+      ctx.textAlign = "right";
+      for (const line of lines) {
+        const where = u.valToPos(line.y, "y", true);
+        if (where < box.top || where > box.top + box.height) continue;
+        const right = box.left + box.width - 6 * one;
+        const width = ctx.measureText(line.text).width;
+        ctx.fillStyle = faded("surface", 0.85); // a curve behind it does not make it hard to read
+        ctx.fillRect(right - width - 4 * one, where - 18 * one, width + 8 * one, 16 * one);
+        ctx.fillStyle = colour(line.colour);
+        ctx.fillText(line.text, right, where - 6 * one);
       }
     });
     u.ctx.save();
