@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.query.door import Door
+from quaver.serve.plan import Plan
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Services:
     access: Any = None
     alarms: Any = None
     hub: Any = None
+    plan: Plan | None = None
 
     def close(self) -> None:
         self.door.close()
