@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from quaver.bridge.notify.conditions import Begin, changes
+from quaver.alarms.conditions import Begin, changes
 from quaver.bridge.opcua_server import OpcUaServer, ua
 from quaver.bridge.spec import OpcUa
 from quaver.knowledge import entries
