@@ -69,7 +69,7 @@ HOST = {
         *("ingest", "messages", "recordings", "store", "system"),
     },
     "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
-    "serve": {"alarms", "files", "messages", "query", "store"},
+    "serve": {"access", "alarms", "files", "fleet", "knowledge", "messages", "query", "store", "system", "twin"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.query.door import Door
+from quaver.serve.live import Hub, Live
 from quaver.serve.plan import Plan
 
 
@@ -23,8 +24,20 @@ class Services:
     zone: str = "UTC"
     access: Any = None
     alarms: Any = None
-    hub: Any = None
+    hub: Hub | None = None
+    live: Live | None = None
     plan: Plan | None = None
 
+    def start(self) -> None:
+        """In the loop of the server, as it begins."""
+        if self.hub is not None:
+            self.hub.open()
+        if self.live is not None:
+            self.live.start()
+
     def close(self) -> None:
+        if self.hub is not None:
+            self.hub.close()
+        if self.live is not None:
+            self.live.stop()
         self.door.close()
