@@ -1,7 +1,9 @@
 // The first administrator, by the one-time link from the console of quaver serve: #/first/LINK
 
+import { ApiError } from "../api.js";
 import { h, replace } from "../dom.js";
 import { form } from "../parts.js";
+import { outside } from "./login.js";
 
 export const words = {
   en: {
@@ -47,11 +49,11 @@ export async function show(root, context, link = "") {
     submit: async ({ name, password }) => {
       const body = { link, name, password, language: document.documentElement.lang };
       const me = await api("first", { method: "POST", body, quiet: true }).catch((error) => {
-        throw error.status === 401 ? new Error(t("first.over")) : error;
+        throw error.status === 401 ? new ApiError(401, t("first.over")) : error;
       });
       await context.loggedIn(me);
     },
   });
-  replace(root, h("div", { class: "card" }, h("h1", { tabindex: "-1" }, t("nav.first")), h("p", {}, t("first.help")), sheet.element));
+  replace(root, outside(t("nav.first"), h("p", {}, t("first.help")), sheet.element));
   sheet.focus();
 }

@@ -1,6 +1,7 @@
 // Logging in, by name and password or at the company's OpenID provider.
 
-import { h, replace } from "../dom.js";
+import { ApiError } from "../api.js";
+import { h, icon, replace } from "../dom.js";
 import { empty, form } from "../parts.js";
 
 export const words = {
@@ -25,10 +26,16 @@ export const words = {
 };
 
 /** What a failed login says, in the language of the page. */
-export function said(error, t) {
-  if (error.status === 401) return new Error(t("login.wrong"));
-  if (error.status === 429) return new Error(t("login.wait", { seconds: /\d+/.exec(error.message)?.[0] ?? "60" }));
+function said(error, t) {
+  if (error.status === 401) return new ApiError(401, t("login.wrong"));
+  if (error.status === 429) return new ApiError(429, t("login.wait", { seconds: /\d+/.exec(error.message)?.[0] ?? "60" }));
   return error;
+}
+
+/** A card for who is not logged in yet. */
+export function outside(title, ...children) {
+  return [h("p", { class: "row" }, h("span", { class: "logo" }, icon("ledger")), h("strong", {}, "Quaver")),
+    h("div", { class: "card" }, h("h1", { tabindex: "-1" }, title), children)];
 }
 
 export async function show(root, context) {
@@ -48,8 +55,7 @@ export async function show(root, context) {
   });
   if (["refused", "failed", "taken"].includes(query.problem)) sheet.fail(t(`login.${query.problem}`));
   replace(root,
-    h("div", { class: "card" },
-      h("h1", { tabindex: "-1" }, t("nav.login")),
+    outside(t("nav.login"),
       ways.first && empty(t("login.nobody"), t("login.nobody.help"), { symbol: "users" }),
       !ways.first && sheet.element,
       ways.openid && [

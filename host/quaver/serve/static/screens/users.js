@@ -1,6 +1,7 @@
 // Users, tokens and the audit trail: #/users, #/users/tokens, #/users/audit, #/users/account. Who is no admin sees their
 // own account and tokens.
 
+import { ApiError } from "../api.js";
 import { h, replace } from "../dom.js";
 import { badge, button, card, chips, confirm, dialog, empty, facts, form, heading, table, tabs, tag, toast } from "../parts.js";
 import { checkPassword, newPassword, words as firstWords } from "./first.js";
@@ -37,7 +38,7 @@ async function showUsers(body, side, context) {
       { key: "state", title: t("users.state"), sort: (row) => Number(row.disabled), cell: (row) => (row.disabled ? badge("offline", t("users.disabled")) : badge("ok", t("users.active"))) },
       { key: "local", title: t("users.kind"), cell: (row) => t(row.local ? "users.local" : "users.openid") },
       { key: "made", title: t("users.made"), sort: (row) => row.made_ms, cell: (row) => time(row.made_ms, "day") },
-      { key: "change", title: "", cell: (row) => button(t("users.change"), () => change(row), { label: t("users.change.label", { name: row.name }) }) },
+      { key: "change", title: "", cell: (row) => button(t("users.change"), () => { void change(row); }, { label: t("users.change.label", { name: row.name }) }) },
     ],
   });
   const load = async () => list.update((await api("users")).users);
@@ -69,10 +70,10 @@ async function showUsers(body, side, context) {
       await api(path(row.disabled ? "enable" : "disable"), { method: "POST" });
       await done(shut, t(row.disabled ? "users.enabled.done" : "users.disabled.done", { name: row.name }));
     }, { kind: row.disabled ? "primary" : "danger" });
-    return dialog({ title: row.name, body: h("div", { class: "stack" }, role.element, password && h("hr"), password && password.element, h("hr"), h("div", { class: "actions" }, shut)) });
+    return dialog({ title: row.name, actions: [], body: h("div", { class: "stack" }, role.element, password && password.element, h("div", { class: "actions" }, shut)) });
   }
 
-  replace(side, button(t("users.add"), () => {
+  function add() {
     const sheet = form({
       action: t("users.add.action"),
       fields: [
@@ -89,8 +90,10 @@ async function showUsers(body, side, context) {
         await load();
       },
     });
-    return dialog({ title: t("users.add"), body: sheet.element });
-  }, { kind: "primary" }));
+    return dialog({ title: t("users.add"), actions: [], body: sheet.element });
+  }
+
+  replace(side, button(t("users.add"), () => { void add(); }, { kind: "primary" }));
   replace(body, h("div", { class: "card" }, list.element));
   await load();
 }
@@ -107,7 +110,7 @@ async function showAccount(body, side, context) {
     check: (values) => checkPassword(values, t),
     submit: async ({ old, password: fresh }) => {
       const next = await api("me/password", { method: "POST", body: { password: old, fresh }, quiet: true }).catch((error) => {
-        throw error.status === 401 ? new Error(t("users.password.wrong")) : error;
+        throw error.status === 401 ? new ApiError(401, t("users.password.wrong")) : error;
       });
       toast(t("users.password.own"), "ok");
       await context.loggedIn(next);
@@ -159,10 +162,10 @@ async function showTokens(body, side, context) {
         await once(made.secret, context);
       },
     });
-    return dialog({ title: t("tokens.make"), body: sheet.element });
+    return dialog({ title: t("tokens.make"), actions: [], body: sheet.element });
   }
 
-  replace(side, button(t("tokens.make"), make, { kind: "primary" }));
+  replace(side, button(t("tokens.make"), () => { void make(); }, { kind: "primary" }));
   replace(body,
     may("admin") && chips({
       label: t("tokens.whose"), value: "own", items: [{ key: "own", text: t("tokens.own") }, { key: "all", text: t("tokens.all") }],
@@ -186,7 +189,7 @@ function once(secret, { t }) {
 
 async function showAudit(body, side, context) {
   const { api, t, time } = context;
-  const verdict = h("div", { role: "status" });
+  const verdict = h("div", { class: "card", role: "status", hidden: true });
   let rows = [];
   const list = table({
     caption: t("users.tab.audit"), most: 1_000,
@@ -209,8 +212,9 @@ async function showAudit(body, side, context) {
   replace(side, button(t("audit.verify"), async () => {
     const found = await api("audit/verify");
     replace(verdict, found.broken
-      ? h("p", { class: "banner is-alarm" }, badge("alarm", t("audit.broken")), h("span", {}, found.why))
-      : h("p", { class: "banner is-ok" }, badge("ok", t("audit.whole")), h("span", {}, t("audit.rows", { rows: found.rows }))));
+      ? h("p", { class: "row" }, badge("alarm", t("audit.broken")), h("span", {}, found.why))
+      : h("p", { class: "row" }, badge("ok", t("audit.whole")), h("span", {}, t("audit.rows", { rows: found.rows }))));
+    verdict.hidden = false;
   }));
   replace(body, verdict, h("div", { class: "card" }, list.element, h("div", { class: "actions" }, older)));
   await load();
@@ -224,5 +228,5 @@ function what(kind, t) {
 }
 
 function details(values) {
-  return Object.entries(values).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+  return Object.entries(values).map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(" ") : typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
 }
