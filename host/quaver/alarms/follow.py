@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from quaver.alarms.base import Alarm
 from quaver.alarms.engine import Engine
+from quaver.query.health import accounts, refusals
 from quaver.query.source import Source
-from quaver.store.ledger import ledger
 
 _BATCH = 1000
-_LEDGER_MS = 600_000  # between looks at the ledger, which reads all numbers of a store
+_REFUSED_MS = 2_000  # between looks at what was refused,
+_LEDGER_MS = 600_000  # and at the ledger, which reads all numbers of a store
 
 
 class Follower:
@@ -16,7 +17,7 @@ class Follower:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._looked_ms: int | None = None
+        self._looked: dict[str, int] = {}
 
     def step(self, source: Source, now_ms: int) -> list[Alarm]:
         """Take what came, and look at the clock; the alarms that changed, each once, as they are now.
@@ -29,8 +30,14 @@ class Follower:
             changed |= {alarm.id: alarm for alarm in self.engine.take(found, now_ms)}
             place = found[-1].place
         changed |= {alarm.id: alarm for alarm in self.engine.tick(now_ms)}
-        if self._looked_ms is None or now_ms - self._looked_ms >= _LEDGER_MS:
-            self._looked_ms = now_ms
-            accounts = ledger(source.store)[0]
-            changed |= {alarm.id: alarm for alarm in self.engine.gaps(accounts, now_ms)}
+        if self._due("refused", _REFUSED_MS, now_ms):
+            self.engine.refusals(refusals(source), now_ms)
+        if self._due("ledger", _LEDGER_MS, now_ms):
+            changed |= {alarm.id: alarm for alarm in self.engine.gaps(accounts(source)[0], now_ms)}
         return list(changed.values())
+
+    def _due(self, name: str, every_ms: int, now_ms: int) -> bool:
+        if name in self._looked and 0 <= now_ms - self._looked[name] < every_ms:
+            return False
+        self._looked[name] = now_ms
+        return True
