@@ -23,6 +23,7 @@ class Services:
     access: Any = None
     alarms: Any = None
     hub: Any = None
+    rollouts: Any = None
 
     def close(self) -> None:
         self.door.close()
