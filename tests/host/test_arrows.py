@@ -68,7 +68,7 @@ HOST = {
         *("board", "broker", "build", "emulator", "files", "fleet"),
         *("ingest", "messages", "recordings", "store", "system"),
     },
-    "twin": {"board", "build", "fleet", "messages", "plant", "release", "store"},
+    "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
     "serve": {"alarms", "messages", "query", "rollout", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},

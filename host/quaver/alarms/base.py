@@ -79,7 +79,7 @@ CREATE TABLE security (             -- what somebody tried that is not theirs, o
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at_ms INTEGER NOT NULL, noted_ms INTEGER NOT NULL,
     source TEXT NOT NULL,           -- ingest, node or page
-    node TEXT NOT NULL, topic TEXT NOT NULL,
+    node TEXT NOT NULL, name TEXT NOT NULL,
     what TEXT NOT NULL, who TEXT NOT NULL,
     count INTEGER NOT NULL,
     detail TEXT NOT NULL

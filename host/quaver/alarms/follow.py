@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from quaver.alarms.base import Alarm
 from quaver.alarms.engine import Engine
-from quaver.query.health import accounts, refusals
+from quaver.query.health import refusals
 from quaver.query.source import Source
+from quaver.store.ledger import ledger
 
 _BATCH = 1000
+_REFUSALS = 2000  # rows: more than ingest keeps
 _REFUSED_MS = 2_000  # between looks at what was refused,
 _LEDGER_MS = 600_000  # and at the ledger, which reads all numbers of a store
 
@@ -31,9 +33,9 @@ class Follower:
             place = found[-1].place
         changed |= {alarm.id: alarm for alarm in self.engine.tick(now_ms)}
         if self._due("refused", _REFUSED_MS, now_ms):
-            self.engine.refusals(refusals(source), now_ms)
+            self.engine.refusals(refusals(source, None, None, 0, _REFUSALS), now_ms)
         if self._due("ledger", _LEDGER_MS, now_ms):
-            changed |= {alarm.id: alarm for alarm in self.engine.gaps(accounts(source)[0], now_ms)}
+            changed |= {alarm.id: alarm for alarm in self.engine.gaps(ledger(source.store)[0], now_ms)}
         return list(changed.values())
 
     def _due(self, name: str, every_ms: int, now_ms: int) -> bool:

@@ -25,7 +25,8 @@ _SEVERITY = {"key_announced": NOTICE}  # of the rest of what nodes and ingest te
 class SecurityEvent:
     """source: ingest, node or page. what: the reason of a refusal, the event of a node, the act of a user.
 
-    count: how often, since the last one of its kind was told. who: a user of the page, "" for none.
+    name: the node's, "" where it is none of the store. count: how often, since the last one of its kind was told.
+    who: a user of the page, "" for none.
     """
 
     number: int
@@ -33,7 +34,7 @@ class SecurityEvent:
     noted_ms: int
     source: str
     node: str
-    topic: str
+    name: str
     what: str
     who: str
     count: int
@@ -59,7 +60,7 @@ class Security(Base):
         count = values.get("count")
         detail = one_line(" ".join(str(values[key]) for key in ("subject", "text", "generation") if values.get(key)))
         when = reading.received_ms if reading.time_ms is None else reading.time_ms
-        self._add(when, now_ms, "node", reading.node, reading.topic, str(code), "",
+        self._add(when, now_ms, "node", reading.node, reading.name, str(code), "",
                   count if isinstance(count, int) and count > 0 else 1, detail)  # fmt: skip
 
     def refusals(self, found: Iterable[Refusal], now_ms: int) -> int:
@@ -71,7 +72,7 @@ class Security(Base):
                 for one in sorted(grown, key=lambda one: (one.last_ms, one.node, one.reason)):
                     name = f"refused {one.node} {one.reason}"
                     new = one.count - known.get(name, 0)
-                    self._add(one.last_ms, now_ms, "ingest", one.node, one.topic, one.reason, "", new,
+                    self._add(one.last_ms, now_ms, "ingest", one.node, one.name, one.reason, "", new,
                               one_line(one.detail))  # fmt: skip
                     self._count(name, one.count)
         return len(grown)
@@ -135,7 +136,7 @@ class Security(Base):
 
     def _add(self, *values: Any) -> None:
         number = self._do(
-            "INSERT INTO security (at_ms, noted_ms, source, node, topic, what, who, count, detail) "
+            "INSERT INTO security (at_ms, noted_ms, source, node, name, what, who, count, detail) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *values,
         )  # fmt: skip

@@ -1,24 +1,33 @@
-"""How well records come: what was refused, how they are dated, how far behind they are, how much room they take."""
+"""How the whole does: refusals, clocks, the store's size, the disk, and how late records come."""
 
 from __future__ import annotations
 
+import platform
 import shutil
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from quaver.query.source import Reading, Source
-from quaver.store.ledger import Account, Stranger, ledger
+from quaver import __version__
+from quaver.query.rollups import Rollups
+from quaver.query.source import Source
+from quaver.store.ledger import Account
+from quaver.store.location import Location
 
-_PARTS = ("", "-wal", "-shm")  # of a SQLite file
+_NEWEST = """
+SELECT r.received_ms + h.shift_ms, r.received_ms - r.time_ms FROM record r JOIN span h ON h.number = r.span
+WHERE r.rowid > ? AND r.time_ms IS NOT NULL AND r.class = 'telemetry' ORDER BY r.rowid DESC LIMIT 100
+"""
+_NEWEST_ROWS = 1000
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What was refused of a node for one reason. node: its id as the message bore it, "" for none. topic: "" where it
-    is no node's of this store. detail: of the last one."""
+    """Messages that ingest refused of a node for one reason. node: the id that they bore, "" for none. detail: of the
+    last one."""
 
     node: str
-    topic: str
+    name: str
     reason: str
     count: int
     first_ms: int
@@ -26,42 +35,10 @@ class Refusal:
     detail: str
 
 
-def refusals(source: Source) -> list[Refusal]:
-    """All that ingest refused, or flagged: the newest first."""
-    topics = {node.id.hex(): node.topic for node in source.store.nodes()}
-    sql = (
-        "SELECT node, reason, count, first_ms, last_ms, detail FROM security_event ORDER BY last_ms DESC, node, reason"
-    )
-    return [Refusal(row[0], topics.get(row[0], ""), *row[1:]) for row in source.store.query(sql)]
-
-
-def accounts(source: Source) -> tuple[list[Account], list[Stranger]]:
-    """The ledger; it reads the numbers of all records."""
-    return ledger(source.store)
-
-
 @dataclass(frozen=True)
-class NodeClock:
-    """How a node's records are dated. dated_by: of its newest telemetry: node (its own clock), offset (its clock was
-    set later in that boot), receipt, or "" where there is none. behind_ms: from then until it came. by_receipt,
-    uncertain_ms, flagged, redated: as in store.ledger.Account."""
-
-    node: str
-    topic: str
-    dated_by: str
-    behind_ms: int | None
-    by_receipt: int
-    uncertain_ms: int | None
-    flagged: int
-    redated: int
-
-
-@dataclass(frozen=True)
-class HostClock:
-    """A stretch in which nobody set this machine's clock. shift_ms: by which it was off, as is known since.
-
-    vouched: whether a time server kept it.
-    """
+class MachineClock:
+    """A stretch in which nobody set this machine's clock. shift_ms: by which its receipts are moved since it is known
+    better; uncertain_ms: None where nothing bounds it; vouched: a time server kept it."""
 
     number: int
     last_ms: int
@@ -70,65 +47,105 @@ class HostClock:
     vouched: bool
 
 
-def node_clocks(source: Source, found: list[Account]) -> list[NodeClock]:
-    """found: what `accounts` gave."""
-    newest = {one.node: one for one in source.newest("telemetry")}
-    return [
-        NodeClock(one.id, one.topic, newest[one.id].dated_by if one.id in newest else "", _behind(newest.get(one.id)),
-                  one.by_receipt, one.uncertain_ms, one.flagged, one.redated)
-        for one in found
-    ]  # fmt: skip
+@dataclass(frozen=True)
+class NodeClock:
+    """How a node's records are dated. set: its newest boot's clock was. by_receipt: records that only their receipt
+    dates, uncertain by up to uncertain_ms (None: nothing bounds it). redated: received while this machine's clock was
+    off. flagged: that told a date which was not believed."""
+
+    node: str
+    topic: str
+    boot: int | None
+    set: bool
+    by_receipt: int
+    uncertain_ms: int | None
+    redated: int
+    flagged: int
 
 
-def host_clocks(source: Source) -> list[HostClock]:
+@dataclass(frozen=True)
+class Clocks:
+    machine: list[MachineClock]
+    nodes: list[NodeClock]
+
+
+@dataclass(frozen=True)
+class Health:
+    """received_ms: when the newest record came. delay_ms: from measurement to receipt, the median of the newest 100
+    that the node itself dated; None where there is none. records: that ever came. waiting: not yet in the roll-ups.
+    store_bytes: None where the database does not tell it. disk: of the folder of the state, and the store if it lies
+    there."""
+
+    now_ms: int
+    received_ms: int | None
+    delay_ms: int | None
+    records: int
+    waiting: int
+    engine: str
+    store_bytes: int | None
+    disk_free_bytes: int
+    disk_bytes: int
+    version: str
+    python: str
+    store_version: int
+
+
+def refusals(source: Source, node: str | None, reason: str | None, since_ms: int, limit: int) -> list[Refusal]:
     """The newest first."""
-    spans = sorted(source.store.spans(), key=lambda span: -span.number)
-    return [HostClock(s.number, s.last_ms, s.shift_ms, s.uncertain_ms, bool(s.vouched)) for s in spans if s.number]
+    names = {one.id.hex(): one.topic.rpartition("/")[2] for one in source.store.nodes()}
+    sql = """SELECT node, reason, count, first_ms, last_ms, detail FROM security_event
+        WHERE last_ms >= ? ORDER BY last_ms DESC"""
+    found = [Refusal(row[0], names.get(row[0], ""), *row[1:]) for row in source.store.query(sql, (since_ms,))]
+    return [one for one in found if node in (None, one.node, one.name) and reason in (None, one.reason)][:limit]
 
 
-def _behind(reading: Reading | None) -> int | None:
-    if reading is None or reading.time_ms is None or reading.dated_by == "receipt":
-        return None  # its receipt dates it: that tells nothing of how long it took
-    return max(0, reading.received_ms - reading.time_ms)
+def clocks(source: Source, accounts: list[Account]) -> Clocks:
+    """accounts: the ledger's, which counts what is dated by receipt."""
+    sql = "SELECT number, last_ms, shift_ms, uncertain_ms, vouched FROM span ORDER BY number DESC LIMIT 100"
+    machine = [
+        MachineClock(number, last_ms, shift_ms, uncertain_ms, bool(vouched))
+        for number, last_ms, shift_ms, uncertain_ms, vouched in source.store.query(sql)
+    ]
+    by_topic = {account.topic: account for account in accounts}
+    nodes = []
+    sql = "SELECT boot, offset_ms FROM clock WHERE node = ? ORDER BY boot DESC LIMIT 1"
+    for node in source.store.nodes():
+        account = by_topic.get(node.topic)
+        newest = source.store.query(sql, (node.number,))
+        nodes.append(
+            NodeClock(
+                node.id.hex(), node.topic, newest[0][0] if newest else None, bool(newest and newest[0][1] is not None),
+                account.by_receipt if account else 0, account.uncertain_ms if account else None,
+                account.redated if account else 0, account.flagged if account else 0,
+            )
+        )  # fmt: skip
+    return Clocks(machine, nodes)
 
 
-@dataclass(frozen=True)
-class Size:
-    """bytes: of the store. free, whole: of the disk that it is on, None for a server's: that is not seen from here."""
-
-    kind: str
-    bytes: int
-    free: int | None
-    whole: int | None
-
-
-def size(source: Source) -> Size:
-    if source.store.shared:
-        return Size(
-            "PostgreSQL", int(source.store.query("SELECT pg_database_size(current_database())")[0][0]), None, None
-        )
-    location = source.store.path
-    parts = [Path(f"{location}{part}") for part in _PARTS]
-    disk = shutil.disk_usage(location.parent)
-    return Size("SQLite", sum(part.stat().st_size for part in parts if part.exists()), disk.free, disk.total)
-
-
-@dataclass(frozen=True)
-class Lag:
-    """last_ms: when the newest record of all was received, None for an empty store. behind_ms: of the newest telemetry
-    of each node, from its measurement until it came: the middle one, and the longest. late: nodes with over a minute.
-    """
-
-    last_ms: int | None
-    middle_ms: int | None
-    longest_ms: int | None
-    late: int
-
-
-def lag(source: Source) -> Lag:
-    newest = source.newest("telemetry")
-    last = max((one.received_ms for one in (*newest, *source.newest("status"))), default=None)
-    behind = sorted(ms for one in newest if (ms := _behind(one)) is not None)
-    if not behind:
-        return Lag(last, None, None, 0)
-    return Lag(last, behind[len(behind) // 2], behind[-1], sum(ms > 60_000 for ms in behind))
+def health(source: Source, rollups: Rollups | None, location: Location, folder: Path, now_ms: int) -> Health:
+    store = source.store
+    end = source.end()
+    newest = store.query(_NEWEST, (max(0, end.row - _NEWEST_ROWS),))
+    last = store.query("SELECT max(received_ms) FROM record WHERE rowid = ?", (end.row,))[0][0]
+    disk = shutil.disk_usage(folder)
+    if isinstance(location, Path):
+        engine = "SQLite"
+        files = [location, location.with_name(location.name + "-wal")]
+        size: int | None = sum(path.stat().st_size for path in files if path.exists())
+    else:
+        engine = "PostgreSQL"
+        size = int(store.query("SELECT pg_database_size(current_database())")[0][0])
+    return Health(
+        now_ms=now_ms,
+        received_ms=last,
+        delay_ms=round(statistics.median(row[1] for row in newest)) if newest else None,
+        records=end.row,
+        waiting=max(0, end.row - rollups.row()) if rollups else 0,
+        engine=engine,
+        store_bytes=size,
+        disk_free_bytes=disk.free,
+        disk_bytes=disk.total,
+        version=__version__,
+        python=platform.python_version(),
+        store_version=store.version,
+    )
