@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quaver.access.access import Access
 from quaver.query.door import Door
 
 
@@ -20,10 +21,12 @@ class Services:
     folder: Path
     name: str = ""
     zone: str = "UTC"
-    access: Any = None
+    access: Access | None = None
     alarms: Any = None
     hub: Any = None
     rollouts: Any = None
 
     def close(self) -> None:
         self.door.close()
+        if self.access:
+            self.access.close()
