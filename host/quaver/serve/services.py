@@ -8,6 +8,7 @@ from typing import Any
 
 from quaver.access.access import Access
 from quaver.query.door import Door
+from quaver.serve.plan import Plan
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Services:
     alarms: Any = None
     hub: Any = None
     rollouts: Any = None
+    plan: Plan | None = None
 
     def close(self) -> None:
         self.door.close()
