@@ -18,7 +18,7 @@ from test_bridge import ENERGIES, NOW_MS, SPECTRUM
 from test_ingest import FAN, Bench
 
 from quaver.bench.mosquitto import Mosquitto
-from quaver.bridge import source, sparkplug
+from quaver.bridge import sparkplug
 from quaver.bridge.run import Bridge
 from quaver.bridge.sparkplug import SparkplugNode, device_id
 from quaver.bridge.sparkplug_payload import (
@@ -38,6 +38,7 @@ from quaver.bridge.state import State
 from quaver.cli import main
 from quaver.errors import BridgeError
 from quaver.messages.quantities import QUANTITIES
+from quaver.query import source
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
 
