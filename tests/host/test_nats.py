@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import nats
 import paho.mqtt.client as paho

@@ -114,7 +114,7 @@ class Nats:
     def _wait(self) -> None:
         """Until each has said that it is ready, and all have a leader."""
         deadline = time.monotonic() + _START_S
-        left = {number: "Server is ready" for number in self._processes}
+        left = dict.fromkeys(self._processes, "Server is ready")
         while left or not self._led():
             for number in list(left):
                 said = (self._folder / f"{number}.log").read_text(errors="replace")
