@@ -68,8 +68,8 @@ HOST = {
         *("board", "broker", "build", "emulator", "files", "fleet"),
         *("ingest", "messages", "recordings", "store", "system"),
     },
-    "twin": {"board", "build", "fleet", "messages", "plant", "release", "store"},
-    "serve": {"access", "alarms", "messages", "query", "store"},
+    "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
+    "serve": {"access", "alarms", "files", "messages", "query", "rollout", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }

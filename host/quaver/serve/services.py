@@ -8,6 +8,7 @@ from typing import Any
 
 from quaver.access.access import Access
 from quaver.query.door import Door
+from quaver.serve.plan import Plan
 
 
 @dataclass
@@ -24,6 +25,8 @@ class Services:
     access: Access | None = None
     alarms: Any = None
     hub: Any = None
+    rollouts: Any = None
+    plan: Plan | None = None
 
     def close(self) -> None:
         self.door.close()
