@@ -18,6 +18,7 @@ from quaver.bench import Figure
 from quaver.bench.ingest import NODES, measure, sealed_records
 from quaver.bench.mosquitto import Mosquitto
 from quaver.bridge.open_messages import OpenMessages
+from quaver.bridge.run import expect_many_objects
 from quaver.bridge.sink import Sink
 from quaver.bridge.sparkplug import SparkplugNode
 from quaver.bridge.spec import Mqtt, OpcUa, Sparkplug
@@ -55,6 +56,7 @@ def run_scale(records: int, step: Callable[[str], None]) -> list[Figure]:
             Figure("a record in SQLite", round(store.stat().st_size / records), "bytes"),
         ]
         step("bridge")
+        expect_many_objects()
         url = str(broker.url)
         figures += [
             _sink("bridge to JSON", OpenMessages(Mqtt(broker=url), "bench"), store, records),
