@@ -74,9 +74,7 @@ def spectrum_values(grown: float, seed: int) -> dict[str, Any]:
     lines = [2e-4 * (1 + draw.random()) * (1 + (hz / 3000) ** 0.3) for hz in middles]
     for order, g in ((1, 0.02), (2, 0.008), (3, 0.004)):
         lines[min(range(BINS), key=lambda at: abs(middles[at] - SHAFT_HZ * order))] += g
-    lines = [
-        g + 0.03 * grown * math.exp(-(((hz - 3200) / 500) ** 2)) for g, hz in zip(lines, middles, strict=True)
-    ]
+    lines = [g + 0.03 * grown * math.exp(-(((hz - 3200) / 500) ** 2)) for g, hz in zip(lines, middles, strict=True)]
     middles = [(low + high) / 2 for low, high in pairwise(envelope_edges(ENVELOPE_HZ))]
     envelope = [3e-4 * (1 + draw.random()) for _ in middles]
     for order in range(1, 8):
