@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from quaver.alarms.base import Alarm, Base
+from quaver.alarms.base import Alarm
 from quaver.alarms.conditions import GAP, GONE, Begin, End, changes, missing, silent
+from quaver.alarms.security import Security
 from quaver.alarms.silence import Heard, heard_from
 from quaver.alarms.states import ACK, CLEARED, NORMAL, SUPPRESSED, Act, after
 from quaver.alarms.tables import CAUSES, priority
@@ -31,7 +32,7 @@ _GAPS = 5
 _LEVELS = ("ok", "warning", "alarm")
 
 
-class Engine(Base):
+class Engine(Security):
     """Everything raises AlarmError; a time is in ms since 1970."""
 
     def __init__(self, path: Path) -> None:
@@ -75,6 +76,7 @@ class Engine(Base):
                 place = reading.place
                 self._hear(reading)
                 nodes.add(reading.node)
+                self._secure(reading, now_ms)
                 record = (place.boot, place.seq)
                 for change in changes(reading):
                     if isinstance(change, Begin):

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from quaver.access.access import Access
 from quaver.query.door import Door
 from quaver.serve.live import Hub, Live
+from quaver.serve.plan import Plan
 
 
 @dataclass
@@ -21,10 +23,12 @@ class Services:
     folder: Path
     name: str = ""
     zone: str = "UTC"
-    access: Any = None
+    access: Access | None = None
     alarms: Any = None
     hub: Hub | None = None
     live: Live | None = None
+    rollouts: Any = None
+    plan: Plan | None = None
 
     def start(self) -> None:
         """In the loop of the server, as it begins."""
@@ -39,3 +43,5 @@ class Services:
         if self.live is not None:
             self.live.stop()
         self.door.close()
+        if self.access:
+            self.access.close()

@@ -191,9 +191,9 @@ export async function show(root, context) {
   return () => { stop(); soon.stop(); };
 }
 
-/** The letter of a zone of ISO 20816, which comes as a letter or as its place. */
+/** The letter of a zone of ISO 20816: of a row as its number, 1 is A, of a live record as the letter. */
 export function zoneLetter(zone) {
-  return typeof zone === "number" ? "ABCD"[zone] ?? null : zone || null;
+  return typeof zone === "number" ? "ABCD"[zone - 1] ?? null : zone || null;
 }
 
 export function zoneTag(zone, t) {
