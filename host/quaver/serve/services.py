@@ -26,6 +26,7 @@ class Services:
     alarms: Any = None
     hub: Any = None
     rollouts: Any = None
+    syslog: Any = None
     plan: Plan | None = None
 
     def close(self) -> None:
