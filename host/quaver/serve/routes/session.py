@@ -13,7 +13,7 @@ from starlette.responses import Response
 from quaver.access.access import Access
 from quaver.access.passwords import LONGEST
 from quaver.errors import NotAllowed, PageError
-from quaver.serve.endpoints import Call, Endpoint, Who
+from quaver.serve.endpoints import SCOPES, Call, Endpoint, Who
 from quaver.serve.middleware import address, begin_session, csrf_of
 
 _P = ParamSpec("_P")
@@ -84,7 +84,14 @@ async def hashing(work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwarg
 
 def _me(call: Call, who: Who) -> Me:
     user = access_of(call).users.get(who.name)
-    return Me(who.name, who.role, sorted(who.scopes), who.language, csrf_of(call.request), user.local)
+    return Me(
+        who.name,
+        who.role,
+        [scope for scope in SCOPES if scope in who.scopes],
+        who.language,
+        csrf_of(call.request),
+        user.local,
+    )
 
 
 def _begun(call: Call, secret: str) -> Me:
