@@ -192,7 +192,11 @@ export async function show(root, context, node) {
       for (const one of charts) one.setRange(now() - rangeLength(range), now());
       draw();
     }),
-    live("anew", () => load()),
+    live("anew", async () => {
+      Object.assign(node, await api(`nodes/${node.node}`));
+      drawTiles();
+      await load();
+    }),
   ];
   drawTiles();
   await load();
