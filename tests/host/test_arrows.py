@@ -70,8 +70,8 @@ HOST = {
     },
     "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
     "serve": {
-        *("access", "alarms", "files", "fleet", "knowledge", "messages", "query", "rollout"),
-        *("store", "system", "twin"),
+        *("access", "alarms", "files", "fleet", "knowledge", "messages", "plant", "query"),
+        *("rollout", "store", "system", "twin"),
     },
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},

@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from quaver.errors import PageError, StoreError
 from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.query import health as healths
 from quaver.query import signals
 from quaver.query.events import Diagnosis, Event, Limit, diagnosis, event, limits, readings
 from quaver.query.nodes import Fleet, NodeRow
@@ -21,10 +23,12 @@ from quaver.query.rollups import Rollups
 from quaver.query.series import Series, series
 from quaver.query.source import Reading, Source
 from quaver.query.waveforms import Waveform
+from quaver.store.ledger import Account, Stranger, ledger
 from quaver.store.location import Location
 from quaver.store.rows import Node
 
 EVER_MS = (1 << 53) - 1
+_LEDGER_S = 60.0  # it reads all numbers of a store; a page that is opened twice has the same
 _LOOKED = 200  # of the newest events: what a node's limits and its diagnosis are taken from
 _LISTED = 10_000  # events, the newest, that a range is looked for in
 
@@ -62,6 +66,15 @@ class NodeShown(NodeRow):
     config: None = None
 
 
+@dataclass(frozen=True)
+class Ledger:
+    """made_ms: when it was drawn up; it is kept for a minute."""
+
+    made_ms: int
+    accounts: list[Account]
+    strangers: list[Stranger]
+
+
 class Door:
     """location: of the store. rollups: without them long ranges are refused. clock_ms: since 1970.
 
@@ -79,6 +92,8 @@ class Door:
         self.clock_ms = clock_ms
         self._own = threading.local()
         self._fleet = Fleet()
+        self._ledger: tuple[float, Ledger] | None = None
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Of the thread that calls; those of others close as they end."""
@@ -203,3 +218,27 @@ class Door:
         """The newest."""
         with self.source() as source:
             return self._fleet.telemetry(source, self.find(source, name))
+
+    # The whole.
+
+    def ledger(self) -> Ledger:
+        with self._lock:
+            held = self._ledger
+            if held is None or time.monotonic() - held[0] > _LEDGER_S:
+                with self.source() as source:
+                    held = self._ledger = time.monotonic(), Ledger(self.clock_ms(), *ledger(source.store))
+            return held[1]
+
+    def refusals(self, node: str | None, reason: str | None, since_ms: int, limit: int) -> list[healths.Refusal]:
+        with self.source() as source:
+            return healths.refusals(source, node, reason, since_ms, limit)
+
+    def clocks(self) -> healths.Clocks:
+        accounts = self.ledger().accounts
+        with self.source() as source:
+            return healths.clocks(source, accounts)
+
+    def health(self, folder: Path) -> healths.Health:
+        """folder: the disk of which is told."""
+        with self.source() as source:
+            return healths.health(source, self.rollups, self.location, folder, self.clock_ms())

@@ -289,6 +289,23 @@ def test_a_waveform_is_put_together_and_can_be_heard(bench: Bench, pump: Node, d
         door.waveform("pump-7", "9-9")
 
 
+def test_ledger_refusals_clocks_and_health(bench: Bench, pump: Node, door: Door, tmp_path: Path) -> None:
+    first = pump.says(time_ms=NOW - 700)
+    pump.seq += 2
+    bench.take(first, pump.says(time_ms=NOW - 500), Message(pump.topic("event").encode(), b"\xd0nonsense", 1, False))
+    ledger = door.ledger()
+    assert ledger.accounts[0].unexplained == 2 and str(ledger.accounts[0].gaps[0]) == "boot 1: seq 1 to 2"
+    (refusal,) = door.refusals(None, None, 0, 10)
+    assert (refusal.reason, refusal.count) == ("malformed", 1)
+    assert door.refusals(None, "replay", 0, 10) == door.refusals("pump-7", None, 0, 10) == []
+    clocks = door.clocks()
+    assert (clocks.nodes[0].set, clocks.nodes[0].boot, clocks.nodes[0].by_receipt) == (True, 1, 0) and clocks.machine
+    catch_up(door)
+    health = door.health(tmp_path)
+    assert (health.received_ms, health.delay_ms, health.records, health.waiting) == (NOW, 600, 2, 0)
+    assert health.store_bytes and health.disk_free_bytes < health.disk_bytes
+
+
 def test_the_api_tells_what_the_door_does(
     client: Callable[..., TestClient], bench: Bench, pump: Node, tmp_path: Path
 ) -> None:
@@ -320,11 +337,15 @@ def test_the_api_tells_what_the_door_does(
     with wave.open(io.BytesIO(sound.content)) as file:
         assert (file.getframerate(), file.getnframes()) == (8000, 100)
     assert get("/nodes/pump-7/diagnosis")["level"] == "ok"
+    assert get("/ledger")["accounts"][0]["unexplained"] == 0
+    assert get("/refusals?limit=5") == {"refusals": []}
+    assert get("/clocks")["nodes"][0]["topic"] == f"{PLACE}/pump-7"
+    assert get("/health")["records"] == 6
     for path, status in (
         ("/nodes/nobody", 404), ("/nodes/pump-7/spectra/1/99", 404), ("/nodes/pump-7/spectra/x/y", 404),
         ("/nodes/pump-7/waveforms/9-9", 404), ("/nodes/pump-7/series?quantity=nothing", 404),
         ("/nodes/pump-7/series?quantity=rms_g&points=100000", 400), ("/nodes/pump-7/events?limit=0", 400),
-        ("/nodes/pump-7/events?since_ms=-1", 400), ("/nodes/pump-7/series", 400),
+        ("/nodes/pump-7/events?since_ms=-1", 400), ("/nodes/pump-7/series", 400), ("/refusals?secret=1", 400),
     ):  # fmt: skip
         answer = page.get(f"/api/v1{path}")
         assert answer.status_code == status and list(answer.json()) == ["error"], path
