@@ -11,6 +11,7 @@ from typing import Any
 import plant as plants
 import pytest
 import uvicorn
+from fleet import HOUR_MS
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from test_access import CHEAP, GOOD
 from test_ingest import Bench
@@ -60,7 +61,8 @@ class Served:
             if role not in [user.name for user in self.access.users.all()]:
                 self.access.users.add(role, role, GOOD, by="test")
         plan = Plan(_PICTURE, "image/svg+xml", {"pump-1-de": (0.3, 0.4), "fan-2-de": (0.7, 0.6)})
-        services = Services(door, self.folder / "page", "North Works", "Europe/Berlin", self.access, hub=hub, live=Live(door, hub), plan=plan)  # fmt: skip
+        services = Services(door, self.folder / "page", "North Works", "Europe/Berlin", self.access, hub=hub)
+        services.live, services.plan = Live(door, hub), plan
         config = uvicorn.Config(create_app(services), port=self.port, log_level="warning", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -76,7 +78,8 @@ class Served:
     def says(self, name: str, message_class: str = "telemetry", **values: Any) -> None:
         """A node says something, now."""
         now = time.time_ns() // 1_000_000
-        self.bench.take(self.nodes[name].says(message_class, time_ms=now, uptime_ms=plants.HOURS * 3_600_000 + 60_000, **values), now=now)  # fmt: skip
+        when = {"time_ms": now, "uptime_ms": plants.HOURS * HOUR_MS + 60_000}
+        self.bench.take(self.nodes[name].says(message_class, **when, **values), now=now)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +106,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Looking:
-    """A person at the page. said: errors in the browser's console, and of scripts; asked: every address it asked for."""
+    """A person at the page. said: errors of the console, scripts and answers; asked: every address asked for."""
 
     page: Page
     context: BrowserContext
@@ -138,10 +141,15 @@ def look(chromium: Browser, served: Served) -> Iterator[Any]:
             secret = served.access.login(role, GOOD, "127.0.0.1")
             context.add_cookies([{"name": "quaver_session", "value": secret, "url": served.url}])
         page = context.new_page()
+
+        def heard(text: str, where: str) -> None:
+            # without an operator's key the server says so to who asks for commands, and a browser notes it
+            if not where.endswith("/commands"):
+                looking.said.append(f"{text} {where}")
+
         looking = Looking(page, context, served.url)
-        page.on("console", lambda line: looking.said.append(line.text) if line.type == "error" else None)
+        page.on("console", lambda line: heard(line.text, line.location["url"]) if line.type == "error" else None)
         page.on("pageerror", lambda error: looking.said.append(str(error)))
-        page.on("response", lambda answer: looking.said.append(f"{answer.status} {answer.url}") if answer.status > 399 else None)
         page.on("request", lambda request: looking.asked.append(request.url))
         page.goto(served.url)
         expect(page.locator("main h1").first).to_be_attached()

@@ -21,7 +21,7 @@ SCREENS = {
 
 
 def check_with_axe(page: Page) -> None:
-    """axe-core's rules for WCAG 2.2 AA: nothing serious, nothing critical; of all of the screen, also below its foot."""
+    """axe-core's rules for WCAG 2.2 AA: nothing serious or critical, of the whole screen, also below its foot."""
     size = page.viewport_size
     assert size is not None
     page.set_viewport_size({**size, "height": page.evaluate("document.documentElement.scrollHeight") + 100})
@@ -39,7 +39,8 @@ def test_each_screen_shows_itself_without_an_error_and_to_everybody(look: Any, w
         page = at.go(place)
         expect(page.locator("main h1").first).to_be_visible()
         assert page.title().endswith("North Works · Quaver"), name
-        check_with_axe(page)
+        if width == "wall" or name in ("plant", "trend", "log"):  # what looks otherwise on a phone
+            check_with_axe(page)
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{name} is {wide} px too wide"
     assert not at.said, at.said
@@ -56,7 +57,7 @@ def test_what_is_wrong_stands_first_and_is_found_by_words_state_and_version(look
     expect(wrong.nth(1)).to_contain_text("silent since")
     # the tree, worst first, with what stands in each place
     heads = page.locator(".tree > li > .tree-head")
-    assert [text.split("\n")[0] for text in heads.all_inner_texts()] == ["north", "south › yard › line-d"]
+    assert [text.split("\n")[0] for text in heads.all_inner_texts()] == ["north", "south \u203a yard \u203a line-d"]
     page.get_by_role("searchbox").fill("line-d")
     expect(page).to_have_url(re.compile("q=line-d"))
     expect(page.locator(".node-list .node-row")).to_have_count(3)

@@ -193,7 +193,8 @@ export async function show(root, context, node) {
       draw();
     }),
     live("anew", async () => {
-      Object.assign(node, await api(`nodes/${node.node}`));
+      // the newest record may not have them all
+      Object.assign(node.quantities, (await api(`nodes/${node.node}`)).quantities);
       drawTiles();
       await load();
     }),
