@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quaver.access.access import Access
 from quaver.query.door import Door
 from quaver.serve.plan import Plan
+
+if TYPE_CHECKING:
+    from quaver.access.openid import OpenId  # a library more, which most plants do not need
 
 
 @dataclass
@@ -23,6 +26,7 @@ class Services:
     name: str = ""
     zone: str = "UTC"
     access: Access | None = None
+    openid: OpenId | None = None
     alarms: Any = None
     hub: Any = None
     rollouts: Any = None
