@@ -69,7 +69,10 @@ HOST = {
         *("ingest", "messages", "recordings", "store", "system"),
     },
     "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
-    "serve": {"access", "alarms", "files", "messages", "query", "rollout", "store"},
+    "serve": {
+        *("access", "alarms", "files", "fleet", "knowledge", "messages", "plant", "query"),
+        *("rollout", "store", "system", "twin"),
+    },
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }

@@ -68,7 +68,7 @@ def all_endpoints() -> tuple[Endpoint, ...]:
 def create_app(
     services: Services, middleware: Sequence[Middleware] = (), endpoints: Sequence[Endpoint] | None = None
 ) -> Starlette:
-    """The application over `services`, which are closed when it ends. middleware: the outermost first, within ours."""
+    """The application over `services`, which begin and end with it. middleware: the outermost first, within ours."""
     endpoints = all_endpoints() if endpoints is None else endpoints
     if services.access:
         open_to_all = [(each.method, API + each.path) for each in endpoints if each.open]
@@ -83,6 +83,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        services.start()
         try:
             yield
         finally:

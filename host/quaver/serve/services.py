@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quaver.access.access import Access
 from quaver.query.door import Door
+from quaver.serve.live import Hub, Live
 from quaver.serve.plan import Plan
 
 if TYPE_CHECKING:
@@ -28,11 +29,23 @@ class Services:
     access: Access | None = None
     openid: OpenId | None = None
     alarms: Any = None
-    hub: Any = None
+    hub: Hub | None = None
+    live: Live | None = None
     rollouts: Any = None
     plan: Plan | None = None
 
+    def start(self) -> None:
+        """In the loop of the server, as it begins."""
+        if self.hub is not None:
+            self.hub.open()
+        if self.live is not None:
+            self.live.start()
+
     def close(self) -> None:
+        if self.hub is not None:
+            self.hub.close()
+        if self.live is not None:
+            self.live.stop()
         self.door.close()
         if self.access:
             self.access.close()

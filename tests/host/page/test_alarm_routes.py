@@ -156,6 +156,10 @@ def test_figures_over_the_api(
     assert found["rates"]["count"] == 1 and found["rates"]["verdict"] == "acceptable"
     assert found["acceptable"]["day"] == [150, 300]
     assert page.get("/api/v1/alarms/pareto?since_ms=5&until_ms=4").status_code == 400
+    (bar,) = page.get("/api/v1/alarms/pareto?language=de").json()["bars"]
+    assert bar["title"] == "Lager"
+    text = page.get("/api/v1/alarms/1?language=de").json()["text"]
+    assert text == "Die Schwinggeschwindigkeit ist gestiegen: 8,1 mm/s (Grenzwert 7,1 mm/s)"
 
 
 def test_a_silent_node_and_a_gap_come_from_the_store_alone(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,7 +39,9 @@ class RefusalsQuery(BaseModel):
 
 def plant(call: Call) -> Plant:
     state = call.state
-    return Plant(state.door.clock_ms(), state.zone, state.name, state.door.nodes())
+    standing = state.alarms.standing() if state.alarms is not None else {}
+    nodes = [replace(row, alarms=standing.get(row.node, 0)) for row in state.door.nodes()]
+    return Plant(state.door.clock_ms(), state.zone, state.name, nodes)
 
 
 def ledger(call: Call) -> Ledger:

@@ -219,6 +219,7 @@ async function loggedIn(answer) {
     followed = true;
     followPlant();
     watchPlant(drawShell);
+    if (words.read("quaver.sound") === "on") import("./sound.js").then((module) => module.listen());
     live("state", ({ lost }) => { drawShell(); if (lost === null) toast(t("shell.back"), "ok"); });
     setInterval(drawClock, 1_000);
   }
