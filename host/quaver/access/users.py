@@ -81,7 +81,7 @@ class Users:
         values = (name, hashed, subject, role, check_language(language), 0, self._base.now())
         with self._base.writing() as base:
             if base.execute("SELECT 1 FROM user WHERE name = ?", (name,)).fetchone():
-                raise AccessError(f"user {name} exists; take another name")
+                raise AccessError(f"user {name} exists; take another name", 409)
             base.execute("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?)", values)
             self._audit.write(by, "user added", name, {"role": role, "local": subject is None})
             return _user(_row(base, name))
@@ -154,7 +154,7 @@ class Users:
 
     def _keep_an_admin(self, base: sqlite3.Connection, user: User) -> None:
         if _admins(base) == [user.name]:
-            raise AccessError(f"user {user.name} is the last admin; make another one first")
+            raise AccessError(f"user {user.name} is the last admin; make another one first", 409)
 
 
 def check_language(language: str) -> str:
@@ -171,7 +171,7 @@ def _admins(base: sqlite3.Connection) -> list[str]:
 def _row(base: sqlite3.Connection, name: str) -> sqlite3.Row:
     row: sqlite3.Row | None = base.execute("SELECT * FROM user WHERE name = ?", (name,)).fetchone()
     if row is None:
-        raise AccessError(f"there is no user {name}; check the name")
+        raise AccessError(f"there is no user {name}; check the name", 404)
     return row
 
 

@@ -322,7 +322,7 @@ def test_tokens_are_seen_and_ended_by_their_makers_and_admins(browser: Make) -> 
     assert other.get(f"{API}/tokens").json() == {"tokens": []}
     refused(other.get(f"{API}/tokens?all=true"), 403)
     assert len(admin.get(f"{API}/tokens?all=true").json()["tokens"]) == 1
-    refused(other.delete(f"{API}/tokens/1"), 400)
+    refused(other.delete(f"{API}/tokens/1"), 404)
     refused(page.delete(f"{API}/tokens/x"), 404)
     assert page.delete(f"{API}/tokens/1").status_code == 204
     refused(browser().get(f"{API}/me", headers={"authorization": f"Bearer {secret}"}), 401)
@@ -341,13 +341,13 @@ def test_users_are_made_and_changed_by_an_admin_and_it_is_all_in_the_trail(brows
     admin = browser("admin")
     made = admin.post(f"{API}/users", json={"name": "Tim", "role": "viewer", "password": GOOD, "language": "de"})
     assert made.json()["name"] == "tim" and made.json()["language"] == "de"
-    refused(admin.post(f"{API}/users", json={"name": "tim", "role": "viewer", "password": GOOD}), 400)
+    refused(admin.post(f"{API}/users", json={"name": "tim", "role": "viewer", "password": GOOD}), 409)
     refused(admin.post(f"{API}/users", json={"name": "tom", "role": "boss", "password": GOOD}), 400)
     assert admin.post(f"{API}/users/tim/role", json={"role": "engineer"}).json()["role"] == "engineer"
     assert admin.post(f"{API}/users/tim/disable").json()["disabled"] is True
     assert admin.post(f"{API}/users/tim/enable").json()["disabled"] is False
-    assert "last admin" in refused(admin.post(f"{API}/users/the-admin/disable"), 400)
-    refused(admin.post(f"{API}/users/nobody/disable"), 400)
+    assert "last admin" in refused(admin.post(f"{API}/users/the-admin/disable"), 409)
+    refused(admin.post(f"{API}/users/nobody/disable"), 404)
     script = {"authorization": f"Bearer {token_of(admin, ['admin'])}"}
     nobody = browser()
     del nobody.headers["origin"]

@@ -76,7 +76,7 @@ async def callback(call: Call) -> Response:
         back = "#/login?problem=refused"
     except AccessError as error:
         _log.warning("a login at the OpenID provider failed: %s", error)
-        back = f"#/login?problem={'taken' if 'exists' in str(error) else 'failed'}"
+        back = f"#/login?problem={'taken' if error.status == 409 else 'failed'}"
     answer = RedirectResponse(f"../../../{back}", 303)
     answer.delete_cookie(_COOKIE, path=_PATH)
     return answer
