@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from quaver.access.access import Access
 from quaver.alarms.engine import Engine
@@ -12,6 +13,9 @@ from quaver.rollout.desk import Desk
 from quaver.serve.live import Hub, Live
 from quaver.serve.plan import Plan
 from quaver.serve.syslog import Forwarder
+
+if TYPE_CHECKING:
+    from quaver.access.openid import OpenId  # a library more, which most plants do not need
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Services:
     name: str = ""
     zone: str = "UTC"
     access: Access | None = None
+    openid: OpenId | None = None
     alarms: Engine | None = None
     hub: Hub | None = None
     live: Live | None = None
