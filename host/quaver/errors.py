@@ -159,3 +159,9 @@ class DiodeError(QuaverError):
     """A key, an address, a folder or a bundle of the diode that can't be used."""
 
     exit_code = 29
+
+
+class ReportError(QuaverError):
+    """A report that can't be made, or its file of the plant: names the key and what was expected."""
+
+    exit_code = 45
