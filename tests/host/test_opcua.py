@@ -19,12 +19,13 @@ from fleet import Node
 from test_bridge import ENERGIES, NOW_MS
 from test_ingest import Bench
 
-from quaver.bridge import opcua, source
+from quaver.bridge import opcua
 from quaver.bridge.opcua import UNITS, OpcUaNodes
 from quaver.bridge.run import Bridge
 from quaver.bridge.spec import read_bridge
 from quaver.cli import main
 from quaver.messages.quantities import QUANTITIES
+from quaver.query import source
 from quaver_wire.fields import EVENTS, QUALITY
 from tests.waiting import PATIENCE_S, wait_until
 

@@ -16,7 +16,7 @@ from test_bridge import ENERGIES, NOW_MS, SPECTRUM
 from test_ingest import FAN, Bench
 
 from quaver.bench.mosquitto import Mosquitto
-from quaver.bridge import source, sparkplug
+from quaver.bridge import sparkplug
 from quaver.bridge.run import Bridge
 from quaver.bridge.sparkplug import SparkplugNode, device_id
 from quaver.bridge.sparkplug_payload import BOOLEAN, DOUBLE, INT32, INT64, STRING, Metric, commands, encode
@@ -24,6 +24,7 @@ from quaver.bridge.spec import read_bridge
 from quaver.bridge.state import State
 from quaver.cli import main
 from quaver.errors import BridgeError
+from quaver.query import source
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
 

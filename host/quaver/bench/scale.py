@@ -17,11 +17,11 @@ from quaver.bench.ingest import NODES, measure, sealed_records
 from quaver.bench.mosquitto import Mosquitto
 from quaver.bridge.open_messages import OpenMessages
 from quaver.bridge.sink import Sink
-from quaver.bridge.source import Place, Source
 from quaver.bridge.sparkplug import SparkplugNode
 from quaver.bridge.spec import Mqtt, Sparkplug
 from quaver.fleet.keys import KeyStore
 from quaver.messages.sealing import Opener
+from quaver.query.source import Place, Source
 from quaver.store.store import Store
 from quaver.upkeep.backup import back_up
 

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from quaver.bridge.notify.conditions import Begin, changes
+from quaver.alarms.conditions import Begin, changes
 from quaver.bridge.opcua_server import OpcUaServer, ua
-from quaver.bridge.source import Reading, Source
 from quaver.bridge.spec import OpcUa
 from quaver.knowledge import entries
 from quaver.messages.quantities import QUANTITIES, numbers
 from quaver.messages.record import one_line
+from quaver.query.source import Reading, Source
 from quaver.store.location import Location
 from quaver_wire.fields import LEVELS
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quaver.bridge.sink import Sink, SinkDown
-from quaver.bridge.source import Place, Source
 from quaver.bridge.state import State
+from quaver.query.source import Place, Source
 from quaver.store.location import Location
 
 _LOOK_S = 0.25  # between looks at a store that had nothing new

@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 
 from quaver import __version__
-from quaver.bridge.source import HISTORICAL_MS, Place, Reading, Source
 from quaver.bridge.sparkplug_payload import DOUBLE, INT32, STRING, Metric, now_ms
 from quaver.bridge.sparkplug_session import EdgeNode
 from quaver.bridge.spec import Sparkplug
 from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.query.source import HISTORICAL_MS, Place, Reading, Source
 from quaver.store.location import Location
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
