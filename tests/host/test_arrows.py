@@ -64,6 +64,7 @@ HOST = {
     "lake": {"files", "messages", "query", "store"},
     "upkeep": {"files", "messages", "store"},
     "benchmark": {"analysis", "files", "recordings"},
+    "reports": {"files", "messages", "store"},
     "plant": {
         *("board", "broker", "build", "emulator", "files", "fleet"),
         *("ingest", "messages", "recordings", "store", "system"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,10 +16,14 @@ QUARTER_MS = 900_000  # every zone of today is a whole number of quarters from U
 class Span(Protocol):
     """A stretch of each day of `days`: "HH:MM" to "HH:MM", over midnight where it ends before it begins."""
 
-    name: str
-    begins: str
-    ends: str
-    days: Sequence[str]
+    @property
+    def name(self) -> str: ...
+    @property
+    def begins(self) -> str: ...
+    @property
+    def ends(self) -> str: ...
+    @property
+    def days(self) -> Sequence[str]: ...
 
 
 def minutes(text: str) -> int:
@@ -47,7 +52,7 @@ def week(spans: Iterable[Span]) -> list[tuple[int, int, str]]:
 def overlap(spans: Iterable[Span]) -> tuple[str, str] | None:
     """The names of two that share a minute, if any do."""
     found = week(spans)
-    for (_, end, one), (begin, _, other) in zip(found, found[1:], strict=False):
+    for (_, end, one), (begin, _, other) in itertools.pairwise(found):
         if begin < end:
             return one, other
     return None

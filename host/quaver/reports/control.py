@@ -8,6 +8,7 @@ often are not, and then a chart alarms too often: so the autocorrelation stands 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,8 +68,7 @@ class Individuals:
 def individuals(values: Sequence[float], apart: Sequence[bool] | None = None) -> Individuals:
     """apart: of each value but the first, whether a gap lies before it. Needs two values without one between."""
     ranges = tuple(
-        None if apart is not None and apart[i] else abs(b - a)
-        for i, (a, b) in enumerate(zip(values, values[1:], strict=False))
+        None if apart is not None and apart[i] else abs(b - a) for i, (a, b) in enumerate(itertools.pairwise(values))
     )
     known = [one for one in ranges if one is not None]
     return Individuals(math.fsum(values) / len(values), math.fsum(known) / len(known), ranges)
@@ -109,12 +109,12 @@ def _rule(of: int, test: Callable[[Sequence[float]], bool]) -> tuple[int, Callab
 
 
 def _turns(z: Sequence[float]) -> bool:
-    steps = [b - a for a, b in zip(z, z[1:], strict=False)]
-    return all(a * b < 0 for a, b in zip(steps, steps[1:], strict=False))
+    steps = [b - a for a, b in itertools.pairwise(z)]
+    return all(a * b < 0 for a, b in itertools.pairwise(steps))
 
 
 def _climbs(z: Sequence[float]) -> bool:
-    steps = [b - a for a, b in zip(z, z[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(z)]
     return all(one > 0 for one in steps) or all(one < 0 for one in steps)
 
 
@@ -148,7 +148,7 @@ def autocorrelation(values: Sequence[float]) -> float | None:
     square = math.fsum((one - mean) ** 2 for one in values)
     if square <= 0:
         return None
-    return math.fsum((a - mean) * (b - mean) for a, b in zip(values, values[1:], strict=False)) / square
+    return math.fsum((a - mean) * (b - mean) for a, b in itertools.pairwise(values)) / square
 
 
 @dataclass(frozen=True)

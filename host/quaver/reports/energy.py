@@ -7,6 +7,7 @@ in the total, and where the whole gap lies in one shift and one tariff there; it
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ def _account(
     gap_ms = machine.series.gap_ms
     places = _Places(shifts, tariffs, zone, short)
     machine.has_state = any(sample.machine for sample in meter)
-    for a, b in zip(meter, meter[1:], strict=False):
+    for a, b in itertools.pairwise(meter):
         before, after = a.values[0], b.values[0]
         assert before is not None and after is not None
         begin, end = max(a.time_ms, since_ms), min(b.time_ms, until_ms)
@@ -232,11 +233,11 @@ class _Places:
     def whole(self, begin: int, end: int) -> tuple[tuple[str, str] | None, int | None, int | None]:
         """The same of a whole stretch, None each where it lies in several."""
         pieces = list(self.cut(begin, end))
-        groups, years, bars = ({piece[at] for piece in pieces} for at in (2, 3, 4))
+        _, _, group, year, bar = pieces[0]
         return (
-            groups.pop() if len(groups) == 1 else None,  # type: ignore[return-value]
-            years.pop() if len(years) == 1 else None,  # type: ignore[return-value]
-            bars.pop() if len(bars) == 1 else None,  # type: ignore[return-value]
+            group if all(piece[2] == group for piece in pieces) else None,
+            year if all(piece[3] == year for piece in pieces) else None,
+            bar if all(piece[4] == bar for piece in pieces) else None,
         )
 
 
@@ -305,8 +306,7 @@ def _by_group(found: Sequence[_Machine], spec: Spec) -> Table:
     prices = {tariff.name: tariff.price for tariff in spec.tariff}
     rows = []
     for machine in found:
-        order = {None: 1}
-        for key, part in sorted(machine.groups.items(), key=lambda item: (order.get(item[0], 0), item[0] or ("", ""))):
+        for key, part in sorted(machine.groups.items(), key=lambda item: (item[0] is None, item[0] or ("", ""))):
             shift = note("not_known_when") if key is None else key[0] or note("outside")
             tariff = note("not_known_when") if key is None else key[1] or note("outside")
             price = prices.get(key[1]) if key else None
@@ -346,8 +346,8 @@ def _gaps(found: Sequence[_Machine]) -> Table | None:
             length = (gap.end.time_ms - gap.begin.time_ms) / 1000
             rows.append(Row((machine.series.topic, gap.begin.time_ms, gap.end.time_ms, length, kwh), tally.behind()))
     columns = (Column("machine", kind="text"), Column("begins", kind="time"), Column("ends", kind="time"))
-    columns += (Column("length", "s", "seconds"), Column("energy", "kW.h"))
-    return Table("gaps", columns, tuple(rows)) if rows else None
+    more = (Column("length", "s", "seconds"), Column("energy", "kW.h"))
+    return Table("gaps", columns + more, tuple(rows)) if rows else None
 
 
 def _said(machine: _Machine) -> list[Note]:

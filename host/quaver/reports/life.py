@@ -20,6 +20,7 @@ There is none, and the reason is told, where
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,21 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from quaver.messages.quantities import QUANTITIES as KNOWN
-from quaver.reports.model import Chart, Column, Figure, Limit, Line, Note, Report, Row, Sample, Series, Table, behind, note
+from quaver.reports.model import (
+    Chart,
+    Column,
+    Figure,
+    Limit,
+    Line,
+    Note,
+    Report,
+    Row,
+    Sample,
+    Series,
+    Table,
+    behind,
+    note,
+)
 from quaver.reports.said import said_of
 from quaver.reports.spec import Spec
 
@@ -109,7 +124,7 @@ def _none(key: str, **values: object) -> Remaining:
 
 def _medians(values: Floats, count: int) -> tuple[Floats, NDArray[np.int64]]:
     edges = np.linspace(0, len(values), count + 1).round().astype(np.int64)
-    return np.array([np.median(values[a:b]) for a, b in zip(edges, edges[1:], strict=False)]), edges
+    return np.array([np.median(values[a:b]) for a, b in itertools.pairwise(edges)]), edges
 
 
 def _rise(t: Floats, y: Floats) -> Rise | None:
@@ -132,7 +147,7 @@ def _rise(t: Floats, y: Floats) -> Rise | None:
     if wanted < _STEPS_LEAST:
         return None
     z, at = _medians(y[first:], wanted)
-    middles = np.array([t[first:][a:b].mean() for a, b in zip(at, at[1:], strict=False)])
+    middles = np.array([t[first:][a:b].mean() for a, b in itertools.pairwise(at)])
     return Rise(first, z, float(np.diff(middles).mean()), float(t[-1] - middles[-1]))
 
 

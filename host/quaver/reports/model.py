@@ -55,7 +55,7 @@ class Behind(NamedTuple):
     node: str
     first: tuple[int, int]
     last: tuple[int, int]
-    count: int
+    records: int
 
 
 class Tally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 from quaver.reports.model import Note, Sample, Series, note
@@ -12,9 +13,7 @@ RUNNING = ("learning", "watching")
 def gaps_of(series: Series, samples: Sequence[Sample] | None = None) -> list[tuple[Sample, Sample]]:
     """The records on both sides of each gap, in the order of time."""
     samples = series.samples if samples is None else samples
-    return [
-        (a, b) for a, b in zip(samples, samples[1:], strict=False) if b.time_ms - a.time_ms > series.gap_ms > 0
-    ]
+    return [(a, b) for a, b in itertools.pairwise(samples) if b.time_ms - a.time_ms > series.gap_ms > 0]
 
 
 def said_of(series: Series) -> list[Note]:

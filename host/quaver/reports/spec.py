@@ -84,12 +84,25 @@ class Counter(_Table):
     ideal_per_h: Positive
 
 
-class Machine(_Table):
-    """node: its name, or its whole topic prefix. idle_w: below it the machine turns without load."""
+# Where zone D of ISO 20816-3:2022 begins (Annex A, tables A.1 and A.2), mm/s: by group and mounting.
+ZONE_D = {(1, "rigid"): 7.1, (1, "flexible"): 11.0, (2, "rigid"): 4.5, (2, "flexible"): 7.1}
 
-    node: Name | Annotated[str, Field(max_length=200)]
+
+class Machine(_Table):
+    """node: its name, or its whole topic prefix. idle_w: below it the machine turns without load.
+
+    group, mounting: of ISO 20816-3, as in the node's configuration.
+    """
+
+    node: Annotated[str, Field(min_length=1, max_length=200)]
     idle_w: Positive | None = None
+    group: Literal[1, 2] | None = None
+    mounting: Literal["rigid", "flexible"] = "rigid"
     counter: Counter | None = None
+
+    @property
+    def zone_d(self) -> float | None:
+        return None if self.group is None else ZONE_D[self.group, self.mounting]
 
 
 class Limits(_Table):
