@@ -63,12 +63,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rise:
-    """From record `first` on; steps: the log of the feature over its healthy level, in equal times step_ms."""
+    """From record `first` on; steps: the log of the feature over its healthy level, medians of as many records each.
+
+    middles_ms: when each was; step_ms: the mean time from one to the next; behind_ms: from the last to the last record.
+    """
 
     first: int
     steps: Floats
+    middles_ms: Floats
     step_ms: float
-    behind_ms: float  # from the middle of the last step to the last record
+    behind_ms: float
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ def _rise(t: Floats, y: Floats) -> Rise | None:
         return None
     z, at = _medians(y[first:], wanted)
     middles = np.array([t[first:][a:b].mean() for a, b in itertools.pairwise(at)])
-    return Rise(first, z, float(np.diff(middles).mean()), float(t[-1] - middles[-1]))
+    return Rise(first, z, middles, float(np.diff(middles).mean()), float(t[-1] - middles[-1]))
 
 
 def _passages(z: Floats, goal: float) -> Floats:
@@ -223,18 +227,20 @@ def life(series: Series, quantity: str, goal: Goal | None, spec: Spec, since_ms:
     if found.rise is not None:
         rising = used[found.rise.first :]
         steps = found.rise.steps
-        lines.append(Line("steps", _middles(times, found.rise), [healthy * float(np.exp(z)) for z in steps], "points"))
+        lines.append(
+            Line(
+                "steps",
+                [round(at) for at in found.rise.middles_ms],
+                [healthy * float(np.exp(z)) for z in steps],
+                "points",
+            )
+        )
         factor = float(np.exp(steps[-1] - steps[0]))
         cells = (rising[0].time_ms, (rising[-1].time_ms - rising[0].time_ms) / 3_600_000, factor, len(rising))
         columns = (Column("rises_since", kind="time"), Column("rises_for", "h", digits=1), Column("risen", "1"))
         tables.append(Table("rise", (*columns, Column("records", digits=0)), (Row(cells, behind(topic, rising)),)))
     limits = (Limit("limit", goal.value), Limit("healthy", healthy))
     return made(tuple(figures), tuple(tables), (Chart("trend", unit, tuple(lines), limits, topic),))
-
-
-def _middles(times: Sequence[int], rise: Rise) -> list[int]:
-    last = times[-1] - rise.behind_ms
-    return [round(last - rise.step_ms * back) for back in range(len(rise.steps) - 1, -1, -1)]
 
 
 def _healthy(used: Sequence[Sample], values: Sequence[float], notes: list[Note]) -> tuple[float, Sequence[Sample]]:

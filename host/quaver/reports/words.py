@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from quaver.messages.quantities import QUANTITIES
-from quaver.reports.model import Behind, Cell, Column, Figure, Note, Report
+from quaver.reports.model import Behind, Cell, Column, Figure, Note, Report, Row, Table
 
 LANGUAGES = ("en", "de")
 # UCUM's codes as people write them.
@@ -95,6 +95,14 @@ class Words:
         if column.kind == "seconds":
             return self.length(cell)
         return self.number(cell, column.digits)
+
+    def cells(self, row: Row, table: Table) -> list[str]:
+        """As people read them: of a machine its name alone."""
+        texts = [self.cell(cell, column) for cell, column in zip(row.cells, table.columns, strict=True)]
+        return [
+            text.rpartition("/")[2] if column.key == "machine" else text
+            for text, column in zip(texts, table.columns, strict=True)
+        ]
 
     def figure(self, figure: Figure) -> str:
         """A figure's value with its unit or interval, or why there is none."""
