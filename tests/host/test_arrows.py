@@ -69,8 +69,11 @@ HOST = {
         *("board", "broker", "build", "emulator", "files", "fleet"),
         *("ingest", "messages", "recordings", "store", "system"),
     },
-    "twin": {"board", "build", "fleet", "messages", "plant", "release", "store"},
-    "serve": {"alarms", "messages", "query", "store"},
+    "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
+    "serve": {
+        *("access", "alarms", "files", "fleet", "knowledge", "messages", "plant", "query"),
+        *("reports", "rollout", "store", "system", "twin"),
+    },
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }

@@ -363,9 +363,10 @@ def test_the_inventory_learns_who_was_heard_of(
     assert (one.firmware, other.firmware, other.seen) == ("0.1.0", "0.0.9", None)
 
 
-def start(port: int, bench_path: Path, keys: KeyStore, *more: object) -> subprocess.Popen[str]:
-    """`quaver ingest`, returned once it listens."""
-    command = [sys.executable, "-m", "quaver.cli", "ingest", "--broker", f"mqtt://127.0.0.1:{port}"]
+def start(port: int | str, bench_path: Path, keys: KeyStore, *more: object) -> subprocess.Popen[str]:
+    """`quaver ingest` at a port of this machine, or at a URL."""
+    url = port if isinstance(port, str) else f"mqtt://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "quaver.cli", "ingest", "--broker", url]
     command += ["--store", str(bench_path), "--keys", str(keys.folder), *map(str, more)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stderr is not None

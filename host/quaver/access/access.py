@@ -67,6 +67,14 @@ class Access:
             self.audit.write(user.name, "login", user.name, {"address": address})
             return self.sessions.begin(user.name)
 
+    def holds(self, who: Who) -> bool:
+        """Whether somebody who is known still is: their session or token goes on, with the same scopes."""
+        if who.session is not None:
+            now = self.sessions.holds(who.session)
+        else:
+            now = self.tokens.holds(who.token) if who.token is not None else None
+        return now is not None and now.scopes == who.scopes
+
     def logout(self, who: Who) -> None:
         """End the session by which somebody asks."""
         if who.session is None:

@@ -20,10 +20,15 @@ class Who:
 
     name: str
     role: str
-    scopes: frozenset[str]
-    language: str
+    scopes: frozenset[str] = frozenset()
+    language: str = LANGUAGES[0]
     session: bytes | None = None
     token: int | None = None
+
+    @property
+    def signed(self) -> str:
+        """As whom the audit trail knows them: what a token did is told apart."""
+        return self.name if self.token is None else f"{self.name} (token {self.token})"
 
     def may(self, scope: str) -> bool:
         """Whether an endpoint of that scope is theirs; "" is everybody's who is known."""

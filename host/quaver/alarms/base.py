@@ -75,6 +75,19 @@ CREATE TABLE reader (               -- one row: behind which record of the store
     place INTEGER NOT NULL, node INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL
 ) STRICT;
 INSERT INTO reader VALUES (0, 0, 0, 0);
+CREATE TABLE security (             -- what somebody tried that is not theirs, or changed in what protects; bounded
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL, noted_ms INTEGER NOT NULL,
+    source TEXT NOT NULL,           -- ingest, node or page
+    node TEXT NOT NULL, name TEXT NOT NULL,
+    what TEXT NOT NULL, who TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX security_at ON security (at_ms);
+CREATE TABLE counted (              -- up to where another counter was read
+    name TEXT PRIMARY KEY, count INTEGER NOT NULL
+) STRICT;
 """
 _RECORDS = 20  # of an alarm, as its JSON lists them
 _LISTED = 1000

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from quaver.alarms.base import Alarm, Base
+from quaver.alarms.base import Alarm
 from quaver.alarms.conditions import GAP, GONE, Begin, End, changes, missing, silent
+from quaver.alarms.security import Security
 from quaver.alarms.silence import Heard, heard_from
 from quaver.alarms.states import ACK, CLEARED, NORMAL, SUPPRESSED, Act, after
 from quaver.alarms.tables import CAUSES, priority
@@ -31,7 +32,7 @@ _GAPS = 5
 _LEVELS = ("ok", "warning", "alarm")
 
 
-class Engine(Base):
+class Engine(Security):
     """Everything raises AlarmError; a time is in ms since 1970."""
 
     def __init__(self, path: Path) -> None:
@@ -61,12 +62,19 @@ class Engine(Base):
             self._load()
             raise
 
+    @property
+    def begun_ms(self) -> int:
+        """When the first record was taken; 0 before."""
+        return self._counted("begun").get("begun", 0)
+
     # What records say.
 
     def take(self, readings: Sequence[Reading], now_ms: int) -> list[Alarm]:
         """Take the records that are behind `place`; the alarms that they changed, as they are now."""
         with self._turn, self._kept() as changed:
             place = self.place
+            if not self._counted("begun"):
+                self._count("begun", now_ms)
             nodes: set[str] = set()
             ended: set[tuple[str, str, bool]] = set()
             for reading in readings:
@@ -75,6 +83,7 @@ class Engine(Base):
                 place = reading.place
                 self._hear(reading)
                 nodes.add(reading.node)
+                self._secure(reading, now_ms)
                 record = (place.boot, place.seq)
                 for change in changes(reading):
                     if isinstance(change, Begin):

@@ -50,7 +50,7 @@ class Mosquitto:
         self._folder.mkdir(parents=True, exist_ok=True)
         # Mosquitto takes no port 0, and a port found free may be taken a moment later: then try the next.
         for _ in range(_PORTS):
-            port = self.port or _free_port()
+            port = self.port or free_port()
             failure = self._run(program, port)
             if not failure:
                 self.port = port
@@ -95,6 +95,6 @@ class Mosquitto:
         self.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])

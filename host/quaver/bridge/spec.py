@@ -11,13 +11,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from quaver.bridge.notify.spec import Notify, check_names
 from quaver.broker.address import BrokerUrl, may_log_in, parse_broker_url
 from quaver.errors import BridgeError, BrokerError, StoreError
-from quaver.files.private import read_private
+from quaver.files.private import read_login
 from quaver.files.tables import first_mistake, read_tables
 from quaver.store.location import Location, PostgresqlUrl, inside, parse_location
 
 EXAMPLE = Path(__file__).with_name("example.toml")
 LOGIN = "QUAVER_BRIDGE_LOGIN"
-_LOGIN_MAX = 4096
 _FILES = ("ca", "login_file", "users_file", "clients", "certificate", "key_file")  # keys of sinks
 
 
@@ -168,13 +167,7 @@ def read_bridge(path: Path) -> Bridge:
 def broker_of(sink: AtBroker) -> BrokerUrl:
     """The broker with its login, which is in a private file or in the environment. Raises BridgeError."""
     url = parse_broker_url(sink.broker)
-    login = os.environ.get(LOGIN, "")
+    user, _, password = os.environ.get(LOGIN, "").partition(":")
     if sink.login_file:
-        data = read_private(sink.login_file, _LOGIN_MAX, BridgeError)
-        if data is None:
-            raise BridgeError(f"{sink.login_file}: there is no such file; write user:password into it, and chmod 600")
-        login = data.decode(errors="replace").strip()
-    if not login:
-        return url
-    user, _, password = login.partition(":")
-    return BrokerUrl(url.host, url.port, user, password, url.tls)
+        user, password = read_login(sink.login_file, BridgeError)
+    return BrokerUrl(url.host, url.port, user, password, url.tls) if user or password else url

@@ -14,6 +14,7 @@ from quaver_wire.fields import MESSAGE_CLASSES
 
 MQTT_PORT = 1883  # IANA's port of plain MQTT
 MQTTS_PORT = 8883  # and of MQTT over TLS
+NATS_PORT = 4222  # and of NATS, with TLS or without
 _TEXT_MAX = 65535  # bytes of a text in MQTT 3.1.1
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -39,6 +40,23 @@ class BrokerUrl:
         return f"mqtt{'s' if self.tls else ''}://{host}:{self.port}"
 
 
+@dataclass(frozen=True)
+class NatsUrl:
+    """Where the servers of a NATS cluster are, and who connects to them. Its str and repr are as a BrokerUrl's.
+
+    servers: (host, port) of each.
+    """
+
+    servers: tuple[tuple[str, int], ...]
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    tls: bool = False
+
+    def __str__(self) -> str:
+        hosts = ((f"[{host}]" if ":" in host else host, port) for host, port in self.servers)
+        return f"{'tls' if self.tls else 'nats'}://{','.join(f'{host}:{port}' for host, port in hosts)}"
+
+
 def parse_broker_url(text: str) -> BrokerUrl:
     """Read `mqtt[s]://[user[:password]@]host[:port]`; the scheme may be left out, user and password are %-encoded.
 
@@ -48,9 +66,34 @@ def parse_broker_url(text: str) -> BrokerUrl:
     head, found, rest = text.strip().partition("://")
     if not found:
         head, rest = "mqtt", head
-    login, _, where = rest.rpartition("@")
     if head.lower() not in _SCHEMES:
-        raise _bad_url(f"its scheme is not one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
+        more = "; NATS is for quaver ingest alone" if is_nats(text) else ""
+        raise _bad_url(f"its scheme is not one of {', '.join(f'{scheme}://' for scheme in _SCHEMES)}{more}")
+    tls = _SCHEMES[head.lower()]
+    user, password, where = _login(rest)
+    host, port = _address(where.removesuffix("/"), MQTTS_PORT if tls else MQTT_PORT)
+    return BrokerUrl(host, port, user, password, tls)
+
+
+def is_nats(text: str) -> bool:
+    """Whether a URL is of NATS, and not of a broker that speaks MQTT alone."""
+    return text.strip().partition("://")[0].lower() in _NATS_SCHEMES and "://" in text
+
+
+def parse_nats_url(text: str) -> NatsUrl:
+    """Read `nats://[user[:password]@]host[:port][,host[:port]…]`, or `tls://` for TLS. Raises as parse_broker_url."""
+    head, _, rest = text.strip().partition("://")
+    try:
+        user, password, where = _login(rest)
+        servers = tuple(_address(one, NATS_PORT) for one in where.removesuffix("/").split(","))
+    except BrokerError as error:
+        raise BrokerError(str(error).replace(_MQTT_FORM, _NATS_FORM)) from error
+    return NatsUrl(servers, user, password, _NATS_SCHEMES[head.lower()])
+
+
+def _login(rest: str) -> tuple[str, str, str]:
+    """(user, password, what follows) of what follows a scheme. Raises BrokerError."""
+    login, _, where = rest.rpartition("@")
     if _UNSAFE.search(login):
         raise _bad_url(
             "its user or password holds a character that must be %-encoded: / as %2F, # as %23, ? as %3F, @ as %40, "
@@ -59,24 +102,32 @@ def parse_broker_url(text: str) -> BrokerUrl:
     user, _, password = login.partition(":")
     if password and not user:
         raise _bad_url("it has a password but no user")
-    address = _ADDRESS.fullmatch(where.removesuffix("/"))
+    return _decoded(user), _decoded(password), where
+
+
+def _address(where: str, default: int) -> tuple[str, int]:
+    """(host, port) of `host[:port]`. Raises BrokerError."""
+    address = _ADDRESS.fullmatch(where)
     if address is None:
         raise _bad_url("the address is invalid; / # ? @ and % in a user or password must be %-encoded")
-    tls = _SCHEMES[head.lower()]
-    port = int(address["port"] or (MQTTS_PORT if tls else MQTT_PORT))
+    port = int(address["port"] or default)
     if not 1 <= port <= 65535:
         raise _bad_url("its port is not a number from 1 to 65535")
-    host = address["six"] or address["host"]
-    return BrokerUrl(host.lower(), port, _decoded(user), _decoded(password), tls)
+    return (address["six"] or address["host"]).lower(), port
 
 
 _SCHEMES = {"mqtt": False, "tcp": False, "mqtts": True}  # and whether that is TLS
+_NATS_SCHEMES = {"nats": False, "tls": True}
 _UNSAFE = re.compile(r"[/#?@\[\]\s]|%(?![0-9A-Fa-f]{2})")  # RFC 3986, section 3.2.1: what a userinfo has not
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\W_][\w.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?")
 
 
 def _bad_url(why: str) -> BrokerError:
-    return BrokerError(f"broker URL: {why}; expected mqtt://[user:password@]host[:port], or mqtts:// for TLS")
+    return BrokerError(f"broker URL: {why}; expected {_MQTT_FORM}")
+
+
+_MQTT_FORM = "mqtt://[user:password@]host[:port], or mqtts:// for TLS"
+_NATS_FORM = "nats://[user:password@]host[:port][,host[:port]…], or tls:// for TLS"
 
 
 def without_logins(text: str, words: Iterable[str] = ()) -> str:
@@ -108,7 +159,7 @@ def may_log_in(value: str) -> bool:
     if re.match("postgres(ql)?://", value):  # of a store; its user is no secret
         return bool(re.search(r"//[^/?]*:[^/?]*@|password", value))
     try:
-        return "@" in value or not parse_broker_url(value)
+        return "@" in value or not (parse_nats_url if is_nats(value) else parse_broker_url)(value)
     except BrokerError:
         return True
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quaver.broker.address import BrokerUrl
+from quaver.broker.address import BrokerUrl, NatsUrl
 from quaver.errors import BrokerError
 
 if TYPE_CHECKING:
@@ -42,8 +42,9 @@ def tls_context(ca: Path | None) -> ssl.SSLContext:
 class Silence:
     """Tells once, a while after a subscription, that nothing came: brokers say nothing of what an ACL holds back."""
 
-    def __init__(self, url: BrokerUrl, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, url: BrokerUrl | NatsUrl, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
+        self._page = "docs/nats.md" if isinstance(url, NatsUrl) else "docs/mosquitto.md"
         self._clock = clock
         self._until: float | None = clock() + SILENCE_S
 
@@ -56,7 +57,7 @@ class Silence:
         self._until = None
         return (
             f"broker {self._url}: nothing has come within {SILENCE_S:.0f} s: no node publishes there, or the broker's "
-            "ACL does not let this user read, or the nodes write; check it against docs/mosquitto.md"
+            f"ACL does not let this user read, or the nodes write; check it against {self._page}"
         )
 
 

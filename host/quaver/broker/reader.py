@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
 
 from quaver.broker.address import BrokerUrl
 from quaver.broker.client import CONNECT_S
@@ -37,8 +38,38 @@ class Message(NamedTuple):
     again: bool
 
 
+class Feed(Protocol):
+    """What ingest asks of a session: messages, in the order of its broker, which keeps each until it is acknowledged.
+
+    `connect` raises BrokerError for what another try can't correct, and LinkLost for the rest; all others LinkLost.
+    """
+
+    url: Any
+    greeted: bool  # the broker took the last connection, and another client may have taken it over
+    remark: str  # a line for a person, of what `connect` found
+
+    def connect(self, forget: str = "") -> bool: ...
+
+    def receive(self, timeout: float) -> list[Message]: ...
+
+    def acknowledge(self, packets: Iterable[int]) -> None: ...
+
+    def stay(self) -> None: ...
+
+    def stale(self) -> bool:
+        """Whether the broker may have handed to another what was received here and is not acknowledged."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
 class MqttSession(Link):
     """topics: subscribed to at QoS 1. client_id: names the session that the broker keeps."""
+
+    remark = ""
 
     def __init__(self, url: BrokerUrl, client_id: str, topics: Sequence[str], ca: Path | None = None) -> None:
         super().__init__(url, client_id, ca)
@@ -64,6 +95,9 @@ class MqttSession(Link):
             self.close()
             raise
         return kept
+
+    def stale(self) -> bool:
+        return False  # it waits for this session, however long
 
     def unsubscribe(self) -> None:
         """Have the broker add nothing more to the session; what waits in it still comes (section 3.10)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import sys
 import time
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quaver.cli.keys import keys_option, open_store
-from quaver.cli.monitor import broker_option, ca_option
+from quaver.cli.monitor import ca_option
 
 if TYPE_CHECKING:
+    from quaver.broker.address import BrokerUrl, NatsUrl
     from quaver.ingest.intake import Tally
     from quaver.store.location import Location
 
@@ -50,7 +52,24 @@ def _worker(_ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
 
 
 @click.command("ingest")
-@broker_option
+@click.option(
+    "--broker",
+    "url",
+    default="mqtt://127.0.0.1:1883",
+    envvar="QUAVER_BROKER",
+    show_default=True,
+    show_envvar=True,
+    metavar="URL",
+    help="A broker, mqtt://HOST[:PORT], or NATS servers, nats://HOST[:PORT][,HOST…]; for TLS mqtts:// and tls://.",
+)
+@click.option(
+    "--login-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="QUAVER_LOGIN_FILE",
+    show_envvar=True,
+    metavar="FILE",
+    help="user:password at the broker in a line, in a file of yours with mode 0600.",
+)
 @ca_option
 @store_option
 @keys_option
@@ -66,6 +85,7 @@ def _worker(_ctx: click.Context, _parameter: click.Parameter, name: str) -> str:
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after N records; by default at Ctrl-C.")
 def command(
     url: str,
+    login_file: Path | None,
     ca: Path | None,
     path: Location,
     folder: Path | None,
@@ -81,20 +101,23 @@ def command(
     acknowledged stay at the broker, which keeps this store's session. Refused messages are counted in the store, and
     the first of each reason is printed on stderr. While another program locks the store nothing is acknowledged, and
     ingest continues when the store is free. A copy of a store gets a session of its own. When this machine's clock is
-    set, earlier records are dated again. Put user and password into QUAVER_BROKER, where no process list shows them.
-    Several workers, each with a --worker NAME, may write one store in PostgreSQL: the broker hands each message to one.
+    set, earlier records are dated again. Put user and password into QUAVER_BROKER or a --login-file, where no process
+    list shows them. Several workers, each with a --worker NAME, may write one store in PostgreSQL: the broker, or the
+    NATS servers, hand each message to one.
     If there is an inventory (QUAVER_INVENTORY), ingest writes there when each node was last heard.
     """
     from rich.console import Console
 
-    from quaver.broker.address import parse_broker_url
+    from quaver.broker.address import NatsUrl
     from quaver.fleet.inventory import default_path
     from quaver.ingest.run import ingest
     from quaver.store.location import open_records
 
     if leave and not worker:
         raise click.UsageError("--leave: give --worker NAME too")
-    broker = parse_broker_url(url)
+    broker = _broker(url, login_file)
+    if leave and isinstance(broker, NatsUrl):
+        raise click.UsageError("--leave: is for MQTT; with NATS nothing waits for one worker: stop it")
     known = open_store(folder)
     keys = None if allow_plain and not known.path.exists() else known
     if keys:
@@ -126,6 +149,29 @@ def command(
     finally:
         if tally is not None:
             say(_told(tally, time.monotonic() - began))
+
+
+def _broker(text: str, login_file: Path | None) -> BrokerUrl | NatsUrl:
+    """Where the messages come from, with the login. Raises BrokerError."""
+    from quaver.broker.address import is_nats, parse_broker_url, parse_nats_url
+    from quaver.errors import BrokerError
+    from quaver.files.private import read_login
+
+    broker = parse_nats_url(text) if is_nats(text) else parse_broker_url(text)
+    if is_nats(text) and broker.password and _given("url"):
+        raise BrokerError(
+            "the URL of the broker has a password, which every user of this machine can read: put user:password into "
+            "a --login-file, or the URL into QUAVER_BROKER"
+        )
+    if login_file is None:
+        return broker
+    user, password = read_login(login_file, BrokerError)
+    return dataclasses.replace(broker, user=user, password=password)
+
+
+def _given(name: str) -> bool:
+    """Whether an option is in the command line, and not in the environment."""
+    return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 def _once(say: Callable[[str], None]) -> Callable[[str], None]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from quaver.errors import QuaverError
 
+_LOGIN_MAX = 4096  # bytes of a file with a user and a password
+
 
 def read_private(path: Path, most: int, failure: type[QuaverError]) -> bytes | None:
     """The content of a file of ours that nobody else may read; None when it does not exist. Raises `failure`."""
@@ -33,6 +35,15 @@ def read_private(path: Path, most: int, failure: type[QuaverError]) -> bytes | N
     if len(data) > most:
         raise failure(f"{path}: is longer than {most} bytes; quaver did not write it; name another")
     return data
+
+
+def read_login(path: Path, failure: type[QuaverError]) -> tuple[str, str]:
+    """(user, password) of a private file that has `user:password` in a line. Raises `failure`."""
+    data = read_private(path, _LOGIN_MAX, failure)
+    if data is None:
+        raise failure(f"{path}: there is no such file; write user:password into it, and chmod 600")
+    user, _, password = data.decode(errors="replace").strip().partition(":")
+    return user, password
 
 
 def write_private(path: Path, data: bytes, failure: type[QuaverError], fresh: bool = False) -> None:

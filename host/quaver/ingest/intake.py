@@ -108,7 +108,8 @@ class Intake:
 
     `take` judges a batch, `commit` puts it into the store; until then nothing of it is there. `heard` gathers which
     nodes said something new; whoever reads it clears it. alarm(line) is called,
-    at a commit, for the first refusal of each kind and node that this intake meets.
+    at a commit, for the first refusal of each kind and node that this intake meets. stale: whether the broker may have
+    handed to another worker what was taken here; asked at a commit, once no other can write.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Intake:
         self.store = store
         self.reader = reader
         self.tally = Tally()
+        self.stale: Callable[[], bool] = lambda: False
         self.heard: dict[bytes, tuple[int, str | None]] = {}  # node -> when, ms since 1970, and its firmware if it said
         self._wills: set[tuple[int, int, int]] = set()  # rows that a broker said in its node's stead
         self._firmware: dict[int, str] = {}

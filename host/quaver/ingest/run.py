@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from quaver.broker.address import BrokerUrl, node_topics
+from quaver.broker.address import BrokerUrl, NatsUrl, node_topics
 from quaver.broker.client import Silence
 from quaver.broker.link import LinkLost
-from quaver.broker.reader import MqttSession
+from quaver.broker.reader import Feed, MqttSession
 from quaver.broker.rivalry import Rivalry
 from quaver.errors import BrokerError, InventoryError
 from quaver.fleet.inventory import Inventory
@@ -36,7 +36,7 @@ _GROUP = "group"  # in the store's `meta`, once workers share what comes
 
 
 def ingest(
-    url: BrokerUrl,
+    url: BrokerUrl | NatsUrl,
     store: Store,
     keys: KeyStore | None,
     *,
@@ -51,7 +51,7 @@ def ingest(
 
     Yields after every batch, and each second. `say` hears of reconnections and of security events.
     inventory: is told when nodes were heard of, if it exists. moved: as in `Store.settle`.
-    leave: take what waits for this worker, leave the group, and end.
+    leave: take what waits for this worker, leave the group, and end; of MQTT alone.
     Raises BrokerError when the broker can't be reached at first, or refuses; afterwards it is reconnected.
     Raises StoreError and KeyStoreError, with nothing lost: what was not acknowledged stays at the broker.
     """
@@ -59,13 +59,15 @@ def ingest(
     intake = intake_of(store, PlainToo(reader) if plain else reader, names(keys) if keys else lambda _: None, say)
     former, given_up = store.settle(moved)
     timeline = Timeline(store, intake, say)
-    client_id, topics = session_of(store)
-    with _Sightings(intake, inventory, say) as sightings, MqttSession(url, client_id, topics, ca) as session:
+    feed = feed_of(url, store, ca)
+    with _Sightings(intake, inventory, say) as sightings, feed as session:
         try:
             session.connect(forget=given_up)
         except LinkLost as lost:
             raise BrokerError(f"broker {url}: {lost}") from lost
         say(f"storing the messages from {url} in {store.name}")
+        if session.remark:
+            say(f"broker {url}: {session.remark}")
         if former:
             say(
                 f"{store.name} is a copy, so it listens as {store.client_id}; what the broker keeps for {former} goes "
@@ -73,19 +75,21 @@ def ingest(
             )
         if store.wait is not None:
             store.wait = _staying(session, store.wait)
-        if leave:
-            _empty(session, intake, timeline)
-            say(f"worker {store.worker} has left the group")
-            yield intake.tally
-            return
-        if store.worker and not store.meta(_GROUP) and store.elected():
-            # The group has all that comes from now on; what came before waits where the one ingest left it.
-            with MqttSession(url, store.client_id, TOPICS, ca) as before:
-                before.connect()
-                _empty(before, intake, timeline)
-            with store.transaction():
-                store.put_meta({_GROUP: "1"})
-        rivalry = Rivalry(client_id)
+        intake.stale = session.stale
+        if isinstance(session, MqttSession):
+            if leave:
+                _empty(session, intake, timeline)
+                say(f"worker {store.worker} has left the group")
+                yield intake.tally
+                return
+            if store.worker and not store.meta(_GROUP) and store.elected():
+                # The group has all that comes from now on; what came before waits where the one ingest left it.
+                with MqttSession(session.url, store.client_id, TOPICS, ca) as before:
+                    before.connect()
+                    _empty(before, intake, timeline)
+                with store.transaction():
+                    store.put_meta({_GROUP: "1"})
+        rivalry = Rivalry(session_of(store)[0])
         yield intake.tally
         silence = Silence(url)
         while True:
@@ -99,7 +103,7 @@ def ingest(
                     if keys:
                         keys.refresh()  # who was enrolled since is known from here on
             except LinkLost as lost:
-                away = rivalry.lost()
+                away = rivalry.lost() if session.greeted else 0
                 why = rivalry.line("ingest", away) if away else f"connection lost ({lost}); reconnecting"
                 say(f"broker {url}: {why}")
                 # Taken, and not yet committed: the broker sends it again, and then it is a resend.
@@ -121,6 +125,17 @@ def intake_of(
 
     assert isinstance(store, PostgresqlStore)
     return SharedIntake(store, reader, name_of, alarm)
+
+
+def feed_of(url: BrokerUrl | NatsUrl, store: Store, ca: Path | None) -> Feed:
+    """The session at the broker that feeds a store, or one of its workers. Raises BrokerError."""
+    if isinstance(url, BrokerUrl):
+        return MqttSession(url, *session_of(store), ca)
+    try:
+        from quaver.broker.jetstream import JetStreamSession
+    except ImportError as error:
+        raise BrokerError("nats: needs the library nats-py; run: pip install 'quaver[nats]'") from error
+    return JetStreamSession(url, store.client_id, TOPICS, ca)
 
 
 def session_of(store: Store) -> tuple[str, list[str]]:
@@ -151,7 +166,7 @@ def _empty(session: MqttSession, intake: Intake, timeline: Timeline) -> None:
         raise BrokerError(f"broker {session.url}: {lost}; start it again") from lost
 
 
-def _staying(session: MqttSession, say: Callable[[str], None]) -> Callable[[str], None]:
+def _staying(session: Feed, say: Callable[[str], None]) -> Callable[[str], None]:
     """`say`, that keeps the connection too."""
 
     def wait(line: str) -> None:
@@ -213,7 +228,7 @@ def names(keys: KeyStore) -> Callable[[bytes], str | None]:
     return name_of
 
 
-def batches(session: MqttSession, intake: Intake, now_ms: Callable[[], int] | None = None) -> Iterator[None]:
+def batches(session: Feed, intake: Intake, now_ms: Callable[[], int] | None = None) -> Iterator[None]:
     """Take, commit and acknowledge batch after batch; yields after each, and every second without one."""
     now_ms = now_ms or _now_ms
     while True:
@@ -231,7 +246,7 @@ def batches(session: MqttSession, intake: Intake, now_ms: Callable[[], int] | No
         yield
 
 
-def _reconnecting(session: MqttSession, pause: float, rivalry: Rivalry, say: Callable[[str], None]) -> Iterator[None]:
+def _reconnecting(session: Feed, pause: float, rivalry: Rivalry, say: Callable[[str], None]) -> Iterator[None]:
     """Yields each second until the session is up again, at first after `pause` seconds."""
     while True:
         until = time.monotonic() + pause

@@ -82,6 +82,8 @@ class SharedIntake(Intake):
     def _commit(self, now_ms: int) -> None:
         with self.store.transaction():
             self._renew()
+            if self.stale():  # another worker may have stored it, long ago
+                self._came = [(message._replace(again=True), now) for message, now in self._came]
             at = 0
             while at < len(self._came):
                 now, begin = self._came[at][1], at

@@ -148,6 +148,20 @@ class Line(NamedTuple):
     kind: str = "line"
     high: Sequence[float] = ()
 
+    def thinned(self, most: int) -> tuple[list[int], list[float | None]]:
+        """Times and values, of `most` points at most: of stretches of equal counts the lowest and the highest."""
+        times, values = list(self.times_ms), list(self.values)
+        if len(times) <= most:
+            return times, values
+        each = -(-len(times) // (most // 2))
+        kept: list[int] = []
+        for begin in range(0, len(times), each):
+            known = [
+                (value, i) for i in range(begin, min(begin + each, len(times))) if (value := values[i]) is not None
+            ]
+            kept += sorted({min(known)[1], max(known)[1]}) if known else []
+        return [times[i] for i in kept], [values[i] for i in kept]
+
 
 class Limit(NamedTuple):
     key: str

@@ -73,22 +73,6 @@ def _at(words: Words, times_ms: Sequence[int]) -> list[datetime]:
     return [datetime.fromtimestamp(time / 1000, words.zone) for time in times_ms]
 
 
-def _thin(line: Line) -> tuple[list[int], list[float | None]]:
-    """The line with, of stretches of equal counts, its lowest and its highest point: what paper can show."""
-    times, values = list(line.times_ms), list(line.values)
-    if len(times) <= _MOST:
-        return times, values
-    each = -(-len(times) // (_MOST // 2))
-    kept: list[int] = []
-    for begin in range(0, len(times), each):
-        known = [i for i in range(begin, min(begin + each, len(times))) if values[i] is not None]
-        ends = (
-            {min(known, key=lambda i: values[i] or 0.0), max(known, key=lambda i: values[i] or 0.0)} if known else set()
-        )
-        kept += sorted(ends)
-    return [times[i] for i in kept], [values[i] for i in kept]
-
-
 def _line(axis: Any, line: Line, words: Words) -> None:
     label = words.text(line.key)
     if line.kind == "bars":
@@ -107,7 +91,7 @@ def _line(axis: Any, line: Line, words: Words) -> None:
         colour, size = (RED, 5) if line.key == "signals" else ("black", 9)
         axis.scatter(_at(words, line.times_ms), line.values, s=size, color=colour, zorder=3, label=label, linewidths=0)
     else:
-        times, values = _thin(line)
+        times, values = line.thinned(_MOST)
         shown = [float("nan") if value is None else value for value in values]
         steps = [b - a for a, b in itertools.pairwise(times)]
         usual = median(steps) if steps else 0

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from quaver.messages.quantities import QUANTITIES
-from quaver.reports.model import Behind, Cell, Column, Figure, Note, Report, Row, Table
+from quaver.reports.model import Behind, Cell, Column, Figure, Line, Note, Report, Row, Table
 
 LANGUAGES = ("en", "de")
 # UCUM's codes as people write them.
@@ -118,10 +118,11 @@ class Words:
         return text
 
 
-def as_json(report: Report, language: str) -> dict[str, Any]:
+def as_json(report: Report, language: str, most: int = 1_000_000) -> dict[str, Any]:
     """The report with its words.
 
-    records: those behind each figure and row, as [node, first [boot, seq], last [boot, seq], how many].
+    most: points of a line of a chart. records: those behind each figure and row, as [node, first, last, how many],
+    first and last as [boot, seq].
     """
     words = Words(language, report.zone)
     return {
@@ -158,9 +159,7 @@ def as_json(report: Report, language: str) -> dict[str, Any]:
             {
                 "key": chart.key, "title": words.text(chart.key), "subject": chart.subject,
                 "unit": words.unit(chart.unit),
-                "lines": [{"key": line.key, "title": words.text(line.key), "kind": line.kind,
-                           "times_ms": list(line.times_ms), "values": list(line.values), "high": list(line.high)}
-                          for line in chart.lines],
+                "lines": [_line(line, words, most) for line in chart.lines],
                 "limits": [{"key": limit.key, "title": words.text(limit.key), "value": limit.value}
                            for limit in chart.limits],
             }
@@ -169,6 +168,16 @@ def as_json(report: Report, language: str) -> dict[str, Any]:
         "notes": [words.note(one) for one in report.notes],
         "definitions": [words.note(one) for one in report.definitions],
     }  # fmt: skip
+
+
+def _line(line: Line, words: Words, most: int) -> dict[str, Any]:
+    times, values = line.thinned(most)
+    high = list(line.high)
+    if high:  # a band is smooth: every so many of its points will do
+        step = -(-len(high) // most)
+        times, values, high = list(line.times_ms[::step]), list(line.values[::step]), high[::step]
+    shown = {"key": line.key, "title": words.text(line.key), "kind": line.kind}
+    return {**shown, "times_ms": times, "values": values, "high": high}
 
 
 def _records(behind: tuple[Behind, ...]) -> list[list[Any]]:

@@ -1,7 +1,7 @@
 """The application: routes from the table of endpoints, the page's files, the headers that guard a browser.
 
-Nothing is open by default: an endpoint with a scope answers only to somebody whom a middleware has put into the
-request (endpoints.WHO), and without such a middleware to nobody.
+Nothing is open by default: an endpoint answers only to somebody whom a middleware has put into the request
+(endpoints.WHO), and without such a middleware to nobody, unless it is marked `open`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from quaver.errors import PageError, QuaverError, StoreError
 from quaver.messages.record import one_line
 from quaver.serve import routes
 from quaver.serve.endpoints import WHO, Call, Endpoint, Who, failure
+from quaver.serve.middleware import Identify
 from quaver.serve.openapi import document
 from quaver.serve.services import Services
 from quaver.serve.static_files import StaticFiles
@@ -67,18 +68,22 @@ def all_endpoints() -> tuple[Endpoint, ...]:
 def create_app(
     services: Services, middleware: Sequence[Middleware] = (), endpoints: Sequence[Endpoint] | None = None
 ) -> Starlette:
-    """The application over `services`, which are closed when it ends. middleware: the outermost first, within ours."""
+    """The application over `services`, which begin and end with it. middleware: the outermost first, within ours."""
     endpoints = all_endpoints() if endpoints is None else endpoints
+    if services.access:
+        open_to_all = [(each.method, API + each.path) for each in endpoints if each.open]
+        middleware = [Middleware(Identify, access=services.access, open_to_all=open_to_all), *middleware]
     workers = ThreadPoolExecutor(THREADS, "page")
     files = StaticFiles()
     text = orjson.dumps(document(endpoints, API))
 
     async def openapi(request: Request) -> Response:
-        _allowed(request, "read")
+        _allowed(request, "read", False)
         return Response(text, media_type="application/json")
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        services.start()
         try:
             yield
         finally:
@@ -105,7 +110,7 @@ def _route(endpoint: Endpoint, services: Services, workers: ThreadPoolExecutor) 
     adapter = TypeAdapter(endpoint.answer) if endpoint.answer else None
 
     async def answer(request: Request) -> Response:
-        who = _allowed(request, endpoint.scope)
+        who = _allowed(request, endpoint.scope, endpoint.open)
         if any(len(value) > _PATH_MAX for value in request.path_params.values()):
             raise PageError("a name in the path is too long", 404)
         call = Call(
@@ -125,16 +130,18 @@ def _route(endpoint: Endpoint, services: Services, workers: ThreadPoolExecutor) 
             raise
         except Exception as problem:  # answered here, inside of the guard; nothing else may tell a browser what it was
             _log.error("%s %s", request.method, request.url.path, exc_info=problem)
-            return failure(500, "the page failed at this; its log on the server says why")
+            return failure("the page failed at this; its log on the server says why", 500)
 
     return answer
 
 
-def _allowed(request: Request, scope: str) -> Who | None:
+def _allowed(request: Request, scope: str, is_open: bool) -> Who | None:
     who: Who | None = request.scope.get(WHO)
-    if scope and who is None:
+    if is_open:
+        return who
+    if who is None:
         raise PageError("nobody is logged in; log in, or send a token", 401)
-    if scope and who is not None and scope not in who.scopes:
+    if not who.may(scope):
         raise PageError(f"{one_line(who.name)} may not do that: it needs the scope {scope}", 403)
     return who
 
@@ -177,14 +184,14 @@ def _checked(model: type[BaseModel], values: Any) -> BaseModel:
 async def _http_error(_request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
     line = {404: "there is nothing at this address", 405: "this address does not take that method"}
-    headers = dict(problem.headers) if problem.headers else None
-    return failure(problem.status_code, line.get(problem.status_code, one_line(problem.detail)), headers)
+    answer = failure(line.get(problem.status_code, one_line(problem.detail)), problem.status_code)
+    answer.headers.update(problem.headers or {})
+    return answer
 
 
 async def _our_error(_request: Request, problem: Exception) -> Response:
-    status = problem.status if isinstance(problem, PageError) else 503 if isinstance(problem, StoreError) else 400
-    headers = {"www-authenticate": "Bearer"} if status == 401 else None
-    return failure(status, " ".join(str(problem).split()), headers)
+    assert isinstance(problem, QuaverError)
+    return failure(problem, 503 if isinstance(problem, StoreError) else 400)
 
 
 class Guard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -11,28 +11,19 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from quaver.access.roles import SCOPES, Who
+from quaver.errors import PageError, QuaverError, TooOften
 from quaver.serve.services import Services
 
-# Of tokens and roles; "" is an endpoint for who is not logged in yet.
-SCOPES = ("read", "alarms", "commands", "configure", "admin")
 WHO = "quaver.who"  # where in a request's scope a middleware puts the Who that it has found
-
-
-@dataclass(frozen=True)
-class Who:
-    """Who asks, by a session or a token. language: as in quaver.knowledge.LANGUAGES."""
-
-    name: str
-    role: str
-    scopes: frozenset[str] = field(default_factory=frozenset)
-    language: str = "en"
+__all__ = ["SCOPES", "WHO", "Call", "Endpoint", "Who", "failure"]
 
 
 @dataclass(frozen=True)
 class Call:
     """One request, checked. path: what stands for the names in the path. query, body: of the endpoint's models.
 
-    who: None where the endpoint's scope is "" and nobody is logged in.
+    who: None where the endpoint is open and nobody is logged in.
     """
 
     request: Request
@@ -46,6 +37,7 @@ class Call:
 @dataclass(frozen=True)
 class Endpoint:
     """method: GET, POST or DELETE. path: below /api/v1, "/nodes/{node}/series". summary: one sentence, for people.
+    scope: of those in SCOPES, what the one who asks has to have; "": to be known is enough. open: to a stranger too.
 
     handler: awaited, or run in a thread where it is no coroutine function. It returns an `answer`, a model or a
     dataclass, or a dict that one can be made of; where `answer` is None, a response of the type in `media`. It raises
@@ -61,8 +53,14 @@ class Endpoint:
     body: type[BaseModel] | None = None
     answer: type[Any] | None = None
     media: str = "application/json"
+    open: bool = False
 
 
-def failure(status: int, line: str, headers: dict[str, str] | None = None) -> Response:
-    """The one form in which the API tells that something is not done."""
-    return Response(orjson.dumps({"error": line}), status, headers, media_type="application/json")
+def failure(error: QuaverError | str, status: int = 400) -> Response:
+    """The one form in which the API tells that something is not done. status: where the error does not know its own."""
+    status = error.status if isinstance(error, PageError) else status
+    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    if isinstance(error, TooOften):
+        headers["retry-after"] = str(error.wait_s)
+    line = {"error": " ".join(str(error).split())}
+    return Response(orjson.dumps(line), status, headers, media_type="application/json")

@@ -39,7 +39,9 @@ def document(endpoints: Sequence[Endpoint], base: str) -> dict[str, Any]:
             "operationId": _name(each),
             "parameters": _parameters(each, schemas),
             "responses": {"200": _answer(each, places)} | {code: _said(line, _ERROR) for code, line in _ERRORS.items()},
-            "security": [{"session": [each.scope]}, {"token": [each.scope]}] if each.scope else [],
+            "security": []
+            if each.open
+            else [{kind: [each.scope] if each.scope else []} for kind in ("session", "token")],
         }
         if each.scope:
             operation["description"] = f"Needs the scope `{each.scope}`."

@@ -48,7 +48,7 @@ class Plant:
         number = sorted(TOPICS).index(node)
         when = self.now if at is None else at
         return Reading(
-            Place(self.row, number, boot, seq), node, TOPICS[node], kind, when, "node", self.now, values, False, True
+            Place(self.row, number, boot, seq), node, TOPICS[node], kind, when, "node", self.now, values, False, True, 0
         )
 
     def take(self, *readings: Reading) -> list[Alarm]:

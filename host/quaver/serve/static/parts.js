@@ -9,9 +9,9 @@
 import { h, icon, replace, unique } from "./dom.js";
 import { t } from "./words.js";
 
-const SYMBOLS = { ok: "ok", warning: "warning", alarm: "alarm", gone: "gone", offline: "offline", unknown: "unknown" };
+const SYMBOLS = { ok: "ok", warning: "warning", alarm: "alarm", gone: "gone", offline: "offline", unknown: "unknown", note: "note" };
 
-/** A state by shape and colour, without a word: for where the word stands beside it, or in label. */
+/** A state by shape and colour ("note": of none), without a word: for where the word stands beside it, or in label. */
 export function stateIcon(state, label = "") {
   const symbol = icon(SYMBOLS[state] ?? "unknown", label);
   symbol.classList.add("state", `is-${SYMBOLS[state] ? state : "unknown"}`);

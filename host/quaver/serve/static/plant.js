@@ -6,7 +6,8 @@ import { live } from "./live.js";
 
 const LEVELS = ["ok", "warning", "alarm"];
 const SEVERITY = { alarm: 5, gone: 4, offline: 3, warning: 2, unknown: 1, ok: 0 };
-const GONE_AFTER = 3; // intervals without a record
+const GONE_AFTER = 3; // intervals without a record, and a minute at least: then the server is asked whether it is gone
+const LEAST_MS = 60_000;
 const AGAIN_MS = 60_000;
 
 export const plant = { name: "", zone: "", nodes: new Map(), loaded: false, ahead_ms: 0 };
@@ -33,14 +34,9 @@ export function now() {
 /** What a node's symbol shows: the worst of what it says and whether it still says something. */
 export function stateOf(row) {
   if (row.level === "alarm") return "alarm";
-  if (row.state === "gone" || isLate(row)) return "gone";
+  if (row.state === "gone") return "gone";
   if (row.state === "offline") return "offline";
   return row.level === "warning" || row.level === "ok" ? row.level : "unknown";
-}
-
-/** Nothing for three of its intervals. */
-export function isLate(row) {
-  return Boolean(row.interval_s && row.last_ms && now() - row.last_ms > GONE_AFTER * row.interval_s * 1_000);
 }
 
 export function severity(state) {
@@ -95,11 +91,11 @@ async function renewNode(id) {
 
 /** Keeps the model up to date from now on. */
 export function followPlant() {
-  live("record", ({ node, kind, time_ms, values }) => {
+  live("record", ({ node, kind, time_ms, received_ms = time_ms, values }) => {
     const row = plant.nodes.get(node);
     if (!row || kind === "event" || kind === "status") stale.add(node), renew();
     if (!row) return;
-    if (time_ms) row.last_ms = Math.max(row.last_ms ?? 0, time_ms);
+    if (received_ms) row.last_ms = Math.max(row.last_ms ?? 0, received_ms);
     if (row.state === "gone" || row.state === "unknown") row.state = "online";
     if (kind === "telemetry" && values) {
       // a standing alarm may be worse than this record: then the server knows better
@@ -112,7 +108,16 @@ export function followPlant() {
   });
   live("alarm", (alarm) => { if (alarm.node) stale.add(alarm.node), renew(); });
   live("anew", () => loadPlant().catch(() => {}));
-  // A node that says nothing sends no event of it: look at the clock.
-  setInterval(() => { for (const watcher of [...watchers]) watcher(new Set()); }, 15_000);
+  // A node that says nothing sends no event of it: look at the clock, and ask once.
+  let looked = now();
+  setInterval(() => {
+    const moment = now();
+    for (const row of plant.nodes.values()) {
+      const due = row.last_ms + Math.max(LEAST_MS, GONE_AFTER * row.interval_s * 1_000);
+      if (row.interval_s && row.last_ms && due > looked && due <= moment) stale.add(row.node), renew();
+    }
+    looked = moment;
+    for (const watcher of [...watchers]) watcher(new Set());
+  }, 15_000);
   setInterval(() => { if (!document.hidden) loadPlant().catch(() => {}); }, AGAIN_MS * (1 + Math.random() / 4));
 }
