@@ -297,7 +297,7 @@ def _stops(one: Series, found: Sequence[Stretch]) -> list[Row]:
 
 def _said(one: Series, sums: Reliability, since_ms: int, until_ms: int) -> list[Note]:
     notes = []
-    if sums.unknown_ms:
+    if sums.unknown_ms > 2 * one.interval_ms:  # more than what is before the first record and behind the last
         share = 100 * sums.unknown_ms / max(until_ms - since_ms, 1)
         notes.append(note("untold", node=one.name, hours=sums.unknown_ms / _HOUR_MS, share=share))
     if sums.failures > len(sums.restored):

@@ -216,7 +216,7 @@ def life(series: Series, quantity: str, goal: Goal | None, spec: Spec, since_ms:
         figures.append(Figure("remaining", None, "h", of_all, None, *hours, subject=topic))
         lines.append(Line("passes", [round(times[-1] + found.low_ms), round(times[-1] + found.high_ms)],
                           [goal.value] * 2, "interval"))  # fmt: skip
-        notes.append(note("life_is", feature=KNOWN[quantity].title))
+        notes.append(note("life_is", quantity=quantity))
     figures += [
         last,
         Figure("limit", goal.value, unit, _told(topic, goal), subject=topic),

@@ -21,9 +21,9 @@ _SIGNIFICANT = 3
 
 
 @lru_cache
-def _read(language: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+def _read(language: str) -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]]:
     data = tomllib.loads(Path(__file__).with_name(f"{language}.toml").read_text("utf-8"))
-    return data["text"], data["note"]
+    return data["text"], data["note"], data.get("quantity", {})
 
 
 class Words:
@@ -32,12 +32,12 @@ class Words:
     def __init__(self, language: str, zone: str) -> None:
         self.language = language if language in LANGUAGES else "en"
         self.zone = ZoneInfo(zone)
-        self._texts, self._notes = _read(self.language)
+        self._texts, self._notes, self._quantities = _read(self.language)
 
     def text(self, key: str, **values: object) -> str:
-        """A heading; of a quantity its title."""
+        """A heading; of a quantity its title, in English where the language has none."""
         if key in QUANTITIES:
-            return QUANTITIES[key].title
+            return self._quantities.get(key, QUANTITIES[key].title)
         return self._texts[key].format(**values)
 
     def note(self, note: Note) -> str:
@@ -46,6 +46,8 @@ class Words:
     def _value(self, key: str, value: object) -> str:
         if key.endswith("_ms") and isinstance(value, int):
             return self.time(value)
+        if key == "quantity":
+            return self.text(str(value))
         if isinstance(value, float):
             return self.number(value)
         return str(value)
@@ -148,8 +150,7 @@ def as_json(report: Report, language: str, most: int = 1_000_000) -> dict[str, A
                 "columns": [{"key": c.key, "title": words.text(c.key), "unit": words.unit(c.unit), "kind": c.kind}
                             for c in table.columns],
                 "rows": [
-                    {"cells": [words.cell(cell, column) for cell, column in zip(row.cells, table.columns, strict=True)],
-                     "records": _records(row.behind)}
+                    {"cells": words.cells(row, table), "records": _records(row.behind)}
                     for row in table.rows
                 ],
             }
