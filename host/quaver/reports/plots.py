@@ -93,9 +93,9 @@ def _line(axis: Any, line: Line, words: Words) -> None:
     else:
         times, values = line.thinned(_MOST)
         shown = [float("nan") if value is None else value for value in values]
-        steps = [b - a for a, b in itertools.pairwise(times)]
-        usual = median(steps) if steps else 0
-        for i, step in enumerate(steps):
+        apart = [b - a for a, b in itertools.pairwise(times)]
+        usual = median(apart) if apart else 0
+        for i, step in enumerate(apart):
             if step > _BROKEN * usual:  # no line where nothing is known
                 shown[i + 1 if line.key == "moving_range" else i] = float("nan")
         axis.plot(_at(words, times), shown, color=BLUE, linewidth=0.7, label=label)
