@@ -64,6 +64,7 @@ HOST = {
     "lake": {"files", "messages", "query", "store"},
     "upkeep": {"files", "messages", "store"},
     "benchmark": {"analysis", "files", "recordings"},
+    "reports": {"files", "messages", "store"},
     "plant": {
         *("board", "broker", "build", "emulator", "files", "fleet"),
         *("ingest", "messages", "recordings", "store", "system"),
@@ -71,7 +72,7 @@ HOST = {
     "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
     "serve": {
         *("access", "alarms", "files", "fleet", "knowledge", "messages", "plant", "query"),
-        *("rollout", "store", "system", "twin"),
+        *("reports", "rollout", "store", "system", "twin"),
     },
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},

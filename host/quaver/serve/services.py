@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from quaver.access.access import Access
 from quaver.alarms.engine import Engine
 from quaver.query.door import Door
+from quaver.reports.spec import Spec
 from quaver.rollout.desk import Desk
 from quaver.serve.live import Hub, Live
 from quaver.serve.plan import Plan
@@ -37,6 +38,7 @@ class Services:
     rollouts: Desk | None = None
     syslog: Forwarder | None = None
     plan: Plan | None = None
+    reports: Spec | None = None
 
     def start(self) -> None:
         """In the loop of the server, as it begins."""
