@@ -14,7 +14,7 @@ plant: .venv/installed
 
 # Three workers on two cores: half of the time tests wait.
 test: .venv/installed .venv/stubs
-	tools/setup-system compiler mosquitto postgresql
+	tools/setup-system compiler mosquitto postgresql chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

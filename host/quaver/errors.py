@@ -159,3 +159,53 @@ class DiodeError(QuaverError):
     """A key, an address, a folder or a bundle of the diode that can't be used."""
 
     exit_code = 29
+
+
+class PageError(QuaverError):
+    """The page can't be served, or what it was asked can't be done. status: of HTTP, where it answers a request."""
+
+    exit_code = 30
+
+    def __init__(self, line: str, status: int = 400) -> None:
+        super().__init__(line)
+        self.status = status
+
+
+class AccessError(PageError):
+    """A user, a session, a token or an audit trail of the page that can't be made, found, used or trusted."""
+
+    exit_code = 31
+
+
+class LoginNeeded(AccessError):
+    """Nobody is known who asks: no session, an ended one, a token that does not hold, a wrong password."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line, 401)
+
+
+class NotAllowed(AccessError):
+    """Somebody is known who asks, and may not do this."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(line, 403)
+
+
+class TooOften(AccessError):
+    """Somebody asks more often than is allowed. wait_s: after how long the next try is looked at, s."""
+
+    def __init__(self, line: str, wait_s: int) -> None:
+        super().__init__(line, 429)
+        self.wait_s = wait_s
+
+
+class AlarmError(PageError):
+    """An alarm that is not there, or that can't be dealt with so; or a file of alarms that can't be used."""
+
+    exit_code = 32
+
+
+class ReportError(QuaverError):
+    """A report that can't be made, or its file of the plant: names the key and what was expected."""
+
+    exit_code = 33

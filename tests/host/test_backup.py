@@ -13,8 +13,8 @@ from fleet import Node
 from test_cli import refused
 from test_ingest import Bench
 
-from quaver.bridge.source import Place, Source
 from quaver.errors import BackupError
+from quaver.query.source import Place, Source
 from quaver.store.ledger import ledger
 from quaver.store.schema import VERSION
 from quaver.store.store import Store

@@ -21,10 +21,10 @@ from test_ingest import FAN, PUMP, Bench
 
 from quaver.bench.mosquitto import Mosquitto
 from quaver.bridge.formats import KINDS, as_json, as_senml, schema, senml_cbor
-from quaver.bridge.source import Place, Source
 from quaver.cli import main
 from quaver.errors import StoreError
 from quaver.messages.quantities import PLAIN_NUMBERS, QUANTITIES
+from quaver.query.source import Place, Source
 from quaver_wire.fields import EVENTS, LIMITED, STATUS, TELEMETRY
 from quaver_wire.names import ENERGY
 from quaver_wire.spectrum import BINS

@@ -19,11 +19,11 @@ from test_bridge import ENERGIES, SPECTRUM
 from test_cli import refused
 from test_ingest import Bench
 
-from quaver.bridge.source import Source
 from quaver.broker.reader import Message
 from quaver.cli import main
 from quaver.lake import export as module
 from quaver.lake.columns import SCHEMA
+from quaver.query.source import Source
 from quaver_wire.fields import EVENTS
 from quaver_wire.spectrum import amplitude_g
 

@@ -32,12 +32,12 @@ from quaver.bridge.notify.receivers import receiver_of
 from quaver.bridge.notify.spec import Notify, check_names
 from quaver.bridge.run import Bridge
 from quaver.bridge.sink import SinkDown
-from quaver.bridge.source import Place, Source
 from quaver.bridge.spec import EXAMPLE, read_bridge
 from quaver.broker.reader import Message as Sealed
 from quaver.cli import main
 from quaver.errors import BridgeError
 from quaver.knowledge import entries
+from quaver.query.source import Place, Source
 from quaver_wire.fields import EVENTS, FAULTS
 from tests.waiting import wait_until
 

@@ -63,7 +63,7 @@ def test_a_wrong_url_is_refused_in_a_line(text: str, said: str, capsys: pytest.C
 
 def test_without_the_library_files_work_and_a_database_names_it() -> None:
     script = (
-        "import sys; sys.modules['psycopg'] = None; import quaver.ingest.run, quaver.bridge.source; "
+        "import sys; sys.modules['psycopg'] = None; import quaver.ingest.run, quaver.query.source; "
         "from quaver.cli import main; sys.exit(main(['ledger', '--store', 'postgresql://db/plant']))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

@@ -13,9 +13,9 @@ from test_bridge import ENERGIES, SPECTRUM
 from test_cli import refused
 from test_ingest import Bench
 
-from quaver.bridge.source import Place, Source
 from quaver.broker.reader import Message
 from quaver.cli import main
+from quaver.query.source import Place, Source
 from quaver.store.ledger import ledger
 from quaver.store.location import open_records
 from quaver.store.store import Store

@@ -11,19 +11,34 @@ from typing import Any
 
 import pytest
 from fleet import Node
+from hypothesis import given
+from hypothesis import strategies as st
 from sparkplug_host import Host, Rules, value_of, values
 from test_bridge import ENERGIES, NOW_MS, SPECTRUM
 from test_ingest import FAN, Bench
 
 from quaver.bench.mosquitto import Mosquitto
-from quaver.bridge import source, sparkplug
+from quaver.bridge import sparkplug
 from quaver.bridge.run import Bridge
 from quaver.bridge.sparkplug import SparkplugNode, device_id
-from quaver.bridge.sparkplug_payload import BOOLEAN, DOUBLE, INT32, INT64, STRING, Metric, commands, encode
+from quaver.bridge.sparkplug_payload import (
+    BOOLEAN,
+    DOUBLE,
+    INT32,
+    INT64,
+    STRING,
+    Metric,
+    commands,
+    encode,
+    encode_numbers,
+    join,
+)
 from quaver.bridge.spec import read_bridge
 from quaver.bridge.state import State
 from quaver.cli import main
 from quaver.errors import BridgeError
+from quaver.messages.quantities import QUANTITIES
+from quaver.query import source
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
 
@@ -102,6 +117,25 @@ def test_payloads_are_as_another_codec_makes_them(name: str) -> None:
         for one in said["metrics"]
     ]
     assert encode(metrics, said["timestamp"], said.get("seq"), units=True).hex() == OTHERS[name]["hex"]
+
+
+@given(
+    numbers=st.dictionaries(
+        st.sampled_from(list(QUANTITIES)), st.floats(allow_nan=False) | st.integers(-(2**53), 2**53), min_size=1
+    ),
+    time_ms=st.integers(0, 2**63),
+    seq=st.integers(0, 255),
+)
+@pytest.mark.parametrize("historical", [False, True])
+def test_what_is_encoded_ready_made_is_what_protobuf_makes(
+    numbers: dict[str, float], time_ms: int, seq: int, historical: bool
+) -> None:
+    metrics = [
+        Metric(name.replace(".", "/"), DOUBLE, value, time_ms, "", historical) for name, value in numbers.items()
+    ]
+    parts = [encode_numbers(numbers, time_ms, historical), encode([Metric("level", STRING, "alarm", time_ms)])]
+    whole = encode([*metrics, Metric("level", STRING, "alarm", time_ms)], NOW_MS, seq)
+    assert join(parts, NOW_MS, seq) == whole
 
 
 def test_a_command_of_another_codec_is_read_and_what_is_none_is_passed_over() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from quaver.bridge.source import Reading
 from quaver.messages.quantities import PLAIN_NUMBERS, QUANTITIES, Quantity
 from quaver.messages.record import CODES
+from quaver.query.source import Reading
 from quaver_wire.fields import QUALITY
 from quaver_wire.spectrum import BINS, amplitude_g
 

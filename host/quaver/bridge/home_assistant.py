@@ -12,11 +12,11 @@ from typing import Any
 
 from quaver import __version__
 from quaver.bridge.sink import SinkDown
-from quaver.bridge.source import Reading, Source
 from quaver.bridge.spec import Mqtt, broker_of
 from quaver.broker.session import Session
 from quaver.errors import BrokerError
 from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.query.source import Reading, Source
 from quaver.store.location import Location
 from quaver_wire.fields import FAULTS, LEVELS
 from quaver_wire.names import MACHINE, ZONES

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
 from quaver.bridge.run import Progress
-from quaver.bridge.source import Source
 from quaver.errors import BridgeError, StoreError
 from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.query.source import Source
 from quaver.store.location import Location
 from quaver_wire.fields import LEVELS
 

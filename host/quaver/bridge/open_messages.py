@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 
 from quaver.bridge.formats import FORMATS, KINDS, schema
 from quaver.bridge.sink import SinkDown
-from quaver.bridge.source import Reading
 from quaver.bridge.spec import Mqtt, broker_of
 from quaver.broker.exactly_once import WINDOW, ExactlyOnce, Outgoing
 from quaver.broker.link import LinkLost
 from quaver.errors import BrokerError
+from quaver.query.source import Reading
 
 _KEPT = ("telemetry", "spectrum", "status")  # of which the broker keeps the last, for whoever comes later
 

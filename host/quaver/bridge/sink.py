@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from quaver.bridge.source import Reading
+from quaver.query.source import Reading
 
 
 class SinkDown(Exception):

@@ -6,17 +6,17 @@ birth is older than that, and goes out as historical.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from quaver import __version__
-from quaver.bridge.source import HISTORICAL_MS, Place, Reading, Source
-from quaver.bridge.sparkplug_payload import DOUBLE, INT32, STRING, Metric, now_ms
+from quaver.bridge.sparkplug_payload import DOUBLE, INT32, STRING, Metric, encode, encode_numbers, now_ms
 from quaver.bridge.sparkplug_session import EdgeNode
 from quaver.bridge.spec import Sparkplug
-from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.messages.quantities import QUANTITIES, numbers_of
+from quaver.query.source import HISTORICAL_MS, Place, Reading, Source
 from quaver.store.location import Location
 
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -27,23 +27,27 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 _AS_IT_SHOULD = {"level": "ok", "fault": "none", "quality": ""}  # of which telemetry then says nothing
 _EVENT_NUMBERS = ("value", "limit")
 _EVENT = "event/"  # what an event tells is of its moment alone: its metrics are always told together
-_EVENT_METRICS = (
-    *((_EVENT + name, STRING) for name in _WORDS["event"]),
-    *((_EVENT + n, DOUBLE) for n in _EVENT_NUMBERS),
-)
-_NAMES = {name: name.replace(".", "/") for name in QUANTITIES}
+_EVENT_METRICS = {_EVENT + name: (STRING, "") for name in _WORDS["event"]} | {
+    _EVENT + name: (DOUBLE, "") for name in _EVENT_NUMBERS
+}
+_OTHERS = {name: (STRING, "") for kind in ("telemetry", "status") for name in _WORDS[kind]} | _EVENT_METRICS
+_KINDS = {name: (DOUBLE, quantity.ucum) for name, quantity in QUANTITIES.items()} | _OTHERS  # and the unit
 _TOGETHER = 20  # records of a device in a message: some 10 kB
 _LOOK_BACK = 20  # measurements of a node: every tenth has all that it can say
+
+_Value = float | str | None
 
 
 @dataclass
 class _Device:
-    """metrics: the last that is known of each, by name. born: those of its birth; None while it has none.
+    """values: the last that is known of each metric, by name; times_ms: of which moment it is.
 
-    at_ms: of the last record of a kind that told how things are now.
+    born: the metrics of its birth; None while it has none. at_ms: of the last record of a kind that told how things are
+    now.
     """
 
-    metrics: dict[str, Metric] = field(default_factory=dict)
+    values: dict[str, _Value] = field(default_factory=dict)
+    times_ms: dict[str, int] = field(default_factory=dict)
     online: bool = True
     born: set[str] | None = None
     at_ms: dict[str, int] = field(default_factory=dict)
@@ -55,22 +59,30 @@ class _Device:
         elif not reading.historical:
             self.online = True
 
-    def learn(self, reading: Reading) -> list[Metric]:
-        """Take what the record says of now; its metrics, which are historical where a later one came before."""
+    def learn(self, reading: Reading, said: Mapping[str, _Value]) -> bool:
+        """Take what the record says of now; False where a later one came before, and it is historical."""
         time_ms = reading.time_ms or 0
         if time_ms < self.at_ms.get(reading.kind, 0):
-            return metrics_of(reading, historical=True)
+            return False
         self.at_ms[reading.kind] = time_ms
-        metrics = metrics_of(reading)
-        self.metrics |= {one.name: one for one in metrics}
-        return metrics
+        self.values.update(said)
+        self.times_ms.update(dict.fromkeys(said, time_ms))
+        return True
+
+    def metrics(self) -> list[Metric]:
+        """All that is known, as its birth tells it."""
+        return [
+            Metric(name.replace(".", "/"), datatype, value, self.times_ms[name], unit)
+            for name, value in self.values.items()
+            for datatype, unit in (_KINDS[name],)
+        ]
 
 
 class SparkplugNode:
     """state: the file that keeps what the next session has to know."""
 
     name = "sparkplug"
-    batch = 200
+    batch = 400
 
     def __init__(self, spec: Sparkplug, store: Location, state: Path) -> None:
         self._store = store
@@ -78,7 +90,7 @@ class SparkplugNode:
         self._devices: dict[str, _Device] = {}
         self._born_at = Place()  # what was in the store at the birth
         self._told_online = 0
-        self._untold: dict[str, dict[tuple[str, int | None], list[Metric]]] = {}  # of each device, by kind and time
+        self._untold: dict[str, dict[tuple[int, str], bytes]] = {}  # of each device, by time and kind: encoded metrics
 
     def connect(self, done: int) -> None:
         self._edge.connect()
@@ -91,7 +103,7 @@ class SparkplugNode:
         for reading in sorted(known, key=lambda one: one.place.row):
             device = self._devices.setdefault(device_id(reading.topic), _Device())
             device.hear(reading)
-            device.learn(reading)
+            device.learn(reading, said_by(reading))
         self._bear()
 
     def put(self, readings: Sequence[Reading], done: int, note: Callable[[int], None]) -> None:
@@ -119,39 +131,45 @@ class SparkplugNode:
 
     def _hand(self, reading: Reading) -> None:
         name = device_id(reading.topic)
-        device = self._devices.setdefault(name, _Device())
-        before = device.metrics.copy()
-        if reading.place.row <= self._born_at.row:
-            metrics = metrics_of(reading, historical=True)
-        else:
+        device = self._devices.get(name)
+        if device is None:
+            device = self._devices[name] = _Device()
+        said = told = said_by(reading)
+        historical = reading.place.row <= self._born_at.row
+        if not historical:
             device.hear(reading)
             if not device.online and reading.kind == "status":
                 if device.born is not None:
                     self._die(name, device)
                 return
-            metrics = metrics_of(reading, historical=True) if reading.historical else device.learn(reading)
-        if device.born is None or not device.born.issuperset(one.name for one in metrics):
-            self._bear_device(name, device, metrics)
-            told = [one for one in metrics if one.historical]
-        elif reading.kind == "event":
-            told = metrics
-        else:  # by exception: clause operational-behavior-data-publish-dbirth-change
-            told = [one for one in metrics if one.historical or one.value != before[one.name].value]
+            if reading.kind != "event":  # by exception: clause operational-behavior-data-publish-dbirth-change
+                known = device.values.get
+                told = {metric: value for metric, value in said.items() if known(metric) != value}
+            historical = reading.historical or not device.learn(reading, said)
+        if historical:
+            told = said
+        if device.born is None or not said.keys() <= device.born:
+            self._bear_device(name, device, said)
+            if not historical:
+                return  # the birth has told it
         if told:
-            self._tell(name, (reading.kind, reading.time_ms), told)
+            self._tell(name, reading, told, historical)
 
-    def _tell(self, name: str, moment: tuple[str, int | None], metrics: list[Metric]) -> None:
+    def _tell(self, name: str, reading: Reading, told: Mapping[str, _Value], historical: bool) -> None:
         """Together with other records, as data should be; a metric's values in a message have different times."""
+        assert reading.time_ms is not None  # what nothing dates says nothing
         untold = self._untold.setdefault(name, {})
+        moment = reading.time_ms, reading.kind
         if moment in untold or len(untold) == _TOGETHER:
             self._flush(name)
             untold = self._untold.setdefault(name, {})
-        untold[moment] = metrics
+        untold[moment] = _encoded(told, reading.time_ms, historical)
 
     def _flush(self, name: str) -> None:
         untold = self._untold.pop(name, {})
         if untold:
-            self._edge.publish("DDATA", [one for metrics in untold.values() for one in metrics], name)
+            # In the order of their times: clause operational-behavior-data-publish-dbirth-order.
+            self._edge.publish_data(name, [untold[moment] for moment in sorted(untold)])
 
     def _bear(self) -> None:
         """The birth of the node and of each device that is there."""
@@ -162,16 +180,15 @@ class SparkplugNode:
             if device.online:
                 self._bear_device(name, device)
 
-    def _bear_device(self, name: str, device: _Device, more: Iterable[Metric] = ()) -> None:
-        """more: metrics that it has too, of which no value of now is known."""
+    def _bear_device(self, name: str, device: _Device, said: Mapping[str, _Value] | None = None) -> None:
+        """said: has metrics that are its own too, of which no value of now may be known."""
         self._flush(name)
-        names = {one.name: (one.datatype, one.unit) for one in more}
-        names |= {event: (datatype, "") for event, datatype in _EVENT_METRICS}
         before = now_ms() - HISTORICAL_MS  # what is older than this does not come as a value of now
-        for metric, (datatype, unit) in names.items():
-            device.metrics.setdefault(metric, Metric(metric, datatype, None, before, unit))
-        self._edge.publish("DBIRTH", device.metrics.values(), name)
-        device.born = set(device.metrics)
+        for metric in (*(said or ()), *_EVENT_METRICS):
+            device.values.setdefault(metric, None)
+            device.times_ms.setdefault(metric, before)
+        self._edge.publish("DBIRTH", device.metrics(), name)
+        device.born = set(device.values)
 
     def _die(self, name: str, device: _Device) -> None:
         self._flush(name)
@@ -192,27 +209,32 @@ def device_id(topic: str) -> str:
     return ":".join(level.replace("%", "%25").replace(":", "%3A") for level in topic.split("/"))
 
 
-def metrics_of(reading: Reading, historical: bool = False) -> list[Metric]:
-    """What a record says in single values; lists and spectra are no metrics, nor what nothing dates."""
-    time_ms = reading.time_ms
-    if time_ms is None or time_ms < 0:
-        return []
-    event = reading.kind == "event"
-    values = {**(_AS_IT_SHOULD if reading.kind == "telemetry" else {}), **reading.values}
-    found = []
+def said_by(reading: Reading) -> dict[str, _Value]:
+    """What a record says in single values, by metric; lists and spectra are no metrics, nor what nothing dates."""
+    if reading.time_ms is None or reading.time_ms < 0:
+        return {}
+    values = reading.values
+    if reading.kind == "event":
+        words = {_EVENT + name: None if (word := values.get(name)) is None else str(word) for name in _WORDS["event"]}
+        return words | {
+            _EVENT + name: number if isinstance(number := values.get(name), (int, float)) else None
+            for name in _EVENT_NUMBERS
+        }
+    found: dict[str, _Value] = dict(_AS_IT_SHOULD) if reading.kind == "telemetry" else {}
     for name in _WORDS[reading.kind]:
-        word = values.get(name)
-        if isinstance(word, list):
-            word = ", ".join(map(str, word))
-        if word is not None or event:
-            found.append(Metric(_EVENT * event + name, STRING, word and str(word), time_ms, "", historical))
-    if event:
-        for name in _EVENT_NUMBERS:
-            number = values.get(name)
-            known = number if isinstance(number, (int, float)) else None
-            found.append(Metric(_EVENT + name, DOUBLE, known, time_ms, "", historical))
-        return found
-    return found + [
-        Metric(_NAMES[name], DOUBLE, number, time_ms, quantity.ucum, historical)
-        for name, quantity, number in numbers(values)
+        if word := values.get(name):  # no quality mark is as it should be
+            found[name] = ", ".join(map(str, word)) if isinstance(word, list) else str(word)
+    found.update(numbers_of(values))
+    return found
+
+
+def _encoded(told: Mapping[str, _Value], time_ms: int, historical: bool) -> bytes:
+    if _OTHERS.keys().isdisjoint(told):
+        return encode_numbers(told, time_ms, historical)  # type: ignore[arg-type]  # no words are left
+    metrics = [
+        Metric(name, datatype, told[name], time_ms, "", historical)
+        for name, (datatype, _) in _OTHERS.items()
+        if name in told
     ]
+    rest = {name: value for name, value in told.items() if name not in _OTHERS}
+    return encode(metrics) + _encoded(rest, time_ms, historical)

@@ -6,8 +6,10 @@ data sets, metadata) is not in it, and is passed over in what comes.
 
 from __future__ import annotations
 
+import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -85,6 +87,40 @@ def encode(metrics: Iterable[Metric], time_ms: int | None = None, seq: int | Non
     return bytes(payload.SerializeToString())
 
 
+def encode_numbers(numbers: Mapping[str, float], time_ms: int, historical: bool = False) -> bytes:
+    """Doubles of one moment, by name, with . for /: what `encode` makes of them, at a tenth of its time.
+
+    protobuf makes the bytes of each name once, and those of the moment once; the values stand behind them.
+    """
+    moment = _METRIC(timestamp=time_ms, datatype=DOUBLE, is_historical=historical or None, double_value=0.0)
+    middle: bytes = moment.SerializeToString()[: -_DOUBLE.size]
+    layout, heads = _layout(tuple(numbers), len(middle))
+    parts: list[Any] = [middle] * (3 * len(numbers))
+    parts[::3] = heads
+    parts[2::3] = numbers.values()
+    return layout.pack(*parts)
+
+
+@lru_cache(1000)
+def _layout(names: tuple[str, ...], middle: int) -> tuple[struct.Struct, tuple[bytes, ...]]:
+    """Of metrics with these names, and so many bytes of a moment: their layout, and what begins each."""
+    heads = tuple(_head(name, middle + _DOUBLE.size) for name in names)
+    return struct.Struct("<" + "".join(f"{len(head)}s{middle}sd" for head in heads)), heads
+
+
+@cache
+def _head(name: str, behind: int) -> bytes:
+    """What stands before a metric's moment; behind: bytes of it that follow."""
+    named: bytes = _METRIC(name=name.replace(".", "/")).SerializeToString()
+    assert len(named) + behind < 1 << 7  # a length of one byte; names are ours, and short
+    return bytes((_METRICS, len(named) + behind)) + named
+
+
+def join(parts: Sequence[bytes], time_ms: int, seq: int) -> bytes:
+    """A payload of encoded metrics, in that order."""
+    return b"".join((encode((), time_ms), *parts, encode((), seq=seq)))
+
+
 def now_ms() -> int:
     """Milliseconds since 1970, UTC: every time of Sparkplug."""
     return time.time_ns() // 1_000_000
@@ -123,3 +159,6 @@ def _payload_class() -> Any:
 
 
 PAYLOAD: type[Message] | Any = _payload_class()
+_METRIC: type[Message] | Any = type(PAYLOAD().metrics.add())
+_METRICS = 2 << 3 | 2  # the tag of a payload's metrics: field 2, with a length
+_DOUBLE = struct.Struct("<d")

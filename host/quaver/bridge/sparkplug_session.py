@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import select
+import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quaver.bridge.sink import SinkDown
-from quaver.bridge.sparkplug_payload import BOOLEAN, INT64, Metric, commands, encode, now_ms
+from quaver.bridge.sparkplug_payload import BOOLEAN, INT64, Metric, commands, encode, join, now_ms
 from quaver.bridge.spec import Sparkplug, broker_of
 from quaver.bridge.state import State
 from quaver.broker.client import CONNECT_S, KEEPALIVE_S, mqtt_client, refused, unreachable
@@ -69,12 +70,19 @@ class EdgeNode:
         self.publish("NBIRTH", [*own, *metrics])
 
     def publish(self, kind: str, metrics: Iterable[Metric], device: str = "") -> None:
-        """Send a message of the node, or of a device: at QoS 0, not retained (clauses payloads-*-qos and -retain)."""
-        topic = self._topic(kind) + (f"/{device}" if device else "")
-        assert self._client is not None
+        """Send a message of the node, or of a device."""
         # In the order of their times: clauses operational-behavior-data-publish-nbirth-order, -dbirth-order.
         ordered = sorted(metrics, key=lambda one: one.time_ms)
-        self._client.publish(topic, encode(ordered, now_ms(), self._seq, units=kind.endswith("BIRTH")), qos=0)
+        self._send(kind, device, encode(ordered, now_ms(), self._seq, units=kind.endswith("BIRTH")))
+
+    def publish_data(self, device: str, moments: Sequence[bytes]) -> None:
+        """Send what a device measured at each of some moments, in their order: encoded metrics."""
+        self._send("DDATA", device, join(moments, now_ms(), self._seq))
+
+    def _send(self, kind: str, device: str, payload: bytes) -> None:
+        """At QoS 0, not retained: clauses payloads-*-qos and -retain."""
+        assert self._client is not None
+        self._client.publish(self._topic(kind) + (f"/{device}" if device else ""), payload, qos=0)
         self._seq = (self._seq + 1) % 256
 
     def settle(self) -> None:
@@ -128,6 +136,10 @@ class EdgeNode:
                 if isinstance(error, ssl.SSLCertVerificationError):
                     raise BrokerError(f"broker {self._url}: {unreachable(error)}") from error
                 raise SinkDown(f"broker {self._url}: {unreachable(error, self._url)}") from error
+        connection: Any = client.socket()
+        if connection is not None:
+            # Else the system keeps a small packet, as that of `settle`, until what went before is acknowledged.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client, self._answers, self._refusal = client, 1, ""
         self._host_online = False
         self._until(lambda: not self._answers, CONNECT_S)  # `_connected` subscribes

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from quaver.bridge.source import Place
 from quaver.errors import BridgeError
 from quaver.files.private_base import open_private_base
+from quaver.query.source import Place
 
 VERSION = 1
 _SCHEMA = """

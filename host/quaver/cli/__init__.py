@@ -29,6 +29,7 @@ _PLAINER |= dict.fromkeys("▏▎▍▌▋▊▉█", "#")
 # Name -> its line in the help. Here, so that the help imports no command; a test compares both.
 COMMANDS = {
     "analyze": "Run the device's analysis on recordings and print features and verdicts.",
+    "audit": "Show what people did on the page, and check that nobody has edited the trail of it.",
     "bench": "Measure time, memory and bytes of the parts of Quaver, each beside its goal.",
     "benchmark": "Judge recordings of real machines with the device's code, blind, and count hits and misses.",
     "boards": "List the boards that Quaver knows.",
@@ -55,11 +56,14 @@ COMMANDS = {
     "provision": "Bring nodes into service: keys, network, topic prefix and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
     "release": "Build, sign and check releases: one file of the firmware, which nodes verify first.",
+    "report": "Report on a plant's machines: energy, availability, control charts, remaining life; as CSV and PDF.",
     "reset": "Restart a board and the firmware on it.",
     "rollout": "Bring a release to many nodes in waves: one canary, then 5, 25 and 100 %.",
+    "serve": "Serve the page: the plant in a browser.",
     "store": "Keep a store in bounds and safe: retention, copies, backup, restore.",
     "sync": "Update the firmware on a board that runs MicroPython.",
     "twin": "Mirror a live plant as a plant in a box, and tell where the two disagree.",
+    "user": "Add and list the page's users, and set roles and passwords, also when nobody can log in any more.",
     "what-if": "Tell what a node would have alarmed under another configuration or release.",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -37,30 +37,6 @@ def advice_lines(advice: Advice, width: int | None = None) -> list[str]:
 
 def told(record: Record) -> list[str]:
     """The keys of the entries that a record calls for: alarm, zone C, trend, named fault, a sensor that failed."""
-    from quaver.knowledge import keys_of
+    from quaver.knowledge import keys_told
 
-    values = record.values
-    if record.kind == "telemetry":
-        return _of_telemetry(values)
-    subject, code = str(values.get("subject", "")), values.get("code")
-    level = values.get("event_level")
-    if code == "fault":
-        return keys_of(fault=subject)
-    if code == "level" and subject == "zone" and level in ("warning", "alarm"):
-        # the standard's boundaries: C begins at the warning, D at the alarm
-        return keys_of(zone="D" if level == "alarm" else "C")
-    # a trend is told while there is time: it warns, whatever else is well
-    if code == "level" and (level == "alarm" or (subject == "trend" and level == "warning")):
-        return keys_of(causes=[subject])
-    if code == "sensor_failed":
-        return keys_of(quality=["stuck" if "stuck" in str(values.get("text", "")) else f"{subject}_failed"])
-    return []
-
-
-def _of_telemetry(values: Any) -> list[str]:
-    from quaver.knowledge import keys_of
-
-    if values.get("level") != "alarm":
-        return []
-    quality = [mark for mark in values.get("quality", ()) if mark == "clipped"]
-    return keys_of(quality=quality, fault=values.get("fault"), abstained=values.get("abstained"))
+    return keys_told(record.kind, record.values)

@@ -61,9 +61,9 @@ def status(path: Path, as_json: bool) -> None:
     Exit code 0, whatever waits.
     """
     from quaver.bridge.notify.alarms import Alarms
-    from quaver.bridge.source import Source
     from quaver.bridge.spec import read_bridge
     from quaver.bridge.state import State
+    from quaver.query.source import Source
 
     bridge = read_bridge(path)
     with Source(bridge.store) as source, State(bridge.state) as state:
@@ -94,8 +94,8 @@ def run(path: Path, until_done: bool) -> None:
     A new sink begins with the next record, or with the first of the store where the file says begin = "first".
     """
     from quaver.bridge.run import Bridge
-    from quaver.bridge.source import Source
     from quaver.bridge.spec import read_bridge
+    from quaver.query.source import Source
 
     spec = read_bridge(path)
 

@@ -50,7 +50,8 @@ def command(board: str, output: Path, as_json: bool) -> None:
 
     from quaver.analysis.verdict_plot import check_picture
     from quaver.cli.reading import load_recording
-    from quaver.cli.ui import Display, event_details
+    from quaver.cli.ui import Display
+    from quaver.messages.words import event_details
     from quaver.plant.node import Emulation, Plan, TopicPrefix, board_of
     from quaver.recordings import Playlist, RecordingSource
 
@@ -71,7 +72,7 @@ def command(board: str, output: Path, as_json: bool) -> None:
         display.step("drawing the spectra")
         picture = _picture(output, healthy, faulty)
     click.echo(
-        f"alarm after {seconds:.1f} s on {name}: {event_details(alarm)}; "
+        f"alarm after {seconds:.1f} s on {name}: {event_details(alarm.values)}; "
         f"none in {_HEALTHY_CAPTURES} healthy captures before\nspectra in {picture}",
         err=as_json,
     )

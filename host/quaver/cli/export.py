@@ -24,8 +24,8 @@ def command(path: Location, folder: Path, as_json: bool) -> None:
 
     Run again, it writes what has come since, late records too. FOLDER/manifest.json lists the files with their SHA-256.
     """
-    from quaver.bridge.source import Source
     from quaver.lake.export import export
+    from quaver.query.source import Source
 
     with Source(path) as source:
         done = export(source, folder)

@@ -144,7 +144,7 @@ def status(state: Path | None, as_json: bool) -> None:
     from quaver.rollout.engine import RUNNING
 
     with _open(state) as rollouts:
-        rollout = _last(rollouts)
+        rollout = rollouts.known()
         members = rollouts.members(rollout.number)
         alone = rollout.state == RUNNING and rollouts.claim()
     why = "no program runs it: quaver rollout resume goes on" if alone else rollout.why
@@ -160,14 +160,8 @@ def status(state: Path | None, as_json: bool) -> None:
 @_STATE
 def pause(state: Path | None) -> None:
     """Tell no more nodes to take the release. Those under way come to their end."""
-    from quaver.errors import RolloutError
-    from quaver.rollout.engine import PAUSED, RUNNING
-
     with _open(state) as rollouts:
-        rollout = _last(rollouts)
-        if rollout.state != RUNNING:
-            raise RolloutError(f"rollout {rollout.number} is {rollout.state}: there is nothing to pause")
-        rollouts.set_state(rollout.number, PAUSED, "by quaver rollout pause")
+        rollout = rollouts.pause("by quaver rollout pause")
     click.echo(f"rollout {rollout.number} is paused; quaver rollout resume goes on")
 
 
@@ -180,7 +174,7 @@ def abort(state: Path | None) -> None:
     from quaver.rollout.engine import ABORTED, PAUSED, RUNNING
 
     with _open(state) as rollouts:
-        rollout = _last(rollouts)
+        rollout = rollouts.known()
         if rollout.state not in (RUNNING, PAUSED):
             raise RolloutError(f"rollout {rollout.number} is {rollout.state}: there is nothing to abort")
         rollouts.set_state(rollout.number, ABORTED, "by quaver rollout abort")
@@ -199,15 +193,9 @@ def resume(state: Path | None, folder: Path | None, url: str, ca: Path | None, a
 
     The failures until now no longer count. A node that failed twice stays in the penalty box.
     """
-    from quaver.errors import RolloutError
-    from quaver.rollout.engine import PAUSED, RUNNING
-
     keys = open_store(folder)
     with _open(state) as rollouts:
-        rollout = _last(rollouts)
-        if rollout.state not in (RUNNING, PAUSED):
-            raise RolloutError(f"rollout {rollout.number} is {rollout.state}: start another with quaver rollout start")
-        _claim(rollouts)
+        rollout = rollouts.resumable()
         return _run(rollouts, rollout, keys, broker=url, ca=ca, as_json=as_json)
 
 
@@ -215,15 +203,6 @@ def _open(path: Path | None) -> Rollouts:
     from quaver.rollout.state import Rollouts, default_path
 
     return Rollouts(path or default_path())
-
-
-def _last(rollouts: Rollouts) -> Rollout:
-    from quaver.errors import RolloutError
-
-    rollout = rollouts.last()
-    if rollout is None:
-        raise RolloutError(f"{rollouts.path}: there is no rollout; start one with quaver rollout start")
-    return rollout
 
 
 def _claim(rollouts: Rollouts) -> None:

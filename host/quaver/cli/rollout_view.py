@@ -30,6 +30,7 @@ from quaver.rollout.engine import (
     Engine,
     Member,
 )
+from quaver.rollout.plan import wave_names
 from quaver.rollout.state import Rollout
 
 _FAILED = (UNHEALTHY, PENALTY, MISSED, LEFT_OUT)
@@ -53,14 +54,8 @@ _BAR = 20  # columns
 _REFRESH_S = 0.5
 
 
-def wave_names(members: Sequence[Member]) -> list[str]:
-    """What each wave is called: "canary", then how much of all has the release at its end, "5 %"."""
-    last = max((member.wave for member in members), default=0)
-    done, names = 0, []
-    for wave in range(last + 1):
-        done += sum(member.wave == wave for member in members)
-        names.append("canary" if wave == 0 else f"{100 * done / len(members):.0f} %")
-    return names
+def _wave_names(members: Sequence[Member]) -> list[str]:
+    return wave_names([member.wave for member in members])
 
 
 def title(rollout: Rollout) -> str:
@@ -93,7 +88,7 @@ def table(
     grid.add_column("wave", no_wrap=True)
     for heading in ("nodes", *(heading for heading, _ in _COLUMNS)):
         grid.add_column(heading, justify="right", no_wrap=True)
-    for number, name in enumerate(wave_names(members)):
+    for number, name in enumerate(_wave_names(members)):
         wave = [member for member in members if member.wave == number]
         cells = [sum(member.state in states for member in wave) for _, states in _COLUMNS]
         grid.add_row(name, str(len(wave)), *(str(cell) if cell else "-" for cell in cells))
@@ -119,7 +114,7 @@ def table(
 
 def as_json(rollout: Rollout, members: Sequence[Member], state: str, why: str) -> dict[str, Any]:
     """All of a rollout as one object."""
-    names = wave_names(members)
+    names = _wave_names(members)
     return {
         "rollout": rollout.number,
         "sequence": rollout.sequence,
@@ -190,7 +185,7 @@ class Progress:
         members = list(engine.members.values())
         waiting = [member for member in members if member.state == WAITING]
         offline = sum(not engine.seen[member.id].online for member in waiting)
-        lines = max(self._console.height - len(wave_names(members)) - 10, 3)
+        lines = max(self._console.height - len(_wave_names(members)) - 10, 3)
         closed = "no maintenance window is open" if engine.state == RUNNING and not engine.is_open else engine.why
         return table(self._rollout, members, engine.state, closed, offline=offline, lines=lines)
 

@@ -29,6 +29,7 @@ from quaver.cli.advice import advice_lines, advices, told
 from quaver.fleet.state import Fleet, NodeState
 from quaver.messages.monitor import Item, Link, Notice, Problem
 from quaver.messages.record import Record
+from quaver.messages.words import event_details, event_head, evidence
 
 if TYPE_CHECKING:
     from quaver.knowledge import Advice
@@ -41,7 +42,6 @@ _STYLES = {
     "online": "green",
     "via gateway": "green",
 }
-_UNITS = {"rms": "g", "peak": "g", "temperature": "°C"}
 
 
 def styled(word: str) -> Text:
@@ -139,48 +139,9 @@ def _row(node: NodeState, now: float) -> list[RenderableType]:
 
 def event_words(record: Record) -> str:
     """An event in one line, e.g. "ALARM site/…/node-1: kurtosis 9.31, limit 4.5"."""
-    code = str(record.values.get("code", "event"))
-    head = str(record.values.get("event_level", "")).upper() if code == "level" else code.replace("_", " ")
-    more = "".join(f"; {words}" for words in _evidence(record.values))
-    return f"{_clean(f'{head} {record.node}')}: {event_details(record)}{_clean(more)}"
-
-
-def _evidence(values: Mapping[str, Any]) -> list[str]:
-    """What speaks for an alarm or a fault, and how sure it is."""
-    words = []
-    if "evidence_line" in values:
-        line = f"{values['evidence_line']} at {values.get('evidence_hz', 0):.1f} Hz"
-        there = sum(height is not None for height in values.get("harmonics_db", []))
-        signs = [f"{there} harmonics"] if there > 1 else []
-        signs += ["sidebands"] if "sidebands_db" in values else []
-        words.append(f"{' and '.join([line, *signs])}, {values.get('evidence_db', 0):.0f} dB of evidence")
-    if "velocity_share" in values:
-        words.append(f"{100 * values['velocity_share']:.0f} % of the velocity's power")
-    if "shaft_confidence" in values and "shaft_hz" in values:
-        words.append(f"{values['shaft_hz'] * 60:.0f} 1/min, {100 * values['shaft_confidence']:.0f} % certain")
-    if values.get("abstained"):
-        words.append(f"no fault named: {values['abstained']}")
-    if values.get("waveform"):
-        words.append("its waveform is kept")
-    return words
-
-
-def event_details(record: Record) -> str:
-    """What an event is about, e.g. "kurtosis 9.31, limit 4.5"; "-" when it does not say."""
-    values = record.values
-    unit = _UNITS.get(str(values.get("subject", "")), "")
-    details = str(values.get("subject", ""))
-    if "value" in values and values.get("code") == "fault":
-        details += f", {values['value']:.0f} dB before the next line"
-    elif "value" in values:
-        details += f" {values['value']:.3g} {unit}".rstrip()
-    if "limit" in values:
-        details += f", limit {values['limit']:.3g} {unit}".rstrip()
-    if "count" in values:
-        details += f", {values['count']} in all"
-    if values.get("text"):
-        details += f" {values['text']}"
-    return _clean(details.strip() or "-")
+    more = "".join(f"; {words}" for words in evidence(record.values))
+    head = _clean(f"{event_head(record.values)} {record.node}")
+    return f"{head}: {_clean(event_details(record.values))}{_clean(more)}"
 
 
 def event_text(record: Record) -> Text:

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from quaver.bridge.source import Place, Source
 from quaver.bridge.state import State
 from quaver.diode.bundle import RECORDS, Bundle, Record, pack
 from quaver.errors import DiodeError
 from quaver.files.private import replace_private
+from quaver.query.source import Place, Source
 from quaver.store.location import Location
 
 _AFTER = """

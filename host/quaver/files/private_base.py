@@ -11,11 +11,12 @@ from quaver.errors import QuaverError
 
 
 def open_private_base(
-    path: Path, schema: str, version: int, *, option: str, failure: type[QuaverError]
+    path: Path, schema: str, version: int, *, option: str, failure: type[QuaverError], shared: bool = False
 ) -> sqlite3.Connection:
     """The file with that schema, statements divided by ";" and a line's end; autocommit, rows by name.
 
-    option: by which a person names another file. Raises `failure`, and sqlite3.Error for what is no such file.
+    option: by which a person names another file. shared: by threads, which the caller has take turns. Raises
+    `failure`, and sqlite3.Error for what is no such file.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -28,7 +29,7 @@ def open_private_base(
         raise failure(
             f"{path}: other users can read it, or it is not a plain file; make it private with: chmod 600 {path}"
         )
-    base = sqlite3.connect(path, isolation_level=None, timeout=10)
+    base = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=not shared)
     base.row_factory = sqlite3.Row
     base.execute("BEGIN IMMEDIATE")
     its = base.execute("PRAGMA user_version").fetchone()[0]

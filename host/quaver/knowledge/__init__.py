@@ -115,3 +115,28 @@ def keys_of(
         if abstained:
             found.append(_ABSTAINED.get(abstained, "learning" if abstained.startswith("class ") else "not_named"))
     return [key for key in dict.fromkeys(found) if key in known]
+
+
+def keys_told(kind: str, values: Mapping[str, Any]) -> list[str]:
+    """The entries that a record calls for: alarm, zone C, trend, named fault, a sensor that failed.
+
+    kind, values: as of a quaver.messages.record.Record.
+    """
+    level = values.get("event_level")
+    if kind == "telemetry":
+        if values.get("level") != "alarm":
+            return []
+        quality = [mark for mark in values.get("quality", ()) if mark == "clipped"]
+        return keys_of(quality=quality, fault=values.get("fault"), abstained=values.get("abstained"))
+    subject, code = str(values.get("subject", "")), values.get("code")
+    if code == "fault":
+        return keys_of(fault=subject)
+    if code == "level" and subject == "zone" and level in ("warning", "alarm"):
+        # the standard's boundaries: C begins at the warning, D at the alarm
+        return keys_of(zone="D" if level == "alarm" else "C")
+    # a trend is told while there is time: it warns, whatever else is well
+    if code == "level" and (level == "alarm" or (subject == "trend" and level == "warning")):
+        return keys_of(causes=[subject])
+    if code == "sensor_failed":
+        return keys_of(quality=["stuck" if "stuck" in str(values.get("text", "")) else f"{subject}_failed"])
+    return []

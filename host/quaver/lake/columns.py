@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from quaver.bridge.source import Reading
 from quaver.messages.quantities import QUANTITIES
 from quaver.messages.record import CODES
+from quaver.query.source import Reading
 from quaver_wire.spectrum import amplitude_g
 
 _PLACE = ("site", "area", "line", "asset", "node")

@@ -24,10 +24,10 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from quaver.bridge.source import Place, Source
 from quaver.errors import LakeError
 from quaver.files.private import flush
 from quaver.lake.columns import SCHEMA, row_of
+from quaver.query.source import Place, Source
 
 MANIFEST = "manifest.json"
 _FORMAT, _VERSION = "quaver lake", 1

@@ -89,15 +89,24 @@ PLAIN_NUMBERS = {
 }
 
 
+_NUMBERS = {int, float}
+_GROUPS: dict[str, dict[str, str]] = {}  # of a field that is a group: inner name -> name in QUANTITIES
+for _name in QUANTITIES:
+    if "." in _name:
+        _GROUPS.setdefault(_name.partition(".")[0], {})[_name.partition(".")[2]] = _name
+
+
+def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a record's fields, by their names in QUANTITIES."""
+    found = {name: value for name, value in values.items() if type(value) in _NUMBERS and name in QUANTITIES}
+    for group, names in _GROUPS.items():
+        inside = values.get(group)
+        if isinstance(inside, dict):
+            found |= {names[name]: value for name, value in inside.items() if type(value) in _NUMBERS and name in names}
+    return found
+
+
 def numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, Quantity, float]]:
-    """The numbers of a record's fields, in their order: (name in QUANTITIES, what it is, value)."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            for inner, number in value.items():
-                quantity = QUANTITIES.get(f"{name}.{inner}")
-                if quantity is not None and isinstance(number, (int, float)):
-                    yield f"{name}.{inner}", quantity, number
-        elif isinstance(value, (int, float)):
-            quantity = QUANTITIES.get(name)
-            if quantity is not None:
-                yield name, quantity, value
+    """The numbers of a record's fields: (name in QUANTITIES, what it is, value)."""
+    for name, value in numbers_of(values).items():
+        yield name, QUANTITIES[name], value

@@ -134,9 +134,10 @@ def _short(value: float) -> float:
 
 def readable(values: dict[str, Any]) -> dict[str, Any]:
     """The fields of a message as a `Record` has them, in the same dict. Raises MessageError."""
-    for name, value in values.items():
-        if type(value) is bytes:
-            values[name] = value.hex()
+    if bytes in map(type, values.values()):
+        for name, value in values.items():
+            if type(value) is bytes:
+                values[name] = value.hex()
     for name in _SINGLES:
         if isinstance(values.get(name), float):
             values[name] = _short(values[name])
@@ -163,7 +164,8 @@ def readable(values: dict[str, Any]) -> dict[str, Any]:
         flat = values["energy"]
         if len(flat) != len(ENERGY):
             raise MessageError("field", f"energy has {len(flat)} numbers: expected {len(ENERGY)}")
-        values["energy"] = {name: v for name, v in zip(ENERGY, flat, strict=True) if v is not None}
+        energy = dict(zip(ENERGY, flat, strict=True))
+        values["energy"] = {name: v for name, v in energy.items() if v is not None} if None in flat else energy
     return values
 
 

@@ -93,3 +93,16 @@ def waves(nodes: Sequence[bytes]) -> list[list[bytes]]:
 def failures_borne(nodes: int) -> int:
     """How many of so many nodes have failed when the rollout pauses; at least one."""
     return min(_FAILURES, max(1, math.ceil(nodes * _FAILURES_PERCENT / 100)))
+
+
+def wave_names(numbers: Sequence[int]) -> list[str]:
+    """What each wave is called: "canary", then how much of all has the release at its end, "5 %".
+
+    numbers: the wave of each node.
+    """
+    last = max(numbers, default=0)
+    done, names = 0, []
+    for wave in range(last + 1):
+        done += sum(number == wave for number in numbers)
+        names.append("canary" if wave == 0 else f"{100 * done / len(numbers):.0f} %")
+    return names

@@ -17,7 +17,7 @@ from typing import Self
 from quaver.errors import RolloutError
 from quaver.files.private import data_path
 from quaver.files.private_base import open_private_base
-from quaver.rollout.engine import ABORTED, ENDED, HAD_IT, RUNNING, UNHEALTHY, UPDATED, WATCHED, Member, Rules
+from quaver.rollout.engine import ABORTED, ENDED, HAD_IT, PAUSED, RUNNING, UNHEALTHY, UPDATED, WATCHED, Member, Rules
 
 VERSION = 1
 
@@ -206,10 +206,41 @@ class Rollouts:
         with self._failures():
             return self._last()
 
+    def newest(self, count: int) -> list[Rollout]:
+        """The newest rollouts, the last one first."""
+        with self._failures():
+            rows = self._base.execute("SELECT * FROM rollout ORDER BY number DESC LIMIT ?", (count,)).fetchall()
+        return [self._rollout(row) for row in rows]
+
+    def pause(self, by: str) -> Rollout:
+        """Tell no more nodes of the last rollout, whoever runs it. by: in words. Raises RolloutError."""
+        rollout = self.known()
+        if rollout.state != RUNNING:
+            raise RolloutError(f"rollout {rollout.number} is {rollout.state}: there is nothing to pause")
+        self.set_state(rollout.number, PAUSED, by)
+        return rollout
+
+    def resumable(self) -> Rollout:
+        """The last rollout, which this program may run from now on. Raises RolloutError where it may not."""
+        rollout = self.known()
+        if rollout.state not in (RUNNING, PAUSED):
+            raise RolloutError(f"rollout {rollout.number} is {rollout.state}: start another with quaver rollout start")
+        if not self.claim():
+            raise RolloutError(f"{self.path}: another program runs a rollout; see quaver rollout status, or pause it")
+        return rollout
+
+    def known(self) -> Rollout:
+        """The last rollout. Raises RolloutError where there is none."""
+        rollout = self.last()
+        if rollout is None:
+            raise RolloutError(f"{self.path}: there is no rollout; start one with quaver rollout start")
+        return rollout
+
     def _last(self) -> Rollout | None:
         row = self._base.execute("SELECT * FROM rollout ORDER BY number DESC LIMIT 1").fetchone()
-        if row is None:
-            return None
+        return None if row is None else self._rollout(row)
+
+    def _rollout(self, row: sqlite3.Row) -> Rollout:
         packed, envelopes = row["envelopes"], []
         while packed:
             size = int.from_bytes(packed[:4], "big")

@@ -15,6 +15,10 @@ _SPECTRA = f"""
 SELECT topic, boot, seq, time_ms, dated_by, body FROM dated d
 WHERE node = ? AND {HAS_SPECTRUM} AND time_ms BETWEEN ? AND ? ORDER BY boot {{order}}, seq {{order}} LIMIT ?
 """  # noqa: S608  all of it is ours
+_ONE = f"""
+SELECT topic, boot, seq, time_ms, dated_by, body FROM dated d
+WHERE node = ? AND {HAS_SPECTRUM} AND boot = ? AND seq = ?
+"""  # noqa: S608  and this
 _EVER_MS = (1 << 63) - 1
 _BINS = 256
 
@@ -57,6 +61,11 @@ def last_spectrum(store: Store, node_id: str) -> Spectrum | None:
     """The newest of `spectra`, or None. Raises StoreError."""
     rows = store.query(_SPECTRA.format(order="DESC"), (node_id, 0, _EVER_MS, 8))
     return next(filter(None, map(_read, rows)), None)
+
+
+def spectrum_of(store: Store, node_id: str, boot: int, seq: int) -> Spectrum | None:
+    """The one of that number, or None. Raises StoreError."""
+    return next(filter(None, map(_read, store.query(_ONE, (node_id, boot, seq)))), None)
 
 
 def find_node(store: Store, name: str) -> str:

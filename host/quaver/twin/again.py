@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from quaver.query.waveforms import Waveform
 from quaver.store.spectra import Spectrum
 from quaver.twin.device import Device
 from quaver.twin.records import Measured
-from quaver.twin.waveforms import Waveform
 from quaver_wire.fields import LINES
 
 STANDS = 4.0  # a height over the background that noise does not reach: of firmware/dsp/lines.py

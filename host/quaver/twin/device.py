@@ -14,10 +14,10 @@ from quaver.board.guest import guest
 from quaver.board.local import last_line, start
 from quaver.build.tree import without_packs
 from quaver.errors import WhatIfError
+from quaver.query.waveforms import Waveform
 from quaver.release.bundle import read_release
 from quaver.store.spectra import Spectrum
 from quaver.twin.records import Change, Measured
-from quaver.twin.waveforms import Waveform
 
 _UNIX = "unix"
 _RATE_HZ = 26_667.0  # of a node whose records do not say; its stretch alone depends on it

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from quaver.errors import WhatIfError
+from quaver.query.waveforms import waveforms
 from quaver.release.bundle import read_release
 from quaver.store.ledger import ledger
 from quaver.store.spectra import find_node, spectra
@@ -27,7 +28,6 @@ from quaver.twin.again import Remeasured, Stood, remeasured, stood
 from quaver.twin.device import Device, aside
 from quaver.twin.records import Change, History, Measured, history
 from quaver.twin.replay import replay, replayed
-from quaver.twin.waveforms import waveforms
 from quaver_wire.fields import LIMITED, TELEMETRY
 
 _ALARM = 2

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quaver.bridge.notify.conditions import Begin, End
+from quaver.alarms.conditions import Begin, End
 from quaver.bridge.state import State
 
 _SCHEMA = """

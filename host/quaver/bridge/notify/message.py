@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from quaver.alarms.conditions import Begin
 from quaver.bridge.notify.alarms import Alarm
-from quaver.bridge.notify.conditions import Begin
 from quaver.bridge.notify.spec import zone
 from quaver.errors import BridgeError
 from quaver.knowledge import entries

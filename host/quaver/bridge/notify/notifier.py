@@ -9,17 +9,17 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from quaver.alarms.conditions import GAP, GONE, Begin, End, changes, missing, refused, silent
+from quaver.alarms.silence import Heard, heard_from
 from quaver.bridge.notify.alarms import Alarms
-from quaver.bridge.notify.conditions import GAP, GONE, Begin, End, changes, missing, refused, silent
 from quaver.bridge.notify.message import LISTED, Writer
 from quaver.bridge.notify.receivers import Receiver, receiver_of
 from quaver.bridge.notify.spec import Notify, zone
 from quaver.bridge.sink import SinkDown
-from quaver.bridge.source import Reading, Source
+from quaver.query.source import Reading, Source
 from quaver.store.ledger import ledger
 from quaver.store.location import Location
 
@@ -29,20 +29,7 @@ _SILENCE_MS = 10_000  # between looks at who is silent,
 _COUNTS_MS = 30_000  # at what was refused,
 _LEDGER_MS = 600_000  # and at the ledger, which reads all numbers of a store
 _AGAIN_MS = 3_600_000  # refusals of a node for one reason are told once in that time, with their number
-_LEAST_SILENT_MS = 60_000
-_LEAST_SILENT_VIA_GATEWAY_MS = 3_600_000  # its gateway visits it when it does
 _GAPS = 5
-
-
-@dataclass
-class _Heard:
-    """Of a node: when a record of it came last, and what its status said."""
-
-    topic: str
-    at_ms: int
-    row: int
-    interval_s: float = 0
-    state: str = ""
 
 
 class Notifier:
@@ -81,7 +68,7 @@ class Notifier:
         self._zone = zone(table.time_zone)
         self._window = table.window
         self._alarms: Alarms | None = None
-        self._heard: dict[str, _Heard] = {}
+        self._heard: dict[str, Heard] = {}
         self._looked: dict[str, int] = {}
         self._pause_s = 0
         self._retry_ms = 0
@@ -139,13 +126,9 @@ class Notifier:
     def _hear(self, reading: Reading) -> None:
         heard = self._heard.get(reading.node)
         if heard is None:
-            heard = self._heard[reading.node] = _Heard(reading.topic, reading.received_ms, reading.place.row)
-        if reading.received_ms >= heard.at_ms:
-            heard.topic, heard.at_ms, heard.row = reading.topic, reading.received_ms, reading.place.row
-        if reading.kind == "status" and reading.latest:
-            interval = reading.values.get("interval_s")
-            heard.interval_s = interval if isinstance(interval, (int, float)) else heard.interval_s
-            heard.state = str(reading.values.get("state", ""))
+            self._heard[reading.node] = heard_from(reading)
+        else:
+            heard.hear(reading)
 
     def _take(self, change: Begin | End, now_ms: int) -> None:
         assert self._alarms is not None
@@ -185,12 +168,8 @@ class Notifier:
         assert self._alarms is not None
         found = []
         for node, heard in self._heard.items():
-            least = _LEAST_SILENT_VIA_GATEWAY_MS if heard.state == "via gateway" else _LEAST_SILENT_MS
-            limit = max(least, self._table.silent_after * heard.interval_s * 1000)
-            if not heard.interval_s or heard.state == "offline" or now_ms - heard.at_ms < limit:
-                continue
-            if self._table.covers(heard.topic) and not self._alarms.is_open(node, GONE):
-                missed = int((now_ms - heard.at_ms) / (heard.interval_s * 1000))
+            missed = heard.missed(now_ms, self._table.silent_after)
+            if missed and self._table.covers(heard.topic) and not self._alarms.is_open(node, GONE):
                 found.append(silent(node, heard.topic, heard.at_ms, heard.row, missed))
         return found
 

@@ -12,6 +12,7 @@ import orjson
 
 from quaver.errors import StoreError
 from quaver.messages.record import MessageError, kind_of, readable
+from quaver.store.ledger import ASIDE
 from quaver.store.location import Location, open_records
 from quaver.store.removed import is_removed
 from quaver.store.schema import DATED
@@ -27,6 +28,19 @@ _NEWEST = f"""
 SELECT r.rowid, r.node, {DATED}
 WHERE r.node = ? AND r.class = ? AND instr(r.body, '"spectrum":') = 0
 ORDER BY r.boot DESC, CASE r.class WHEN 'status' THEN r.rowid ELSE r.seq END DESC LIMIT ?
+"""
+# The newest of a kind by their numbers, which an index has; a status, by the newest number of its boot.
+_NEWEST_OF = f"""
+SELECT r.rowid, r.node, {DATED}
+WHERE r.node = ? AND r.class = ? AND (instr(r.body, '"spectrum":') > 0) = ? ORDER BY r.boot DESC, r.seq DESC LIMIT ?
+"""
+_STATUSES = f"""
+SELECT r.rowid, r.node, {DATED}
+WHERE r.node = ? AND r.boot = ? AND r.seq >= ? AND r.class = 'status' ORDER BY r.rowid DESC LIMIT 1
+"""
+_AT = f"""
+SELECT r.rowid, r.node, {DATED}
+WHERE r.node = ? AND (r.boot, r.seq) IN (VALUES {{places}}) ORDER BY r.boot DESC, r.seq DESC
 """
 # Statuses follow each other as they came: a last will has its number from before the status that it ends.
 _NEWER = """
@@ -47,12 +61,13 @@ class Place(NamedTuple):
     seq: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # a frozen one takes three times as long to make
 class Reading:
-    """One record. values: as in quaver.messages.record.Record. time_ms: since 1970, None where nothing dates it.
+    """One record; nobody changes it. values: as in quaver.messages.record.Record. time_ms: since 1970, or None.
 
-    node: its id in hexadecimal. topic: its topic prefix. kind: the message class, or "spectrum". historical: it was
-    measured over a minute before it is handed on. latest: no later one of its node and kind is in the store.
+    None: nothing dates it. node: its id in hexadecimal. topic: its topic prefix. kind: the message class, or
+    "spectrum". historical: it was measured over a minute before it is handed on. latest: no later one of its node and
+    kind is in the store.
     """
 
     place: Place
@@ -65,6 +80,7 @@ class Reading:
     values: Mapping[str, Any]
     historical: bool
     latest: bool
+    uptime_ms: int
 
     @property
     def name(self) -> str:
@@ -119,14 +135,33 @@ class Source:
         found = []
         for (number,) in self.store.query("SELECT number FROM node ORDER BY number"):
             rows = self.store.query(_NEWEST, (number, message_class, count))
-            found += self._read(rows[::-1], time.time_ns() // 1_000_000)
+            found += self._read(rows[::-1], _now_ms())
         return found
+
+    def newest_of(self, number: int, kind: str, count: int = 1) -> list[Reading]:
+        """The last records of a node and kind, the newest first."""
+        message_class, spectra = ("telemetry", True) if kind == "spectrum" else (kind, False)
+        return self._read(self.store.query(_NEWEST_OF, (number, message_class, spectra, count)), _now_ms())
+
+    def newest_status(self, number: int) -> Reading | None:
+        """The status of a node that came last of those of its newest boot."""
+        found = self.newest_of(number, "status")
+        if not found:
+            return None
+        place = found[0].place
+        rows = self.store.query(_STATUSES, (number, place.boot, ASIDE if place.seq >= ASIDE else 0))
+        return self._read(rows, _now_ms())[0]
+
+    def at(self, number: int, places: Sequence[tuple[int, int]]) -> list[Reading]:
+        """The records of a node with those numbers, (boot, seq) each, as far as they are there, the newest first."""
+        if not places:
+            return []
+        sql = _AT.format(places=", ".join(["(?, ?)"] * len(places)))
+        return self._read(self.store.query(sql, (number, *(one for place in places for one in place))), _now_ms())
 
     def after(self, place: Place, most: int, now_ms: int | None = None) -> list[Reading]:
         """The records behind `place`, at most `most`."""
-        return self._read(
-            self.store.query(_AFTER, (place.row, most)), time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        )
+        return self._read(self.store.query(_AFTER, (place.row, most)), _now_ms() if now_ms is None else now_ms)
 
     def _read(self, rows: Sequence[tuple[Any, ...]], now_ms: int) -> list[Reading]:
         newest: dict[tuple[int, str], tuple[int, int]] = {}
@@ -135,7 +170,8 @@ class Source:
             body = orjson.loads(row[13])
             kind = kind_of(row[6], body)
             decoded.append((row, body, kind))
-            newest[row[1], kind] = max(newest.get((row[1], kind), (0, 0)), _order(row))
+            if (order := _order(row)) > newest.get((row[1], kind), (0, 0)):
+                newest[row[1], kind] = order
         return [self._reading(row, body, kind, newest, now_ms) for row, body, kind in decoded]
 
     def _reading(
@@ -147,7 +183,7 @@ class Source:
         now_ms: int,
     ) -> Reading:
         number, internal, node, topic, boot, seq, message_class, time_ms, dated_by = row[:9]
-        latest = newest[internal, kind] == _order(row)
+        latest = newest.get((internal, kind), (0, 0)) <= _order(row)
         if latest and message_class == "status":
             latest = not self.store.query(_NEWER_STATUS, (internal, boot, boot, number))
         elif latest:
@@ -163,7 +199,12 @@ class Source:
             values=_values(body),
             historical=time_ms is not None and now_ms - time_ms > HISTORICAL_MS,
             latest=latest,
+            uptime_ms=row[12],
         )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _order(row: Sequence[Any]) -> tuple[int, int]:

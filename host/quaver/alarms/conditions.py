@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from quaver.bridge.source import Reading
 from quaver.knowledge import keys_of
 from quaver.messages.quantities import QUANTITIES
 from quaver.messages.record import one_line
+from quaver.query.source import Reading
 from quaver_wire.fields import LIMITED
 
 GONE, GAP = "gone", "gap"  # subjects; a feature, a sensor or a fault is called otherwise
