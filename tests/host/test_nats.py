@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,7 +39,7 @@ from quaver.store.store import Store
 from tests.waiting import wait_until
 
 MOTOR = bytes.fromhex("00112233445566aa")
-ACK_WAIT_S = 3.0  # in place of half a minute: so long a message waits for a worker that was killed
+ACK_WAIT_S = 2.0  # in place of half a minute: so long a message waits for a worker that was killed
 
 
 @pytest.fixture
@@ -298,25 +299,43 @@ def test_what_is_wrong_is_one_line(
     assert code == 7 and "check the user and password" in said and "wrong" not in said
 
 
+_WITHOUT = ["x"]
+_TO_CONNECT = ["$JS.API.STREAM.>", "$JS.API.CONSUMER.INFO.>", "$JS.API.CONSUMER.CREATE.>"]
+
+
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("may", "words"),
     [
-        ("", "no server has JetStream for this user; switch it on"),
-        ("jetstream {{ store_dir: {folder} }}\nauthorization {{ users: [{{ user: a, password: b, permissions: "
-         "{{ publish: [x], subscribe: [\"_INBOX.>\"] }} }}] }}", "refuses this user: permissions violation"),
+        (None, "no server has JetStream for this user; switch it on"),
+        (_WITHOUT, "refuses this user: permissions violation for publish to"),
+        (_TO_CONNECT, "refuses this user: permissions violation for publish to"),
     ],
-)  # fmt: skip
+    ids=["no JetStream", "nothing", "all but to take messages"],
+)
 def test_servers_that_are_not_set_up_for_it(
-    settings: str, words: str, tmp_path: Path, keys: KeyStore, ingest: Callable[..., Any]
+    may: list[str] | None, words: str, tmp_path: Path, keys: KeyStore, ingest: Callable[..., Any]
 ) -> None:
     class Plain(Nats):
         def configuration(self, number: int) -> str:
-            return f"listen: 127.0.0.1:{self.nats[number]}\n{settings.format(folder=tmp_path / 'js')}"
+            listen = f"listen: 127.0.0.1:{self.nats[number]}\n"
+            if may is None:
+                return listen
+            user = f'{{ user: a, password: b, permissions: {{ publish: {json.dumps(may)}, subscribe: ["_INBOX.>"] }} }}'
+            return f"{listen}jetstream {{ store_dir: {tmp_path / 'js'} }}\nauthorization {{ users: [{user}] }}"
 
     keys.create(PUMP)
     with Plain(tmp_path / "nats", servers=1) as server:
         code, said = ingest("", quietly=str(server.url).replace("//", "//a:b@"))
-        assert code == 7 and words in said and len(said.splitlines()) == 1, said
+    assert code == 7 and words in said.splitlines()[-1] and said.count("broker") <= 2, said
+
+
+def test_without_the_library_it_is_named(keys: KeyStore, ingest: Callable[..., Any], monkeypatch: Any) -> None:
+    keys.create(PUMP)
+    monkeypatch.delitem(sys.modules, "quaver.broker.jetstream")
+    monkeypatch.setitem(sys.modules, "nats", None)
+    assert ingest("nats://127.0.0.1") == (
+        7, "quaver: nats: needs the library nats-py; run: pip install 'quaver[nats]'\n"
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

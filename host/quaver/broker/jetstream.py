@@ -77,10 +77,10 @@ class JetStreamSession:
         self._loop = asyncio.new_event_loop()
         self._client: Client | None = None
         self._ack_wait_s = _ACK_WAIT_S
-        self._said = ""  # what the server refused
         self._reset()
 
     def _reset(self) -> None:
+        self._said = ""  # what the server does not let this user do
         self._came: list[Msg] = []
         self._news = asyncio.Event()
         self._replies: dict[int, str] = {}
@@ -154,6 +154,8 @@ class JetStreamSession:
     def _alive(self) -> Client:
         if self._client is None:
             raise LinkLost("not connected")
+        if self._said:
+            raise BrokerError(self._said)
         if self._client.is_closed:
             last = self._client.last_error
             raise LinkLost(_why(last) if last else "the server closed the connection")
@@ -203,7 +205,6 @@ class JetStreamSession:
     async def _prepare(self, client: Client, forget: str) -> bool:
         """Find the stream and the consumer, or make them, and have messages come; whether the consumer was there."""
         stream = client.jetstream(timeout=_API_S)
-        self._said = ""
         try:
             if forget:
                 with contextlib.suppress(NotFoundError):
@@ -215,16 +216,14 @@ class JetStreamSession:
             await client.flush(int(_API_S))
         except (JetStreamError, errors.Error, TimeoutError) as error:
             if self._said:
-                raise BrokerError(
-                    f"broker {self.url}: {self._said}; allow this user what docs/nats.md has for ingest"
-                ) from error
+                raise BrokerError(self._said) from error
             if isinstance(error, APIError) and error.err_code in _NO_JETSTREAM:
                 raise BrokerError(
                     f"broker {self.url}: has no JetStream for this user; switch it on, as docs/nats.md tells"
                 ) from error
             if isinstance(error, ServiceUnavailableError) and error.code is None:  # nobody answers; perhaps not yet
                 raise LinkLost("no server has JetStream for this user; switch it on, as docs/nats.md tells") from error
-            if isinstance(error, APIError) and error.code is not None and error.code < 500:
+            if isinstance(error, APIError) and error.code is not None and error.code < 500 and error.code != 404:
                 raise BrokerError(f"broker {self.url}: {error.description}") from error
             raise LinkLost(f"JetStream is not ready ({_why(error)})") from error
         return kept
@@ -338,7 +337,8 @@ class JetStreamSession:
 
     async def _error(self, error: Exception) -> None:
         if "permissions violation" in str(error).lower():
-            self._said = f"refuses this user: {_why(error)}"
+            said = f"refuses this user: {_why(error)}; allow it what docs/nats.md has for ingest"
+            self._said = f"broker {self.url}: {said}"
 
     async def _closed(self) -> None:
         self._news.set()
