@@ -69,7 +69,7 @@ HOST = {
         *("ingest", "messages", "recordings", "store", "system"),
     },
     "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
-    "serve": {"access", "alarms", "files", "messages", "plant", "query", "rollout", "store"},
+    "serve": {"access", "alarms", "files", "knowledge", "messages", "plant", "query", "rollout", "store"},
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _DEMO_USER = "demo"
 
 
-@click.command("serve", short_help="Serve the page: the plant in a browser.")
+@click.command("serve")
 @click.option(
     "--store",
     "location",
@@ -108,7 +108,7 @@ def command(
     plan_path: Path | None,
     demo: bool,
 ) -> None:
-    """Show the plant in a browser, live, and its JSON API; until Ctrl-C.
+    """Show the plant in a browser, live, and serve its JSON API.
 
     The page reads the store that quaver ingest writes; with --broker it runs that ingest itself. Its own state (users,
     alarms, roll-ups) lies in the --state folder. Nothing is open by default: at its first start it prints a link, by
