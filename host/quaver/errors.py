@@ -203,3 +203,9 @@ class AlarmError(PageError):
     """An alarm that is not there, or that can't be dealt with so; or a file of alarms that can't be used."""
 
     exit_code = 32
+
+
+class ReportError(QuaverError):
+    """A report that can't be made, or its file of the plant: names the key and what was expected."""
+
+    exit_code = 33

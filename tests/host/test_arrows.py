@@ -64,12 +64,16 @@ HOST = {
     "lake": {"files", "messages", "query", "store"},
     "upkeep": {"files", "messages", "store"},
     "benchmark": {"analysis", "files", "recordings"},
+    "reports": {"files", "messages", "store"},
     "plant": {
         *("board", "broker", "build", "emulator", "files", "fleet"),
         *("ingest", "messages", "recordings", "store", "system"),
     },
     "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
-    "serve": {"access", "alarms", "files", "knowledge", "messages", "plant", "query", "rollout", "store"},
+    "serve": {
+        *("access", "alarms", "files", "fleet", "knowledge", "messages", "plant", "query"),
+        *("reports", "rollout", "store", "system", "twin"),
+    },
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},
     "pytest_plugin": {"board", "emulator", "plant"},
 }

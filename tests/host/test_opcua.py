@@ -174,6 +174,68 @@ def test_a_client_reads_values_with_units_times_and_states(bench: Bench, pump: N
             with_client(url, work)  # anonymous
 
 
+def test_who_is_subscribed_hears_of_every_value_and_of_its_end(bench: Bench, pump: Node) -> None:
+    """Of a backlog of the last alone; and of what is gone."""
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, temperature_c=41.5, time_ms=NOW_MS), now=NOW_MS)
+    heard: list[tuple[str, Any, str]] = []
+
+    class Handler:
+        def datachange_notification(self, node: Any, value: Any, data: Any) -> None:
+            status = data.monitored_item.Value.StatusCode.name
+            heard.append(
+                (node.nodeid.Identifier.rpartition("/")[2], None if value is None else round(value, 3), status)
+            )
+
+    def told(name: str) -> list[Any]:
+        return [value for one, value, _ in heard if one == name]
+
+    async def until(condition: Callable[[], bool]) -> None:
+        for _ in range(int(PATIENCE_S / 0.05)):
+            if condition():
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(heard)
+
+    async def work(client: Client) -> None:
+        namespace = await client.get_namespace_index("urn:quaver:nodes")
+        subscription = await client.create_subscription(50, Handler())
+        for name in ("rms_g", "temperature_c", "online"):
+            await subscription.subscribe_data_change(client.get_node(ua.NodeId(f"{NODE}/{name}", namespace)))
+        await until(lambda: len(heard) == 3)  # what they are
+        bench.take(*(pump.says(rms_g=n / 10, time_ms=NOW_MS + n) for n in range(1, 4)), now=NOW_MS)
+        await until(lambda: told("rms_g")[-1] == 0.3)
+        old = NOW_MS - 3 * HOUR_MS
+        bench.take(*(pump.says(rms_g=1 + n / 10, time_ms=old + n) for n in range(5)), now=NOW_MS)
+        await until(lambda: told("rms_g")[-1] == 1.4)
+        bench.take(pump.says("status", state=0), now=NOW_MS)
+        await until(lambda: told("online")[-1] == 0)
+
+    with running(write(bench, plain=True)) as url:
+        with_client(url, work, **LOGIN)
+    assert told("rms_g") == [0.5, 0.1, 0.2, 0.3, 1.4, None] and told("temperature_c") == [41.5, None]
+    assert told("online") == [1, 0]
+    assert [status for name, _, status in heard if name == "rms_g"] == ["Good"] * 5 + ["BadNoCommunication"]
+
+
+def test_what_is_said_by_records_of_many_shapes_is_all_shown(bench: Bench, pump: Node) -> None:
+    """Each record has other fields than the next; and none of them was read before the last had come."""
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+    failed = 1 << QUALITY.index("temperature_failed")
+    with running(write(bench, plain=True)) as url:
+        bench.take(
+            pump.says(temperature_c=41.5, crest=4.0, time_ms=NOW_MS + 1),
+            pump.says(crest=5.0, quality=failed, time_ms=NOW_MS + 2),
+            pump.says(energy=ENERGIES, time_ms=NOW_MS + 3),
+            pump.says(rms_g=0.7, time_ms=NOW_MS + 5),
+            pump.says(rms_g=0.6, time_ms=NOW_MS + 4),
+            now=NOW_MS,
+        )
+        wait_until(lambda: reads(url, "rms_g")[0].Value.Value != 0.5, what="what came last")
+        values = [one.Value.Value for one in reads(url, "rms_g", "temperature_c", "crest", "energy.power_w")]
+        assert values == [pytest.approx(0.6), None, 5.0, 300.0]
+        assert statuses(url, "temperature_c", "crest") == ["BadSensorFailure", "Good"]
+
+
 def test_every_unit_has_its_common_code() -> None:
     assert {quantity.ucum for quantity in QUANTITIES.values()} <= set(UNITS)
     # Known from the OPC Foundation's table of UN/CEFACT's codes.

@@ -61,6 +61,10 @@ class Audit:
 
     def __init__(self, base: Base) -> None:
         self._base = base
+        if not base.head_path.exists():
+            with base.writing() as rows:
+                if not _last(rows).rows:
+                    base.head = _packed(Head(0, _START))  # so that a head which is missing later was taken away
 
     def write(self, who: str, what: str, about: str = "", details: Mapping[str, Any] | None = None) -> int:
         """Add a row, on the disk when this returns, or with what it is written in; its number. Raises AccessError.
@@ -74,7 +78,8 @@ class Audit:
             text = json.dumps({"cut": text[: _DETAILS_MAX // 2]}, separators=(",", ":"))
         with self._base.writing() as base:
             last, head = _last(base), read_head(self._base.head_path)
-            why = _disagree(base, last, head)
+            # In one transaction the first row is held against the file, which has the head after the last one.
+            why = _disagree(base, last, head) if self._base.head is None else ""
             if why:
                 known = head.hash.hex() if head else ""
                 last = self._append(base, last, ("", BROKEN, "", json.dumps({"why": why, "head": known})))
@@ -84,8 +89,9 @@ class Audit:
         row = Row(last.rows + 1, int(self._base.now() * 1000), *said, b"")
         chained = _hash(last.hash, row)
         base.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", row._replace(hash=chained))
-        self._base.head = json.dumps({"rows": row.number, "hash": chained.hex()}).encode() + b"\n"
-        return Head(row.number, chained)
+        head = Head(row.number, chained)
+        self._base.head = _packed(head)
+        return head
 
     def rows(self, before: int | None = None, limit: int = 100) -> list[Row]:
         """The newest rows, newest first; `before` a row's number: those before it."""
@@ -161,6 +167,10 @@ def check(base: sqlite3.Connection, head: Head | None) -> Verdict:
 def _walk(base: sqlite3.Connection) -> Iterator[Row]:
     for row in base.execute(f"SELECT {_COLUMNS} FROM audit ORDER BY number"):  # noqa: S608  our own
         yield Row(*row)
+
+
+def _packed(head: Head) -> bytes:
+    return json.dumps({"rows": head.rows, "hash": head.hash.hex()}).encode() + b"\n"
 
 
 def read_head(path: Path) -> Head | None:

@@ -62,12 +62,19 @@ class Engine(Security):
             self._load()
             raise
 
+    @property
+    def begun_ms(self) -> int:
+        """When the first record was taken; 0 before."""
+        return self._counted("begun").get("begun", 0)
+
     # What records say.
 
     def take(self, readings: Sequence[Reading], now_ms: int) -> list[Alarm]:
         """Take the records that are behind `place`; the alarms that they changed, as they are now."""
         with self._turn, self._kept() as changed:
             place = self.place
+            if not self._counted("begun"):
+                self._count("begun", now_ms)
             nodes: set[str] = set()
             ended: set[tuple[str, str, bool]] = set()
             for reading in readings:

@@ -78,13 +78,14 @@ def occurrences(history: Iterable[tuple[Transition, Alarm]]) -> list[Occurrence]
     return sorted(found, key=lambda each: (each.since_ms, each.alarm))
 
 
-def annunciated(history: Iterable[tuple[Transition, Alarm]]) -> list[tuple[int, int]]:
+def annunciated(history: Iterable[tuple[Transition, Alarm]], begun_ms: int = 0) -> list[tuple[int, int]]:
     """(when, alarm) of each time that somebody was told: it came to "unack-active", in whatever way; by time.
 
-    What came late is told when it comes, not when it was.
+    What came late is told when it comes, not when it was. begun_ms: when alarms were first followed: what was before
+    counts when it was.
     """
     return sorted(
-        (one.noted_ms, one.alarm) for one, _ in history
+        (one.at_ms if one.at_ms < begun_ms else one.noted_ms, one.alarm) for one, _ in history
         if one.after == "unack-active" and (one.before != one.after or one.act == "raise")
     )  # fmt: skip
 

@@ -70,14 +70,19 @@ def text_of(alarm: Alarm, language: str) -> str:
     text = titles[0] if titles else one_line(facts.get("subject") or alarm.subject)
     unit = str(facts.get("unit", ""))
     if isinstance(facts.get("value"), (int, float)):
-        text += f": {facts['value']:.3g} {unit}".rstrip()
+        text += f": {_figure(facts['value'], unit, language)}"
         if isinstance(facts.get("limit"), (int, float)):
-            text += f" ({_LIMIT.get(language, 'limit')} {facts['limit']:.3g} {unit}".rstrip() + ")"
+            text += f" ({_LIMIT.get(language, 'limit')} {_figure(facts['limit'], unit, language)})"
     elif facts.get("text"):
         text += f": {one_line(facts['text'])}"
     elif alarm.subject == GAP and facts.get("gaps"):
         text += f": {one_line('; '.join(facts['gaps']))}"
     return text
+
+
+def _figure(value: float, unit: str, language: str) -> str:
+    text = f"{value:.3g} {unit}".rstrip()
+    return text.replace(".", ",") if language == "de" else text
 
 
 def row(base: Base, alarm: Alarm, language: str = "en") -> Row:

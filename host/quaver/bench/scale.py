@@ -7,18 +7,21 @@ nearly the same figures.
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from quaver.bench import Figure
 from quaver.bench.ingest import NODES, measure, sealed_records
 from quaver.bench.mosquitto import Mosquitto
 from quaver.bridge.open_messages import OpenMessages
+from quaver.bridge.run import expect_many_objects
 from quaver.bridge.sink import Sink
 from quaver.bridge.sparkplug import SparkplugNode
-from quaver.bridge.spec import Mqtt, Sparkplug
+from quaver.bridge.spec import Mqtt, OpcUa, Sparkplug
 from quaver.fleet.keys import KeyStore
 from quaver.messages.sealing import Opener
 from quaver.query.source import Place, Source
@@ -53,10 +56,12 @@ def run_scale(records: int, step: Callable[[str], None]) -> list[Figure]:
             Figure("a record in SQLite", round(store.stat().st_size / records), "bytes"),
         ]
         step("bridge")
+        expect_many_objects()
         url = str(broker.url)
         figures += [
             _sink("bridge to JSON", OpenMessages(Mqtt(broker=url), "bench"), store, records),
             _sink("bridge to Sparkplug B", _sparkplug(url, folder), store, records),
+            *([_sink("bridge to OPC UA", _opcua(folder), store, records)] if find_spec("asyncua") else ()),
         ]
         step("lake and backup")
         return [*figures, *_lake(store, folder / "lake", records), _backup(store, folder / "backup", records)]
@@ -66,6 +71,15 @@ def _sparkplug(url: str, folder: Path) -> Sink:
     """One whose birth knows of no record, so that all of them are new to it."""
     Store(folder / "empty").close()
     return SparkplugNode(Sparkplug(broker=url), folder / "empty", folder / "sparkplug.state")
+
+
+def _opcua(folder: Path) -> Sink:
+    """One whose server no client has asked for anything."""
+    from quaver.bridge.opcua import OpcUaNodes
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    return OpcUaNodes(OpcUa(listen=listen, anonymous=True), folder / "empty", folder / "opcua.state")
 
 
 def _sink(name: str, sink: Sink, path: Path, records: int) -> Figure:

@@ -69,6 +69,7 @@ _LOW = 100
 _MISSED = 3  # intervals; then a value is no longer said to be one of now
 _LOOK_BACK = 20  # measurements of a node: every tenth has all that it can say
 _LOOK_S = 1.0
+_SHAPES = 1000  # of a node's records that are known; a usual node has a dozen
 
 
 class Value(NamedTuple):
@@ -80,18 +81,64 @@ class Value(NamedTuple):
     ucum: str = ""
 
 
+_Order = tuple[int, int]  # by which the records of a node follow each other
+
+
 @dataclass
 class _Device:
-    """What is shown of a node. shown: the last of each variable, by name, with the place of its record."""
+    """What is shown of a node. shown: the last of each variable, by name, with the place of its record.
+
+    waiting: what came since, the last record of each shape: records that say something of the same variables.
+    """
 
     topic: str
-    shown: dict[str, tuple[tuple[int, int], Value]] = field(default_factory=dict)
+    shown: dict[str, tuple[_Order, Value]] = field(default_factory=dict)
+    waiting: dict[tuple[str, ...], tuple[_Order, Reading]] = field(default_factory=dict)
+    shapes: set[tuple[str, ...]] = field(default_factory=set)  # of which every variable is made
     interval_s: int = 0
     heard_ms: int = 0
     present: bool = True
     fresh: bool = True
     told: bool = False
-    behind: set[str] = field(default_factory=set)  # variables that a backlog has gone past
+
+    def take(self, reading: Reading) -> bool:
+        """Keep a record until somebody asks; whether all that it says something of was there before."""
+        # A last will has its number from before the status that it ends.
+        order = (reading.place.boot, reading.place.row if reading.kind == "status" else reading.place.seq)
+        shape = _shape(reading)
+        known = self.waiting.get(shape)
+        if known is None or known[0] <= order:
+            self.waiting[shape] = order, reading
+        if shape in self.shapes:
+            return True
+        if len(self.shapes) == _SHAPES:
+            self.shapes.clear()
+        self.shapes.add(shape)
+        return False
+
+    def settle(self) -> set[str]:
+        """Have `shown` say what the waiting records do; the variables that it changed."""
+        changed = set()
+        for order, reading in self.waiting.values():
+            for name, value in values_of(reading).items():
+                known = self.shown.get(name)
+                if known is None or known[0] <= order:
+                    self.shown[name] = order, value
+                    changed.add(name)
+        self.waiting.clear()
+        return changed
+
+    def data(self, name: str) -> ua.DataValue:
+        """What a variable holds now."""
+        self.settle()
+        if name == "online":
+            return _data(name, Value("yes" if self.present else "no", _GOOD, None), _GOOD)
+        if name not in self.shown:
+            return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadWaitingForInitialData))
+        value = self.shown[name][1]
+        status = value.status
+        status = _GONE if not self.present else _OLD if not self.fresh and status == _GOOD else status
+        return _data(name, value, status)
 
     def is_old(self, now_ms: int) -> bool:
         """Whether it has missed its measurements; of a node that has not told its interval nobody knows."""
@@ -111,7 +158,8 @@ class OpcUaNodes:
         self._started = False
         self._devices: dict[str, _Device] = {}
         self._place_of: dict[str, str] = {}  # a node's id -> its topic
-        self._made: set[str] = set()  # identifiers of what is in the address space
+        self._folders: set[str] = set()  # identifiers of what is in the address space
+        self._variables: dict[str, dict[str, Any]] = {}  # of each object: name -> its value there
         self._event_type: Any = None
         self._looked = 0.0
 
@@ -141,6 +189,7 @@ class OpcUaNodes:
     # What follows runs in the server's thread.
 
     async def _show(self, readings: Iterable[Reading], events: bool) -> None:
+        behind: dict[str, set[str]] = {}  # variables that a backlog has gone past
         for reading in readings:
             before = self._place_of.get(reading.node)
             if before is not None and before != reading.topic and reading.latest:
@@ -152,16 +201,19 @@ class OpcUaNodes:
             if reading.latest or before is None:
                 self._place_of[reading.node] = reading.topic
             was_present = device.present
-            await self._learn(device, reading)
-            if events:
+            changed = await self._learn(device, reading)
+            if changed and reading.historical:
+                behind.setdefault(device.topic, set()).update(changed)  # of many in a row, the last is one to read
+            elif changed:
+                await self._tell(device, changed)
+            if events and (reading.kind == "event" or was_present != device.present):
                 for event in events_of(reading, was_present, device.present):
                     await self._emit(reading, *event)
-        for device in self._devices.values():
-            for name in device.behind:
-                await self._write(device, name, device.shown[name][1])
-            device.behind.clear()
+        for topic, changed in behind.items():
+            await self._tell(self._devices[topic], changed)
 
-    async def _learn(self, device: _Device, reading: Reading) -> None:
+    async def _learn(self, device: _Device, reading: Reading) -> set[str]:
+        """The variables of which those that are subscribed to them have to hear."""
         before = device.present, device.fresh
         told = reading.received_ms if reading.time_ms is None else reading.time_ms
         if reading.kind == "status" and reading.latest:
@@ -173,48 +225,45 @@ class OpcUaNodes:
         if device.present:
             device.heard_ms = max(device.heard_ms, told)
         device.fresh = not device.is_old(time.time_ns() // 1_000_000)
-        learned = {}
+        changed: set[str] = set()
         if reading.kind in _WORDS:
-            # A last will has its number from before the status that it ends.
-            order = (reading.place.boot, reading.place.row if reading.kind == "status" else reading.place.seq)
-            for name, value in values_of(reading).items():
-                known = device.shown.get(name)
-                if known is None or known[0] <= order:
-                    device.shown[name] = (order, value)
-                    learned[name] = value
+            known = device.take(reading)
+            if not known or self._watched(device):
+                changed = device.settle()
+            if not known:
+                await self._make_variables(device)
         if (device.present, device.fresh) != before or not device.told:
-            await self._write_all(device)
-        elif reading.historical:
-            device.behind |= learned.keys()  # of many in a row, the last is one to read
-        else:
-            for name, value in learned.items():
-                await self._write(device, name, value)
+            await self._tell_all(device)
+        return changed
 
     async def _gone(self, device: _Device) -> None:
         device.present = False
-        await self._write_all(device)
+        await self._tell_all(device)
 
     async def _age(self, now_ms: int) -> None:
         """Say of a node that has missed its measurements that what it said last is old."""
         for device in self._devices.values():
             if device.present and device.fresh and device.is_old(now_ms):
                 device.fresh = False
-                await self._write_all(device)
+                await self._tell_all(device)
 
-    async def _write_all(self, device: _Device) -> None:
+    async def _tell_all(self, device: _Device) -> None:
         device.told = True
-        for name, (_, value) in device.shown.items():
-            await self._write(device, name, value)
-        await self._write(device, "online", Value("yes" if device.present else "no", _GOOD, None))
+        device.settle()
+        await self._make_variables(device)
+        await self._tell(device, self._variables[device.topic])
 
-    async def _write(self, device: _Device, name: str, value: Value) -> None:
-        status = value.status
-        if name != "online":
-            status = _GONE if not device.present else _OLD if not device.fresh and status == _GOOD else status
-        identifier = f"{device.topic}/{name}"
-        if identifier not in self._made:
-            await self._make_variable(device.topic, identifier, name, value)
-        await self._server.server.write_attribute_value(self._id(identifier), _data(name, value, status))
+    def _watched(self, device: _Device) -> bool:
+        """Whether a client is subscribed to a variable of it."""
+        return any(one.datachange_callbacks for one in self._variables.get(device.topic, {}).values())
+
+    async def _tell(self, device: _Device, names: Iterable[str]) -> None:
+        """Have those that are subscribed to these variables hear of them."""
+        variables = self._variables[device.topic]
+        for name in names:
+            if variables[name].datachange_callbacks:
+                identifier = f"{device.topic}/{name}"
+                await self._server.server.write_attribute_value(self._id(identifier), device.data(name))
 
     def _id(self, identifier: str) -> ua.NodeId:
         return ua.NodeId(identifier, self._server.namespace)
@@ -226,17 +275,27 @@ class OpcUaNodes:
         for depth, level in enumerate(levels, 1):
             identifier = "/".join(levels[:depth])
             node = self._server.server.get_node(self._id(identifier))
-            if identifier not in self._made:
+            if identifier not in self._folders:
                 name = ua.QualifiedName(level, self._server.namespace)
                 if depth < len(levels):
                     node = await parent.add_folder(self._id(identifier), name)
                 else:
                     node = await parent.add_object(self._id(identifier), name)
                 await node.set_event_notifier([ua.EventNotifier.SubscribeToEvents])
-                self._made.add(identifier)
+                self._folders.add(identifier)
             parent = node
 
-    async def _make_variable(self, topic: str, identifier: str, name: str, value: Value) -> None:
+    async def _make_variables(self, device: _Device) -> None:
+        """Those that are missing, of all that is shown."""
+        made = self._variables.setdefault(device.topic, {})
+        for name in ["online", *device.shown]:
+            if name not in made:
+                made[name] = await self._make_variable(device, name)
+
+    async def _make_variable(self, device: _Device, name: str) -> Any:
+        """What the address space holds of it: asks the device for the value, and keeps none."""
+        identifier = f"{device.topic}/{name}"
+        value = device.shown[name][1] if name in device.shown else Value(None, _GOOD, None)
         # A word is made as one, a number as one, whatever the first status.
         kind = ua.VariantType.Double if value.ucum else ua.VariantType.String
         definition, data_type = ua.ObjectIds.BaseDataVariableType, ua.ObjectIds.String
@@ -261,17 +320,21 @@ class OpcUaNodes:
             AccessLevel=ua.AccessLevel.CurrentRead.mask, UserAccessLevel=ua.AccessLevel.CurrentRead.mask,
         )  # fmt: skip
         item = ua.AddNodesItem(
-            ParentNodeId=self._id(topic), ReferenceTypeId=ua.NodeId(ua.ObjectIds.HasComponent),
+            ParentNodeId=self._id(device.topic), ReferenceTypeId=ua.NodeId(ua.ObjectIds.HasComponent),
             RequestedNewNodeId=self._id(identifier), BrowseName=ua.QualifiedName(name, self._server.namespace),
             NodeClass=ua.NodeClass.Variable, NodeAttributes=attributes, TypeDefinition=ua.NodeId(definition),
         )  # fmt: skip
-        (result,) = await self._server.server.iserver.isession.add_nodes([item])
+        server, topic = self._server.server, device.topic
+        (result,) = await server.iserver.isession.add_nodes([item])
         result.StatusCode.check()
-        variable = self._server.server.get_node(self._id(identifier))
+        variable = server.get_node(self._id(identifier))
+        # After another `connect` the same place has another _Device.
+        server.set_attribute_value_callback(variable.nodeid, lambda *_: self._devices[topic].data(name))
+        server.set_attribute_value_setter(variable.nodeid, lambda *_: None)  # what is written is told, and not kept
         for title, content in properties.items():
             place = self._id(f"{identifier}/{title}")
             await variable.add_property(place, ua.QualifiedName(title, 0), content.Value, content.VariantType)
-        self._made.add(identifier)
+        return server.iserver.aspace[variable.nodeid].attributes[ua.AttributeIds.Value]
 
     async def _emit(self, reading: Reading, code: str, level: str, message: str) -> None:
         """Tell it at the server, at the node and at each folder above it: a client subscribes where it likes."""
@@ -298,6 +361,12 @@ class OpcUaNodes:
         for emitter in (ua.NodeId(ua.ObjectIds.Server), *emitters):
             event.emitting_node = emitter
             await server.iserver.subscription_service.trigger_event(event)
+
+
+def _shape(reading: Reading) -> tuple[str, ...]:
+    """Equal for records that say something of the same variables: all that `values_of` goes by but the values."""
+    quality, energy = reading.values.get("quality"), reading.values.get("energy")
+    return (reading.kind, *reading.values, str(quality) if quality else "", *(energy if type(energy) is dict else ()))
 
 
 def values_of(reading: Reading) -> dict[str, Value]:
@@ -373,7 +442,7 @@ def _moment(time_ms: int) -> datetime:
 def _data(name: str, value: Value, status: int) -> ua.DataValue:
     now = datetime.now(UTC)
     stamp = None if value.time_ms is None else _moment(value.time_ms)
-    if value.value is None:
+    if value.value is None or ua.StatusCode(status).is_bad():  # then there is none: OPC 10000-4, 7.11.1
         content = ua.Variant()
     elif name == "level":
         level = str(value.value)

@@ -125,6 +125,8 @@ class OpcUaServer:
             self._loop.start()
             self.do(self._start())
         except OSError as error:
+            if self._loop.is_alive():
+                self._loop.stop()  # its thread would keep the program
             raise BridgeError(
                 f"opcua.listen: {self._spec.listen}: {error.strerror or error}; name another address:port"
             ) from error

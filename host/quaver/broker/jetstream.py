@@ -14,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import re
+import socket
 import ssl
 import time
 from collections.abc import Coroutine, Iterable, Sequence
@@ -28,7 +30,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 from nats.js.errors import Error as JetStreamError
 
 from quaver.broker.address import NatsUrl
@@ -51,6 +53,8 @@ _REPLICAS = 3
 _NO_JETSTREAM = (10039, 10076)  # error codes of JetStream: not enabled for the account, for the server
 _TOO_FEW = (10005, 10074)  # no peers for so many replicas; replicas without a cluster
 _GONE = ("Consumer Deleted", "Consumer Not Found", "Stream Deleted")
+# asyncio warns of what nats-py does at the end of a TLS connection; without a handler that goes to stderr.
+logging.getLogger("asyncio").addHandler(logging.NullHandler())
 _IN_TOPIC = {"//": ".", "/.": "/", "/": "", ".": "/"}
 _Result = TypeVar("_Result")
 
@@ -160,6 +164,8 @@ class JetStreamSession:
         login = {"user": self.url.user, "password": self.url.password} if self.url.user else {}
         where = f"nats://[{host}]:{port}" if ":" in host else f"nats://{host}:{port}"
         try:
+            # nats-py tells of a server that is not there only after two minutes of trying.
+            socket.create_connection((host, port), CONNECT_S).close()
             self._client = await asyncio.wait_for(
                 nats.connect(
                     servers=[where],
@@ -175,22 +181,22 @@ class JetStreamSession:
                 ),
                 CONNECT_S,
             )
-        except ssl.SSLCertVerificationError as error:
+        except (ssl.SSLCertVerificationError, errors.SecureConnRequiredError) as error:
+            if self._tls is None or not isinstance(error, ssl.SSLCertVerificationError):
+                raise BrokerError(f"broker {self.url}: asks for TLS; write tls:// and name its CA with --ca") from error
             raise BrokerError(f"broker {self.url}: {unreachable(error)}") from error
-        except errors.AuthorizationError as error:
-            raise BrokerError(
-                f"broker {self.url}: refused the connection; check the user and password, and that this user may "
-                "connect to NATS"
-            ) from error
-        except errors.SecureConnRequiredError as error:
-            raise BrokerError(f"broker {self.url}: asks for TLS; write tls:// and name its CA with --ca") from error
         except errors.SecureConnWantedError as error:
             raise BrokerError(f"broker {self.url}: speaks no TLS; write nats:// if the network is trusted") from error
-        except TimeoutError as error:
-            raise LinkLost(f"no NATS answer from {host}:{port}; check that the port is a NATS server's") from error
-        except (OSError, ValueError) as error:
-            raise LinkLost(f"{host}:{port}: {unreachable(error)}") from error
-        except errors.Error as error:
+        except (OSError, ValueError, errors.Error) as error:
+            if isinstance(error, TimeoutError) or "INFO" in str(error):  # which a NATS server sends first
+                raise LinkLost(f"no NATS answer from {host}:{port}; check that the port is a NATS server's") from error
+            if not isinstance(error, errors.Error):
+                raise LinkLost(f"{host}:{port}: {unreachable(error)}") from error
+            if "authorization" in str(error).lower():
+                raise BrokerError(
+                    f"broker {self.url}: refused the connection; check the user and password, and that this user may "
+                    "connect to NATS"
+                ) from error
             raise LinkLost(f"{host}:{port}: {_why(error)}") from error
         return await self._prepare(self._client, forget)
 
@@ -216,6 +222,8 @@ class JetStreamSession:
                 raise BrokerError(
                     f"broker {self.url}: has no JetStream for this user; switch it on, as docs/nats.md tells"
                 ) from error
+            if isinstance(error, ServiceUnavailableError) and error.code is None:  # nobody answers; perhaps not yet
+                raise LinkLost("no server has JetStream for this user; switch it on, as docs/nats.md tells") from error
             if isinstance(error, APIError) and error.code is not None and error.code < 500:
                 raise BrokerError(f"broker {self.url}: {error.description}") from error
             raise LinkLost(f"JetStream is not ready ({_why(error)})") from error
@@ -250,6 +258,7 @@ class JetStreamSession:
         except NotFoundError:
             kept = False
             config = ConsumerConfig(
+                name=self._consumer,
                 durable_name=self._consumer,
                 description="quaver ingest",
                 deliver_policy=DeliverPolicy.NEW,

@@ -56,6 +56,7 @@ COMMANDS = {
     "provision": "Bring nodes into service: keys, network, topic prefix and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
     "release": "Build, sign and check releases: one file of the firmware, which nodes verify first.",
+    "report": "Report on a plant's machines: energy, availability, control charts, remaining life; as CSV and PDF.",
     "reset": "Restart a board and the firmware on it.",
     "rollout": "Bring a release to many nodes in waves: one canary, then 5, 25 and 100 %.",
     "serve": "Show the plant in a browser, live, and serve its JSON API.",

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from quaver.access.access import Access
+from quaver.alarms.engine import Engine
 from quaver.query.door import Door
+from quaver.reports.spec import Spec
+from quaver.rollout.desk import Desk
 from quaver.serve.live import Hub, Live
 from quaver.serve.plan import Plan
+from quaver.serve.syslog import Forwarder
+
+if TYPE_CHECKING:
+    from quaver.access.openid import OpenId  # a library more, which most plants do not need
 
 
 @dataclass
@@ -24,11 +31,14 @@ class Services:
     name: str = ""
     zone: str = "UTC"
     access: Access | None = None
-    alarms: Any = None
+    openid: OpenId | None = None
+    alarms: Engine | None = None
     hub: Hub | None = None
     live: Live | None = None
-    rollouts: Any = None
+    rollouts: Desk | None = None
+    syslog: Forwarder | None = None
     plan: Plan | None = None
+    reports: Spec | None = None
 
     def start(self) -> None:
         """In the loop of the server, as it begins."""
@@ -36,12 +46,17 @@ class Services:
             self.hub.open()
         if self.live is not None:
             self.live.start()
+        if self.syslog is not None:
+            self.syslog.start()
 
     def close(self) -> None:
         if self.hub is not None:
             self.hub.close()
-        if self.live is not None:
-            self.live.stop()
+        for part in (self.syslog, self.live):
+            if part is not None:
+                part.stop()
+        if self.alarms is not None:
+            self.alarms.close()
         self.door.close()
         if self.access:
             self.access.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from quaver.access.access import FIRST_S, Access
+from quaver.access.audit import Verdict
 from quaver.access.base import NAME
 from quaver.access.limits import BY_ADDRESS, BY_USER, network
 from quaver.access.passwords import OWASP, Cost, Passwords
@@ -384,6 +385,7 @@ def test_the_first_link_makes_one_admin_once(tmp_path: Path, clock: Clock) -> No
         with pytest.raises(LoginNeeded):
             access.make_first(link, "bert", GOOD, HERE)
         assert access.first_link() is None
+        assert access.audit.verify() == Verdict(6)
 
 
 def test_the_first_link_ends_after_an_hour_and_when_an_admin_is_made_otherwise(tmp_path: Path, clock: Clock) -> None:

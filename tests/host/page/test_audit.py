@@ -121,6 +121,15 @@ def test_a_kill_between_the_two_files_is_no_break(folder: Path) -> None:
     assert verify(folder).rows == ROWS + 2 and not verify(folder).broken
 
 
+def test_a_new_trail_is_bound_to_its_second_file_from_the_first_row(tmp_path: Path) -> None:
+    Access(tmp_path).close()
+    assert json.loads((tmp_path / HEAD).read_text()) == {"rows": 0, "hash": "00" * 32}
+    with Access(tmp_path) as access:
+        access.audit.write("anna", "test", "first")
+    (tmp_path / HEAD).unlink()
+    assert "audit.head is missing" in verify(tmp_path).why
+
+
 def test_the_file_itself_refuses_to_edit_and_cut(folder: Path) -> None:
     with sqlite3.connect(folder / NAME) as base:
         for statement in ("UPDATE audit SET who = ''", "DELETE FROM audit", "REPLACE INTO audit SELECT * FROM audit"):

@@ -14,10 +14,11 @@ from quaver.alarms.conditions import GONE
 from quaver.alarms.engine import TEXT_MAX, Engine
 from quaver.alarms.states import ANNUNCIATED, STATES, State
 from quaver.alarms.tables import CAUSES
-from quaver.alarms.view import Row, Whole, row, whole
+from quaver.alarms.view import Row, Whole, row, text_of, whole
 from quaver.errors import PageError
 from quaver.serve.acts import noted
 from quaver.serve.endpoints import Call, Endpoint
+from quaver.serve.watch import told
 
 _DAY_MS = 86_400_000
 _MOST_DAYS = 366
@@ -31,7 +32,13 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ListQuery(_Model):
+class Words(_Model):
+    """language: of the texts; without it that of the user."""
+
+    language: Literal["en", "de"] | None = None
+
+
+class ListQuery(Words):
     """state: one of the states, "standing" for what is not put aside, "all"; without it all but normal."""
 
     state: Literal["standing", "all"] | State | None = None
@@ -39,7 +46,7 @@ class ListQuery(_Model):
     limit: Annotated[int, Field(ge=1, le=1000)] = 500
 
 
-class SpanQuery(_Model):
+class SpanQuery(Words):
     """Without a begin the last 30 days. positions: operators among whom alarms are shared."""
 
     by: figures.By = "cause"
@@ -59,11 +66,13 @@ class Said(_Model):
 class Shelf(_Model):
     until_ms: Time
     reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+    work_order: Short = ""
 
 
 class Out(_Model):
     review_ms: Time
     reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+    work_order: Short = ""
 
 
 class Nothing(_Model):
@@ -109,6 +118,18 @@ class Pareto:
 
 
 @dataclass(frozen=True)
+class Chatter:
+    """As alarms.figures.Chatter, with the alarm's node and text."""
+
+    alarm: int
+    name: str
+    text: str
+    count: int
+    most: int
+    within_ms: int
+
+
+@dataclass(frozen=True)
 class Figures:
     """rates beside what a person can handle: the first of each pair is very likely acceptable, the second the most."""
 
@@ -117,7 +138,7 @@ class Figures:
     rates: figures.Rates
     acceptable: dict[str, tuple[int, int]]
     stale: list[Row]
-    chattering: list[figures.Chatter]
+    chattering: list[Chatter]
 
 
 def _engine(call: Call) -> Engine:
@@ -128,7 +149,8 @@ def _engine(call: Call) -> Engine:
 
 
 def _language(call: Call) -> str:
-    return call.who.language if call.who else "en"
+    asked = call.query.language if isinstance(call.query, Words) else None
+    return asked or (call.who.language if call.who else "en")
 
 
 def _number(call: Call) -> int:
@@ -164,7 +186,8 @@ def _act(what: str, do: Callable[[Engine, int, str, int, Any], Alarm]) -> Callab
         changed = do(engine, number, who.name, now_ms, call.body)
         who.write(what, f"alarm {number}", {"node": changed.node, "subject": changed.subject, **call.body.model_dump()})
         if call.state.hub is not None:
-            call.state.hub.tell_alarm(row(engine, changed))
+            for language, one in told(engine, changed).items():
+                call.state.hub.tell("alarm", one, language)
         return row(engine, changed, _language(call))
 
     return handler
@@ -199,7 +222,8 @@ def rates(call: Call) -> Figures:
     engine, language = _engine(call), _language(call)
     since_ms, until_ms = _span(call)
     history = engine.transitions(since_ms, until_ms)
-    found = figures.rates(figures.annunciated(history), since_ms, until_ms, call.query.positions)
+    known = {alarm.id: alarm for _, alarm in history}
+    found = figures.rates(figures.annunciated(history, engine.begun_ms), since_ms, until_ms, call.query.positions)
     intervals = {node.node: float(node.interval_s or 0) for node in call.state.door.nodes()}
     begun = [one for one in figures.occurrences(history) if one.since_ms >= since_ms and one.subject != GONE]
     return Figures(
@@ -208,17 +232,33 @@ def rates(call: Call) -> Figures:
         replace(found, floods=found.floods[-20:]),
         {"day": figures.PER_DAY, "hour": figures.PER_HOUR, "ten_minutes": figures.PER_TEN_MINUTES},
         [row(engine, one, language) for one in figures.stale(engine.listed(ANNUNCIATED), until_ms)],
-        figures.chattering(begun, intervals),
+        [
+            Chatter(
+                **vars(one), name=known[one.alarm].topic.rpartition("/")[2], text=text_of(known[one.alarm], language)
+            )
+            for one in figures.chattering(begun, intervals)
+        ],
     )
 
 
-_acknowledge = _act("alarm acknowledged", lambda e, n, who, now, b: e.acknowledge(
-    n, who, now, b.text, b.cause, b.work_order))  # fmt: skip
+def _put_aside(engine: Engine, alarm: Alarm, who: str, now_ms: int, body: Shelf | Out) -> Alarm:
+    if body.work_order:
+        engine.comment(alarm.id, who, now_ms, body.reason, None, body.work_order)
+    return alarm
+
+
+_acknowledge = _act(
+    "alarm acknowledged", lambda e, n, who, now, b: e.acknowledge(n, who, now, b.text, b.cause, b.work_order)
+)
 _comment = _act("alarm commented", lambda e, n, who, now, b: e.comment(n, who, now, b.text, b.cause, b.work_order))
-_shelve = _act("alarm shelved", lambda e, n, who, now, b: e.shelve(n, who, now, b.until_ms, b.reason))
+_shelve = _act(
+    "alarm shelved",
+    lambda e, n, who, now, b: _put_aside(e, e.shelve(n, who, now, b.until_ms, b.reason), who, now, b),
+)
 _unshelve = _act("alarm unshelved", lambda e, n, who, now, b: e.unshelve(n, who, now))
 _out = _act(
-    "alarm taken out of service", lambda e, n, who, now, b: e.out_of_service(n, who, now, b.review_ms, b.reason)
+    "alarm taken out of service",
+    lambda e, n, who, now, b: _put_aside(e, e.out_of_service(n, who, now, b.review_ms, b.reason), who, now, b),
 )
 _in = _act("alarm put back in service", lambda e, n, who, now, b: e.in_service(n, who, now))
 
@@ -228,7 +268,8 @@ ENDPOINTS = (
              query=SpanQuery, answer=Pareto),
     Endpoint("GET", "/alarms/figures", "read", "How many alarms there are beside what a person can handle.", rates,
              query=SpanQuery, answer=Figures),
-    Endpoint("GET", "/alarms/{id}", "read", "One alarm, with its history and what to look at.", alarm, answer=Whole),
+    Endpoint("GET", "/alarms/{id}", "read", "One alarm, with its history and what to look at.", alarm, query=Words,
+             answer=Whole),
     Endpoint("POST", "/alarms/{id}/acknowledge", "alarms", "Say that somebody knows of it.", _acknowledge, body=Said,
              answer=Row),
     Endpoint("POST", "/alarms/{id}/comment", "alarms", "Write something beside it.", _comment, body=Said, answer=Row),

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from quaver.access.access import Access
 from quaver.access.passwords import LONGEST
 from quaver.errors import NotAllowed, PageError
-from quaver.serve.endpoints import Call, Endpoint, Who
+from quaver.serve.endpoints import SCOPES, Call, Endpoint, Who
 from quaver.serve.middleware import address, begin_session, csrf_of
 
 _P = ParamSpec("_P")
@@ -57,9 +57,11 @@ class Me:
 
 @dataclass(frozen=True)
 class Ways:
-    """How one may log in. first: nobody may do everything yet, so the console shows the link for the first admin."""
+    """How one may log in. first: nobody may do everything yet, so the console shows the link for the first admin.
+    openid: what the OpenID provider is called, where there is one."""
 
     first: bool
+    openid: str | None
 
 
 def access_of(call: Call) -> Access:
@@ -84,7 +86,14 @@ async def hashing(work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwarg
 
 def _me(call: Call, who: Who) -> Me:
     user = access_of(call).users.get(who.name)
-    return Me(who.name, who.role, sorted(who.scopes), who.language, csrf_of(call.request), user.local)
+    return Me(
+        who.name,
+        who.role,
+        [scope for scope in SCOPES if scope in who.scopes],
+        who.language,
+        csrf_of(call.request),
+        user.local,
+    )
 
 
 def _begun(call: Call, secret: str) -> Me:
@@ -96,7 +105,8 @@ def _begun(call: Call, secret: str) -> Me:
 
 
 def ways(call: Call) -> Ways:
-    return Ways(first=not access_of(call).users.have_admin())
+    provider = call.state.openid
+    return Ways(not access_of(call).users.have_admin(), provider.title if provider else None)
 
 
 def me(call: Call) -> Me:

@@ -19,7 +19,8 @@ const PLACES = [
   { name: "reports", scope: "read" }, { name: "rollouts", scope: "read" }, { name: "bringing", scope: "read" }, { name: "users", scope: "admin" },
 ];
 const IN_BAR = 4;
-const SCREENS = new Set([...PLACES.map(({ name }) => name), "node", "login", "more"]);
+const SCREENS = new Set([...PLACES.map(({ name }) => name), "node", "login", "first", "more"]);
+const STRANGERS = ["login", "first"]; // screens of who is not logged in
 
 let user = null;
 let leave = null; // ends what the screen that is shown has started
@@ -66,8 +67,8 @@ function contextOf(query) {
 async function route() {
   const mine = (turn += 1);
   const { name, args, query } = parse(location.hash);
-  if (!user && name !== "login") return askLogin();
-  if (user && name === "login") return navigate(query.back && !query.back.startsWith("#/login") ? query.back : "#/plant");
+  if (!user && !STRANGERS.includes(name)) return askLogin();
+  if (user && STRANGERS.includes(name)) return navigate(query.back && !query.back.startsWith("#/login") ? query.back : "#/plant");
   const ended = leave;
   leave = null;
   ended?.();
@@ -120,6 +121,7 @@ function account() {
   return h("div", { class: "account" },
     h("p", { class: "muted" }, t("shell.account", { name: user.name, role: t(`role.${user.role}`) })),
     h("div", { class: "row" }, languages(),
+      h("a", { class: "button plain", href: "#/users/account" }, icon("users"), t("shell.yours")),
       h("button", { type: "button", class: "button plain", on: { click: logOut } }, icon("logout"), t("shell.logout"))));
 }
 
@@ -196,6 +198,7 @@ function askLogin(expired = false) {
   leave = null;
   buildShell();
   const { name, query } = parse(location.hash);
+  if (name === "first") return void route();
   const back = name === "login" ? query.back : location.hash;
   const wanted = back && back !== "#/" ? `#/login?back=${encodeURIComponent(back)}` : "#/login";
   if (expired) toast(t("shell.expired"), "warning");
@@ -216,6 +219,7 @@ async function loggedIn(answer) {
     followed = true;
     followPlant();
     watchPlant(drawShell);
+    if (words.read("quaver.sound") === "on") import("./sound.js").then((module) => module.listen());
     live("state", ({ lost }) => { drawShell(); if (lost === null) toast(t("shell.back"), "ok"); });
     setInterval(drawClock, 1_000);
   }

@@ -91,11 +91,11 @@ async function renewNode(id) {
 
 /** Keeps the model up to date from now on. */
 export function followPlant() {
-  live("record", ({ node, kind, time_ms, values }) => {
+  live("record", ({ node, kind, time_ms, received_ms = time_ms, values }) => {
     const row = plant.nodes.get(node);
     if (!row || kind === "event" || kind === "status") stale.add(node), renew();
     if (!row) return;
-    if (time_ms) row.last_ms = Math.max(row.last_ms ?? 0, time_ms);
+    if (received_ms) row.last_ms = Math.max(row.last_ms ?? 0, received_ms);
     if (row.state === "gone" || row.state === "unknown") row.state = "online";
     if (kind === "telemetry" && values) {
       // a standing alarm may be worse than this record: then the server knows better

@@ -4,7 +4,7 @@ import { h, icon, replace } from "../dom.js";
 import { badge, loading, tabs, tag } from "../parts.js";
 import { now, plant, stateOf, watchPlant } from "../plant.js";
 import { ago, time } from "../words.js";
-import { zoneTag } from "./plant.js";
+import { faultText, zoneTag } from "./plant.js";
 import { words } from "./node_words.js";
 import { words as plantWords } from "./plant_words.js";
 
@@ -31,7 +31,7 @@ export async function show(root, context, id, part = "trend", ...args) {
     const state = stateOf(row);
     replace(head, h("div", { class: "crumbs" }, h("a", { href: "#/plant" }, icon("back"), t("nav.plant")), h("span", { class: "muted" }, row.path.join(" › "))),
       h("div", { class: "heading" }, h("h1", { tabindex: "-1" }, row.name),
-        h("div", { class: "side" }, badge(state), row.fault && h("a", { class: `fault is-${state}`, href: `${here}/diagnosis` }, row.fault), zoneTag(row.zone, t),
+        h("div", { class: "side" }, badge(state), row.fault && h("a", { class: `fault is-${state}`, href: `${here}/diagnosis` }, faultText(row.fault, t)), zoneTag(row.zone, t),
           row.role === "gateway" && tag(t("plant.role.gateway.one"), "gateway"), row.board && tag(row.board), row.firmware && tag(row.firmware),
           h("time", { class: "muted", title: time(row.last_ms, "full") }, t("node.heard", { ago: ago(row.last_ms, now()) })))));
   }

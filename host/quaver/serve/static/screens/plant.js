@@ -59,11 +59,11 @@ export async function show(root, context) {
       old.element.querySelector("time").textContent = ago(row.last_ms, now());
       return old.element;
     }
-    const says = [row.fault, state === "gone" && t("plant.gone", { time: time(row.last_ms) }), row.alarms > 0 && t(row.alarms === 1 ? "plant.alarm.one" : "plant.alarm.many", { count: row.alarms })].filter(Boolean);
+    const says = [faultText(row.fault, t), state === "gone" && t("plant.gone", { time: time(row.last_ms) }), row.alarms > 0 && t(row.alarms === 1 ? "plant.alarm.one" : "plant.alarm.many", { count: row.alarms })].filter(Boolean);
     const element = h("li", { data: { node: row.node } }, h("a", { class: `node-row is-${state}`, href: `#/node/${row.node}` },
       stateIcon(state), h("span", { class: "node-names" }, h("span", { class: "node-name" }, row.name), full && h("span", { class: "node-path" }, row.path.join(" › ")),
         full && says.length > 0 && h("span", { class: "node-says" }, says.join(" · "))),
-      h("span", { class: "node-side" }, full ? h("span", { class: "node-state" }, t(`state.${state}`)) : state !== "ok" && h("span", { class: "node-state" }, row.fault ?? t(`state.${state}`)),
+      h("span", { class: "node-side" }, full ? h("span", { class: "node-state" }, t(`state.${state}`)) : state !== "ok" && h("span", { class: "node-state" }, faultText(row.fault, t) ?? t(`state.${state}`)),
         row.role === "gateway" && tag(t("plant.role.gateway.one"), "gateway"), batteryTag(row.battery), zoneTag(row.zone, t),
         !full && row.firmware && h("span", { class: "node-version" }, row.firmware),
         h("time", { title: time(row.last_ms, "full") }, ago(row.last_ms, now())))));
@@ -85,7 +85,7 @@ export async function show(root, context) {
       if (query.version && row.firmware !== query.version) return false;
       if (wanted.size && !wanted.has(stateOf(row))) return false;
       if (!asked.length) return true;
-      const text = `${row.name} ${row.topic} ${row.path.join(" ")} ${row.node} ${row.firmware ?? ""} ${row.board ?? ""} ${row.fault ?? ""}`.toLowerCase();
+      const text = `${row.name} ${row.topic} ${row.path.join(" ")} ${row.node} ${row.firmware ?? ""} ${row.board ?? ""} ${row.fault ?? ""} ${faultText(row.fault, t) ?? ""}`.toLowerCase();
       return asked.every((word) => text.includes(word));
     }).sort(byState);
   }
@@ -168,7 +168,7 @@ export async function show(root, context) {
     replace(body, h("div", { class: "tile-groups" }, sorted.map(([place, list]) => h("section", { class: "card tile-group", "aria-label": place },
       h("h2", {}, place), h("ul", { class: "tiles" }, list.map((row) => {
         const state = stateOf(row);
-        return h("li", { data: { node: row.node } }, h("a", { class: `tile is-${state}`, href: `#/node/${row.node}`, title: `${row.name}: ${row.fault ?? t(`state.${state}`)}` }, stateIcon(state, t(`state.${state}`)), h("span", {}, row.name)));
+        return h("li", { data: { node: row.node } }, h("a", { class: `tile is-${state}`, href: `#/node/${row.node}`, title: `${row.name}: ${faultText(row.fault, t) ?? t(`state.${state}`)}` }, stateIcon(state, t(`state.${state}`)), h("span", {}, row.name)));
       }))))));
   }
 
@@ -194,6 +194,14 @@ export async function show(root, context) {
 /** The letter of a zone of ISO 20816: of a row as its number, 1 is A, of a live record as the letter. */
 export function zoneLetter(zone) {
   return typeof zone === "number" ? "ABCD"[zone - 1] ?? null : zone || null;
+}
+
+/** What a node calls the fault of its machine, in the page's language; null where it names none. */
+export function faultText(fault, t) {
+  if (!fault) return null;
+  const key = `fault.${fault.replace(" ", "_")}`;
+  const text = t(key);
+  return text === key ? fault : text;
 }
 
 export function zoneTag(zone, t) {

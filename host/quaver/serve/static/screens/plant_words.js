@@ -9,6 +9,8 @@ export const words = {
     "plant.places": "All places", "plant.nodes": "{count} nodes", "plant.of": "of {count}", "plant.gone": "silent since {time}", "plant.alarm.one": "1 open alarm", "plant.alarm.many": "{count} open alarms",
     "plant.zone": "Zone {zone} of ISO 20816", "plant.zone.short": "zone ", "plant.found": "{count} of {all} nodes", "plant.nothing": "No node matches", "plant.nothing.text": "Search for less, or take the filters away.",
     "plant.clear": "Show all nodes", "plant.none": "No node has reported yet", "plant.none.text": "As soon as a node sends its first record, it stands here.",
+    "fault.outer_race": "outer race", "fault.inner_race": "inner race", "fault.ball": "ball", "fault.cage": "cage", "fault.unbalance": "unbalance", "fault.misalignment": "misalignment",
+    "fault.looseness": "looseness", "fault.gear_mesh": "gear mesh", "fault.resonance": "resonance", "fault.electrical": "electrical",
     "plan.none": "No plan picture yet", "plan.none.text": "Start the page with --plan FILE.toml: a picture of the hall and where on it each node is.", "plan.off": "{count} nodes have no place on the plan", "plan.alt": "Plan of {name} with {count} nodes",
   },
   de: {
@@ -19,6 +21,8 @@ export const words = {
     "plant.places": "Alle Orte", "plant.nodes": "{count} Knoten", "plant.of": "von {count}", "plant.gone": "stumm seit {time}", "plant.alarm.one": "1 offener Alarm", "plant.alarm.many": "{count} offene Alarme",
     "plant.zone": "Zone {zone} nach ISO 20816", "plant.zone.short": "Zone ", "plant.found": "{count} von {all} Knoten", "plant.nothing": "Kein Knoten passt", "plant.nothing.text": "Suchen Sie nach weniger oder nehmen Sie die Filter weg.",
     "plant.clear": "Alle Knoten zeigen", "plant.none": "Noch hat sich kein Knoten gemeldet", "plant.none.text": "Sobald ein Knoten seinen ersten Datensatz sendet, steht er hier.",
+    "fault.outer_race": "Außenring", "fault.inner_race": "Innenring", "fault.ball": "Wälzkörper", "fault.cage": "Käfig", "fault.unbalance": "Unwucht", "fault.misalignment": "Fehlausrichtung",
+    "fault.looseness": "Lockerung", "fault.gear_mesh": "Zahneingriff", "fault.resonance": "Resonanz", "fault.electrical": "elektrisch",
     "plan.none": "Noch kein Plan", "plan.none.text": "Starten Sie die Seite mit --plan DATEI.toml: ein Bild der Halle und wo darauf jeder Knoten ist.", "plan.off": "{count} Knoten haben keinen Ort auf dem Plan", "plan.alt": "Plan von {name} mit {count} Knoten",
   },
 };

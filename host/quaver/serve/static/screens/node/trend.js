@@ -192,7 +192,12 @@ export async function show(root, context, node) {
       for (const one of charts) one.setRange(now() - rangeLength(range), now());
       draw();
     }),
-    live("anew", () => load()),
+    live("anew", async () => {
+      // the newest record may not have them all
+      Object.assign(node.quantities, (await api(`nodes/${node.node}`)).quantities);
+      drawTiles();
+      await load();
+    }),
   ];
   drawTiles();
   await load();

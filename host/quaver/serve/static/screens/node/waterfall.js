@@ -94,7 +94,7 @@ export async function show(root, context, node) {
     replace(foot, ticks.map((hz) => h("span", { style: { left: `${share(hz) * 100}%` } }, hertz(hz))));
     const taken = []; // the shaft's line finds its place first, then the bearing's
     replace(top, Object.keys(LINES).filter((name) => node.marks_hz?.[name]).map((name) => ({ name, at: share(node.marks_hz[name]) })).filter(({ at }) => {
-      if (at < 0 || at > 1 || taken.some((other) => Math.abs(other - at) * room < 42)) return false;
+      if (at < 0 || at > 1 || taken.some((other) => Math.abs(other - at) * room < 34)) return false;
       return taken.push(at);
     }).map(({ name, at }) => h("span", { style: { left: `${at * 100}%` } }, name === "shaft" ? "1×" : name.toUpperCase().replace("BSF2", "2×BSF"))));
     const bar = h("canvas", { width: 256, height: 1, "aria-hidden": "true" });

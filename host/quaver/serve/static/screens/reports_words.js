@@ -1,0 +1,36 @@
+// The words of the screen of reports; those of the reports themselves come with them, in the user's language.
+
+export const words = {
+  en: {
+    "reports.title": "Reports", "reports.kinds": "Kinds of report",
+    "reports.energy": "Energy", "reports.availability": "Availability", "reports.control": "Control charts", "reports.life": "Remaining life",
+    "reports.of": "Of", "reports.all": "The whole plant", "reports.places": "Places", "reports.nodes": "Nodes",
+    "reports.node": "Node", "reports.quantity": "Feature", "reports.limit": "Limit (empty: the plant's, or that of the last alarm)",
+    "reports.earlier": "Earlier", "reports.later": "Later", "reports.period": "{from} to {until}",
+    "reports.csv": "CSV", "reports.csv.label": "This table as CSV", "reports.pdf": "PDF", "reports.pdf.label": "The report as PDF",
+    "reports.csv.main": "The report's main table as CSV", "reports.behind": "Records", "reports.behind.label": "Records behind {title}",
+    "reports.first": "First", "reports.last": "Last", "reports.count": "Records", "reports.boot": "boot {boot}, number {seq}",
+    "reports.open": "Open the node", "reports.notes": "What is to be known", "reports.definitions": "What the figures are",
+    "reports.none": "No node yet", "reports.none.text": "A report needs the records of a node.", "reports.nothing": "There is no such report",
+    "reports.value": "{title}: {text}", "reports.why": "Not known", "reports.chart": "{title} of {name}",
+    "reports.state.running": "running", "reports.state.stopped": "stood without an alarm", "reports.state.failed": "failed", "reports.state.unknown": "not known",
+    "reports.q.velocity_mm_s": "Velocity", "reports.q.rms_g": "Acceleration, RMS", "reports.q.envelope_g": "Envelope", "reports.q.peak_g": "Acceleration, peak",
+    "reports.q.kurtosis": "Kurtosis", "reports.q.crest": "Crest factor", "reports.q.temperature_c": "Temperature",
+  },
+  de: {
+    "reports.title": "Berichte", "reports.kinds": "Arten von Berichten",
+    "reports.energy": "Energie", "reports.availability": "Verfügbarkeit", "reports.control": "Regelkarten", "reports.life": "Restlebensdauer",
+    "reports.of": "Von", "reports.all": "Die ganze Anlage", "reports.places": "Orte", "reports.nodes": "Knoten",
+    "reports.node": "Knoten", "reports.quantity": "Merkmal", "reports.limit": "Grenze (leer: die der Anlage oder des letzten Alarms)",
+    "reports.earlier": "Früher", "reports.later": "Später", "reports.period": "{from} bis {until}",
+    "reports.csv": "CSV", "reports.csv.label": "Diese Tabelle als CSV", "reports.pdf": "PDF", "reports.pdf.label": "Der Bericht als PDF",
+    "reports.csv.main": "Die Haupttabelle des Berichts als CSV", "reports.behind": "Aufzeichnungen", "reports.behind.label": "Aufzeichnungen hinter {title}",
+    "reports.first": "Erste", "reports.last": "Letzte", "reports.count": "Aufzeichnungen", "reports.boot": "Start {boot}, Nummer {seq}",
+    "reports.open": "Knoten öffnen", "reports.notes": "Was zu wissen ist", "reports.definitions": "Was die Zahlen sind",
+    "reports.none": "Noch kein Knoten", "reports.none.text": "Ein Bericht braucht die Aufzeichnungen eines Knotens.", "reports.nothing": "Diesen Bericht gibt es nicht",
+    "reports.value": "{title}: {text}", "reports.why": "Unbekannt", "reports.chart": "{title} von {name}",
+    "reports.state.running": "läuft", "reports.state.stopped": "stand ohne Alarm", "reports.state.failed": "ausgefallen", "reports.state.unknown": "unbekannt",
+    "reports.q.velocity_mm_s": "Schwinggeschwindigkeit", "reports.q.rms_g": "Beschleunigung, effektiv", "reports.q.envelope_g": "Hüllkurve", "reports.q.peak_g": "Beschleunigung, Spitze",
+    "reports.q.kurtosis": "Kurtosis", "reports.q.crest": "Scheitelfaktor", "reports.q.temperature_c": "Temperatur",
+  },
+};
