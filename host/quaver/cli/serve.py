@@ -91,6 +91,27 @@ _DEMO_USER = "demo"
     metavar="FILE",
     help="A picture of the plant, and where on it the nodes are.",
 )
+@click.option(
+    "--reports",
+    "reports_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Shifts, tariffs, limits and counters of the reports; docs/reports.md shows one.",
+)
+@click.option(
+    "--openid",
+    "openid_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Let people log in at an OpenID provider too; docs/access.md shows the file.",
+)
+@click.option("--syslog", metavar="HOST[:PORT]", help="Forward security events there: RFC 5424 over TLS.")
+@click.option(
+    "--syslog-ca",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --syslog: trust only certificates of this CA (PEM).",
+)
 @click.option("--demo", is_flag=True, help="Show a plant in a box; nothing of it stays.")  # fmt: skip
 def command(
     location: Location | None,
@@ -106,6 +127,10 @@ def command(
     name: str,
     zone: str | None,
     plan_path: Path | None,
+    reports_path: Path | None,
+    openid_path: Path | None,
+    syslog: str | None,
+    syslog_ca: Path | None,
     demo: bool,
 ) -> None:
     """Show the plant in a browser, live, and serve its JSON API.
@@ -122,11 +147,18 @@ def command(
         raise click.UsageError("--tls-cert and --tls-key go together")
     if (ca or keys) and broker is None:
         raise click.UsageError("--ca, --keys: give --broker too")
+    if syslog_ca and not syslog:
+        raise click.UsageError("--syslog-ca: give --syslog too")
     from quaver.access.base import default_folder
     from quaver.serve.run import Tls, check_certificate, check_zone, listen, server, services
 
     logging.basicConfig(format="quaver: %(message)s", level=logging.WARNING)
-    zone = check_zone(zone or _own_zone())
+    parts: dict[str, Any] = {"zone": check_zone(zone or _own_zone()), **_parts(plan_path, reports_path, openid_path)}
+    receiver = None
+    if syslog:
+        from quaver.serve.syslog import parse_receiver
+
+        receiver = parse_receiver(syslog, syslog_ca)
     tls: Tls | None = None
     if certificate and key:
         tls = Tls(certificate, key)
@@ -146,10 +178,9 @@ def command(
             stack.enter_context(_ingest(location, broker, ca, keys))
         found = stack.enter_context(
             services(
-                location, folder or default_folder(), name=name, zone=zone, plan=_plan(plan_path), clock_ms=clock,
-                say=_say,
+                location, folder or default_folder(), say=_say, clock_ms=clock, receiver=receiver, name=name, **parts
             )
-        )  # fmt: skip
+        )
         address = f"{'https' if tls else 'http'}://{_shown(host)}:{listening.getsockname()[1]}"
         _welcome(found.access, address, demo)
         with suppress(KeyboardInterrupt):
@@ -174,12 +205,22 @@ def _own_zone() -> str:
     return target.partition("/zoneinfo/")[2] or "UTC"
 
 
-def _plan(path: Path | None) -> Any:
-    if path is None:
-        return None
-    from quaver.serve.plan import read_plan
+def _parts(plan: Path | None, reports: Path | None, openid: Path | None) -> dict[str, Any]:
+    """What the files say that somebody has given; what is wrong with one is told before anything begins."""
+    found: dict[str, Any] = {}
+    if plan is not None:
+        from quaver.serve.plan import read_plan
 
-    return read_plan(path)
+        found["plan"] = read_plan(plan)
+    if reports is not None:
+        from quaver.reports.spec import read_spec
+
+        found["reports"] = read_spec(reports)
+    if openid is not None:
+        from quaver.access import openid as provider
+
+        found["openid"] = provider.OpenId(provider.read_plan(openid))
+    return found
 
 
 def _ingest(location: Location, broker: str, ca: Path | None, keys: Path | None) -> Any:

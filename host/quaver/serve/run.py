@@ -29,8 +29,8 @@ from quaver.rollout.desk import Desk
 from quaver.rollout.state import default_path
 from quaver.serve.app import create_app
 from quaver.serve.live import Hub, Live
-from quaver.serve.plan import Plan
 from quaver.serve.services import Services
+from quaver.serve.syslog import Forwarder, Receiver
 from quaver.store.location import Location
 
 _WHY = {
@@ -98,13 +98,16 @@ def services(
     location: Location,
     folder: Path,
     *,
-    name: str = "",
-    zone: str = "UTC",
-    plan: Plan | None = None,
-    clock_ms: Callable[[], int] | None = None,
     say: Callable[[str], None] = lambda line: None,
+    clock_ms: Callable[[], int] | None = None,
+    receiver: Receiver | None = None,
+    **parts: Any,
 ) -> Iterator[Services]:
-    """All that the page rests on. folder: of its state. Raises StoreError, AccessError and AlarmError."""
+    """All that the page rests on. folder: of its state. receiver: of security events. parts: those of Services that
+    somebody has given a file or a word for.
+
+    Raises StoreError, AccessError and AlarmError.
+    """
     with ExitStack() as stack:
         with Source(location):
             pass  # what is wrong with the store is told before anything is made
@@ -121,10 +124,16 @@ def services(
                 yield {language: asdict(row(engine, alarm, language)) for language in LANGUAGES}
 
         yield Services(
-            door, folder, name, check_zone(zone), access=access, alarms=engine, hub=hub, plan=plan,
+            door,
+            folder,
+            access=access,
+            alarms=engine,
+            hub=hub,
             live=Live(door, hub, step, say),
             rollouts=Desk(default_path(), None),
-        )  # fmt: skip
+            syslog=Forwarder(engine, receiver) if receiver else None,
+            **parts,
+        )
 
 
 class _Server(uvicorn.Server):
