@@ -18,6 +18,7 @@ from quaver.cli.ingest import StoreType
 from quaver.cli.user import state_option
 
 if TYPE_CHECKING:
+    from quaver.rollout.desk import Way
     from quaver.serve.run import Tls
     from quaver.store.location import Location
 
@@ -82,6 +83,12 @@ _DEMO_USER = "demo"
     metavar="FOLDER",
     help="With --broker: the key store; by default in your data folder.",
 )
+@click.option(
+    "--operator",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="With --broker: let people command nodes and resume rollouts, with the keys of this key store.",
+)
 @click.option("--name", default="", metavar="TEXT", help="What the plant is called.")
 @click.option("--zone", default=None, metavar="ZONE", help="The plant's time zone; by default this machine's.")
 @click.option(
@@ -124,6 +131,7 @@ def command(
     broker: str | None,
     ca: Path | None,
     keys: Path | None,
+    operator: Path | None,
     name: str,
     zone: str | None,
     plan_path: Path | None,
@@ -145,8 +153,8 @@ def command(
         raise click.UsageError("give the store of quaver ingest with --store, or look at a plant in a box with --demo")
     if (certificate is None) != (key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
-    if (ca or keys) and broker is None:
-        raise click.UsageError("--ca, --keys: give --broker too")
+    if (ca or keys or operator) and broker is None:
+        raise click.UsageError("--ca, --keys, --operator: give --broker too")
     if syslog_ca and not syslog:
         raise click.UsageError("--syslog-ca: give --syslog too")
     from quaver.access.base import default_folder
@@ -175,7 +183,9 @@ def command(
             location, folder, clock, name = plant.store, box / "page", plant.clock_ms, name or "demo works"
         assert location is not None
         if broker is not None:
-            stack.enter_context(_ingest(location, broker, ca, keys))
+            url = _broker(broker)
+            parts["way"] = _way(operator, url, ca) if operator is not None else None
+            stack.enter_context(_ingest(location, url, ca, keys))
         found = stack.enter_context(
             services(
                 location, folder or default_folder(), say=_say, clock_ms=clock, receiver=receiver, name=name, **parts
@@ -223,16 +233,34 @@ def _parts(plan: Path | None, reports: Path | None, openid: Path | None) -> dict
     return found
 
 
-def _ingest(location: Location, broker: str, ca: Path | None, keys: Path | None) -> Any:
-    """The ingest of the store, as a program beside the page. Its broker's password is in no argument."""
+def _broker(given: str) -> str:
     from quaver.broker.address import parse_broker_url
-    from quaver.serve.child import Kept
-    from quaver.store.location import open_records
 
-    url = broker or os.environ.get("QUAVER_BROKER", "")
+    url = given or os.environ.get("QUAVER_BROKER", "")
     if not url:
         raise click.UsageError("--broker: give its URL, or put it into QUAVER_BROKER")
     parse_broker_url(url)
+    return url
+
+
+def _way(operator: Path, url: str, ca: Path | None) -> Way:
+    from quaver.broker.address import parse_broker_url
+    from quaver.errors import KeyStoreError
+    from quaver.fleet.keys import KeyStore
+    from quaver.rollout.desk import Way
+
+    keys = KeyStore(operator)
+    if not keys.path.exists():
+        raise KeyStoreError(f"--operator {operator}: holds no key store; name the folder that --keys names elsewhere")
+    keys.refresh()
+    return Way(keys, parse_broker_url(url), ca)
+
+
+def _ingest(location: Location, url: str, ca: Path | None, keys: Path | None) -> Any:
+    """The ingest of the store, as a program beside the page. Its broker's password is in no argument."""
+    from quaver.serve.child import Kept
+    from quaver.store.location import open_records
+
     open_records(location).close()  # made where it is missing, so that there is something to read
     program = [sys.executable, "-m", "quaver.cli", "ingest", "--store", str(location)]
     program += ["--ca", str(ca)] if ca else []

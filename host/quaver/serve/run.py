@@ -25,10 +25,11 @@ from quaver.knowledge import LANGUAGES
 from quaver.query.door import Door
 from quaver.query.rollups import Rollups
 from quaver.query.source import Source
-from quaver.rollout.desk import Desk
+from quaver.rollout.desk import Desk, Way
 from quaver.rollout.state import default_path
 from quaver.serve.app import create_app
 from quaver.serve.live import Hub, Live
+from quaver.serve.operate import Commands
 from quaver.serve.services import Services
 from quaver.serve.syslog import Forwarder, Receiver
 from quaver.store.location import Location
@@ -101,10 +102,11 @@ def services(
     say: Callable[[str], None] = lambda line: None,
     clock_ms: Callable[[], int] | None = None,
     receiver: Receiver | None = None,
+    way: Way | None = None,
     **parts: Any,
 ) -> Iterator[Services]:
-    """All that the page rests on. folder: of its state. receiver: of security events. parts: those of Services that
-    somebody has given a file or a word for.
+    """All that the page rests on. folder: of its state. receiver: of security events. way: to command nodes by.
+    parts: those of Services that somebody has given a file or a word for.
 
     Raises StoreError, AccessError and AlarmError.
     """
@@ -115,6 +117,7 @@ def services(
         rollups = Rollups(folder / "rollups.sqlite")
         stack.callback(rollups.close)
         door = Door(location, rollups, *([clock_ms] if clock_ms else []))
+        door.nodes()  # once through all nodes, so that the first who asks does not wait for it
         engine = stack.enter_context(Engine(folder / "alarms.sqlite"))
         follower = Follower(engine)
         hub = Hub()
@@ -130,10 +133,15 @@ def services(
             alarms=engine,
             hub=hub,
             live=Live(door, hub, step, say),
-            rollouts=Desk(default_path(), None),
+            rollouts=Desk(default_path(), way),
+            commands=Commands(way.keys, way.broker, way.ca, door.clock_ms, _unforeseen) if way else None,
             syslog=Forwarder(engine, receiver) if receiver else None,
             **parts,
         )
+
+
+def _unforeseen(error: Exception) -> None:
+    logging.getLogger(__name__).error("a command failed", exc_info=error)
 
 
 class _Server(uvicorn.Server):
