@@ -103,7 +103,7 @@ _DEMO_USER = "demo"
     "reports_path",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Shifts, tariffs, limits and counters of the reports; docs/reports.md shows one.",
+    help="Shifts, tariffs, limits and counters of the reports, TOML.",
 )
 @click.option(
     "--openid",

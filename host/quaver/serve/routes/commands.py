@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from quaver.serve.operate import VERBS, Commands, Operation
 _DAYS = 30  # of records that a what-if asks
 _DAY_MS = 86_400_000
 
+_asking = threading.Lock()
 _Path = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+){0,4}$", max_length=80)]
 
 
@@ -92,10 +94,15 @@ def what_if(call: Call) -> WhatIf:
     node = _node(call)
     config = call.state.commands.config(node) if call.state.commands is not None else None
     since_ms = time.time_ns() // 1_000_000 - call.body.days * _DAY_MS
-    with call.state.door.source() as source:
-        found = twin.what_if(
-            source.store, node, call.body.change, config=config or {}, given=config is not None, since_ms=since_ms
-        )
+    if not _asking.acquire(blocking=False):
+        raise PageError("somebody asks what if already, and it takes all of a processor; try again in a minute", 503)
+    try:
+        with call.state.door.source() as source:
+            found = twin.what_if(
+                source.store, node, call.body.change, config=config or {}, given=config is not None, since_ms=since_ms
+            )
+    finally:
+        _asking.release()
     told, would = twin.alarms(found.told), twin.alarms(found.would)
     lines = [
         f"{len(found.measured)} measurements of the last {call.body.days} days",
@@ -105,7 +112,8 @@ def what_if(call: Call) -> WhatIf:
         lines.append("the node's own configuration is not known here: read it first, for a surer answer")
     if not found.certain:
         lines.append(f"not certain: {len(found.unexplained)} changes of level are told by only one of both")
-    return WhatIf([*lines, *found.notes], found.as_json())
+    notes = [note for note in found.notes if config is not None or "--config" not in note]
+    return WhatIf([*lines, *notes], found.as_json())
 
 
 _NODE = "/nodes/{node}"
