@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Looking, Served
+from looking import Looking, Served
 from playwright.sync_api import Page, expect
 
 AXE = Axe()

@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 import pytest
-from conftest import Looking, Served
 from fleet import HOUR_MS
+from looking import Looking, Served
 from plant import HOURS, PlacedNode, measured, spectrum_values
 from playwright.sync_api import Browser, expect
 from test_access import GOOD
