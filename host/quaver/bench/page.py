@@ -50,6 +50,7 @@ _MINUTE_MS = 60_000
 _LIVE_S = 15
 _LOOKS = 7
 _ALARMS = 5
+_IDLE_S = 0.1  # of a core in a second: a page that only looks at its store
 _START_S = 60
 _BATCH = 20_000
 _RECEIVED = re.compile(rb'"received_ms":(\d+)')
@@ -86,6 +87,13 @@ class _Page:
         with urlopen(request, timeout=120) as answer:  # noqa: S310  and this
             body = answer.read()
         return 1000 * (time.perf_counter() - began), body
+
+    def settle(self) -> None:
+        """Return when it has done what it does once at its start, such as the ledger of the whole store."""
+        before = -1.0
+        while (spent := self.processor_s()) - before > _IDLE_S:
+            before = spent
+            time.sleep(1)
 
     def processor_s(self) -> float:
         """What it has had of its core."""
@@ -183,6 +191,7 @@ def _year(folder: Path, records: int, step: Callable[[str], None]) -> list[Figur
     with _page(store, state) as page:
         step("a year, drawn")
         path = f"/nodes/{1:016x}/series?quantity=rms_g&points=1000&since_ms="
+        page.settle()
         asked = [page.ask(f"{path}{begin_ms}") for _ in range(_LOOKS)]
         day_ms = begin_ms + max(0, records - 1440) * _MINUTE_MS
         day = [page.ask(f"{path}{day_ms}") for _ in range(_LOOKS)]

@@ -7,9 +7,9 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,10 +18,7 @@ import uvicorn
 
 from quaver.access.access import Access
 from quaver.alarms.engine import Engine
-from quaver.alarms.follow import Follower
-from quaver.alarms.view import row
 from quaver.errors import PageError
-from quaver.knowledge import LANGUAGES
 from quaver.query.door import Door
 from quaver.query.rollups import Rollups
 from quaver.query.source import Source
@@ -32,6 +29,7 @@ from quaver.serve.live import Hub, Live
 from quaver.serve.operate import Commands
 from quaver.serve.services import Services
 from quaver.serve.syslog import Forwarder, Receiver
+from quaver.serve.watch import Watch
 from quaver.store.location import Location
 
 _WHY = {
@@ -119,20 +117,15 @@ def services(
         door = Door(location, rollups, *([clock_ms] if clock_ms else []))
         door.nodes()  # once through all nodes, so that the first who asks does not wait for it
         engine = stack.enter_context(Engine(folder / "alarms.sqlite"))
-        follower = Follower(engine)
+        watch = Watch(engine, access, door.clock_ms)
         hub = Hub()
-
-        def step(source: Source) -> Iterator[Mapping[str, Any]]:
-            for alarm in follower.step(source, door.clock_ms()):
-                yield {language: asdict(row(engine, alarm, language)) for language in LANGUAGES}
-
         yield Services(
             door,
             folder,
             access=access,
             alarms=engine,
             hub=hub,
-            live=Live(door, hub, step, say),
+            live=Live(door, hub, watch.step, say),
             rollouts=Desk(default_path(), way),
             commands=Commands(way.keys, way.broker, way.ca, door.clock_ms, _unforeseen) if way else None,
             syslog=Forwarder(engine, receiver) if receiver else None,
