@@ -22,6 +22,7 @@ from test_sealed_node import NAME, NODE, config
 from test_workers import end
 
 from quaver.bench.nats import Nats
+from quaver.bench.nats_ingest import run_nats
 from quaver.bench.postgresql import QUICK, Postgresql
 from quaver.broker.address import NatsUrl
 from quaver.broker.jetstream import STREAM, JetStreamSession
@@ -374,3 +375,9 @@ def test_a_database_that_is_away_longer_than_a_message_waits(one: Nats, keys: Ke
             (account,), _ = ledger(store)
             assert (account.received, account.unexplained, account.refused) == (300, 0, {})
         end(a, b)
+
+
+def test_the_bench_counts_what_came_through_nats() -> None:
+    figures = run_nats(300, lambda words: None)
+    assert [figure.unit for figure in figures] == ["records/s", "us a record", "us a record", "us a record"]
+    assert all(figure.value > 0 for figure in figures[:3])
