@@ -18,13 +18,14 @@ from quaver.cli.ingest import StoreType
 from quaver.cli.user import state_option
 
 if TYPE_CHECKING:
+    from quaver.rollout.desk import Way
     from quaver.serve.run import Tls
     from quaver.store.location import Location
 
 _DEMO_USER = "demo"
 
 
-@click.command("serve", short_help="Serve the page: the plant in a browser.")
+@click.command("serve")
 @click.option(
     "--store",
     "location",
@@ -82,6 +83,12 @@ _DEMO_USER = "demo"
     metavar="FOLDER",
     help="With --broker: the key store; by default in your data folder.",
 )
+@click.option(
+    "--operator",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="With --broker: let people command nodes and resume rollouts, with the keys of this key store.",
+)
 @click.option("--name", default="", metavar="TEXT", help="What the plant is called.")
 @click.option("--zone", default=None, metavar="ZONE", help="The plant's time zone; by default this machine's.")
 @click.option(
@@ -90,6 +97,27 @@ _DEMO_USER = "demo"
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="A picture of the plant, and where on it the nodes are.",
+)
+@click.option(
+    "--reports",
+    "reports_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Shifts, tariffs, limits and counters of the reports, TOML.",
+)
+@click.option(
+    "--openid",
+    "openid_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Let people log in at an OpenID provider too; docs/access.md shows the file.",
+)
+@click.option("--syslog", metavar="HOST[:PORT]", help="Forward security events there: RFC 5424 over TLS.")
+@click.option(
+    "--syslog-ca",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --syslog: trust only certificates of this CA (PEM).",
 )
 @click.option("--demo", is_flag=True, help="Show a plant in a box; nothing of it stays.")  # fmt: skip
 def command(
@@ -103,12 +131,17 @@ def command(
     broker: str | None,
     ca: Path | None,
     keys: Path | None,
+    operator: Path | None,
     name: str,
     zone: str | None,
     plan_path: Path | None,
+    reports_path: Path | None,
+    openid_path: Path | None,
+    syslog: str | None,
+    syslog_ca: Path | None,
     demo: bool,
 ) -> None:
-    """Show the plant in a browser, live, and its JSON API; until Ctrl-C.
+    """Show the plant in a browser, live, and serve its JSON API.
 
     The page reads the store that quaver ingest writes; with --broker it runs that ingest itself. Its own state (users,
     alarms, roll-ups) lies in the --state folder. Nothing is open by default: at its first start it prints a link, by
@@ -120,13 +153,20 @@ def command(
         raise click.UsageError("give the store of quaver ingest with --store, or look at a plant in a box with --demo")
     if (certificate is None) != (key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
-    if (ca or keys) and broker is None:
-        raise click.UsageError("--ca, --keys: give --broker too")
+    if (ca or keys or operator) and broker is None:
+        raise click.UsageError("--ca, --keys, --operator: give --broker too")
+    if syslog_ca and not syslog:
+        raise click.UsageError("--syslog-ca: give --syslog too")
     from quaver.access.base import default_folder
     from quaver.serve.run import Tls, check_certificate, check_zone, listen, server, services
 
     logging.basicConfig(format="quaver: %(message)s", level=logging.WARNING)
-    zone = check_zone(zone or _own_zone())
+    parts: dict[str, Any] = {"zone": check_zone(zone or _own_zone()), **_parts(plan_path, reports_path, openid_path)}
+    receiver = None
+    if syslog:
+        from quaver.serve.syslog import parse_receiver
+
+        receiver = parse_receiver(syslog, syslog_ca)
     tls: Tls | None = None
     if certificate and key:
         tls = Tls(certificate, key)
@@ -143,13 +183,14 @@ def command(
             location, folder, clock, name = plant.store, box / "page", plant.clock_ms, name or "demo works"
         assert location is not None
         if broker is not None:
-            stack.enter_context(_ingest(location, broker, ca, keys))
+            url = _broker(broker)
+            parts["way"] = _way(operator, url, ca) if operator is not None else None
+            stack.enter_context(_ingest(location, url, ca, keys))
         found = stack.enter_context(
             services(
-                location, folder or default_folder(), name=name, zone=zone, plan=_plan(plan_path), clock_ms=clock,
-                say=_say,
+                location, folder or default_folder(), say=_say, clock_ms=clock, receiver=receiver, name=name, **parts
             )
-        )  # fmt: skip
+        )
         address = f"{'https' if tls else 'http'}://{_shown(host)}:{listening.getsockname()[1]}"
         _welcome(found.access, address, demo)
         with suppress(KeyboardInterrupt):
@@ -174,24 +215,52 @@ def _own_zone() -> str:
     return target.partition("/zoneinfo/")[2] or "UTC"
 
 
-def _plan(path: Path | None) -> Any:
-    if path is None:
-        return None
-    from quaver.serve.plan import read_plan
+def _parts(plan: Path | None, reports: Path | None, openid: Path | None) -> dict[str, Any]:
+    """What the files say that somebody has given; what is wrong with one is told before anything begins."""
+    found: dict[str, Any] = {}
+    if plan is not None:
+        from quaver.serve.plan import read_plan
 
-    return read_plan(path)
+        found["plan"] = read_plan(plan)
+    if reports is not None:
+        from quaver.reports.spec import read_spec
+
+        found["reports"] = read_spec(reports)
+    if openid is not None:
+        from quaver.access import openid as provider
+
+        found["openid"] = provider.OpenId(provider.read_plan(openid))
+    return found
 
 
-def _ingest(location: Location, broker: str, ca: Path | None, keys: Path | None) -> Any:
-    """The ingest of the store, as a program beside the page. Its broker's password is in no argument."""
+def _broker(given: str) -> str:
     from quaver.broker.address import parse_broker_url
-    from quaver.serve.child import Kept
-    from quaver.store.location import open_records
 
-    url = broker or os.environ.get("QUAVER_BROKER", "")
+    url = given or os.environ.get("QUAVER_BROKER", "")
     if not url:
         raise click.UsageError("--broker: give its URL, or put it into QUAVER_BROKER")
     parse_broker_url(url)
+    return url
+
+
+def _way(operator: Path, url: str, ca: Path | None) -> Way:
+    from quaver.broker.address import parse_broker_url
+    from quaver.errors import KeyStoreError
+    from quaver.fleet.keys import KeyStore
+    from quaver.rollout.desk import Way
+
+    keys = KeyStore(operator)
+    if not keys.path.exists():
+        raise KeyStoreError(f"--operator {operator}: holds no key store; name the folder that --keys names elsewhere")
+    keys.refresh()
+    return Way(keys, parse_broker_url(url), ca)
+
+
+def _ingest(location: Location, url: str, ca: Path | None, keys: Path | None) -> Any:
+    """The ingest of the store, as a program beside the page. Its broker's password is in no argument."""
+    from quaver.serve.child import Kept
+    from quaver.store.location import open_records
+
     open_records(location).close()  # made where it is missing, so that there is something to read
     program = [sys.executable, "-m", "quaver.cli", "ingest", "--store", str(location)]
     program += ["--ca", str(ca)] if ca else []

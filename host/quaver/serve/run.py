@@ -7,9 +7,9 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,19 +18,18 @@ import uvicorn
 
 from quaver.access.access import Access
 from quaver.alarms.engine import Engine
-from quaver.alarms.follow import Follower
-from quaver.alarms.view import row
 from quaver.errors import PageError
-from quaver.knowledge import LANGUAGES
 from quaver.query.door import Door
 from quaver.query.rollups import Rollups
 from quaver.query.source import Source
-from quaver.rollout.desk import Desk
+from quaver.rollout.desk import Desk, Way
 from quaver.rollout.state import default_path
 from quaver.serve.app import create_app
 from quaver.serve.live import Hub, Live
-from quaver.serve.plan import Plan
+from quaver.serve.operate import Commands
 from quaver.serve.services import Services
+from quaver.serve.syslog import Forwarder, Receiver
+from quaver.serve.watch import Watch
 from quaver.store.location import Location
 
 _WHY = {
@@ -98,13 +97,17 @@ def services(
     location: Location,
     folder: Path,
     *,
-    name: str = "",
-    zone: str = "UTC",
-    plan: Plan | None = None,
-    clock_ms: Callable[[], int] | None = None,
     say: Callable[[str], None] = lambda line: None,
+    clock_ms: Callable[[], int] | None = None,
+    receiver: Receiver | None = None,
+    way: Way | None = None,
+    **parts: Any,
 ) -> Iterator[Services]:
-    """All that the page rests on. folder: of its state. Raises StoreError, AccessError and AlarmError."""
+    """All that the page rests on. folder: of its state. receiver: of security events. way: to command nodes by.
+    parts: those of Services that somebody has given a file or a word for.
+
+    Raises StoreError, AccessError and AlarmError.
+    """
     with ExitStack() as stack:
         with Source(location):
             pass  # what is wrong with the store is told before anything is made
@@ -112,19 +115,26 @@ def services(
         rollups = Rollups(folder / "rollups.sqlite")
         stack.callback(rollups.close)
         door = Door(location, rollups, *([clock_ms] if clock_ms else []))
+        door.nodes()  # once through all nodes, so that the first who asks does not wait for it
         engine = stack.enter_context(Engine(folder / "alarms.sqlite"))
-        follower = Follower(engine)
+        watch = Watch(engine, access, door.clock_ms)
         hub = Hub()
-
-        def step(source: Source) -> Iterator[Mapping[str, Any]]:
-            for alarm in follower.step(source, door.clock_ms()):
-                yield {language: asdict(row(engine, alarm, language)) for language in LANGUAGES}
-
         yield Services(
-            door, folder, name, check_zone(zone), access=access, alarms=engine, hub=hub, plan=plan,
-            live=Live(door, hub, step, say),
-            rollouts=Desk(default_path(), None),
-        )  # fmt: skip
+            door,
+            folder,
+            access=access,
+            alarms=engine,
+            hub=hub,
+            live=Live(door, hub, watch.step, say),
+            rollouts=Desk(default_path(), way),
+            commands=Commands(way.keys, way.broker, way.ca, door.clock_ms, _unforeseen) if way else None,
+            syslog=Forwarder(engine, receiver) if receiver else None,
+            **parts,
+        )
+
+
+def _unforeseen(error: Exception) -> None:
+    logging.getLogger(__name__).error("a command failed", exc_info=error)
 
 
 class _Server(uvicorn.Server):

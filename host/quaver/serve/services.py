@@ -12,6 +12,7 @@ from quaver.query.door import Door
 from quaver.reports.spec import Spec
 from quaver.rollout.desk import Desk
 from quaver.serve.live import Hub, Live
+from quaver.serve.operate import Commands
 from quaver.serve.plan import Plan
 from quaver.serve.syslog import Forwarder
 
@@ -39,6 +40,7 @@ class Services:
     syslog: Forwarder | None = None
     plan: Plan | None = None
     reports: Spec | None = None
+    commands: Commands | None = None
 
     def start(self) -> None:
         """In the loop of the server, as it begins."""
@@ -55,6 +57,8 @@ class Services:
         for part in (self.syslog, self.live):
             if part is not None:
                 part.stop()
+        if self.commands is not None:
+            self.commands.close()
         if self.alarms is not None:
             self.alarms.close()
         self.door.close()

@@ -110,6 +110,9 @@ def serve() -> Iterator[Callable[..., Page]]:
         ("--store none.sqlite --zone Moon/Crater", "no time zone"),
         ("--store none.sqlite --keys x", "--broker"),
         ("--store none.sqlite --plan none.toml", "none.toml"),
+        ("--store none.sqlite --reports none.toml", "none.toml"),
+        ("--store none.sqlite --openid none.toml", "none.toml"),
+        ("--store none.sqlite --syslog-ca none.pem", "--syslog"),
         ("--store pyproject.toml", "pyproject.toml"),
     ],
 )
