@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
+from quaver.errors import PageError
 from quaver.messages.quantities import Quantity, numbers
 from quaver.messages.record import MessageError, readable
 from quaver.query.clocks import NodeClocks
@@ -18,7 +19,9 @@ from quaver.store.removed import SINCE
 from quaver.store.rows import Node
 from quaver.store.store import Store
 
+_DAY_MS = 86_400_000
 RAW_MOST = 6000  # records that are read one by one; more come from roll-ups
+_ROWS_MOST = 20_000  # of a boot that are looked at for those
 _SECOND_MS = 1000
 # Of a step, so that its begin is a moment that people name.
 _STEPS_MS = (
@@ -27,7 +30,8 @@ _STEPS_MS = (
 )
 _RAW = """
 SELECT boot, uptime_ms, time_ms, body FROM record
-WHERE node = ? AND boot = ? AND seq BETWEEN ? AND ? AND class = 'telemetry' ORDER BY seq LIMIT ?
+WHERE node = ? AND boot = ? AND seq BETWEEN ? AND ? AND uptime_ms BETWEEN ? AND ? AND class = 'telemetry'
+ORDER BY seq LIMIT ?
 """
 _HOURLY = """
 SELECT hour_ms, count, low, mean, high FROM hourly WHERE node = ? AND quantity = ? AND hour_ms BETWEEN ? AND ?
@@ -82,7 +86,7 @@ def series(
     waiting = 0
     if rollups is None:
         spans = [Bucket(boot, 0, RAW_MOST, 0, ASIDE - 1) for boot in clocks.boots()]
-        step, found = 0, _raw(store, clocks, node.number, names, spans[-64:], since_ms, until_ms)
+        step, found = 0, _raw(store, clocks, node.number, names, spans, since_ms, until_ms)
     else:
         spans = [
             one for one in rollups.buckets(node.number)
@@ -145,7 +149,15 @@ def _raw(
     """The records themselves, of stretches of a boot."""
     found: dict[str, list[Part]] = {name: [] for name in names}
     for boot, first, last in _stretches(spans):
-        for _, uptime_ms, time_ms, body in store.query(_RAW, (node, boot, first, last, RAW_MOST)):
+        offset = clocks.offset_ms(boot, 0)
+        if offset is None:
+            continue
+        # A clock may have been set again in a boot: a day is more than that moves it.
+        within = since_ms - offset - _DAY_MS, until_ms - offset + _DAY_MS
+        rows = store.query(_RAW, (node, boot, first, last, *within, _ROWS_MOST + 1)) if within[1] >= 0 else []
+        if len(rows) > _ROWS_MOST:
+            raise PageError("too many records lie there, and no roll-up tells them yet; ask for a shorter range", 503)
+        for _, uptime_ms, time_ms, body in rows:
             moment = clocks.date_ms(boot, uptime_ms) if time_ms is None else time_ms
             if moment is None or not since_ms <= moment <= until_ms:
                 continue

@@ -90,14 +90,15 @@ class Provider:
     about: dict[str, Any] = field(default_factory=dict)
     algorithm: str = "RS256"
     redirects: list[str] = field(default_factory=list)
+    host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
         self.key = _key("one")
         self.published = [self.key]
         self.codes: dict[str, Code] = {}
         self.seen: list[dict[str, str]] = []
-        self._server = make_server("127.0.0.1", 0, self._app(), threaded=True, request_handler=_Quiet)
-        self.issuer = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = make_server(self.host, 0, self._app(), threaded=True, request_handler=_Quiet)
+        self.issuer = f"http://{self.host}:{self._server.server_port}"
 
     def __enter__(self) -> "Provider":
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})

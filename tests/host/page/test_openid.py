@@ -12,6 +12,8 @@ from openid_provider import CLIENT, SECRET, Provider, code_of, new_key
 from test_access import CHEAP, GOOD
 from test_ingest import Bench
 from test_page_access import API, Browser, refused
+from test_page_serve import Page
+from test_page_serve import refused as serve_refused
 
 from quaver.access.access import Access
 from quaver.access.openid import OpenId, read_plan
@@ -313,6 +315,19 @@ def test_a_secret_that_others_read_is_refused(plan: Path) -> None:
         OpenId(read_plan(plan))
     with pytest.raises(AccessError, match="name a file for --openid"):
         read_plan(plan.parent / "none.toml")
+
+
+def test_serve_takes_the_file(plan: Path, bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--store", str(bench.path), "--state", str(tmp_path / "page"), "--openid")
+    page = Page(*words, str(plan))
+    try:
+        answer = requests.get(f"{page.address}{API}/session", timeout=10)
+        assert answer.json() == {"first": True, "openid": "the works' account"}
+        sent = requests.get(f"{page.address}{API}/openid/login", allow_redirects=False, timeout=10)
+        assert "code_challenge_method=S256" in sent.headers["location"]
+    finally:
+        page.end()
+    assert "name a file for --openid" in serve_refused(capsys, "serve", *words, str(plan.parent / "none.toml"))
 
 
 def test_without_a_provider_there_is_none(bench: Bench, access: Access, tmp_path: Path) -> None:

@@ -114,6 +114,18 @@ def test_a_short_range_has_every_record(bench: Bench, pump: Node, door: Door, ro
         door.series("pump-7", "secret", 0, NOW, 5)
 
 
+def test_without_roll_ups_a_long_range_is_refused_and_no_part_of_it_given(
+    bench: Bench, pump: Node, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quaver.query.series._ROWS_MOST", 50)
+    door.rollups = None
+    bench.take(*(measured(pump, n, rms_g=1.0) for n in range(100)))
+    with pytest.raises(PageError, match="shorter range") as failure:
+        door.series("pump-7", "rms_g", 0, NOW, 1000)
+    assert failure.value.status == 503
+    assert len(door.series("pump-7", "rms_g", BEGIN_MS, BEGIN_MS + 5 * HOUR_MS, 1000).mean) == 6
+
+
 def test_energy_is_a_quantity_too(bench: Bench, pump: Node, door: Door) -> None:
     bench.take(measured(pump, 0, energy=[230.0, 1.5, 300.0, 345.0, 0.87, 50.0, 12.5]))
     catch_up(door)

@@ -7,12 +7,9 @@ from typing import Any
 
 import plant as plants
 import pytest
-from looking import Looking, Served
+from looking import PATIENCE_MS, WIDTHS, Looking, Served
 from playwright.sync_api import Browser, expect, sync_playwright
 from test_access import GOOD
-
-WIDTHS = {"phone": {"width": 390, "height": 844}, "wall": {"width": 1440, "height": 900}}
-PATIENCE_MS = 20_000
 
 
 @pytest.fixture(scope="module")

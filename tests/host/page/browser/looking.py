@@ -24,6 +24,8 @@ from quaver.serve.plan import Plan
 from quaver.serve.services import Services
 from tests.waiting import wait_until
 
+WIDTHS = {"phone": {"width": 390, "height": 844}, "wall": {"width": 1440, "height": 900}}
+PATIENCE_MS = 20_000
 _PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 200"><rect width="300" height="200"/></svg>'
 
 

@@ -112,8 +112,8 @@ async function showAccount(body, side, context) {
       const next = await api("me/password", { method: "POST", body: { password: old, fresh }, quiet: true }).catch((error) => {
         throw error.status === 401 ? new ApiError(401, t("users.password.wrong")) : error;
       });
+      await context.loggedIn(next); // builds the shell anew
       toast(t("users.password.own"), "ok");
-      await context.loggedIn(next);
     },
   });
   replace(body,
