@@ -26,15 +26,29 @@ _SHARED = ("esp32_c3:",)  # targets that beside others run only what differs by 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_chip: differs by chip, so it runs on every --target")
+    config.addinivalue_line("markers", "slowest: takes over 20 s on a quiet machine, so it begins first")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is the same on every board is shown on the quickest ones: beside them, others run the marked tests alone."""
-    if len(set(config.getoption("--target") or ())) < 2:
-        return
-    left = [item for item in items if not _elsewhere(item)]
-    config.hook.pytest_deselected(items=[item for item in items if _elsewhere(item)])
-    items[:] = left
+    """What is the same on every board is shown on the quickest ones: beside them, others run the marked tests alone.
+
+    Of several workers each begins with its part of the slowest tests: none is left over at the end for one alone.
+    """
+    if len(set(config.getoption("--target") or ())) > 1:
+        left = [item for item in items if not _elsewhere(item)]
+        config.hook.pytest_deselected(items=[item for item in items if _elsewhere(item)])
+        items[:] = left
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers > 1:
+        slow = [item for item in items if item.get_closest_marker("slowest")]
+        rest = [item for item in items if not item.get_closest_marker("slowest")]
+        # xdist's worksteal gives each worker a stretch of the list to begin with.
+        ends = [len(rest) * number // workers for number in range(workers + 1)]
+        items[:] = [
+            item
+            for number in range(workers)
+            for item in (*slow[number::workers], *rest[ends[number] : ends[number + 1]])
+        ]
 
 
 def _elsewhere(item: pytest.Item) -> bool:

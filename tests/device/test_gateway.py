@@ -47,6 +47,7 @@ def test_an_alarm_goes_from_the_node_through_the_gateway_into_the_store(make_pla
     assert (account.topic, account.unexplained) == (f"{PLACE}/n1", 0)
 
 
+@pytest.mark.slowest
 def test_a_pico_w_beside_a_unix_board_hands_its_alarm_to_a_pico_w_and_then_to_a_host(
     make_plant: Callable[..., Plant], tmp_path: FilePath
 ) -> None:
@@ -83,6 +84,7 @@ def test_a_pico_w_beside_a_unix_board_hands_its_alarm_to_a_pico_w_and_then_to_a_
     assert plant.accounts()["n1"].unexplained == 0
 
 
+@pytest.mark.slowest
 def test_an_esp32_c3_holds_several_nodes_at_once_and_misses_nothing_over_an_outage(
     make_plant: Callable[..., Plant], mosquitto: Any
 ) -> None:
@@ -122,6 +124,7 @@ def test_an_esp32_c3_measures_vibration_behind_a_gateway_and_has_memory_left(mak
     assert python >= 12_000 and idf >= 4000
 
 
+@pytest.mark.slowest
 def test_an_esp32_c3_with_several_nodes_connected_loses_one_and_then_its_power(
     make_plant: Callable[..., Plant],
 ) -> None:
@@ -246,6 +249,7 @@ def test_hostile_peers_cost_the_others_no_more_than_a_connection_and_are_told(
     assert set(forged) == {"wrong_key"} and forged["wrong_key"] > 30
 
 
+@pytest.mark.slowest
 def test_a_plant_of_32_nodes_misses_nothing_over_loss_an_outage_and_a_power_cut(
     make_plant: Callable[..., Plant], mosquitto: Any
 ) -> None:

@@ -12,6 +12,7 @@ from quaver.emulator.rp2040 import Rp2040Board
 
 
 @pytest.mark.long
+@pytest.mark.slowest
 @pytest.mark.parametrize(
     ("kind", "outcome", "operation", "torn", "image"),
     [(Rp2040Board, "confirmed", 61, True, False), (Esp32C3Board, "taken back", 126, False, True)],

@@ -152,6 +152,7 @@ def node(mosquitto: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     server.stop()
 
 
+@pytest.mark.slowest
 def test_an_image_that_does_not_start_is_left(node: Node) -> None:
     """It hangs before anything of MicroPython runs: the boot loader's watchdog resets the chip."""
     with pytest.raises(OperationError, match="did not keep release 2: the image of MicroPython did not start"):
@@ -159,6 +160,7 @@ def test_an_image_that_does_not_start_is_left(node: Node) -> None:
     assert node.runs() == ("ota_0", "Dec  9 2025")
 
 
+@pytest.mark.slowest
 def test_a_node_takes_its_image_through_a_power_cut_and_confirms_it(node: Node) -> None:
     """In the midst of one of its thousands of flash operations: the node goes on where it was.
 

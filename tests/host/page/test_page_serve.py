@@ -213,6 +213,7 @@ def children(pid: int) -> list[int]:
         return []
 
 
+@pytest.mark.slowest
 @pytest.mark.long
 def test_the_demo_is_full_of_life_and_leaves_nothing(serve: Callable[..., Page], tmp_path: Path) -> None:
     page = serve("--demo", TMPDIR=str(tmp_path))

@@ -16,7 +16,7 @@ const { t } = words;
 // In the order of the rail; the first four stand in a phone's bar, the others behind "more".
 const PLACES = [
   { name: "plant", scope: "read" }, { name: "alarms", scope: "read" }, { name: "ledger", scope: "read" },
-  { name: "reports", scope: "read" }, { name: "rollouts", scope: "read" }, { name: "bringing", scope: "read" }, { name: "users", scope: "admin" },
+  { name: "reports", scope: "read" }, { name: "rollouts", scope: "read" }, { name: "users", scope: "admin" },
 ];
 const IN_BAR = 4;
 const SCREENS = new Set([...PLACES.map(({ name }) => name), "node", "login", "first", "more"]);
@@ -198,7 +198,7 @@ function askLogin(expired = false) {
   leave = null;
   buildShell();
   const { name, query } = parse(location.hash);
-  if (name === "first") return void route();
+  if (name === "first" || query.problem) return void route(); // as the provider's answer came back
   const back = name === "login" ? query.back : location.hash;
   const wanted = back && back !== "#/" ? `#/login?back=${encodeURIComponent(back)}` : "#/login";
   if (expired) toast(t("shell.expired"), "warning");
