@@ -171,6 +171,12 @@ class PageError(QuaverError):
         self.status = status
 
 
+class McpError(QuaverError):
+    """What a language model asks for can't be had: the page does not answer, or refuses it."""
+
+    exit_code = 34
+
+
 class AccessError(PageError):
     """A user, a session, a token or an audit trail of the page that can't be made, found, used or trusted."""
 

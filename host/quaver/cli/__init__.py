@@ -49,6 +49,7 @@ COMMANDS = {
     "keys": "Create and list the device keys that seal what nodes send.",
     "label": "Make labels: a QR code that `quaver provision` accepts, and the id and code as text.",
     "ledger": "Show for each node whether records are missing, and which.",
+    "mcp": "Offer the plant to a language model by the Model Context Protocol, over stdin and stdout.",
     "modbus": "Look at machines that answer Modbus, before quaver gateway --modbus reads them.",
     "monitor": "Show what nodes publish at a broker: features, levels, alarms, and the health of gateways.",
     "node": "Command a node remotely: its configuration, a measurement, its waveform, its log, its key.",

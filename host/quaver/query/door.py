@@ -199,6 +199,10 @@ class Door:
         with self.source() as source:
             return signals.shown(source.store, self.find(source, name), boot, seq)
 
+    def spectrum_png(self, name: str, boot: int, seq: int) -> bytes:
+        with self.source() as source:
+            return signals.as_png(source.store, self.find(source, name), boot, seq)
+
     def waterfall(
         self, name: str, kind: Literal["spectrum", "envelope"], since_ms: int, until_ms: int, rows: int
     ) -> signals.Waterfall:

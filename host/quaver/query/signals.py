@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
+import tempfile
 import wave
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from quaver.errors import PageError
+from quaver.messages.record import one_line
 from quaver.query.clocks import NodeClocks
 from quaver.query.waveforms import Waveform, waveforms
 from quaver.store.rows import Node
@@ -124,11 +128,37 @@ def first(store: Store, node: Node) -> int | None:
     return (rows[0][3] or clocks.date_ms(rows[0][0], rows[0][2])) if rows else None
 
 
-def shown(store: Store, node: Node, boot: int, seq: int) -> SpectrumShown:
-    """One spectrum. Raises PageError where that record is none."""
+def _one(store: Store, node: Node, boot: int, seq: int) -> Spectrum:
     found = spectrum_of(store, node.id.hex(), boot, seq)
     if found is None:
         raise PageError(f"boot {boot}, seq {seq}: is no spectrum of this node", 404)
+    return found
+
+
+def as_png(store: Store, node: Node, boot: int, seq: int) -> bytes:
+    """One spectrum as a picture, as `quaver node NAME spectrum` draws it. Raises PageError as `shown`."""
+    from quaver.analysis.spectrum_plot import draw_spectrum_record
+
+    found = _one(store, node, boot, seq)
+    level = LEVELS[min(found.level, 2)]
+    stamp = datetime.fromtimestamp(found.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    with tempfile.TemporaryDirectory(prefix="quaver-picture-") as folder:
+        return draw_spectrum_record(
+            Path(folder) / "spectrum.png",
+            f"{one_line(node.topic.rpartition('/')[2])}, {stamp}: {level}",
+            found.spectrum,
+            found.envelope,
+            spectrum_hz=found.spectrum_hz,
+            envelope_hz=found.envelope_hz,
+            marks_hz=found.marks_hz,
+            band_hz=found.band_hz,
+            level=level,
+        ).read_bytes()
+
+
+def shown(store: Store, node: Node, boot: int, seq: int) -> SpectrumShown:
+    """One spectrum. Raises PageError where that record is none."""
+    found = _one(store, node, boot, seq)
     marks = {name: mark for name, mark in zip(_MARKS, found.marks_hz, strict=False) if mark}
     return SpectrumShown(
         boot=boot,

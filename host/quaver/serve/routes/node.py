@@ -90,6 +90,13 @@ def spectrum(call: Call) -> SpectrumShown:
     return call.state.door.spectrum(call.path["node"], int(boot), int(seq))
 
 
+def spectrum_png(call: Call) -> Response:
+    boot, seq = call.path["boot"], call.path["seq"]
+    if not (boot.isdecimal() and seq.isdecimal() and len(boot) < 16 and len(seq) < 16):
+        raise PageError("boot and seq are whole numbers", 404)
+    return Response(call.state.door.spectrum_png(call.path["node"], int(boot), int(seq)), media_type="image/png")
+
+
 def waterfall(call: Call) -> Waterfall:
     asked: WaterfallQuery = call.query
     return call.state.door.waterfall(call.path["node"], asked.kind, asked.since_ms, asked.until_ms, asked.rows)
@@ -119,6 +126,11 @@ ENDPOINTS = (
     Endpoint("GET", f"{_NODE}/series", "read", "One quantity over time.", series, SeriesQuery, answer=Series),
     Endpoint("GET", f"{_NODE}/events", "read", "What the node told, the newest first.", events, Listing, answer=Events),
     Endpoint("GET", f"{_NODE}/spectra", "read", "Its spectra, the newest first.", spectra, Listing, answer=Spectra),
+    # Before the next one, whose name would take it.
+    Endpoint(
+        "GET", f"{_NODE}/spectra/{{boot}}/{{seq}}.png", "read", "One spectrum as a picture.", spectrum_png,
+        media="image/png",
+    ),
     Endpoint("GET", f"{_NODE}/spectra/{{boot}}/{{seq}}", "read", "One spectrum.", spectrum, answer=SpectrumShown),
     Endpoint(
         "GET", f"{_NODE}/waterfall", "read", "Its spectra one above the other.", waterfall, WaterfallQuery,
