@@ -16,7 +16,6 @@ from typing import Literal
 import numpy as np
 
 from quaver.errors import PageError
-from quaver.messages.record import one_line
 from quaver.query.clocks import NodeClocks
 from quaver.query.waveforms import Waveform, waveforms
 from quaver.store.rows import Node
@@ -145,7 +144,7 @@ def as_png(store: Store, node: Node, boot: int, seq: int) -> bytes:
     with tempfile.TemporaryDirectory(prefix="quaver-picture-") as folder:
         return draw_spectrum_record(
             Path(folder) / "spectrum.png",
-            f"{one_line(node.topic.rpartition('/')[2])}, {stamp}: {level}",
+            f"{node.id.hex()}, {stamp}: {level}",  # no text of a node: a picture can't mark it as such
             found.spectrum,
             found.envelope,
             spectrum_hz=found.spectrum_hz,
