@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
@@ -47,4 +48,6 @@ def command(url: str, token_file: Path | None, ca: Path | None, granted: tuple[s
         raise McpError("quaver mcp needs the library mcp; run: pip install 'quaver[mcp]'") from None
     api = Api(url, read_token(token_file), ca)
     api.get("me")  # a wrong address or token is told now, where somebody sees it
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)  # else the reader of stdin holds it until its client closes that
     make_server(api, granted).run("stdio")

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import io
 import json
+import signal
+import subprocess
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -188,3 +190,17 @@ def test_a_wrong_page_or_token_ends_it_at_once(
     assert "does not answer" in refused(capsys, "mcp", "--url", "http://127.0.0.1:9")
     assert "without TLS" in refused(capsys, "mcp", "--url", "http://plant.example")
     assert "no address of a page" in refused(capsys, "mcp", "--url", "file:///etc/passwd")
+
+
+def test_it_ends_on_a_signal_while_its_client_is_silent(works: tuple[Page, Path]) -> None:
+    page, token = works
+    words = [QUAVER, "mcp", "--url", page.address, "--token-file", token]
+    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdin is not None and program.stdout is not None
+        program.stdin.write(json.dumps(asked) + "\n")
+        program.stdin.flush()
+        assert "Quaver" in program.stdout.readline()
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(60) == -signal.SIGTERM
