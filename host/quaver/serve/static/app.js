@@ -231,7 +231,11 @@ async function logOut() {
   askLogin();
 }
 
-onExpired(() => { if (user) askLogin(true); });
+onExpired(async () => {
+  // what was under way when the session took a new secret was refused, and the session has not ended
+  const there = await api("me", { quiet: true }).then(() => true, (error) => error.status !== 401);
+  if (user && !there) askLogin(true);
+});
 addEventListener("hashchange", () => { moved = true; void route(); });
 addEventListener("unhandledrejection", (event) => {
   if (event.reason?.status === undefined) return;
