@@ -116,7 +116,8 @@ def table(axis: str, feature: str, db: int, factor: float, measured: dict[str, d
         refused = one["asked"] - one["given"]  # type: ignore[operator]
         name = life.name.removeprefix("Bearing")
         print(f"| {name} | {one['records']} | {passed} | {one['asked']} | {refused} "
-              f"| {one['given']} | {one['held']} | {one['sooner']} | {one['later']} | {one['open']} | {width} |")  # fmt: skip
+              f"| {one['given']} | {one['held']} | {one['sooner']} | {one['later']} | {one['open']} "
+              f"| {width} |")  # fmt: skip
     print(f"| all | | | {sums['asked']} | {sums['asked'] - sums['given']} | {sums['given']} | {sums['held']} "
           f"| {sums['sooner']} | {sums['later']} | {sums['open']} | |")  # fmt: skip
     print(
