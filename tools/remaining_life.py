@@ -115,9 +115,8 @@ def table(axis: str, feature: str, db: int, factor: float, measured: dict[str, d
         passed = "-" if one["passed"] is None else one["passed"]
         refused = one["asked"] - one["given"]  # type: ignore[operator]
         name = life.name.removeprefix("Bearing")
-        print(f"| {name} | {one['records']} | {passed} | {one['asked']} | {refused} "
-              f"| {one['given']} | {one['held']} | {one['sooner']} | {one['later']} | {one['open']} "
-              f"| {width} |")  # fmt: skip
+        counts = " | ".join(str(one[key]) for key in ("given", "held", "sooner", "later", "open"))
+        print(f"| {name} | {one['records']} | {passed} | {one['asked']} | {refused} | {counts} | {width} |")
     print(f"| all | | | {sums['asked']} | {sums['asked'] - sums['given']} | {sums['given']} | {sums['held']} "
           f"| {sums['sooner']} | {sums['later']} | {sums['open']} | |")  # fmt: skip
     print(

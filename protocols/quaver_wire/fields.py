@@ -118,6 +118,7 @@ TELEMETRY = (
     ),
     _row(53, "marks_hz", (100,)),  # of the shaft, BPFO, BPFI, 2 x BSF, FTF; null where it is not known
     _row(54, "class_learned", (1,)),  # as "learned", of each class of a machine that has several
+    _row(55, "quantities", "o"),  # of a machine that answers Modbus, what has no field: name -> [value, unit]
 )
 
 EVENT = (

@@ -13,6 +13,7 @@ def test_every_part_of_the_way_has_its_figure(capsys: pytest.CaptureFixture[str]
     assert {one["unit"] for one in figures.values()} == {"bytes", "us a message", "us a record", "records/s"}
     assert all(one["value"] > 0 for one in figures.values())
     sizes = [figures[name]["value"] for name in ("a record on the wire, sealed", "a record in SQLite")]
+    assert 100 < figures["a record in PostgreSQL"]["value"] < 2000
     assert 60 < sizes[0] < 120 and sizes[0] < sizes[1] < 1000
     assert figures["so many on a core"]["goal"] == 20_000 and figures["so many on a core"]["at_least"]
     sinks = ["bridge to JSON", "bridge to Sparkplug B", "bridge to OPC UA"]

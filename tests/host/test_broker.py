@@ -7,8 +7,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from quaver.broker.address import BrokerUrl, parse_broker_url
+from quaver.broker.address import BrokerUrl, NatsUrl, is_nats, parse_broker_url, parse_nats_url
 from quaver.broker.embedded import EmbeddedBroker
+from quaver.broker.jetstream import topic_of
 from quaver.errors import BrokerError
 
 WAIT_S = 10.0
@@ -77,6 +78,38 @@ def test_url_refused(text: str) -> None:
     with pytest.raises(BrokerError, match="expected mqtt://") as caught:
         parse_broker_url(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nats://one", NatsUrl((("one", 4222),))),
+        ("tls://me:p%40ss@one:1,[::1]:2,Three", NatsUrl((("one", 1), ("::1", 2), ("three", 4222)), "me", "p@ss", True)),
+    ],
+)
+def test_url_of_nats(text: str, expected: NatsUrl) -> None:
+    assert is_nats(text) and parse_nats_url(text) == expected
+    assert "p@ss" not in f"{expected} {expected!r}" and parse_nats_url(str(expected)).servers == expected.servers
+
+
+@pytest.mark.parametrize("text", ["nats://", "nats://a,", "nats://:x@a", "nats://a:0", "tls://a/b", "nats://a;b"])
+def test_url_of_nats_refused(text: str) -> None:
+    with pytest.raises(BrokerError, match="expected nats://"):
+        parse_nats_url(text)
+
+
+@pytest.mark.parametrize(
+    ("topic", "subject"),
+    [("a/b/telemetry", "a.b.telemetry"), ("a.b/c", "a//b.c"), ("a//b", "a./.b"), ("/a", "/.a"), ("a/.b", "a.//b")],
+)
+def test_the_topic_of_a_subject_of_nats(topic: str, subject: str) -> None:
+    """Both as nats-server 2.15.1 has them."""
+    assert topic_of(subject) == topic.encode()
+
+
+def test_nats_is_for_ingest_alone() -> None:
+    with pytest.raises(BrokerError, match="NATS is for quaver ingest alone; expected mqtt://"):
+        parse_broker_url("nats://one")
 
 
 def test_loopback() -> None:

@@ -204,6 +204,19 @@ def test_a_replay_is_one_whichever_worker_gets_it(two: Two, pump: Node) -> None:
     assert [node.received for node in two.a.store.nodes()] == [257]
 
 
+def test_what_was_held_too_long_may_be_there_by_another_and_is_no_replay(two: Two, pump: Node) -> None:
+    """As NATS does, whose servers hand a message on that a worker has held for half a minute."""
+    early = [pump.says() for _ in range(3)]
+    two.a.intake.take(early, NOW)
+    two.b.take(*(message._replace(again=True) for message in early), *(pump.says() for _ in range(300)))
+    two.a.intake.stale = lambda: True
+    two.a.intake.commit(NOW)
+    assert (two.a.intake.tally.duplicates, two.a.refused()) == (3, {})
+    two.a.intake.stale = lambda: False
+    two.a.take(early[0])
+    assert two.a.refused() == {(PUMP.hex(), "replay"): 1}
+
+
 def test_a_worker_that_is_behind_loses_no_boot(two: Two, pump: Node) -> None:
     """What waited for one worker while the node told the other that its journal has no more of it."""
     early = [pump.says() for _ in range(3)]

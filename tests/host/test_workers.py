@@ -1,5 +1,6 @@
 """Several workers on one store: each record once, whoever took it and whoever was killed meanwhile."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from fleet import Node, publish
 from test_ingest import FAN, PUMP, said_by, start
@@ -124,8 +126,9 @@ def test_a_database_that_is_away_leaves_everything_at_the_broker(mosquitto: Any,
         end(worker)
 
 
-def test_the_example_for_compose_starts_workers_as_the_command_takes_them() -> None:
-    services = yaml.safe_load((ROOT / "docs/compose.yaml").read_text())["services"]
+@pytest.mark.parametrize("page", ["compose.yaml", "compose-nats.yaml"])
+def test_the_example_for_compose_starts_workers_as_the_command_takes_them(page: str) -> None:
+    services = yaml.safe_load((ROOT / "docs" / page).read_text())["services"]
     workers = [service["command"] for name, service in services.items() if name.startswith("worker")]
     named = []
     for program, verb, *words in workers:
@@ -137,5 +140,7 @@ def test_the_example_for_compose_starts_workers_as_the_command_takes_them() -> N
 
 def test_the_bench_counts_what_one_worker_and_two_did() -> None:
     figures = run_workers(200, lambda words: None)
-    assert [figure.unit for figure in figures] == ["records/s", "us a record", "us a record"] * 2 + ["times"]
-    assert all(figure.value > 0 for figure in figures if figure.unit != "us a record")
+    each = ["records/s", "us a record", "us a record", "us a record", "cores"]
+    assert [figure.unit for figure in figures] == [*each, *each, "times"]
+    assert all(figure.value > 0 for figure in figures if figure.unit in ("records/s", "times"))
+    assert all(figure.value <= (os.cpu_count() or 1) * 1.2 for figure in figures if figure.unit == "cores")

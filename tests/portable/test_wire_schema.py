@@ -96,6 +96,15 @@ def test_a_spectrum_record_fits_what_every_journal_and_gateway_takes(
     assert decode(plain, "telemetry")["spectrum"] == bytes(range(256))
 
 
+def test_what_has_no_field_bears_its_name_and_unit() -> None:
+    given = {f"quantity_number_{n:08}": [0.1 * n, "[in_i'H2O].m3"[:12]] for n in range(12)}
+    data = encode({"version": 2, "uptime_ms": 10**12, "time_ms": 10**12, "quantities": given}, "telemetry")
+    schema("telemetry").validate_cbor(data)
+    assert len(data) <= 600  # whatever node, boot and time, a gateway's journal takes it
+    found = decode(data, "telemetry")["quantities"]
+    assert {name: [pytest.approx(value), unit] for name, (value, unit) in given.items()} == found
+
+
 def test_commands_and_answers_are_of_the_schema() -> None:
     command = {"version": 2, "id": 5, "name": "rotate", "args": {"generation": 2, "key": bytes(32)}, "expiry": 10**12}
     schema("command").validate_cbor(encode(command, "command"))
@@ -132,6 +141,11 @@ def test_commands_and_answers_are_of_the_schema() -> None:
         ("telemetry", {"uptime_ms": 1}),
         ("telemetry", {"version": 2, "spectrum": bytes(255)}),
         ("telemetry", {"version": 2, "marks_hz": []}),
+        ("telemetry", {"version": 2, "quantities": {}}),
+        ("telemetry", {"version": 2, "quantities": {"oil": [1.0]}}),
+        ("telemetry", {"version": 2, "quantities": {"oil": [1, "bar"]}}),
+        ("telemetry", {"version": 2, "quantities": {"oil": [1.0, ""]}}),
+        ("telemetry", {"version": 2, "quantities": {f"oil_{n}": [1.0, "bar"] for n in range(13)}}),
         ("event", {"version": 2}),
         ("event", {"version": 2, "code": 6, "lost_from": [1]}),
         ("event", {"version": 2, "code": 8, "drops": [1, 2]}),

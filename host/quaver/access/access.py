@@ -20,6 +20,7 @@ from quaver.access.sessions import Sessions, Tokens
 from quaver.access.users import User, Users, user_name
 from quaver.errors import AccessError, LoginNeeded
 
+PROVIDER = "OpenID provider"  # who gives and takes roles, in the audit trail
 FIRST_S = 3600  # how long the link for the first admin holds
 _REFUSED = "the name or the password is wrong"
 
@@ -66,6 +67,27 @@ class Access:
                 self.sessions.end(former)
             self.audit.write(user.name, "login", user.name, {"address": address})
             return self.sessions.begin(user.name)
+
+    def login_subject(self, subject: str, name: str, role: str, address: str, former: bytes | None = None) -> str:
+        """Begin a session of somebody whom an OpenID provider knows, as the role that it gives: its secret.
+
+        Raises AccessError where a user of that name has a password here, LoginNeeded for one who is disabled.
+        """
+        with self._base.writing():
+            user = self.users.by_subject(subject)
+            if user is None:
+                user = self.users.add_subject(name, role, subject, by=PROVIDER)
+            elif not user.disabled:
+                self.users.set_role(user.name, role, by=PROVIDER, even_last=True)
+            return self.admit(user, address, former)
+
+    def refuse_subject(self, subject: str, address: str) -> None:
+        """An OpenID provider knows somebody who has no role here any more: shut them out, tokens too."""
+        with self._base.writing():
+            user = self.users.by_subject(subject)
+            self.audit.write("", "login failed", user.name if user else "", {"address": address, "role": "none"})
+            if user is not None:
+                self.users.set_disabled(user.name, True, by=PROVIDER, even_last=True)
 
     def holds(self, who: Who) -> bool:
         """Whether somebody who is known still is: their session or token goes on, with the same scopes."""

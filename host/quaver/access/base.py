@@ -82,7 +82,7 @@ class Base:
         self.head: bytes | None = None  # what `writing` puts into the second file when all is committed
         self._depth = 0
         self._writer_thread = 0
-        self._write_turn, self._read_turn = threading.RLock(), threading.Lock()
+        self._write_turn, self._read_turn = threading.RLock(), threading.RLock()
         with self._failures():
             self._writer, self._reader = (
                 open_private_base(self.path, _SCHEMA, VERSION, option="--state", failure=AccessError, shared=True)
@@ -104,7 +104,7 @@ class Base:
         except (sqlite3.Error, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise AccessError(
-                f"{self.path}: can't be used ({reason}); free disk space, or name another folder with --state"
+                f"{self.path}: can't be used ({reason}); free disk space, or name another folder with --state", 503
             ) from error
 
     @contextmanager
@@ -149,7 +149,9 @@ class Base:
                     break
                 except BlockingIOError:
                     if time.monotonic() > end:
-                        raise AccessError(f"{self.path}: another program writes it for long; try again later") from None
+                        raise AccessError(
+                            f"{self.path}: another program writes it for long; try again later", 503
+                        ) from None
                     time.sleep(0.01)
             yield
         finally:

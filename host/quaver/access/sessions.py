@@ -164,7 +164,7 @@ class Tokens:
         with self._base.writing() as base:
             row = base.execute("SELECT * FROM token WHERE number = ?", (number,)).fetchone()
             if row is None or (user is not None and row["user"] != user_name(user)):
-                raise AccessError(f"there is no token {number} of yours; it may have been ended")
+                raise AccessError(f"there is no token {number} of yours; it may have been ended", 404)
             base.execute("DELETE FROM token WHERE number = ?", (number,))
             self._audit.write(by, "token ended", f"token {number}", {"title": row["title"], "user": row["user"]})
 

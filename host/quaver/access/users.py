@@ -81,7 +81,7 @@ class Users:
         values = (name, hashed, subject, role, check_language(language), 0, self._base.now())
         with self._base.writing() as base:
             if base.execute("SELECT 1 FROM user WHERE name = ?", (name,)).fetchone():
-                raise AccessError(f"user {name} exists; take another name")
+                raise AccessError(f"user {name} exists; take another name", 409)
             base.execute("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?)", values)
             self._audit.write(by, "user added", name, {"role": role, "local": subject is None})
             return _user(_row(base, name))
@@ -92,15 +92,16 @@ class Users:
             row = base.execute("SELECT * FROM user WHERE subject = ?", (subject,)).fetchone()
         return _user(row) if row else None
 
-    def set_role(self, name: str, role: str, *, by: str) -> None:
-        """Give a user another role. It ends their sessions: the next login has a new one."""
+    def set_role(self, name: str, role: str, *, by: str, even_last: bool = False) -> None:
+        """Give a user another role. It ends their sessions: the next login has a new one. even_last: the last admin."""
         name = user_name(name)
         check_role(role)
         with self._base.writing() as base:
             before = _user(_row(base, name))
             if before.role == role:
                 return
-            self._keep_an_admin(base, before)
+            if not even_last:
+                self._keep_an_admin(base, before)
             base.execute("UPDATE user SET role = ? WHERE name = ?", (role, name))
             _end_sessions(base, name)
             self._audit.write(by, "role changed", name, {"from": before.role, "to": role})
@@ -118,15 +119,16 @@ class Users:
             self._limits.forgive(name)
             self._audit.write(by, "password changed", name)
 
-    def set_disabled(self, name: str, disabled: bool, *, by: str) -> None:
-        """Shut a user out, sessions and tokens with them, or let them in again."""
+    def set_disabled(self, name: str, disabled: bool, *, by: str, even_last: bool = False) -> None:
+        """Shut a user out, sessions and tokens with them, or let them in again. even_last: the last admin."""
         name = user_name(name)
         with self._base.writing() as base:
             before = _user(_row(base, name))
             if before.disabled == disabled:
                 return
             if disabled:
-                self._keep_an_admin(base, before)
+                if not even_last:
+                    self._keep_an_admin(base, before)
                 _end_sessions(base, name)
             base.execute("UPDATE user SET disabled = ? WHERE name = ?", (int(disabled), name))
             self._audit.write(by, "user disabled" if disabled else "user enabled", name)
@@ -152,7 +154,7 @@ class Users:
 
     def _keep_an_admin(self, base: sqlite3.Connection, user: User) -> None:
         if _admins(base) == [user.name]:
-            raise AccessError(f"user {user.name} is the last admin; make another one first")
+            raise AccessError(f"user {user.name} is the last admin; make another one first", 409)
 
 
 def check_language(language: str) -> str:
@@ -169,7 +171,7 @@ def _admins(base: sqlite3.Connection) -> list[str]:
 def _row(base: sqlite3.Connection, name: str) -> sqlite3.Row:
     row: sqlite3.Row | None = base.execute("SELECT * FROM user WHERE name = ?", (name,)).fetchone()
     if row is None:
-        raise AccessError(f"there is no user {name}; check the name")
+        raise AccessError(f"there is no user {name}; check the name", 404)
     return row
 
 

@@ -6,6 +6,7 @@ Each is taken once, in the order in which it was heard of, and has a number; who
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,7 @@ class Security(Base):
             with self._transaction():
                 for row in new:
                     self._add(row.time_ms, now_ms, "page", "", "", one_line(row.what), row.who, 1,
-                              one_line(f"{row.about} {row.details}".strip()))  # fmt: skip
+                              one_line(f"{row.about} {_told(row.details)}".strip()))  # fmt: skip
                 self._count("audit", new[-1].number)
         return len(new)
 
@@ -148,3 +149,14 @@ class Security(Base):
 
     def _count(self, name: str, count: int) -> None:
         self._do("INSERT OR REPLACE INTO counted VALUES (?, ?)", name, count)
+
+
+def _told(details: str) -> str:
+    """The values of an act, JSON of an object, in words."""
+    try:
+        values = json.loads(details)
+    except ValueError:
+        return details
+    if not isinstance(values, dict):
+        return details
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value not in (None, ""))

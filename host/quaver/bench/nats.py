@@ -57,8 +57,8 @@ class Nats:
     def __init__(self, folder: Path, servers: int = 3, settings: str = _SETTINGS) -> None:
         self.mqtt = [free_port() for _ in range(servers)]
         self.nats = [free_port() for _ in range(servers)]
-        self._routes = [free_port() for _ in range(servers)]
-        self._folder = folder
+        self.routes = [free_port() for _ in range(servers)]
+        self.folder = folder
         self._settings = settings
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -75,11 +75,10 @@ class Nats:
 
     def start(self, number: int) -> None:
         """Raises BrokerError where it does not run; whether the cluster is ready is not looked at."""
-        log = self._folder / f"{number}.log"
+        config, log = self.folder / f"{number}.conf", self.folder / f"{number}.log"
+        config.write_text(self.configuration(number))
         with log.open("ab") as file:
-            self._processes[number] = subprocess.Popen(
-                [server(), "-c", self._configure(number)], stdout=subprocess.DEVNULL, stderr=file
-            )
+            self._processes[number] = subprocess.Popen([server(), "-c", config], stdout=subprocess.DEVNULL, stderr=file)
 
     def stop(self, number: int, how: signal.Signals = signal.SIGTERM) -> None:
         process = self._processes.pop(number, None)
@@ -87,21 +86,19 @@ class Nats:
             process.send_signal(how)
             process.wait()
 
-    def _configure(self, number: int) -> Path:
-        path = self._folder / f"{number}.conf"
-        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in self._routes)
-        alone = len(self._routes) == 1
-        cluster = f'cluster {{ name: quaver, listen: "127.0.0.1:{self._routes[number]}", routes: [{routes}] }}\n'
-        path.write_text(
+    def configuration(self, number: int) -> str:
+        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in self.routes)
+        alone = len(self.routes) == 1
+        cluster = f'cluster {{ name: quaver, listen: "127.0.0.1:{self.routes[number]}", routes: [{routes}] }}\n'
+        return (
             f'server_name: "n{number}"\nlisten: "127.0.0.1:{self.nats[number]}"\n'
-            f'jetstream {{ store_dir: "{self._folder / str(number)}" }}\n'
+            f'jetstream {{ store_dir: "{self.folder / str(number)}" }}\n'
             f'mqtt {{ listen: "127.0.0.1:{self.mqtt[number]}"{"" if alone else ", stream_replicas: 3"} }}\n'
             f"{'' if alone else cluster}{self._settings}\n"
         )
-        return path
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             for number in range(len(self.nats)):
                 self.start(number)
@@ -117,7 +114,7 @@ class Nats:
         left = dict.fromkeys(self._processes, "Server is ready")
         while left or not self._led():
             for number in list(left):
-                said = (self._folder / f"{number}.log").read_text(errors="replace")
+                said = (self.folder / f"{number}.log").read_text(errors="replace")
                 if left[number] in said:
                     del left[number]
                 elif self._processes[number].poll() is not None or time.monotonic() > deadline:
@@ -130,7 +127,7 @@ class Nats:
     def _led(self) -> bool:
         if len(self.nats) == 1:
             return True
-        logs = (self._folder / f"{number}.log" for number in self._processes)
+        logs = (self.folder / f"{number}.log" for number in self._processes)
         return any("new metadata leader" in log.read_text(errors="replace") for log in logs)
 
     def __exit__(

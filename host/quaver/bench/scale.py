@@ -17,6 +17,7 @@ from pathlib import Path
 from quaver.bench import Figure
 from quaver.bench.ingest import NODES, measure, sealed_records
 from quaver.bench.mosquitto import Mosquitto
+from quaver.bench.postgresql import SAFE, Postgresql
 from quaver.bridge.open_messages import OpenMessages
 from quaver.bridge.run import expect_many_objects
 from quaver.bridge.sink import Sink
@@ -25,6 +26,7 @@ from quaver.bridge.spec import Mqtt, OpcUa, Sparkplug
 from quaver.fleet.keys import KeyStore
 from quaver.messages.sealing import Opener
 from quaver.query.source import Place, Source
+from quaver.store.location import PostgresqlUrl, open_records
 from quaver.store.store import Store
 from quaver.upkeep.backup import back_up
 
@@ -35,7 +37,8 @@ _INGEST_GOAL = 20_000  # records a second of a core
 def run_scale(records: int, step: Callable[[str], None]) -> list[Figure]:
     """The figures of `records` records; step(words) is told what is being done.
 
-    Raises BrokerError where there is no Mosquitto, StoreError, KeyStoreError, LakeError, BackupError.
+    Raises BrokerError where there is no Mosquitto, StoreError where there is no PostgreSQL or no library for it,
+    KeyStoreError, LakeError, BackupError.
     """
     with tempfile.TemporaryDirectory(prefix="quaver-bench-") as name, Mosquitto(Path(name)) as broker:
         folder = Path(name)
@@ -64,7 +67,29 @@ def run_scale(records: int, step: Callable[[str], None]) -> list[Figure]:
             *([_sink("bridge to OPC UA", _opcua(folder), store, records)] if find_spec("asyncua") else ()),
         ]
         step("lake and backup")
-        return [*figures, *_lake(store, folder / "lake", records), _backup(store, folder / "backup", records)]
+        figures += [*_lake(store, folder / "lake", records), _backup(store, folder / "backup", records)]
+        step("PostgreSQL")
+        return [*figures, *_postgresql(folder / "postgresql", records)]
+
+
+def _postgresql(folder: Path, records: int) -> list[Figure]:
+    """The same records by one worker into a server of its own."""
+    with Postgresql(SAFE) as server, Mosquitto(folder / "broker") as broker:
+        place = server.create()
+        open_records(PostgresqlUrl(place)).close()
+        from quaver.bench.workers import measure as measure_workers  # with the library, which is there
+
+        spent = measure_workers(broker, place, KeyStore(folder / "keys"), 1, records)
+        with open_records(PostgresqlUrl(place), write=False) as store:
+            size = store.query(
+                "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
+                "AND relkind IN ('r', 'i')"
+            )[0][0]
+    return [
+        Figure("ingest into PostgreSQL, a worker", round(1e6 * spent.workers_s / records, 1), "us a record"),
+        Figure("  and its server", round(1e6 * spent.server_s / records, 1), "us a record"),
+        Figure("a record in PostgreSQL", round(int(size) / records), "bytes"),
+    ]
 
 
 def _sparkplug(url: str, folder: Path) -> Sink:

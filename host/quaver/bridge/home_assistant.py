@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from quaver import __version__
@@ -15,7 +15,7 @@ from quaver.bridge.sink import SinkDown
 from quaver.bridge.spec import Mqtt, broker_of
 from quaver.broker.session import Session
 from quaver.errors import BrokerError
-from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.messages.quantities import OWN, QUANTITIES, Quantity, numbers
 from quaver.query.source import Reading, Source
 from quaver.store.location import Location
 from quaver_wire.fields import FAULTS, LEVELS
@@ -36,7 +36,7 @@ _AGES_S = (60, 7 * 86400)
 
 @dataclass
 class _Device:
-    """What Home Assistant is told of a node. names: of what it has measured."""
+    """What Home Assistant is told of a node. names: of what it has measured; own: that of it which has no field."""
 
     node: str
     topic: str
@@ -44,6 +44,7 @@ class _Device:
     firmware: str = ""
     board: str = ""
     names: frozenset[str] = frozenset()
+    own: Mapping[str, Quantity] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -90,9 +91,13 @@ class HomeAssistant:
             told = {name: values[name] for name in ("interval_s", "firmware", "board") if name in values}
             device = replace(device, **told)
         elif reading.kind == "telemetry":
-            names = {name for name, _, _ in numbers(values)} | (_WORDS.keys() & values.keys())
+            found = {name: quantity for name, quantity, _ in numbers(values)}
+            names = found.keys() | (_WORDS.keys() & values.keys())
             if not names <= device.names:
                 device = replace(device, names=device.names | names)
+            own = {name: quantity for name, quantity in found.items() if name not in QUANTITIES}
+            if own.items() - device.own.items():
+                device = replace(device, own={**device.own, **own})
         if reading.latest and reading.topic != device.topic:
             device = replace(device, topic=reading.topic)
         if device != before:
@@ -142,12 +147,13 @@ def discovery(device: _Device, prefix: str) -> dict[str, Any]:
             **{key: told for key, told in more.items() if told},
         }
 
-    for name, quantity in QUANTITIES.items():
+    for name, quantity in (*QUANTITIES.items(), *sorted(device.own.items())):
         if name in device.names:
+            value = _path(name) + ("['value']" if name.startswith(OWN) else "")
             add(
                 name,
                 "sensor",
-                f"value_json['values']{_path(name)} | default('')",
+                f"value_json['values']{value} | default('')",
                 name=quantity.title,
                 unit_of_measurement=_UNITS.get(quantity.ucum, quantity.ucum),
                 device_class=quantity.device_class,

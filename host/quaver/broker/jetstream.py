@@ -14,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import re
+import socket
 import ssl
 import time
 from collections.abc import Coroutine, Iterable, Sequence
@@ -28,7 +30,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 from nats.js.errors import Error as JetStreamError
 
 from quaver.broker.address import NatsUrl
@@ -51,6 +53,8 @@ _REPLICAS = 3
 _NO_JETSTREAM = (10039, 10076)  # error codes of JetStream: not enabled for the account, for the server
 _TOO_FEW = (10005, 10074)  # no peers for so many replicas; replicas without a cluster
 _GONE = ("Consumer Deleted", "Consumer Not Found", "Stream Deleted")
+# asyncio warns of what nats-py does at the end of a TLS connection; without a handler that goes to stderr.
+logging.getLogger("asyncio").addHandler(logging.NullHandler())
 _IN_TOPIC = {"//": ".", "/.": "/", "/": "", ".": "/"}
 _Result = TypeVar("_Result")
 
@@ -73,10 +77,10 @@ class JetStreamSession:
         self._loop = asyncio.new_event_loop()
         self._client: Client | None = None
         self._ack_wait_s = _ACK_WAIT_S
-        self._said = ""  # what the server refused
         self._reset()
 
     def _reset(self) -> None:
+        self._said = ""  # what the server does not let this user do
         self._came: list[Msg] = []
         self._news = asyncio.Event()
         self._replies: dict[int, str] = {}
@@ -150,6 +154,8 @@ class JetStreamSession:
     def _alive(self) -> Client:
         if self._client is None:
             raise LinkLost("not connected")
+        if self._said:
+            raise BrokerError(self._said)
         if self._client.is_closed:
             last = self._client.last_error
             raise LinkLost(_why(last) if last else "the server closed the connection")
@@ -160,6 +166,8 @@ class JetStreamSession:
         login = {"user": self.url.user, "password": self.url.password} if self.url.user else {}
         where = f"nats://[{host}]:{port}" if ":" in host else f"nats://{host}:{port}"
         try:
+            # nats-py tells of a server that is not there only after two minutes of trying.
+            socket.create_connection((host, port), CONNECT_S).close()
             self._client = await asyncio.wait_for(
                 nats.connect(
                     servers=[where],
@@ -175,29 +183,28 @@ class JetStreamSession:
                 ),
                 CONNECT_S,
             )
-        except ssl.SSLCertVerificationError as error:
+        except (ssl.SSLCertVerificationError, errors.SecureConnRequiredError) as error:
+            if self._tls is None or not isinstance(error, ssl.SSLCertVerificationError):
+                raise BrokerError(f"broker {self.url}: asks for TLS; write tls:// and name its CA with --ca") from error
             raise BrokerError(f"broker {self.url}: {unreachable(error)}") from error
-        except errors.AuthorizationError as error:
-            raise BrokerError(
-                f"broker {self.url}: refused the connection; check the user and password, and that this user may "
-                "connect to NATS"
-            ) from error
-        except errors.SecureConnRequiredError as error:
-            raise BrokerError(f"broker {self.url}: asks for TLS; write tls:// and name its CA with --ca") from error
         except errors.SecureConnWantedError as error:
             raise BrokerError(f"broker {self.url}: speaks no TLS; write nats:// if the network is trusted") from error
-        except TimeoutError as error:
-            raise LinkLost(f"no NATS answer from {host}:{port}; check that the port is a NATS server's") from error
-        except (OSError, ValueError) as error:
-            raise LinkLost(f"{host}:{port}: {unreachable(error)}") from error
-        except errors.Error as error:
+        except (OSError, ValueError, errors.Error) as error:
+            if isinstance(error, TimeoutError) or "INFO" in str(error):  # which a NATS server sends first
+                raise LinkLost(f"no NATS answer from {host}:{port}; check that the port is a NATS server's") from error
+            if not isinstance(error, errors.Error):
+                raise LinkLost(f"{host}:{port}: {unreachable(error)}") from error
+            if "authorization" in str(error).lower():
+                raise BrokerError(
+                    f"broker {self.url}: refused the connection; check the user and password, and that this user may "
+                    "connect to NATS"
+                ) from error
             raise LinkLost(f"{host}:{port}: {_why(error)}") from error
         return await self._prepare(self._client, forget)
 
     async def _prepare(self, client: Client, forget: str) -> bool:
         """Find the stream and the consumer, or make them, and have messages come; whether the consumer was there."""
         stream = client.jetstream(timeout=_API_S)
-        self._said = ""
         try:
             if forget:
                 with contextlib.suppress(NotFoundError):
@@ -209,14 +216,14 @@ class JetStreamSession:
             await client.flush(int(_API_S))
         except (JetStreamError, errors.Error, TimeoutError) as error:
             if self._said:
-                raise BrokerError(
-                    f"broker {self.url}: {self._said}; allow this user what docs/nats.md has for ingest"
-                ) from error
+                raise BrokerError(self._said) from error
             if isinstance(error, APIError) and error.err_code in _NO_JETSTREAM:
                 raise BrokerError(
                     f"broker {self.url}: has no JetStream for this user; switch it on, as docs/nats.md tells"
                 ) from error
-            if isinstance(error, APIError) and error.code is not None and error.code < 500:
+            if isinstance(error, ServiceUnavailableError) and error.code is None:  # nobody answers; perhaps not yet
+                raise LinkLost("no server has JetStream for this user; switch it on, as docs/nats.md tells") from error
+            if isinstance(error, APIError) and error.code is not None and error.code < 500 and error.code != 404:
                 raise BrokerError(f"broker {self.url}: {error.description}") from error
             raise LinkLost(f"JetStream is not ready ({_why(error)})") from error
         return kept
@@ -250,6 +257,7 @@ class JetStreamSession:
         except NotFoundError:
             kept = False
             config = ConsumerConfig(
+                name=self._consumer,
                 durable_name=self._consumer,
                 description="quaver ingest",
                 deliver_policy=DeliverPolicy.NEW,
@@ -329,7 +337,8 @@ class JetStreamSession:
 
     async def _error(self, error: Exception) -> None:
         if "permissions violation" in str(error).lower():
-            self._said = f"refuses this user: {_why(error)}"
+            said = f"refuses this user: {_why(error)}; allow it what docs/nats.md has for ingest"
+            self._said = f"broker {self.url}: {said}"
 
     async def _closed(self) -> None:
         self._news.set()

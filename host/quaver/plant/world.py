@@ -38,7 +38,6 @@ from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
 RADIO = "radio.json"
-_COMMIT_S = 60.0  # of the plant's time
 _RECORDED = 1000  # messages
 _REPLAYED = 20  # messages that a stranger sends again
 _FORGED = 20
@@ -141,11 +140,17 @@ class World:
     """A running plant; a context manager. folder: gets `records.sqlite`, which must not be there yet.
 
     workers: processes; by default one for each processor. files: of the nodes' firmware, where it is not this one's.
+    commit_s: of the plant's time, how often records get into the store.
     Entering raises PlantError and BuildError.
     """
 
     def __init__(
-        self, plant: Plant, folder: Path, workers: int | None = None, files: Mapping[str, bytes] | None = None
+        self,
+        plant: Plant,
+        folder: Path,
+        workers: int | None = None,
+        files: Mapping[str, bytes] | None = None,
+        commit_s: float = 60.0,
     ) -> None:
         self.plant = plant
         self.path = folder / "records.sqlite"
@@ -153,6 +158,7 @@ class World:
         nodes = plant.stations()
         self.progress = Progress(nodes={node.name: NodeView(node.place) for node in nodes})
         self._files = files
+        self._commit_s = commit_s
         self._unnoted = deque(self.injected)
         self._count = max(1, min(workers or os.cpu_count() or 1, len(nodes)))
         self._stack = ExitStack()
@@ -265,7 +271,7 @@ class World:
                 self._come_to(time_s)
                 self._take_in(time_s, message)
             self._come_to(border)
-            if border - committed >= _COMMIT_S:
+            if border - committed >= self._commit_s:
                 self._commit(border)
                 committed = border
             self.progress.time_s = border

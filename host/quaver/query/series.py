@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.messages.quantities import Quantity, numbers
 from quaver.messages.record import MessageError, readable
 from quaver.query.clocks import NodeClocks
 from quaver.query.rollups import HOUR_MS, Bucket, Rollups
@@ -65,9 +65,16 @@ class Part(NamedTuple):
 
 
 def series(
-    source: Source, rollups: Rollups | None, node: Node, quantity: str, since_ms: int, until_ms: int, points: int
+    source: Source,
+    rollups: Rollups | None,
+    node: Node,
+    quantity: str,
+    about: Quantity,
+    since_ms: int,
+    until_ms: int,
+    points: int,
 ) -> Series:
-    """Between two dates, in `points` points at most. quantity: of QUANTITIES. Raises StoreError."""
+    """Between two dates, in `points` points at most. quantity: its name, as in `numbers`. Raises StoreError."""
     store = source.store
     clocks = NodeClocks(store, node.number)
     names = (quantity,) if quantity == "shaft_hz" else (quantity, "shaft_hz")
@@ -97,11 +104,11 @@ def series(
                 found[name].sort()
     values = found[quantity]
     if len(values) > points or step:
-        span = values[-1].time_ms - values[0].time_ms if values else 0
+        moments = [part.time_ms for part in values]
+        span = max(moments) - min(moments) if moments else 0
         step = next((one for one in _STEPS_MS if one >= step and span / one <= points - 1), _STEPS_MS[-1])
         found = {name: _joined(parts, step) for name, parts in found.items()}
         values = found[quantity]
-    about = QUANTITIES[quantity]
     speeds = {part.time_ms: part.total / part.n for part in found.get("shaft_hz", ())}
     return Series(
         quantity,
@@ -168,11 +175,11 @@ def _numbers(body: str, names: Sequence[str]) -> Iterator[tuple[str, float]]:
     if "spectrum" in values:
         return
     flat = {name: values[name] for name in names if name in values}
-    if any("." in name for name in names) and "energy" in values:
-        try:
-            flat |= {"energy": readable({"energy": values["energy"]})["energy"]}
-        except MessageError:
-            return
+    groups = {group for name in names if (group := name.partition(".")[0]) != name}
+    try:
+        flat |= readable({group: values[group] for group in groups if group in values})
+    except MessageError:
+        return
     for name, _, value in numbers(flat):
         if name in names:
             yield name, float(value)
@@ -182,16 +189,20 @@ def _hours(
     store: Store, rollups: Rollups, clocks: NodeClocks, node: int, name: str, since_ms: int, until_ms: int
 ) -> Iterable[Part]:
     """By the hour: each from the roll-ups, or from the store's own where most of its records were deleted."""
-    dated: list[Part] = []
-    for one in rollups.hours(node, name):
-        moment = clocks.date_ms(one.boot, one.hour * HOUR_MS)
-        if moment is not None and since_ms - HOUR_MS < moment <= until_ms:
-            dated.append(Part(moment, one.n, one.low, one.total, one.high))
+    date_ms, since = clocks.date_ms, since_ms - HOUR_MS
+    dated = [
+        Part(moment, n, low, total, high)
+        for boot, hour, n, low, total, high in rollups.hours(node, name)
+        if (moment := date_ms(boot, hour * HOUR_MS)) is not None and since < moment <= until_ms
+    ]
+    deleted = _deleted(store, node, name, since_ms, until_ms)
+    if not deleted:
+        return dated
     found = {part.time_ms: part for part in _joined(dated, HOUR_MS)}
-    for part in _deleted(store, node, name, since_ms, until_ms):
+    for part in deleted:
         if part.time_ms not in found or found[part.time_ms].n < part.n:
             found[part.time_ms] = part
-    return sorted(found.values())
+    return list(found.values())
 
 
 def _deleted(store: Store, node: int, name: str, since_ms: int, until_ms: int) -> list[Part]:

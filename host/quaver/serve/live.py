@@ -69,9 +69,6 @@ class Hub:
         """To all browsers, or to those of a language."""
         self.tell_piece(framed(event, data), language)
 
-    def tell_alarm(self, alarm: Any) -> None:
-        self.tell("alarm", alarm)
-
     def tell_piece(self, piece: bytes, language: str | None = None) -> None:
         """piece: of `framed`, one after the other."""
         if self._loop is not None and not self._closed and piece:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from quaver.access.access import Access
+from quaver.alarms.engine import Engine
 from quaver.query.door import Door
 from quaver.reports.spec import Spec
+from quaver.rollout.desk import Desk
 from quaver.serve.live import Hub, Live
+from quaver.serve.operate import Commands
 from quaver.serve.plan import Plan
+from quaver.serve.syslog import Forwarder
+
+if TYPE_CHECKING:
+    from quaver.access.openid import OpenId  # a library more, which most plants do not need
 
 
 @dataclass
@@ -25,12 +32,15 @@ class Services:
     name: str = ""
     zone: str = "UTC"
     access: Access | None = None
-    alarms: Any = None
+    openid: OpenId | None = None
+    alarms: Engine | None = None
     hub: Hub | None = None
     live: Live | None = None
-    rollouts: Any = None
+    rollouts: Desk | None = None
+    syslog: Forwarder | None = None
     plan: Plan | None = None
     reports: Spec | None = None
+    commands: Commands | None = None
 
     def start(self) -> None:
         """In the loop of the server, as it begins."""
@@ -38,12 +48,19 @@ class Services:
             self.hub.open()
         if self.live is not None:
             self.live.start()
+        if self.syslog is not None:
+            self.syslog.start()
 
     def close(self) -> None:
         if self.hub is not None:
             self.hub.close()
-        if self.live is not None:
-            self.live.stop()
+        for part in (self.syslog, self.live):
+            if part is not None:
+                part.stop()
+        if self.commands is not None:
+            self.commands.close()
+        if self.alarms is not None:
+            self.alarms.close()
         self.door.close()
         if self.access:
             self.access.close()

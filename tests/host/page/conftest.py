@@ -3,28 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
+from askers import As
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from test_ingest import Bench
 
 from quaver.query.door import Door
 from quaver.serve.app import create_app
-from quaver.serve.endpoints import SCOPES, WHO, Who
+from quaver.serve.endpoints import SCOPES, Who
 from quaver.serve.services import Services
-
-
-class As:
-    """A middleware by which every request is somebody's."""
-
-    def __init__(self, app: Any, who: Who) -> None:
-        self._app, self._who = app, who
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        scope[WHO] = self._who
-        await self._app(scope, receive, send)
 
 
 @pytest.fixture

@@ -1,18 +1,25 @@
 """Alarms over the API: from sealed records of a store to a person's acts, each in the audit trail."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fleet import Node
 from starlette.testclient import TestClient
 from test_ingest import Bench
+from test_page_live import Browser, events
 
+from quaver.access.access import Access
+from quaver.access.passwords import Cost
 from quaver.alarms.engine import Engine
 from quaver.alarms.follow import Follower
 from quaver.query.source import Source
+from quaver.serve.live import Hub, Live
 from quaver.serve.services import Services
+from quaver.serve.watch import Watch
 from quaver_wire.fields import EVENTS
+from tests.waiting import wait_until
 
 NOON = 1_790_000_000_000
 MINUTE, DAY = 60_000, 86_400_000
@@ -172,3 +179,27 @@ def test_a_silent_node_and_a_gap_come_from_the_store_alone(
     assert follow(NOON + 3 * MINUTE) == ["gone: unack-active"]
     texts = {one["subject"]: one["text"] for one in client().get("/api/v1/alarms").json()["alarms"]}
     assert "boot 1: seq 7 to 8" in texts["gap"]
+
+
+def test_browsers_are_told_of_what_changes_in_their_language(
+    bench: Bench, pump: Node, services: Services, alarms: Engine, client: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    with Access(tmp_path / "access", Cost(1, 8, 1)) as access:
+        access.audit.write("ada", "login")
+        services.hub = Hub()
+        watch = Watch(alarms, access, services.door.clock_ms)
+        services.live = Live(services.door, services.hub, watch.step)
+        page = client()
+        browser = Browser(services.hub, "de")
+        bench.take(change(pump, ALARM), now=NOON)
+        wait_until(lambda: b"event: alarm" in browser.got)
+        page.post("/api/v1/alarms/1/acknowledge", json={}).raise_for_status()
+        wait_until(lambda: browser.got.count(b"event: alarm") == 2)
+        told = [data for name, data in events(browser.got) if name == "alarm"]
+        assert [(one["state"], one["text"][:3]) for one in told] == [("unack-active", "Die"), ("ack-active", "Die")]
+        wait_until(alarms.kinds)
+        assert [(e.source, e.what, e.who) for e in alarms.security()] == [("page", "login", "ada")]
+        services.live.stop()
+        assert services.hub._loop is not None
+        services.hub._loop.call_soon_threadsafe(services.hub.close)  # of its own loop alone
+        browser.end()

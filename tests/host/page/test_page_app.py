@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from askers import As
 from fleet import Node
 from pydantic import BaseModel, Field
 from starlette.middleware import Middleware
@@ -80,7 +81,6 @@ def _sum(call: Call) -> dict[str, Any]:
 
 @pytest.fixture
 def summing(services: Services) -> TestClient:
-    from conftest import As
 
     endpoint = Endpoint("POST", "/sum/{name}", "read", "Sums.", _sum, Query, Body, Sum)
     who = Middleware(As, who=Who("ada", "viewer", frozenset({"read"})))

@@ -16,8 +16,9 @@ from quaver.cli.bench import show
     is_flag=True,
     help="Measure a store in PostgreSQL too, with one worker and with two; a server of its own runs meanwhile.",
 )
+@click.option("--nats", is_flag=True, help="Measure three NATS servers in place of the broker too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
-def command(records: int, postgresql: bool, as_json: bool) -> None:
+def command(records: int, postgresql: bool, nats: bool, as_json: bool) -> None:
     """Print how fast records go from a broker into the store, sealed and as plain JSON.
 
     The broker is a Mosquitto that holds the load before the clock starts; ingest has one core of this machine. Sealed
@@ -34,4 +35,8 @@ def command(records: int, postgresql: bool, as_json: bool) -> None:
         from quaver.bench.workers import run_workers
 
         figures += run_workers(records, step)
+    if nats:
+        from quaver.bench.nats_ingest import run_nats
+
+        figures += run_nats(records, step)
     show(f"ingest, {records:,} records a load", figures, as_json)

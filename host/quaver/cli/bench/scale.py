@@ -13,7 +13,7 @@ from quaver.cli.bench import show
 def command(records: int, as_json: bool) -> None:
     """Print what a record costs in time of a core and in bytes: broker, ingest, store, bridge, lake, backup.
 
-    docs/scale.md reckons with these figures. They need a Mosquitto on this machine.
+    docs/scale.md reckons with these figures. They need a Mosquitto and a PostgreSQL on this machine.
     """
     from quaver.bench.scale import run_scale
 

@@ -18,6 +18,7 @@ from quaver.alarms.view import Row, Whole, row, text_of, whole
 from quaver.errors import PageError
 from quaver.serve.acts import noted
 from quaver.serve.endpoints import Call, Endpoint
+from quaver.serve.watch import told
 
 _DAY_MS = 86_400_000
 _MOST_DAYS = 366
@@ -185,7 +186,8 @@ def _act(what: str, do: Callable[[Engine, int, str, int, Any], Alarm]) -> Callab
         changed = do(engine, number, who.name, now_ms, call.body)
         who.write(what, f"alarm {number}", {"node": changed.node, "subject": changed.subject, **call.body.model_dump()})
         if call.state.hub is not None:
-            call.state.hub.tell_alarm(row(engine, changed))
+            for language, one in told(engine, changed).items():
+                call.state.hub.tell("alarm", one, language)
         return row(engine, changed, _language(call))
 
     return handler

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,7 @@ from quaver.alarms.engine import Engine
 from quaver.alarms.security import SecurityEvent
 from quaver.query.door import EVER_MS
 from quaver.serve.endpoints import Call, Endpoint
+from quaver.serve.syslog import Forwarder
 
 
 class SecurityQuery(BaseModel):
@@ -23,6 +24,13 @@ class SecurityQuery(BaseModel):
     since_ms: Annotated[int, Field(ge=0, le=EVER_MS)] | None = None
     before: Annotated[int, Field(ge=1, le=2**53)] | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
+
+
+@dataclass(frozen=True)
+class Event(SecurityEvent):
+    """level: the severity by RFC 5424, table 2: 4 is a warning, 5 a notice, 6 informational."""
+
+    level: int
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Forwarding:
 class Stream:
     """kinds: of all events that there are, for filters. forwarding: None where nothing is forwarded."""
 
-    events: list[SecurityEvent]
+    events: list[Event]
     kinds: list[Kind]
     forwarding: Forwarding | None = None
 
@@ -57,7 +65,12 @@ def security(call: Call) -> Stream:
     if not isinstance(engine, Engine):
         return Stream([], [])
     found = engine.security(asked.node, asked.source, asked.what, asked.since_ms, asked.before, asked.limit)
-    return Stream(found, [Kind(*kind) for kind in engine.kinds()])
+    forwarder = call.state.syslog
+    forwarding = None
+    if isinstance(forwarder, Forwarder):
+        forwarding = Forwarding(forwarder.name, *engine.waiting(forwarder.name), forwarder.trouble)
+    events = [Event(**asdict(one), level=one.severity) for one in found]
+    return Stream(events, [Kind(*kind) for kind in engine.kinds()], forwarding)
 
 
 ENDPOINTS = (

@@ -57,9 +57,11 @@ class Me:
 
 @dataclass(frozen=True)
 class Ways:
-    """How one may log in. first: nobody may do everything yet, so the console shows the link for the first admin."""
+    """How one may log in. first: nobody may do everything yet, so the console shows the link for the first admin.
+    openid: what the OpenID provider is called, where there is one."""
 
     first: bool
+    openid: str | None
 
 
 def access_of(call: Call) -> Access:
@@ -103,7 +105,8 @@ def _begun(call: Call, secret: str) -> Me:
 
 
 def ways(call: Call) -> Ways:
-    return Ways(first=not access_of(call).users.have_admin())
+    provider = call.state.openid
+    return Ways(not access_of(call).users.have_admin(), provider.title if provider else None)
 
 
 def me(call: Call) -> Me:

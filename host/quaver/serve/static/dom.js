@@ -46,9 +46,20 @@ export function replace(element, ...children) {
 /** A symbol of icons.svg, without a name for a screen reader: the text beside it has the word. label: where there is none. */
 export function icon(name, label = "") {
   const use = svg("use", {});
-  use.setAttribute("href", `icons.svg#${name}`);
+  use.setAttribute("href", `#icon-${name}`);
   return svg("svg", { class: `icon icon-${name}`, role: label ? "img" : null, "aria-label": label || null, "aria-hidden": label ? null : "true", focusable: "false" }, use);
 }
+
+/** Puts the symbols of icons.svg into the page, once: they stay when the server is gone. */
+async function loadIcons() {
+  const text = await (await fetch("icons.svg")).text();
+  const sheet = document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
+  for (const symbol of sheet.querySelectorAll("symbol")) symbol.id = `icon-${symbol.id}`;
+  sheet.setAttribute("class", "unseen");
+  sheet.setAttribute("aria-hidden", "true");
+  document.documentElement.append(sheet); // beside the body, which the shell fills anew
+}
+void loadIcons();
 
 let numbers = 0;
 

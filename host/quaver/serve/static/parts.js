@@ -170,7 +170,7 @@ export function chips({ label, items, value, several = false, change }) {
     if (had) [...element.children].find((one) => one.dataset.key === focused)?.focus();
   }
   draw(items);
-  return { element, update(list, next = now) { now = next; draw(list); } };
+  return { element, update(list, next = now) { now = next; draw(list ?? items); } };
 }
 
 const RANGES = { hour: 3_600_000, day: 86_400_000, week: 604_800_000, month: 2_678_400_000, year: 31_622_400_000 };

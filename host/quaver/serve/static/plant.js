@@ -96,6 +96,7 @@ export function followPlant() {
     if (!row || kind === "event" || kind === "status") stale.add(node), renew();
     if (!row) return;
     if (received_ms) row.last_ms = Math.max(row.last_ms ?? 0, received_ms);
+    if (received_ms > now()) plant.ahead_ms = received_ms - Date.now(); // which is by the server's clock, too
     if (row.state === "gone" || row.state === "unknown") row.state = "online";
     if (kind === "telemetry" && values) {
       // a standing alarm may be worse than this record: then the server knows better

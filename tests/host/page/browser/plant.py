@@ -53,9 +53,9 @@ def fill(folder: Path, now_ms: int, names: tuple[str, ...] = tuple(NODES)) -> tu
     }
     bench = Bench(folder / "plant.sqlite", keys)
     for name, node in nodes.items():
-        messages = list(_week(node, NODES[name][1], now_ms))
-        for begin in range(0, len(messages), 500):
-            bench.take(*messages[begin : begin + 500], now=now_ms)
+        wrong = NODES[name][1]
+        heard_ms = now_ms - 12 * HOUR_MS if wrong == "gone" else now_ms
+        bench.take(*_week(node, wrong, now_ms), now=heard_ms)
     bench.store.close()
     return folder / "plant.sqlite", nodes
 
@@ -109,23 +109,23 @@ def _week(node: PlacedNode, wrong: str, now_ms: int) -> Iterator[Message]:
         return {"uptime_ms": round(hours * HOUR_MS), "time_ms": begin + round(hours * HOUR_MS)}
 
     role = {"role": 1} if wrong == "gateway" else {}
-    yield node.says("status", firmware="1.4.0", board="pico_w", interval_s=1800, **role, **at(0))
+    yield node.says("status", firmware="1.4.0", board="pico_w", interval_s=3600, **role, **at(0))
     yield node.says("event", code=EVENTS.index("boot"), **at(0))
     if wrong == "gateway":
         yield node.says(rms_g=None, kurtosis=None, nodes=6, nodes_heard=6, visits=900, backlog=0, **at(HOURS - 0.1))
         return
     ends = HOURS - 12 if wrong == "gone" else HOURS
-    for half in range(2 * ends):
-        hours = half / 2 + 0.4
+    for hour in range(ends):
+        hours = hour + 0.9
         grown = max(0.0, (hours - 96) / 72) ** 1.5 if wrong == "outer race" else 0.0
         if wrong == "warning" and hours > 160:
             grown = 0.4
         level = 2 if grown > 0.8 else 1 if grown > 0.35 else 0
         named = {"fault": FAULTS.index("outer race"), "margin_db": 12.0} if level == 2 else {}
-        yield node.says(**measured(grown, half), level=level, **named, **at(hours))
-        if half % 4 == 0:
-            yield node.says(**spectrum_values(grown, half), level=level, **at(hours + 0.01))
-        if half == 48:
+        yield node.says(**measured(grown, hour), level=level, **named, **at(hours))
+        if hour % 3 == 0:
+            yield node.says(**spectrum_values(grown, hour), level=level, **at(hours + 0.01))
+        if hour == 24:
             yield node.says("event", code=EVENTS.index("baseline_learned"), subject="baseline", **at(hours + 0.02))
     if wrong == "outer race":
         level = EVENTS.index("level")

@@ -140,8 +140,10 @@ export async function show(root, context) {
 
   /** Groups of one level, worst first, as lists within lists: each opens and closes. */
   function drawGroups(group, depth, open) {
-    const groups = [...group.groups.values()].sort((a, b) => severity(b.state) - severity(a.state) || a.name.localeCompare(b.name, undefined, { numeric: true }));
-    return h("ul", { class: depth ? "tree-level" : "tree" }, groups.map((one) => {
+    const parts = [...group.groups.values(), ...group.nodes.map((row) => ({ name: row.name, state: stateOf(row), row }))];
+    parts.sort((a, b) => severity(b.state) - severity(a.state) || a.name.localeCompare(b.name, undefined, { numeric: true }));
+    return h("ul", { class: depth ? "tree-level" : "tree" }, parts.map((one) => {
+      if (one.row) return nodeRow(one.row);
       const isOpen = opened.get(one.path) ?? (open || depth < 1);
       const content = isOpen ? drawGroups(one, depth + 1, open) : null;
       const element = h("li", { data: { path: one.path } },
@@ -149,7 +151,7 @@ export async function show(root, context) {
           icon("next"), stateIcon(one.state, t(`state.${one.state}`)), h("span", { class: "tree-name" }, one.name), counts(one)),
         content);
       return element;
-    }), group.nodes.sort(byState).map((row) => nodeRow(row)));
+    }));
   }
 
   function counts(group) {
@@ -222,7 +224,8 @@ function count(rows, key) {
   return [...found].sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
 }
 
-/** The tree of some nodes by their paths; a level with one group alone is one with the next. */
+/** The tree of some nodes by their paths; a level with one group alone is one with the next, and an asset is its node where
+ *  that has the same name and is alone. */
 function grow(found) {
   const top = { name: "", path: "", groups: new Map(), nodes: [], counts: {}, size: 0 };
   for (const row of found) {
@@ -240,6 +243,10 @@ function grow(found) {
     for (const [key, one] of group.groups) {
       settle(one);
       one.state = worst(Object.keys(one.counts));
+      if (!one.groups.size && one.nodes.length === 1 && one.nodes[0].name === key) {
+        group.groups.delete(key);
+        group.nodes.push(one.nodes[0]);
+      }
       if (one.groups.size === 1 && !one.nodes.length) {
         const [only] = one.groups.values();
         group.groups.set(key, { ...only, name: `${one.name} › ${only.name}` });

@@ -12,6 +12,7 @@ const FIRST = ["velocity_mm_s", "envelope_g", "rms_g", "peak_g", "kurtosis", "cr
 const DRIVES = ["shaft_hz", "energy.power_w"]; // what a machine does, under what it shows
 const MARKED = new Set(["level", "fault", "boot", "baseline_learned", "config_rejected", "update_confirmed", "update_rejected", "sensor_failed", "sensor_recovered"]);
 const GAP = 3; // steps, or intervals, without a value: a gap
+const YOUNG = 3; // hours
 const AGAIN_MS = 30_000;
 const MOST_POINTS = 4_000; // that the live end may add before the whole is loaded anew
 const LEVEL_COLOURS = { warning: "warning-fill", alarm: "alarm" };
@@ -111,6 +112,11 @@ export async function show(root, context, node) {
     const loads = drives.filter((one) => one.name !== "shaft_hz"); // the speed comes with each series
     const [main, found, ...others] = await Promise.all([asked(name), api(`nodes/${node.node}/events`, { query: { since_ms: Math.round(since), until_ms: Math.round(until), limit: 100 } }), ...loads.map((one) => asked(one.name))]);
     if (mine !== turn) return;
+    if (range === "day" && !query.range && end === null && !zoom && main.times_ms.length && until - main.times_ms[0] < YOUNG * rangeLength("hour")) {
+      range = "hour"; // a young node's hours would be a stroke at a day's end
+      picker.update(null, range);
+      return load();
+    }
     series = withGaps(main);
     for (const drive of drives) {
       const its = drive.name === "shaft_hz" ? { times: series.times_ms, values: series.shaft_hz } : (({ times_ms, mean }) => ({ times: times_ms, values: mean }))(withGaps(others[loads.indexOf(drive)]));
@@ -192,7 +198,12 @@ export async function show(root, context, node) {
       for (const one of charts) one.setRange(now() - rangeLength(range), now());
       draw();
     }),
-    live("anew", () => load()),
+    live("anew", async () => {
+      // the newest record may not have them all
+      Object.assign(node.quantities, (await api(`nodes/${node.node}`)).quantities);
+      drawTiles();
+      await load();
+    }),
   ];
   drawTiles();
   await load();

@@ -88,7 +88,8 @@ export async function show(root, context, node) {
     ctx.putImageData(image, 0, 0);
     // the axes: as many texts as there is room for
     const every = Math.max(1, Math.ceil(rows.length / (height / 34)));
-    replace(left, rows.map((row, y) => (y % every === 0 && row.ms ? h("span", { style: { top: `${(y + 0.5) / rows.length * 100}%` } }, rangeLength(range) > 2e8 ? time(row.ms, "day").replace(/,? ?\d{4}$/, "") : time(row.ms)) : null)));
+    const days = rows[0].ms - rows.at(-1).ms > 2e8;
+    replace(left, rows.map((row, y) => (y % every === 0 && row.ms ? h("span", { style: { top: `${(y + 0.5) / rows.length * 100}%` } }, days ? time(row.ms, "day").replace(/,? ?\d{4}$/, "") : time(row.ms)) : null)));
     const room = body.clientWidth - 90;
     const ticks = kind === "envelope" ? evenTicks(answer.hz_end, room / 70) : [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4].filter((hz) => hz >= edge(0) && hz <= answer.hz_end && (room > 600 || /^1/.test(String(hz))));
     replace(foot, ticks.map((hz) => h("span", { style: { left: `${share(hz) * 100}%` } }, hertz(hz))));

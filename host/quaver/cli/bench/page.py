@@ -1,0 +1,27 @@
+"""`quaver bench page`: how quick the page is."""
+
+from __future__ import annotations
+
+import click
+
+from quaver.cli.bench import show
+
+
+@click.command("page")
+@click.option("--browsers", default=200, show_default=True, type=click.IntRange(1, 900), help="Live browsers.")
+@click.option(
+    "--rate", default=100, show_default=True, type=click.IntRange(1, 2000), help="Records a second, for each of them."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
+def command(browsers: int, rate: int, as_json: bool) -> None:
+    """Print how quick the page is: a year of a node, 1,000 nodes, 200 live browsers, an alarm's way.
+
+    quaver serve has one core of this machine; what asks it runs on the others. It needs a Mosquitto on this machine.
+    """
+    from quaver.bench.page import run_page
+
+    def step(said: str) -> None:
+        if not as_json:
+            click.echo(f"{said} ...", err=True)
+
+    show("the page", run_page(browsers, rate, step), as_json)

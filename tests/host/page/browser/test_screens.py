@@ -1,0 +1,192 @@
+"""Each screen in Chromium, on a phone and on the wall: nothing fails, axe finds nothing, keys alone are enough."""
+
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from looking import Looking, Served
+from playwright.sync_api import Page, expect
+
+AXE = Axe()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PUMP = "#/node/a100000000000001"
+SCREENS = {
+    "plant": "#/plant",
+    "found": "#/plant?q=pump&state=alarm",
+    "tiles": "#/plant?view=tiles",
+    "plan": "#/plant?view=map",
+    **{part: f"{PUMP}/{part}" for part in ("trend", "spectrum", "waterfall", "waveform", "diagnosis", "setup", "log")},
+}
+
+
+def check_with_axe(page: Page) -> None:
+    """axe-core's rules for WCAG 2.2 AA: nothing serious or critical, of the whole screen, also below its foot."""
+    size = page.viewport_size
+    assert size is not None
+    page.set_viewport_size({**size, "height": page.evaluate("document.documentElement.scrollHeight") + 100})
+    found = AXE.run(page, options={"runOnly": RULES})
+    page.set_viewport_size(size)
+    grave = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert not grave, [(one["id"], one["help"], [node["html"][:200] for node in one["nodes"][:3]]) for one in grave]
+
+
+# The tokens' contrasts are held for both schemes in test_static.py.
+@pytest.mark.parametrize(("width", "scheme"), [("phone", "dark"), ("wall", "light")])
+def test_each_screen_shows_itself_without_an_error_and_to_everybody(look: Any, width: str, scheme: str) -> None:
+    at: Looking = look(width=width, color_scheme=scheme)
+    for name, place in SCREENS.items():
+        page = at.go(place)
+        expect(page.locator("main h1").first).to_be_visible()
+        assert page.title().endswith("North Works · Quaver"), name
+        if width == "wall" or name in ("plant", "trend", "log"):  # what looks otherwise on a phone
+            check_with_axe(page)
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{name} is {wide} px too wide"
+    assert not at.said, at.said
+    assert all(address.startswith(at.url) for address in at.asked)
+
+
+def test_what_is_wrong_stands_first_and_is_found_by_words_state_and_version(look: Any) -> None:
+    page = look().page
+    wrong = page.locator("section.wrong .node-row")
+    expect(wrong).to_have_count(3)
+    names = page.locator("section.wrong .node-name").all_inner_texts()
+    assert names == ["pump-1-de", "quiet-5", "fan-2-de"]
+    expect(wrong.first).to_contain_text("outer race")
+    expect(wrong.nth(1)).to_contain_text("silent since")
+    # the tree, worst first, with what stands in each place
+    heads = page.locator(".tree > li > .tree-head")
+    assert [text.split("\n")[0] for text in heads.all_inner_texts()] == ["north", "south \u203a yard \u203a line-d"]
+    page.get_by_role("searchbox").fill("line-d")
+    expect(page).to_have_url(re.compile("q=line-d"))
+    expect(page.locator(".node-list .node-row")).to_have_count(3)
+    page.get_by_role("combobox", name="Kind").select_option("gateway")
+    expect(page.locator(".node-list .node-name")).to_have_text(["gateway-6"])
+    assert "role=gateway" in page.url and "q=line-d" in page.url
+    page.get_by_role("searchbox").fill("no such thing")
+    page.get_by_role("button", name="Show all nodes").click()
+    expect(wrong).to_have_count(3)
+    page.get_by_role("group", name="Show by state").get_by_role("button", name="Gone").click()
+    expect(page.locator(".node-list .node-name")).to_have_text(["quiet-5"])
+    page.get_by_role("group", name="View").get_by_role("button", name="Plan").click()
+    page.get_by_role("group", name="Show by state").get_by_role("button", name="Gone").click()
+    expect(page.locator(".pin")).to_have_count(2)
+    assert page.locator(".plan img").evaluate("image => image.complete && image.naturalWidth > 0")
+
+
+def test_keys_alone_lead_from_the_plant_to_a_held_cursor(look: Any) -> None:
+    page = look(width="phone").page
+
+    def walk_to(name: str, key: str = "Tab") -> None:
+        for _ in range(60):
+            page.keyboard.press(key)
+            if page.evaluate(
+                "name => (document.activeElement.ariaLabel || document.activeElement.textContent).startsWith(name)",
+                name,
+            ):
+                assert page.evaluate("document.activeElement.matches(':focus-visible')")
+                return
+        raise AssertionError(f"no {name!r} by keys")
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    walk_to("north")
+    assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="north").first).to_have_attribute("aria-expanded", "false")
+    assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "false", "the focus stays"
+    walk_to("pump-1-de", "Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("pump-1-de")
+    expect(page.locator("h1")).to_be_focused()
+    walk_to("Spectrum")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Spectrum")).to_have_attribute("aria-current", "page")
+    walk_to("Amplitude over frequency")
+    before = page.locator(".readout").inner_text()
+    for key in ("ArrowLeft", "Shift+ArrowLeft", "Enter", "ArrowLeft", "+", "-", "0"):
+        page.keyboard.press(key)
+    assert page.locator(".readout").inner_text() != before
+    expect(page.locator(".reading")).to_contain_text("Held at")
+    expect(page.locator(".reading")).to_contain_text("Distance")
+    # what stands in the picture stands in words and in a table, too
+    expect(page.locator("figure figcaption")).to_contain_text("Highest lines:")
+    walk_to("As a table", "Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.get_by_role("dialog").locator("tbody tr").count() > 100
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.evaluate("document.activeElement.ariaLabel") == "As a table"
+
+
+def test_a_row_of_the_waterfall_leads_to_its_spectrum_and_another_lies_behind_it(look: Any) -> None:
+    at: Looking = look()
+    page = at.go(f"{PUMP}/waterfall")
+    picture = page.get_by_role("slider")
+    picture.press("End")
+    oldest = picture.get_attribute("aria-valuetext")
+    picture.press("ArrowUp")
+    assert picture.get_attribute("aria-valuetext") != oldest
+    picture.press("Enter")
+    expect(page.locator(".keys")).to_contain_text("this:")
+    assert re.search(r"/spectrum/1/\d+\?kind=spectrum$", page.url)
+    against = page.get_by_label("Compare with")
+    against.select_option(index=1)
+    expect(page.locator(".keys")).to_contain_text("compared:")
+    assert "after learning" in against.locator("option:checked").inner_text()
+    page.get_by_role("button", name="Envelope", exact=True).click()
+    expect(page.locator("figcaption").first).to_contain_text("Envelope of")
+    page.get_by_role("button", name="Older record").click()
+    assert not at.said
+
+
+def test_a_record_comes_as_it_is_told_and_leaves_a_zoom_alone(look: Any, served: Served) -> None:
+    at: Looking = look()
+    page = at.go(f"{PUMP}/trend?range=hour")
+    value = page.locator(".value[data-name=rms_g] .value-number")
+    served.says("pump-1-de", rms_g=0.777, velocity_mm_s=6.3, level=2)
+    expect(value).to_contain_text("0.777")
+    expect(page.locator(".readout")).to_contain_text("6.3")
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page.locator(".chart.is-zoomed").first).to_be_attached()
+    with page.expect_response(lambda answer: "/series" in answer.url):
+        page.get_by_role("button", name="Zoom in").click()
+    served.says("pump-1-de", rms_g=0.888, velocity_mm_s=6.4, level=2)
+    expect(value).to_contain_text("0.888")
+    expect(page.locator(".chart.is-zoomed").first).to_be_attached()
+    page.get_by_role("button", name="Show all").click()
+    expect(page.locator(".chart.is-zoomed")).to_have_count(0)
+    for name in ("Day", "Week", "Month", "Year"):
+        page.get_by_role("button", name=name, exact=True).click()
+        expect(page.locator("figcaption").first).to_contain_text("velocity")
+    expect(page.locator(".marks")).to_contain_text("outer race")
+    assert not at.said
+
+
+def test_a_waveform_is_seen_and_heard(look: Any) -> None:
+    at: Looking = look()
+    page = at.go(f"{PUMP}/waveform")
+    expect(page.locator("figcaption")).to_contain_text("2,048 samples at 26,667")
+    play = page.get_by_role("button", name="Play")
+    page.get_by_label("Again and again").check()
+    play.click()
+    stop = page.get_by_role("button", name="Stop")
+    expect(stop).to_be_enabled()
+    stop.click()
+    expect(play).to_be_enabled()
+    assert not at.said
+
+
+def test_the_page_speaks_german_and_remembers_it(look: Any) -> None:
+    at: Looking = look(width="phone")
+    page = at.go("#/more")
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.locator("h1")).to_have_text("Mehr")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    at.go(f"{PUMP}/diagnosis")
+    expect(page.get_by_role("link", name="Verlauf")).to_be_visible()
