@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from quaver.errors import PageError
+from quaver.provision import runs
 from quaver.provision.flow import STEPS
 from quaver.serve import bringing
 from quaver.serve.acts import noted
@@ -105,7 +106,7 @@ def _bringing(call: Call) -> bringing.Bringing:
 
 
 def _shown(one: bringing.Node) -> Node:
-    entry, row, planned, run = one.entry, one.row, one.planned, one.run
+    entry, row = one.entry, one.row
     return Node(
         one.node,
         entry.state if entry else "",
@@ -114,14 +115,18 @@ def _shown(one: bringing.Node) -> Node:
         (row.firmware if row else None) or (entry.firmware if entry else None),
         row.state if row else "",
         one.heard_ms,
-        planned
-        and Planned(dict(planned.settings), planned.code is not None, planned.who, int(1000 * planned.since)),
-        run
-        and Run(
-            run.step, STEPS.index(run.step) + 1 if run.step in STEPS else 0, run.state, run.why, run.place,
-            int(1000 * run.began), int(1000 * run.since),
-        ),
-    )  # fmt: skip
+        _planned(one.planned) if one.planned else None,
+        _run(one.run) if one.run else None,
+    )
+
+
+def _planned(one: bringing.Planned) -> Planned:
+    return Planned(dict(one.settings), one.code is not None, one.who, int(1000 * one.since))
+
+
+def _run(one: runs.Run) -> Run:
+    number = STEPS.index(one.step) + 1 if one.step in STEPS else 0
+    return Run(one.step, number, one.state, one.why, one.place, int(1000 * one.began), int(1000 * one.since))
 
 
 def view(call: Call) -> View:

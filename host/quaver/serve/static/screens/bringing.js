@@ -63,11 +63,12 @@ export async function show(root, context) {
     tell("");
   }
 
-  async function beginCamera() {
+  /** last: a label that is still before the camera, and done. */
+  async function beginCamera(last = null) {
     frame.hidden = false;
     tell(t("bringing.look"));
     try {
-      stopCamera = await watch(video, (text) => void label({ text }, true));
+      stopCamera = await watch(video, (text) => void label({ text }, true), last);
       replace(scan, icon("stop"), h("span", {}, t("bringing.stop")));
       if (!root.isConnected) endCamera(); // the person has gone on meanwhile
     } catch (error) {
@@ -159,7 +160,7 @@ export async function show(root, context) {
         draw(await api("bringing/nodes", { method: "POST", body: { ...(body ?? { node: node.node }), ...settings } }));
         sheet.element.closest("dialog")?.close();
         toast(t("bringing.added", { name: values.name.trim() }), "ok");
-        if (byCamera) await beginCamera();
+        if (byCamera) await beginCamera(body.text);
       },
     });
     const state = node.inventory === "in service" ? badge("ok", t("bringing.in.service")) : node.inventory === "enrolled" ? badge("warning", t("bringing.in.enrolled"))

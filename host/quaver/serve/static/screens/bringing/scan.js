@@ -45,8 +45,8 @@ export function cameraThere() {
 }
 
 /** Shows the camera's picture in `video` and calls `found` with the text of each QR code, not twice with the same in
- *  a row. Returns a function that ends it. Raises what the browser says where there is no camera, or not for this page. */
-export async function watch(video, found) {
+ *  a row; last: what was read before. Returns a function that ends it. Raises what the browser says where there is no camera, or not for this page. */
+export async function watch(video, found, last = null) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: false, video: { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } } });
   let over = false;
   const stop = () => {
@@ -58,7 +58,6 @@ export async function watch(video, found) {
     video.srcObject = stream;
     await video.play();
     const read = await loadReader();
-    let last = null;
     const look = async () => {
       if (over) return;
       const text = video.readyState >= 2 && video.videoWidth ? await read(video, video.videoWidth, video.videoHeight).catch(() => null) : null;
