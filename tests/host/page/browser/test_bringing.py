@@ -145,7 +145,7 @@ def test_what_is_no_label_is_told_and_hands_do_what_a_camera_can_not(look: Any, 
 def test_a_run_is_seen_as_it_fails_is_resumed_and_ends_and_its_texts_stay_texts(look: Any, served: Served) -> None:
     node = bytes.fromhex("e661640843210001")
     at: Looking = look(role="technician")
-    at.page.evaluate("window.a = () => { window.__ran = 1; }")
+    at.page.evaluate("() => { window.a = () => { window.__ran = 1; }; }")
     page = at.go("#/bringing")
     path = runs_path(served.inventory)
     with Runs(path) as runs, Inventory(served.inventory) as inventory:
