@@ -19,6 +19,7 @@ from quaver.fleet.keys import KeyStore
 from quaver.query.door import Door
 from quaver.query.rollups import Rollups, follow
 from quaver.serve.app import create_app
+from quaver.serve.bringing import Bringing
 from quaver.serve.live import Hub, Live
 from quaver.serve.plan import Plan
 from quaver.serve.services import Services
@@ -46,6 +47,10 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
+    @property
+    def inventory(self) -> Path:
+        return self.folder / "inventory.sqlite"
+
     def start(self) -> None:
         rollups = Rollups(self.folder / "page" / "rollups.sqlite")
         door = Door(self.folder / "plant.sqlite", rollups)
@@ -60,6 +65,7 @@ class Served:
         plan = Plan(_PICTURE, "image/svg+xml", {"pump-1-de": (0.3, 0.4), "fan-2-de": (0.7, 0.6)})
         services = Services(door, self.folder / "page", "North Works", "Europe/Berlin", self.access, hub=hub)
         services.live, services.plan = Live(door, hub), plan
+        services.bringing = Bringing(self.folder / "page", self.inventory, changed=lambda: hub.tell("bringing", {}))
         config = uvicorn.Config(create_app(services), port=self.port, log_level="warning", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
