@@ -21,9 +21,11 @@ from test_ingest import FAN, PUMP, Bench
 
 from quaver.bench.mosquitto import Mosquitto
 from quaver.bridge.formats import KINDS, as_json, as_senml, schema, senml_cbor
+from quaver.bridge.metrics import Collector
 from quaver.cli import main
 from quaver.errors import StoreError
-from quaver.messages.quantities import PLAIN_NUMBERS, QUANTITIES
+from quaver.messages.quantities import PLAIN_NUMBERS, QUANTITIES, numbers
+from quaver.messages.record import MessageError, readable
 from quaver.query.source import Place, Source
 from quaver_wire.fields import EVENTS, LIMITED, STATUS, TELEMETRY
 from quaver_wire.names import ENERGY
@@ -96,6 +98,7 @@ def test_every_number_of_a_record_has_a_quantity() -> None:
         elif isinstance(form, str):
             names.append(name)
     words = {"level", "quality", "zone", "machine", "fault", "state", "role", "abstained", "firmware", "board"}
+    words.add("quantities")  # which have names of their own
     assert set(names) - words - {"spectrum", "envelope_spectrum"} <= set(QUANTITIES)
     assert {f"energy.{name}" for name in ENERGY} <= set(QUANTITIES)
     assert set(LIMITED.values()) <= set(QUANTITIES)
@@ -141,6 +144,53 @@ def test_senml_has_base_units_and_is_the_same_in_cbor(bench: Bench, pump: Node) 
     assert values["velocity_mm_s"] == (0.0025, "m/s") and values["energy.energy_kwh"] == (7_200_000, "J")
     names = {-2: "bn", -3: "bt", 0: "n", 1: "u", 2: "v", 3: "vs"}
     assert [{names[label]: value for label, value in one.items()} for one in cbor2.loads(senml_cbor(reading))] == pack
+
+
+def test_what_has_no_field_goes_out_under_its_own_name_and_unit(
+    bench: Bench, pump: Node, mosquitto: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    own = {"oil_pressure": [4.15, "bar"], "turbidity": [0.1, "[NTU]"]}
+    bench.take(pump.says(time_ms=NOW_MS, quantities=own), now=NOW_MS)
+    (reading,) = readings(bench)
+    message = json.loads(as_json(reading))
+    Draft202012Validator(schema("telemetry")).validate(message)
+    assert message["values"]["quantities"] == {
+        "oil_pressure": {"value": 4.15, "unit": "bar"}, "turbidity": {"value": 0.1, "unit": "[NTU]"}
+    }  # fmt: skip
+    pack = {record["n"]: record for record in as_senml(reading) if record["n"].startswith("quantities")}
+    assert pack == {
+        "quantities.oil_pressure": {"n": "quantities.oil_pressure", "u": "Pa", "v": 415_000.0},
+        "quantities.turbidity": {"n": "quantities.turbidity", "v": 0.1},  # RFC 8428 has no unit for it
+    }
+    assert main(["bridge", "run", str(write(tmp_path, bench, mosquitto, home_assistant="ha")), "--until-done"]) == 0
+    wait_until(lambda: listener.of("/config"), what="the discovery")
+    pressure = listener.of("/config")[0]["components"]["quantities_oil_pressure"]
+    assert (pressure["name"], pressure["unit_of_measurement"]) == ("oil pressure", "bar")
+    assert pressure["device_class"] == "pressure"
+    assert "['quantities']['oil_pressure']['value']" in pressure["value_template"]
+    families = {one.name: one for one in Collector(bench.path, []).collect()}
+    samples = {(one.labels["quantity"], one.labels["unit"]): one.value for one in families["quaver_quantity"].samples}
+    assert samples == {("oil_pressure", "bar"): 4.15, ("turbidity", "[NTU]"): 0.1}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {f"q{n}": [1.0, "bar"] for n in range(13)},
+        {"oil": [1.0, "a unit"]},
+        {"oil": [1.0]},
+        {"<b>": [1.0, "bar"]},
+        {"oil": [float("inf"), "bar"]},
+    ],
+)
+def test_what_breaks_the_bounds_of_a_quantity_is_not_handed_on_as_one(
+    own: dict[str, Any], bench: Bench, pump: Node
+) -> None:
+    with pytest.raises(MessageError, match="quantities has"):
+        readable({"quantities": own})
+    bench.take(pump.says(time_ms=NOW_MS, quantities=own), now=NOW_MS)
+    for reading in readings(bench):
+        assert not any(name.startswith("quantities") for name, _, _ in numbers(reading.values))
 
 
 def test_a_spectrum_in_senml_keeps_its_levels(bench: Bench, pump: Node) -> None:

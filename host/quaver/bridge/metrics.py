@@ -12,7 +12,7 @@ from wsgiref.simple_server import WSGIServer
 
 from quaver.bridge.run import Progress
 from quaver.errors import BridgeError, StoreError
-from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.messages.quantities import OWN, QUANTITIES, numbers
 from quaver.query.source import Source
 from quaver.store.location import Location
 from quaver_wire.fields import LEVELS
@@ -89,16 +89,20 @@ class Collector:
 
         families: dict[str, GaugeMetricFamily] = {}
 
-        def add(name: str, words: str, labels: Sequence[str], value: float) -> None:
+        def add(name: str, words: str, labels: Sequence[str], value: float, more: Sequence[str] = ()) -> None:
             family = families.get(name)
             if family is None:
-                family = families[name] = GaugeMetricFamily(name, words, labels=_LABELS)
+                family = families[name] = GaugeMetricFamily(name, words, labels=(*_LABELS, *more))
             family.add_metric(labels, value)
 
         for reading in source.newest("telemetry"):
             labels = reading.topic.split("/")
             for field, quantity, value in numbers(reading.values):
-                add(metric_name(field), quantity.title, labels, value * _BASE[quantity.ucum][1])
+                if field.startswith(OWN):
+                    own = (*labels, field.removeprefix(OWN), quantity.ucum)
+                    add("quaver_quantity", "what a machine says beside, in its unit", own, value, ("quantity", "unit"))
+                else:
+                    add(metric_name(field), quantity.title, labels, value * _BASE[quantity.ucum][1])
             level = reading.values.get("level", LEVELS[0])
             if level in LEVELS:
                 add("quaver_level", "0 ok, 1 warning, 2 alarm", labels, LEVELS.index(level))

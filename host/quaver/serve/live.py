@@ -7,6 +7,7 @@ loads anew what it shows. Whatever came between two looks at the store is one pi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from quaver.query.source import Place, Reading, Source
 
 LOOK_S = 0.25  # between two looks at the store
 HEARTBEAT_S = 15.0
+HOLDS_S = 1.0  # how often a stream asks whether who asked for it may still see it
 _HEALTH_S = 10.0
 _QUEUE = 64  # pieces that wait for a browser
 _PIECE = 500  # records of one look that browsers are told; of more they load anew
@@ -44,7 +46,7 @@ class _Browser:
 
 
 class Hub:
-    """Hands pieces to browsers. tell: from any thread; the rest in the loop of the server."""
+    """Hands pieces to browsers. tell, close: from any thread; the rest in the loop of the server."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -60,8 +62,13 @@ class Hub:
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
-        """End every stream; a browser then tries again by itself."""
+        """End every stream at once; a browser then tries again by itself."""
         self._closed = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and its streams with it
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
         for browser in self._browsers:
             browser.ready.set()
 
@@ -83,31 +90,37 @@ class Hub:
                 browser.waiting.append(piece)
                 browser.ready.set()
 
-    async def stream(self, language: str) -> AsyncIterator[bytes]:
-        """What one browser is sent, until it goes."""
+    async def stream(self, language: str, holds: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+        """What one browser is sent, until it goes. holds: asked each second; the stream ends where it is not so."""
         browser = _Browser(deque(), language, asyncio.Event())
         self._browsers.add(browser)
         try:
             yield b"retry: 2000\n: welcome\n\n"
+            sent = asked = time.monotonic()
             while not self._closed:
-                try:
-                    async with asyncio.timeout(HEARTBEAT_S):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(HOLDS_S):
                         await browser.ready.wait()
-                except TimeoutError:
-                    yield b": still here\n\n"
-                    continue
-                browser.ready.clear()
-                if browser.behind:
-                    browser.behind = False
-                    browser.waiting.clear()
-                    yield framed("behind", {})
-                    continue
-                piece = b"".join(browser.waiting)
-                browser.waiting.clear()
+                now = time.monotonic()
+                if now - asked >= HOLDS_S:
+                    asked = now
+                    if not holds():
+                        return
+                piece = self._take(browser) or (b": still here\n\n" if now - sent >= HEARTBEAT_S else b"")
                 if piece:
+                    sent = now
                     yield piece
         finally:
             self._browsers.discard(browser)
+
+    @staticmethod
+    def _take(browser: _Browser) -> bytes:
+        """What waits for a browser; that it is behind, where it lost something."""
+        browser.ready.clear()
+        piece = framed("behind", {}) if browser.behind else b"".join(browser.waiting)
+        browser.behind = False
+        browser.waiting.clear()
+        return piece
 
 
 def framed(event: str, data: Any) -> bytes:

@@ -137,6 +137,28 @@ def test_a_slow_browser_loses_its_queue_and_is_told_once() -> None:
     ]  # fmt: skip
 
 
+def test_streams_end_at_once_whoever_ends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quaver.serve.live.HOLDS_S", 3600.0)
+    hub = Hub()
+    browser = Browser(hub)
+    browser.end()  # from this thread, while its own loop waits for the next event
+    assert hub.browsers == 0
+    hub.close()  # the loop is over
+
+
+def test_a_stream_ends_when_who_asked_for_it_may_not_see_it_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quaver.serve.live.HOLDS_S", 0.01)
+    answers = iter([True, True, False])
+
+    async def scene() -> list[bytes]:
+        hub = Hub()
+        hub.open()
+        return [piece async for piece in hub.stream("en", lambda: next(answers))]
+
+    assert asyncio.run(scene()) == [b"retry: 2000\n: welcome\n\n"]
+    assert next(answers, None) is None
+
+
 def test_nothing_of_a_record_begins_another_event() -> None:
     hostile = "a\n\nevent: alarm\r\ndata: {}\u2028\u0085\n"
     (event,) = events(framed("record", {"text": hostile}))

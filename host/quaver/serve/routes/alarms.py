@@ -12,8 +12,9 @@ from quaver.alarms import figures
 from quaver.alarms.base import Alarm
 from quaver.alarms.conditions import GONE
 from quaver.alarms.engine import TEXT_MAX, Engine
+from quaver.alarms.groups import grouped
 from quaver.alarms.states import ANNUNCIATED, STATES, State
-from quaver.alarms.tables import CAUSES
+from quaver.alarms.tables import CAUSES, Trouble
 from quaver.alarms.view import Row, Whole, row, text_of, whole
 from quaver.errors import PageError
 from quaver.serve.acts import noted
@@ -63,6 +64,12 @@ class Said(_Model):
     work_order: Short = ""
 
 
+class SaidOfAll(Said):
+    """alarms: the numbers of those that somebody saw and means."""
+
+    alarms: Annotated[list[Annotated[int, Field(ge=1, le=10**15)]], Field(min_length=1, max_length=1000)]
+
+
 class Shelf(_Model):
     until_ms: Time
     reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
@@ -86,14 +93,46 @@ class Cause:
 
 
 @dataclass(frozen=True)
+class Group:
+    """As alarms.groups.Group: one row for alarms of one machine or node with one trouble. text: of the lead."""
+
+    key: str
+    trouble: Trouble
+    name: str
+    path: list[str]
+    lead: int
+    text: str
+    level: str
+    priority: str
+    state: State
+    active: bool
+    since_ms: int
+    nodes: list[str]
+    alarms: list[int]
+
+
+@dataclass(frozen=True)
 class AlarmList:
-    """counts: of all alarms, by state. reviews: numbers of those out of service whose review is due."""
+    """counts: of all alarms, by state. reviews: numbers of those out of service whose review is due.
+
+    groups: the same alarms, those of one trouble as one. lists_from_ms: what was over before that is history and asks
+    for nobody, None before the first record.
+    """
 
     now_ms: int
+    lists_from_ms: int | None
     alarms: list[Row]
+    groups: list[Group]
     counts: dict[str, int]
     reviews: list[int]
     causes: list[Cause]
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """Those of the alarms that still needed it."""
+
+    alarms: list[Row]
 
 
 @dataclass(frozen=True)
@@ -169,7 +208,10 @@ def alarms(call: Call) -> AlarmList:
     found = engine.listed(states, call.query.node, call.query.limit)
     causes = [Cause(code, titles[language == "de"]) for code, titles in CAUSES.items()]
     reviews = [alarm.id for alarm in engine.reviews(now_ms)]
-    return AlarmList(now_ms, [row(engine, alarm, language) for alarm in found], engine.counts(), reviews, causes)
+    texts = {alarm.id: text_of(alarm, language) for alarm in found}
+    groups = [Group(**vars(one), text=texts[one.lead]) for one in grouped(found)]
+    rows = [row(engine, alarm, language) for alarm in found]
+    return AlarmList(now_ms, engine.lists_from_ms or None, rows, groups, engine.counts(), reviews, causes)
 
 
 def alarm(call: Call) -> Whole:
@@ -185,12 +227,29 @@ def _act(what: str, do: Callable[[Engine, int, str, int, Any], Alarm]) -> Callab
         who = noted(call)
         changed = do(engine, number, who.name, now_ms, call.body)
         who.write(what, f"alarm {number}", {"node": changed.node, "subject": changed.subject, **call.body.model_dump()})
-        if call.state.hub is not None:
-            for language, one in told(engine, changed).items():
-                call.state.hub.tell("alarm", one, language)
+        _tell(call, engine, changed)
         return row(engine, changed, _language(call))
 
     return handler
+
+
+def acknowledge_all(call: Call) -> Acknowledged:
+    """One act and one comment; each alarm is in the audit trail by itself."""
+    engine, body, language = _engine(call), call.body, _language(call)
+    who = noted(call)
+    said = body.model_dump(exclude={"alarms"})
+    changed = engine.acknowledge_all(body.alarms, who.name, call.state.door.clock_ms(), **said)
+    for one in changed:
+        about = {"node": one.node, "subject": one.subject, "together_with": len(changed) - 1, **said}
+        who.write("alarm acknowledged", f"alarm {one.id}", about)
+        _tell(call, engine, one)
+    return Acknowledged([row(engine, one, language) for one in changed])
+
+
+def _tell(call: Call, engine: Engine, changed: Alarm) -> None:
+    if call.state.hub is not None:
+        for language, one in told(engine, changed).items():
+            call.state.hub.tell("alarm", one, language)
 
 
 def _span(call: Call) -> tuple[int, int]:
@@ -272,6 +331,8 @@ ENDPOINTS = (
              answer=Whole),
     Endpoint("POST", "/alarms/{id}/acknowledge", "alarms", "Say that somebody knows of it.", _acknowledge, body=Said,
              answer=Row),
+    Endpoint("POST", "/alarms/acknowledge", "alarms", "Say of several that somebody knows of them.", acknowledge_all,
+             body=SaidOfAll, answer=Acknowledged),
     Endpoint("POST", "/alarms/{id}/comment", "alarms", "Write something beside it.", _comment, body=Said, answer=Row),
     Endpoint("POST", "/alarms/{id}/shelve", "alarms", "Put it aside for at most a week.", _shelve, body=Shelf,
              answer=Row),

@@ -60,7 +60,7 @@ class Served:
         with door.source() as source:
             for _ in follow(source, rollups, 1_000_000):
                 pass
-        hub = Hub()
+        hub = self._hub = Hub()
         self.access = Access(self.folder / "page", CHEAP)
         for role in ROLES:
             if role not in [user.name for user in self.access.users.all()]:
@@ -78,6 +78,7 @@ class Served:
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
 
     def stop(self) -> None:
+        self._hub.close()  # open browsers would keep it waiting
         self._server.should_exit = True
         self._thread.join(30)
         assert not self._thread.is_alive()
