@@ -27,9 +27,9 @@ from rich.text import Text
 
 from quaver.cli.advice import advice_lines, advices, told
 from quaver.fleet.state import Fleet, NodeState
+from quaver.knowledge.sentences import event_details, event_head, evidence
 from quaver.messages.monitor import Item, Link, Notice, Problem
 from quaver.messages.record import Record
-from quaver.messages.words import event_details, event_head, evidence
 
 if TYPE_CHECKING:
     from quaver.knowledge import Advice
@@ -166,6 +166,7 @@ def record_line(record: Record) -> str:
         )
     parts = [str(values.get("level", "-")), _vibration(values), *_verdict(values)]
     parts.append(f"{values['temperature_c']:.1f} °C" if "temperature_c" in values else "no temperature")
+    parts += [f"{name} {own['value']:.4g} {own['unit']}" for name, own in values.get("quantities", {}).items()]
     if values.get("quality"):
         parts.append(f"quality: {', '.join(values['quality'])}")
     return _clean(f"{record.node}: {', '.join(parts)}")

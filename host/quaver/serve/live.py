@@ -17,10 +17,11 @@ from typing import Any
 
 import orjson
 
-from quaver.errors import QuaverError
+from quaver.errors import QuaverError, StoreAway, StoreError
+from quaver.knowledge import LANGUAGES
+from quaver.knowledge.sentences import event_sentence
 from quaver.messages.quantities import numbers
 from quaver.messages.record import one_line
-from quaver.messages.words import event_sentence
 from quaver.query.door import Door
 from quaver.query.rollups import follow
 from quaver.query.source import Place, Reading, Source
@@ -128,12 +129,15 @@ def framed(event: str, data: Any) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (event.encode(), orjson.dumps(data))
 
 
-def told(reading: Reading) -> dict[str, Any]:
-    """A record as a browser gets it: its numbers by quantity, and its words."""
+def told(reading: Reading, language: str = "en") -> dict[str, Any]:
+    """A record as a browser gets it: its numbers by quantity, and its words in its language."""
     values = {name: value for name, _, value in numbers(reading.values)} if reading.kind != "spectrum" else {}
     words: dict[str, Any] = {name: reading.values[name] for name in _WORDS if name in reading.values}
     if reading.kind == "event":
-        words |= {"event_level": reading.values.get("event_level"), "text": one_line(event_sentence(reading.values))}
+        words |= {
+            "event_level": reading.values.get("event_level"),
+            "text": one_line(event_sentence(reading.values, language)),
+        }
     return {
         "node": reading.node,
         "kind": reading.kind,
@@ -148,7 +152,7 @@ def told(reading: Reading) -> dict[str, Any]:
 
 class Live:
     """The threads that follow the store. step: takes what came for the alarms, and hands on those that changed.
-
+    blind: called in place of it while the store can't be read.
     say: hears a line when the store can't be read, and when it can again.
     """
 
@@ -158,8 +162,9 @@ class Live:
         hub: Hub,
         step: Callable[[Source], Iterable[Mapping[str, Any]]] | None = None,
         say: Callable[[str], None] = lambda line: None,
+        blind: Callable[[], None] = lambda: None,
     ) -> None:
-        self._door, self._hub, self._step, self._say = door, hub, step, say
+        self._door, self._hub, self._step, self._say, self._blind = door, hub, step, say, blind
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._pruned = 0.0
@@ -192,7 +197,8 @@ class Live:
                     if not more:
                         self._stop.wait(LOOK_S)
             except QuaverError as error:
-                if str(error) != trouble:
+                # A database that goes and comes says something else at each try.
+                if not trouble or (str(error) != trouble and not isinstance(error, StoreAway)):
                     trouble = str(error)
                     self._say(f"{name}: {trouble}; tried again every {_RETRY_S:.0f} s")
                 self._stop.wait(_RETRY_S)
@@ -214,7 +220,10 @@ class Live:
                     self._hub.tell("behind", {})
                     place = end
                 elif readings:
-                    self._hub.tell_piece(b"".join(framed("record", told(one)) for one in readings))
+                    spoken = any(one.kind == "event" for one in readings)
+                    for language in LANGUAGES if spoken else (None,):
+                        piece = b"".join(framed("record", told(one, language or "en")) for one in readings)
+                        self._hub.tell_piece(piece, language)
                     place = readings[-1].place
                 self._tell_health(source, end, readings)
                 return self._roll_up(source)
@@ -244,10 +253,14 @@ class Live:
     def _alarms(self) -> Callable[[], bool]:
         def look() -> bool:
             assert self._step is not None
-            with self._door.source() as source:
-                for alarm in self._step(source):
-                    for language, row in alarm.items():
-                        self._hub.tell("alarm", row, language)
+            try:
+                with self._door.source() as source:
+                    for alarm in self._step(source):
+                        for language, row in alarm.items():
+                            self._hub.tell("alarm", row, language)
+            except StoreError:
+                self._blind()
+                raise
             return False
 
         return look

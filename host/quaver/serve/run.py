@@ -130,7 +130,7 @@ def services(
             access=access,
             alarms=engine,
             hub=hub,
-            live=Live(door, hub, watch.step, say),
+            live=Live(door, hub, watch.step, say, watch.blind),
             rollouts=Desk(default_path(), way),
             commands=Commands(way.keys, way.broker, way.ca, door.clock_ms, _unforeseen) if way else None,
             syslog=Forwarder(engine, receiver) if receiver else None,
