@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+# Of a message that was refused: what a person can do about it.
+_REFUSED = {
+    "old_link": "has firmware of before link keys: update it",
+    "no_link_key": "the gateway has no link key of it: quaver gateway grant",
+    "link_refused": "refuses the gateway's link key: revoked, or of another device key",
+    "wrong_link_key": "has not proved the link key",
+    "revoked_gateway": "a gateway that was revoked",
+}
 _UNITS = {"rms": "g", "peak": "g", "temperature": "°C"}
 
 
@@ -34,6 +42,8 @@ def event_details(values: Mapping[str, Any]) -> str:
         details += f", {values['count']} in all"
     if values.get("text"):
         details += f" {values['text']}"
+    if values.get("code") == "message_refused" and values.get("subject") in _REFUSED:
+        details += f": {_REFUSED[values['subject']]}"
     return details.strip() or "-"
 
 
