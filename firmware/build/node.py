@@ -50,11 +50,20 @@ def _import(config: dict) -> "Tls | None":
     if config["machine"]["tachometer_pin"] >= 0:
         wiring.read("drivers.tachometer", "dsp.tracking")
     if config["link"] == "ble":
-        wiring.read("links.ble", "quaver_wire.chunks", "quaver_wire.gatt")
+        wiring.read("links.ble", "quaver_wire.chunks", "quaver_wire.gatt", "quaver_wire.link", "node.gateways")
         return None
     wiring.read("node.publish")
     wiring.read_links(config)
     return wiring.tls(config["broker"])
+
+
+def _link_keys(config: dict) -> dict[int, bytes]:
+    """The device keys, of which the link keys of gateways follow; none on a node that no gateway visits."""
+    if config["link"] != "ble":
+        return {}
+    from build import keys
+
+    return keys.load_keys()
 
 
 def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | None":
@@ -144,15 +153,21 @@ def _over_wifi(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "
 def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
     """Records wait for a gateway that fetches them by Bluetooth, and brings the time; returns as above."""
     from links.ble import Ble
+    from node.gateways import Gateways
     from quaver_wire import chunks, gatt
     from quaver_wire.cose import node_id
 
+    own = node_id(bytes.fromhex(port.unique_id()))
+    parts["gateways"] = Gateways(own, parts.pop("keys"), parts["recorder"].moment()[0])
+    if not parts["recorder"].seals:
+        print("node: not enrolled: no gateway gets its records")
     link = Ble(
         gatt,
         chunks,
         uuid=port.uuid,
+        gateways=parts["gateways"],
         outbox=parts["outbox"],
-        node_id=node_id(bytes.fromhex(port.unique_id())),
+        node_id=own,
         about=(board.NAME, board.VERSION),
         timing=config["ble"],
         clock=parts["uptime"],
@@ -177,6 +192,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     # a gateway comes now and then: RAM is no place to wait for it
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
+    keys = _link_keys(config)
     if wiring.was_short("node", recorder) and config["vibration"]:
         config["vibration"] = None
         problems.append("vibration: not measured until the next start, for memory is short with it")
@@ -207,7 +223,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         return supervisor, watchdog
     parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
     parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if running else None})
-    parts["tls"], parts["mailbox"] = tls, None
+    parts["tls"], parts["mailbox"], parts["keys"] = tls, None, keys
     if recorder.seals:
         parts["quiet"] = quiet
         parts["reset"] = port.reset

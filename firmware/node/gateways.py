@@ -1,0 +1,93 @@
+"""Which gateways a node believes: those that prove a link key of this node's, and are not revoked.
+
+A gateway's grant has a generation. What was revoked is the least generation that is still taken, by the gateway's name,
+and lies on flash; where that can't be read no gateway is believed, for it may be the one that was stolen.
+"""
+
+import json
+import time
+from hashlib import sha256
+from os import urandom
+
+from micropython import const
+
+from node import room, store
+from node.seal import Ccm
+from quaver_wire import gatt, link
+
+_NAMES = const(32)  # revoked ones that a node keeps
+_REFUSED = bytes((gatt.REFUSED,))
+
+
+class Gateways:
+    """node_id: 8 bytes; keys: {generation: device key}, one or two; boot: this one's number; path: what was revoked."""
+
+    def __init__(self, node_id, keys, boot, path="/gateways.revoked"):
+        self._node_id = node_id
+        self._keys = keys
+        self._boot = boot
+        self._path = path
+        self._count = 0
+        self._nonce = None
+        self._revoked = {}
+        try:
+            with room.opened(path) as file:
+                self._revoked = json.load(file)
+        except OSError:
+            pass  # none was
+        except ValueError:
+            self._revoked = None
+            print("node: {} is corrupt: no gateway is believed; re-enrol the node".format(path))
+
+    def greet(self, message):
+        """What to answer to a gateway's first message: (answer or b"", link.Session or None, why it is refused or "").
+
+        Raises ValueError for a message that is none of a gateway's.
+        """
+        if message[0] == gatt.TIME:
+            return b"", None, "old_link"
+        found = link.parse_hello(message)
+        if found is None:
+            return _REFUSED, None, "link_version"
+        key_generation, generation, name = found
+        if self._revoked is None or generation < self._revoked.get(str(name, "utf-8"), 0):
+            return _REFUSED, None, "revoked_gateway"
+        key = self._keys.get(key_generation)
+        if key is None:
+            return _REFUSED, None, ""  # a gateway tries the key before and the one behind a change
+        nonce, self._nonce = self._nonce, None
+        key = link.link_key(key, self._node_id, key_generation, name, generation)
+        answer, session = link.challenge(key, message, nonce, _cipher)
+        return answer, session, ""
+
+    def ready(self):
+        """Make ready for a greeting, once for each, while the gateway still asks for the services.
+
+        No two nonces are the same, and if the chip's random numbers always were.
+        """
+        room.load("quaver_wire.hkdf")
+        self._count += 1
+        fresh = b"%d %d %d" % (self._boot, self._count, time.ticks_us())
+        self._nonce = sha256(urandom(link.NONCE) + fresh).digest()[: link.NONCE]
+
+    def keep(self, generation):
+        """The device key of this generation alone is in force now."""
+        self._keys = {generation: self._keys[generation]}
+
+    def revoke(self, name, generation):
+        """Believe the gateway of that name with a grant of this generation or a later one alone.
+
+        Raises ValueError, and OSError when flash can't be written: then nothing has changed.
+        """
+        revoked = dict(self._revoked or {})
+        if generation <= revoked.get(name, 0):
+            return
+        if name not in revoked and len(revoked) >= _NAMES:
+            raise ValueError("{} gateways are revoked already".format(_NAMES))
+        revoked[name] = generation
+        store.replace_json(self._path, revoked)
+        self._revoked = revoked
+
+
+def _cipher(key):
+    return Ccm(key, 0)
