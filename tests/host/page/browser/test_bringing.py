@@ -80,7 +80,7 @@ def test_a_label_before_the_camera_becomes_a_node_on_the_list(camera: Page, serv
     page.keyboard.press("Enter")
     expect(dialog).to_have_count(0)
     row = page.get_by_role("row").filter(has_text="drive-end")
-    expect(row).to_contain_text("on the list")
+    expect(row).to_contain_text("not begun")
     # the camera goes on, and the label that still lies before it is not scanned again
     expect(page.get_by_role("button", name="Stop the camera")).to_be_visible()
     expect(page.locator("video")).to_be_visible()
