@@ -219,7 +219,8 @@ def test_who_is_subscribed_hears_of_every_value_and_of_its_end(bench: Bench, pum
 
 def test_what_is_said_by_records_of_many_shapes_is_all_shown(bench: Bench, pump: Node) -> None:
     """Each record has other fields than the next; and none of them was read before the last had come."""
-    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+    own = {"oil_pressure": [4.0, "bar"], "turbidity": [0.5, "[NTU]"]}
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS, quantities=own), now=NOW_MS)
     failed = 1 << QUALITY.index("temperature_failed")
     with running(write(bench, plain=True)) as url:
         bench.take(
@@ -234,6 +235,16 @@ def test_what_is_said_by_records_of_many_shapes_is_all_shown(bench: Bench, pump:
         values = [one.Value.Value for one in reads(url, "rms_g", "temperature_c", "crest", "energy.power_w")]
         assert values == [pytest.approx(0.6), None, 5.0, 300.0]
         assert statuses(url, "temperature_c", "crest") == ["BadSensorFailure", "Good"]
+        assert [one.Value.Value for one in reads(url, *(f"quantities.{name}" for name in own))] == [4.0, 0.5]
+
+        async def units(client: Client) -> list[Any]:
+            namespace = await client.get_namespace_index("urn:quaver:nodes")
+            names = (f"{NODE}/quantities.{name}/EngineeringUnits" for name in own)
+            return [await client.get_node(ua.NodeId(name, namespace)).read_value() for name in names]
+
+        bar, ntu = with_client(url, units, **LOGIN)
+        assert (bar.UnitId, bar.DisplayName.Text, bar.NamespaceUri) == (4342098, "bar", opcua.UNECE)
+        assert (ntu.UnitId, ntu.DisplayName.Text, ntu.NamespaceUri) == (-1, "[NTU]", "http://unitsofmeasure.org")
 
 
 def test_every_unit_has_its_common_code() -> None:

@@ -166,6 +166,7 @@ def record_line(record: Record) -> str:
         )
     parts = [str(values.get("level", "-")), _vibration(values), *_verdict(values)]
     parts.append(f"{values['temperature_c']:.1f} °C" if "temperature_c" in values else "no temperature")
+    parts += [f"{name} {own['value']:.4g} {own['unit']}" for name, own in values.get("quantities", {}).items()]
     if values.get("quality"):
         parts.append(f"quality: {', '.join(values['quality'])}")
     return _clean(f"{record.node}: {', '.join(parts)}")

@@ -175,11 +175,16 @@ class Door:
             )
 
     def series(self, name: str, quantity: str, since_ms: int, until_ms: int, points: int) -> Series:
-        if quantity not in QUANTITIES:
-            raise PageError("there is no such quantity; GET /nodes/{node} lists a node's", 404)
         with self.source() as source:
             node = self.find(source, name)
-            return series(source, self.rollups, node, quantity, since_ms, until_ms, points)
+            about = QUANTITIES.get(quantity)
+            if about is None:  # a machine's own says in its record what it is
+                telemetry = self._fleet.telemetry(source, node)
+                own = {one: about for one, about, _ in numbers(telemetry.values)} if telemetry else {}
+                if quantity not in own:
+                    raise PageError("there is no such quantity; GET /nodes/{node} lists a node's", 404)
+                about = own[quantity]
+            return series(source, self.rollups, node, quantity, about, since_ms, until_ms, points)
 
     def events(self, name: str, since_ms: int, until_ms: int, limit: int, language: str = "en") -> list[Event]:
         """The newest first; of those that nothing dates too."""

@@ -133,6 +133,20 @@ def test_energy_is_a_quantity_too(bench: Bench, pump: Node, door: Door) -> None:
     assert door.node("pump-7").quantities["energy.power_w"].value == 300.0
 
 
+def test_what_a_machine_names_itself_is_a_quantity_too(bench: Bench, pump: Node, door: Door) -> None:
+    for hour in range(48):
+        bench.take(measured(pump, hour, quantities={"oil_pressure": [2.5 + hour, "bar"]}))
+    catch_up(door)
+    name = "quantities.oil_pressure"
+    shown = door.node("pump-7").quantities[name]
+    assert (shown.title, shown.unit, shown.value) == ("oil pressure", "bar", 49.5)
+    for points in (100, 3):  # each record; roll-ups
+        found = door.series("pump-7", name, BEGIN_MS, NOW, points)
+        assert (found.unit, min(found.low), max(found.high)) == ("bar", 2.5, 49.5)
+    with pytest.raises(PageError, match="no such quantity"):
+        door.series("pump-7", "quantities.other", BEGIN_MS, NOW, 100)
+
+
 def test_a_long_range_comes_from_roll_ups_that_keep_its_extremes(
     bench: Bench, pump: Node, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:

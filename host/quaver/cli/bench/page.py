@@ -17,11 +17,16 @@ def command(browsers: int, rate: int, as_json: bool) -> None:
     """Print how quick the page is: a year of a node, 1,000 nodes, 200 live browsers, an alarm's way.
 
     quaver serve has one core of this machine; what asks it runs on the others. It needs a Mosquitto on this machine.
+    With a Chromium here, what a person waits for is measured on its screen too.
     """
     from quaver.bench.page import run_page
+    from quaver.bench.page_browser import why_not
 
     def step(said: str) -> None:
         if not as_json:
             click.echo(f"{said} ...", err=True)
 
-    show("the page", run_page(browsers, rate, step), as_json)
+    missing = why_not()
+    show("the page", run_page(browsers, rate, step, chromium=not missing), as_json)
+    if missing:
+        click.echo(f"quaver: nothing was measured on a screen: {missing}", err=True)
