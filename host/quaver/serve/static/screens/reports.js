@@ -132,7 +132,7 @@ export async function show(root, context, wanted = "energy") {
 
   /** A figure with its value or why there is none; a click opens the records behind it. */
   function figure(one) {
-    const known = one.value !== null || (one.low !== null && one.high !== null);
+    const known = one.value !== null || (one.low !== null && one.why === null);
     const content = [h("span", { class: "report-title" }, one.title),
       h("span", { class: known ? "report-value" : "report-why" }, one.text)];
     if (!one.records.length) return h("div", { class: "report-figure" }, content);

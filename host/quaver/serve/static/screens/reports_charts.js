@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { number, time } from "../words.js";
 
-const COLOURS = { value: "series-1", signals: "alarm", steps: "text", passes: "alarm", limits: "series-1", ewma: "series-1", moving_range: "series-1", energy: "series-1" };
+const COLOURS = { value: "series-1", signals: "alarm", steps: "text", not_before: "series-4", limits: "series-1", ewma: "series-1", moving_range: "series-1", energy: "series-1" };
 const STATES = ["failed", "stopped", "running"];
 const BROKEN = 10; // usual steps, beyond which a line is interrupted
 
