@@ -59,6 +59,13 @@ class StoreBusy(StoreError):
     """A store that another program has locked: a waiting command continues when it is released."""
 
 
+class StoreAway(StoreError):
+    """A store that can't be read or written at the moment, and may be again: another try goes on from the same place.
+
+    In the middle of a commit: whether it came there is not known.
+    """
+
+
 class SessionError(QuaverError):
     """A provisioning session that failed: no answer, a wrong code, a request that was refused."""
 

@@ -15,22 +15,26 @@ from typing import Any
 import cbor2
 import paho.mqtt.client as paho
 import pytest
-from fleet import PLACE, Node
+from fleet import PLACE, Node, publish
 from jsonschema import Draft202012Validator
-from test_ingest import FAN, PUMP, Bench
+from test_ingest import FAN, PUMP, Bench, said_by, start
 
 from quaver.bench.mosquitto import Mosquitto
+from quaver.bench.postgresql import QUICK, Postgresql
 from quaver.bridge.formats import KINDS, as_json, as_senml, schema, senml_cbor
 from quaver.bridge.metrics import Collector
 from quaver.cli import main
 from quaver.errors import StoreError
+from quaver.fleet.keys import KeyStore
 from quaver.messages.quantities import PLAIN_NUMBERS, QUANTITIES, numbers
 from quaver.messages.record import MessageError, readable
 from quaver.query.source import Place, Source
+from quaver.store.ledger import ledger
+from quaver.store.location import PostgresqlUrl, open_records
 from quaver_wire.fields import EVENTS, LIMITED, STATUS, TELEMETRY
 from quaver_wire.names import ENERGY
 from quaver_wire.spectrum import BINS
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 NOW_MS = time.time_ns() // 1_000_000
@@ -294,6 +298,59 @@ def test_a_broker_that_is_away_holds_up_nothing_else(
         assert bridge.wait(20) == 0
     assert "mqtt: broker mqtt://127.0.0.1" in said and "what is new waits in the store" in said
     assert "mqtt: connected again; 50 records waited" in said
+
+
+def test_a_database_that_is_cut_is_waited_for_and_each_record_comes_once(
+    pump: Node, keys: KeyStore, mosquitto: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    """Under ingest and bridge at once, as by a power cut, while records come."""
+    path, opened = tmp_path / "bridge.toml", f"open/{PLACE}/pump-7/telemetry"
+    broker = f'broker = "mqtt://127.0.0.1:{mosquitto.port}"\n'
+    with Postgresql(QUICK) as server:
+        where = PostgresqlUrl(server.create())
+        tables = f"[mqtt]\n{broker}[sparkplug]\n{broker}" + '[prometheus]\nlisten = "127.0.0.1:0"\n'
+        path.write_text(f'store = "{where}"\nbegin = "first"\n{tables}')
+        ingest = start(mosquitto.port, where, keys)
+        said_by(ingest, "storing the messages from")
+        command = [sys.executable, "-m", "quaver.cli", "bridge", "run", str(path)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as bridge:
+            try:
+                assert bridge.stderr is not None
+                metrics = bridge.stderr.readline().rpartition(" ")[2].strip()
+                count = 0
+                for _ in range(2):
+                    load = [(pump.topic("telemetry"), pump.seal(rms_g=0.5)) for _ in range(300)]
+                    publishing = threading.Thread(target=publish, args=(mosquitto.port, load[:200]))
+                    publishing.start()
+                    wait_until(lambda some=count: len(listener.of(opened)) > some, what="some records")
+                    server.stop("immediate")
+                    publishing.join()
+                    publish(mosquitto.port, load[200:])
+                    said_by(ingest, "waiting until it is back; the broker keeps new messages")
+                    wait_until(lambda: b"quaver_store_up 0.0" in scraped(metrics), what="that the store is away")
+                    assert b'quaver_bridge_sink_up{sink="mqtt"} 1.0' in scraped(metrics)
+                    server.start()
+                    count += len(load)
+                    said_by(ingest, "the store is free again")
+                    wait_until(lambda all_=count: len(listener.of(opened)) == all_, what="all records")
+            finally:
+                bridge.send_signal(signal.SIGINT)
+                said = bridge.stderr.read() if bridge.stderr else ""
+            assert bridge.wait(20) == 0
+        with open_records(where, write=False) as store:
+            (account,), _ = ledger(store)
+            assert (account.received, account.unexplained, account.refused) == (600, 0, {})
+        ingest.send_signal(signal.SIGINT)
+        ingest.communicate(timeout=PATIENCE_S)
+    assert [one["seq"] for one in listener.of(opened)] == list(range(600))
+    lines = [line.rpartition("; ")[2] for line in said.splitlines() if "keeps its place" in line or "again" in line]
+    back = f"quaver: {where}: the store can be read again"
+    assert lines == 2 * ["each sink keeps its place", back], said
+
+
+def scraped(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=20) as answer:
+        return bytes(answer.read())
 
 
 def test_home_assistant_finds_a_node_and_what_it_measures(

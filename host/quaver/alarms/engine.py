@@ -198,13 +198,16 @@ class Engine(Security):
 
     # What no record says. Only where every record of the store was taken: else a node may have been heard since.
 
-    def tick(self, now_ms: int) -> list[Alarm]:
-        """Look at the clock: at shelves that end, at nodes that are silent, at what a gateway explains."""
+    def tick(self, now_ms: int, silence: bool = True) -> list[Alarm]:
+        """Look at the clock: at shelves that end, at nodes that are silent, at what a gateway explains.
+
+        silence: False where a node may have been heard of which nobody knows yet.
+        """
         with self._turn, self._kept() as changed:
             for alarm in self._due(now_ms):
                 self._back(alarm, "expire", alarm.until_ms or now_ms, now_ms, changed, "", "its time is over")
             nodes = sorted(self._heard.items(), key=lambda item: item[1].role != "gateway")
-            for node, heard in nodes:
+            for node, heard in nodes if silence else ():
                 missed = heard.missed(now_ms, SILENT_AFTER)
                 known = self.find(node, GONE) if missed else None
                 if not missed or (known is not None and known.active):

@@ -124,7 +124,7 @@ class HomeAssistant:
             self._untold.discard(node)
         return count
 
-    def rest(self) -> None:
+    def rest(self, blind: bool = False) -> None:
         if self._session is not None and not self._session.up:
             raise SinkDown(f"broker {self._session.url}: connection lost")
 

@@ -13,7 +13,7 @@ from wsgiref.simple_server import WSGIServer
 from quaver.bridge.run import Progress
 from quaver.errors import BridgeError, StoreError
 from quaver.messages.quantities import OWN, QUANTITIES, numbers
-from quaver.query.source import Source
+from quaver.query.source import Source, at_once
 from quaver.store.location import Location
 from quaver_wire.fields import LEVELS
 
@@ -61,15 +61,17 @@ class Collector:
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+        waits: dict[str, int] = {}  # which nobody knows while the store is away
         try:
-            with Source(self._store) as source:
-                yield from self._nodes(source)
-                yield from self._ingest(source)
+            with Source(self._store, at_once) as source:
+                read = [*self._nodes(source), *self._ingest(source)]
                 waits = {one.name: source.waiting(one.place) for one in self._progress}
+                readable = True
         except StoreError:
-            yield GaugeMetricFamily("quaver_store_up", "whether the store of quaver ingest can be read", value=0)
-            return
-        yield GaugeMetricFamily("quaver_store_up", "whether the store of quaver ingest can be read", value=1)
+            readable, read = False, []
+        yield from read
+        words = "whether the store of quaver ingest can be read"
+        yield GaugeMetricFamily("quaver_store_up", words, value=readable)
         labels = ("sink",)
         up = GaugeMetricFamily("quaver_bridge_sink_up", "whether the sink takes records", labels=labels)
         waiting = GaugeMetricFamily("quaver_bridge_sink_waiting", "records that it has not taken yet", labels=labels)
@@ -79,7 +81,8 @@ class Collector:
         )
         for one in self._progress:
             up.add_metric((one.name,), one.up)
-            waiting.add_metric((one.name,), waits[one.name])
+            if one.name in waits:
+                waiting.add_metric((one.name,), waits[one.name])
             records.add_metric((one.name,), one.handed)
             failures.add_metric((one.name,), one.failures)
         yield from (up, waiting, records, failures)

@@ -196,7 +196,7 @@ class OpcUaNodes:
         note(done + len(readings))
         self.rest()
 
-    def rest(self) -> None:
+    def rest(self, blind: bool = False) -> None:
         if time.monotonic() - self._looked > _LOOK_S:
             self._looked = time.monotonic()
             self._server.do(self._age(time.time_ns() // 1_000_000))

@@ -123,7 +123,7 @@ class SparkplugNode:
         self.rest()
         note(done + len(readings))
 
-    def rest(self) -> None:
+    def rest(self, blind: bool = False) -> None:
         self._edge.serve()
         if self._edge.rebirth:
             self._bear()

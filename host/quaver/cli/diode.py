@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quaver.cli.ingest import store_option
+from quaver.cli.ingest import once, store_option
 
 if TYPE_CHECKING:
     from quaver.store.location import Location
@@ -83,9 +83,13 @@ def send(
         nonlocal count
         count += records
 
+    def say(line: str) -> None:
+        click.echo(f"quaver: {line}", err=True)
+
     with ExitStack() as stack:
         way = stack.enter_context(closing(Sender(udp, 1000.0 * rate))) if udp else Folder(folder or Path())
-        sending = stack.enter_context(closing(Sending(path, state, way, private, begin == "first")))
+        wait = once(say, "what is new waits there")
+        sending = stack.enter_context(closing(Sending(path, state, way, private, begin == "first", wait)))
         if again:
             sending.again()
         try:
@@ -97,7 +101,7 @@ def send(
         except KeyboardInterrupt:
             pass
         finally:
-            click.echo(f"quaver: stream {sending.stream}: {count} records sent", err=True)
+            say(f"stream {sending.stream}: {count} records sent")
 
 
 @command.command("receive", short_help="Put what comes into a store.")

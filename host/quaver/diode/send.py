@@ -47,12 +47,23 @@ class Folder:
 
 
 class Sending:
-    """state: a private file with the place and the stream's name. begin_first: with the store's first record."""
+    """state: a private file with the place and the stream's name. begin_first: with the store's first record.
 
-    def __init__(self, store: Location, state: Path, way: Way, key: Ed25519PrivateKey, begin_first: bool) -> None:
+    wait: as in Store.
+    """
+
+    def __init__(
+        self,
+        store: Location,
+        state: Path,
+        way: Way,
+        key: Ed25519PrivateKey,
+        begin_first: bool,
+        wait: Callable[[str], None] | None = None,
+    ) -> None:
         self._way = way
         self._key = key
-        self._source = Source(store)
+        self._source = Source(store, wait)
         self._state = State(state)
         self.stream = self._state.identity
         known = self._state.get("diode")

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from quaver.errors import QuaverError
+from quaver.errors import QuaverError, StoreAway, StoreError
 from quaver.messages.quantities import numbers
 from quaver.messages.record import one_line
 from quaver.messages.words import event_sentence
@@ -148,7 +148,7 @@ def told(reading: Reading) -> dict[str, Any]:
 
 class Live:
     """The threads that follow the store. step: takes what came for the alarms, and hands on those that changed.
-
+    blind: called in place of it while the store can't be read.
     say: hears a line when the store can't be read, and when it can again.
     """
 
@@ -158,8 +158,9 @@ class Live:
         hub: Hub,
         step: Callable[[Source], Iterable[Mapping[str, Any]]] | None = None,
         say: Callable[[str], None] = lambda line: None,
+        blind: Callable[[], None] = lambda: None,
     ) -> None:
-        self._door, self._hub, self._step, self._say = door, hub, step, say
+        self._door, self._hub, self._step, self._say, self._blind = door, hub, step, say, blind
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._pruned = 0.0
@@ -192,7 +193,8 @@ class Live:
                     if not more:
                         self._stop.wait(LOOK_S)
             except QuaverError as error:
-                if str(error) != trouble:
+                # A database that goes and comes says something else at each try.
+                if not trouble or (str(error) != trouble and not isinstance(error, StoreAway)):
                     trouble = str(error)
                     self._say(f"{name}: {trouble}; tried again every {_RETRY_S:.0f} s")
                 self._stop.wait(_RETRY_S)
@@ -244,10 +246,14 @@ class Live:
     def _alarms(self) -> Callable[[], bool]:
         def look() -> bool:
             assert self._step is not None
-            with self._door.source() as source:
-                for alarm in self._step(source):
-                    for language, row in alarm.items():
-                        self._hub.tell("alarm", row, language)
+            try:
+                with self._door.source() as source:
+                    for alarm in self._step(source):
+                        for language, row in alarm.items():
+                            self._hub.tell("alarm", row, language)
+            except StoreError:
+                self._blind()
+                raise
             return False
 
         return look

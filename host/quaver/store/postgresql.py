@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from quaver.errors import StoreError
+from quaver.errors import StoreAway, StoreError
 from quaver.store.postgresql_errors import gone, said_by
 from quaver.store.postgresql_schema import SPANS, migration, month, schema, statement
 from quaver.store.rows import COLUMNS, RESEND_WINDOW, Clock, Copy, Node, Row, Span
@@ -51,10 +51,6 @@ _CONNECTION = {
 }
 _TYPES = ("int8", "int8", "int8", "text", "int8", "bytea", "int8", "int8", "int8", "int8", "text", "int8")
 _statement = lru_cache(500)(statement)
-
-
-class StoreAway(StoreError):
-    """The database went in the middle of something; whether a commit that was under way came there is not known."""
 
 
 class PostgresqlStore(Store):
@@ -270,7 +266,9 @@ class PostgresqlStore(Store):
         """What `action` returns, outside a transaction, once the database is there and nobody holds its lock."""
         deadline = time.monotonic() + BUSY_S
         first, pause, waited = not hasattr(self, "version"), _PAUSE_S[0], False
+        anew = False
         while True:
+            connected = self._connection is not None
             try:
                 if self._connection is None or self._connection.closed:
                     self._connect()
@@ -281,6 +279,9 @@ class PostgresqlStore(Store):
                     raise  # at the start a database that is not there may be a wrong URL
                 if not held:
                     self.close()
+                    if connected and not anew:
+                        anew = True  # a connection that was cut while nothing went over it says nothing of the database
+                        continue
                 if self.wait is None and time.monotonic() > deadline:
                     raise
                 if self.wait is not None:

@@ -16,7 +16,7 @@ const { t } = words;
 // In the order of the rail; the first four stand in a phone's bar, the others behind "more".
 const PLACES = [
   { name: "plant", scope: "read" }, { name: "alarms", scope: "read" }, { name: "ledger", scope: "read" },
-  { name: "reports", scope: "read" }, { name: "rollouts", scope: "read" }, { name: "users", scope: "admin" },
+  { name: "reports", scope: "read" }, { name: "rollouts", scope: "read" }, { name: "bringing", scope: "commands" }, { name: "users", scope: "admin" },
 ];
 const IN_BAR = 4;
 const SCREENS = new Set([...PLACES.map(({ name }) => name), "node", "login", "first", "more"]);

@@ -21,6 +21,7 @@ from quaver.query.door import Door
 from quaver.query.rollups import Rollups, follow
 from quaver.rollout.desk import Desk
 from quaver.serve.app import create_app
+from quaver.serve.bringing import Bringing
 from quaver.serve.live import Hub, Live
 from quaver.serve.plan import Plan
 from quaver.serve.services import Services
@@ -54,6 +55,10 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/"
 
+    @property
+    def inventory(self) -> Path:
+        return self.folder / "inventory.sqlite"
+
     def start(self) -> None:
         rollups = Rollups(self.folder / "page" / "rollups.sqlite")
         door = Door(self.folder / "plant.sqlite", rollups)
@@ -70,6 +75,7 @@ class Served:
         services.plan, services.rollouts = plan, Desk(self.folder / "rollouts.sqlite", None)
         services.alarms = Engine(self.folder / "page" / "alarms.sqlite")
         services.live = Live(door, hub, Watch(services.alarms, self.access, door.clock_ms).step)
+        services.bringing = Bringing(self.folder / "page", self.inventory, changed=lambda: hub.tell("bringing", {}))
         config = uvicorn.Config(create_app(services), port=self.port, log_level="warning", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)

@@ -31,6 +31,7 @@ export const users = {
     "audit.kind.password-change-failed": "failed to change the password", "audit.kind.user-added": "added a user",
     "audit.kind.role-changed": "changed a role", "audit.kind.password-changed": "set a password", "audit.kind.user-disabled": "shut a user out",
     "audit.kind.user-enabled": "let a user in again", "audit.kind.token-made": "made a token", "audit.kind.token-ended": "ended a token",
+    "audit.kind.node-planned": "put a node on the list", "audit.kind.node-unplanned": "took a node from the list",
     "audit.kind.first-admin-refused": "was refused with the first link", "audit.kind.audit-trail-broken": "the trail was found broken",
   },
   de: {
@@ -63,6 +64,7 @@ export const users = {
     "audit.kind.password-change-failed": "Passwortwechsel fehlgeschlagen", "audit.kind.user-added": "Benutzer angelegt",
     "audit.kind.role-changed": "Rolle geändert", "audit.kind.password-changed": "Passwort gesetzt", "audit.kind.user-disabled": "Benutzer gesperrt",
     "audit.kind.user-enabled": "Benutzer wieder zugelassen", "audit.kind.token-made": "Token angelegt", "audit.kind.token-ended": "Token beendet",
+    "audit.kind.node-planned": "Knoten auf die Liste gesetzt", "audit.kind.node-unplanned": "Knoten von der Liste genommen",
     "audit.kind.first-admin-refused": "mit dem ersten Link abgelehnt", "audit.kind.audit-trail-broken": "Protokoll verändert gefunden",
   },
 };
