@@ -27,9 +27,9 @@ from rich.text import Text
 
 from quaver.cli.advice import advice_lines, advices, told
 from quaver.fleet.state import Fleet, NodeState
+from quaver.knowledge.sentences import event_details, event_head, evidence
 from quaver.messages.monitor import Item, Link, Notice, Problem
 from quaver.messages.record import Record
-from quaver.messages.words import event_details, event_head, evidence
 
 if TYPE_CHECKING:
     from quaver.knowledge import Advice

@@ -174,13 +174,13 @@ class Door:
                 about = own[quantity]
             return series(source, self.rollups, node, quantity, about, since_ms, until_ms, points)
 
-    def events(self, name: str, since_ms: int, until_ms: int, limit: int) -> list[Event]:
+    def events(self, name: str, since_ms: int, until_ms: int, limit: int, language: str = "en") -> list[Event]:
         """The newest first; of those that nothing dates too."""
         with self.source() as source:
             found = []
             for reading in readings(source, self.rollups, self.find(source, name), "event", _LISTED):
                 if reading.time_ms is None or since_ms <= reading.time_ms <= until_ms:
-                    found.append(event(reading))
+                    found.append(event(reading, language))
                     if len(found) == limit:
                         break
             return found

@@ -18,9 +18,10 @@ from typing import Any
 import orjson
 
 from quaver.errors import QuaverError, StoreAway, StoreError
+from quaver.knowledge import LANGUAGES
+from quaver.knowledge.sentences import event_sentence
 from quaver.messages.quantities import numbers
 from quaver.messages.record import one_line
-from quaver.messages.words import event_sentence
 from quaver.query.door import Door
 from quaver.query.rollups import follow
 from quaver.query.source import Place, Reading, Source
@@ -128,12 +129,15 @@ def framed(event: str, data: Any) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (event.encode(), orjson.dumps(data))
 
 
-def told(reading: Reading) -> dict[str, Any]:
-    """A record as a browser gets it: its numbers by quantity, and its words."""
+def told(reading: Reading, language: str = "en") -> dict[str, Any]:
+    """A record as a browser gets it: its numbers by quantity, and its words in its language."""
     values = {name: value for name, _, value in numbers(reading.values)} if reading.kind != "spectrum" else {}
     words: dict[str, Any] = {name: reading.values[name] for name in _WORDS if name in reading.values}
     if reading.kind == "event":
-        words |= {"event_level": reading.values.get("event_level"), "text": one_line(event_sentence(reading.values))}
+        words |= {
+            "event_level": reading.values.get("event_level"),
+            "text": one_line(event_sentence(reading.values, language)),
+        }
     return {
         "node": reading.node,
         "kind": reading.kind,
@@ -216,7 +220,10 @@ class Live:
                     self._hub.tell("behind", {})
                     place = end
                 elif readings:
-                    self._hub.tell_piece(b"".join(framed("record", told(one)) for one in readings))
+                    spoken = any(one.kind == "event" for one in readings)
+                    for language in LANGUAGES if spoken else (None,):
+                        piece = b"".join(framed("record", told(one, language or "en")) for one in readings)
+                        self._hub.tell_piece(piece, language)
                     place = readings[-1].place
                 self._tell_health(source, end, readings)
                 return self._roll_up(source)

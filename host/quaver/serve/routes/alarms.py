@@ -18,7 +18,7 @@ from quaver.alarms.tables import CAUSES, Trouble
 from quaver.alarms.view import Row, Whole, row, text_of, whole
 from quaver.errors import PageError
 from quaver.serve.acts import noted
-from quaver.serve.endpoints import Call, Endpoint
+from quaver.serve.endpoints import Call, Endpoint, Words, language_of
 from quaver.serve.watch import told
 
 _DAY_MS = 86_400_000
@@ -31,12 +31,6 @@ Time = Annotated[int, Field(ge=0, le=10**14)]
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class Words(_Model):
-    """language: of the texts; without it that of the user."""
-
-    language: Literal["en", "de"] | None = None
 
 
 class ListQuery(Words):
@@ -187,11 +181,6 @@ def _engine(call: Call) -> Engine:
     return engine
 
 
-def _language(call: Call) -> str:
-    asked = call.query.language if isinstance(call.query, Words) else None
-    return asked or (call.who.language if call.who else "en")
-
-
 def _number(call: Call) -> int:
     text = call.path["id"]
     if not text.isascii() or not text.isdigit() or len(text) > 15:
@@ -200,7 +189,7 @@ def _number(call: Call) -> int:
 
 
 def alarms(call: Call) -> AlarmList:
-    engine, language, now_ms = _engine(call), _language(call), call.state.door.clock_ms()
+    engine, language, now_ms = _engine(call), language_of(call), call.state.door.clock_ms()
     asked = call.query.state
     states: tuple[State, ...] = (
         () if asked is None else ANNUNCIATED if asked == "standing" else STATES if asked == "all" else (asked,)
@@ -216,7 +205,7 @@ def alarms(call: Call) -> AlarmList:
 
 def alarm(call: Call) -> Whole:
     engine = _engine(call)
-    return whole(engine, engine.get(_number(call)), _language(call))
+    return whole(engine, engine.get(_number(call)), language_of(call))
 
 
 def _act(what: str, do: Callable[[Engine, int, str, int, Any], Alarm]) -> Callable[[Call], Row]:
@@ -228,14 +217,14 @@ def _act(what: str, do: Callable[[Engine, int, str, int, Any], Alarm]) -> Callab
         changed = do(engine, number, who.name, now_ms, call.body)
         who.write(what, f"alarm {number}", {"node": changed.node, "subject": changed.subject, **call.body.model_dump()})
         _tell(call, engine, changed)
-        return row(engine, changed, _language(call))
+        return row(engine, changed, language_of(call))
 
     return handler
 
 
 def acknowledge_all(call: Call) -> Acknowledged:
     """One act and one comment; each alarm is in the audit trail by itself."""
-    engine, body, language = _engine(call), call.body, _language(call)
+    engine, body, language = _engine(call), call.body, language_of(call)
     who = noted(call)
     said = body.model_dump(exclude={"alarms"})
     changed = engine.acknowledge_all(body.alarms, who.name, call.state.door.clock_ms(), **said)
@@ -261,7 +250,7 @@ def _span(call: Call) -> tuple[int, int]:
 
 
 def pareto(call: Call) -> Pareto:
-    engine, by, language = _engine(call), call.query.by, _language(call)
+    engine, by, language = _engine(call), call.query.by, language_of(call)
     since_ms, until_ms = _span(call)
     history = engine.transitions(since_ms, until_ms)
     names = {alarm.node: alarm.topic.rpartition("/")[2] for _, alarm in history}
@@ -278,7 +267,7 @@ def pareto(call: Call) -> Pareto:
 
 
 def rates(call: Call) -> Figures:
-    engine, language = _engine(call), _language(call)
+    engine, language = _engine(call), language_of(call)
     since_ms, until_ms = _span(call)
     history = engine.transitions(since_ms, until_ms)
     known = {alarm.id: alarm for _, alarm in history}

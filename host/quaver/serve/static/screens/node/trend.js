@@ -4,7 +4,7 @@ import { chart } from "../../charts.js";
 import { h, later, replace } from "../../dom.js";
 import { rangeLength, rangePicker, stateIcon } from "../../parts.js";
 import { now } from "../../plant.js";
-import { ago, number, quantity, time, unitText } from "../../words.js";
+import { ago, currentLanguage, number, quantity, time, unitText } from "../../words.js";
 import { shortTitle } from "./titles.js";
 
 // The more telling first; what is not here follows in the server's order.
@@ -110,7 +110,7 @@ export async function show(root, context, node) {
     const points = Math.round(Math.max(300, root.clientWidth));
     const asked = (quantity) => api(`nodes/${node.node}/series`, { query: { quantity, since_ms: Math.round(from), until_ms: Math.round(to), points } });
     const loads = drives.filter((one) => one.name !== "shaft_hz"); // the speed comes with each series
-    const [main, found, ...others] = await Promise.all([asked(name), api(`nodes/${node.node}/events`, { query: { since_ms: Math.round(since), until_ms: Math.round(until), limit: 100 } }), ...loads.map((one) => asked(one.name))]);
+    const [main, found, ...others] = await Promise.all([asked(name), api(`nodes/${node.node}/events`, { query: { since_ms: Math.round(since), until_ms: Math.round(until), limit: 100, language: currentLanguage() } }), ...loads.map((one) => asked(one.name))]);
     if (mine !== turn) return;
     if (range === "day" && !query.range && end === null && !zoom && main.times_ms.length && until - main.times_ms[0] < YOUNG * rangeLength("hour")) {
       range = "hour"; // a young node's hours would be a stroke at a day's end
