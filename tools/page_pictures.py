@@ -167,7 +167,8 @@ def picture(page: Page, path: Path) -> None:
     with Image.open(io.BytesIO(page.screenshot())) as shot:
         image = shot.convert("RGB")
     for colours in COLOURS:
-        image.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
+        plain = image.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+        plain.save(path, optimize=True)
         size = path.stat().st_size
         if size <= MOST_BYTES:
             break
