@@ -116,24 +116,27 @@ class Bridge:
         assert known is not None
         place, done = source.find(known[0]), known[1]
         sink.connect(done)
-        if progress.failures and not progress.up:
-            self._say(f"{sink.name}: connected again; {source.waiting(place)} records waited")
+        waited = source.waiting(place) if progress.failures and not progress.up else None
         while not self._stopping.is_set():
+            readings = source.after(place, sink.batch)
+            if readings:
+                after = readings[-1].place
+
+                def note(count: int, after: Place = after) -> None:
+                    nonlocal place, done
+                    state.put(sink.name, after, count)
+                    place, done = after, count
+
+                sink.put(readings, done, note)
+                progress.place = place
+                progress.handed += len(readings)
+            else:
+                sink.rest()
+            if waited is not None:  # and not before: a broker may take a connection, and no message
+                self._say(f"{sink.name}: connected again; {waited} records waited")
+                waited = None
             # A sink that keeps what it has taken has nothing to be handed again, and says so where it can't pass it on.
             progress.why = getattr(sink, "trouble", "")
             progress.up = not progress.why
-            readings = source.after(place, sink.batch)
             if not readings:
-                sink.rest()
                 self._stopping.wait(_LOOK_S)
-                continue
-            after = readings[-1].place
-
-            def note(count: int, after: Place = after) -> None:
-                nonlocal place, done
-                state.put(sink.name, after, count)
-                place, done = after, count
-
-            sink.put(readings, done, note)
-            progress.place = place
-            progress.handed += len(readings)
