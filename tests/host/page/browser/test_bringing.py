@@ -104,7 +104,12 @@ def test_a_label_before_the_camera_becomes_a_node_on_the_list(camera: Page, serv
 
 def test_what_is_no_label_is_told_and_hands_do_what_a_camera_can_not(look: Any, tmp_path: Path) -> None:
     at: Looking = look(role="technician")
+    # over plain http, from another machine, a browser has no camera for the page
+    at.page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
+    at.page.reload()
     page = at.go("#/bringing")
+    expect(page.locator("main")).to_contain_text("The camera works over https")
+    expect(page.get_by_role("button", name="Scan with the camera")).to_have_count(0)
     photo = page.locator("input[type=file]")
     said = page.locator(".scan-said")
 
