@@ -50,7 +50,7 @@ def _import(config: dict) -> "Tls | None":
     if config["machine"]["tachometer_pin"] >= 0:
         wiring.read("drivers.tachometer", "dsp.tracking")
     if config["link"] == "ble":
-        wiring.read("links.ble", "quaver_wire.chunks", "quaver_wire.gatt", "quaver_wire.link", "node.gateways")
+        wiring.read("links.ble", "quaver_wire.chunks", "quaver_wire.gatt", "quaver_wire.link_session", "node.gateways")
         return None
     wiring.read("node.publish")
     wiring.read_links(config)

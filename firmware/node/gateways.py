@@ -13,9 +13,10 @@ from micropython import const
 
 from node import room, store
 from node.seal import Ccm
-from quaver_wire import gatt, link
+from quaver_wire import gatt
 
 _NAMES = const(32)  # revoked ones that a node keeps
+_NONCE = const(16)
 _REFUSED = bytes((gatt.REFUSED,))
 
 
@@ -28,22 +29,39 @@ class Gateways:
         self._boot = boot
         self._path = path
         self._count = 0
-        self._nonce = None
+        self._link = self._nonce = None
         self._revoked = {}
         try:
             with room.opened(path) as file:
-                self._revoked = json.load(file)
+                self._revoked = dict(json.load(file))
         except OSError:
             pass  # none was
-        except ValueError:
+        except (ValueError, TypeError):
             self._revoked = None
             print("node: {} is corrupt: no gateway is believed; re-enrol the node".format(path))
 
+    def ready(self):
+        """Make ready for a greeting, once for each, while the gateway still asks for the services. Raises MemoryError.
+
+        No two nonces are the same, and if the chip's random numbers always were.
+        """
+        self._link = room.load("quaver_wire.link")
+        room.load("quaver_wire.hkdf")
+        self._count += 1
+        fresh = b"%d %d %d" % (self._boot, self._count, time.ticks_us())
+        self._nonce = sha256(urandom(_NONCE) + fresh).digest()[:_NONCE]
+
+    def done(self):
+        """Give back what a greeting takes."""
+        self._link = None
+        room.drop("quaver_wire.link", "quaver_wire.hkdf")
+
     def greet(self, message):
-        """What to answer to a gateway's first message: (answer or b"", link.Session or None, why it is refused or "").
+        """What to answer to a gateway's first message: (answer or b"", its Session or None, why it is refused or "").
 
         Raises ValueError for a message that is none of a gateway's.
         """
+        link = self._link
         if message[0] == gatt.TIME:
             return b"", None, "old_link"
         found = link.parse_hello(message)
@@ -60,16 +78,6 @@ class Gateways:
         answer, session = link.challenge(key, message, nonce, _cipher)
         return answer, session, ""
 
-    def ready(self):
-        """Make ready for a greeting, once for each, while the gateway still asks for the services.
-
-        No two nonces are the same, and if the chip's random numbers always were.
-        """
-        room.load("quaver_wire.hkdf")
-        self._count += 1
-        fresh = b"%d %d %d" % (self._boot, self._count, time.ticks_us())
-        self._nonce = sha256(urandom(link.NONCE) + fresh).digest()[: link.NONCE]
-
     def keep(self, generation):
         """The device key of this generation alone is in force now."""
         self._keys = {generation: self._keys[generation]}
@@ -79,7 +87,9 @@ class Gateways:
 
         Raises ValueError, and OSError when flash can't be written: then nothing has changed.
         """
-        revoked = dict(self._revoked or {})
+        if self._revoked is None:
+            raise ValueError("{} is corrupt".format(self._path))
+        revoked = dict(self._revoked)
         if generation <= revoked.get(name, 0):
             return
         if name not in revoked and len(revoked) >= _NAMES:
