@@ -237,7 +237,7 @@ class Ble:
             self._gateways.done()
         if session is None:
             self._refuse(why)
-            raise ValueError("peer refused ({})".format(why or "another device key"))
+            raise ValueError(why or "peer refused")
         self._session = session
         kind, _, _ = await self._heed(connection, _PROOF_MS)
         if kind != self._gatt.TIME:

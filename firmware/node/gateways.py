@@ -4,41 +4,33 @@ A gateway's grant has a generation. What was revoked is the least generation tha
 and lies on flash; where that can't be read no gateway is believed, for it may be the one that was stolen.
 """
 
-import json
 import time
 from hashlib import sha256
 from os import urandom
 
 from micropython import const
 
-from node import room, store
+from node import room
 from node.seal import Ccm
 from quaver_wire import gatt
 
-_NAMES = const(32)  # revoked ones that a node keeps
 _NONCE = const(16)
 _REFUSED = bytes((gatt.REFUSED,))
 
 
 class Gateways:
-    """node_id: 8 bytes; keys: {generation: device key}, one or two; boot: this one's number; path: what was revoked."""
+    """node_id: 8 bytes; keys: {generation: device key}, one or two; boot: this one's number.
 
-    def __init__(self, node_id, keys, boot, path="/gateways.revoked"):
+    revoked: {name: least generation}; None where that is not known.
+    """
+
+    def __init__(self, node_id, keys, boot, revoked):
         self._node_id = node_id
         self._keys = keys
         self._boot = boot
-        self._path = path
+        self.revoked = revoked
         self._count = 0
         self._link = self._nonce = None
-        self._revoked = {}
-        try:
-            with room.opened(path) as file:
-                self._revoked = dict(json.load(file))
-        except OSError:
-            pass  # none was
-        except (ValueError, TypeError):
-            self._revoked = None
-            print("node: {} is corrupt: no gateway is believed; re-enrol the node".format(path))
 
     def ready(self):
         """Make ready for a greeting, once for each, while the gateway still asks for the services. Raises MemoryError.
@@ -68,7 +60,7 @@ class Gateways:
         if found is None:
             return _REFUSED, None, "link_version"
         key_generation, generation, name = found
-        if self._revoked is None or generation < self._revoked.get(str(name, "utf-8"), 0):
+        if self.revoked is None or generation < self.revoked.get(str(name, "utf-8"), 0):
             return _REFUSED, None, "revoked_gateway"
         key = self._keys.get(key_generation)
         if key is None:
@@ -81,22 +73,6 @@ class Gateways:
     def keep(self, generation):
         """The device key of this generation alone is in force now."""
         self._keys = {generation: self._keys[generation]}
-
-    def revoke(self, name, generation):
-        """Believe the gateway of that name with a grant of this generation or a later one alone.
-
-        Raises ValueError, and OSError when flash can't be written: then nothing has changed.
-        """
-        if self._revoked is None:
-            raise ValueError("{} is corrupt".format(self._path))
-        revoked = dict(self._revoked)
-        if generation <= revoked.get(name, 0):
-            return
-        if name not in revoked and len(revoked) >= _NAMES:
-            raise ValueError("{} gateways are revoked already".format(_NAMES))
-        revoked[name] = generation
-        store.replace_json(self._path, revoked)
-        self._revoked = revoked
 
 
 def _cipher(key):

@@ -122,7 +122,7 @@ def test_a_node_on_micropython_answers_so_and_believes_nobody_else(
         gatt.ack(1) + bytes(20),
     ]
     argument = [NODE.hex(), DEVICE_KEY.hex(), GREETING.hex(), [other.hex() for other in others], 1000]
-    argument.append(str(tmp_path / "gateways.revoked"))
+    argument.append(str(tmp_path))
     said, why, forged, answers, after = micropython(program(__file__, "node"), argument=argument)
     answer, end, fresh = map(bytes.fromhex, said)
     _, aes = keys(answer[1:17])
