@@ -37,7 +37,7 @@ _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 class Ble:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name; node_id: 8 bytes.
 
-    gateways: ready(), then greet(message) -> (answer, session, why refused), as node.gateways has them.
+    gateways: ready(), then greet(message) -> (answer, session, why refused), then done(), as node.gateways has them.
     outbox: first() -> entry (message_class, payload) or None, done(entry), filled (an event), link(up), and a length.
 
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
@@ -229,12 +229,15 @@ class Ble:
         """Return once the gateway has proved its link key, and this node its own; all else ends the connection."""
         self._proved = False
         self._gateways.ready()
-        answer, session, why = self._gateways.greet(await self._message(connection, _PROOF_MS))
-        if answer:
-            await self._send(connection, answer)
+        try:
+            answer, session, why = self._gateways.greet(await self._message(connection, _PROOF_MS))
+            if answer:
+                await self._send(connection, answer)
+        finally:
+            self._gateways.done()
         if session is None:
             self._refuse(why)
-            raise ValueError("peer refused ({})".format(why or "another device key"))
+            raise ValueError(why or "peer refused")
         self._session = session
         kind, _, _ = await self._heed(connection, _PROOF_MS)
         if kind != self._gatt.TIME:

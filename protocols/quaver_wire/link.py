@@ -17,9 +17,8 @@ commands are sealed already.
     AES key  = HKDF-SHA-256 of the link key, salt = HELLO and the node's nonce, info = "quaver link session 1"; 16 bytes
 """
 
-from hashlib import sha256
-
 from quaver_wire.gatt import CHALLENGE, HELLO
+from quaver_wire.link_session import TAG, Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
@@ -38,13 +37,10 @@ except ImportError:  # on a host
 VERSION = 1
 NAME_MAX = 24  # bytes of a gateway's name, as its configuration has it
 NONCE = 16
-TAG = 8
 _NAME = const(20)  # where it begins in HELLO
-_NODE = const(1)  # directions, in the nonce's first byte
-_GATEWAY = const(2)
 
 
-# A node drops quaver_wire.hkdf whenever a command is done, so it is imported where it is used.
+# A gateway drops quaver_wire.hkdf whenever a command is done, so it is imported where it is used.
 
 
 def link_key(device_key: bytes, node_id: bytes, key_generation: int, gateway: bytes, generation: int) -> bytes:
@@ -77,43 +73,6 @@ def parse_hello(message: bytes) -> "tuple[int, int, bytes] | None":
     if message[1] != VERSION:
         return None
     return message[2], message[3], message[_NAME:]
-
-
-class Session:
-    """One connection: makes and checks tags. aead: the cipher of `session_key`, with the verbs that cose.py tells."""
-
-    def __init__(self, aead: "Aead", node: bool) -> None:
-        self._aead = aead
-        self._sends = _NODE if node else _GATEWAY
-        self._nonce = bytearray(13)
-        self._tag = bytearray(TAG)
-        self._sent = 0
-        self._taken = 0
-
-    def _count(self, direction: int, count: int) -> bytearray:
-        nonce = self._nonce
-        nonce[0] = direction
-        nonce[9:13] = count.to_bytes(4, "big")
-        return nonce
-
-    def sign(self, message: bytes) -> bytes:
-        """The message with its tag."""
-        nonce = self._count(self._sends, self._sent)
-        self._aead.encrypt(nonce, sha256(message).digest(), self._tag, 0, self._tag, 0)
-        self._sent += 1
-        return message + self._tag
-
-    def check(self, message: bytes) -> bytes:
-        """The message without its tag. Raises ValueError when that is not the one of the next message of the peer."""
-        end = len(message) - TAG
-        if end < 1:
-            raise ValueError("a message without a tag")
-        plain = message[:end]
-        nonce = self._count(_NODE + _GATEWAY - self._sends, self._taken)
-        if not self._aead.decrypt(nonce, sha256(plain).digest(), message, end, TAG, bytearray(0)):
-            raise ValueError("a tag that does not fit")
-        self._taken += 1
-        return plain
 
 
 def challenge(key: bytes, greeting: bytes, nonce: bytes, cipher: "Callable[[bytes], Aead]") -> "tuple[bytes, Session]":

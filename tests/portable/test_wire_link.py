@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from quaver.messages.sealing import Ccm
 from quaver_wire import gatt, link
+from quaver_wire.link_session import Session
 from tests.programs import program
 
 NODE = bytes(range(8))
@@ -34,7 +36,7 @@ def keys(nonce: bytes) -> tuple[bytes, bytes]:
     return key, expanded(key, GREETING + nonce, b"quaver link session 1", 16)
 
 
-def both() -> tuple[link.Session, link.Session]:
+def both() -> tuple[Session, Session]:
     """(the node's end, the gateway's)"""
     key = link.link_key(DEVICE_KEY, NODE, 1, b"gw", 2)
     answer, node = link.challenge(key, GREETING, bytes(16), Ccm)
@@ -101,13 +103,15 @@ def test_a_gateway_takes_no_other_challenge() -> None:
     key = link.link_key(DEVICE_KEY, NODE, 1, b"gw", 2)
     answer, _ = link.challenge(key, GREETING, bytes(16), Ccm)
     elsewhere, _ = link.challenge(key, link.hello(1, 2, bytes(16), b"gw"), bytes(16), Ccm)
-    reflected = link.Session(Ccm(link.session_key(key, GREETING, bytes(16))), False).sign(b"\6" + bytes(16))
+    reflected = Session(Ccm(link.session_key(key, GREETING, bytes(16))), False).sign(b"\6" + bytes(16))
     for wrong in (elsewhere, reflected, answer[:-1], b"\7", answer[:17] + bytes(8), b"\6" + b"\1" * 16 + answer[17:]):
         with pytest.raises(ValueError, match=r"CHALLENGE|tag"):
             link.answered(key, GREETING, wrong, Ccm)
 
 
-def test_a_node_on_micropython_answers_so_and_believes_nobody_else(micropython: Callable[..., Any]) -> None:
+def test_a_node_on_micropython_answers_so_and_believes_nobody_else(
+    micropython: Callable[..., Any], tmp_path: Path
+) -> None:
     others = [
         gatt.time_message(1),  # of an old gateway
         link.hello(1, 2, bytes(16), b"a gateway with a long name"[:24]),
@@ -118,6 +122,7 @@ def test_a_node_on_micropython_answers_so_and_believes_nobody_else(micropython: 
         gatt.ack(1) + bytes(20),
     ]
     argument = [NODE.hex(), DEVICE_KEY.hex(), GREETING.hex(), [other.hex() for other in others], 1000]
+    argument.append(str(tmp_path))
     said, why, forged, answers, after = micropython(program(__file__, "node"), argument=argument)
     answer, end, fresh = map(bytes.fromhex, said)
     _, aes = keys(answer[1:17])

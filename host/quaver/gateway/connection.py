@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from quaver.errors import RadioError
 from quaver.gateway.links import Link
-from quaver_wire import chunks, gatt, link
+from quaver_wire import chunks, gatt
+from quaver_wire.link_session import Session
 
 if TYPE_CHECKING:
     from bleak import BleakClient
@@ -96,7 +97,7 @@ async def collect(
             size = min(max(down.max_write_without_response_size, chunks.SIZE_MIN), chunks.SIZE_MAX)
             buffer = bytearray(chunks.SIZE_MAX)
             assembler = chunks.Assembler()
-            session: link.Session | None = None
+            session: Session | None = None
 
             async def send(message: bytes, response: bool) -> None:
                 if session:
@@ -163,7 +164,7 @@ async def collect(
     return found
 
 
-def _session(way: Link, answer: bytes) -> link.Session:
+def _session(way: Link, answer: bytes) -> Session:
     if answer[0] == gatt.REFUSED:
         raise RefusedError("the node refuses the link key: it was revoked, or is of another device key; grant it again")
     try:

@@ -11,6 +11,7 @@ from typing import Protocol
 from quaver.fleet.link_keys import LinkKey, read_link_keys
 from quaver.messages.sealing import Ccm
 from quaver_wire import link
+from quaver_wire.link_session import Session
 
 
 class Link:
@@ -20,7 +21,7 @@ class Link:
         self._key = key.key
         self.hello = link.hello(key.key_generation, key.generation, secrets.token_bytes(link.NONCE), gateway.encode())
 
-    def answered(self, message: bytes) -> link.Session:
+    def answered(self, message: bytes) -> Session:
         """Raises ValueError when the node does not prove the key."""
         return link.answered(self._key, self.hello, message, Ccm)
 

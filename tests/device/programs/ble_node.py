@@ -79,7 +79,7 @@ async def main():
         gatt,
         chunks,
         port.uuid,
-        Gateways(own, {1: bytes.fromhex(plan["key"])}, 1),
+        Gateways(own, {1: bytes.fromhex(plan["key"])}, 1, {}),
         outbox,
         own,
         ("board", "0.1.0"),

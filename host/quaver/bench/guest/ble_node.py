@@ -66,7 +66,7 @@ async def main():
         gatt,
         chunks,
         uuid,
-        Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, 1),
+        Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, 1, {}),
         outbox,
         bytes.fromhex(plan["id"]),
         ("bench", "0"),

@@ -1,22 +1,23 @@
 """A node that is greeted by gateways: what it answers, and whom it believes after it was told what was revoked."""
 
+import asyncio
 import binascii
 import json
 import os
 
 from node import gateways
 from node.gateways import Gateways
-from quaver_wire import gatt, link
+from quaver_wire import gatt
 
 un = binascii.unhexlify
 node_id, device_key, greeting, others = un(argument[0]), un(argument[1]), un(argument[2]), argument[3]
-path = "/gateways.revoked"
 gateways.urandom = bytes  # of the weakest chip
-told = Gateways(node_id, {1: device_key}, 7, path)
+told = Gateways(node_id, {1: device_key}, 7, {})
 told.ready()
 answer, session, why = told.greet(greeting)
 told.ready()
 fresh = told.greet(greeting)[0]
+told.done()
 forged = {"taken": 0, "refused": 0}
 for number in range(argument[4]):
     # of the right length and kind: a guessed tag, one bit of a real one, one of the node's own, a tag of before
@@ -35,14 +36,29 @@ for other in others:
         answers.append([made[0] if made else None, reason])
     except ValueError as error:
         answers.append(str(error))
-told.revoke("gw", 3)
-told.revoke("gw", 2)
-again = Gateways(node_id, {1: device_key}, 8, path)
+told.done()
+
+
+class Service:
+    root = argument[5]
+    parts = {"gateways": told}
+
+
+from build import keys
+from command import revoke
+from quaver_wire import link
+
+for generation in (3, 2):
+    asyncio.run(revoke.run(Service, "gw", generation))
+after = []
+path = Service.root + keys.REVOKED
+again = Gateways(node_id, {1: device_key}, 8, keys.load_revoked(path))
 again.ready()
-after = [[again.greet(link.hello(1, generation, bytes(16), b"gw"))[2] for generation in (2, 3)]]
+after.append([again.greet(link.hello(1, generation, bytes(16), b"gw"))[2] for generation in (2, 3)])
 with open(path, "w") as file:
     file.write("{")
-after.append(Gateways(node_id, {1: device_key}, 9, path).greet(link.hello(1, 3, bytes(16), b"gw"))[2])
-os.remove(path)
+again = Gateways(node_id, {1: device_key}, 9, keys.load_revoked(path))
+again.ready()
+after.append(again.greet(link.hello(1, 3, bytes(16), b"gw"))[2])
 said = [binascii.hexlify(part).decode() for part in (answer, session.sign(b"\x00"), fresh)]
 print(json.dumps([said, why, forged, answers, after]))
