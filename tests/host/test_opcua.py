@@ -240,6 +240,30 @@ def test_who_is_subscribed_hears_of_every_value_and_of_its_end(bench: Bench, pum
     assert [status for name, _, status in heard if name == "rms_g"] == ["Good"] * 5 + ["BadNoCommunication"]
 
 
+def test_a_client_that_fetches_nothing_holds_up_nobody_and_has_a_bounded_queue(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+
+    async def silent(client: Client) -> None:
+        subscription = await client.create_subscription(10, object())
+        namespace = await client.get_namespace_index("urn:quaver:nodes")
+        item = ua.MonitoredItemCreateRequest(
+            ua.ReadValueId(ua.NodeId(f"{NODE}/rms_g", namespace), ua.AttributeIds.Value),
+            ua.MonitoringMode.Reporting,
+            ua.MonitoringParameters(ClientHandle=1, QueueSize=0),  # without end
+        )
+        wanted = ua.CreateMonitoredItemsParameters(subscription.subscription_id, ua.TimestampsToReturn.Both, [item])
+        (made,) = await client.uaclient.create_monitored_items(wanted)
+        assert made.StatusCode.is_good() and made.RevisedQueueSize == 1000
+        client.uaclient._publish_task.cancel()
+        bench.take(*(pump.says(rms_g=0.001 * n, time_ms=NOW_MS + n) for n in range(1, 1501)), now=NOW_MS)
+        async with asyncio.timeout(PATIENCE_S):
+            while (await read(client, "rms_g")).Value.Value != pytest.approx(1.5):
+                await asyncio.sleep(0.01)
+
+    with running(write(bench, plain=True)) as url:
+        with_client(url, silent, **LOGIN)
+
+
 def test_what_is_said_by_records_of_many_shapes_is_all_shown(bench: Bench, pump: Node) -> None:
     """Each record has other fields than the next; and none of them was read before the last had come."""
     own = {"oil_pressure": [4.0, "bar"], "turbidity": [0.5, "[NTU]"]}

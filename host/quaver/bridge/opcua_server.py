@@ -39,6 +39,8 @@ logging.getLogger("asyncua").addHandler(logging.NullHandler())
 
 APPLICATION = "urn:quaver:bridge"
 _FILE_MAX = 65536
+# What is kept for a client that does not fetch it; asyncua's own are 10,000, 5,000 and 1,000.
+_VALUES_MAX, _MESSAGES_MAX, _SUBSCRIPTIONS_MAX = 1000, 100, 200
 _DAYS = 3650  # of a certificate of our own: nobody is there to renew it
 _READERS = [
     kind
@@ -152,12 +154,15 @@ class OpcUaServer:
             server.product_uri, "Quaver", server.name, __version__, "", self._certificate.not_valid_before_utc
         )
         server.set_endpoint(f"opc.tcp://{spec.listen}")
-        server.iserver.certificate, server.iserver.private_key = self._certificate, self._key
+        service = server.iserver
+        service.max_monitored_item_queue_size = _VALUES_MAX
+        service.max_unacked_messages_per_subscription = _MESSAGES_MAX
+        service.max_subscriptions = _SUBSCRIPTIONS_MAX
+        service.certificate, service.private_key = self._certificate, self._key
         policies = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
         if spec.plain:
             policies.append(ua.SecurityPolicyType.NoSecurity)
         else:
-            service = server.iserver
             service.create_session = lambda name, user=_NOBODY, external=False: _EncryptedSession(
                 service, service.aspace, service.subscription_service, name, user=user, external=external
             )
