@@ -58,6 +58,7 @@ SCREENS = {
     "availability": "reports/availability?range=day",
     "control": "reports/control?range=day&quantity=velocity_mm_s",
     "life": "reports/life?range=day",
+    "bringing": "bringing",
     "users": "users",
 }
 
@@ -140,7 +141,9 @@ def picture(page: Page, path: Path) -> None:
     with Image.open(io.BytesIO(page.screenshot())) as shot:
         image = shot.convert("RGB")
     for colours in COLOURS:
-        image.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
+        image.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE).save(
+            path, optimize=True
+        )
         size = path.stat().st_size
         if size <= MOST_BYTES:
             break
