@@ -85,8 +85,8 @@ def _line(axis: Any, line: Line, words: Words) -> None:
         axis.fill_between(_at(words, line.times_ms), line.values, line.high, color=SKY, alpha=0.25, label=label, lw=0)
     elif line.kind == "interval":
         first, last = _at(words, line.times_ms)
-        axis.axvspan(first, last, color=RED, alpha=0.15, label=label, lw=0)
-        axis.plot([first, last], line.values, color=RED, linewidth=2.5)
+        axis.axvspan(first, last, color=GREEN, alpha=0.15, label=label, lw=0)
+        axis.plot([first, last], line.values, color=GREEN, linewidth=2.5)
     elif line.kind == "points":
         colour, size = (RED, 5) if line.key == "signals" else ("black", 9)
         axis.scatter(_at(words, line.times_ms), line.values, s=size, color=colour, zorder=3, label=label, linewidths=0)

@@ -104,7 +104,7 @@ export async function chart(options) {
       ],
       series: [{}, ...series.map((one) => ({
         label: one.label, stroke: one.colour ? colour(one.colour) : undefined, width: one.width ?? 2, dash: one.dash, spanGaps: false, points: { show: one.points ?? false, size: 5 },
-        paths: one.stepped ? UPlot.paths.stepped({ align: 1 }) : undefined, fill: one.fill ? faded(one.colour, one.fill) : undefined,
+        paths: one.bars ? UPlot.paths.bars({ size: [0.8, 96 * devicePixelRatio], align: 1 }) : one.stepped ? UPlot.paths.stepped({ align: 1 }) : undefined, fill: one.fill ? faded(one.colour, one.fill) : undefined,
       }))],
       bands: series.flatMap((one, place) => (one.band ? [{ series: one.band, fill: faded(one.colour ?? series[place].colour, 0.18) }] : [])),
       hooks: { drawClear: [drawZones], draw: [drawMarks], setCursor: [atCursor], setSelect: [selected] },
