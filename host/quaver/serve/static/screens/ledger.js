@@ -5,6 +5,9 @@ import { badge, button, card, chips, empty, heading, loading, stateIcon, table, 
 import { now } from "../plant.js";
 import { ago, number, time } from "../words.js";
 import { words } from "./ledger_words.js";
+import { users as userWords } from "./users_words.js";
+
+for (const language of ["en", "de"]) Object.assign(words[language], userWords[language]);
 
 export { words };
 export const styles = true;
@@ -77,8 +80,9 @@ export async function show(root, context) {
   }
 
   function reasonText(reason) {
-    const key = `ledger.reason.${reason}`;
-    return t(key) === key ? reason : t(key);
+    const keys = [`ledger.reason.${reason}`, `audit.kind.${reason.replaceAll(" ", "-")}`];
+    const known = keys.find((key) => t(key) !== key);
+    return known ? t(known) : reason;
   }
 
   async function drawRefusals() {
