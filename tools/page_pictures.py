@@ -20,16 +20,20 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from quaver.bench.page_browser import chromium
+from quaver.fleet.inventory import Entry, Inventory
 from quaver.plant.spec import load_plant
 from quaver.plant.world import World
+from quaver.provision.identity import new_code
+from quaver.provision.runs import DONE, FAILED, WORKING, Runs, runs_path
 from quaver.query.rollups import follow
 from quaver.query.source import Source
 from quaver.rollout.desk import Desk
 from quaver.rollout.engine import FETCHING, PAUSED, PENALTY, UPDATED, Member, Rules
 from quaver.rollout.state import Rollouts
+from quaver.serve.bringing import Bringing
 from quaver.serve.demo import _PLANT, _RECORDS
 from quaver.serve.run import server, services
 from quaver.serve.services import Services
@@ -39,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MINUTES = 100
 ZONE = "Europe/Berlin"
 SIZES = {"phone": (390, 844), "wall": (1440, 900)}
-COLOURS = 64
+COLOURS = (160, 96, 64, 32)
 MOST_BYTES = 60_000
 # name -> where it is; {fan}: the id of the machine that wears out
 SCREENS = {
@@ -54,6 +58,7 @@ SCREENS = {
     "causes": "alarms?view=figures",
     "ledger": "ledger",
     "rollouts": "rollouts?show=all",
+    "bringing": "bringing",
     "energy": "reports/energy?range=day",
     "availability": "reports/availability?range=day",
     "control": "reports/control?range=day&quantity=velocity_mm_s",
@@ -77,14 +82,16 @@ def run_plant(folder: Path) -> None:
 
 
 def people(found: Services, now_ms: int) -> None:
-    """What people have done by then: an alarm acknowledged with a comment, one put aside."""
+    """What people have done by then: the gravest alarm commented, one acknowledged, one put aside."""
     assert found.alarms is not None and found.access is not None
     with Source(found.door.location) as source:
         Watch(found.alarms, None, lambda: now_ms).step(source)
     rest = [alarm for alarm in found.alarms.listed((), None, 100) if alarm.active]
+    if rest:
+        found.alarms.comment(rest[0].id, "demo", now_ms - 900_000, "a new one is ordered", "bearing", "4711")
     quiet = [alarm for alarm in rest if alarm.level == "warning"]
     if quiet:
-        found.alarms.acknowledge(quiet[-1].id, "demo", now_ms - 600_000, "seen, is watched", None, "")
+        found.alarms.acknowledge(quiet[-1].id, "demo", now_ms - 600_000, "seen, is watched", "bearing", "")
     if len(quiet) > 1:
         why = "the sensor is exchanged on Tuesday"
         found.alarms.shelve(quiet[-2].id, "demo", now_ms - 300_000, now_ms + 8 * 3_600_000, why)
@@ -96,7 +103,7 @@ def rollout(path: Path, rows: list[tuple[bytes, str]], now: float) -> None:
     members = [
         Member(
             node, prefix, min(place, 2), states[place] if place < len(states) else "waiting",
-            "restarted before it was confirmed" if place == 2 else "", since=now - 600,
+            "restarted before it was confirmed" if place == 2 else "", counted=place == 2, since=now - 600,
         ) for place, (node, prefix) in enumerate(rows)
     ]  # fmt: skip
     with Rollouts(path) as rollouts:
@@ -107,9 +114,30 @@ def rollout(path: Path, rows: list[tuple[bytes, str]], now: float) -> None:
         rollouts.save(one, PAUSED, "1 of 1 node of the second wave failed", members)
 
 
+def bringing(folder: Path, now: float) -> Bringing:
+    """Nodes on their way: one failed, one at work, one in service, two that wait. now: s since 1970."""
+    inventory = folder / "inventory.sqlite"
+    found = Bringing(folder, inventory, now=lambda: now - 900)
+    steps = {"press-de": ("join", FAILED), "press-nde": ("check", WORKING), "mill-de": ("list", DONE), "saw-de": None}
+    why = "the node can't join hall: wifi wrong password"
+    with Runs(runs_path(inventory), lambda: now - 60) as runs, Inventory(inventory) as entries:
+        for place, (name, step) in enumerate({**steps, "saw-nde": None}.items(), 1):
+            node = bytes.fromhex(f"e66164084321{place:04x}")
+            place_of = {"site": "works", "area": "hall", "line": "line-b", "asset": name.partition("-")[0]}
+            if step is None or step[1] != DONE:
+                found.put(node.hex(), new_code(), place_of | {"name": name, "mounting": "rigid"}, "demo")
+            else:
+                entries.put(Entry(node, name, **place_of, state="in service", board="pico_w", seen=int(now - 20)))
+            if step is not None:
+                prefix = "/".join((*place_of.values(), name))
+                runs.tell(node, *step, why if step[1] == FAILED else "", prefix, fresh=True)
+    found.plan_path = Path("/var/lib/quaver/page/plan.csv")  # the same in each picture
+    return found
+
+
 @contextmanager
-def served(plant: Path, folder: Path) -> Iterator[tuple[str, str, str]]:
-    """A page over the plant, as at its end: its address, the cookie of somebody, and the id of the fan."""
+def served(plant: Path, folder: Path) -> Iterator[tuple[str, str, str, int]]:
+    """A page over the plant, as at its end: its address, somebody's cookie, the id of the fan, and when that is, ms."""
     with Source(plant / _RECORDS) as source:
         now_ms = max(int(row[0]) for row in source.store.query("SELECT max(received_ms) FROM record")) + 1000
     with services(plant / _RECORDS, folder, clock_ms=lambda: now_ms, name="demo works", zone=ZONE) as found:
@@ -123,31 +151,36 @@ def served(plant: Path, folder: Path) -> Iterator[tuple[str, str, str]]:
         people(found, now_ms)
         found.rollouts = Desk(folder / "rollouts.sqlite", None)
         rollout(folder / "rollouts.sqlite", [(bytes.fromhex(row.node), row.topic) for row in rows], now_ms / 1000)
+        found.bringing = bringing(folder, now_ms / 1000)
         fan = next(row.node for row in rows if row.name == "fan")
         listening = socket.create_server(("127.0.0.1", 0))
         program = server(found)
         thread = threading.Thread(target=program.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/", secret, fan
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/", secret, fan, now_ms
         program.should_exit = True
         thread.join(30)
 
 
 def picture(page: Page, path: Path) -> None:
-    """Of what is on the screen, in few colours: small, and sharp."""
-    with Image.open(io.BytesIO(page.screenshot())) as image:
-        image.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-            path, optimize=True
-        )
-    size = path.stat().st_size
-    print(f"{path.name}  {size / 1000:.1f} kB{'  too large' if size > MOST_BYTES else ''}", flush=True)
+    """Of what is on the screen, in so few colours that it is small, and sharp."""
+    with Image.open(io.BytesIO(page.screenshot())) as shot:
+        image = shot.convert("RGB")
+    for colours in COLOURS:
+        plain = image.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+        plain.save(path, optimize=True)
+        size = path.stat().st_size
+        if size <= MOST_BYTES:
+            break
+    print(f"{path.name}  {size / 1000:.1f} kB, {colours} colours", flush=True)
 
 
-def pictures(browser: Browser, url: str, secret: str, fan: str, folder: Path) -> None:
+def pictures(browser: Browser, url: str, secret: str, fan: str, now_ms: int, folder: Path) -> None:
     for name, (width, height) in SIZES.items():
         context = browser.new_context(
             viewport={"width": width, "height": height}, locale="en-GB", color_scheme="light", reduced_motion="reduce"
         )
+        context.clock.set_fixed_time(now_ms / 1000)
         page = context.new_page()
         page.goto(url)
         page.get_by_label("Password").wait_for()
@@ -159,7 +192,7 @@ def pictures(browser: Browser, url: str, secret: str, fan: str, folder: Path) ->
         for screen, place in SCREENS.items():
             page.evaluate("hash => { location.hash = hash; }", f"#/{place.format(fan=fan)}")
             page.locator("main h1").first.wait_for(state="attached")
-            page.locator(".loading").wait_for(state="detached")
+            expect(page.locator(".loading")).to_have_count(0, timeout=60_000)
             page.wait_for_load_state("load")
             page.wait_for_timeout(700)  # charts are drawn in the frames that follow
             picture(page, folder / f"{screen}-{name}.png")
@@ -178,8 +211,8 @@ def main() -> None:
         if not (plant / _RECORDS).exists():
             run_plant(plant)
         given.output.mkdir(parents=True, exist_ok=True)
-        url, secret, fan = stack.enter_context(served(plant, folder / "page"))
-        pictures(stack.enter_context(chromium()), url, secret, fan, given.output)
+        found = stack.enter_context(served(plant, folder / "page"))
+        pictures(stack.enter_context(chromium()), *found, given.output)
 
 
 if __name__ == "__main__":

@@ -396,9 +396,9 @@ def test_a_plan_is_carried_out(
     assert [entry.state for entry in entries] == ["in service"] * 3
     told = {node[-1]: (state, step) for node, (state, step, _) in runs_of(home).items()}
     assert told == {
-        **{n: ("done", "list") for n in (1, 2, 6)},
+        **dict.fromkeys((1, 2, 6), ("done", "list")),
         3: ("failed", "connect"),
-        **{n: ("failed", "find") for n in (4, 7)},
+        **dict.fromkeys((4, 7), ("failed", "find")),
     }, "the row that is wrong has no node that is sure"
     assert not any(node.code in out for node in nodes)
 

@@ -23,6 +23,7 @@ SCREENS = {
     "rollouts": "#/rollouts",
     "all of a rollout": "#/rollouts?show=all",
     **{f"report {kind}": f"#/reports/{kind}?range=week" for kind in ("energy", "availability", "control", "life")},
+    "bringing in": "#/bringing",
     "more": "#/more",
     "nowhere": "#/nowhere",
 }
