@@ -63,7 +63,6 @@ SCREENS = {
     "availability": "reports/availability?range=day",
     "control": "reports/control?range=day&quantity=velocity_mm_s",
     "life": "reports/life?range=day",
-    "bringing": "bringing",
     "users": "users",
 }
 
