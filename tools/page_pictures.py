@@ -23,13 +23,17 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from quaver.bench.page_browser import chromium
+from quaver.fleet.inventory import Entry, Inventory
 from quaver.plant.spec import load_plant
 from quaver.plant.world import World
+from quaver.provision.identity import new_code
+from quaver.provision.runs import DONE, FAILED, WORKING, Runs, runs_path
 from quaver.query.rollups import follow
 from quaver.query.source import Source
 from quaver.rollout.desk import Desk
 from quaver.rollout.engine import FETCHING, PAUSED, PENALTY, UPDATED, Member, Rules
 from quaver.rollout.state import Rollouts
+from quaver.serve.bringing import Bringing
 from quaver.serve.demo import _PLANT, _RECORDS
 from quaver.serve.run import server, services
 from quaver.serve.services import Services
@@ -54,11 +58,11 @@ SCREENS = {
     "causes": "alarms?view=figures",
     "ledger": "ledger",
     "rollouts": "rollouts?show=all",
+    "bringing": "bringing",
     "energy": "reports/energy?range=day",
     "availability": "reports/availability?range=day",
     "control": "reports/control?range=day&quantity=velocity_mm_s",
     "life": "reports/life?range=day",
-    "bringing": "bringing",
     "users": "users",
 }
 
@@ -110,6 +114,27 @@ def rollout(path: Path, rows: list[tuple[bytes, str]], now: float) -> None:
         rollouts.save(one, PAUSED, "1 of 1 node of the second wave failed", members)
 
 
+def bringing(folder: Path, now: float) -> Bringing:
+    """Nodes on their way: one failed, one at work, one in service, two that wait. now: s since 1970."""
+    inventory = folder / "inventory.sqlite"
+    found = Bringing(folder, inventory, now=lambda: now - 900)
+    steps = {"press-de": ("join", FAILED), "press-nde": ("check", WORKING), "mill-de": ("list", DONE), "saw-de": None}
+    why = "the node can't join hall: wifi wrong password"
+    with Runs(runs_path(inventory), lambda: now - 60) as runs, Inventory(inventory) as entries:
+        for place, (name, step) in enumerate({**steps, "saw-nde": None}.items(), 1):
+            node = bytes.fromhex(f"e66164084321{place:04x}")
+            place_of = {"site": "works", "area": "hall", "line": "line-b", "asset": name.partition("-")[0]}
+            if step is None or step[1] != DONE:
+                found.put(node.hex(), new_code(), place_of | {"name": name, "mounting": "rigid"}, "demo")
+            else:
+                entries.put(Entry(node, name, **place_of, state="in service", board="pico_w", seen=int(now - 20)))
+            if step is not None:
+                prefix = "/".join((*place_of.values(), name))
+                runs.tell(node, *step, why if step[1] == FAILED else "", prefix, fresh=True)
+    found.plan_path = Path("/var/lib/quaver/page/plan.csv")  # the same in each picture
+    return found
+
+
 @contextmanager
 def served(plant: Path, folder: Path) -> Iterator[tuple[str, str, str, int]]:
     """A page over the plant, as at its end: its address, somebody's cookie, the id of the fan, and when that is, ms."""
@@ -126,6 +151,7 @@ def served(plant: Path, folder: Path) -> Iterator[tuple[str, str, str, int]]:
         people(found, now_ms)
         found.rollouts = Desk(folder / "rollouts.sqlite", None)
         rollout(folder / "rollouts.sqlite", [(bytes.fromhex(row.node), row.topic) for row in rows], now_ms / 1000)
+        found.bringing = bringing(folder, now_ms / 1000)
         fan = next(row.node for row in rows if row.name == "fan")
         listening = socket.create_server(("127.0.0.1", 0))
         program = server(found)
@@ -141,9 +167,8 @@ def picture(page: Page, path: Path) -> None:
     with Image.open(io.BytesIO(page.screenshot())) as shot:
         image = shot.convert("RGB")
     for colours in COLOURS:
-        image.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE).save(
-            path, optimize=True
-        )
+        plain = image.quantize(colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+        plain.save(path, optimize=True)
         size = path.stat().st_size
         if size <= MOST_BYTES:
             break

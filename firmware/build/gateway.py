@@ -14,6 +14,7 @@ from gateway.commands import Commands
 from gateway.contents import Contents
 from gateway.forward import Forward
 from gateway.health import Health
+from gateway.link_keys import LinkKeys
 from gateway.relay import Relay
 from links.ble_central import Central
 from node import store
@@ -24,7 +25,7 @@ if False:  # types alone: never compiled
     from hal.watchdog import Watchdog
     from node.supervisor import Supervisor
 
-_COMMANDS = ("update", "reboot", "identify")  # that a gateway takes for itself
+_COMMANDS = ("update", "reboot", "identify", "grant")  # that a gateway takes for itself
 
 
 def build() -> "tuple[Supervisor, Watchdog | None]":
@@ -45,6 +46,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     relay = Relay(boot, recorder.event, "/relay", settings["flash_kb"] * 1024)
     commands = Commands()
     contents = Contents(prefixes, relay.filled.set)
+    links = LinkKeys()
 
     updating = wiring.updating("gateway", port, recorder)
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
@@ -60,15 +62,17 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         relay=relay,
         commands=commands,
         contents=contents,
+        links=links,
         clock=uptime,
         progress=progress,
+        old_links=bool(settings["old_links"]),
     )
     supervisor.add("collect", collector.run, limit_s)
     mailbox = None
     if recorder.seals:
         parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "trial": None}
         parts.update({"measuring": collector, "supervisor": supervisor, "quiet": asyncio.Lock(), "reset": port.reset})
-        parts.update({"commands": _COMMANDS, "clear": contents.clear, "short": port.short})
+        parts.update({"commands": _COMMANDS, "clear": contents.clear, "short": port.short, "links": links})
         mailbox = Mailbox(parts, updating)
         contents.working = mailbox.working
         supervisor.add("commands", mailbox.run, max(limit_s, 90))

@@ -12,6 +12,7 @@ _FIELDS = (
     ("visit_s", 20, 2, 120),  # the longest connection
     ("records", 64, 1, 1000),  # the most that one connection takes: an alarm of another node waits no longer than this
     ("flash_kb", 256, 32, 1024),  # of records that wait for the broker
+    ("old_links", 0, 0, 1),  # 1: nodes of before the link keys are served, though whoever is near can be one
 )
 
 

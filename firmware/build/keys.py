@@ -9,6 +9,7 @@ from quaver_wire.hkdf import hmac
 
 KEY = "/device.key"
 CODE = "/session.code"
+REVOKED = "/gateways.revoked"
 
 
 def load_keys(path: str = KEY) -> dict[int, bytes]:
@@ -59,6 +60,17 @@ def save_key(generation: int, key: bytes, before: bytes | None = None, path: str
     if before is not None:
         given["before"] = before.hex()
     store.replace(path, json.dumps(given).encode())
+
+
+def load_revoked(path: str = REVOKED) -> dict[str, int] | None:
+    """{gateway's name: least generation of a grant that is still taken}; None for a file that can't be read."""
+    try:
+        with opened(path) as file:
+            return dict(json.load(file))
+    except OSError:
+        return {}  # none was revoked
+    except (ValueError, TypeError):
+        return None
 
 
 def load_code(path: str = CODE) -> bytes | None:

@@ -28,6 +28,7 @@ if False:  # types alone: never compiled
     from node.supervisor import Supervisor
 
 _TRIAL_S = const(300)  # in which a new configuration brings the node online, or is rejected
+_OBEY = ("service.obey", "service.downlink", "service.replay", "service.runner", "quaver_wire.decoder")
 _LOW_MEMORY = const(16384)  # below this a fragmented heap may not give the next buffer
 
 
@@ -41,8 +42,11 @@ def _load(path: str) -> tuple[dict, list[str]]:
     return config.load(path)
 
 
-def _import(config: dict) -> "Tls | None":
-    """Have all modules that this configuration takes, while what is read is used in flash; returns `wiring.tls`."""
+def _import(config: dict, stays: bool) -> "Tls | None":
+    """Have all modules that this configuration takes, while what is read is used in flash; returns `wiring.tls`.
+
+    stays: what obeys commands, too: read for each command, its small pieces would have the heap grow.
+    """
     from build import sensors
 
     wiring.read("build.engine", *(("dsp.classes",) if config["machine"]["classes"] else ()))
@@ -50,11 +54,26 @@ def _import(config: dict) -> "Tls | None":
     if config["machine"]["tachometer_pin"] >= 0:
         wiring.read("drivers.tachometer", "dsp.tracking")
     if config["link"] == "ble":
-        wiring.read("links.ble", "quaver_wire.chunks", "quaver_wire.gatt")
+        wiring.read("links.ble", "quaver_wire.chunks", "quaver_wire.gatt", "quaver_wire.link_session", "node.gateways")
         return None
     wiring.read("node.publish")
     wiring.read_links(config)
+    if stays:
+        wiring.read(*_OBEY)
+        room.stay(*_OBEY, "quaver_wire.items")
     return wiring.tls(config["broker"])
+
+
+def _believed(config: dict) -> "tuple | None":
+    """(device keys, of which gateways' link keys follow, what was revoked); None on a node that no gateway visits."""
+    if config["link"] != "ble":
+        return None
+    from build import keys
+
+    revoked = keys.load_revoked()
+    if revoked is None:
+        print("node: {} is corrupt: no gateway is believed; re-enrol the node".format(keys.REVOKED))
+    return keys.load_keys(), revoked
 
 
 def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | None":
@@ -144,15 +163,22 @@ def _over_wifi(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "
 def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
     """Records wait for a gateway that fetches them by Bluetooth, and brings the time; returns as above."""
     from links.ble import Ble
+    from node.gateways import Gateways
     from quaver_wire import chunks, gatt
     from quaver_wire.cose import node_id
 
+    own = node_id(bytes.fromhex(port.unique_id()))
+    keys, revoked = parts.pop("believed")
+    parts["gateways"] = Gateways(own, keys, parts["recorder"].moment()[0], revoked)
+    if not parts["recorder"].seals:
+        print("node: not enrolled: no gateway gets its records")
     link = Ble(
         gatt,
         chunks,
         uuid=port.uuid,
+        gateways=parts["gateways"],
         outbox=parts["outbox"],
-        node_id=node_id(bytes.fromhex(port.unique_id())),
+        node_id=own,
         about=(board.NAME, board.VERSION),
         timing=config["ble"],
         clock=parts["uptime"],
@@ -177,6 +203,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     # a gateway comes now and then: RAM is no place to wait for it
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
+    believed = _believed(config)
     if wiring.was_short("node", recorder) and config["vibration"]:
         config["vibration"] = None
         problems.append("vibration: not measured until the next start, for memory is short with it")
@@ -184,7 +211,8 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     running, rejected = trial.running, trial.rejected
     if not (running or rejected):
         room.drop("node.trial")
-    tls = _import(config)
+    stays = bool(recorder.seals and port.short and config["link"] != "ble" and config["broker"]["ca"])
+    tls = _import(config, stays)
     wiring.imported()
     found = _sensors(port, config, quiet, recorder, problems)
     judge = _judge(config)
@@ -208,10 +236,12 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
     parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if running else None})
     parts["tls"], parts["mailbox"] = tls, None
+    if believed:
+        parts["believed"] = believed
     if recorder.seals:
         parts["quiet"] = quiet
         parts["reset"] = port.reset
-        parts["short"] = port.short
+        parts["short"], parts["stays"] = port.short, stays
         parts["mailbox"] = mailbox = Mailbox(parts, updating)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
     if running:

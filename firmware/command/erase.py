@@ -20,6 +20,8 @@ SECRETS = (
     "/condition4.json",
     "/alarm.wave",
     "/commands.taken",
+    "/gateways.revoked",
+    "/link.keys",
     "/session.tries",
 )
 _FILL = "/erase.fill"

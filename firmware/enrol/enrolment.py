@@ -22,7 +22,7 @@ if False:  # types alone: never compiled
     from enrol.session import Tries
 
 CONFIG = "/config.json"
-_TAKEN = "/commands.taken"
+_OF_THE_OLD_KEY = ("/commands.taken", "/gateways.revoked")
 
 
 def _missing(path: str) -> bool:
@@ -136,8 +136,9 @@ class Enrolment:
             raise ValueError("check: not of the staged key")
         if not _missing(self._root + KEY):
             os.remove(self._root + KEY)
-        if not _missing(self._root + _TAKEN):
-            os.remove(self._root + _TAKEN)  # with the old key every command that was sent under it is void
+        for path in _OF_THE_OLD_KEY:  # with it every command and every gateway's grant is void
+            if not _missing(self._root + path):
+                os.remove(self._root + path)
         store.replace(self._root + CONFIG, config)
         save_key(generation, key, path=self._root + KEY)
         self._staged = None

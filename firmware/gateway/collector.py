@@ -3,10 +3,10 @@
     listen --an alarm, or somebody and a moment has passed--> connect --> listen, while a connection is free
     each connection --over, or ended by its limits--> free
 
-An advertisement proves nothing, and neither does a peer: what is sealed is opened by nobody here. So each
-connection is bounded. An address that wasted one is not tried for a while, longer each time. After a wasted connection
-the next goes to an address that has served before, if there is one: invented addresses take every other connection at
-most, and of several at once all but one. An alarm from another address than the node's gets no priority.
+An advertisement proves nothing, and a peer proves a link key and no more: what is sealed is opened by nobody here. So
+each connection is bounded. An address that wasted one is not tried for a while, longer each time. After a wasted
+connection the next goes to an address that has served before, if there is one: invented addresses take every other
+connection at most, and of several at once all but one. An alarm from another address than the node's gets no priority.
 """
 
 import asyncio
@@ -21,7 +21,10 @@ _MOMENT_MS = const(300)  # to hear who else is there, so that turns are fair: lo
 _FULL_MS = const(1000)
 _HOLD_MS = const(1000)  # after a wasted connection; for an unknown address doubled each time, up to 64 times that
 _HELD_MAX = const(16)
+_WAITS = const(3)  # bits of the state, of quaver_wire.gatt
 _ALARM = const(2)
+_SECRET = const(4)
+_WHY = (("answer", "silent"), ("refuses", "link_refused"), ("prove", "wrong_link_key"))
 _CONNECTED = const(1)  # a place of build.hang
 
 
@@ -33,23 +36,29 @@ class Node:
         self.tried = None
         self.collected = None
         self.heard = None
+        self.secret = False  # has said that it wants link keys: it is never served without
 
 
 class Collector:
     """central: of links.ble_central; connections: how many it holds at once; node_ids: the allow-list.
 
-    relay, commands, contents: of this package.
+    relay, commands, contents, links (the link keys): of this package. old_links: whether nodes are served that know no
+    link keys: anybody near can be such a node, or such a node's gateway.
     clock: has ms() since boot and time_ms() since 1970. progress(name): tells the supervisor that the task lives.
     has_measured: whether it has listened to its end since the start, as a release on trial must have.
     counts: "visits", "failed" and "records" since the start; refused: {why: [how often since it was told, who last]}.
     """
 
-    def __init__(self, central, connections, node_ids, relay, commands, contents, clock, progress):
+    def __init__(
+        self, central, connections, node_ids, relay, commands, contents, links, clock, progress, old_links=False
+    ):
         self._central = central
         self._connections = connections
         self._relay = relay
         self._commands = commands
         self._contents = contents
+        self._links = links
+        self._old_links = old_links
         self._clock = clock
         self._progress = progress
         self.nodes = {node_id: Node() for node_id in node_ids}
@@ -108,11 +117,11 @@ class Collector:
             self.refuse("unknown_node", hexlify(node_id).decode())
             return False
         node.heard = now
-        if node_id in self._connected:
+        if node_id in self._connected or not self._speaks(node, node_id, state):
             return False
         address = bytes(device.addr)
         held = self._held.get(address)
-        if (state or self._commands.waits(node_id)) and not (held and held[0] > now):
+        if (state & _WAITS or self._commands.waits(node_id)) and not (held and held[0] > now):
             known = address == node.address
             alarm = bool(state & _ALARM) and (known or node.tried is None)
             tried = -1 if node.tried is None else node.tried
@@ -125,6 +134,19 @@ class Collector:
         if self._best is None or self._best[0][0]:
             return False
         return now - self._began >= _MOMENT_MS
+
+    def _speaks(self, node, node_id, state):
+        """Whether there is a way to speak with this node: both have the link key, or neither needs one."""
+        why = ""
+        if state & _SECRET:
+            node.secret = True
+            if not self._links.has(node_id):
+                why = "no_link_key"
+        elif node.secret or not self._old_links:
+            why = "old_link"
+        if why:
+            self.refuse(why, hexlify(node_id).decode())
+        return not why
 
     async def _begin(self, device, node_id):
         """Connect, and leave the rest to a task of its own."""
@@ -159,7 +181,9 @@ class Collector:
             return await self._contents.chunk(node_id, digest, number)
 
         try:
-            taken = await self._central.collect(connection, self._unix_ms, self._commands.of(node_id), store, content)
+            link = self._links.of(node_id) if node.secret else None
+            commands = self._commands.of(node_id)
+            taken = await self._central.collect(connection, link, self._unix_ms, commands, store, content)
             self._wasted = False
             self._held.pop(address, None)
             node.address = address
@@ -181,8 +205,10 @@ class Collector:
             self._wasted = True
             self._hold(address, address == self.nodes[node_id].address)
             reason = str(error)
+            if "refuses" in reason and not self._links.refused(node_id):
+                return  # another key is tried
             if "connection" not in reason:  # which the air takes from the best of nodes
-                self.refuse("silent" if "answer" in reason else "protocol", name)
+                self.refuse(next((why for words, why in _WHY if words in reason), "protocol"), name)
 
     def _last_free(self):
         """Whether all connections but one are with addresses that have not served before."""

@@ -4,10 +4,11 @@
     advertise --its window is over--> rest; with an event waiting, soon after a command or a chunk, or with new firmware
                                       on trial, advertise on
     connection --all sent, time over, connection lost, protocol error--> rest
+    connection --no proof of a link key--> advertise, until the window is over
 
 The messages are quaver_wire/gatt.py's. A record leaves the outbox when the gateway has acknowledged it, so an early
-end of a connection loses no record. The peer may be an attacker: a message that is not the next one of the protocol
-ends the connection, and so does silence.
+end of a connection loses no record. The peer may be an attacker: before it has proved a link key it gets no record, and
+a second's time; a message that is not the next one of the protocol ends the connection, and so does silence.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from micropython import const
 from links import ble_mtu
 
 _SLICE_MS = const(1000)  # how old what the advertisement says may be
-_HELLO_MS = const(5000)  # connected, and not a word
+_PROOF_MS = const(1000)  # from the connection until the peer has proved its link key
 _ACK_MS = const(10_000)  # a gateway's flash is slow, but not that slow
 _LINGER_MS = const(3000)  # after END, for commands
 _ANSWER_MS = const(4000)  # for a command's answer, before END: a gateway does not wait longer for a sign of life
@@ -36,6 +37,7 @@ _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 class Ble:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name; node_id: 8 bytes.
 
+    gateways: greeting() -> what answers the first message, and done(), as node.gateways has them.
     outbox: first() -> entry (message_class, payload) or None, done(entry), filled (an event), link(up), and a length.
 
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
@@ -44,9 +46,12 @@ class Ble:
     that takes none. progress(name): tells the supervisor that the task of that name lives.
     """
 
-    def __init__(self, gatt, chunks, uuid, outbox, node_id, about, timing, clock, recorder, mailbox, progress):
+    def __init__(
+        self, gatt, chunks, uuid, gateways, outbox, node_id, about, timing, clock, recorder, mailbox, progress
+    ):
         self._gatt = gatt
         self._chunks = chunks
+        self._gateways = gateways
         self._outbox = outbox
         self._node_id = node_id
         self._timing = timing
@@ -74,6 +79,9 @@ class Ble:
         for kind, text in ((gatt.MODEL, about[0]), (gatt.SERIAL, serial), (gatt.FIRMWARE, about[1])):
             aioble.Characteristic(information, uuid(kind), read=True, initial=text.encode())
         self._services = [service, information]  # until they are registered
+        self._session = None  # that of a peer which has not proved its key yet, or has
+        self._proved = False
+        self._awake = 0  # since when it advertises
         self._visit_ends = 0
         self._told = None  # when a gateway has acknowledged a status
         self._talked = None  # when the last command or chunk came
@@ -88,6 +96,7 @@ class Ble:
 
     async def run(self):
         self.begin()
+        self._awake = time.ticks_ms()
         while True:
             connection = await self._advertise()
             if connection is not None:
@@ -95,14 +104,24 @@ class Ble:
                     # BTstack would advertise again by itself once the connection ends, while nobody attends to it.
                     aioble.core.ble.gap_advertise(None)
                     await self._attend(connection)
-                except (OSError, ValueError, asyncio.TimeoutError, aioble.DeviceDisconnectedError) as error:
+                except (
+                    OSError,
+                    ValueError,
+                    MemoryError,
+                    asyncio.TimeoutError,
+                    aioble.DeviceDisconnectedError,
+                ) as error:
                     print("ble: connection ended: {}".format(str(error) or type(error).__name__))
                 finally:
+                    self._session = None
                     self._outbox.link(False)
                     if self._mailbox:
                         self._mailbox.is_online = False
                 await self._leave(connection)
+                if not self._proved and self._since(self._awake, self._timing["window_s"] * 1000):
+                    continue  # a stranger takes nobody's turn
             await self._rest()
+            self._awake = time.ticks_ms()
 
     def _urgent(self):
         entry = self._outbox.first()
@@ -111,19 +130,18 @@ class Ble:
     async def _advertise(self):
         """Advertise for the window, and on for as long as an event waits; returns a connection, or None."""
         gatt = self._gatt
-        began = time.ticks_ms()
         while True:
             self._progress("ble")
             waiting = len(self._outbox)
             urgent = self._urgent()
-            state = (gatt.PENDING if waiting or self._wants() else 0) | (gatt.ALARM if urgent else 0)
+            state = gatt.SECRET | (gatt.PENDING if waiting or self._wants() else 0) | (gatt.ALARM if urgent else 0)
             gatt.put_advertisement(self._advertisement, self._node_id, state, waiting)
             try:
                 return await aioble.advertise(
                     self._timing["interval_ms"] * 1000, adv_data=self._advertisement, timeout_ms=_SLICE_MS
                 )
             except asyncio.TimeoutError:
-                if not urgent and time.ticks_diff(time.ticks_ms(), began) >= self._timing["window_s"] * 1000:
+                if not urgent and not self._since(self._awake, self._timing["window_s"] * 1000):
                     return None
 
     async def _rest(self):
@@ -166,10 +184,10 @@ class Ble:
         gatt = self._gatt
         outbox = self._outbox
         self._incoming = self._assembler(self._gatt.DOWNLINK_MAX)
-        self._visit_ends = time.ticks_add(time.ticks_ms(), self._timing["visit_s"] * 1000)
-        kind, _, _ = await self._heed(connection, _HELLO_MS)
-        if kind != gatt.TIME:
-            raise ValueError("peer did not send the time first")
+        began = time.ticks_ms()
+        self._visit_ends = time.ticks_add(began, _PROOF_MS)
+        await self._prove(connection)
+        self._visit_ends = time.ticks_add(began, self._timing["visit_s"] * 1000)
         outbox.link(True)
         number = 0
         if not self._since(self._told, _STATUS_MS):
@@ -195,7 +213,7 @@ class Ble:
                 ended = False
                 continue
             if not ended:
-                await self._send(connection, bytes((gatt.END,)))
+                await self._say(connection, bytes((gatt.END,)))
                 ended = True
             try:
                 kind, _, _ = await self._heed(connection, _LINGER_MS)
@@ -207,9 +225,32 @@ class Ble:
                 await self._settled(connection, _ANSWER_MS)
             ended = False
 
+    async def _prove(self, connection):
+        """Return once the gateway has proved its link key, and this node its own; all else ends the connection."""
+        self._proved = False
+        try:
+            greeting = self._gateways.greeting()  # while the gateway still asks for the services
+            answer, session, why = greeting.greet(await self._message(connection, _PROOF_MS))
+            if answer:
+                await self._send(connection, answer)
+        finally:
+            greeting = None
+            self._gateways.done()
+        if session is None:
+            self._refuse(why)
+            raise ValueError(why or "peer refused")
+        self._session = session
+        kind, _, _ = await self._heed(connection, _PROOF_MS)
+        if kind != self._gatt.TIME:
+            raise ValueError("peer did not send the time first")
+
+    def _refuse(self, why):
+        if why and self._mailbox:
+            self._mailbox.refuse(why)
+
     async def _hand_over(self, connection, message_class, number, payload):
         """Return once the gateway has it on its flash."""
-        await self._send(connection, self._gatt.record(message_class, number, payload))
+        await self._say(connection, self._gatt.record(message_class, number, payload))
         if await self._heed(connection, _ACK_MS) != (self._gatt.ACK, number, b""):
             raise ValueError("peer acknowledged a record not sent")
 
@@ -219,7 +260,7 @@ class Ble:
         wanted = self._wants()
         _, digest, asked = wanted.split("/")
         self._incoming = self._assembler(gatt.CONTENT_MAX)
-        await self._send(connection, gatt.want(bytes.fromhex(digest), int(asked)))
+        await self._say(connection, gatt.want(bytes.fromhex(digest), int(asked)))
         kind = gatt.COMMAND
         while kind == gatt.COMMAND:
             kind, number, chunk = await self._heed(connection, _CONTENT_MS)
@@ -244,6 +285,26 @@ class Ble:
     async def _heed(self, connection, limit_ms):
         """The next message of the gateway as (kind, number, payload), done with where it is the time or a command."""
         gatt = self._gatt
+        message = await self._message(connection, limit_ms)
+        try:
+            message = self._session.check(message)
+        except ValueError:
+            self._refuse("wrong_link_key")
+            raise
+        self._proved = True
+        kind, number, payload = gatt.parse_downlink(message)
+        if kind == gatt.TIME:
+            if number:  # 0: the gateway does not know it
+                self._clock.set(number)
+            if self._mailbox:
+                self._mailbox.online()
+        elif kind == gatt.COMMAND and self._mailbox:
+            self._talked = time.ticks_ms()
+            self._mailbox.take(payload)
+        return kind, number, payload
+
+    async def _message(self, connection, limit_ms):
+        """The next message of the peer, its tag behind it."""
         while True:
             left = min(limit_ms, time.ticks_diff(self._visit_ends, time.ticks_ms()))
             if left <= 0:
@@ -253,18 +314,8 @@ class Ble:
             if sender is not connection:
                 continue  # the last words of a connection that is gone
             message = self._incoming.feed(chunk)
-            if message is None:
-                continue
-            kind, number, payload = gatt.parse_downlink(message)
-            if kind == gatt.TIME:
-                if number:  # 0: the gateway does not know it
-                    self._clock.set(number)
-                if self._mailbox:
-                    self._mailbox.online()
-            elif kind == gatt.COMMAND and self._mailbox:
-                self._talked = time.ticks_ms()
-                self._mailbox.take(payload)
-            return kind, number, payload
+            if message is not None:
+                return message
 
     def _assembler(self, limit):
         """What puts messages of up to that many bytes together, empty; that of a chunk is there while one is wanted."""
@@ -273,6 +324,9 @@ class Ble:
             self._incoming = self._chunks.Assembler(limit)
         self._incoming.reset()
         return self._incoming
+
+    async def _say(self, connection, message):
+        await self._send(connection, self._session.sign(message))
 
     async def _send(self, connection, message):
         size = ble_mtu.of(connection) - 3

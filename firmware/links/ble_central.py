@@ -1,7 +1,8 @@
 """A gateway's end of the Bluetooth link: it finds nodes, connects to them and takes what they have.
 
-The messages are quaver_wire/gatt.py's. A record is acknowledged after `store` has taken it, never before. The node may
-be an attacker: each step has a limit, each message is bounded, and a protocol error ends the connection as a LinkError.
+The messages are quaver_wire/gatt.py's, each with the tag of quaver_wire/link.py. A record is acknowledged after `store`
+has taken it, never before. The node may be an attacker: each step has a limit, each message is bounded, and a protocol
+error ends the connection as a LinkError.
 """
 
 import asyncio
@@ -22,12 +23,14 @@ _QUEUE = const(64)  # chunks that may wait: the longest message has 35 at the sm
 
 
 class _Buffers:
-    """What one connection needs: a chunk to send, and the message that comes."""
+    """What one connection needs: a chunk to send, and the message that comes; its chunks' size, and its session."""
 
     def __init__(self, chunks):
         self.chunk = bytearray(chunks.SIZE_MAX)
         self.view = memoryview(self.chunk)
         self.incoming = chunks.Assembler()
+        self.size = 0
+        self.session = None
 
 
 class Central:
@@ -73,9 +76,10 @@ class Central:
             await asyncio.sleep_ms(_CANCEL_MS)
             raise LinkError("no connection")
 
-    async def collect(self, connection, unix_ms, commands, store, content):
+    async def collect(self, connection, link, unix_ms, commands, store, content):
         """Collect what waits at a connected node, and disconnect; returns how many records it gave.
 
+        link: has `hello` and answered(message) -> session, as gateway.link_keys; None for a node that knows no keys.
         unix_ms(): the time now, ms since 1970. commands: a list of bytes, or what acts as one; each that arrived is
         popped. store(message_class, payload): awaited; True when the record is on flash, which acknowledges it.
         content(digest, number): awaited; the chunk of a release, b"" for none, None when it can't be asked for now.
@@ -83,7 +87,7 @@ class Central:
         """
         buffers = self._free.pop()
         try:
-            return await self._collect(connection, buffers, unix_ms, commands, store, content)
+            return await self._collect(connection, buffers, link, unix_ms, commands, store, content)
         except asyncio.TimeoutError:
             raise LinkError("node does not answer")
         except aioble.DeviceDisconnectedError:
@@ -97,7 +101,7 @@ class Central:
             except (OSError, asyncio.TimeoutError):
                 pass  # the supervision timeout ends it
 
-    async def _collect(self, connection, buffers, unix_ms, commands, store, content):
+    async def _collect(self, connection, buffers, link, unix_ms, commands, store, content):
         gatt = self._gatt
         ends = time.ticks_add(time.ticks_ms(), self._visit_ms)
         mtu = await connection.exchange_mtu(gatt.MTU, timeout_ms=_STEP_MS)
@@ -117,37 +121,50 @@ class Central:
             up._notify_queue = deque((), _QUEUE)
             await up.subscribe(notify=True)
         buffers.incoming.reset()
-        size = min((mtu or 23) - 3, self._chunks.SIZE_MAX)
-        await self._send(buffers, down, gatt.time_message(unix_ms()), size, True)
+        buffers.size = min((mtu or 23) - 3, self._chunks.SIZE_MAX)
+        buffers.session = None
+        if link:
+            await self._send(buffers, down, link.hello, False)
+            answer = await self._message(connection, buffers, up, _STEP_MS)
+            if answer[0] == gatt.REFUSED:
+                raise LinkError("node refuses the link key")
+            try:
+                buffers.session = link.answered(answer)
+            except ValueError:
+                raise LinkError("node does not prove the link key")
+        await self._send(buffers, down, gatt.time_message(unix_ms()), True)
         taken = given = 0
         while True:
             left = min(_SILENCE_MS, time.ticks_diff(ends, time.ticks_ms()))
             if left <= 0:
                 raise asyncio.TimeoutError
-            kind, number, payload = gatt.parse_uplink(await self._message(connection, buffers, up, left))
+            message = await self._message(connection, buffers, up, left)
+            if buffers.session:
+                message = buffers.session.check(message)
+            kind, number, payload = gatt.parse_uplink(message)
             if kind == gatt.END:
                 if not commands:
                     return taken
-                await self._send(buffers, down, gatt.command(commands[0]), size, True)
+                await self._send(buffers, down, gatt.command(commands[0]), True)
                 commands.pop(0)
                 continue
             if kind == gatt.WANT:
                 if given >= self._records or time.ticks_diff(ends, time.ticks_ms()) < _STEP_MS:
                     return taken  # it goes on with the next connection; others have their turn
                 if commands:
-                    await self._send(buffers, down, gatt.command(commands[0]), size, True)
+                    await self._send(buffers, down, gatt.command(commands[0]), True)
                     commands.pop(0)
                 found = await content(payload, number)
                 if found:
                     message = gatt.content(number, found)
                 else:
                     message = gatt.absent(gatt.LATER if found is None else gatt.NONE)
-                await self._send(buffers, down, message, size, True)
+                await self._send(buffers, down, message, True)
                 given += 1
                 continue
             if not await store(gatt.RECORD_CLASSES[kind], payload):
                 raise LinkError("flash is full")
-            await self._send(buffers, down, gatt.ack(number), size, False)
+            await self._send(buffers, down, gatt.ack(number), False)
             taken += 1
             if taken >= self._records:
                 return taken
@@ -162,6 +179,8 @@ class Central:
                 if message is not None:
                     return message
 
-    async def _send(self, buffers, down, message, size, response):
-        for length in self._chunks.split(message, size, buffers.chunk, self._gatt.CONTENT_MAX):
+    async def _send(self, buffers, down, message, response):
+        if buffers.session:
+            message = buffers.session.sign(message)
+        for length in self._chunks.split(message, buffers.size, buffers.chunk, self._gatt.CONTENT_MAX):
             await down.write(buffers.view[:length], response=response, timeout_ms=_STEP_MS)

@@ -73,6 +73,8 @@ class Service:
             self._keys = {newest: self._keys[newest]}
             load("build.keys").save_key(newest, self._keys[newest])
             drop("build", "quaver_wire.hkdf")
+            if "gateways" in self.parts:
+                self.parts["gateways"].keys = self._keys
         answer = await self._runner.run(command)
         recorder = self.parts["recorder"]
         try:

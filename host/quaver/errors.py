@@ -168,6 +168,10 @@ class DiodeError(QuaverError):
     exit_code = 29
 
 
+class DiodeDown(DiodeError):
+    """A medium or a network that takes nothing at the moment, such as one that is full: it may later."""
+
+
 class PageError(QuaverError):
     """The page can't be served, or what it was asked can't be done. status: of HTTP, where it answers a request."""
 

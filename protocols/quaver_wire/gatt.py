@@ -1,12 +1,16 @@
 """The Bluetooth link between a node and a gateway: its GATT service, its advertisement, its messages.
 
 The service has two characteristics. The node notifies messages on UPLINK, the gateway writes messages to DOWNLINK,
-both in chunks (chunks.py). A message is a kind and what belongs to it:
+both in chunks (chunks.py). A message is a kind, what belongs to it, and the tag of link.py, whose HELLO and CHALLENGE
+begin a connection:
 
-    uplink    END                         all that waited is sent
+    uplink    CHALLENGE, 16 bytes         the node's nonce; its tag proves the link key
+              REFUSED                     the gateway has none that this node takes
+              END                         all that waited is sent
               record kind, number, bytes  a record as published, kind is its message class; number: 2 bytes, from 1 up
               WANT, number, 8 bytes       chunk `number` of the release's content whose SHA-256 begins so
-    downlink  TIME, 8 bytes               ms since 1970; also says: I listen, begin
+    downlink  HELLO, …                    who the gateway is, and its nonce; has no tag
+              TIME, 8 bytes               ms since 1970; also says: I listen, begin
               ACK, number                 record `number` is on the gateway's flash: it may leave the node's
               COMMAND, bytes              a command for the node
               CONTENT, number, bytes      the chunk that was wanted
@@ -42,14 +46,17 @@ MTU = 247
 END = 0
 RECORD_CLASSES = ("", "telemetry", "event", "status", "answer")
 WANT = 5
+CHALLENGE = 6
+REFUSED = 7
 # Downlink
 TIME = 1
 ACK = 2
 COMMAND = 3
 CONTENT = 4
 ABSENT = 5
+HELLO = 6
 DOWNLINK_MAX = 656
-CONTENT_MAX = 1027  # bytes of a CONTENT: a chunk of 1,024
+CONTENT_MAX = 1035  # bytes of a CONTENT: a chunk of 1,024, and the tag
 NONE = 0  # of an ABSENT
 LATER = 1
 DIGEST = 8  # bytes of a SHA-256 that name a content
@@ -58,6 +65,7 @@ DIGEST = 8  # bytes of a SHA-256 that name a content
 # state, the node's id, how many records wait (255: or more)
 PENDING = 1  # bits of the state
 ALARM = 2
+SECRET = 4  # the node answers nobody without a link key; an older one answers everybody
 ADVERTISEMENT = 31
 _SERVICE_DATA = const(0x21)
 _HEAD = const(5)

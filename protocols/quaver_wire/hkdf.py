@@ -12,12 +12,16 @@ def hmac(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA-256 (RFC 2104). MicroPython has no hmac module."""
     if len(key) > _BLOCK:
         key = sha256(key).digest()
-    key = key + bytes(_BLOCK - len(key))
-    inner = sha256(bytes([byte ^ 0x36 for byte in key]))
+    number = int.from_bytes(key + bytes(_BLOCK - len(key)), "big")  # whose XOR is much faster than that of each byte
+    inner = sha256(_with(number, b"\x36"))
     inner.update(message)
-    outer = sha256(bytes([byte ^ 0x5C for byte in key]))
+    outer = sha256(_with(number, b"\x5c"))
     outer.update(inner.digest())
     return outer.digest()
+
+
+def _with(number: int, pad: bytes) -> bytes:
+    return (number ^ int.from_bytes(pad * _BLOCK, "big")).to_bytes(_BLOCK, "big")
 
 
 def hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:

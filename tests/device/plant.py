@@ -27,7 +27,9 @@ from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.fleet.keys import KeyStore
+from quaver.fleet.link_keys import LinkKey, board_file, derive
 from quaver.gateway.collector import Radio
+from quaver.gateway.links import LinkKeys, Links
 from quaver.gateway.own import Identity as HostIdentity
 from quaver.gateway.run import gateway
 from quaver.gateway.spool import Spool
@@ -142,6 +144,7 @@ class Plant:
         """time_port: of a time server of the test's own, or 0 for a gateway that does not know the time. files: others
         that it has on flash."""
         listed = {self._id(node).hex(): f"{PLACE}/{node}" for node in nodes}
+        files = {"link.keys": board_file("gw", self._links("gw", nodes)), **(files or {})}
         config = {
             "role": "gateway",
             "interval_s": interval_s,
@@ -153,11 +156,23 @@ class Plant:
         }
         return self._open(where, "gw", config, time_port=time_port, more=files)
 
-    def host_gateway(self, *nodes: str, file: FilePath, name: str = "gw") -> Callable[[], None]:
-        """The gateway of this machine, its Bluetooth in the air; what it returns ends it."""
+    def _links(self, gateway: str, nodes: Iterable[str]) -> list[LinkKey]:
+        """Its grants; for one that is not enrolled, such as nobody can prove."""
+        return [
+            derive(held, self._id(node), generation, gateway, 1)
+            for node in nodes
+            for generation, held in sorted((self.keys.device_keys(self._id(node)) or {1: b"n" * 32}).items())
+        ]
+
+    def host_gateway(
+        self, *nodes: str, file: FilePath, name: str = "gw", links: Links | None = None
+    ) -> Callable[[], None]:
+        """The gateway of this machine, its Bluetooth in the air; what it returns ends it. links: its link keys, by
+        default those of all."""
         places = {self._id(node): f"{PLACE}/{node}" for node in nodes}
         [key] = [known for known in self.keys.nodes() if known.name == name]
         who = HostIdentity(key.node_id, f"{PLACE}/{name}", key.generation, key.keys[key.generation])
+        keys = links or LinkKeys(name, self._links(name, nodes))
         broker = BrokerUrl("127.0.0.1", self.mosquitto.port)
         tasks: list[asyncio.Task[None]] = []
         if self._device is None:
@@ -167,7 +182,7 @@ class Plant:
         async def run() -> None:
             with Spool(file) as spool, contextlib.suppress(asyncio.CancelledError):
                 tasks.append(asyncio.current_task())
-                await gateway(broker, places, spool, self.said.append, identity=who, radio=radio)
+                await gateway(broker, places, keys, spool, self.said.append, identity=who, radio=radio)
 
         done = self.air.start(run())
 

@@ -22,7 +22,9 @@ from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
+from quaver.fleet.link_keys import LinkKey, board_file, derive
 from quaver.gateway.connection import Collected, LinkError, collect
+from quaver.gateway.links import Link
 from quaver.pytest_plugin import Target
 from quaver_wire import gatt
 from tests.waiting import wait_for_words
@@ -31,7 +33,14 @@ from .plant import NAMES
 
 PROGRAMS = FilePath(__file__).with_name("programs")
 WHERE = ("unix:", "esp32_c3:")  # test_gateway.py has both ends on a Pico W
+DEVICE_KEY = bytes(range(32))
+N1 = b"\0\0\0\0\0\0n1"
 TIMING = {"interval_ms": 200, "window_s": 4, "rest_s": 60, "visit_s": 30}
+
+
+def key(node_id: bytes = N1, name: str = "gw", generation: int = 1) -> LinkKey:
+    """A gateway's link key for a node of these tests."""
+    return derive(DEVICE_KEY, node_id, 1, name, generation)
 
 
 def firmware(board: str, program: str, **plan: Any) -> Mapping[str, bytes]:
@@ -40,7 +49,8 @@ def firmware(board: str, program: str, **plan: Any) -> Mapping[str, bytes]:
         **firmware_files(board),
         **device_libraries(load_board(board)),
         "main.py": (PROGRAMS / program).read_bytes(),
-        "plan.json": json.dumps(plan).encode(),
+        "plan.json": json.dumps({"key": DEVICE_KEY.hex(), **plan}).encode(),
+        "link.keys": board_file("gw", [key(), key(b"\0\0\0\0\0bad")]),
     }
 
 
@@ -88,13 +98,15 @@ class Gateway:
         """A connection that may fail on its way."""
         with contextlib.suppress(BleakError, LinkError):
             async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
-                await collect(client, self.store)
+                await collect(client, Link("gw", key()), self.store)
 
     async def collect(self, device: Any, commands: list[bytes]) -> Collected:
         while True:
             try:
                 async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
-                    return await collect(client, self.store, commands, unix_ms=lambda: 1_700_000_000_123)
+                    return await collect(
+                        client, Link("gw", key()), self.store, commands, unix_ms=lambda: 1_700_000_000_123
+                    )
             except (BleakError, LinkError):  # the very first packet may be the one that is lost
                 await asyncio.sleep(1)
 
@@ -136,9 +148,9 @@ def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air, where:
     with open_board(where, Setup(files=files, air=air, name="n1")) as board:
         first, one, second, two, seconds = done.result(60)
         lines = says(board, b"done event 200")
-    assert first == (b"\0\0\0\0\0\0n1", gatt.PENDING, 4)
+    assert first == (N1, gatt.SECRET | gatt.PENDING, 4)
     assert one == Collected(records=6, size=60 + 4 * 120 + 301, commands=1)
-    assert second == (b"\0\0\0\0\0\0n1", gatt.PENDING | gatt.ALARM, 1)
+    assert second == (N1, gatt.SECRET | gatt.PENDING | gatt.ALARM, 1)
     assert two == Collected(records=1, size=90)
     telemetry = [("telemetry", n, 120) for n in range(4)]
     assert gateway.took == [("status", 210, 60), *telemetry, ("answer", 100, 301), ("event", 200, 90)]
@@ -160,9 +172,9 @@ def test_a_gateway_on_micropython_collects_from_a_node(air: Air, where: str) -> 
     ):
         lines = says(other, b"over")
         says(one, b"done answer 100")
-        assert air.tally("n1").sent < 1200  # by the MTU of both; in chunks of 20 bytes it would be 1,400
+        assert air.tally("n1").sent < 1300  # by the MTU of both; in chunks of 20 bytes it would be 1,500
     assert [line for line in lines if line.startswith(("found", "took", "collected", "refused"))] == [
-        "found b'n1' 1 4",
+        "found b'n1' 5 4",
         "took status 210 60",
         *(f"took telemetry {n} 120" for n in range(4)),
         "took answer 100 301",

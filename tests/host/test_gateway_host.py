@@ -17,6 +17,7 @@ from quaver.gateway.contents import Contents
 from quaver.gateway.date import TrustedDate
 from quaver.gateway.forward import Forward
 from quaver.gateway.health import Health
+from quaver.gateway.links import LinkKeys
 from quaver.gateway.own import Identity
 from quaver.gateway.spool import Spool
 from quaver.messages.sealing import Opened
@@ -90,7 +91,7 @@ def test_its_records_bear_a_date_only_when_there_is_one(tmp_path: Path, known: b
 
     async def says() -> dict[str, bytes]:
         with Spool(tmp_path / "spool") as spool:
-            collector = Collector([NODE], spool, lambda: 0, lambda line: None)
+            collector = Collector([NODE], LinkKeys("gw", []), spool, lambda: 0, lambda line: None)
             health = Health(Identity(NODE, "a/b/c/d/gw", 1, key), collector, spool, lambda: NOW if known else 0)
             health.tell()
             return {"telemetry": spool.first(1, [NODE])[0].message, "status": health.status("online")}
@@ -145,7 +146,7 @@ def test_a_held_file_leaves_no_gap_in_what_it_tells_of_itself(tmp_path: Path, mo
 
     async def tells() -> list[bytes]:
         with Spool(tmp_path / "spool") as spool:
-            collector = Collector([NODE], spool, lambda: 0, lambda line: None)
+            collector = Collector([NODE], LinkKeys("gw", []), spool, lambda: 0, lambda line: None)
             health = Health(Identity(NODE, "a/b/c/d/gw", 1, key), collector, spool, lambda: 0, 0)
             other = sqlite3.connect(spool.path, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")

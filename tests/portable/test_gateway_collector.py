@@ -29,13 +29,13 @@ GATEWAY = textwrap.dedent("""
             for _ in range(duration_ms // 100):
                 await asyncio.sleep_ms(100)
                 for number in self.air:
-                    if found(Device(number), bytes((number,)) * 8, 1, 1, -50):
+                    if found(Device(number), bytes((number,)) * 8, 5, 1, -50):
                         return
 
         async def connect(self, device):
             return device
 
-        async def collect(self, device, unix_ms, commands, store, content):
+        async def collect(self, device, link, unix_ms, commands, store, content):
             self.taken.append(device.number)
             if device.number in self.silent:
                 await asyncio.sleep_ms(10_000)
@@ -56,6 +56,9 @@ GATEWAY = textwrap.dedent("""
         def of(self, node_id):
             return []
 
+        def has(self, node_id):
+            return True
+
         def ms(self):
             return time.ticks_ms()
 
@@ -63,7 +66,7 @@ GATEWAY = textwrap.dedent("""
     def gateway(central):
         ids = [bytes((number,)) * 8 for number in range(100)]
         nothing = Nothing()
-        return Collector(central, 4, ids, nothing, nothing, nothing, nothing, lambda name, place=0: None)
+        return Collector(central, 4, ids, nothing, nothing, nothing, nothing, nothing, lambda name, place=0: None)
 
 
     async def limited(collector, seconds):

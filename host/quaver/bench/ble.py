@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from bleak import BleakClient
 
     from quaver.emulator.radio import Air
+    from quaver.fleet.link_keys import LinkKey
+    from quaver.gateway.connection import Collected
 
 _GATEWAY = bytes.fromhex("280000000001")
+_NAME = "bench"
+_DEVICE_KEY = bytes(32)  # of the guest program's nodes
 _RECORD = 120  # bytes of a sealed telemetry record with some features
 _RECORDS = 50
 _NOTIFICATIONS = 60
@@ -97,6 +101,12 @@ def _start(board: str, progress: Progress | None, air: Air, plan: dict[str, Any]
     return open_board("unix:", setup)
 
 
+def _key(node_id: bytes = bytes(8)) -> LinkKey:
+    from quaver.fleet.link_keys import derive
+
+    return derive(_DEVICE_KEY, node_id, 1, _NAME, 1)
+
+
 class _Gateway:
     """The host's end. It stores in memory, which takes no time, and counts; a node gives a status once a day."""
 
@@ -126,6 +136,12 @@ class _Gateway:
         from bleak import BleakClient
 
         return BleakClient(device, backend=self.client, services=[gatt.SERVICE])
+
+    async def collect(self, client: BleakClient) -> Collected:
+        from quaver.gateway.connection import collect
+        from quaver.gateway.links import Link
+
+        return await collect(client, Link(_NAME, _key()), self.store)
 
     async def store(self, message_class: str, payload: bytes) -> bool:
         self.records += message_class != "status"
@@ -173,14 +189,12 @@ def _burst(board: str, progress: Progress | None) -> Figure:
 
 def _records(board: str, progress: Progress | None) -> list[Figure]:
     async def work(gateway: _Gateway) -> tuple[float, float, float]:
-        from quaver.gateway.connection import collect
-
         loop = gateway.air.loop
         device = await gateway.find(gatt.PENDING)
         began = loop.time()
         async with gateway.connect(device) as client:
             ready = loop.time()
-            found = await collect(client, gateway.store)
+            found = await gateway.collect(client)
             over = loop.time()
         assert gateway.records == _RECORDS
         return ready - began, (over - ready) * _RECORDS / found.records, loop.time() - over
@@ -207,12 +221,14 @@ def connections(board: str = "unix") -> list[Figure]:
     from quaver.board.spec import load_board
     from quaver.build.libraries import device_libraries
     from quaver.emulator.radio import Air
+    from quaver.fleet.link_keys import board_file
 
     timing = {"interval_ms": 250, "window_s": 3600, "rest_s": 0, "visit_s": 30}
     ids = [number.to_bytes(8, "big").hex() for number in range(1, _NODES + 1)]
     config = {"role": "gateway", "watchdog_s": 0, "gateway": {"nodes": dict.fromkeys(ids), "records": 1}}
     spec = load_board(board)
-    files = {**firmware_files(board, config), **device_libraries(spec)}
+    keys = board_file(_NAME, [_key(bytes.fromhex(name)) for name in ids])
+    files = {**firmware_files(board, config), **device_libraries(spec), "link.keys": keys}
 
     async def wait(air: Air, seconds: float) -> None:
         until = air.loop.time() + seconds
@@ -255,13 +271,11 @@ def _hour(timing: Timing, currents: Currents) -> list[Figure]:
     }
 
     async def work(gateway: _Gateway) -> tuple[Any, int]:
-        from quaver.gateway.connection import collect
-
         loop = gateway.air.loop
         while loop.time() < _HOUR_S:
             device = await gateway.find(gatt.PENDING)
             async with gateway.connect(device) as client:
-                await collect(client, gateway.store)
+                await gateway.collect(client)
         return gateway.air.link.settled("node"), gateway.records
 
     tally, records = _run("unix", None, plan, work)

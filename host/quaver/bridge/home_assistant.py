@@ -58,7 +58,7 @@ class HomeAssistant:
     """Tells a node's sensors when they are known, and again when there are more, or another firmware."""
 
     name = "home_assistant"
-    batch = 500
+    batch = 1000
 
     def __init__(self, spec: Mqtt, store: Location) -> None:
         self._spec = spec

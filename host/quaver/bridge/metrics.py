@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIServer
 
 from quaver.bridge.run import Progress
@@ -20,6 +20,7 @@ from quaver_wire.fields import LEVELS
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily, Metric
 
+_SCRAPE_S = 20.0  # within which who asks has to go on
 _LABELS = ("site", "area", "line", "asset", "node")
 # UCUM -> (the ending of a metric's name, what a value is multiplied by): base units, as Prometheus asks for
 _BASE = {
@@ -140,6 +141,10 @@ def serve(listen: str, collector: Collector) -> tuple[WSGIServer, threading.Thre
     registry.register(collector)
     host, _, port = listen.rpartition(":")
     try:
-        return start_http_server(int(port), host.strip("[]"), registry)
+        server, thread = start_http_server(int(port), host.strip("[]"), registry)
     except OSError as error:
         raise BridgeError(f"prometheus.listen: {listen}: {error.strerror}; name another address:port") from error
+    # Each connection has a thread: one whose owner does not go on would keep it.
+    handler: Any = server.RequestHandlerClass
+    server.RequestHandlerClass = type("Handler", (handler,), {"timeout": _SCRAPE_S})
+    return server, thread

@@ -168,7 +168,7 @@ class OpcUaNodes:
     """state: beside it stand the key and certificate of the server."""
 
     name = "opcua"
-    batch = 200
+    batch = 1000
 
     def __init__(self, spec: OpcUa, store: Location, state: Path) -> None:
         self._store = store

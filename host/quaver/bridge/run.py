@@ -159,8 +159,8 @@ class _Serving:
         self._place: Place | None = None  # None: to be found again in the store
         self._done = 0
         self._connected = False
-        self._down_s = 0.0  # the pause after the sink was down,
-        self._away_s = 0.0  # and that of a store that is away; 0 where neither is
+        self._waited: int | None = None  # records, when it had come back; None: that is said
+        self._away_s = 0.0  # the pause after the store was away; 0 where it is there
         self._retry_s = _RETRY_S[0]
 
     def turn(self, source: Source) -> None:
@@ -174,28 +174,32 @@ class _Serving:
             self._sink.connect(self._done)
             self._connected = True
             if self._progress.failures and not self._progress.up:
-                self._say(f"{self._sink.name}: connected again; {source.waiting(self._place)} records waited")
-        # A sink that keeps what it has taken has nothing to be handed again, and says so where it can't pass it on.
-        self._progress.why = getattr(self._sink, "trouble", "")
-        self._progress.up = not self._progress.why
+                self._waited = source.waiting(self._place)
         readings = source.after(self._place, self._sink.batch)
         if self._away_s:
             self._away_s = 0.0
             self._watch.back()
             self._sink.rest(blind=True)  # it has not heard yet what came meanwhile
-        if not readings:
+        if readings:
+            after = readings[-1].place
+
+            def note(count: int) -> None:
+                self._state.put(self._sink.name, after, count)
+                self._place, self._done = after, count
+
+            self._sink.put(readings, self._done, note)
+            self._progress.place = after
+            self._progress.handed += len(readings)
+        else:
             self._sink.rest()
+        if self._waited is not None:  # and not before: a broker may take a connection, and no message
+            self._say(f"{self._sink.name}: connected again; {self._waited} records waited")
+            self._waited = None
+        # A sink that keeps what it has taken has nothing to be handed again, and says so where it can't pass it on.
+        self._progress.why = getattr(self._sink, "trouble", "")
+        self._progress.up = not self._progress.why
+        if not readings:
             self._stopping.wait(_LOOK_S)
-            return
-        after = readings[-1].place
-
-        def note(count: int) -> None:
-            self._state.put(self._sink.name, after, count)
-            self._place, self._done = after, count
-
-        self._sink.put(readings, self._done, note)
-        self._progress.place = after
-        self._progress.handed += len(readings)
 
     def wait(self) -> None:
         """As long as a store that is away is left alone; the sink keeps its connection. Raises SinkDown."""
@@ -221,5 +225,5 @@ class _Serving:
             self._say(f"{self._sink.name}: {error}; what is new waits in the store")
         progress.up, progress.why = False, str(error)
         progress.failures += news or error.again_s is None
-        self._connected, self._place = False, None
+        self._connected, self._place, self._waited = False, None, None
         self._stopping.wait(pause)

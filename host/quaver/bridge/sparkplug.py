@@ -83,7 +83,7 @@ class SparkplugNode:
     """state: the file that keeps what the next session has to know."""
 
     name = "sparkplug"
-    batch = 400
+    batch = 1000
 
     def __init__(self, spec: Sparkplug, store: Location, state: Path) -> None:
         self._store = store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,6 @@ from quaver.cli.ingest import once, store_option
 if TYPE_CHECKING:
     from quaver.store.location import Location
 
-_LOOK_S = 0.5
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _state_option = click.option("--state", type=_FILE, metavar="FILE", default="diode.sqlite", show_default=True,
                              help="What has been sent or has come; readable for you alone.")  # fmt: skip
@@ -93,11 +91,10 @@ def send(
         if again:
             sending.again()
         try:
-            while True:
+            if until_done:
                 sending.send(told)
-                if until_done:
-                    break
-                time.sleep(_LOOK_S)
+            else:
+                sending.follow(told, lambda line: click.echo(f"quaver: {line}", err=True))
         except KeyboardInterrupt:
             pass
         finally:

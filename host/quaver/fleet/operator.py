@@ -90,6 +90,7 @@ class Operator:
         self.keys = keys
         self.node = check_name(keys, name)
         self.url = url
+        self._ca = ca
         self.timeout_s = timeout_s
         self._expires_s = timeout_s if expires_s is None else expires_s
         self._say = say or (lambda words: None)
@@ -118,6 +119,10 @@ class Operator:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._session.__exit__(kind, value, trace)
+
+    def another(self, name: str) -> Operator:
+        """The operator of another node in the same way, not entered yet."""
+        return Operator(self.url, self.keys, name, self._ca, self.timeout_s, self._expires_s, self._say)
 
     def _find(self) -> None:
         """Learn where the node is from its retained status, or from what it publishes within the time-out."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quaver.errors import OperationError, UnansweredError
+from quaver.fleet.grants import GrantStore
+from quaver.fleet.handing import renew
 from quaver.fleet.operator import Operator, Refused
 
 
@@ -91,11 +93,25 @@ def rotate(node: Operator) -> int:
             f"node {node.node.name}: the key of generation {wanted} is not in this key store; name its key "
             "store (--keys)"
         )
+    _renew_grants(node)
     node.ask("rotate", {"key": key, "generation": wanted})
     if node.online_since(presence.boot).generation != wanted:
         raise OperationError(f"node {node.node.name}: came back with its old key; rotate it again")
     node.ask("log", {"at": 0})  # the first command under the new key: the node forgets the old one
     return wanted
+
+
+def _renew_grants(node: Operator) -> None:
+    """Have the gateways that may visit the node hold link keys of its new device key, too, before it has that."""
+    store = GrantStore(node.keys)
+    for grants in store.of(node.node.node_id):
+        try:
+            renew(store, grants, node.another)
+        except OperationError as error:
+            raise OperationError(
+                f"{error}; node {node.node.name} keeps its old key until this gateway has the new link key, or is "
+                f"revoked (quaver gateway revoke {grants.name})"
+            ) from error
 
 
 def read_log(node: Operator) -> list[str]:

@@ -4,8 +4,8 @@ _MEANINGS = {
     "expired": "it reached the node after its expiry; send it again with a longer one (--expires)",
     "clock not set": "the node does not know the time, so it can't tell whether a command is late; "
     "check its time_server, or the gateway's clock",
-    "not a gateway's command": "a gateway takes update, reboot and identify; command the nodes behind it, and change "
-    "its own configuration over its cable with quaver files",
+    "not a gateway's command": "a gateway takes update, reboot and identify, and link keys; command the nodes behind "
+    "it, and change its own configuration over its cable with quaver files",
     "memory": "it has too little memory free for that; an update fits while vibration is switched off: see "
     "docs/updates.md, Room in memory",
     "unknown command": "its firmware does not know this command; update it with quaver sync",

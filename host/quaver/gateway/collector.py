@@ -2,9 +2,9 @@
 
     listen --an alarm, or somebody and a moment has passed--> connection --over, or ended by its limits--> listen
 
-An advertisement proves nothing, and neither does a peer. So each connection is bounded, and an address that wasted
-one is left alone for a while, longer each time. After a wasted connection the next goes to an address that has served
-before, if there is one. And an alarm hastens nobody who says it from another address than the node's.
+An advertisement proves nothing, and a peer proves a link key and no more. So each connection is bounded, and an address
+that wasted one is left alone for a while, longer each time. After a wasted connection the next goes to an address that
+has served before, if there is one. And an alarm hastens nobody who says it from another address than the node's.
 firmware/gateway/collector.py is the same on a constrained gateway.
 """
 
@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.errors import StoreBusy, StoreError
-from quaver.gateway.connection import Content, LinkError, SilentError, collect
+from quaver.gateway.connection import Content, LinkError, RefusedError, SilentError, UnprovenError, collect
 from quaver.gateway.contents import Contents
+from quaver.gateway.links import Links
 from quaver.gateway.spool import Spool
 from quaver_wire import gatt
 from quaver_wire.cose import START as SEALED
@@ -31,7 +32,13 @@ _CONNECT_S = 8.0
 _RECORDS = 200  # of one connection: an alarm elsewhere waits no longer than this
 _HOLD_S = 1.0  # after a wasted connection; for a stranger doubled each time, up to 64 times that
 _HELD_MAX = 64
+_WAITS = gatt.PENDING | gatt.ALARM
 _BUSY_S = 1.0  # before the spool is tried again that another program holds
+_WHY: tuple[tuple[type[LinkError], str], ...] = (
+    (SilentError, "silent"),
+    (RefusedError, "link_refused"),
+    (UnprovenError, "wrong_link_key"),
+)
 
 
 @dataclass
@@ -42,6 +49,7 @@ class Node:
     tried: float | None = None
     collected: float | None = None
     heard: float | None = None
+    secret: bool = False  # has said that it wants link keys: it is never served without
 
 
 @dataclass
@@ -63,21 +71,26 @@ class Radio:
 
 
 class Collector:
-    """unix_ms: what nodes are told as the time. say: hears of each connection and refusal, a line each.
+    """links: this gateway's link keys. old_links: whether nodes that know none are served: anybody near can be one.
 
+    unix_ms: what nodes are told as the time. say: hears of each connection and refusal, a line each.
     contents: where chunks of releases come from; None for a gateway that has none.
     """
 
     def __init__(
         self,
         nodes: Iterable[bytes],
+        links: Links,
         spool: Spool,
         unix_ms: Callable[[], int],
         say: Callable[[str], None],
         radio: Radio | None = None,
         contents: Contents | None = None,
+        old_links: bool = False,
     ) -> None:
         self.nodes = {node_id: Node() for node_id in nodes}
+        self._links = links
+        self._old_links = old_links
         self.counts = Counts()
         self._spool = spool
         self._unix_ms = unix_ms
@@ -129,8 +142,10 @@ class Collector:
                 self._refuse("unknown_node", node_id.hex())
                 return
             node.heard = now = loop.time()
+            if not self._speaks(node, node_id, state):
+                return
             until, times = self._held.get(device.address, (0.0, 0))
-            if (state or node_id in commanded) and until <= now:
+            if (state & _WAITS or node_id in commanded) and until <= now:
                 known = device.address == node.address
                 alarm = bool(state & gatt.ALARM) and (known or node.tried is None)
                 tried = -1.0 if node.tried is None else node.tried
@@ -158,6 +173,19 @@ class Collector:
             ) from error
         return best[1:] if best else None
 
+    def _speaks(self, node: Node, node_id: bytes, state: int) -> bool:
+        """Whether there is a way to speak with this node: both have the link key, or neither needs one."""
+        why = ""
+        if state & gatt.SECRET:
+            node.secret = True
+            if not self._links.has(node_id):
+                why = "no_link_key"
+        elif node.secret or not self._old_links:
+            why = "old_link"
+        if why:
+            self._refuse(why, node_id.hex())
+        return not why
+
     def _scanner(self) -> dict[str, Any]:
         return {} if self._radio.scanner is None else {"backend": self._radio.scanner}
 
@@ -177,6 +205,7 @@ class Collector:
             async with BleakClient(device, timeout=_CONNECT_S, services=[gatt.SERVICE], **backend) as client:
                 found = await collect(
                     client,
+                    self._links.of(node_id) if node.secret else None,
                     self._store(node_id),
                     commands,
                     self._content(node_id),
@@ -188,8 +217,9 @@ class Collector:
             self._waste(node, device.address, f"{name}: no connection, or lost ({error})")
         except LinkError as error:
             self._waste(node, device.address, f"{name}: {error}")
-            if "connection" not in str(error):
-                self._refuse("silent" if isinstance(error, SilentError) else "protocol", name)
+            tries_another = isinstance(error, RefusedError) and not self._links.refused(node_id)
+            if "connection" not in str(error) and not tries_another:
+                self._refuse(next((why for kind, why in _WHY if isinstance(error, kind)), "protocol"), name)
         else:
             self._wasted = False
             self._held.pop(device.address, None)

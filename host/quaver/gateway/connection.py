@@ -1,7 +1,8 @@
 """One connection to a node over Bluetooth: receive records, acknowledge the stored ones, send time and commands.
 
-The protocol is quaver_wire/gatt.py's; the client is any bleak client. The node may be anybody: each step has a limit,
-each message is bounded, and the first one out of the protocol ends it. What was acknowledged before stays so.
+The protocol is quaver_wire/gatt.py's, with the tags of quaver_wire/link.py; the client is any bleak client. The node
+may be anybody: each step has a limit, each message is bounded, and the first one out of the protocol ends it. What was
+acknowledged before stays so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quaver.errors import RadioError
+from quaver.gateway.links import Link
 from quaver_wire import chunks, gatt
+from quaver_wire.link_session import Session
 
 if TYPE_CHECKING:
     from bleak import BleakClient
@@ -36,6 +39,14 @@ class SilentError(LinkError):
     """A node that is connected and sends nothing."""
 
 
+class RefusedError(LinkError):
+    """The node does not take this gateway's link key."""
+
+
+class UnprovenError(LinkError):
+    """The node does not prove that it has the link key."""
+
+
 @dataclass
 class Collected:
     """What a connection brought: records taken, their bytes; commands and chunks that the node has got."""
@@ -48,6 +59,7 @@ class Collected:
 
 async def collect(
     client: BleakClient,
+    way: Link | None,
     store: Store,
     commands: list[bytes] | None = None,
     content: Content | None = None,
@@ -58,6 +70,7 @@ async def collect(
 ) -> Collected:
     """Take the records of the node that `client` is connected to; the caller connects before and disconnects after.
 
+    way: proves the link key; None for a node of before there were any.
     commands: sealed ones; each leaves the list when it was written. limit_s: for the whole connection; records: the
     most that it takes, and how many chunks it gives. Both are a plain end, and the rest comes with the next connection.
     Raises LinkError.
@@ -84,8 +97,11 @@ async def collect(
             size = min(max(down.max_write_without_response_size, chunks.SIZE_MIN), chunks.SIZE_MAX)
             buffer = bytearray(chunks.SIZE_MAX)
             assembler = chunks.Assembler()
+            session: Session | None = None
 
             async def send(message: bytes, response: bool) -> None:
+                if session:
+                    message = session.sign(message)
                 for length in chunks.split(message, size, buffer, gatt.CONTENT_MAX):
                     await client.write_gatt_char(down, bytes(buffer[:length]), response=response)
 
@@ -95,11 +111,8 @@ async def collect(
                 del commands[0]
                 found.commands += 1
 
-            await client.start_notify(up, heard)
-            await send(gatt.time_message(unix_ms()), True)
-            while found.records < records and found.chunks < records:
-                message = None
-                while message is None:
+            async def heed() -> bytes:
+                while True:
                     if flooded:
                         raise LinkError("the node sends faster than it is read: it does not follow the protocol")
                     try:
@@ -111,6 +124,16 @@ async def collect(
                             raise SilentError(f"the node does not answer: {again}") from None
                         raise LinkError(f"the node has disconnected: {again}") from None
                     message = assembler.feed(chunk)
+                    if message is not None:
+                        return session.check(message) if session else message
+
+            await client.start_notify(up, heard)
+            if way:
+                await send(way.hello, False)
+                session = _session(way, await heed())
+            await send(gatt.time_message(unix_ms()), True)
+            while found.records < records and found.chunks < records:
+                message = await heed()
                 kind, number, payload = gatt.parse_uplink(message)
                 if kind == gatt.END:
                     if not commands:
@@ -139,3 +162,12 @@ async def collect(
     except BleakError as error:
         raise LinkError(f"the connection was lost ({error})") from error
     return found
+
+
+def _session(way: Link, answer: bytes) -> Session:
+    if answer[0] == gatt.REFUSED:
+        raise RefusedError("the node refuses the link key: it was revoked, or is of another device key; grant it again")
+    try:
+        return way.answered(answer)
+    except ValueError as error:
+        raise UnprovenError(f"the node does not prove the link key ({error}): grant it again if it should") from error

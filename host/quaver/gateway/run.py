@@ -12,6 +12,7 @@ from quaver.gateway.collector import Collector, Radio
 from quaver.gateway.contents import Contents
 from quaver.gateway.forward import Forward, Presence
 from quaver.gateway.health import Health
+from quaver.gateway.links import Links
 from quaver.gateway.machines import machine_nodes
 from quaver.gateway.own import Identity
 from quaver.gateway.spool import Spool
@@ -21,6 +22,7 @@ from quaver.modbus.spec import Machine
 async def gateway(
     url: BrokerUrl,
     prefixes: Mapping[bytes, str],
+    links: Links,
     spool: Spool,
     say: Callable[[str], None],
     *,
@@ -29,15 +31,16 @@ async def gateway(
     machines: Sequence[tuple[Machine, Identity]] = (),
     radio: Radio | None = None,
     unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    old_links: bool = False,
 ) -> None:
     """Be the gateway of the nodes in `prefixes` ({id: topic prefix}) until it is cancelled.
 
-    unix_ms: what nodes are told as the date, 0 for none.
+    links: this gateway's link keys; old_links: as of Collector. unix_ms: what nodes are told as the date, 0 for none.
     identity: whose health record it makes; None makes none. machines: asked by Modbus, each a node. Without nodes in
     `prefixes` there is no Bluetooth. Raises BrokerError, RadioError, StoreError.
     """
     contents = Contents(spool, prefixes)
-    collector = Collector(prefixes, spool, unix_ms, say, radio, contents)
+    collector = Collector(prefixes, links, spool, unix_ms, say, radio, contents, old_links)
     known = {**prefixes, **({identity.node_id: identity.prefix} if identity else {})}
     known |= {machine.node_id: machine.prefix for _, machine in machines}
     work = [collector.run] if prefixes else []

@@ -21,7 +21,7 @@ _PLACE = re.compile(r"\\\{\\\}")  # of a value in a text, after re.escape
 @dataclass(frozen=True)
 class _Words:
     """level, event: heads. subject: what it is about. value: of an event's code, how its value is told. sentence: the
-    other templates. text: of nodes, as pattern and template.
+    other templates. refused: of a message's subject, what a person can do. text: of nodes, as pattern and template.
     """
 
     level: Mapping[str, str]
@@ -29,6 +29,7 @@ class _Words:
     subject: Mapping[str, str]
     value: Mapping[str, str]
     sentence: Mapping[str, str]
+    refused: Mapping[str, str]
     text: tuple[tuple[re.Pattern[str], str], ...]
     comma: bool
 
@@ -55,7 +56,7 @@ def _words(code: str) -> _Words:
     texts = tuple(
         (re.compile(_PLACE.sub(lambda _: "(.+?)", re.escape(said))), told) for said, told in data["text"].items()
     )
-    tables = {name: data[name] for name in ("level", "event", "subject", "value", "sentence")}
+    tables = {name: data[name] for name in ("level", "event", "subject", "value", "sentence", "refused")}
     return _Words(**tables, text=texts, comma=data["decimal_separator"] == ",")
 
 
@@ -93,6 +94,8 @@ def event_details(values: Mapping[str, Any], language: str = "en") -> str:
         details += ", " + words.sentence["count"].format(value=values["count"])
     if values.get("text"):
         details += f" {words.told(str(values['text']))}"
+    if code == "message_refused" and subject in words.refused:
+        details += f": {words.refused[subject]}"
     return details.strip() or "-"
 
 

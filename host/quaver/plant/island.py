@@ -29,6 +29,7 @@ from quaver.emulator.lan import Lan, Way
 from quaver.emulator.setup import Setup
 from quaver.emulator.site_broker import Message, SiteBroker
 from quaver.errors import PlantError, QuaverError
+from quaver.fleet.link_keys import board_file, derive
 from quaver.plant.faults import Drift
 from quaver.plant.life import Life
 from quaver.plant.node import SLOW_SENSORS
@@ -187,6 +188,16 @@ def gateway_config(gateway: Gateway, members: Sequence[Member]) -> dict[str, Any
     return _merged(config, gateway.config)
 
 
+def _link_keys(gateway: Gateway, members: Sequence[Member]) -> bytes:
+    """What a plant's gateway was granted: its nodes."""
+    granted = [
+        derive(one.key, one.node_id, 1, gateway.name, 1)
+        for one in members
+        if isinstance(one.node, Node) and gateway.name in one.node.gateway
+    ]
+    return board_file(gateway.name, granted)
+
+
 def _merged(config: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     found = dict(config)
     for key, value in more.items():
@@ -254,6 +265,7 @@ class Island:
             config = node_config(node, member.life.machine)
         else:
             config = gateway_config(node, self._plan.members)
+            files["link.keys"] = _link_keys(node, self._plan.members)
         files["config.json"] = json.dumps(config, separators=(",", ":")).encode()
         files["device.key"] = json.dumps({"generation": 1, "key": member.key.hex()}).encode()
         drawn = hashlib.sha256(f"{self._plan.seed} {node.name}".encode()).digest()

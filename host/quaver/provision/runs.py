@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -50,10 +51,13 @@ def runs_path(inventory: Path) -> Path:
 
 
 class Runs:
-    """The runs in one file, made on first use; one thread's. Every method raises InventoryError."""
+    """The runs in one file, made on first use; one thread's. now: the date, s since 1970.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Every method raises InventoryError.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
+        self.path, self._now = path, now
         try:
             self._base = open_private_base(path, _SCHEMA, VERSION, option="--inventory", failure=InventoryError)
         except sqlite3.Error as error:
@@ -75,7 +79,7 @@ class Runs:
 
     def tell(self, node: bytes, step: str, state: str, why: str = "", place: str = "", fresh: bool = False) -> None:
         """What this program does with a node now. fresh: a run begins."""
-        now = time.time()
+        now = self._now()
         try:
             self._base.execute(
                 "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE SET "

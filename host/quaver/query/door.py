@@ -50,11 +50,22 @@ class Count:
     last_ms: int | None
 
 
+@dataclass(frozen=True)
+class NodeConfig:
+    """A node's configuration as it answered last. values: without passwords. read_ms, read_by: the asking."""
+
+    values: dict[str, Any]
+    read_ms: int
+    read_by: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodeShown(NodeRow):
     """limits: by quantity, from the node's events. marks_hz: of its newest spectrum.
 
-    config: None, a store has none. told: what its newest telemetry says in words: machine, quality, peaks, lines.
+    config: as the node answered last to who asked through this page; None where nobody did, or something was set since,
+    and config_unknown says what to do, for a store has none. told: what its newest telemetry says in words: machine,
+    quality, peaks, lines.
     """
 
     quantities: dict[str, Value]
@@ -63,7 +74,8 @@ class NodeShown(NodeRow):
     told: dict[str, Any]
     spectra: Count
     waveforms: int
-    config: None = None
+    config: NodeConfig | None = None
+    config_unknown: str | None = "not known: ask for it by the command config_get"
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,8 @@ def diagnosis(row: NodeRow, telemetry: Reading | None, events: Sequence[Event], 
         sure=bool(fault),
         evidence=list(dict.fromkeys(sentences)),
         advice=[
-            Counsel(one.key, one.title, one.means, list(one.check), one.act, one.urgency, one.source) for one in found
+            Counsel(one.key, one.title, one.means, list(one.check), one.act, one.urgency, one.source)
+            for one in sorted(found, key=lambda one: one.key != "zone_d")  # what is to be stopped now comes first
         ],
         records=records,
     )

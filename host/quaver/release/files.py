@@ -24,6 +24,8 @@ _OF_THE_NODE = (
     "relay",
     "session.",
     "commands.",
+    "gateways.",
+    "link.",
     "sync.",
     "config",
     "device.key",

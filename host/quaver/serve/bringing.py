@@ -67,7 +67,8 @@ class Node:
 
 class Bringing:
     """folder: the page's state. inventory: its file, which may be missing. codes: of the nodes that were flashed here,
-    where the page may know them. changed: called in a thread of its own, when something of this is new.
+    where the page may know them. changed: called in a thread of its own, when something of this is new. now: the date,
+    s since 1970.
 
     Everything raises QuaverError.
     """
@@ -78,8 +79,9 @@ class Bringing:
         inventory: Path,
         codes: Codes | None = None,
         changed: Callable[[], None] = lambda: None,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self.plan_path = folder / PLAN
+        self.plan_path, self._now = folder / PLAN, now
         self._list_path, self._inventory, self._codes, self._changed = folder / LIST, inventory, codes, changed
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -135,7 +137,7 @@ class Bringing:
         runs = {run.node.hex(): run for run in self._runs()}
         entries = {entry.id.hex(): entry for entry in self._entries()}
         seen = {row.node: row for row in rows}
-        long_ago = time.time() - _DONE_S
+        long_ago = self._now() - _DONE_S
         wanted = {
             **planned,
             **{node: run for node, run in runs.items() if run.state != DONE or run.since > long_ago},
@@ -157,7 +159,7 @@ class Bringing:
     def put(self, node: str, code: str | None, settings: Mapping[str, str], who: str) -> Planned:
         """Put a node on the list, or change what is there; a code that it has stays where none is given."""
         given = {name: _checked(name, settings.get(name, "")) for name in SETTINGS}
-        made = Planned(node, {name: text for name, text in given.items() if text}, time.time(), who, code)
+        made = Planned(node, {name: text for name, text in given.items() if text}, self._now(), who, code)
         for name in ("name", "asset"):
             if name not in made.settings:
                 raise PageError(f"{name}: is missing")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+from gateway.link_keys import LinkKeys
 from links.ble_central import Central
 from links.errors import LinkError
 from quaver_wire import chunks, gatt
@@ -17,7 +18,7 @@ found = []
 
 
 def heard(device, node_id, state, waiting, rssi):
-    if not state:
+    if not state & (gatt.PENDING | gatt.ALARM):
         return False
     found.append((device, node_id, state, waiting))
     return True
@@ -29,6 +30,7 @@ async def store(message_class, payload):
 
 
 async def main():
+    links = LinkKeys()
     central = Central(gatt, chunks, hal.port(board).uuid, 20, 100)
     for _ in range(plan["connections"]):
         found.clear()
@@ -38,7 +40,8 @@ async def main():
         print("found", bytes(node_id[6:]), state, waiting)
         try:
             connection = await central.connect(device)
-            print("collected", await central.collect(connection, lambda: 1700000000000, commands, store, None))
+            link = links.of(node_id)
+            print("collected", await central.collect(connection, link, lambda: 1700000000000, commands, store, None))
         except LinkError as error:
             print("refused:", error)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 from links.ble import Ble
+from node.gateways import Gateways
 from node.outbox import Outbox
 from quaver_wire import chunks, gatt
 
@@ -66,16 +67,21 @@ class Node:
     def working(self):
         return False
 
+    def refuse(self, why):
+        print("refused", why)
+
 
 async def main():
     behind = Node()
     port = hal.port(board)
+    own = bytes.fromhex(plan["hex"]) if "hex" in plan else bytes(8 - len(plan["id"])) + plan["id"].encode()
     link = Ble(
         gatt,
         chunks,
         port.uuid,
+        Gateways(own, {1: bytes.fromhex(plan["key"])}, 1, {}),
         outbox,
-        bytes.fromhex(plan["hex"]) if "hex" in plan else bytes(8 - len(plan["id"])) + plan["id"].encode(),
+        own,
         ("board", "0.1.0"),
         plan["timing"],
         behind,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import aioble
 from links.ble import Ble
+from node.gateways import Gateways
 from quaver_wire import chunks, gatt
 import board
 import hal
@@ -65,6 +66,7 @@ async def main():
         gatt,
         chunks,
         uuid,
+        Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, 1, {}),
         outbox,
         bytes.fromhex(plan["id"]),
         ("bench", "0"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from quaver.errors import PageError
-from quaver.query.door import EVER_MS, NodeShown
+from quaver.query.door import EVER_MS, NodeConfig, NodeShown
 from quaver.query.events import Diagnosis, Event
 from quaver.query.series import Series
 from quaver.query.signals import (
@@ -69,7 +69,11 @@ class Waveforms:
 
 
 def node(call: Call) -> NodeShown:
-    return call.state.door.node(call.path["node"])
+    shown = call.state.door.node(call.path["node"])
+    read = call.state.commands.config_read(shown.node) if call.state.commands is not None else None
+    if read is None:
+        return shown
+    return replace(shown, config=NodeConfig(dict(read.answer), read.sent_ms, read.who), config_unknown=None)
 
 
 def series(call: Call) -> Series:

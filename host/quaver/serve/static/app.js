@@ -236,7 +236,11 @@ onExpired(async () => {
   const there = await api("me", { quiet: true }).then(() => true, (error) => error.status !== 401);
   if (user && !there) askLogin(true);
 });
-addEventListener("hashchange", () => { moved = true; void route(); });
+addEventListener("hashchange", () => {
+  moved = true;
+  for (const one of document.querySelectorAll("dialog[open]")) one.close(); // a window belongs to its screen
+  void route();
+});
 addEventListener("unhandledrejection", (event) => {
   if (event.reason?.status === undefined) return;
   event.preventDefault();

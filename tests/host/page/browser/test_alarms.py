@@ -75,3 +75,30 @@ def test_an_alarm_lives_from_its_rise_to_the_history_by_keys_alone(look: Any, se
     done = [one for one in served.access.audit.rows() if one.about.startswith("alarm ")]
     assert len(done) == 4 and {one.who for one in done} == {"engineer"}, done
     assert not at.said, at.said
+
+
+def test_what_one_bearing_raises_is_one_row_opened_and_acknowledged_by_keys(look: Any, served: Served) -> None:
+    at: Looking = look()
+    page = at.go("#/alarms")
+    press = page.keyboard.press
+    head = page.locator(".alarm-group > .alarm-row").filter(has_text="feed-pump-1")
+    members = page.locator(".alarm-members .alarm-row")
+    expect(head).to_contain_text("2 alarms: 2 unacknowledged")
+    expect(members).to_have_count(0)
+    head.locator(".alarm-main").focus()
+    press("ArrowRight")
+    expect(members).to_have_count(2)
+    press("ArrowDown")
+    assert page.evaluate("document.activeElement.closest('.alarm-members') !== null")
+    press("ArrowLeft")
+    expect(members).to_have_count(0)
+    press("a")
+    expect(page.get_by_role("dialog")).to_contain_text("Velocity has risen")
+    page.keyboard.type("the bearing is ordered")
+    at.walk_to("Work order")
+    press("Enter")
+    expect(head).to_contain_text("2 alarms: 2 acknowledged")
+    assert page.evaluate("document.activeElement.matches('.alarm-group > .alarm-row > .alarm-main')")
+    done = [one.details for one in served.access.audit.rows() if "the bearing is ordered" in one.details]
+    assert len(done) == 2 and all('"together_with":1' in one for one in done), done
+    assert not at.said, at.said

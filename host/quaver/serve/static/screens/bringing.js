@@ -15,6 +15,7 @@ const AGAIN_MS = 5_000;
 const LISTED = ["wait", "working", "asking", "failed", "interrupted", "enrolled", "done"];
 const SHAPES = { failed: "alarm", interrupted: "warning", enrolled: "warning", asking: "note", working: "note", wait: "note", done: "ok" };
 const RANK = { failed: 0, interrupted: 1, asking: 2, working: 3, enrolled: 4, wait: 5, done: 6 };
+const ASKED = ["code", "name", "asset", "site", "area", "line", "group", "mounting", "bearing", "rpm"]; // questions with words here
 const SETTINGS = ["name", "asset", "site", "area", "line", "group", "mounting", "bearing", "rpm", "wifi"];
 
 /** The one word for where a node is on its way into service. */
@@ -125,7 +126,8 @@ export async function show(root, context) {
         void edit(found.node, body, found.code);
       },
     });
-    return dialog({ title: t("bringing.type"), actions: [], body: sheet.element });
+    void dialog({ title: t("bringing.type"), actions: [], body: sheet.element });
+    sheet.focus();
   }
 
   // ---- what the list says of a node
@@ -141,8 +143,8 @@ export async function show(root, context) {
     const before = node.place.split("/");
     const old = before.length === 5 ? { site: before[0], area: before[1], line: before[2], asset: before[3], name: before[4] } : {};
     const last = seen.nodes.find((one) => one.planned)?.planned.settings ?? {};
-    // Nodes come in numbers: the place of the one before is most often this one's, its name never is.
-    const value = (key) => known[key] ?? old[key] ?? (["site", "area", "line", "asset", "wifi"].includes(key) ? last[key] : undefined) ?? "";
+    // The place of the node before is most often this one's too; what a glance may pass over is not taken from it.
+    const value = (key) => known[key] ?? old[key] ?? (["site", "area", "line", "wifi"].includes(key) ? last[key] : undefined) ?? "";
     const text = (key, more = {}) => ({ name: key, label: t(`bringing.${key}`), value: value(key), autocomplete: "off", ...more, attributes: { maxlength: 24, ...more.attributes } });
     const sheet = form({
       action: t(node.planned ? "bringing.change.action" : "bringing.add"),
@@ -165,7 +167,7 @@ export async function show(root, context) {
     });
     const state = node.inventory === "in service" ? badge("ok", t("bringing.in.service")) : node.inventory === "enrolled" ? badge("warning", t("bringing.in.enrolled"))
       : node.inventory ? tag(t("bringing.in.retired")) : tag(t("bringing.in.none"));
-    return dialog({ title: nameOf(node) || t("bringing.node", { id: idText(node.node).slice(-9) }), actions: [], body: h("div", { class: "stack label-dialog" },
+    void dialog({ title: t("bringing.node", { name: nameOf(node) || `… ${idText(node.node).slice(-9)}` }), actions: [], body: h("div", { class: "stack label-dialog" },
       facts([
         [t("bringing.id"), h("span", { class: "node-id" }, idText(node.node))], [t("bringing.inventory"), state], [t("bringing.board"), node.board], [t("bringing.firmware"), node.firmware],
         [t("bringing.heard"), node.heard_ms ? ago(node.heard_ms) : t("time.never")], [t("bringing.place"), node.place.split("/").join(" › ")], [t("bringing.code"), t(code ? "bringing.code.there" : "bringing.code.none")],
@@ -174,6 +176,7 @@ export async function show(root, context) {
       !code && h("p", { class: "hint is-warning" }, stateIcon("warning"), h("span", {}, t("bringing.code.without"))),
       node.run && h("div", { class: "hint" }, progress(node)),
       ["asset", "site", "area", "line"].map((key) => suggestions(key, { site: 0, area: 1, line: 2, asset: 3 }[key])), sheet.element) });
+    sheet.focus();
   }
 
   // ---- the list and the runs
@@ -185,7 +188,8 @@ export async function show(root, context) {
     if (run && state !== "wait") {
       const all = seen.steps.length;
       const done = run.state === "done" ? all : Math.max(0, run.number - 1);
-      const what = run.number ? t(`bringing.step.${run.step}`) : run.step === "plan" ? t("bringing.step.plan") : t("bringing.step.ask");
+      const what = run.number ? t(`bringing.step.${run.step}`) : run.step === "plan" ? t("bringing.step.plan")
+        : [t("bringing.step.ask"), ASKED.includes(run.step) && t(`bringing.${run.step}`)].filter(Boolean).join(": ");
       if (run.number || run.state === "done") parts.push(h("div", { class: `run-bar is-${SHAPES[state] ?? "note"}`, role: "img", "aria-label": t("bringing.of", { done, all }) }, h("span", { style: { "--share": String(done / Math.max(1, all)) } })));
       if (run.state !== "done") parts.push(h("span", { class: "run-step" }, run.number ? `${run.number}/${all} · ${what}` : what));
       if (run.why) parts.push(h("span", { class: "run-why", lang: "en" }, run.why));
@@ -194,8 +198,8 @@ export async function show(root, context) {
     return parts;
   }
 
-  function act(node, key, text, click, symbol) {
-    const element = button("", click, { kind: "quiet", symbol, label: t(text, { name: nameOf(node) || idText(node.node) }) });
+  function act(node, key, text, click, shown, symbol = "") {
+    const element = button(shown, click, { kind: "quiet", symbol, label: t(text, { name: nameOf(node) || idText(node.node) }) });
     element.dataset.act = `${key} ${node.node}`;
     return element;
   }
@@ -213,11 +217,11 @@ export async function show(root, context) {
       { key: "state", title: t("bringing.state"), cell: (node) => badge(SHAPES[stateOf(node)], t(`bringing.state.${stateOf(node)}`)) },
       { key: "run", title: t("bringing.run"), cell: (node) => { const parts = progress(node); return parts.length ? h("div", { class: "run" }, parts) : null; } },
       { key: "place", title: t("bringing.place"), cell: placeOf },
-      { key: "since", title: t("bringing.since"), cell: (node) => time(Math.max(node.run?.since_ms ?? 0, node.planned?.since_ms ?? 0) || null) },
-      { key: "heard", title: t("bringing.heard"), cell: (node) => (node.heard_ms ? ago(node.heard_ms) : "") },
+      { key: "since", title: t("bringing.since"), cell: (node) => h("span", { class: "whole" }, time(Math.max(node.run?.since_ms ?? 0, node.planned?.since_ms ?? 0) || null)) },
+      { key: "heard", title: t("bringing.heard"), cell: (node) => node.heard_ms && h("span", { class: "whole" }, ago(node.heard_ms)) },
       { key: "acts", title: "", cell: (node) => h("span", { class: "row acts" },
-        act(node, "edit", node.planned ? "bringing.change" : "bringing.again", () => void edit(node, null, node.planned?.code ?? false), "bringing"),
-        (node.planned || (node.run && node.run.state !== "working")) && act(node, "remove", "bringing.remove", () => void remove(node), "close")) },
+        act(node, "edit", node.planned ? "bringing.change" : "bringing.again", () => void edit(node, null, node.planned?.code ?? false), t(node.planned ? "bringing.change.short" : "bringing.again.short")),
+        (node.planned || (node.run && node.run.state !== "working")) && act(node, "remove", "bringing.remove", () => void remove(node), "", "close")) },
     ],
   });
   const summary = h("div", { class: "row" });

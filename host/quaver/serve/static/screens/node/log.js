@@ -21,7 +21,7 @@ export async function show(root, context, node) {
     const seen = events.filter((event) => level === "all" || event.level === level);
     replace(list, seen.map((event) => h("li", { class: `is-${event.level ?? "note"}${query.record === `${event.boot}-${event.seq}` ? " found" : ""}` }, event.level ? stateIcon(event.level, t(`state.${event.level}`)) : stateIcon("note"),
       h("time", { title: event.dated_by ? t("log.dated", { by: event.dated_by }) : null }, event.time_ms ? time(event.time_ms) : "–"),
-      h("div", {}, h("p", {}, event.text), h("p", { class: "muted small-text" }, `${event.code} · ${t("diagnosis.record", { boot: event.boot, seq: event.seq })}`)))));
+      h("div", {}, h("p", {}, event.text), h("p", { class: "muted small-text", title: event.code }, t("diagnosis.record", { boot: event.boot, seq: event.seq }))))));
     replace(foot, !seen.length && empty(t("log.none")), more && events.length > 0 && button(t("log.older"), older, { kind: "quiet" }));
     list.querySelector(".found")?.scrollIntoView({ block: "center" });
   }
