@@ -4,8 +4,9 @@
     .venv/bin/python tools/remaining_life.py
 
 Each bearing is judged by the device's code, record by record (one each 10 s), on both axes. After every tenth record
-the remaining life is asked for by the records so far, until the feature's median of five passes the limit. An interval
-held when that moment lies in it. The limit is a multiple of the healthy level, the median of the first 20 records.
+the remaining life is asked for by the records so far, until the feature's median of five passes the limit. The time
+that is told held when that moment lies behind it. The limit is a multiple of the healthy level, the median of the first
+20 records.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def features(axis: str, name: str) -> dict[str, list[float]]:
 
 
 def judged(values: list[float], factor: float) -> dict[str, object]:
-    """How often an interval was asked for, given, and right; passed: the record at which the limit was passed."""
+    """How often a time was asked for, told, and right; passed: the record at which the limit was passed."""
     healthy = median(values[:LEARN])
     limit = factor * healthy
     smooth = [median(values[max(0, i - FAILED_BY + 1) : i + 1]) for i in range(len(values))]
@@ -53,29 +54,26 @@ def judged(values: list[float], factor: float) -> dict[str, object]:
     last = len(values) if passed is None else passed
     times = [i * STEP_MS for i in range(len(values))]
     said: dict[str, int] = {}
-    asked = held = sooner = later = open_ = 0
-    widths = []
+    asked = held = sooner = open_ = 0
+    shares = []
     for count in range(60, last + 1, EVERY):
         asked += 1
         found = remaining(times[:count], values[:count], limit, healthy)
-        if found.low_ms is None or found.high_ms is None:
+        if found.early_ms is None:
             key = found.why.key if found.why else ""
             said[key] = said.get(key, 0) + 1
             continue
-        low, high = found.low_ms, found.high_ms
-        if passed is None:  # the rig was stopped before: only an interval that ends before that is wrong
-            later += high < times[-1] - times[count - 1]
-            open_ += high >= times[-1] - times[count - 1]
+        if passed is None:  # the rig was stopped before: what lies behind that is not known
+            held += found.early_ms <= times[-1] - times[count - 1]
+            open_ += found.early_ms > times[-1] - times[count - 1]
             continue
         truth = times[passed] - times[count - 1]
-        held += low <= truth <= high
-        sooner += truth < low
-        later += truth > high
-        widths.append((high - low) / max(truth, STEP_MS))
+        held += found.early_ms <= truth
+        sooner += found.early_ms > truth
+        shares.append(found.early_ms / max(truth, STEP_MS))
     return {
-        "records": len(values), "passed": passed, "asked": asked, "given": held + sooner + later + open_,
-        "held": held, "sooner": sooner, "later": later, "open": open_,
-        "width": median(widths) if widths else None, "why": said,
+        "records": len(values), "passed": passed, "asked": asked, "given": held + sooner + open_,
+        "held": held, "sooner": sooner, "open": open_, "share": median(shares) if shares else None, "why": said,
     }  # fmt: skip
 
 
@@ -99,11 +97,9 @@ def main() -> None:
 
 def table(axis: str, feature: str, db: int, factor: float, measured: dict[str, dict[str, list[float]]]) -> None:
     print(f"\n### {axis}, {feature}, limit {factor:.3g} x the healthy level ({db} dB)\n")
-    print(
-        "| bearing | records | passed at | asked | refused | given | held | passed sooner | later | not known | width |"
-    )
-    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-    sums = dict.fromkeys(("asked", "given", "held", "sooner", "later", "open"), 0)
+    print("| bearing | records | passed at | asked | refused | given | held | passed sooner | not known | share |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+    sums = dict.fromkeys(("asked", "given", "held", "sooner", "open"), 0)
     why: dict[str, int] = {}
     for life in lives():
         one = judged(measured[f"{axis} {life.name}"][feature], factor)
@@ -111,14 +107,14 @@ def table(axis: str, feature: str, db: int, factor: float, measured: dict[str, d
             sums[key] += one[key]  # type: ignore[operator]
         for key, count in one["why"].items():  # type: ignore[attr-defined]
             why[key] = why.get(key, 0) + count
-        width = "-" if one["width"] is None else f"{one['width']:.1f}"
+        share = "-" if one["share"] is None else f"{one['share']:.2f}"
         passed = "-" if one["passed"] is None else one["passed"]
         refused = one["asked"] - one["given"]  # type: ignore[operator]
         name = life.name.removeprefix("Bearing")
-        counts = " | ".join(str(one[key]) for key in ("given", "held", "sooner", "later", "open"))
-        print(f"| {name} | {one['records']} | {passed} | {one['asked']} | {refused} | {counts} | {width} |")
+        counts = " | ".join(str(one[key]) for key in ("given", "held", "sooner", "open"))
+        print(f"| {name} | {one['records']} | {passed} | {one['asked']} | {refused} | {counts} | {share} |")
     print(f"| all | | | {sums['asked']} | {sums['asked'] - sums['given']} | {sums['given']} | {sums['held']} "
-          f"| {sums['sooner']} | {sums['later']} | {sums['open']} | |")  # fmt: skip
+          f"| {sums['sooner']} | {sums['open']} | |")  # fmt: skip
     print(
         "\nRefused because: " + ", ".join(f"{key.removeprefix('life_')} {count}" for key, count in sorted(why.items()))
     )

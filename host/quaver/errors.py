@@ -59,6 +59,13 @@ class StoreBusy(StoreError):
     """A store that another program has locked: a waiting command continues when it is released."""
 
 
+class StoreAway(StoreError):
+    """A store that can't be read or written at the moment, and may be again: another try goes on from the same place.
+
+    In the middle of a commit: whether it came there is not known.
+    """
+
+
 class SessionError(QuaverError):
     """A provisioning session that failed: no answer, a wrong code, a request that was refused."""
 
@@ -159,6 +166,10 @@ class DiodeError(QuaverError):
     """A key, an address, a folder or a bundle of the diode that can't be used."""
 
     exit_code = 29
+
+
+class DiodeDown(DiodeError):
+    """A medium or a network that takes nothing at the moment, such as one that is full: it may later."""
 
 
 class PageError(QuaverError):

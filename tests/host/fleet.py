@@ -6,8 +6,8 @@ import paho.mqtt.client as paho
 
 from quaver.broker.reader import Message
 from quaver.fleet.keys import KeyStore
+from quaver.messages import host_fields
 from quaver.messages.sealing import Sealer
-from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, VERSION
 
 PLACE = "plant/hall/line-2/pump"
@@ -55,7 +55,7 @@ def encoded(message_class: str, **values: Any) -> bytes:
         "answer": {"id": 7},
     }[message_class]
     buffer = bytearray(900)
-    end = cbor.encode(buffer, {"version": VERSION, "uptime_ms": 1000, **common, **values}, message_class)
+    end = host_fields.encode(buffer, {"version": VERSION, "uptime_ms": 1000, **common, **values}, message_class)
     return bytes(buffer[:end])
 
 

@@ -72,7 +72,7 @@ HOST = {
     },
     "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
     "serve": {
-        *("access", "alarms", "broker", "files", "fleet", "knowledge", "messages", "plant", "query"),
+        *("access", "alarms", "broker", "files", "fleet", "knowledge", "messages", "plant", "provision", "query"),
         *("reports", "rollout", "store", "system", "twin"),
     },
     "provision": {"board", "broker", "emulator", "files", "flash", "fleet", "messages"},

@@ -15,20 +15,26 @@ from typing import Any
 import cbor2
 import paho.mqtt.client as paho
 import pytest
-from fleet import PLACE, Node
+from fleet import PLACE, Node, publish
 from jsonschema import Draft202012Validator
-from test_ingest import FAN, PUMP, Bench
+from test_ingest import FAN, PUMP, Bench, said_by, start
 
 from quaver.bench.mosquitto import Mosquitto
+from quaver.bench.postgresql import QUICK, Postgresql
 from quaver.bridge.formats import KINDS, as_json, as_senml, schema, senml_cbor
+from quaver.bridge.metrics import Collector
 from quaver.cli import main
 from quaver.errors import StoreError
-from quaver.messages.quantities import PLAIN_NUMBERS, QUANTITIES
+from quaver.fleet.keys import KeyStore
+from quaver.messages.quantities import PLAIN_NUMBERS, QUANTITIES, numbers
+from quaver.messages.record import MessageError, readable
 from quaver.query.source import Place, Source
+from quaver.store.ledger import ledger
+from quaver.store.location import PostgresqlUrl, open_records
 from quaver_wire.fields import EVENTS, LIMITED, STATUS, TELEMETRY
 from quaver_wire.names import ENERGY
 from quaver_wire.spectrum import BINS
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 NOW_MS = time.time_ns() // 1_000_000
@@ -96,6 +102,7 @@ def test_every_number_of_a_record_has_a_quantity() -> None:
         elif isinstance(form, str):
             names.append(name)
     words = {"level", "quality", "zone", "machine", "fault", "state", "role", "abstained", "firmware", "board"}
+    words.add("quantities")  # which have names of their own
     assert set(names) - words - {"spectrum", "envelope_spectrum"} <= set(QUANTITIES)
     assert {f"energy.{name}" for name in ENERGY} <= set(QUANTITIES)
     assert set(LIMITED.values()) <= set(QUANTITIES)
@@ -141,6 +148,53 @@ def test_senml_has_base_units_and_is_the_same_in_cbor(bench: Bench, pump: Node) 
     assert values["velocity_mm_s"] == (0.0025, "m/s") and values["energy.energy_kwh"] == (7_200_000, "J")
     names = {-2: "bn", -3: "bt", 0: "n", 1: "u", 2: "v", 3: "vs"}
     assert [{names[label]: value for label, value in one.items()} for one in cbor2.loads(senml_cbor(reading))] == pack
+
+
+def test_what_has_no_field_goes_out_under_its_own_name_and_unit(
+    bench: Bench, pump: Node, mosquitto: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    own = {"oil_pressure": [4.15, "bar"], "turbidity": [0.1, "[NTU]"]}
+    bench.take(pump.says(time_ms=NOW_MS, quantities=own), now=NOW_MS)
+    (reading,) = readings(bench)
+    message = json.loads(as_json(reading))
+    Draft202012Validator(schema("telemetry")).validate(message)
+    assert message["values"]["quantities"] == {
+        "oil_pressure": {"value": 4.15, "unit": "bar"}, "turbidity": {"value": 0.1, "unit": "[NTU]"}
+    }  # fmt: skip
+    pack = {record["n"]: record for record in as_senml(reading) if record["n"].startswith("quantities")}
+    assert pack == {
+        "quantities.oil_pressure": {"n": "quantities.oil_pressure", "u": "Pa", "v": 415_000.0},
+        "quantities.turbidity": {"n": "quantities.turbidity", "v": 0.1},  # RFC 8428 has no unit for it
+    }
+    assert main(["bridge", "run", str(write(tmp_path, bench, mosquitto, home_assistant="ha")), "--until-done"]) == 0
+    wait_until(lambda: listener.of("/config"), what="the discovery")
+    pressure = listener.of("/config")[0]["components"]["quantities_oil_pressure"]
+    assert (pressure["name"], pressure["unit_of_measurement"]) == ("oil pressure", "bar")
+    assert pressure["device_class"] == "pressure"
+    assert "['quantities']['oil_pressure']['value']" in pressure["value_template"]
+    families = {one.name: one for one in Collector(bench.path, []).collect()}
+    samples = {(one.labels["quantity"], one.labels["unit"]): one.value for one in families["quaver_quantity"].samples}
+    assert samples == {("oil_pressure", "bar"): 4.15, ("turbidity", "[NTU]"): 0.1}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {f"q{n}": [1.0, "bar"] for n in range(13)},
+        {"oil": [1.0, "a unit"]},
+        {"oil": [1.0]},
+        {"<b>": [1.0, "bar"]},
+        {"oil": [float("inf"), "bar"]},
+    ],
+)
+def test_what_breaks_the_bounds_of_a_quantity_is_not_handed_on_as_one(
+    own: dict[str, Any], bench: Bench, pump: Node
+) -> None:
+    with pytest.raises(MessageError, match="quantities has"):
+        readable({"quantities": own})
+    bench.take(pump.says(time_ms=NOW_MS, quantities=own), now=NOW_MS)
+    for reading in readings(bench):
+        assert not any(name.startswith("quantities") for name, _, _ in numbers(reading.values))
 
 
 def test_a_spectrum_in_senml_keeps_its_levels(bench: Bench, pump: Node) -> None:
@@ -244,6 +298,59 @@ def test_a_broker_that_is_away_holds_up_nothing_else(
         assert bridge.wait(20) == 0
     assert "mqtt: broker mqtt://127.0.0.1" in said and "what is new waits in the store" in said
     assert "mqtt: connected again; 50 records waited" in said
+
+
+def test_a_database_that_is_cut_is_waited_for_and_each_record_comes_once(
+    pump: Node, keys: KeyStore, mosquitto: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
+    """Under ingest and bridge at once, as by a power cut, while records come."""
+    path, opened = tmp_path / "bridge.toml", f"open/{PLACE}/pump-7/telemetry"
+    broker = f'broker = "mqtt://127.0.0.1:{mosquitto.port}"\n'
+    with Postgresql(QUICK) as server:
+        where = PostgresqlUrl(server.create())
+        tables = f"[mqtt]\n{broker}[sparkplug]\n{broker}" + '[prometheus]\nlisten = "127.0.0.1:0"\n'
+        path.write_text(f'store = "{where}"\nbegin = "first"\n{tables}')
+        ingest = start(mosquitto.port, where, keys)
+        said_by(ingest, "storing the messages from")
+        command = [sys.executable, "-m", "quaver.cli", "bridge", "run", str(path)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as bridge:
+            try:
+                assert bridge.stderr is not None
+                metrics = bridge.stderr.readline().rpartition(" ")[2].strip()
+                count = 0
+                for _ in range(2):
+                    load = [(pump.topic("telemetry"), pump.seal(rms_g=0.5)) for _ in range(300)]
+                    publishing = threading.Thread(target=publish, args=(mosquitto.port, load[:200]))
+                    publishing.start()
+                    wait_until(lambda some=count: len(listener.of(opened)) > some, what="some records")
+                    server.stop("immediate")
+                    publishing.join()
+                    publish(mosquitto.port, load[200:])
+                    said_by(ingest, "waiting until it is back; the broker keeps new messages")
+                    wait_until(lambda: b"quaver_store_up 0.0" in scraped(metrics), what="that the store is away")
+                    assert b'quaver_bridge_sink_up{sink="mqtt"} 1.0' in scraped(metrics)
+                    server.start()
+                    count += len(load)
+                    said_by(ingest, "the store is free again")
+                    wait_until(lambda all_=count: len(listener.of(opened)) == all_, what="all records")
+            finally:
+                bridge.send_signal(signal.SIGINT)
+                said = bridge.stderr.read() if bridge.stderr else ""
+            assert bridge.wait(20) == 0
+        with open_records(where, write=False) as store:
+            (account,), _ = ledger(store)
+            assert (account.received, account.unexplained, account.refused) == (600, 0, {})
+        ingest.send_signal(signal.SIGINT)
+        ingest.communicate(timeout=PATIENCE_S)
+    assert [one["seq"] for one in listener.of(opened)] == list(range(600))
+    lines = [line.rpartition("; ")[2] for line in said.splitlines() if "keeps its place" in line or "again" in line]
+    back = f"quaver: {where}: the store can be read again"
+    assert lines == 2 * ["each sink keeps its place", back], said
+
+
+def scraped(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=20) as answer:
+        return bytes(answer.read())
 
 
 def test_home_assistant_finds_a_node_and_what_it_measures(

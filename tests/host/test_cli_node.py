@@ -146,7 +146,7 @@ def test_demo(tmp_path: Path) -> None:
     assert re.fullmatch(words, summary) and len(summary) <= 100, summary
     assert where == f"spectra in {picture}" and picture.read_bytes().startswith(b"\x89PNG")
     (alarm,) = [line for line in lines if line.startswith("ALARM ")]
-    told = r"; bpfo at 80\.\d Hz and 3 harmonics, [78]\d dB of evidence; 14\d\d 1/min, \d+ % certain"
+    told = r"; BPFO at 80\.\d Hz and 3 harmonics, [78]\d dB of evidence; 14\d\d 1/min, \d+ % certain"
     assert re.search(told + "; its waveform is kept$", alarm), alarm
     # What is shown ends with the measurement that raised the alarm, not before it.
     measured = [line for line in lines if " rms " in line]

@@ -97,11 +97,19 @@ def test_a_level_is_green_only_when_every_sensor_spoke(quality: int, level: int,
     assert str(word.style or "").replace("none", "").strip() == style
 
 
+def test_what_a_machine_names_itself_is_shown_with_its_unit() -> None:
+    own = record("telemetry", TELEMETRY | {55: {"oil_pressure": [4.25, "bar"]}})
+    assert ", oil_pressure 4.25 bar" in record_line(own)
+    fleet = Fleet()
+    fleet.update(own)
+    assert f"{ROOT}: oil_pressure 4.25 bar" in shown(fleet)
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
         (EVENT, "ALARM {}: kurtosis 9.5, limit 4.5"),
-        (EVENT | {21: 0, 22: "rms", 23: 0.25}, "OK {}: rms 0.25 g, limit 4.5 g"),
+        (EVENT | {21: 0, 22: "rms", 23: 0.25}, "OK {}: RMS 0.25 g, limit 4.5 g"),
         (BARE | {20: 2, 22: "temperature", 25: "no answer"}, "sensor failed {}: temperature no answer"),
         (BARE | {20: 2, 22: "temperature", 36: [5]}, "sensor failed {}: temperature no answer"),
         (
@@ -251,8 +259,8 @@ def test_an_alarm_tells_its_evidence() -> None:
     evidence = {16: "bpfi and bpfo are alike", 38: [1, 16219, 5120, 415, 60, 4, 301, 2995, 94], 39: [301, None, 169]}
     said = record("event", EVENT | evidence)
     assert event_words(said) == (
-        f"ALARM {ROOT}: kurtosis 9.5, limit 4.5; bpfi at 162.2 Hz and 2 harmonics and sidebands, 42 dB of evidence; "
-        "1797 1/min, 94 % certain; no fault named: bpfi and bpfo are alike"
+        f"ALARM {ROOT}: kurtosis 9.5, limit 4.5; BPFI at 162.2 Hz and 2 harmonics and sidebands, 42 dB of evidence; "
+        "1797 1/min, 94 % certain; no fault named: BPFI and BPFO are alike"
     )
     told = said.as_json()
     assert (told["line"], told["evidence_line"], told["margin_db"], told["signs"]) == ("line-2", "bpfi", 6, 4)

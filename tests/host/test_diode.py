@@ -1,13 +1,16 @@
 """One way: what a lossy network and a medium do to bundles, and what the ledger beyond says of it."""
 
+import errno
+import os
 import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,8 @@ from fleet import Node
 from test_ingest import Bench
 
 from quaver.cli import main
-from quaver.diode.bundle import VERSION
+from quaver.diode.bundle import VERSION, read_key
+from quaver.diode.send import Folder, Sending
 from quaver.diode.udp import Receiver
 from quaver.errors import DiodeError
 from quaver.store.ledger import ledger
@@ -199,6 +203,113 @@ def test_a_medium_carries_what_is_new_and_a_forged_bundle_is_not_used(
     assert main(receive(tmp_path, key, "--folder", str(medium))) == 0
     assert rows(far) == rows(bench.path)
     assert main(["diode", "status", "--state", str(tmp_path / "far-state.sqlite")]) == 0
+
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from quaver.cli import main
+from quaver.diode import send, udp
+
+left = int(sys.argv[2])
+
+def dying(function):
+    def die(*args):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args)
+    return die
+
+where, name = {"file": (Path, "replace"), "state": (send.State, "put"), "datagram": (udp.Sender, "_send")}[sys.argv[1]]
+setattr(where, name, dying(getattr(where, name)))
+main(sys.argv[3:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "moment", "after", "came"),
+    [
+        ("medium", "file", 1, 200),  # a bundle is written aside, and not yet in place
+        ("medium", "state", 2, 400),  # a bundle is there, and the place in the state file not yet
+        ("udp", "datagram", 20, 200),
+        ("udp", "state", 2, 400),
+    ],
+)
+def test_a_sender_that_is_killed_in_the_middle_goes_on_without_loss_or_doubles(
+    way: str, moment: str, after: int, came: int, bench: Bench, pump: Node, key: Path, tmp_path: Path
+) -> None:
+    fill(bench, pump, 500)
+    medium, far = tmp_path / "medium", tmp_path / "far.sqlite"
+    medium.mkdir()
+
+    def both(*to: str, arrive: Callable[[int], None]) -> None:
+        command = ["diode", "send", "--store", str(bench.path), "--key", str(key), "--state"]
+        command += [str(tmp_path / "near.sqlite"), *to]
+        killed = subprocess.run([sys.executable, "-c", DYING, moment, str(after), *command], timeout=PATIENCE_S)
+        assert killed.returncode == -signal.SIGKILL
+        arrive(came)
+        fill(bench, pump, 30)  # so that the bundle that is sent again holds others than before
+        assert send(bench, key, *to) == 0
+        arrive(530)
+
+    if way == "medium":
+
+        def read_medium(number: int) -> None:
+            assert main(receive(tmp_path, key, "--folder", str(medium))) == 0
+            assert count(far) == number
+
+        both("--folder", str(medium), arrive=read_medium)
+        assert not [one for one in medium.iterdir() if one.suffix != ".bundle"]
+    else:
+        with listening(tmp_path, key) as (port, said):
+            hears = partial(wait_until, what="the records")
+            both("--udp", f"127.0.0.1:{port}", "--rate", "200", arrive=lambda n: hears(lambda: count(far) == n))
+        assert "530 new records" in said[-1] and "0 refused" in said[-1]
+    assert rows(far) == rows(bench.path) and unexplained(far) == 0
+    assert main(["diode", "status", "--state", str(tmp_path / "far-state.sqlite")]) == 0
+
+
+def test_a_full_medium_is_told_once_and_goes_on_when_there_is_room(
+    bench: Bench, pump: Node, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    fill(bench, pump, 450)
+    medium = tmp_path / "medium"
+    medium.mkdir()
+    room, fsync = 1, os.fsync
+
+    def on_the_medium(descriptor: int) -> None:
+        nonlocal room
+        if Path(f"/proc/self/fd/{descriptor}").readlink().suffix == ".part":
+            room -= 1
+            if room < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", on_the_medium)
+    assert send(bench, key, "--folder", str(medium)) == 29
+    assert "No space left on device); free space on the medium" in capsys.readouterr().err
+    assert [one.suffix for one in medium.iterdir()] == [".bundle"]
+    waits: list[float] = []
+    said: list[str] = []
+
+    def wait(seconds: float) -> None:
+        nonlocal room
+        waits.append(seconds)
+        if len(waits) == 720:  # an hour
+            room = 9
+        if len(waits) == 722:
+            raise KeyboardInterrupt
+
+    state = tmp_path / "near.sqlite"
+    sending = Sending(bench.path, state, Folder(medium), read_key(key), begin_first=True)
+    with closing(sending), pytest.raises(KeyboardInterrupt):
+        sending.follow(lambda records: None, said.append, wait)
+    assert sum(waits) >= 3600 and len(said) == 2 and "it is tried again" in said[0] and "again" in said[1]
+    assert main(receive(tmp_path, key, "--folder", str(medium))) == 0
+    assert rows(tmp_path / "far.sqlite") == rows(bench.path)
 
 
 def test_nothing_goes_back_and_nothing_foreign_is_kept(key: Path) -> None:

@@ -1,9 +1,10 @@
-"""What Home Assistant is told, held against the schema of its documentation, which data/ names the pages of."""
+"""What Home Assistant is told, held against the schema of its MQTT integration, whose version and files data/ names."""
 
 import copy
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from test_ingest import Bench
 from quaver.bench.mosquitto import Mosquitto
 from quaver.bridge.home_assistant import _WORDS, _Device, discovery
 from quaver.cli import main
-from quaver.messages.quantities import QUANTITIES
+from quaver.messages.quantities import _BY_UNIT, OWN, QUANTITIES, quantity_of
 from tests.waiting import wait_until
 
 SCHEMA = json.loads((Path(__file__).parent / "data" / "home_assistant_discovery.schema.json").read_text())
@@ -34,6 +35,10 @@ def test_all_that_a_node_can_measure_is_by_the_documentation() -> None:
     told = json.loads(json.dumps(discovery(ALL, "open")))
     JUDGE.validate(told)
     assert len(told["components"]) == len(QUANTITIES) + len(_WORDS) + 1
+    own = {f"{OWN}q{place}": quantity_of(f"{OWN}q{place}", unit) for place, unit in enumerate(_BY_UNIT)}
+    machine = json.loads(json.dumps(discovery(replace(ALL, names=frozenset(own), own=own), "open")))
+    JUDGE.validate(machine)  # whatever unit a machine's own quantity has
+    assert len(machine["components"]) == len(own) + 1
     bare = json.loads(json.dumps(discovery(_Device("00", "a/b/c/d/e", names=frozenset({"rms_g"})), "open")))
     JUDGE.validate(bare)
 
@@ -102,6 +107,10 @@ def test_home_assistant_reads_what_is_its_own_alone(bench: Bench, pump: Node, tm
         (("components", "rms_g", "state_topic"), "open/#"),
         (("components", "temperature_c", "unit_of_measurement"), "degrees"),
         (("components", "energy_energy_kwh", "state_class"), "measurement"),
+        (("components", "energy_power_w", "state_class"), "total_increasing"),
+        (("components", "energy_power_w", "unit_of_measurement"), "BTU/h"),
+        (("components", "energy_current_a", "unit_of_measurement"), "\u00b5A"),
+        (("components", "rms_g", "state_class"), "measurement_angle"),
         (("components", "level", "options"), None),
         (("components", "level", "state_class"), "measurement"),
         (("components", "alarm", "device_class"), "sensor"),

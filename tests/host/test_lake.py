@@ -200,7 +200,7 @@ def test_the_questions_of_the_page_have_answers(
 ) -> None:
     bench.take(
         on(pump, 3, "event", code=EVENTS.index("level"), event_level=2, subject="rms"),
-        *(on(pump, day, rms_g=0.25 * day) for day in range(1, 4)),
+        *(on(pump, day, rms_g=0.25 * day, quantities={"oil_pressure": [day + 0.5, "bar"]}) for day in range(1, 4)),
         now=NOW_MS,
     )
     assert main(["export", "--store", str(bench.store.path), "--parquet", str(tmp_path / "lake")]) == 0
@@ -209,6 +209,7 @@ def test_the_questions_of_the_page_have_answers(
     questions = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     answers = [duckdb.sql(question).fetchall() for question in questions]
-    assert len(answers) == 3 and all(answers)
+    assert len(answers) == 4 and all(answers)
+    assert [row[2:] for row in answers[3]] == [(1.5, "bar"), (2.5, "bar"), (3.5, "bar")]
     named = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
     assert named <= set(SCHEMA.names) | {"site", "day"}

@@ -63,9 +63,22 @@ type = "int16"
 order = "BADC"
 unit = "kW"
 [[modbus.register]]
+quantity = "oil_pressure"
+address = 0
+type = "uint16"
+scale = 0.01
+unit = "bar"
+[[modbus.register]]
 field = "energy.energy_kwh"
 address = 30
 type = "float32"
+"""
+OIL = """
+[[modbus.register]]
+quantity = "oil_pressure"
+address = 0
+type = "uint16"
+unit = "bar"
 """
 
 
@@ -222,11 +235,12 @@ def test_a_machine_is_a_node_in_the_store(bench: Bench, keys: KeyStore, mosquitt
     assert status.values["state"] == "via gateway" and status.values["interval_s"] == 1
     telemetry = [one.values for one in found if one.kind == "telemetry"]
     assert telemetry[0]["temperature_c"] == 41.5 and telemetry[0]["shaft_hz"] == 24.5
+    assert telemetry[0]["quantities"] == {"oil_pressure": {"value": 4.15, "unit": "bar"}}
     assert telemetry[0]["energy"] == {"power_w": -10_000.0} and not telemetry[0].get("quality")
     absent = [one.values for one in found if one.values.get("code") == "value_absent"]
     assert [one["subject"] for one in absent] == ["energy.energy_kwh"] and "no usable number" in absent[0]["text"]
     failed = {one.values["subject"] for one in found if one.values.get("code") == "sensor_failed"}
-    assert failed and failed <= {"temperature", "vibration", "energy"}
+    assert failed and failed <= {"temperature", "vibration", "energy", "quantities"}
     assert any("temperature_failed" in one.get("quality", ()) for one in telemetry)
     assert "machines: 1" in said and f"{PLACE}: temperature: 127.0.0.1:{port}" in said
     seqs = [one.place.seq for one in sorted(found, key=lambda one: one.place.seq) if one.kind != "status"]
@@ -243,6 +257,15 @@ def test_a_machine_is_a_node_in_the_store(bench: Bench, keys: KeyStore, mosquitt
         (MACHINE.replace("LINE", 'tcp = "h"').replace('"temperature_c"', '"oil"'), "modbus.0.register.0.field"),
         (MACHINE.replace("LINE", 'tcp = "h"').replace('"kW"', '"bar"'), "unit 'bar': expected one of W, kW"),
         (MACHINE.replace("LINE", 'tcp = "h"').replace('"shaft_hz"', '"temperature_c"'), "two registers"),
+        (MACHINE.replace("LINE", 'tcp = "h"').replace('"bar"', '""'), "expected the unit of the quantity by UCUM"),
+        (MACHINE.replace("LINE", 'tcp = "h"').replace('"oil_pressure"', '"Oil"'), "quantity 'Oil': expected up to 24"),
+        (
+            MACHINE.replace("LINE", 'tcp = "h"').replace("quantity = ", 'field = "rms_g"\nquantity = '),
+            "name one of field",
+        ),
+        (MACHINE.replace("LINE", 'tcp = "h"').replace('quantity = "oil_pressure"', ""), "name one of field"),
+        (MACHINE.replace("LINE", 'tcp = "h"') + OIL, "two registers are oil_pressure"),
+        (MACHINE.replace("LINE", 'tcp = "h"') + "".join(OIL.replace("oil", f"oil{n}") for n in range(12)), "than 12"),
         (MACHINE.replace("LINE", 'rtu = "/dev/x"\nunit_id = 250'), "expected 1 to 247"),
         (MACHINE.replace("LINE", 'tcp = "h"') * 2, "two machines have the place"),
         (MACHINE.replace("LINE", 'tcp = "h"'), "create its key with quaver keys create ID --name press-3"),

@@ -371,6 +371,23 @@ def test_a_node_that_goes_is_told_and_that_it_is_back(desk: Callable[..., Desk],
     assert sorted(one[:2] for one in d.got()[2]) == [("over", "fan-1"), ("over", "pump-7")]
 
 
+def test_nobody_is_called_silent_while_the_store_is_away_and_ingest_catches_up(
+    desk: Callable[..., Desk], pump: Node
+) -> None:
+    d = desk(table(silent_after=3))
+    d.take(pump.says("status"))
+    d.run()
+    d.now += HOUR_MS
+    d.sinks["a"].rest(blind=True)
+    d.run()  # the store is back, and ingest is behind
+    assert d.got() == []
+    d.take(pump.says())
+    d.run(2)
+    assert d.got() == []
+    d.run(2)
+    assert d.got() == [[("begun", "pump-7", entries("en")["node_silent"].title)]]
+
+
 def test_a_gap_without_explanation_is_told_as_the_ledger_has_it(desk: Callable[..., Desk], pump: Node) -> None:
     d = desk(table(), table("new"), first=False)
     d.take(pump.says())

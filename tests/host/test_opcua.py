@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from asyncua import Client, ua
 from asyncua.crypto.cert_gen import dump_private_key_as_pem, generate_private_key, generate_self_signed_app_certificate
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256, SecurityPolicyNone
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from fleet import Node
 from test_bridge import ENERGIES, NOW_MS
 from test_ingest import Bench
@@ -83,6 +85,20 @@ def identity(folder: Path, name: str) -> tuple[Path, Path]:
     return certificate, key_file
 
 
+def dated(own: tuple[Path, Path], path: Path, begin_days: int, end_days: int) -> Path:
+    """Another certificate of the same key, at `path`, with dates in days from now."""
+    certificate, key_file = own
+    first = x509.load_der_x509_certificate(certificate.read_bytes())
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(
+        first.issuer, first.subject, first.public_key(), x509.random_serial_number(),
+        now + timedelta(begin_days), now + timedelta(end_days), list(first.extensions),
+    )  # fmt: skip
+    key: Any = load_pem_private_key(key_file.read_bytes(), None)
+    path.write_bytes(made.sign(key, SHA256()).public_bytes(Encoding.DER))
+    return path
+
+
 def with_client(
     url: str,
     work: Callable[[Client], Awaitable[Any]],
@@ -90,8 +106,12 @@ def with_client(
     password: str | None = None,
     own: tuple[Path, Path] | None = None,
     server: Path | None = None,
+    person: tuple[Path, Path] | None = None,
 ) -> Any:
-    """What `work` returns with a connected client; own: its certificate and key, for an encrypted channel."""
+    """What `work` returns with a connected client; own: its certificate and key, for an encrypted channel.
+
+    person: those of its user, who logs in with them (X509IdentityToken).
+    """
 
     async def connected() -> Any:
         client = Client(url, timeout=PATIENCE_S)
@@ -100,6 +120,9 @@ def with_client(
             client.set_password(password or "")
         if own is not None:
             await client.set_security(SecurityPolicyBasic256Sha256, *map(str, own), server_certificate=str(server))
+        if person is not None:
+            await client.load_client_certificate(str(person[0]))
+            await client.load_private_key(str(person[1]))
         async with client:
             return await work(client)
 
@@ -217,9 +240,34 @@ def test_who_is_subscribed_hears_of_every_value_and_of_its_end(bench: Bench, pum
     assert [status for name, _, status in heard if name == "rms_g"] == ["Good"] * 5 + ["BadNoCommunication"]
 
 
+def test_a_client_that_fetches_nothing_holds_up_nobody_and_has_a_bounded_queue(bench: Bench, pump: Node) -> None:
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+
+    async def silent(client: Client) -> None:
+        subscription = await client.create_subscription(10, object())
+        namespace = await client.get_namespace_index("urn:quaver:nodes")
+        item = ua.MonitoredItemCreateRequest(
+            ua.ReadValueId(ua.NodeId(f"{NODE}/rms_g", namespace), ua.AttributeIds.Value),
+            ua.MonitoringMode.Reporting,
+            ua.MonitoringParameters(ClientHandle=1, QueueSize=0),  # without end
+        )
+        wanted = ua.CreateMonitoredItemsParameters(subscription.subscription_id, ua.TimestampsToReturn.Both, [item])
+        (made,) = await client.uaclient.create_monitored_items(wanted)
+        assert made.StatusCode.is_good() and made.RevisedQueueSize == 1000
+        client.uaclient._publish_task.cancel()
+        bench.take(*(pump.says(rms_g=0.001 * n, time_ms=NOW_MS + n) for n in range(1, 1501)), now=NOW_MS)
+        async with asyncio.timeout(PATIENCE_S):
+            while (await read(client, "rms_g")).Value.Value != pytest.approx(1.5):
+                await asyncio.sleep(0.01)
+
+    with running(write(bench, plain=True)) as url:
+        with_client(url, silent, **LOGIN)
+
+
 def test_what_is_said_by_records_of_many_shapes_is_all_shown(bench: Bench, pump: Node) -> None:
     """Each record has other fields than the next; and none of them was read before the last had come."""
-    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+    own = {"oil_pressure": [4.0, "bar"], "turbidity": [0.5, "[NTU]"]}
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS, quantities=own), now=NOW_MS)
     failed = 1 << QUALITY.index("temperature_failed")
     with running(write(bench, plain=True)) as url:
         bench.take(
@@ -234,6 +282,16 @@ def test_what_is_said_by_records_of_many_shapes_is_all_shown(bench: Bench, pump:
         values = [one.Value.Value for one in reads(url, "rms_g", "temperature_c", "crest", "energy.power_w")]
         assert values == [pytest.approx(0.6), None, 5.0, 300.0]
         assert statuses(url, "temperature_c", "crest") == ["BadSensorFailure", "Good"]
+        assert [one.Value.Value for one in reads(url, *(f"quantities.{name}" for name in own))] == [4.0, 0.5]
+
+        async def units(client: Client) -> list[Any]:
+            namespace = await client.get_namespace_index("urn:quaver:nodes")
+            names = (f"{NODE}/quantities.{name}/EngineeringUnits" for name in own)
+            return [await client.get_node(ua.NodeId(name, namespace)).read_value() for name in names]
+
+        bar, ntu = with_client(url, units, **LOGIN)
+        assert (bar.UnitId, bar.DisplayName.Text, bar.NamespaceUri) == (4342098, "bar", opcua.UNECE)
+        assert (ntu.UnitId, ntu.DisplayName.Text, ntu.NamespaceUri) == (-1, "[NTU]", "http://unitsofmeasure.org")
 
 
 def test_every_unit_has_its_common_code() -> None:
@@ -393,6 +451,34 @@ def test_without_plain_there_is_an_encrypted_endpoint_alone(bench: Bench, pump: 
     assert spec.opcua is not None
     OpcUaNodes(spec.opcua, spec.store, spec.state)
     assert server.read_bytes() == made  # who trusts it goes on trusting it
+
+
+def test_a_user_logs_in_with_a_certificate_that_is_known_and_within_its_dates(
+    bench: Bench, pump: Node, tmp_path: Path
+) -> None:
+    bench.take(pump.says("status"), pump.says(rms_g=0.5, time_ms=NOW_MS), now=NOW_MS)
+    anna = identity(tmp_path / "clients", "anna")
+    keys = {"anna": (anna[0], anna[1].rename(tmp_path / "anna.pem"))}
+    for name, begin, end in (("gone", -30, -1), ("early", 1, 30)):
+        keys[name] = dated(keys["anna"], tmp_path / "clients" / f"{name}.der", begin, end), keys["anna"][1]
+    machine, stranger = (identity(tmp_path / "strangers", name) for name in ("machine", "stranger"))
+
+    async def look(client: Client) -> float:
+        return float((await read(client, "rms_g")).Value.Value)
+
+    with running(write(bench, users_file=None, clients="clients")) as url:
+        channel: Any = {"own": machine, "server": tmp_path / "bridge-opcua.der"}
+        assert with_client(url, look, person=keys["anna"], **channel) == pytest.approx(0.5)
+        for person, error in (
+            (stranger, ua.uaerrors.BadUserAccessDenied),
+            ((keys["anna"][0], stranger[1]), ua.uaerrors.BadIdentityTokenInvalid),  # who has not the key
+            (keys["gone"], ua.uaerrors.BadCertificateTimeInvalid),
+            (keys["early"], ua.uaerrors.BadCertificateTimeInvalid),
+        ):
+            with pytest.raises(error):
+                with_client(url, look, person=person, **channel)
+        with pytest.raises(ua.uaerrors.BadCertificateTimeInvalid):  # of a client, on its channel
+            with_client(url, look, own=keys["gone"], server=channel["server"])
 
 
 @pytest.mark.parametrize(

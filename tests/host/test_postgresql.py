@@ -13,10 +13,10 @@ from test_ingest import FAN, NOW, PUMP, Bench
 from quaver.bench.postgresql import QUICK, Postgresql
 from quaver.broker.reader import Message
 from quaver.cli import main
-from quaver.errors import StoreError
+from quaver.errors import StoreAway, StoreError
 from quaver.fleet.keys import KeyStore
 from quaver.store.location import Location, PostgresqlUrl, open_records, parse_location
-from quaver.store.postgresql import PostgresqlStore, StoreAway
+from quaver.store.postgresql import PostgresqlStore
 from quaver.store.schema import VERSION
 
 MONTH_MS = 31 * 86_400_000

@@ -21,6 +21,7 @@ from quaver.messages.sealing import Opener, Sealer
 from quaver.provision.flow import Ask, Do, Flow, Saved, config
 from quaver.provision.identity import Codes, label_text, new_code, shown
 from quaver.provision.plan import read_plan, read_profiles
+from quaver.provision.runs import Runs, runs_path
 from tests.session_rig import CODE, ID, Node
 from tests.terminal import Person
 
@@ -78,6 +79,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
     monkeypatch.delenv("QUAVER_BROKER", raising=False)
     return tmp_path
+
+
+def runs_of(home: Path) -> dict[bytes, tuple[str, str, str]]:
+    """Of each node (state, step, why) of its last run, as others see it."""
+    with Runs(runs_path(home / "inventory.sqlite")) as runs:
+        return {run.node: (run.state, run.step, run.why) for run in runs.all()}
 
 
 def test_a_person_types_through_the_whole_dialogue(node: Node, broker: EmbeddedBroker, home: Path) -> None:
@@ -164,6 +171,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_stopped(node: Node, broker: Embe
     person.breaks_off()
     state = home / "keys" / "provision.json"
     assert state.stat().st_mode & 0o777 == 0o600
+    assert runs_of(home) == {ID: ("interrupted", "area", "")}
     node.cut()
     person = Person("provision", "--port", plant.add(node), "--broker", str(broker.url), "--limit", "20")
     person.until("continuing with node")
@@ -177,6 +185,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_stopped(node: Node, broker: Embe
     assert person.ends() == 0
     assert "Code" not in person.seen and "Password" not in person.seen and "Site" not in person.seen
     assert not state.exists()
+    assert runs_of(home) == {ID: ("done", "list", "")}
 
 
 def test_the_questions_without_a_terminal() -> None:
@@ -385,6 +394,12 @@ def test_a_plan_is_carried_out(
     }
     entries = Inventory(home / "inventory.sqlite").entries()
     assert [entry.state for entry in entries] == ["in service"] * 3
+    told = {node[-1]: (state, step) for node, (state, step, _) in runs_of(home).items()}
+    assert told == {
+        **dict.fromkeys((1, 2, 6), ("done", "list")),
+        3: ("failed", "connect"),
+        **dict.fromkeys((4, 7), ("failed", "find")),
+    }, "the row that is wrong has no node that is sure"
     assert not any(node.code in out for node in nodes)
 
 

@@ -280,6 +280,27 @@ def test_what_is_new_goes_out_by_exception_and_births_follow_what_a_node_has(
     assert host.heard[0][0] == "plant/NBIRTH/line {2}" and len(host.of("NDEATH")) == 1
 
 
+def test_what_has_no_field_is_a_metric_with_its_unit(
+    bench: Bench, pump: Node, mosquitto: Mosquitto, host: Host
+) -> None:
+    def own(value: float, unit: str) -> Any:
+        return {"quantities": {"oil_pressure": [value, unit]}}
+
+    def units() -> list[str]:
+        born = [{one.name: one for one in payload.metrics} for payload in host.of("DBIRTH")]
+        return [birth["quantities/oil_pressure"].properties.values[0].string_value for birth in born]
+
+    bench.take(pump.says("status", time_ms=NOW_MS), pump.says(time_ms=NOW_MS, **own(4.0, "bar")), now=NOW_MS)
+    with running(write(bench, mosquitto)):
+        count(host, "DDATA")(1)
+        bench.take(pump.says(time_ms=NOW_MS + 1, **own(4.5, "bar")), now=NOW_MS)
+        count(host, "DDATA")(2)
+        assert values(host.of("DDATA")[1]) == {"quantities/oil_pressure": 4.5}
+        bench.take(pump.says(time_ms=NOW_MS + 2, **own(450.0, "kPa")), now=NOW_MS)
+        count(host, "DBIRTH")(2)
+    assert units() == ["bar", "kPa"] and values(host.of("DBIRTH")[1])["quantities/oil_pressure"] == 450.0
+
+
 def test_a_record_that_is_overtaken_or_old_is_historical(
     bench: Bench, pump: Node, mosquitto: Mosquitto, host: Host
 ) -> None:

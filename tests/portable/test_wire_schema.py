@@ -10,9 +10,10 @@ import pytest
 from pycddl import Schema, ValidationError
 from test_wire import encode
 
+from quaver.messages import decoding, host_fields
 from quaver.messages.sealing import Opener, Sealer
-from quaver_wire.decoder import decode
-from quaver_wire.fields import EVENTS
+from quaver_wire.decoder import FieldError, decode
+from quaver_wire.fields import EVENTS, TELEMETRY, WireError
 from tests.programs import program
 
 PROTOCOLS = Path(__file__).resolve().parents[2] / "protocols"
@@ -96,6 +97,39 @@ def test_a_spectrum_record_fits_what_every_journal_and_gateway_takes(
     assert decode(plain, "telemetry")["spectrum"] == bytes(range(256))
 
 
+def host_encoded(record: dict[str, Any], message_class: str = "telemetry") -> bytes:
+    buffer = bytearray(4096)
+    return bytes(buffer[: host_fields.encode(buffer, record, message_class)])
+
+
+def test_what_has_no_field_bears_its_name_and_unit() -> None:
+    given = {f"quantity_number_{n:08}": [0.1 * n, "[in_i'H2O].m3"[:12]] for n in range(12)}
+    data = host_encoded({"version": 2, "uptime_ms": 10**12, "time_ms": 10**12, "quantities": given})
+    schema("telemetry").validate_cbor(data)
+    assert len(data) <= 600  # whatever node, boot and time, a gateway's journal takes it
+    found = decoding.decode(data, "telemetry")
+    assert {name: [pytest.approx(value), unit] for name, (value, unit) in given.items()} == found.pop("quantities")
+    assert decode(data, "telemetry") == found  # a node passes over it, as over any key that it has no row for
+    assert max(key for key, _, _ in TELEMETRY) < 55  # it is the last key, so that it can be put behind the others
+
+
+def test_quantities_that_no_message_can_carry_are_refused() -> None:
+    base = {"version": 2, "quantities": {"oil": [1.0, "bar"]}}
+    assert host_encoded({"version": 2, "quantities": None}) == encode({"version": 2}, "telemetry")
+    for record, message_class in (
+        (base | {"code": 6}, "event"),
+        (base | {"quantities": {"oil": [1e39, "bar"]}}, "telemetry"),
+        (base | {"quantities": {f"oil_{n}": [1.0, "bar"] for n in range(65)}}, "telemetry"),
+    ):
+        with pytest.raises(WireError, match="quantities"):
+            host_encoded(record, message_class)
+    with pytest.raises(WireError, match="no message can carry"):
+        host_fields.encode(bytearray(len(host_encoded(base)) - 1), base, "telemetry")
+    for wrong in (b"\xf5", b"\xa1\x01\x01"):  # true; a map whose key is a number
+        with pytest.raises(FieldError, match="quantities is"):
+            decoding.decode(b"\xa2\x00\x02\x18\x37" + wrong, "telemetry")
+
+
 def test_commands_and_answers_are_of_the_schema() -> None:
     command = {"version": 2, "id": 5, "name": "rotate", "args": {"generation": 2, "key": bytes(32)}, "expiry": 10**12}
     schema("command").validate_cbor(encode(command, "command"))
@@ -132,6 +166,11 @@ def test_commands_and_answers_are_of_the_schema() -> None:
         ("telemetry", {"uptime_ms": 1}),
         ("telemetry", {"version": 2, "spectrum": bytes(255)}),
         ("telemetry", {"version": 2, "marks_hz": []}),
+        ("telemetry", {"version": 2, "quantities": {}}),
+        ("telemetry", {"version": 2, "quantities": {"oil": [1.0]}}),
+        ("telemetry", {"version": 2, "quantities": {"oil": [1, "bar"]}}),
+        ("telemetry", {"version": 2, "quantities": {"oil": [1.0, ""]}}),
+        ("telemetry", {"version": 2, "quantities": {f"oil_{n}": [1.0, "bar"] for n in range(13)}}),
         ("event", {"version": 2}),
         ("event", {"version": 2, "code": 6, "lost_from": [1]}),
         ("event", {"version": 2, "code": 8, "drops": [1, 2]}),
@@ -143,7 +182,7 @@ def test_commands_and_answers_are_of_the_schema() -> None:
 )
 def test_the_schema_can_say_no(message_class: str, record: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        schema(message_class).validate_cbor(encode(record, message_class))
+        schema(message_class).validate_cbor(host_encoded(record, message_class))
 
 
 def test_a_later_field_is_of_the_schema() -> None:

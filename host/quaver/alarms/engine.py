@@ -3,7 +3,8 @@
 What a batch of records changes, and how far was read, is one transaction: a kill loses nothing and repeats nothing.
 
 A record that comes late is dated by its own time. What is older than the last word of its subject changes no state, it
-is noted; what was over before it was heard of is raised and cleared at once, and waits for a person.
+is noted; what was over before it was heard of is raised and cleared at once, and waits for a person. Except at the
+first start: a store may be years old, and what was over for a day before its alarms were first followed is history.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from quaver.alarms.base import Alarm
 from quaver.alarms.conditions import GAP, GONE, Begin, End, changes, missing, silent
 from quaver.alarms.security import Security
 from quaver.alarms.silence import Heard, heard_from
-from quaver.alarms.states import ACK, CLEARED, NORMAL, SUPPRESSED, Act, after
+from quaver.alarms.states import ACK, CLEARED, NORMAL, SUPPRESSED, Act, after, allowed
 from quaver.alarms.tables import CAUSES, priority
 from quaver.errors import AlarmError
 from quaver.messages.record import one_line
@@ -28,6 +29,7 @@ from quaver.store.ledger import Account
 SHELF_MAX_MS = 7 * 86_400_000
 REVIEW_MAX_MS = 366 * 86_400_000
 TEXT_MAX = 2000
+HISTORY_MS = 86_400_000  # so long before the first start: a shift that comes in sees what the one before it had
 _GAPS = 5
 _LEVELS = ("ok", "warning", "alarm")
 
@@ -50,6 +52,7 @@ class Engine(Security):
             row["node"]: Heard(**{key: row[key] for key in row.keys() if key != "node"})  # noqa: SIM118  a sqlite3.Row
             for row in self._ask("SELECT * FROM heard")
         }
+        self._begun_ms = self._counted("begun").get("begun", 0)
 
     @contextmanager
     def _kept(self) -> Iterator[dict[int, Alarm]]:
@@ -65,7 +68,12 @@ class Engine(Security):
     @property
     def begun_ms(self) -> int:
         """When the first record was taken; 0 before."""
-        return self._counted("begun").get("begun", 0)
+        return self._begun_ms
+
+    @property
+    def lists_from_ms(self) -> int:
+        """What was over before that is history: nobody is asked to acknowledge it; 0 before the first record."""
+        return max(0, self._begun_ms - HISTORY_MS)
 
     # What records say.
 
@@ -73,8 +81,9 @@ class Engine(Security):
         """Take the records that are behind `place`; the alarms that they changed, as they are now."""
         with self._turn, self._kept() as changed:
             place = self.place
-            if not self._counted("begun"):
+            if not self._begun_ms:
                 self._count("begun", now_ms)
+                self._begun_ms = now_ms
             nodes: set[str] = set()
             ended: set[tuple[str, str, bool]] = set()
             for reading in readings:
@@ -183,16 +192,22 @@ class Engine(Security):
         alarm.cleared_ms = max(end.at_ms, alarm.since_ms)
         alarm.major, alarm.minor = end.order
         self._move(alarm, "clear", alarm.cleared_ms, now_ms, changed, record=record)
+        if alarm.state == CLEARED and alarm.cleared_ms < self.lists_from_ms:
+            alarm.unseen = False
+            self._move(alarm, "archive", alarm.cleared_ms, now_ms, changed)
 
     # What no record says. Only where every record of the store was taken: else a node may have been heard since.
 
-    def tick(self, now_ms: int) -> list[Alarm]:
-        """Look at the clock: at shelves that end, at nodes that are silent, at what a gateway explains."""
+    def tick(self, now_ms: int, silence: bool = True) -> list[Alarm]:
+        """Look at the clock: at shelves that end, at nodes that are silent, at what a gateway explains.
+
+        silence: False where a node may have been heard of which nobody knows yet.
+        """
         with self._turn, self._kept() as changed:
             for alarm in self._due(now_ms):
                 self._back(alarm, "expire", alarm.until_ms or now_ms, now_ms, changed, "", "its time is over")
             nodes = sorted(self._heard.items(), key=lambda item: item[1].role != "gateway")
-            for node, heard in nodes:
+            for node, heard in nodes if silence else ():
                 missed = heard.missed(now_ms, SILENT_AFTER)
                 known = self.find(node, GONE) if missed else None
                 if not missed or (known is not None and known.active):
@@ -254,12 +269,36 @@ class Engine(Security):
     ) -> Alarm:
         with self._turn, self._kept() as changed:
             alarm = self._known(number, "acknowledge")
-            alarm.unseen = False
-            if alarm.active:
-                alarm.acknowledged_ms, alarm.acknowledged_by = now_ms, who
-            self._say(alarm, who, now_ms, text, cause, work_order)
-            self._move(alarm, "acknowledge", now_ms, now_ms, changed, who)
+            self._acknowledge(alarm, who, now_ms, text, cause, work_order, changed)
         return alarm
+
+    def acknowledge_all(
+        self, numbers: Sequence[int], who: str, now_ms: int, text: str = "", cause: str | None = None,
+        work_order: str = "",
+    ) -> list[Alarm]:  # fmt: skip
+        """Acknowledge several in one act, or none where one does not exist; those that still need it, as they are now.
+
+        What somebody else has acknowledged meanwhile, or put aside, is left as it is. Raises AlarmError where that is
+        all of them.
+        """
+        with self._turn, self._kept() as changed:
+            found = [self.get(number) for number in dict.fromkeys(numbers)]
+            needed = [alarm for alarm in found if allowed(alarm.state, "acknowledge")]
+            if not needed:
+                raise AlarmError("none of these alarms is to be acknowledged any more; look at the list anew", 409)
+            for alarm in needed:
+                self._acknowledge(alarm, who, now_ms, text, cause, work_order, changed)
+        return needed
+
+    def _acknowledge(
+        self, alarm: Alarm, who: str, now_ms: int, text: str, cause: str | None, work_order: str,
+        changed: dict[int, Alarm],
+    ) -> None:  # fmt: skip
+        alarm.unseen = False
+        if alarm.active:
+            alarm.acknowledged_ms, alarm.acknowledged_by = now_ms, who
+        self._say(alarm, who, now_ms, text, cause, work_order)
+        self._move(alarm, "acknowledge", now_ms, now_ms, changed, who)
 
     def comment(
         self, number: int, who: str, now_ms: int, text: str = "", cause: str | None = None, work_order: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from quaver.alarms.base import Alarm
 from quaver.alarms.engine import Engine
 from quaver.query.health import refusals
@@ -9,6 +11,7 @@ from quaver.query.source import Source
 from quaver.store.ledger import ledger
 
 _BATCH = 1000
+_CATCH_UP_S = 60.0
 _REFUSALS = 2000  # rows: more than ingest keeps
 _REFUSED_MS = 2_000  # between looks at what was refused,
 _LEDGER_MS = 600_000  # and at the ledger, which reads all numbers of a store
@@ -20,6 +23,11 @@ class Follower:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._looked: dict[str, int] = {}
+        self._blind_until = 0.0
+
+    def blind(self) -> None:
+        """The store is away, for ingest too, which has to put in what came meanwhile before anybody is silent."""
+        self._blind_until = time.monotonic() + _CATCH_UP_S
 
     def step(self, source: Source, now_ms: int) -> list[Alarm]:
         """Take what came, and look at the clock; the alarms that changed, each once, as they are now.
@@ -31,7 +39,7 @@ class Follower:
         while found := source.after(place, _BATCH, now_ms):
             changed |= {alarm.id: alarm for alarm in self.engine.take(found, now_ms)}
             place = found[-1].place
-        changed |= {alarm.id: alarm for alarm in self.engine.tick(now_ms)}
+        changed |= {alarm.id: alarm for alarm in self.engine.tick(now_ms, time.monotonic() >= self._blind_until)}
         if self._due("refused", _REFUSED_MS, now_ms):
             self.engine.refusals(refusals(source, None, None, 0, _REFUSALS), now_ms)
         if self._due("ledger", _LEDGER_MS, now_ms):

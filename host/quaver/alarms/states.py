@@ -15,7 +15,8 @@ E and F, the latched states, are left out: nothing that a node watches stays wro
 What is wrong goes on to be followed in G, H and I: `active` tells it beside the state. Who leaves these three comes to
 B where it is wrong, and to A where it is not. In one thing this table is stricter than the figure: what began and
 ended meanwhile, and nobody has seen, comes to D and not to A, so that nothing disappears without a person. What H hid
-needs nobody: the alarm that explains it is acknowledged in its place.
+needs nobody: the alarm that explains it is acknowledged in its place. And what was over long before anybody followed
+the alarms of a store ("archive", alarms.engine) needs nobody either: there was no list on which it could be seen.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ Act = Literal[
     "raise", "clear",  # what records say
     "acknowledge", "shelve", "unshelve", "out-of-service", "in-service",  # what persons do
     "expire", "suppress", "release",  # the end of a shelf; by design
+    "archive",  # what was over before there was a list
 ]  # fmt: skip
 
 NORMAL: Final = "normal"
@@ -51,7 +53,7 @@ TABLE: dict[State, dict[Act, str]] = {
     "normal": {"raise": UNACK, **_ASIDE},
     "unack-active": {"raise": UNACK, "clear": CLEARED, "acknowledge": ACK, **_ASIDE},
     "ack-active": {"raise": UNACK, "clear": NORMAL, **_ASIDE},
-    "unack-cleared": {"raise": UNACK, "acknowledge": NORMAL, **_ASIDE},
+    "unack-cleared": {"raise": UNACK, "acknowledge": NORMAL, "archive": NORMAL, **_ASIDE},
     "shelved": {
         "raise": SHELVED, "clear": SHELVED, "shelve": SHELVED, "unshelve": _BACK, "expire": _BACK,
         "out-of-service": OUT,

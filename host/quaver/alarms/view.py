@@ -9,6 +9,7 @@ from quaver.alarms.base import Alarm, Base, Comment, Transition
 from quaver.alarms.conditions import GAP
 from quaver.alarms.states import OUT, SHELVED
 from quaver.knowledge import entries
+from quaver.knowledge.sentences import node_text
 from quaver.messages.record import one_line
 
 _LIMIT = {"en": "limit", "de": "Grenzwert"}
@@ -74,9 +75,9 @@ def text_of(alarm: Alarm, language: str) -> str:
         if isinstance(facts.get("limit"), (int, float)):
             text += f" ({_LIMIT.get(language, 'limit')} {_figure(facts['limit'], unit, language)})"
     elif facts.get("text"):
-        text += f": {one_line(facts['text'])}"
+        text += f": {node_text(one_line(facts['text']), language)}"
     elif alarm.subject == GAP and facts.get("gaps"):
-        text += f": {one_line('; '.join(facts['gaps']))}"
+        text += f": {'; '.join(node_text(one_line(gap), language) for gap in facts['gaps'])}"
     return text
 
 

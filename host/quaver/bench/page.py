@@ -2,6 +2,7 @@
 
 The page is `quaver serve` itself, held on one core of this machine; what asks it runs on the others. Times are of the
 wall clock, from the first byte sent to the last one read, so a machine that does other things too makes them longer.
+With a Chromium, what a person waits for is measured on its screen too (page_browser).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from quaver.access.access import Access
 from quaver.access.roles import ROLES, Who
 from quaver.alarms.engine import Engine
 from quaver.alarms.follow import Follower
-from quaver.bench import Figure
+from quaver.bench import Figure, page_browser
 from quaver.bench.ingest import _topic, _values
 from quaver.bench.mosquitto import Mosquitto
 from quaver.broker.client import mqtt_client
@@ -56,28 +57,37 @@ _BATCH = 20_000
 _RECEIVED = re.compile(rb'"received_ms":(\d+)')
 
 
-def run_page(browsers: int, rate: int, step: Callable[[str], None], year: int = YEAR) -> list[Figure]:
+def run_page(
+    browsers: int, rate: int, step: Callable[[str], None], year: int = YEAR, chromium: bool = True
+) -> list[Figure]:
     """The figures, with so many live browsers and so many records a second for them. year: measurements of the node.
+
+    chromium: measure on its screen too.
 
     Raises PageError, and BrokerError where there is no Mosquitto.
     """
     with tempfile.TemporaryDirectory(prefix="quaver-bench-") as name:
         folder = Path(name)
         return [
-            *_year(folder / "year", year, step),
-            *_plant(folder / "plant", step),
+            *_year(folder / "year", year, step, chromium),
+            *_plant(folder / "plant", step, chromium),
             *_live(folder / "live", browsers, rate, step),
-            *_alarm(folder / "alarm", step),
+            *_alarm(folder / "alarm", step, chromium),
         ]
 
 
 @dataclass(frozen=True)
 class _Page:
-    """A page that runs. port: of 127.0.0.1. token: of somebody who may read."""
+    """A page that runs. port: of 127.0.0.1. token, session: of somebody who may read."""
 
     port: int
     token: str
+    session: str
     process: int
+
+    @property
+    def viewer(self) -> page_browser.Viewer:
+        return page_browser.Viewer(f"http://127.0.0.1:{self.port}", self.session)
 
     def ask(self, path: str) -> tuple[float, bytes]:
         """(ms, the answer as it came, packed)."""
@@ -104,7 +114,9 @@ class _Page:
 @contextmanager
 def _page(store: Path, folder: Path, *more: str, broker: str = "") -> Iterator[_Page]:
     with Access(folder) as access:
-        access.users.add("bench", "admin", secrets.token_urlsafe(16), by="bench")
+        password = secrets.token_urlsafe(16)
+        access.users.add("bench", "admin", password, by="bench")
+        session = access.login("bench", password, "127.0.0.1")
         token, _ = access.tokens.make(Who("bench", "admin", frozenset(ROLES["admin"])), "bench", ["read"], 1)
     words = [sys.executable, "-m", "quaver.cli", "serve", "--port", "0", "--store", str(store), "--state", str(folder)]
     core = min(os.sched_getaffinity(0))
@@ -122,7 +134,7 @@ def _page(store: Path, folder: Path, *more: str, broker: str = "") -> Iterator[_
             if not line:
                 raise PageError(f"the page did not start: {said.decode(errors='replace').strip()}")
             said += line
-        yield _Page(int(found[1]), token, process.pid)
+        yield _Page(int(found[1]), token, session, process.pid)
     finally:
         process.terminate()
         process.communicate()
@@ -173,7 +185,7 @@ def _filled(path: Path, nodes: int, records: int) -> int:
     return begin_ms
 
 
-def _year(folder: Path, records: int, step: Callable[[str], None]) -> list[Figure]:
+def _year(folder: Path, records: int, step: Callable[[str], None], chromium: bool) -> list[Figure]:
     step("a store of a year")
     state = folder / "state"
     state.mkdir(parents=True, mode=0o700)
@@ -195,6 +207,9 @@ def _year(folder: Path, records: int, step: Callable[[str], None]) -> list[Figur
         asked = [page.ask(f"{path}{begin_ms}") for _ in range(_LOOKS)]
         day_ms = begin_ms + max(0, records - 1440) * _MINUTE_MS
         day = [page.ask(f"{path}{day_ms}") for _ in range(_LOOKS)]
+        if chromium:
+            step("the same in Chromium")
+        seen = page_browser.year(page.viewer, f"{1:016x}", _LOOKS) if chromium else []
     answer = orjson.loads(gzip.decompress(asked[-1][1]))
     size = sum(path.stat().st_size for path in state.glob("rollups.sqlite*"))
     return [
@@ -206,10 +221,11 @@ def _year(folder: Path, records: int, step: Callable[[str], None]) -> list[Figur
         Figure("  points", len(answer["times_ms"]), ""),
         Figure("  packed", round(len(asked[-1][1]) / 1000, 1), "kB"),
         Figure("a day of it, every record", round(statistics.median(ms for ms, _ in day)), "ms"),
+        *seen,
     ]
 
 
-def _plant(folder: Path, step: Callable[[str], None]) -> list[Figure]:
+def _plant(folder: Path, step: Callable[[str], None], chromium: bool) -> list[Figure]:
     step("a plant of a thousand nodes")
     state = folder / "state"
     state.mkdir(parents=True, mode=0o700)
@@ -217,10 +233,14 @@ def _plant(folder: Path, step: Callable[[str], None]) -> list[Figure]:
     with _page(folder / "store.sqlite", state) as page:
         first, body = page.ask("/plant")
         rest = [page.ask("/plant")[0] for _ in range(_LOOKS)]
+        if chromium:
+            step("the same in Chromium")
+        seen = page_browser.first_paint(page.viewer, _PLANT, _LOOKS) if chromium else []
     return [
         Figure(f"/plant with {_PLANT:,} nodes, at first", round(first), "ms"),
         Figure("  from then on", round(statistics.median(rest)), "ms"),
         Figure("  packed", round(len(body) / 1000, 1), "kB"),
+        *seen,
     ]
 
 
@@ -288,7 +308,7 @@ async def _watch(page: _Page, path: Path, begin_ms: int, browsers: int, rate: in
     return lags or [float("inf")], sum(count == sent for count in counts), seconds
 
 
-def _alarm(folder: Path, step: Callable[[str], None]) -> list[Figure]:
+def _alarm(folder: Path, step: Callable[[str], None], chromium: bool) -> list[Figure]:
     """From a message's way into the broker to the browser: ingest, store, alarms, stream."""
     step("an alarm's way")
     state = folder / "state"
@@ -296,18 +316,44 @@ def _alarm(folder: Path, step: Callable[[str], None]) -> list[Figure]:
     keys = KeyStore(folder / "keys")
     sealers = [
         Sealer(keys.create(n.to_bytes(8, "big"), f"node-{n}").keys[1], n.to_bytes(8, "big"), 1, "uplink")
-        for n in range(1, _ALARMS + 2)
+        for n in range(1, 2 * _ALARMS + 2)
     ]
     with ExitStack() as stack:
         broker = stack.enter_context(Mosquitto(folder))
         page = stack.enter_context(
             _page(folder / "store.sqlite", state, "--broker", "--keys", str(folder / "keys"), broker=str(broker.url))
         )
-        ways = asyncio.run(_ways(page, broker, sealers))
+        ways = asyncio.run(_ways(page, broker, sealers[: _ALARMS + 1]))
+        if chromium:
+            step("the same in Chromium")
+        seen = _seen(page, broker, sealers) if chromium else []
     return [
         Figure("an alarm, from broker to browser", round(statistics.median(ways)), "ms"),
         Figure("  the slowest", round(max(ways)), "ms", 1000),
+        *seen,
     ]
+
+
+def _seen(page: _Page, broker: Mosquitto, sealers: list[Sealer]) -> list[Figure]:
+    client = mqtt_client(broker.url, None)
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+
+    def publish(look: int) -> str:
+        number = _ALARMS + 2 + look  # those that nobody has heard of yet
+        client.publish(_alarm_topic(number), _alarming(sealers[number - 1], 0), qos=1)
+        return f"node-{number}"
+
+    try:
+        return page_browser.alarm(page.viewer, publish, _ALARMS)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _alarm_topic(number: int) -> str:
+    """Each node is on a machine of its own: the page shows the alarms of one machine in one row."""
+    return f"plant/hall/line-2/pump-{number}/node-{number}/event"
 
 
 async def _ways(page: _Page, broker: Mosquitto, sealers: list[Sealer]) -> list[float]:
@@ -323,7 +369,7 @@ async def _ways(page: _Page, broker: Mosquitto, sealers: list[Sealer]) -> list[f
         for number, sealer in enumerate(sealers, 1):
             began, heard = time.perf_counter(), b""
             for again in range(_START_S):
-                client.publish(f"{_topic(number).rpartition('/')[0]}/event", _alarming(sealer, again), qos=1)
+                client.publish(_alarm_topic(number), _alarming(sealer, again), qos=1)
                 # The first is said again and again, until the ingest has begun to listen.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(1 if number == 1 else _START_S):

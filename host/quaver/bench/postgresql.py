@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from quaver.errors import StoreError
+from quaver.store.postgresql_programs import program
 
 _START_S = 60.0
 _USERS = ("postgres", "nobody")
@@ -82,17 +83,17 @@ class Postgresql:
                 file.write(text)
         return folder
 
-    def _run(self, program: str, *arguments: str | Path) -> None:
-        found = _program(program)
+    def _run(self, name: str, *arguments: str | Path) -> None:
+        found = _program(name)
         try:
             done = subprocess.run(
                 [found, *arguments], cwd="/", capture_output=True, text=True, timeout=2 * _START_S, **self._as
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise StoreError(f"{program}: does not run ({error})") from error
+            raise StoreError(f"{name}: does not run ({error})") from error
         if done.returncode:
             said = " ".join((done.stderr or done.stdout).split())[-300:]
-            raise StoreError(f"{program}: {said or f'ended with {done.returncode}'}")
+            raise StoreError(f"{name}: {said or f'ended with {done.returncode}'}")
 
     def __enter__(self) -> Self:
         self.start()
@@ -119,10 +120,7 @@ def _known(user: str) -> bool:
 
 
 def _program(name: str) -> str:
-    """Debian keeps the server's programs beside each other by version, and not on PATH."""
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: -float(folder.parent.name))
-    path = os.pathsep.join([*map(str, versions), os.environ.get("PATH", "")])
-    found = shutil.which(name, path=path)
+    found = program(name)
     if found is None:
         raise StoreError("PostgreSQL is not installed, and is needed here; run: apt-get install postgresql")
     return found

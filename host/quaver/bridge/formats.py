@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from quaver.messages.quantities import PLAIN_NUMBERS, QUANTITIES, Quantity
-from quaver.messages.record import CODES
+from quaver.messages.quantities import OWN, PLAIN_NUMBERS, QUANTITIES, Quantity, numbers
+from quaver.messages.record import CODES, QUANTITIES_MAX, QUANTITY, UNIT
 from quaver.query.source import Reading
 from quaver_wire.fields import QUALITY
 from quaver_wire.spectrum import BINS, amplitude_g
@@ -59,7 +59,10 @@ def as_senml(reading: Reading) -> list[dict[str, Any]]:
     base: dict[str, Any] = {"bn": f"{reading.node}/{reading.kind}/"}
     if reading.time_ms is not None:
         base["bt"] = reading.time_ms / 1000
-    records = [record for name, value in _flat(reading.values) if (record := _record(name, value))]
+    known = {name: value for name, value in reading.values.items() if name != "quantities"}
+    records = [_record(name, value, QUANTITIES.get(name)) for name, value in _flat(known)]
+    if len(known) != len(reading.values):
+        records += [_record(name, value, own) for name, own, value in numbers(reading.values) if name.startswith(OWN)]
     return [base | records[0], *records[1:]] if records else []
 
 
@@ -74,8 +77,7 @@ def _flat(values: Mapping[str, Any], inside: str = "") -> Iterator[tuple[str, An
             yield inside + name, value
 
 
-def _record(name: str, value: Any) -> dict[str, Any]:
-    quantity = QUANTITIES.get(name)
+def _record(name: str, value: Any, quantity: Quantity | None) -> dict[str, Any]:
     if isinstance(value, str):
         if name in ("spectrum", "envelope_spectrum"):
             return {"n": name, "vd": base64.urlsafe_b64encode(bytes.fromhex(value)).decode().rstrip("=")}
@@ -137,7 +139,8 @@ def schema(kind: str) -> dict[str, Any]:
 
 
 def _values_schema(kind: str) -> dict[str, Any]:
-    numbers = {"type": "array", "items": {"type": ["number", "null"]}}
+    text = {"type": "string"}
+    many = {"type": "array", "items": {"type": ["number", "null"]}}
     # A later firmware may have words that this version does not know: their number stands there.
     number = {"type": "string", "pattern": "^[0-9]+$"}
     properties: dict[str, Any] = {
@@ -149,9 +152,17 @@ def _values_schema(kind: str) -> dict[str, Any]:
         group, _, last = name.rpartition(".")
         (inner.setdefault(group, {}) if group else properties)[last] = _number(quantity)
     properties |= {group: {"type": "object", "properties": found} for group, found in inner.items()}
+    own = {"value": {"type": "number"}, "unit": text | {"pattern": f"^{UNIT.pattern}$", "description": "by UCUM"}}
+    properties["quantities"] = {
+        "type": "object",
+        "description": "what the machine says beside, by name",
+        "maxProperties": QUANTITIES_MAX,
+        "propertyNames": {"pattern": f"^{QUANTITY.pattern}$"},
+        "additionalProperties": {"type": "object", "properties": own, "required": list(own)},
+    }
     properties["quality"] = {"type": "array", "items": {"type": "string"}, "examples": [list(QUALITY)]}
     if kind == "spectrum":
-        levels = {**numbers, "minItems": BINS, "maxItems": BINS, "unit": "[g]"}
+        levels = {**many, "minItems": BINS, "maxItems": BINS, "unit": "[g]"}
         properties |= {"spectrum": levels, "envelope_spectrum": levels}
     return {"type": "object", "properties": properties}
 

@@ -1,13 +1,13 @@
 """The sink that has Home Assistant discover the nodes: a device each, whose sensors read the open JSON messages.
 
-Home Assistant's documentation of the MQTT integration: device discovery (one message a device), sensor, binary sensor.
+Home Assistant 2026.2, its MQTT integration: device discovery (one message a device), sensor, binary sensor.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from quaver import __version__
@@ -15,14 +15,17 @@ from quaver.bridge.sink import SinkDown
 from quaver.bridge.spec import Mqtt, broker_of
 from quaver.broker.session import Session
 from quaver.errors import BrokerError
-from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.messages.quantities import OWN, QUANTITIES, Quantity, numbers
 from quaver.query.source import Reading, Source
 from quaver.store.location import Location
 from quaver_wire.fields import FAULTS, LEVELS
 from quaver_wire.names import MACHINE, ZONES
 
 # What Home Assistant calls a unit, where that is not UCUM's code.
-_UNITS = {"[g]": "g", "Cel": "°C", "kW.h": "kWh", "V.A": "VA", "us": "µs", "By": "B", "1": None}
+_UNITS = {
+    "[g]": "g", "Cel": "°C", "kW.h": "kWh", "V.A": "VA", "us": "\u03bcs", "By": "B", "1": None, "m3": "m³", "l": "L",
+    "m3/s": "m³/s", "m3/h": "m³/h", "l/min": "L/min", "N.m": "N·m",
+}  # fmt: skip
 _WORDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "level": ("level", LEVELS),
     "fault": ("fault", (*FAULTS, "none")),
@@ -36,7 +39,7 @@ _AGES_S = (60, 7 * 86400)
 
 @dataclass
 class _Device:
-    """What Home Assistant is told of a node. names: of what it has measured."""
+    """What Home Assistant is told of a node. names: of what it has measured; own: that of it which has no field."""
 
     node: str
     topic: str
@@ -44,6 +47,7 @@ class _Device:
     firmware: str = ""
     board: str = ""
     names: frozenset[str] = frozenset()
+    own: Mapping[str, Quantity] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -54,7 +58,7 @@ class HomeAssistant:
     """Tells a node's sensors when they are known, and again when there are more, or another firmware."""
 
     name = "home_assistant"
-    batch = 500
+    batch = 1000
 
     def __init__(self, spec: Mqtt, store: Location) -> None:
         self._spec = spec
@@ -90,9 +94,13 @@ class HomeAssistant:
             told = {name: values[name] for name in ("interval_s", "firmware", "board") if name in values}
             device = replace(device, **told)
         elif reading.kind == "telemetry":
-            names = {name for name, _, _ in numbers(values)} | (_WORDS.keys() & values.keys())
+            found = {name: quantity for name, quantity, _ in numbers(values)}
+            names = found.keys() | (_WORDS.keys() & values.keys())
             if not names <= device.names:
                 device = replace(device, names=device.names | names)
+            own = {name: quantity for name, quantity in found.items() if name not in QUANTITIES}
+            if own.items() - device.own.items():
+                device = replace(device, own={**device.own, **own})
         if reading.latest and reading.topic != device.topic:
             device = replace(device, topic=reading.topic)
         if device != before:
@@ -116,7 +124,7 @@ class HomeAssistant:
             self._untold.discard(node)
         return count
 
-    def rest(self) -> None:
+    def rest(self, blind: bool = False) -> None:
         if self._session is not None and not self._session.up:
             raise SinkDown(f"broker {self._session.url}: connection lost")
 
@@ -142,12 +150,13 @@ def discovery(device: _Device, prefix: str) -> dict[str, Any]:
             **{key: told for key, told in more.items() if told},
         }
 
-    for name, quantity in QUANTITIES.items():
+    for name, quantity in (*QUANTITIES.items(), *sorted(device.own.items())):
         if name in device.names:
+            value = _path(name) + ("['value']" if name.startswith(OWN) else "")
             add(
                 name,
                 "sensor",
-                f"value_json['values']{_path(name)} | default('')",
+                f"value_json['values']{value} | default('')",
                 name=quantity.title,
                 unit_of_measurement=_UNITS.get(quantity.ucum, quantity.ucum),
                 device_class=quantity.device_class,

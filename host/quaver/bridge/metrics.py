@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIServer
 
 from quaver.bridge.run import Progress
 from quaver.errors import BridgeError, StoreError
-from quaver.messages.quantities import QUANTITIES, numbers
-from quaver.query.source import Source
+from quaver.messages.quantities import OWN, QUANTITIES, numbers
+from quaver.query.source import Source, at_once
 from quaver.store.location import Location
 from quaver_wire.fields import LEVELS
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily, Metric
 
+_SCRAPE_S = 20.0  # within which who asks has to go on
 _LABELS = ("site", "area", "line", "asset", "node")
 # UCUM -> (the ending of a metric's name, what a value is multiplied by): base units, as Prometheus asks for
 _BASE = {
@@ -61,15 +62,17 @@ class Collector:
     def collect(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+        waits: dict[str, int] = {}  # which nobody knows while the store is away
         try:
-            with Source(self._store) as source:
-                yield from self._nodes(source)
-                yield from self._ingest(source)
+            with Source(self._store, at_once) as source:
+                read = [*self._nodes(source), *self._ingest(source)]
                 waits = {one.name: source.waiting(one.place) for one in self._progress}
+                readable = True
         except StoreError:
-            yield GaugeMetricFamily("quaver_store_up", "whether the store of quaver ingest can be read", value=0)
-            return
-        yield GaugeMetricFamily("quaver_store_up", "whether the store of quaver ingest can be read", value=1)
+            readable, read = False, []
+        yield from read
+        words = "whether the store of quaver ingest can be read"
+        yield GaugeMetricFamily("quaver_store_up", words, value=readable)
         labels = ("sink",)
         up = GaugeMetricFamily("quaver_bridge_sink_up", "whether the sink takes records", labels=labels)
         waiting = GaugeMetricFamily("quaver_bridge_sink_waiting", "records that it has not taken yet", labels=labels)
@@ -79,7 +82,8 @@ class Collector:
         )
         for one in self._progress:
             up.add_metric((one.name,), one.up)
-            waiting.add_metric((one.name,), waits[one.name])
+            if one.name in waits:
+                waiting.add_metric((one.name,), waits[one.name])
             records.add_metric((one.name,), one.handed)
             failures.add_metric((one.name,), one.failures)
         yield from (up, waiting, records, failures)
@@ -89,16 +93,20 @@ class Collector:
 
         families: dict[str, GaugeMetricFamily] = {}
 
-        def add(name: str, words: str, labels: Sequence[str], value: float) -> None:
+        def add(name: str, words: str, labels: Sequence[str], value: float, more: Sequence[str] = ()) -> None:
             family = families.get(name)
             if family is None:
-                family = families[name] = GaugeMetricFamily(name, words, labels=_LABELS)
+                family = families[name] = GaugeMetricFamily(name, words, labels=(*_LABELS, *more))
             family.add_metric(labels, value)
 
         for reading in source.newest("telemetry"):
             labels = reading.topic.split("/")
             for field, quantity, value in numbers(reading.values):
-                add(metric_name(field), quantity.title, labels, value * _BASE[quantity.ucum][1])
+                if field.startswith(OWN):
+                    own = (*labels, field.removeprefix(OWN), quantity.ucum)
+                    add("quaver_quantity", "what a machine says beside, in its unit", own, value, ("quantity", "unit"))
+                else:
+                    add(metric_name(field), quantity.title, labels, value * _BASE[quantity.ucum][1])
             level = reading.values.get("level", LEVELS[0])
             if level in LEVELS:
                 add("quaver_level", "0 ok, 1 warning, 2 alarm", labels, LEVELS.index(level))
@@ -133,6 +141,10 @@ def serve(listen: str, collector: Collector) -> tuple[WSGIServer, threading.Thre
     registry.register(collector)
     host, _, port = listen.rpartition(":")
     try:
-        return start_http_server(int(port), host.strip("[]"), registry)
+        server, thread = start_http_server(int(port), host.strip("[]"), registry)
     except OSError as error:
         raise BridgeError(f"prometheus.listen: {listen}: {error.strerror}; name another address:port") from error
+    # Each connection has a thread: one whose owner does not go on would keep it.
+    handler: Any = server.RequestHandlerClass
+    server.RequestHandlerClass = type("Handler", (handler,), {"timeout": _SCRAPE_S})
+    return server, thread

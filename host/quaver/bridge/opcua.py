@@ -18,13 +18,14 @@ from quaver.alarms.conditions import Begin, changes
 from quaver.bridge.opcua_server import OpcUaServer, ua
 from quaver.bridge.spec import OpcUa
 from quaver.knowledge import entries
-from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.messages.quantities import QUANTITIES, numbers, quantity_of, units_of
 from quaver.messages.record import one_line
 from quaver.query.source import Reading, Source
 from quaver.store.location import Location
 from quaver_wire.fields import LEVELS
 
 UNECE = "http://www.opcfoundation.org/UA/units/un/cefact"
+_UCUM = "http://unitsofmeasure.org"
 # UCUM -> UN/CEFACT's common code, symbol and name
 UNITS = {
     "[g]": ("K40", "gn", "standard acceleration of free fall"),
@@ -42,6 +43,23 @@ UNITS = {
     "By": ("AD", "byte", "byte"),
     "dB": ("2N", "dB", "decibel"),
     "1": ("C62", "", "one"),
+    "%": ("P1", "%", "percent"),
+    "K": ("KEL", "K", "kelvin"),
+    "Pa": ("PAL", "Pa", "pascal"),
+    "kPa": ("KPA", "kPa", "kilopascal"),
+    "MPa": ("MPA", "MPa", "megapascal"),
+    "mbar": ("MBR", "mbar", "millibar"),
+    "bar": ("BAR", "bar", "bar [unit of pressure]"),
+    "m3/h": ("MQH", "m³/h", "cubic metre per hour"),
+    "l/min": ("L2", "l/min", "litre per minute"),
+    "m3": ("MTQ", "m³", "cubic metre"),
+    "l": ("LTR", "l", "litre"),
+    "m": ("MTR", "m", "metre"),
+    "mm": ("MMT", "mm", "millimetre"),
+    "kg": ("KGM", "kg", "kilogram"),
+    "N": ("NEW", "N", "newton"),
+    "N.m": ("NU", "N·m", "newton metre"),
+    "kW": ("KWT", "kW", "kilowatt"),
 }
 _GOOD = ua.StatusCodes.Good
 _UNSURE = ua.StatusCodes.UncertainSensorNotAccurate
@@ -150,7 +168,7 @@ class OpcUaNodes:
     """state: beside it stand the key and certificate of the server."""
 
     name = "opcua"
-    batch = 200
+    batch = 1000
 
     def __init__(self, spec: OpcUa, store: Location, state: Path) -> None:
         self._store = store
@@ -178,7 +196,7 @@ class OpcUaNodes:
         note(done + len(readings))
         self.rest()
 
-    def rest(self) -> None:
+    def rest(self, blind: bool = False) -> None:
         if time.monotonic() - self._looked > _LOOK_S:
             self._looked = time.monotonic()
             self._server.do(self._age(time.time_ns() // 1_000_000))
@@ -312,7 +330,7 @@ class OpcUaNodes:
         elif value.ucum:
             definition, data_type = ua.ObjectIds.AnalogUnitType, ua.ObjectIds.Double
             properties["EngineeringUnits"] = ua.Variant(unit_of(value.ucum), ua.VariantType.ExtensionObject)
-        words = ua.LocalizedText(QUANTITIES[name].title if value.ucum else name)
+        words = ua.LocalizedText(quantity_of(name, value.ucum).title if value.ucum else name)
         empty = {ua.VariantType.Double: 0.0, ua.VariantType.UInt32: 0, ua.VariantType.Boolean: False}.get(kind, "")
         attributes = ua.VariableAttributes(
             DisplayName=ua.LocalizedText(name), Description=words, Value=ua.Variant(empty, kind),
@@ -365,8 +383,10 @@ class OpcUaNodes:
 
 def _shape(reading: Reading) -> tuple[str, ...]:
     """Equal for records that say something of the same variables: all that `values_of` goes by but the values."""
-    quality, energy = reading.values.get("quality"), reading.values.get("energy")
-    return (reading.kind, *reading.values, str(quality) if quality else "", *(energy if type(energy) is dict else ()))
+    values = reading.values
+    quality, energy = values.get("quality"), values.get("energy")
+    own = tuple(units_of(values).items()) if "quantities" in values else ()
+    return (reading.kind, *values, str(quality) if quality else "", *(energy if type(energy) is dict else ()), str(own))
 
 
 def values_of(reading: Reading) -> dict[str, Value]:
@@ -430,6 +450,8 @@ def events_of(reading: Reading, was_present: bool, is_present: bool) -> Iterator
 
 def unit_of(ucum: str) -> ua.EUInformation:
     """OPC 10000-8, 5.6.4.4: the unit's id is its common code, a byte a character."""
+    if ucum not in UNITS:  # a machine's own: by UCUM's code, and no id (5.6.4.3)
+        return ua.EUInformation(_UCUM, -1, ua.LocalizedText(ucum), ua.LocalizedText(ucum))
     code, symbol, title = UNITS[ucum]
     number = int.from_bytes(code.encode(), "big")
     return ua.EUInformation(UNECE, number, ua.LocalizedText(symbol), ua.LocalizedText(title))

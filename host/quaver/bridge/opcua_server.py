@@ -9,6 +9,7 @@ import hmac
 import logging
 import socket
 from collections.abc import Coroutine, Iterable
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,8 @@ logging.getLogger("asyncua").addHandler(logging.NullHandler())
 
 APPLICATION = "urn:quaver:bridge"
 _FILE_MAX = 65536
+# What is kept for a client that does not fetch it; asyncua's own are 10,000, 5,000 and 1,000.
+_VALUES_MAX, _MESSAGES_MAX, _SUBSCRIPTIONS_MAX = 1000, 100, 200
 _DAYS = 3650  # of a certificate of our own: nobody is there to renew it
 _READERS = [
     kind
@@ -68,21 +71,29 @@ class _Doorkeeper:
 
     def __init__(self, spec: OpcUa) -> None:
         self._users = _users(spec.users_file) if spec.users_file else {}
-        self._clients = _certificates(spec.clients) if spec.clients else set()
+        self._clients = _certificates(spec.clients) if spec.clients else {}
         self._anybody = spec.anonymous
 
     def get_user(
         self, _server: Any, username: str | None = None, password: str | None = None, certificate: bytes | None = None
     ) -> User | None:
-        """certificate: of the client's channel or of the user, in DER; whose key it has is proven by then."""
+        """certificate: of the client's channel or of the user, in DER; whose key it has is proven by then.
+
+        One that is known is taken within its own dates alone (OPC 10000-4, 6.1.3).
+        """
         if username is not None:
             # An unknown user costs the same comparison.
             known = self._users.get(username)
             right = hmac.compare_digest((known or "").encode(), (password or "").encode())
             return User(UserRole.User, username) if known and right else None
-        if self._anybody or (certificate is not None and certificate in self._clients):
+        if self._anybody:
             return User(UserRole.User)
-        return None
+        known_as = None if certificate is None else self._clients.get(certificate)
+        if known_as is None:
+            return None
+        if not known_as.not_valid_before_utc <= datetime.now(UTC) <= known_as.not_valid_after_utc:
+            raise ServiceError(ua.StatusCodes.BadCertificateTimeInvalid)
+        return User(UserRole.User)
 
 
 class _EncryptedSession(InternalSession):  # type: ignore[misc]
@@ -143,12 +154,15 @@ class OpcUaServer:
             server.product_uri, "Quaver", server.name, __version__, "", self._certificate.not_valid_before_utc
         )
         server.set_endpoint(f"opc.tcp://{spec.listen}")
-        server.iserver.certificate, server.iserver.private_key = self._certificate, self._key
+        service = server.iserver
+        service.max_monitored_item_queue_size = _VALUES_MAX
+        service.max_unacked_messages_per_subscription = _MESSAGES_MAX
+        service.max_subscriptions = _SUBSCRIPTIONS_MAX
+        service.certificate, service.private_key = self._certificate, self._key
         policies = [ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
         if spec.plain:
             policies.append(ua.SecurityPolicyType.NoSecurity)
         else:
-            service = server.iserver
             service.create_session = lambda name, user=_NOBODY, external=False: _EncryptedSession(
                 service, service.aspace, service.subscription_service, name, user=user, external=external
             )
@@ -208,11 +222,12 @@ def _certificate(path: Path) -> x509.Certificate:
         raise BridgeError(f"{path}: is no X.509 certificate in PEM or DER") from error
 
 
-def _certificates(folder: Path) -> set[bytes]:
+def _certificates(folder: Path) -> dict[bytes, x509.Certificate]:
+    """By their DER."""
     if not folder.is_dir():
         raise BridgeError(f"{folder}: is no folder; make it, and put the certificates of the clients into it")
     files: Iterable[Path] = sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith("."))
-    found = {_certificate(file).public_bytes(Encoding.DER) for file in files}
+    found = {made.public_bytes(Encoding.DER): made for made in map(_certificate, files)}
     if not found:
         raise BridgeError(f"{folder}: has no certificate; put those of the clients into it, in PEM or DER")
     return found

@@ -61,7 +61,7 @@ class OpenMessages:
     def _down(self, error: LinkLost | BrokerError) -> SinkDown:
         return SinkDown(str(error) if isinstance(error, BrokerError) else f"broker {self._link.url}: {error}")
 
-    def rest(self) -> None:
+    def rest(self, blind: bool = False) -> None:
         try:
             self._link.stay()
         except (LinkLost, BrokerError) as error:

@@ -38,7 +38,7 @@ class Sink(Protocol):
         Killed before `note`, it gets the same readings again.
         """
 
-    def rest(self) -> None:
-        """Called a few times a second while there is nothing new."""
+    def rest(self, blind: bool = False) -> None:
+        """Called a few times a second while there is nothing new. blind: or nobody knows, since the store is away."""
 
     def close(self) -> None: ...

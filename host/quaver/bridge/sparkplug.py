@@ -15,7 +15,7 @@ from quaver import __version__
 from quaver.bridge.sparkplug_payload import DOUBLE, INT32, STRING, Metric, encode, encode_numbers, now_ms
 from quaver.bridge.sparkplug_session import EdgeNode
 from quaver.bridge.spec import Sparkplug
-from quaver.messages.quantities import QUANTITIES, numbers_of
+from quaver.messages.quantities import QUANTITIES, numbers_of, units_of
 from quaver.query.source import HISTORICAL_MS, Place, Reading, Source
 from quaver.store.location import Location
 
@@ -42,12 +42,13 @@ _Value = float | str | None
 class _Device:
     """values: the last that is known of each metric, by name; times_ms: of which moment it is.
 
-    born: the metrics of its birth; None while it has none. at_ms: of the last record of a kind that told how things are
-    now.
+    units: of those that have no field. born: the metrics of its birth; None while it has none. at_ms: of the last
+    record of a kind that told how things are now.
     """
 
     values: dict[str, _Value] = field(default_factory=dict)
     times_ms: dict[str, int] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
     online: bool = True
     born: set[str] | None = None
     at_ms: dict[str, int] = field(default_factory=dict)
@@ -74,7 +75,7 @@ class _Device:
         return [
             Metric(name.replace(".", "/"), datatype, value, self.times_ms[name], unit)
             for name, value in self.values.items()
-            for datatype, unit in (_KINDS[name],)
+            for datatype, unit in (_KINDS.get(name) or (DOUBLE, self.units[name]),)
         ]
 
 
@@ -82,7 +83,7 @@ class SparkplugNode:
     """state: the file that keeps what the next session has to know."""
 
     name = "sparkplug"
-    batch = 400
+    batch = 1000
 
     def __init__(self, spec: Sparkplug, store: Location, state: Path) -> None:
         self._store = store
@@ -104,6 +105,7 @@ class SparkplugNode:
             device = self._devices.setdefault(device_id(reading.topic), _Device())
             device.hear(reading)
             device.learn(reading, said_by(reading))
+            device.units |= units_of(reading.values)
         self._bear()
 
     def put(self, readings: Sequence[Reading], done: int, note: Callable[[int], None]) -> None:
@@ -121,7 +123,7 @@ class SparkplugNode:
         self.rest()
         note(done + len(readings))
 
-    def rest(self) -> None:
+    def rest(self, blind: bool = False) -> None:
         self._edge.serve()
         if self._edge.rebirth:
             self._bear()
@@ -148,7 +150,9 @@ class SparkplugNode:
             historical = reading.historical or not device.learn(reading, said)
         if historical:
             told = said
-        if device.born is None or not said.keys() <= device.born:
+        units = units_of(reading.values)
+        if device.born is None or not said.keys() <= device.born or units.items() - device.units.items():
+            device.units |= units
             self._bear_device(name, device, said)
             if not historical:
                 return  # the birth has told it

@@ -20,7 +20,6 @@ from quaver.bridge.sparkplug_payload import BOOLEAN, INT64, Metric, commands, en
 from quaver.bridge.spec import Sparkplug, broker_of
 from quaver.bridge.state import State
 from quaver.broker.client import CONNECT_S, KEEPALIVE_S, mqtt_client, refused, unreachable
-from quaver.errors import BrokerError
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -35,8 +34,7 @@ _HEARD_MAX = 1 << 16  # bytes of a command or a state: more is none
 class EdgeNode:
     """state: the file that keeps its bdSeq. rebirth: a host has asked for it.
 
-    Methods raise SinkDown where the connection is lost or the primary host is offline, and BrokerError for what another
-    try can't mend.
+    Methods raise SinkDown where the connection is lost or refused, or the primary host is offline.
     """
 
     def __init__(self, spec: Sparkplug, state: Path) -> None:
@@ -133,8 +131,6 @@ class EdgeNode:
                 client.connect(self._url.host, self._url.port, keepalive=KEEPALIVE_S)
             except (OSError, ValueError) as error:
                 state.set_count(self._spec.node, number)  # there was no CONNECT
-                if isinstance(error, ssl.SSLCertVerificationError):
-                    raise BrokerError(f"broker {self._url}: {unreachable(error)}") from error
                 raise SinkDown(f"broker {self._url}: {unreachable(error, self._url)}") from error
         connection: Any = client.socket()
         if connection is not None:
@@ -213,7 +209,7 @@ class EdgeNode:
             self._drop()
         if self._refusal:
             self._drop()
-            raise BrokerError(f"broker {self._url}: {self._refusal}")
+            raise SinkDown(f"broker {self._url}: {self._refusal}")
         if self._client is None:
             raise SinkDown(f"broker {self._url}: connection lost")
 

@@ -115,7 +115,7 @@ def unreachable(error: OSError | ValueError, url: BrokerUrl | None = None) -> st
 
 def refused(code: ReasonCode) -> str:
     """What a broker that takes no connection of ours said, and what to do."""
-    return f"refused the connection: {str(code).lower()}; check the user and password in its URL"
+    return f"refused the connection: {str(code).lower()}; check the login"
 
 
 def mqtt_client(url: BrokerUrl, ca: Path | None = None, session: str = "", forget: bool = False) -> Client:

@@ -95,7 +95,6 @@ def run(path: Path, until_done: bool) -> None:
     """
     from quaver.bridge.run import Bridge
     from quaver.bridge.spec import read_bridge
-    from quaver.query.source import Source
 
     spec = read_bridge(path)
 
@@ -116,10 +115,8 @@ def run(path: Path, until_done: bool) -> None:
         say(f"handing on what is new in {spec.store}")
         try:
             while bridge.wait(0.25):
-                if until_done:
-                    with Source(spec.store) as source:
-                        if all(one.up and not source.waiting(one.place) for one in bridge.progress):
-                            break
+                if until_done and bridge.done():
+                    break
         except KeyboardInterrupt:
             pass
     for one in bridge.progress:

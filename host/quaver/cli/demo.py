@@ -51,7 +51,7 @@ def command(board: str, output: Path, as_json: bool) -> None:
     from quaver.analysis.verdict_plot import check_picture
     from quaver.cli.reading import load_recording
     from quaver.cli.ui import Display
-    from quaver.messages.words import event_details
+    from quaver.knowledge.sentences import event_details
     from quaver.plant.node import Emulation, Plan, TopicPrefix, board_of
     from quaver.recordings import Playlist, RecordingSource
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from quaver.cli.ingest import store_option
+from quaver.cli.ingest import once, store_option
 
 if TYPE_CHECKING:
     from quaver.store.location import Location
 
-_LOOK_S = 0.5
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _state_option = click.option("--state", type=_FILE, metavar="FILE", default="diode.sqlite", show_default=True,
                              help="What has been sent or has come; readable for you alone.")  # fmt: skip
@@ -83,21 +81,24 @@ def send(
         nonlocal count
         count += records
 
+    def say(line: str) -> None:
+        click.echo(f"quaver: {line}", err=True)
+
     with ExitStack() as stack:
         way = stack.enter_context(closing(Sender(udp, 1000.0 * rate))) if udp else Folder(folder or Path())
-        sending = stack.enter_context(closing(Sending(path, state, way, private, begin == "first")))
+        wait = once(say, "what is new waits there")
+        sending = stack.enter_context(closing(Sending(path, state, way, private, begin == "first", wait)))
         if again:
             sending.again()
         try:
-            while True:
+            if until_done:
                 sending.send(told)
-                if until_done:
-                    break
-                time.sleep(_LOOK_S)
+            else:
+                sending.follow(told, lambda line: click.echo(f"quaver: {line}", err=True))
         except KeyboardInterrupt:
             pass
         finally:
-            click.echo(f"quaver: stream {sending.stream}: {count} records sent", err=True)
+            say(f"stream {sending.stream}: {count} records sent")
 
 
 @command.command("receive", short_help="Put what comes into a store.")

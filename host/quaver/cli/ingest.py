@@ -130,7 +130,10 @@ def command(
 
     status = Console(stderr=True, markup=False).status("waiting for records") if sys.stderr.isatty() else None
     try:
-        with open_records(path, wait=_once(say), worker=worker) as store, status or contextlib.nullcontext():
+        with (
+            open_records(path, wait=once(say, "the broker keeps new messages"), worker=worker) as store,
+            status or contextlib.nullcontext(),
+        ):
             for tally in ingest(
                 broker,
                 store,
@@ -174,15 +177,15 @@ def _given(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
-def _once(say: Callable[[str], None]) -> Callable[[str], None]:
-    """What a store that is locked says, once each time that it is."""
+def once(say: Callable[[str], None], meanwhile: str) -> Callable[[str], None]:
+    """What is said of a store that is locked or away, once each time. meanwhile: what becomes of what comes."""
     waiting = False
 
     def wait(line: str) -> None:
         nonlocal waiting
         if bool(line) != waiting:
             waiting = bool(line)
-            say(f"{line}; the broker keeps new messages" if line else "the store is free again")
+            say(f"{line}; {meanwhile}" if line else "the store is free again")
 
     return wait
 

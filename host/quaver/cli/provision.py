@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from quaver.provision.bluetooth import Bluetooth
     from quaver.provision.flow import Answers, Ask, Flow
     from quaver.provision.hands import ClosableTransport, Hands
+    from quaver.provision.runs import Runs
 
 _AT_ONCE = 16
 _SCAN_MAX = 400
@@ -198,6 +199,7 @@ def _dialogue(
 ) -> int:
     from quaver.provision import report
     from quaver.provision.flow import Flow, Saved
+    from quaver.provision.runs import Runs, runs_path
 
     saved = Saved(folder / "provision.json")
     if new:
@@ -207,10 +209,10 @@ def _dialogue(
         click.echo(f"continuing with node {before['id']} (to start again: --new)", err=True)
     flow = Flow({**({"broker": broker} if broker else {}), **before, "profiles": dict(profiles)})
     began = time.monotonic()
-    with _progress() as show:
+    with _progress() as show, Runs(runs_path(store.path)) as runs:
         worker = hands(ways, store, show)
         try:
-            _walk(flow, worker, lambda: saved.save(flow.answers), None if as_json else _ask, show)
+            _walk(flow, worker, lambda: saved.save(flow.answers), None if as_json else _ask, show, _Told(runs, flow))
         finally:
             worker.close()
     saved.remove()
@@ -231,14 +233,67 @@ def _walk(
     save: Callable[[], None],
     ask: Callable[[Ask], str] | None,
     show: Callable[[int], None] | None,
+    told: _Told | None = None,
 ) -> None:
     """All steps to the end. Without `ask`, or when nothing can be asked again, a failure is raised."""
+    with told or nullcontext():
+        _steps(flow, worker, save, ask, told)
+
+
+class _Told:
+    """Writes down how far a run is, once it is known of which node it is; a context manager around all of it."""
+
+    def __init__(self, runs: Runs, flow: Flow) -> None:
+        self._runs, self._flow = runs, flow
+        self._step, self._why, self._began = "", "", False
+
+    def step(self, name: str, asking: bool = False) -> None:
+        self._step = name
+        self._why = self._why if asking else ""
+        self._tell("asking" if asking else "working", self._why)
+
+    def failed(self, error: Exception) -> None:
+        """Told on with the question that comes of it."""
+        self._why = str(error)
+
+    def __enter__(self) -> _Told:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        from quaver.errors import QuaverError
+
+        if error is None:
+            self._tell("done")
+        elif isinstance(error, QuaverError):
+            self._tell("failed", str(error))
+        else:
+            self._tell("interrupted")
+
+    def _tell(self, state: str, why: str = "") -> None:
+        answers = self._flow.answers
+        if "id" not in answers:
+            return
+        parts = [str(answers.get(key, "")) for key in ("site", "area", "line", "asset", "name")]
+        place = "/".join(parts) if all(parts) else ""
+        self._runs.tell(bytes.fromhex(answers["id"]), self._step, state, why, place, fresh=not self._began)
+        self._began = True
+
+
+def _steps(
+    flow: Flow,
+    worker: Hands,
+    save: Callable[[], None],
+    ask: Callable[[Ask], str] | None,
+    told: _Told | None,
+) -> None:
     from quaver.errors import QuaverError, SessionError
     from quaver.provision.flow import Ask
     from quaver.provision.session import MustWait
 
     failure = ""  # of the work since the last question: the same a second time would come for ever
     while (step := flow.next()) is not None:
+        if told is not None:
+            told.step(step.name, isinstance(step, Ask))
         if isinstance(step, Ask):
             failure = ""
             if ask is None:
@@ -268,6 +323,8 @@ def _walk(
                         save()
                     raise
                 failure = str(error)
+                if told is not None:
+                    told.failed(error)
                 click.echo(f"  {error}", err=True)
         if "id" in flow.answers:
             save()
@@ -313,9 +370,15 @@ def _plan(
     from quaver.fleet.inventory import Inventory
     from quaver.provision import report
     from quaver.provision.flow import Flow
-    from quaver.provision.plan import read_plan
+    from quaver.provision.plan import identities, read_plan
+    from quaver.provision.runs import Runs, runs_path
 
     good, mistakes = read_plan(file, profiles, codes, store, broker)
+    nodes = identities(file)
+    with Runs(runs_path(path)) as runs:
+        for mistake in mistakes:
+            if mistake.row in nodes:
+                runs.tell(nodes[mistake.row], "plan", "failed", f"{mistake.column}: {mistake.reason}", fresh=True)
     where = ways.whereabouts()
 
     def one(item: tuple[int, Answers]) -> dict[str, Any]:
@@ -323,16 +386,19 @@ def _plan(
         began = time.monotonic()
         try:
             port, *others = where.get(answers["id"], [None])
-            if port is None:
-                raise SessionError(f"node {answers['id']} was not found; connect and power it")
-            if others:
-                both = ", ".join((port, *others))
-                raise SessionError(f"node {answers['id']} answers at {both}; connect one board with that id at a time")
-            with Inventory(path) as own:
+            flow = Flow({**answers, "node": port, "found": {port: port}, "networks": []})
+            with Inventory(path) as own, Runs(runs_path(path)) as runs, _Told(runs, flow) as told:
+                told.step("find")
+                if port is None:
+                    raise SessionError(f"node {answers['id']} was not found; connect and power it")
+                if others:
+                    both = ", ".join((port, *others))
+                    raise SessionError(
+                        f"node {answers['id']} answers at {both}; connect one board with that id at a time"
+                    )
                 worker = hands(ways, own)
-                flow = Flow({**answers, "node": port, "found": {port: port}, "networks": []})
                 try:
-                    _walk(flow, worker, lambda: None, None, None)
+                    _steps(flow, worker, lambda: None, None, told)
                 finally:
                     worker.close()
             return {"row": row, **report.result(flow.answers, time.monotonic() - began)}

@@ -124,12 +124,12 @@ def control(**given: Any) -> None:
     _report("control", **given)
 
 
-@command.command("life", short_help="When a feature will pass its limit, as an interval or not at all.")
+@command.command("life", short_help="Before when a feature will hardly pass its limit, or nothing.")
 @_options(of_one=True)
 @click.option("--limit", type=float, metavar="VALUE",
               help="By default that of the file, or that of the node's last alarm.")  # fmt: skip
 def life(**given: Any) -> None:
-    """Report the remaining life: the time until a feature passes its limit, as an interval, or why there is none.
+    """Report the remaining life: the time before which a feature hardly passes its limit, or why there is none.
 
     docs/reports.md has how often it held on bearings that were run to failure.
     """

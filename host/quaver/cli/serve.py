@@ -181,6 +181,7 @@ def command(
             _say("starting a plant of 8 emulated nodes")
             plant = stack.enter_context(Demo(box / "plant"))
             location, folder, clock, name = plant.store, box / "page", plant.clock_ms, name or "demo works"
+            parts["inventory"] = box / "inventory.sqlite"  # not this user's own
         assert location is not None
         if broker is not None:
             url = _broker(broker)

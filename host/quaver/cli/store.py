@@ -87,11 +87,18 @@ def _print(removals: Sequence[Removal], deleted: bool, as_json: bool) -> None:
 def backup(path: Location, backup: Path, as_json: bool) -> None:
     """Copy a store into the new file BACKUP as it is at one moment, while ingest writes to it.
 
-    BACKUP.json beside it is its manifest, with the SHA-256. Records that come later are in the next backup.
+    BACKUP.json beside it is its manifest, with the SHA-256. Records that come later are in the next backup. Of a store
+    in PostgreSQL BACKUP is an archive of its pg_dump.
     """
-    from quaver.upkeep.backup import back_up
+    if isinstance(path, Path):
+        from quaver.upkeep.backup import back_up
 
-    _tell(backup, back_up(_file(path), backup), as_json)
+        found = back_up(path, backup)
+    else:
+        from quaver.upkeep.database_backup import back_up as dump
+
+        found = dump(path, backup)
+    _tell(backup, found, as_json)
 
 
 @command.command("restore", short_help="Make a store from a backup that is whole.")
@@ -99,15 +106,21 @@ def backup(path: Location, backup: Path, as_json: bool) -> None:
 @click.argument("backup", type=click.Path(path_type=Path, dir_okay=False))
 @_JSON
 def restore(path: Location, backup: Path, as_json: bool) -> None:
-    """Make a new store from BACKUP, once it is found whole and as its manifest says. It never overwrites a store."""
-    from quaver.upkeep.backup import restore as run
+    """Make a new store from BACKUP, once it is found whole and as its manifest says. It never overwrites a store.
 
-    _tell(_file(path), run(backup, _file(path)), as_json)
+    A backup of a store in PostgreSQL goes into an empty database, by pg_restore.
+    """
+    if isinstance(path, Path):
+        from quaver.upkeep.backup import restore as run
+
+        found, unless = run(backup, path), "; if it has another name or machine than the store that was lost,"
+    else:
+        from quaver.upkeep.database_backup import restore as load
+
+        found, unless = load(backup, path), ", in place of the store that was lost:"
+    _tell(path, found, as_json)
     if not as_json:
-        click.echo(
-            "quaver ingest goes on with it; if it has another name or machine than the store that was lost, start it "
-            "once with --moved"
-        )
+        click.echo(f"quaver ingest goes on with it{unless} start it once with --moved")
 
 
 @command.command("copy", short_help="Copy a store into a new one, of either engine.")
@@ -150,15 +163,7 @@ def copy(source: Location, target: Location, as_json: bool) -> None:
         click.echo(f"{target}: {records.rows} records and {rows} other rows, the same in both ({records.hex[:16]})")
 
 
-def _file(location: Location) -> Path:
-    if isinstance(location, Path):
-        return location
-    from quaver.errors import BackupError
-
-    raise BackupError(f"{location}: is a database of PostgreSQL; its own pg_dump and pg_restore do that")
-
-
-def _tell(path: Path, found: Manifest, as_json: bool) -> None:
+def _tell(path: Location, found: Manifest, as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
 

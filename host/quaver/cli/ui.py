@@ -27,9 +27,9 @@ from rich.text import Text
 
 from quaver.cli.advice import advice_lines, advices, told
 from quaver.fleet.state import Fleet, NodeState
+from quaver.knowledge.sentences import event_details, event_head, evidence
 from quaver.messages.monitor import Item, Link, Notice, Problem
 from quaver.messages.record import Record
-from quaver.messages.words import event_details, event_head, evidence
 
 if TYPE_CHECKING:
     from quaver.knowledge import Advice
@@ -108,6 +108,8 @@ def fleet_table(
     for prefix, node in sorted(fleet.nodes.items()):
         if "nodes" in node.telemetry:
             parts.append(Text(_clean(f"{prefix}: {_gateway(node.telemetry)}")))
+        if own := _own(node.telemetry):  # which have no column, as each machine names its own
+            parts.append(Text(_clean(f"{prefix}: {', '.join(own)}")))
     if not fleet.nodes:
         parts.append(Text("no node has published yet", style="dim"))
     shown_events = list(fleet.events)[-events:] if events else fleet.events
@@ -166,9 +168,15 @@ def record_line(record: Record) -> str:
         )
     parts = [str(values.get("level", "-")), _vibration(values), *_verdict(values)]
     parts.append(f"{values['temperature_c']:.1f} °C" if "temperature_c" in values else "no temperature")
+    parts += _own(values)
     if values.get("quality"):
         parts.append(f"quality: {', '.join(values['quality'])}")
     return _clean(f"{record.node}: {', '.join(parts)}")
+
+
+def _own(values: Mapping[str, Any]) -> list[str]:
+    """What a machine names itself, in words."""
+    return [f"{name} {own['value']:.4g} {own['unit']}" for name, own in values.get("quantities", {}).items()]
 
 
 def _vibration(values: Mapping[str, Any]) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from quaver.bridge.state import State
 from quaver.diode.bundle import RECORDS, Bundle, Record, pack
-from quaver.errors import DiodeError
+from quaver.errors import DiodeDown, DiodeError
 from quaver.files.private import replace_private
 from quaver.query.source import Place, Source
 from quaver.store.location import Location
+
+_LOOK_S = 0.5  # between looks at a store that had nothing new
+_AGAIN_S = 5.0  # after a medium or a network took nothing
 
 _AFTER = """
 SELECT r.rowid, r.node, r.boot, r.seq, n.id, n.topic, r.class, r.tag, r.received_ms, r.body
@@ -36,25 +40,43 @@ class Folder:
         self._path = path
         self.name = ""
 
+    def tidy(self, stream: str) -> None:
+        """Take away what a sender of this stream had begun when it was killed: it fills the medium."""
+        for left in self._path.glob(f".quaver-{stream}-*.part"):
+            left.unlink(missing_ok=True)
+
     def put(self, data: bytes) -> None:
         try:
             replace_private(self._path / self.name, data)
             (self._path / self.name).chmod(0o644)  # signed, and for others to read
         except OSError as error:
-            raise DiodeError(
+            raise DiodeDown(
                 f"{self._path}: can't be written ({error.strerror}); free space on the medium; what is not there waits"
             ) from error
 
 
 class Sending:
-    """state: a private file with the place and the stream's name. begin_first: with the store's first record."""
+    """state: a private file with the place and the stream's name. begin_first: with the store's first record.
 
-    def __init__(self, store: Location, state: Path, way: Way, key: Ed25519PrivateKey, begin_first: bool) -> None:
+    wait: as in Store.
+    """
+
+    def __init__(
+        self,
+        store: Location,
+        state: Path,
+        way: Way,
+        key: Ed25519PrivateKey,
+        begin_first: bool,
+        wait: Callable[[str], None] | None = None,
+    ) -> None:
         self._way = way
         self._key = key
-        self._source = Source(store)
+        self._source = Source(store, wait)
         self._state = State(state)
         self.stream = self._state.identity
+        if isinstance(way, Folder):
+            way.tidy(self.stream)
         known = self._state.get("diode")
         if known is None:
             known = (Place() if begin_first else self._source.end(), 0)
@@ -81,6 +103,25 @@ class Sending:
             count += len(records)
             told(len(records))
         return count
+
+    def follow(
+        self, told: Callable[[int], None], say: Callable[[str], None], wait: Callable[[float], None] = time.sleep
+    ) -> NoReturn:
+        """Send what waits and what comes, without end. say: hears once when the way takes nothing, and when it does."""
+        trouble = ""
+        while True:
+            try:
+                self.send(told)
+            except DiodeDown as error:
+                if str(error) != trouble:
+                    say(f"{error}; it is tried again")
+                trouble = str(error)
+                wait(_AGAIN_S)
+                continue
+            if trouble:
+                say("it takes bundles again; nothing was lost")
+            trouble = ""
+            wait(_LOOK_S)
 
     def close(self) -> None:
         self._source.store.close()

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from quaver.diode.bundle import BUNDLE_MAX, digest
-from quaver.errors import DiodeError
+from quaver.errors import DiodeDown, DiodeError
 
 _MAGIC = b"QVD1"
 _HEAD = len(_MAGIC) + 8 + 4
@@ -51,7 +51,7 @@ class Sender:
         self._due = time.monotonic()
 
     def put(self, data: bytes) -> None:
-        """Send a bundle; whether it comes nobody learns here. Raises DiodeError where this machine can't send."""
+        """Send a bundle; whether it comes nobody learns here. Raises DiodeDown where this machine can't send."""
         from raptorq import Encoder
 
         needed = math.ceil(len(data) / _SYMBOL)
@@ -70,7 +70,7 @@ class Sender:
         except ConnectionRefusedError:
             pass  # this machine itself says that nobody listens; on a diode nobody would
         except OSError as error:
-            raise DiodeError(f"{self._where}: can't be sent to ({error.strerror}); check the network") from error
+            raise DiodeDown(f"{self._where}: can't be sent to ({error.strerror}); check the network") from error
 
     def close(self) -> None:
         self._socket.close()

@@ -11,6 +11,7 @@ from quaver import __version__
 from quaver.errors import GatewayError
 from quaver.gateway.own import Identity, OwnRecords
 from quaver.gateway.spool import Spool
+from quaver.messages.quantities import OWN
 from quaver.modbus.reader import Reader, Refused
 from quaver.modbus.registers import number, words_of
 from quaver.modbus.spec import Machine
@@ -18,10 +19,14 @@ from quaver_wire.fields import EVENTS, QUALITY, WireError
 from quaver_wire.names import ENERGY, HOST, STATES
 
 _TEXT_MAX = 90
+_MOST = 3.4028234e38  # that a binary32 can say
+_OTHERS = "quantities"  # a sensor that no bit of `quality` is for
 
 
 def _sensor(field: str) -> str:
     """Which sensor of a node would measure it: what `quality` and events name."""
+    if field.startswith(OWN):
+        return _OTHERS
     return "temperature" if field == "temperature_c" else "energy" if field.startswith("energy.") else "vibration"
 
 
@@ -39,6 +44,7 @@ class MachineNode(OwnRecords):
     ) -> None:
         super().__init__(identity, spool, unix_ms)
         self._machine = machine
+        self._units = {register.name: register.unit for register in machine.registers}
         self._reader = reader
         self._say_line = say_line
         self._failed: dict[str, str] = {}  # sensor -> why it gave nothing at last
@@ -71,28 +77,28 @@ class MachineNode(OwnRecords):
                     machine.unit_id, register.table, register.address, words_of(register.type)
                 )
             except Refused as error:
-                why[register.field] = str(error)
+                why[register.name] = str(error)
                 continue
             except GatewayError as error:  # a machine that is silent is not waited for once more by each register
-                why |= dict.fromkeys((one.field for one in machine.registers[place:]), str(error))
+                why |= dict.fromkeys((one.name for one in machine.registers[place:]), str(error))
                 break
             value = register.value(number(words, register.type, register.order))
-            if math.isfinite(value):
-                values[register.field] = value
+            if math.isfinite(value) and abs(value) <= _MOST:
+                values[register.name] = value
             else:
-                why[register.field] = f"{register.table} register {register.address} holds no usable number"
+                why[register.name] = f"{register.table} register {register.address} holds no usable number"
         return values, why
 
     def _tell(self, values: Mapping[str, float], why: Mapping[str, str]) -> None:
         """A record of what there is; a sensor without any value has failed, one value of several is absent."""
-        fields = [register.field for register in self._machine.registers]
+        fields = [register.name for register in self._machine.registers]
         failed = {}
         for sensor in {_sensor(field) for field in fields}:
             if not any(_sensor(field) == sensor for field in values):
                 failed[sensor] = next(words for field, words in why.items() if _sensor(field) == sensor)
-        quality = sum(1 << QUALITY.index(f"{sensor}_failed") for sensor in failed)
+        quality = sum(1 << QUALITY.index(f"{sensor}_failed") for sensor in failed if sensor != _OTHERS)
         try:
-            self.say("telemetry", quality=quality, **_as_fields(values))
+            self.say("telemetry", quality=quality, **_as_fields(values, self._units))
         except WireError as error:  # out of every range: a wrong type or order
             failed |= {_sensor(field): f"a value out of range: {error}" for field in fields}
         for sensor in sorted(failed.keys() - self._failed.keys()):
@@ -102,7 +108,7 @@ class MachineNode(OwnRecords):
         for field, words in why.items():
             if _sensor(field) not in failed and field not in self._absent:
                 self._absent.add(field)
-                self._event("value_absent", field, words)
+                self._event("value_absent", field.removeprefix(OWN), words)
         self._failed = failed
 
     def _event(self, code: str, subject: str, why: str) -> None:
@@ -110,8 +116,15 @@ class MachineNode(OwnRecords):
         self._say_line(f"{self._machine.place}: {subject}: {why or 'answers again'}")
 
 
-def _as_fields(values: Mapping[str, float]) -> dict[str, Any]:
-    found: dict[str, Any] = {field: value for field, value in values.items() if not field.startswith("energy.")}
+def _as_fields(values: Mapping[str, float], units: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {field: value for field, value in values.items() if "." not in field}
+    own = {
+        field.removeprefix(OWN): [float(value), units[field]]
+        for field, value in values.items()
+        if field.startswith(OWN)
+    }
+    if own:
+        found["quantities"] = own
     energy = [values.get(f"energy.{name}") for name in ENERGY]
     if any(value is not None for value in energy):
         found["energy"] = energy

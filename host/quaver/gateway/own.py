@@ -10,8 +10,8 @@ from typing import Any
 from quaver import __version__
 from quaver.errors import StoreBusy
 from quaver.gateway.spool import Spool
+from quaver.messages import host_fields
 from quaver.messages.sealing import Sealer
-from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, VERSION
 
 _RECORD_MAX = 900
@@ -50,7 +50,7 @@ class OwnRecords:
         about = {"version": VERSION, "uptime_ms": uptime_ms}
         if date_ms := self._unix_ms():
             about["time_ms"] = date_ms
-        end = cbor.encode(buffer, {**about, **values}, message_class)
+        end = host_fields.encode(buffer, {**about, **values}, message_class)
         return self._sealer.seal(message_class, self._spool.boot, seq, bytes(buffer[:end]))
 
     def seal_status(self, values: dict[str, Any]) -> bytes:

@@ -33,12 +33,12 @@ import orjson
 
 from quaver.broker.reader import Message
 from quaver.ingest.dating import DRIFT_MS, corrected, in_range, judge
+from quaver.messages.decoding import decode
 from quaver.messages.sealing import Malformed, Opened, SealError
 from quaver.store.removed import removed_of
 from quaver.store.rows import Clock, Node, Row, Span
 from quaver.store.store import Store
 from quaver_wire.cose import START
-from quaver_wire.decoder import decode
 from quaver_wire.fields import WireError
 
 RECORD_CLASSES = ("telemetry", "event", "status", "answer")

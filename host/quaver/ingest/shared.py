@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from quaver.broker.reader import Message
+from quaver.errors import StoreAway
 from quaver.ingest.intake import MESSAGE_MAX, Intake, Reader, Refusal, Tally, body_of
 from quaver.messages.sealing import Opened, SealError
-from quaver.store.postgresql import PostgresqlStore, StoreAway
+from quaver.store.postgresql import PostgresqlStore
 from quaver.store.rows import Clock, Node, Row
 
 _AWAY_S = 0.5

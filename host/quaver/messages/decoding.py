@@ -1,4 +1,6 @@
-"""Decodes what a seal held, as quaver_wire.decoder does: in two thirds of its time where there are only plain numbers.
+"""Decodes a message as quaver_wire.decoder does, in two thirds of its time where there are only plain numbers.
+
+What hosts alone send (host_fields.py) is decoded too.
 
 Ordinary telemetry is a map of numbers to integers, byte strings and arrays of integers. cbor2 reads such a map in C,
 and writes it again, each item in its shortest form: the same bytes show that each had it, and that no key was twice
@@ -11,6 +13,7 @@ from typing import Any
 
 import cbor2
 
+from quaver.messages import host_fields
 from quaver_wire import decoder
 
 _END = 1 << 64  # of CBOR's integers
@@ -21,7 +24,11 @@ _MESSAGE = 1024
 
 def decode(data: bytes, message_class: str) -> dict[str, Any]:
     """As quaver_wire.decoder.decode, and it raises what that does."""
-    return decoder.named(_loads(data), message_class)
+    found = _loads(data)
+    record = decoder.named(found, message_class)
+    if message_class == "telemetry":
+        host_fields.add(record, found)
+    return record
 
 
 def _loads(data: bytes) -> Any:

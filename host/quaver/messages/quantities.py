@@ -89,6 +89,35 @@ PLAIN_NUMBERS = {
 }
 
 
+OWN = "quantities."  # begins the name of what has no field, and is called by its record alone
+# What such a quantity has, by its unit: SenML's unit, what a value is multiplied by, and Home Assistant's device class.
+# None stands with K, which may be a difference, nor where Home Assistant knows the class and not the unit (MPa).
+_BY_UNIT = {quantity.ucum: (quantity.senml, quantity.factor, "") for quantity in QUANTITIES.values()} | {
+    "Pa": ("Pa", 1.0, "pressure"),
+    "mbar": ("Pa", 1e2, "pressure"),
+    "kPa": ("Pa", 1e3, "pressure"),
+    "bar": ("Pa", 1e5, "pressure"),
+    "MPa": ("Pa", 1e6, ""),
+    "m3/s": ("m3/s", 1.0, "volume_flow_rate"),
+    "m3/h": ("m3/s", 1 / 3600, "volume_flow_rate"),
+    "l/min": ("m3/s", 1e-3 / 60, "volume_flow_rate"),
+    "m3": ("m3", 1.0, ""),
+    "l": ("m3", 1e-3, ""),
+    "m": ("m", 1.0, "distance"),
+    "mm": ("m", 1e-3, "distance"),
+    "m/s": ("m/s", 1.0, "speed"),
+    "mm/s": ("m/s", 1e-3, "speed"),
+    "kg": ("kg", 1.0, "weight"),
+    "N": ("N", 1.0, ""),
+    "K": ("K", 1.0, ""),
+    "Cel": ("Cel", 1.0, "temperature"),
+    "Hz": ("Hz", 1.0, "frequency"),
+    "V": ("V", 1.0, "voltage"),
+    "A": ("A", 1.0, "current"),
+    "W": ("W", 1.0, "power"),
+    "kW": ("W", 1e3, "power"),
+    "%": ("/", 1e-2, ""),
+}
 _NUMBERS = {int, float}
 _GROUPS: dict[str, dict[str, str]] = {}  # of a field that is a group: inner name -> name in QUANTITIES
 for _name in QUANTITIES:
@@ -97,16 +126,38 @@ for _name in QUANTITIES:
 
 
 def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a record's fields, by their names in QUANTITIES."""
+    """The numbers of a record's fields, by their names in QUANTITIES; what has no field, by OWN and its name."""
     found = {name: value for name, value in values.items() if type(value) in _NUMBERS and name in QUANTITIES}
     for group, names in _GROUPS.items():
         inside = values.get(group)
         if isinstance(inside, dict):
             found |= {names[name]: value for name, value in inside.items() if type(value) in _NUMBERS and name in names}
+    if "quantities" in values:
+        found |= {f"{OWN}{name}": own["value"] for name, own in _own(values).items()}
     return found
 
 
+def units_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """The units in UCUM of a record's numbers that have no field, by name, as in `numbers_of`."""
+    return {f"{OWN}{name}": own["unit"] for name, own in _own(values).items()} if "quantities" in values else {}
+
+
+def quantity_of(name: str, ucum: str) -> Quantity:
+    """What a number is; ucum: its unit, for what has no field. `name`: as in `numbers_of`."""
+    if name in QUANTITIES:
+        return QUANTITIES[name]
+    return Quantity(name.removeprefix(OWN).replace("_", " "), ucum, *_BY_UNIT.get(ucum, ()))
+
+
+def _own(values: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    own = values["quantities"]
+    if isinstance(own, dict) and all(isinstance(one, dict) for one in own.values()):
+        return own
+    return {}  # of a later version, which this one could not read
+
+
 def numbers(values: Mapping[str, Any]) -> Iterator[tuple[str, Quantity, float]]:
-    """The numbers of a record's fields: (name in QUANTITIES, what it is, value)."""
+    """The numbers of a record: (name as in `numbers_of`, what it is, value)."""
+    units = units_of(values)
     for name, value in numbers_of(values).items():
-        yield name, QUANTITIES[name], value
+        yield name, quantity_of(name, units.get(name, "")), value

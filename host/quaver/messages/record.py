@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import struct
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from quaver.messages.decoding import decode as decoded
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
 from quaver_wire.fields import EVENTS, FAULTS, LEVELS, LINES, MESSAGE_CLASSES, QUALITY, TABLES, WireError
@@ -33,6 +36,10 @@ CODES: Mapping[str, tuple[str, ...]] = {
 }
 # Those of single precision; all others are whole numbers of a unit, and as short as they can be.
 _SINGLES = [name for table in TABLES for _, name, form in table if form == "f"]
+QUANTITIES_MAX = 12  # of a record that have no field; protocols/README.md, key 55
+QUANTITY = re.compile(r"[a-z][a-z0-9_]{0,23}", re.ASCII)
+UNIT = re.compile(r"[!-~]{1,12}")
+_MOST = 3.4028234e38  # of a binary32
 _LINE_MAX = 160  # characters of a broken message's own text in a line
 
 
@@ -50,9 +57,9 @@ class Record:
 
     values: the names of `quaver_wire.fields` with readable values: "level" and "event_level" one of ok,
     warning, alarm; "code" the event's name; "state" online, offline or via gateway; "role" node or gateway; "quality" a
-    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy" a dict; bytes
-    in hexadecimal. An absent value is an absent name. kind: the message class, or "spectrum". received: seconds since
-    the epoch.
+    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy" a dict;
+    "quantities" a dict of dicts, each with "value" and "unit" (UCUM); bytes in hexadecimal. An absent value is an
+    absent name. kind: the message class, or "spectrum". received: seconds since the epoch.
     """
 
     topic: str
@@ -118,7 +125,7 @@ def _decoded(message_class: str, payload: bytes) -> dict[str, Any]:
     if payload.startswith(SEALED):
         raise MessageError("sealed", "sealed: quaver ingest opens it with its node's key")
     try:
-        return wire.decode(payload, message_class)
+        return decoded(payload, message_class)
     except wire.VersionError as error:
         raise MessageError("version", f"{error}; update the older one") from error
     except wire.FieldError as error:
@@ -128,8 +135,12 @@ def _decoded(message_class: str, payload: bytes) -> dict[str, Any]:
 
 
 def _short(value: float) -> float:
-    """A binary32's value as the shortest decimal of 8 digits: 0.1, not 0.10000000149011612."""
-    return float(f"{value:.8g}")
+    """A binary32's value as its shortest decimal: 0.1, not 0.10000000149011612."""
+    for digits in (6, 7, 8):
+        short = float(f"{value:.{digits}g}")
+        if abs(short) <= _MOST and struct.unpack("f", struct.pack("f", short))[0] == value:
+            return short
+    return float(f"{value:.9g}")
 
 
 def readable(values: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +177,22 @@ def readable(values: dict[str, Any]) -> dict[str, Any]:
             raise MessageError("field", f"energy has {len(flat)} numbers: expected {len(ENERGY)}")
         energy = dict(zip(ENERGY, flat, strict=True))
         values["energy"] = {name: v for name, v in energy.items() if v is not None} if None in flat else energy
+    if "quantities" in values:
+        values["quantities"] = _quantities(values["quantities"])
     return values
+
+
+def _quantities(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    if len(given) > QUANTITIES_MAX:
+        raise MessageError("field", f"quantities has {len(given)} entries: expected {QUANTITIES_MAX} at most")
+    found = {}
+    for name, pair in given.items():
+        match pair:
+            case [float(value), str(unit)] if QUANTITY.fullmatch(name) and UNIT.fullmatch(unit) and value - value == 0:
+                found[name] = {"value": _short(value), "unit": unit}
+            case _:
+                raise MessageError("field", f"quantities has {_shown({name: pair})}: expected name: [value, unit]")
+    return found
 
 
 def _rows(name: str, flat: list[Any], width: int) -> list[list[Any]]:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from quaver.errors import GatewayError
 from quaver.files.tables import first_mistake, read_tables
+from quaver.messages.quantities import OWN
+from quaver.messages.record import QUANTITIES_MAX, QUANTITY, UNIT
 from quaver.modbus.registers import CONVERSIONS, FIELDS
 
 PORT = 502
@@ -50,9 +52,13 @@ class Line(_Table):
 
 
 class Register(_Table):
-    """field = (what the register holds * scale + offset), in `unit`. address: from 0, as it stands in the request."""
+    """A value = (what the register holds * scale + offset), in `unit`. address: from 0, as it stands in the request.
 
-    field: Literal[tuple(FIELDS)]  # type: ignore[valid-type]  # a literal of every field
+    field: what it is in a record; or quantity: its name, for what no field is made for, in the unit that `unit` names.
+    """
+
+    field: Literal[tuple(FIELDS)] | None = None  # type: ignore[valid-type]  # a literal of every field
+    quantity: str = ""
     address: Annotated[int, Field(ge=0, le=65535)]
     table: Literal["holding", "input"] = "holding"
     type: Literal["int16", "uint16", "int32", "uint32", "float32"]
@@ -63,15 +69,30 @@ class Register(_Table):
 
     @model_validator(mode="after")
     def _unit(self) -> Register:
+        if (self.field is None) != bool(self.quantity):
+            raise ValueError('name one of field, such as "temperature_c", and quantity, such as "pressure"')
+        if self.field is None:
+            if not QUANTITY.fullmatch(self.quantity):
+                raise ValueError(
+                    f"quantity {self.quantity[:30]!r}: expected up to 24 of a-z, 0-9 and _, beginning with a letter"
+                )
+            if not UNIT.fullmatch(self.unit):
+                raise ValueError('unit: expected the unit of the quantity by UCUM, such as "bar"; "1" for none')
+            return self
         own = FIELDS[self.field]
         if self.unit and self.unit != own and (self.unit, own) not in CONVERSIONS:
             known = ", ".join([own, *(unit for unit, to in CONVERSIONS if to == own)])
             raise ValueError(f"unit {self.unit[:20]!r}: expected one of {known}")
         return self
 
+    @property
+    def name(self) -> str:
+        """Of what it is in a record; no two registers of a machine have the same."""
+        return self.field or OWN + self.quantity
+
     def value(self, held: float) -> float:
         """What the field is, of what the register holds."""
-        factor, offset = CONVERSIONS.get((self.unit, FIELDS[self.field]), (1.0, 0.0))
+        factor, offset = CONVERSIONS.get((self.unit, FIELDS.get(self.name, "")), (1.0, 0.0))
         return (held * self.scale + self.offset) * factor + offset
 
 
@@ -90,10 +111,12 @@ class Machine(Line):
 
     @model_validator(mode="after")
     def _whole(self) -> Machine:
-        fields = [register.field for register in self.registers]
-        twice = sorted({field for field in fields if fields.count(field) > 1})
+        names = [register.name for register in self.registers]
+        twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"two registers are {twice[0]}; keep one")
+            raise ValueError(f"two registers are {twice[0].removeprefix(OWN)}; keep one")
+        if sum(bool(register.quantity) for register in self.registers) > QUANTITIES_MAX:
+            raise ValueError(f"more than {QUANTITIES_MAX} quantities, which no record can have; leave some out")
         if self.rtu and not 1 <= self.unit_id <= 247:
             raise ValueError("unit_id: expected 1 to 247 on a serial line")
         return self

@@ -270,6 +270,9 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
     ("listed", _do("list", "writing the inventory")),
 )
 
+STEPS = ("find", "show", "connect", "scan", "join", "reach", "place", "send", "check", "spectrum", "list")
+"""The work of a run, by the names of its verbs and in their order; a step that does not apply is passed over."""
+
 # What a run that goes on finds anew: the port may be another, and a session does not outlive its program.
 _VOLATILE = ("found", "node", "shown", "right", "about", "networks", "profiles", "reached")
 

@@ -50,11 +50,22 @@ class Count:
     last_ms: int | None
 
 
+@dataclass(frozen=True)
+class NodeConfig:
+    """A node's configuration as it answered last. values: without passwords. read_ms, read_by: the asking."""
+
+    values: dict[str, Any]
+    read_ms: int
+    read_by: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodeShown(NodeRow):
     """limits: by quantity, from the node's events. marks_hz: of its newest spectrum.
 
-    config: None, a store has none. told: what its newest telemetry says in words: machine, quality, peaks, lines.
+    config: as the node answered last to who asked through this page; None where nobody did, or something was set since,
+    and config_unknown says what to do, for a store has none. told: what its newest telemetry says in words: machine,
+    quality, peaks, lines.
     """
 
     quantities: dict[str, Value]
@@ -63,7 +74,8 @@ class NodeShown(NodeRow):
     told: dict[str, Any]
     spectra: Count
     waveforms: int
-    config: None = None
+    config: NodeConfig | None = None
+    config_unknown: str | None = "not known: ask for it by the command config_get"
 
 
 @dataclass(frozen=True)
@@ -163,19 +175,24 @@ class Door:
             )
 
     def series(self, name: str, quantity: str, since_ms: int, until_ms: int, points: int) -> Series:
-        if quantity not in QUANTITIES:
-            raise PageError("there is no such quantity; GET /nodes/{node} lists a node's", 404)
         with self.source() as source:
             node = self.find(source, name)
-            return series(source, self.rollups, node, quantity, since_ms, until_ms, points)
+            about = QUANTITIES.get(quantity)
+            if about is None:  # a machine's own says in its record what it is
+                telemetry = self._fleet.telemetry(source, node)
+                own = {one: about for one, about, _ in numbers(telemetry.values)} if telemetry else {}
+                if quantity not in own:
+                    raise PageError("there is no such quantity; GET /nodes/{node} lists a node's", 404)
+                about = own[quantity]
+            return series(source, self.rollups, node, quantity, about, since_ms, until_ms, points)
 
-    def events(self, name: str, since_ms: int, until_ms: int, limit: int) -> list[Event]:
+    def events(self, name: str, since_ms: int, until_ms: int, limit: int, language: str = "en") -> list[Event]:
         """The newest first; of those that nothing dates too."""
         with self.source() as source:
             found = []
             for reading in readings(source, self.rollups, self.find(source, name), "event", _LISTED):
                 if reading.time_ms is None or since_ms <= reading.time_ms <= until_ms:
-                    found.append(event(reading))
+                    found.append(event(reading, language))
                     if len(found) == limit:
                         break
             return found

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from quaver.knowledge import entries, keys_of, keys_told
+from quaver.knowledge.sentences import event_sentence, evidence
 from quaver.messages.record import one_line
-from quaver.messages.words import event_sentence, evidence
 from quaver.query.nodes import NodeRow
 from quaver.query.rollups import Rollups
 from quaver.query.source import Place, Reading, Source
@@ -84,7 +84,7 @@ def readings(source: Source, rollups: Rollups | None, node: Node, kind: str, lim
         yield from source.at(node.number, places[begin : begin + _AT_ONCE])
 
 
-def event(reading: Reading) -> Event:
+def event(reading: Reading, language: str = "en") -> Event:
     values = dict(reading.values)
     level = values.get("event_level") if values.get("code") in ("level", "fault") else None
     return Event(
@@ -95,7 +95,7 @@ def event(reading: Reading) -> Event:
         code=one_line(values.get("code", "")),
         level=level if level in ("ok", "warning", "alarm") else None,
         subject=one_line(values.get("subject", "")),
-        text=one_line(event_sentence(values)),
+        text=one_line(event_sentence(values, language)),
         values=values,
     )
 
@@ -136,9 +136,9 @@ def diagnosis(row: NodeRow, telemetry: Reading | None, events: Sequence[Event], 
         keys.insert(0, "node_offline" if row.state == "offline" else "node_silent")
     known = entries(language)
     found = [known[key] for key in dict.fromkeys(keys) if key in known]
-    sentences = [one_line(sentence) for one in standing for sentence in [event_sentence(one.values)]]
+    sentences = [one_line(sentence) for one in standing for sentence in [event_sentence(one.values, language)]]
     if telemetry is not None:
-        sentences += [one_line(words) for words in evidence(values)]
+        sentences += [one_line(words) for words in evidence(values, language)]
     records = [(one.boot, one.seq) for one in standing]
     if telemetry is not None:
         records.append((telemetry.place.boot, telemetry.place.seq))
@@ -148,7 +148,8 @@ def diagnosis(row: NodeRow, telemetry: Reading | None, events: Sequence[Event], 
         sure=bool(fault),
         evidence=list(dict.fromkeys(sentences)),
         advice=[
-            Counsel(one.key, one.title, one.means, list(one.check), one.act, one.urgency, one.source) for one in found
+            Counsel(one.key, one.title, one.means, list(one.check), one.act, one.urgency, one.source)
+            for one in sorted(found, key=lambda one: one.key != "zone_d")  # what is to be stopped now comes first
         ],
         records=records,
     )

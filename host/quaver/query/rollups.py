@@ -24,6 +24,7 @@ from quaver.query.source import Place, Reading, Source
 from quaver.store.removed import removed_runs
 
 VERSION = 1
+_NAMES_MAX = 1000  # quantities; machines name their own
 HOUR_MS = 3_600_000
 _SCHEMA = """
 CREATE TABLE place (row INTEGER NOT NULL, node INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL);
@@ -133,7 +134,10 @@ class Rollups:
             bucket = buckets.setdefault((node, boot, hour), [0, seq, seq])
             bucket[:] = bucket[0] + 1, min(bucket[1], seq), max(bucket[2], seq)
             for name, _, number in numbers(one.values):
-                key = (node, self._numbers[name], boot, hour)
+                place = self._number(name)
+                if place is None:
+                    continue
+                key = (node, place, boot, hour)
                 held = values.get(key)
                 if held is None:
                     values[key] = [1, number, number, number]
@@ -145,6 +149,17 @@ class Rollups:
             base.executemany("INSERT OR IGNORE INTO rare VALUES (?, ?, ?, ?)", rare)
             base.execute("DELETE FROM place")
             base.execute("INSERT INTO place VALUES (?, ?, ?, ?)", readings[-1].place)
+
+    def _number(self, name: str) -> int | None:
+        """Of a quantity here; of one that has no field, from its first record on. None: there are too many of those."""
+        number = self._numbers.get(name)
+        if number is None and len(self._numbers) < _NAMES_MAX:
+            with self._transaction() as base:
+                base.execute("INSERT OR IGNORE INTO quantity (name) VALUES (?)", (name,))
+                number = self._numbers[name] = int(
+                    base.execute("SELECT number FROM quantity WHERE name = ?", (name,)).fetchone()[0]
+                )
+        return number
 
     def prune(self, source: Source) -> int:
         """Forget the hours whose records a policy has deleted since; how many."""
@@ -179,7 +194,7 @@ class Rollups:
     def hours(self, node: int, quantity: str) -> list[Hour]:
         sql = """SELECT boot, hour, count, low, total, high FROM value WHERE node = ? AND quantity = ?
             ORDER BY boot, hour"""
-        return [Hour(*row) for row in self._query(sql, (node, self._numbers[quantity]))]
+        return [Hour(*row) for row in self._query(sql, (node, self._numbers.get(quantity, -1)))]
 
     def rare(self, node: int, kind: str) -> list[tuple[int, int]]:
         """The records of a kind that is not telemetry: (boot, seq), in order."""

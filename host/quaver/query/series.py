@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from quaver.errors import PageError
-from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.messages.quantities import Quantity, numbers
 from quaver.messages.record import MessageError, readable
 from quaver.query.clocks import NodeClocks
 from quaver.query.rollups import HOUR_MS, Bucket, Rollups
@@ -69,9 +69,16 @@ class Part(NamedTuple):
 
 
 def series(
-    source: Source, rollups: Rollups | None, node: Node, quantity: str, since_ms: int, until_ms: int, points: int
+    source: Source,
+    rollups: Rollups | None,
+    node: Node,
+    quantity: str,
+    about: Quantity,
+    since_ms: int,
+    until_ms: int,
+    points: int,
 ) -> Series:
-    """Between two dates, in `points` points at most. quantity: of QUANTITIES. Raises StoreError."""
+    """Between two dates, in `points` points at most. quantity: its name, as in `numbers`. Raises StoreError."""
     store = source.store
     clocks = NodeClocks(store, node.number)
     names = (quantity,) if quantity == "shaft_hz" else (quantity, "shaft_hz")
@@ -106,7 +113,6 @@ def series(
         step = next((one for one in _STEPS_MS if one >= step and span / one <= points - 1), _STEPS_MS[-1])
         found = {name: _joined(parts, step) for name, parts in found.items()}
         values = found[quantity]
-    about = QUANTITIES[quantity]
     speeds = {part.time_ms: part.total / part.n for part in found.get("shaft_hz", ())}
     return Series(
         quantity,
@@ -181,11 +187,11 @@ def _numbers(body: str, names: Sequence[str]) -> Iterator[tuple[str, float]]:
     if "spectrum" in values:
         return
     flat = {name: values[name] for name in names if name in values}
-    if any("." in name for name in names) and "energy" in values:
-        try:
-            flat |= {"energy": readable({"energy": values["energy"]})["energy"]}
-        except MessageError:
-            return
+    groups = {group for name in names if (group := name.partition(".")[0]) != name}
+    try:
+        flat |= readable({group: values[group] for group in groups if group in values})
+    except MessageError:
+        return
     for name, _, value in numbers(flat):
         if name in names:
             yield name, float(value)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import orjson
 
-from quaver.errors import StoreError
+from quaver.errors import StoreAway, StoreError
 from quaver.messages.record import MessageError, kind_of, readable
 from quaver.store.ledger import ASIDE
 from quaver.store.location import Location, open_records
@@ -87,11 +87,20 @@ class Reading:
         return self.topic.rpartition("/")[2]
 
 
-class Source:
-    """A store that is only read; another program may write to it. Everything raises StoreError."""
+def at_once(line: str) -> None:
+    """What a Source waits with whose caller has to do something else meanwhile. Raises StoreAway."""
+    if line:
+        raise StoreAway(line)
 
-    def __init__(self, location: Location) -> None:
-        self.store = open_records(location, write=False)
+
+class Source:
+    """A store that is only read; another program may write to it. Everything raises StoreError.
+
+    wait: as in Store.
+    """
+
+    def __init__(self, location: Location, wait: Callable[[str], None] | None = None) -> None:
+        self.store = open_records(location, write=False, wait=wait)
 
     def __enter__(self) -> Self:
         return self

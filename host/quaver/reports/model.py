@@ -106,7 +106,9 @@ Cell = float | int | str | Note | None
 
 @dataclass(frozen=True)
 class Figure:
-    """One number, or none and `why`. unit: UCUM. low, high: its interval, where it has one."""
+    """One number, or none and `why`. unit: UCUM. low, high: its interval, where it has one; one
+    without a high has no end.
+    """
 
     key: str
     value: float | int | None

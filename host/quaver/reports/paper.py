@@ -135,7 +135,7 @@ def _cards(sheet: Any, figures: list[Figure], words: Words) -> None:
             sheet.set_text_color(*_SOFT)
             sheet.set_xy(left + 3, top + 2)
             sheet.cell(width - 6, 4, _short(sheet, words.text(one.key), width - 6))
-            known = one.value is not None or (one.low is not None and one.high is not None)
+            known = one.value is not None or (one.low is not None and one.why is None)
             text = words.figure(one)
             size = 14.0 if known else 7.5
             sheet.set_text_color(*(_INK if known else _SOFT))

@@ -109,8 +109,8 @@ class Words:
     def figure(self, figure: Figure) -> str:
         """A figure's value with its unit or interval, or why there is none."""
         unit = self.unit(figure.unit)
-        if figure.key == "remaining" and figure.low is not None and figure.high is not None:
-            return self.text("from_to", low=self.hours(figure.low), high=self.hours(figure.high))
+        if figure.key == "remaining" and figure.low is not None:
+            return self.text("not_before_hours", low=self.hours(figure.low))
         if figure.value is None:
             bound = f" (> {self.number(figure.low)} {unit})" if figure.low is not None else ""
             return (self.note(figure.why) if figure.why else self.text("not_known")) + bound

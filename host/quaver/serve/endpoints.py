@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +16,7 @@ from quaver.errors import PageError, QuaverError, TooOften
 from quaver.serve.services import Services
 
 WHO = "quaver.who"  # where in a request's scope a middleware puts the Who that it has found
-__all__ = ["SCOPES", "WHO", "Call", "Endpoint", "Who", "failure"]
+__all__ = ["SCOPES", "WHO", "Call", "Endpoint", "Who", "Words", "failure", "language_of"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,19 @@ class Call:
     query: Any
     body: Any
     who: Who | None
+
+
+class Words(BaseModel):
+    """language: of the texts; without it that of the user."""
+
+    model_config = ConfigDict(extra="forbid")
+    language: Literal["en", "de"] | None = None
+
+
+def language_of(call: Call) -> str:
+    """In which language an answer's texts are to be."""
+    asked = call.query.language if isinstance(call.query, Words) else None
+    return asked or (call.who.language if call.who else "en")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ loads anew what it shows. Whatever came between two looks at the store is one pi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -16,16 +17,18 @@ from typing import Any
 
 import orjson
 
-from quaver.errors import QuaverError
+from quaver.errors import QuaverError, StoreAway, StoreError
+from quaver.knowledge import LANGUAGES
+from quaver.knowledge.sentences import event_sentence
 from quaver.messages.quantities import numbers
 from quaver.messages.record import one_line
-from quaver.messages.words import event_sentence
 from quaver.query.door import Door
 from quaver.query.rollups import follow
 from quaver.query.source import Place, Reading, Source
 
 LOOK_S = 0.25  # between two looks at the store
 HEARTBEAT_S = 15.0
+HOLDS_S = 1.0  # how often a stream asks whether who asked for it may still see it
 _HEALTH_S = 10.0
 _QUEUE = 64  # pieces that wait for a browser
 _PIECE = 500  # records of one look that browsers are told; of more they load anew
@@ -44,7 +47,7 @@ class _Browser:
 
 
 class Hub:
-    """Hands pieces to browsers. tell: from any thread; the rest in the loop of the server."""
+    """Hands pieces to browsers. tell, close: from any thread; the rest in the loop of the server."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -60,8 +63,13 @@ class Hub:
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
-        """End every stream; a browser then tries again by itself."""
+        """End every stream at once; a browser then tries again by itself."""
         self._closed = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and its streams with it
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
         for browser in self._browsers:
             browser.ready.set()
 
@@ -83,31 +91,37 @@ class Hub:
                 browser.waiting.append(piece)
                 browser.ready.set()
 
-    async def stream(self, language: str) -> AsyncIterator[bytes]:
-        """What one browser is sent, until it goes."""
+    async def stream(self, language: str, holds: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+        """What one browser is sent, until it goes. holds: asked each second; the stream ends where it is not so."""
         browser = _Browser(deque(), language, asyncio.Event())
         self._browsers.add(browser)
         try:
             yield b"retry: 2000\n: welcome\n\n"
+            sent = asked = time.monotonic()
             while not self._closed:
-                try:
-                    async with asyncio.timeout(HEARTBEAT_S):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(HOLDS_S):
                         await browser.ready.wait()
-                except TimeoutError:
-                    yield b": still here\n\n"
-                    continue
-                browser.ready.clear()
-                if browser.behind:
-                    browser.behind = False
-                    browser.waiting.clear()
-                    yield framed("behind", {})
-                    continue
-                piece = b"".join(browser.waiting)
-                browser.waiting.clear()
+                now = time.monotonic()
+                if now - asked >= HOLDS_S:
+                    asked = now
+                    if not holds():
+                        return
+                piece = self._take(browser) or (b": still here\n\n" if now - sent >= HEARTBEAT_S else b"")
                 if piece:
+                    sent = now
                     yield piece
         finally:
             self._browsers.discard(browser)
+
+    @staticmethod
+    def _take(browser: _Browser) -> bytes:
+        """What waits for a browser; that it is behind, where it lost something."""
+        browser.ready.clear()
+        piece = framed("behind", {}) if browser.behind else b"".join(browser.waiting)
+        browser.behind = False
+        browser.waiting.clear()
+        return piece
 
 
 def framed(event: str, data: Any) -> bytes:
@@ -115,12 +129,15 @@ def framed(event: str, data: Any) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (event.encode(), orjson.dumps(data))
 
 
-def told(reading: Reading) -> dict[str, Any]:
-    """A record as a browser gets it: its numbers by quantity, and its words."""
+def told(reading: Reading, language: str = "en") -> dict[str, Any]:
+    """A record as a browser gets it: its numbers by quantity, and its words in its language."""
     values = {name: value for name, _, value in numbers(reading.values)} if reading.kind != "spectrum" else {}
     words: dict[str, Any] = {name: reading.values[name] for name in _WORDS if name in reading.values}
     if reading.kind == "event":
-        words |= {"event_level": reading.values.get("event_level"), "text": one_line(event_sentence(reading.values))}
+        words |= {
+            "event_level": reading.values.get("event_level"),
+            "text": one_line(event_sentence(reading.values, language)),
+        }
     return {
         "node": reading.node,
         "kind": reading.kind,
@@ -135,7 +152,7 @@ def told(reading: Reading) -> dict[str, Any]:
 
 class Live:
     """The threads that follow the store. step: takes what came for the alarms, and hands on those that changed.
-
+    blind: called in place of it while the store can't be read.
     say: hears a line when the store can't be read, and when it can again.
     """
 
@@ -145,8 +162,9 @@ class Live:
         hub: Hub,
         step: Callable[[Source], Iterable[Mapping[str, Any]]] | None = None,
         say: Callable[[str], None] = lambda line: None,
+        blind: Callable[[], None] = lambda: None,
     ) -> None:
-        self._door, self._hub, self._step, self._say = door, hub, step, say
+        self._door, self._hub, self._step, self._say, self._blind = door, hub, step, say, blind
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._pruned = 0.0
@@ -179,7 +197,8 @@ class Live:
                     if not more:
                         self._stop.wait(LOOK_S)
             except QuaverError as error:
-                if str(error) != trouble:
+                # A database that goes and comes says something else at each try.
+                if not trouble or (str(error) != trouble and not isinstance(error, StoreAway)):
                     trouble = str(error)
                     self._say(f"{name}: {trouble}; tried again every {_RETRY_S:.0f} s")
                 self._stop.wait(_RETRY_S)
@@ -201,7 +220,10 @@ class Live:
                     self._hub.tell("behind", {})
                     place = end
                 elif readings:
-                    self._hub.tell_piece(b"".join(framed("record", told(one)) for one in readings))
+                    spoken = any(one.kind == "event" for one in readings)
+                    for language in LANGUAGES if spoken else (None,):
+                        piece = b"".join(framed("record", told(one, language or "en")) for one in readings)
+                        self._hub.tell_piece(piece, language)
                     place = readings[-1].place
                 self._tell_health(source, end, readings)
                 return self._roll_up(source)
@@ -231,10 +253,14 @@ class Live:
     def _alarms(self) -> Callable[[], bool]:
         def look() -> bool:
             assert self._step is not None
-            with self._door.source() as source:
-                for alarm in self._step(source):
-                    for language, row in alarm.items():
-                        self._hub.tell("alarm", row, language)
+            try:
+                with self._door.source() as source:
+                    for alarm in self._step(source):
+                        for language, row in alarm.items():
+                            self._hub.tell("alarm", row, language)
+            except StoreError:
+                self._blind()
+                raise
             return False
 
         return look

@@ -104,11 +104,16 @@ class Commands:
 
     def config(self, node: str) -> dict[str, Any] | None:
         """The node's configuration, as it was last asked for here and not changed since."""
+        found = self.config_read(node)
+        return None if found is None else dict(found.answer)
+
+    def config_read(self, node: str) -> Operation | None:
+        """The command that read it last, where nothing was set since."""
         for one in self.listed(node):
             if one.name == "config_set":
                 return None
             if one.name == "config_get" and one.state == "answered":
-                return dict(one.answer)
+                return one
         return None
 
     def close(self) -> None:

@@ -19,12 +19,15 @@ import uvicorn
 from quaver.access.access import Access
 from quaver.alarms.engine import Engine
 from quaver.errors import PageError
+from quaver.fleet import inventory as inventories
+from quaver.provision.identity import Codes
 from quaver.query.door import Door
 from quaver.query.rollups import Rollups
 from quaver.query.source import Source
 from quaver.rollout.desk import Desk, Way
 from quaver.rollout.state import default_path
 from quaver.serve.app import create_app
+from quaver.serve.bringing import Bringing
 from quaver.serve.live import Hub, Live
 from quaver.serve.operate import Commands
 from quaver.serve.services import Services
@@ -101,10 +104,12 @@ def services(
     clock_ms: Callable[[], int] | None = None,
     receiver: Receiver | None = None,
     way: Way | None = None,
+    inventory: Path | None = None,
     **parts: Any,
 ) -> Iterator[Services]:
     """All that the page rests on. folder: of its state. receiver: of security events. way: to command nodes by.
-    parts: those of Services that somebody has given a file or a word for.
+    inventory: of quaver provision, by default this user's. parts: those of Services that somebody has given a file or
+    a word for.
 
     Raises StoreError, AccessError and AlarmError.
     """
@@ -125,10 +130,16 @@ def services(
             access=access,
             alarms=engine,
             hub=hub,
-            live=Live(door, hub, watch.step, say),
+            live=Live(door, hub, watch.step, say, watch.blind),
             rollouts=Desk(default_path(), way),
             commands=Commands(way.keys, way.broker, way.ca, door.clock_ms, _unforeseen) if way else None,
             syslog=Forwarder(engine, receiver) if receiver else None,
+            bringing=Bringing(
+                folder,
+                inventory or inventories.default_path(),
+                Codes(way.keys.path.parent) if way else None,
+                lambda: hub.tell("bringing", {}),
+            ),
             **parts,
         )
 

@@ -11,6 +11,7 @@ from quaver.alarms.engine import Engine
 from quaver.query.door import Door
 from quaver.reports.spec import Spec
 from quaver.rollout.desk import Desk
+from quaver.serve.bringing import Bringing
 from quaver.serve.live import Hub, Live
 from quaver.serve.operate import Commands
 from quaver.serve.plan import Plan
@@ -41,6 +42,7 @@ class Services:
     plan: Plan | None = None
     reports: Spec | None = None
     commands: Commands | None = None
+    bringing: Bringing | None = None
 
     def start(self) -> None:
         """In the loop of the server, as it begins."""
@@ -48,13 +50,14 @@ class Services:
             self.hub.open()
         if self.live is not None:
             self.live.start()
-        if self.syslog is not None:
-            self.syslog.start()
+        for part in (self.syslog, self.bringing):
+            if part is not None:
+                part.start()
 
     def close(self) -> None:
         if self.hub is not None:
             self.hub.close()
-        for part in (self.syslog, self.live):
+        for part in (self.syslog, self.bringing, self.live):
             if part is not None:
                 part.stop()
         if self.commands is not None:

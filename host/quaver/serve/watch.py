@@ -31,6 +31,10 @@ class Watch:
         self._engine, self._access, self._clock_ms = engine, access, clock_ms
         self._looked = 0.0
 
+    def blind(self) -> None:
+        """The store can't be read at the moment."""
+        self._follower.blind()
+
     def step(self, source: Source) -> list[Mapping[str, Any]]:
         """The alarms that changed, each once, as they are now: by language. Raises AlarmError, StoreError."""
         now_ms = self._clock_ms()

@@ -95,6 +95,15 @@ def copy(source: Store, target: Store, step: Callable[[str, int], None]) -> dict
     return found
 
 
+def set_apart(store: Store) -> None:
+    """Have a store in PostgreSQL that was made from a backup listen as another than the one that it was.
+
+    Until `quaver ingest --moved` says that the other is no more.
+    """
+    with store.transaction():
+        store.put_meta({"home": COPIED})
+
+
 def digests(store: Store, those: Sequence[_Table]) -> dict[str, Digest]:
     """What each table of a store holds, the records first."""
     found = {"record": _digest(row for rows, _ in _records(store, 0) for row in rows)}

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from quaver.errors import StoreError
+from quaver.errors import StoreAway, StoreError
 from quaver.store.postgresql_errors import gone, said_by
 from quaver.store.postgresql_schema import SPANS, migration, month, schema, statement
 from quaver.store.rows import COLUMNS, RESEND_WINDOW, Clock, Copy, Node, Row, Span
@@ -51,10 +51,6 @@ _CONNECTION = {
 }
 _TYPES = ("int8", "int8", "int8", "text", "int8", "bytea", "int8", "int8", "int8", "int8", "text", "int8")
 _statement = lru_cache(500)(statement)
-
-
-class StoreAway(StoreError):
-    """The database went in the middle of something; whether a commit that was under way came there is not known."""
 
 
 class PostgresqlStore(Store):
@@ -227,12 +223,27 @@ class PostgresqlStore(Store):
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
-        try:
+        with _failures(self.name):
             yield
-        except psycopg.Error as error:
-            away = isinstance(error, psycopg.OperationalError) and gone(error)
-            kind = StoreAway if away else StoreError
-            raise kind(f"{self.name}: {said_by(error)}") from error
+
+    @property
+    def server(self) -> int:
+        """The server's version, the first number of it."""
+        return int(self.query("SHOW server_version_num")[0][0]) // 10_000
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[str]:
+        """What the store holds at one moment: what is asked inside, and whoever is told this name (section 9.27.5)."""
+        with self._failures():
+            self._patient(lambda: self._live.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            self._depth = 1
+            try:
+                self._run("SET LOCAL idle_in_transaction_session_timeout = 0")
+                yield str(self._run("SELECT pg_export_snapshot()")[0][0])
+            finally:
+                self._depth = 0
+                with contextlib.suppress(psycopg.Error):
+                    self._live.execute("ROLLBACK")
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._failures():
@@ -270,7 +281,9 @@ class PostgresqlStore(Store):
         """What `action` returns, outside a transaction, once the database is there and nobody holds its lock."""
         deadline = time.monotonic() + BUSY_S
         first, pause, waited = not hasattr(self, "version"), _PAUSE_S[0], False
+        anew = False
         while True:
+            connected = self._connection is not None
             try:
                 if self._connection is None or self._connection.closed:
                     self._connect()
@@ -281,6 +294,9 @@ class PostgresqlStore(Store):
                     raise  # at the start a database that is not there may be a wrong URL
                 if not held:
                     self.close()
+                    if connected and not anew:
+                        anew = True  # a connection that was cut while nothing went over it says nothing of the database
+                        continue
                 if self.wait is None and time.monotonic() > deadline:
                     raise
                 if self.wait is not None:
@@ -424,6 +440,28 @@ class PostgresqlStore(Store):
             self._run(f"CREATE TABLE {table} (LIKE record INCLUDING DEFAULTS)")
             self._run(f"ALTER TABLE record ATTACH PARTITION {table} FOR VALUES FROM ({begin}) TO ({end})")
         self._parts.add(table)
+
+
+@contextlib.contextmanager
+def _failures(name: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        away = isinstance(error, psycopg.OperationalError) and gone(error)
+        kind = StoreAway if away else StoreError
+        raise kind(f"{name}: {said_by(error)}") from error
+
+
+def empty_schema(url: str) -> str:
+    """The schema that a store at `url` would lie in, of which nothing is there. Raises StoreError."""
+    with _failures(url), psycopg.connect(url, **_CONNECTION) as connection:  # type: ignore[arg-type]
+        sql = "SELECT current_schema(), (SELECT count(*) FROM pg_class WHERE relnamespace = {}::regnamespace)"
+        name, count = connection.execute(sql.format("current_schema()").encode()).fetchone() or (None, 0)
+    if name is None:
+        raise StoreError(f"{url}: the schema of its search_path is not there; make it with CREATE SCHEMA")
+    if count:
+        raise StoreError(f"{url}: is not empty; name an empty database: a store is never overwritten")
+    return str(name)
 
 
 def _whole(library: Any) -> Any:

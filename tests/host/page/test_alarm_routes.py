@@ -107,6 +107,29 @@ def test_an_alarm_of_a_store_is_listed_and_dealt_with(
     assert whole["means"] and whole["check"]
 
 
+def test_a_group_is_acknowledged_in_one_act_and_each_of_it_is_in_the_trail(
+    bench: Bench, pump: Node, services: Services, client: Callable[..., TestClient], follow: Callable[..., list[str]]
+) -> None:
+    bench.take(change(pump, ALARM), change(pump, WARNING, "rms"), now=NOON)
+    follow()
+    page = client()
+    answer = page.get("/api/v1/alarms").json()
+    (group,) = answer["groups"]
+    assert (group["name"], group["path"], group["trouble"]) == ("pump", ["plant", "hall", "line-2"], "machine")
+    assert sorted(group["alarms"]) == [1, 2] and group["text"] == answer["alarms"][0]["text"]
+    assert answer["lists_from_ms"] == NOON - DAY
+    done = page.post("/api/v1/alarms/acknowledge", json={"alarms": group["alarms"], "text": "on its way"})
+    assert {one["state"] for one in done.json()["alarms"]} == {"ack-active"}
+    assert [one["comments"][0]["text"] for one in done.json()["alarms"]] == ["on its way"] * 2
+    rows = services.access.rows
+    assert sorted((who, what, about) for who, what, about, _ in rows) == [
+        ("ada", "alarm acknowledged", "alarm 1"), ("ada", "alarm acknowledged", "alarm 2")]  # fmt: skip
+    assert {(details["text"], details["together_with"]) for *_, details in rows} == {("on its way", 1)}
+    assert page.post("/api/v1/alarms/acknowledge", json={"alarms": [1, 2]}).status_code == 409
+    assert page.post("/api/v1/alarms/acknowledge", json={"alarms": []}).status_code == 400
+    assert client(("read",)).post("/api/v1/alarms/acknowledge", json={"alarms": [1]}).status_code == 403
+
+
 def test_shelves_and_service_over_the_api(
     bench: Bench, pump: Node, client: Callable[..., TestClient], follow: Callable[..., list[str]]
 ) -> None:

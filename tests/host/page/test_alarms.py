@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from quaver.alarms.base import Alarm
 from quaver.alarms.engine import SHELF_MAX_MS, Engine
+from quaver.alarms.groups import grouped
 from quaver.errors import AlarmError
 from quaver.query.source import Place, Reading
 from quaver.store.ledger import Account, Gap
@@ -117,6 +118,57 @@ def test_what_cleared_waits_for_a_person(plant: Plant) -> None:
     assert plant.engine.acknowledge(alarm.id, "ann", plant.now).state == "normal"
     with pytest.raises(AlarmError, match=r"^alarm 1: acknowledge is not possible: the alarm is normal$"):
         plant.engine.acknowledge(alarm.id, "ann", plant.now)
+
+
+def test_what_was_over_long_before_the_first_start_is_history(plant: Plant) -> None:
+    """A store of years: what is over asks for nobody, what was over last night does, and what is wrong stands."""
+    year = T0 - 365 * DAY
+    plant.take(
+        plant.level("alarm", "rms", at=year), plant.level("ok", "rms", at=year + HOUR),
+        plant.level("alarm", "peak", at=T0 - 8 * HOUR), plant.level("ok", "peak", at=T0 - 7 * HOUR),
+        plant.level("alarm", "zone", at=year),
+        plant.level("alarm", "kurtosis", at=year), plant.level("ok", "kurtosis", at=year + HOUR),
+        plant.level("warning", "kurtosis", at=T0 - HOUR),
+    )  # fmt: skip
+    assert {alarm.subject: alarm.state for alarm in plant.engine.listed()} == {
+        "level peak": "unack-cleared", "level zone": "unack-active", "level kurtosis": "unack-active",
+    }  # fmt: skip
+    assert plant.told()[-1] == ("archive", "unack-cleared", "normal") and plant.the().cleared_ms == year + HOUR
+    begun = plant.engine.begun_ms
+    plant.kill()
+    plant.now += 30 * DAY  # the page was down: what came and went meanwhile waits for a person
+    plant.take(plant.level("alarm", "rms"), plant.level("ok", "rms"))
+    assert plant.the().state == "unack-cleared"
+    assert plant.engine.begun_ms == begun == plant.engine.lists_from_ms + DAY
+    check(plant.engine)
+
+
+def test_what_one_bearing_raises_is_one_row_and_acknowledged_in_one_act(plant: Plant) -> None:
+    plant.take(*(plant.level("warning", subject) for subject in ("rms", "trend", "bpfo")), plant.fault())
+    plant.take(plant.level("alarm", "zone", node=FAN), plant.status("offline"))
+    groups = grouped(plant.engine.listed())
+    shown = [(one.trouble, one.name, one.nodes, one.level, one.priority, len(one.alarms)) for one in groups]
+    assert sorted(shown) == [
+        ("machine", "fan", [FAN], "alarm", "high", 1),
+        ("machine", "pump", [PUMP], "alarm", "high", 4),
+        ("node", "pump-7", [PUMP], "warning", "medium", 1),
+    ]
+    bearing = next(one for one in groups if one.name == "pump")
+    assert plant.engine.get(bearing.lead).subject == "fault" and bearing.state == "unack-active"
+    first, *others = bearing.alarms
+    plant.engine.acknowledge(first, "ben", plant.now)
+    done = plant.engine.acknowledge_all(bearing.alarms, "ann", plant.now, "ordered", "bearing", "WO-9")
+    assert [alarm.id for alarm in done] == others and {alarm.state for alarm in done} == {"ack-active"}
+    assert {plant.engine.get(one).acknowledged_by for one in others} == {"ann"}
+    assert all(plant.engine.comments(one)[0].work_order == "WO-9" for one in others)
+    assert plant.engine.get(first).acknowledged_by == "ben" and not plant.engine.comments(first)
+    with pytest.raises(AlarmError, match="none of these alarms"):
+        plant.engine.acknowledge_all(bearing.alarms, "ann", plant.now)
+    with pytest.raises(AlarmError, match="there is no alarm 99"):
+        plant.engine.acknowledge_all([99, next(one for one in groups if one.name == "fan").lead], "ann", plant.now)
+    assert plant.the("level zone", FAN).state == "unack-active"
+    (one,) = [one for one in grouped(plant.engine.listed()) if one.name == "pump"]
+    assert (one.key, one.state) == (bearing.key, "ack-active")
 
 
 def test_a_level_that_rises_is_told_anew_and_one_that_falls_is_not(plant: Plant) -> None:
@@ -298,6 +350,7 @@ unack-cleared   acknowledge     normal
 unack-cleared   shelve          shelved
 unack-cleared   out-of-service  out-of-service
 unack-cleared   suppress        suppressed
+unack-cleared   archive         normal
 shelved         raise           shelved
 shelved         clear           shelved
 shelved         shelve          shelved
@@ -390,6 +443,7 @@ def check(engine: Engine) -> None:
             if one.act == "raise":
                 seen = seen and one.before == "suppressed"
             seen = seen or one.act in ("acknowledge", "shelve", "out-of-service")
+            seen = seen or (one.act == "archive" and one.at_ms < engine.lists_from_ms)
             # Nothing disappears without a person: what is normal was seen, and is not wrong.
             assert state != "normal" or (seen and not active)
             assert active or state not in ("unack-active", "ack-active")

@@ -386,7 +386,7 @@ def test_the_first_admin_by_the_link_of_the_console_once(bench: Bench, tmp_path:
         app = create_app(Services(Door(bench.path), tmp_path, access=access))
         link = access.first_link()
         page = Browser(app)
-        assert page.get(f"{API}/session").json()["first"] is True
+        assert page.get(f"{API}/session").json() == {"first": True, "passwords": False, "openid": None}
         asked = {"link": link, "name": "anna", "password": GOOD, "language": "de"}
         refused(page.post(f"{API}/first", json=asked | {"link": "guess"}), 401)
         refused(page.post(f"{API}/first", json=asked | {"password": "short"}), 400)
@@ -394,7 +394,7 @@ def test_the_first_admin_by_the_link_of_the_console_once(bench: Bench, tmp_path:
         assert (made.json()["role"], made.json()["language"]) == ("admin", "de")
         assert page.get(f"{API}/users").status_code == 200
         assert "was used" in refused(Browser(app).post(f"{API}/first", json=asked | {"name": "bert"}), 401)
-        assert page.get(f"{API}/session").json()["first"] is False
+        assert page.get(f"{API}/session").json() == {"first": False, "passwords": True, "openid": None}
         assert link not in json.dumps([row._asdict() for row in access.audit.rows()], default=str)
 
 

@@ -75,6 +75,8 @@ def test_commands_are_answered_refused_and_noted(
     asked = client()
     with Access(tmp_path / "access") as access:
         page.access = access  # for its trail alone: who asks is given
+        unknown = asked.get("/api/v1/nodes/n1").json()
+        assert unknown["config"] is None and "config_get" in unknown["config_unknown"]
         for name in ("identify", "measure", "config_get", "relearn"):
             assert asked.post("/api/v1/nodes/n1/commands", json={"name": name}).status_code == 200
         wait_until(lambda: all(one["state"] != "waiting" for one in listed(asked)))
@@ -85,6 +87,8 @@ def test_commands_are_answered_refused_and_noted(
     assert found["config_get"]["answer"] == CONFIG and found["config_get"]["who"] == "ada"
     assert found["relearn"]["state"] == "failed" and "does not relearn" in found["relearn"]["error"]
     assert page.commands is not None and page.commands.config("0000000000000001") == CONFIG
+    known = asked.get("/api/v1/nodes/n1").json()
+    assert (known["config"]["values"], known["config"]["read_by"], known["config_unknown"]) == (CONFIG, "ada", None)
     assert sorted(obeying.told) == ["config_get", "identify", "measure", "relearn"]
 
 

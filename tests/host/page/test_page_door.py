@@ -133,6 +133,20 @@ def test_energy_is_a_quantity_too(bench: Bench, pump: Node, door: Door) -> None:
     assert door.node("pump-7").quantities["energy.power_w"].value == 300.0
 
 
+def test_what_a_machine_names_itself_is_a_quantity_too(bench: Bench, pump: Node, door: Door) -> None:
+    for hour in range(48):
+        bench.take(measured(pump, hour, quantities={"oil_pressure": [2.5 + hour, "bar"]}))
+    catch_up(door)
+    name = "quantities.oil_pressure"
+    shown = door.node("pump-7").quantities[name]
+    assert (shown.title, shown.unit, shown.value) == ("oil pressure", "bar", 49.5)
+    for points in (100, 3):  # each record; roll-ups
+        found = door.series("pump-7", name, BEGIN_MS, NOW, points)
+        assert (found.unit, min(found.low), max(found.high)) == ("bar", 2.5, 49.5)
+    with pytest.raises(PageError, match="no such quantity"):
+        door.series("pump-7", "quantities.other", BEGIN_MS, NOW, 100)
+
+
 def test_a_long_range_comes_from_roll_ups_that_keep_its_extremes(
     bench: Bench, pump: Node, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,14 +254,19 @@ def test_events_are_sentences_and_tell_limits_and_evidence(bench: Bench, pump: N
         door.rollups = None
     found = door.events("pump-7", 0, NOW, 2)
     assert [one.code for one in found] == ["fault", "level"] and found[1].level == "alarm"
-    assert found[1].text == "ALARM rms 0.5 g, limit 0.4 g" and "bpfo at 87.3 Hz and 3 harmonics" in found[0].text
+    assert found[1].text == "ALARM RMS 0.5 g, limit 0.4 g" and "BPFO at 87.3 Hz and 3 harmonics" in found[0].text
+    assert [one.text for one in door.events("pump-7", 0, NOW, 2, "de")] == [
+        "Befund: Außenring, 12 dB vor der nächsten Linie; BPFO bei 87,3 Hz und 3 Harmonische, mit 21 dB belegt",
+        "ALARM Effektivwert 0,5 g, Grenzwert 0,4 g",
+    ]
     assert [one.time_ms for one in door.events("pump-7", NOW - 9500, NOW - 8000, 9)] == [NOW - 9000]
     limit = door.node("pump-7").limits["rms_g"]
     assert (limit.warning, limit.alarm) == (pytest.approx(0.25), pytest.approx(0.4)) and "seq 2" in limit.source
     for language, title in (("en", "Damage on the outer race"), ("de", "Schaden am Außenring")):
         diagnosis = door.diagnosis("pump-7", language)
         assert diagnosis.verdict.startswith(title) and diagnosis.sure and diagnosis.level == "alarm"
-    assert any("21 dB of evidence" in one for one in diagnosis.evidence)
+        evidence = {"en": "21 dB of evidence", "de": "mit 21 dB belegt"}[language]
+        assert any(evidence in one for one in diagnosis.evidence)
     assert (1, 3) in diagnosis.records and (1, 4) in diagnosis.records
 
     bench.take(pump.says("event", code=LEVEL, event_level=0, subject="rms", value=0.1), pump.says(rms_g=0.1))

@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet import Node
+from fleet import HOUR_MS, Node
 from test_bridge import SPECTRUM
 from test_ingest import NOW, Bench
 
+from quaver.alarms.engine import Engine
+from quaver.bench.postgresql import QUICK, Postgresql
 from quaver.errors import StoreError
+from quaver.fleet.keys import KeyStore
 from quaver.query.door import Door
 from quaver.query.rollups import Rollups
 from quaver.serve.live import Hub, Live, framed
+from quaver.serve.watch import Watch
+from quaver.store.location import PostgresqlUrl
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
 
@@ -137,6 +142,28 @@ def test_a_slow_browser_loses_its_queue_and_is_told_once() -> None:
     ]  # fmt: skip
 
 
+def test_streams_end_at_once_whoever_ends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quaver.serve.live.HOLDS_S", 3600.0)
+    hub = Hub()
+    browser = Browser(hub)
+    browser.end()  # from this thread, while its own loop waits for the next event
+    assert hub.browsers == 0
+    hub.close()  # the loop is over
+
+
+def test_a_stream_ends_when_who_asked_for_it_may_not_see_it_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quaver.serve.live.HOLDS_S", 0.01)
+    answers = iter([True, True, False])
+
+    async def scene() -> list[bytes]:
+        hub = Hub()
+        hub.open()
+        return [piece async for piece in hub.stream("en", lambda: next(answers))]
+
+    assert asyncio.run(scene()) == [b"retry: 2000\n: welcome\n\n"]
+    assert next(answers, None) is None
+
+
 def test_nothing_of_a_record_begins_another_event() -> None:
     hostile = "a\n\nevent: alarm\r\ndata: {}\u2028\u0085\n"
     (event,) = events(framed("record", {"text": hostile}))
@@ -163,3 +190,40 @@ def test_a_store_that_is_away_is_told_once_and_read_again(
     wait_until(lambda: len(lines) == 2)
     live.stop()
     assert "the database is away" in lines[0] and "read again" in lines[1]
+
+
+def test_a_database_that_is_cut_takes_nothing_from_the_page_and_makes_nobody_silent(
+    keys: KeyStore, pump: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quaver.store.postgresql.BUSY_S", 0.1)
+    monkeypatch.setattr("quaver.serve.live._RETRY_S", 0.1)
+    lines: list[str] = []
+    hub = Hub()
+    with Postgresql(QUICK) as server, Engine(tmp_path / "alarms.sqlite") as engine:
+        bench = Bench(PostgresqlUrl(server.create()), keys)
+        now = NOW
+        door = Door(bench.path, Rollups(tmp_path / "rollups.sqlite"), lambda: now)
+        watch = Watch(engine, None, lambda: now)
+        live = Live(door, hub, watch.step, lines.append, watch.blind)
+        browser = Browser(hub)
+        bench.take(pump.says("status"))
+        live.start()
+        wait_until(lambda: any(name == "health" for name, _ in browser.events()))
+        server.stop("immediate")
+        wait_until(lambda: len(lines) == 2, what="that both miss it")
+        with pytest.raises(StoreError, match="does not answer"):
+            door.nodes()
+        now += HOUR_MS  # of which ingest has stored nothing
+        server.start()
+        wait_until(lambda: len(lines) == 4, what="that both read it again")
+        bench.take(pump.says(rms_g=0.5), now=now)
+        wait_until(lambda: any(name == "record" for name, _ in browser.events()))
+        (row,) = door.nodes()
+        live.stop()
+        browser.end()
+        assert row.last_ms == now and engine.listed() == []
+        bench.store.close()
+        door.close()
+    assert sorted(line.partition(":")[0] for line in lines[:2]) == ["alarms", "records"]
+    assert all("the database does not answer" in line for line in lines[:2])
+    assert all(line.endswith("the store can be read again") for line in lines[2:])

@@ -155,8 +155,16 @@ def test_it_serves_a_store_to_its_first_admin_and_ends_in_order(
             assert next(lines) == "retry: 2000"
             bench.take(pump.says("event", code=EVENTS.index("level"), event_level=2, subject="rms", value=0.9))
             assert any(line == "event: alarm" for line in lines)
+            with httpx.Client(base_url=page.address, timeout=60) as other:
+                me = other.post("/api/v1/session", json={"name": "ada", "password": PASSWORD}).json()
+                with other.stream("GET", "/api/v1/live") as its:
+                    rest = its.iter_lines()
+                    next(rest)
+                    with httpx.Client(base_url=page.address, cookies=other.cookies) as tab:
+                        tab.delete("/api/v1/session", headers={"x-csrf-token": me["csrf"]})
+                    assert len(list(rest)) < 1000, "the stream ends with its session"
             assert page.end(number) == (0 if number == signal.SIGINT else 128 + signal.SIGTERM)
-    assert "Traceback" not in page.said and "rror" not in page.said, page.said
+    assert not re.search("Traceback|rror|Cancel", page.said), page.said  # no stream had to be cut off
     assert {path.name for path in state.iterdir()} >= {"access.sqlite", "alarms.sqlite", "rollups.sqlite"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in state.iterdir() if path.suffix == ".sqlite")
 

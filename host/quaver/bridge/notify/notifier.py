@@ -19,7 +19,7 @@ from quaver.bridge.notify.message import LISTED, Writer
 from quaver.bridge.notify.receivers import Receiver, receiver_of
 from quaver.bridge.notify.spec import Notify, zone
 from quaver.bridge.sink import SinkDown
-from quaver.query.source import Reading, Source
+from quaver.query.source import Reading, Source, at_once
 from quaver.store.ledger import ledger
 from quaver.store.location import Location
 
@@ -28,6 +28,7 @@ _RETRY_S = (1, 60)  # after a receiver was down: the first time, and the most
 _SILENCE_MS = 10_000  # between looks at who is silent,
 _COUNTS_MS = 30_000  # at what was refused,
 _LEDGER_MS = 600_000  # and at the ledger, which reads all numbers of a store
+_CATCH_UP_MS = 60_000  # which ingest has for what came while the store was away, before anybody is called silent
 _AGAIN_MS = 3_600_000  # refusals of a node for one reason are told once in that time, with their number
 _GAPS = 5
 
@@ -111,9 +112,12 @@ class Notifier:
             self._look(now_ms)
             self._tell(now_ms)
 
-    def rest(self) -> None:
+    def rest(self, blind: bool = False) -> None:
         now_ms = self._clock_ms()
-        self._look(now_ms)
+        if blind:
+            self._looked["silence"] = now_ms + _CATCH_UP_MS
+        else:
+            self._look(now_ms)
         self._tell(now_ms)
 
     def close(self) -> None:
@@ -151,7 +155,7 @@ class Notifier:
         if not (found or gaps or security):
             return
         assert self._alarms is not None
-        with Source(self._store) as source, self._alarms.transaction():
+        with Source(self._store, at_once) as source, self._alarms.transaction():
             found += self._missing(source, now_ms) if gaps else []
             found += self._refused(source, now_ms) if security else []
             for change in found:

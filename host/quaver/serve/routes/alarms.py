@@ -12,12 +12,13 @@ from quaver.alarms import figures
 from quaver.alarms.base import Alarm
 from quaver.alarms.conditions import GONE
 from quaver.alarms.engine import TEXT_MAX, Engine
+from quaver.alarms.groups import grouped
 from quaver.alarms.states import ANNUNCIATED, STATES, State
-from quaver.alarms.tables import CAUSES
+from quaver.alarms.tables import CAUSES, Trouble
 from quaver.alarms.view import Row, Whole, row, text_of, whole
 from quaver.errors import PageError
 from quaver.serve.acts import noted
-from quaver.serve.endpoints import Call, Endpoint
+from quaver.serve.endpoints import Call, Endpoint, Words, language_of
 from quaver.serve.watch import told
 
 _DAY_MS = 86_400_000
@@ -30,12 +31,6 @@ Time = Annotated[int, Field(ge=0, le=10**14)]
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class Words(_Model):
-    """language: of the texts; without it that of the user."""
-
-    language: Literal["en", "de"] | None = None
 
 
 class ListQuery(Words):
@@ -63,6 +58,12 @@ class Said(_Model):
     work_order: Short = ""
 
 
+class SaidOfAll(Said):
+    """alarms: the numbers of those that somebody saw and means."""
+
+    alarms: Annotated[list[Annotated[int, Field(ge=1, le=10**15)]], Field(min_length=1, max_length=1000)]
+
+
 class Shelf(_Model):
     until_ms: Time
     reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
@@ -86,14 +87,46 @@ class Cause:
 
 
 @dataclass(frozen=True)
+class Group:
+    """As alarms.groups.Group: one row for alarms of one machine or node with one trouble. text: of the lead."""
+
+    key: str
+    trouble: Trouble
+    name: str
+    path: list[str]
+    lead: int
+    text: str
+    level: str
+    priority: str
+    state: State
+    active: bool
+    since_ms: int
+    nodes: list[str]
+    alarms: list[int]
+
+
+@dataclass(frozen=True)
 class AlarmList:
-    """counts: of all alarms, by state. reviews: numbers of those out of service whose review is due."""
+    """counts: of all alarms, by state. reviews: numbers of those out of service whose review is due.
+
+    groups: the same alarms, those of one trouble as one. lists_from_ms: what was over before that is history and asks
+    for nobody, None before the first record.
+    """
 
     now_ms: int
+    lists_from_ms: int | None
     alarms: list[Row]
+    groups: list[Group]
     counts: dict[str, int]
     reviews: list[int]
     causes: list[Cause]
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """Those of the alarms that still needed it."""
+
+    alarms: list[Row]
 
 
 @dataclass(frozen=True)
@@ -148,11 +181,6 @@ def _engine(call: Call) -> Engine:
     return engine
 
 
-def _language(call: Call) -> str:
-    asked = call.query.language if isinstance(call.query, Words) else None
-    return asked or (call.who.language if call.who else "en")
-
-
 def _number(call: Call) -> int:
     text = call.path["id"]
     if not text.isascii() or not text.isdigit() or len(text) > 15:
@@ -161,7 +189,7 @@ def _number(call: Call) -> int:
 
 
 def alarms(call: Call) -> AlarmList:
-    engine, language, now_ms = _engine(call), _language(call), call.state.door.clock_ms()
+    engine, language, now_ms = _engine(call), language_of(call), call.state.door.clock_ms()
     asked = call.query.state
     states: tuple[State, ...] = (
         () if asked is None else ANNUNCIATED if asked == "standing" else STATES if asked == "all" else (asked,)
@@ -169,12 +197,15 @@ def alarms(call: Call) -> AlarmList:
     found = engine.listed(states, call.query.node, call.query.limit)
     causes = [Cause(code, titles[language == "de"]) for code, titles in CAUSES.items()]
     reviews = [alarm.id for alarm in engine.reviews(now_ms)]
-    return AlarmList(now_ms, [row(engine, alarm, language) for alarm in found], engine.counts(), reviews, causes)
+    texts = {alarm.id: text_of(alarm, language) for alarm in found}
+    groups = [Group(**vars(one), text=texts[one.lead]) for one in grouped(found)]
+    rows = [row(engine, alarm, language) for alarm in found]
+    return AlarmList(now_ms, engine.lists_from_ms or None, rows, groups, engine.counts(), reviews, causes)
 
 
 def alarm(call: Call) -> Whole:
     engine = _engine(call)
-    return whole(engine, engine.get(_number(call)), _language(call))
+    return whole(engine, engine.get(_number(call)), language_of(call))
 
 
 def _act(what: str, do: Callable[[Engine, int, str, int, Any], Alarm]) -> Callable[[Call], Row]:
@@ -185,12 +216,29 @@ def _act(what: str, do: Callable[[Engine, int, str, int, Any], Alarm]) -> Callab
         who = noted(call)
         changed = do(engine, number, who.name, now_ms, call.body)
         who.write(what, f"alarm {number}", {"node": changed.node, "subject": changed.subject, **call.body.model_dump()})
-        if call.state.hub is not None:
-            for language, one in told(engine, changed).items():
-                call.state.hub.tell("alarm", one, language)
-        return row(engine, changed, _language(call))
+        _tell(call, engine, changed)
+        return row(engine, changed, language_of(call))
 
     return handler
+
+
+def acknowledge_all(call: Call) -> Acknowledged:
+    """One act and one comment; each alarm is in the audit trail by itself."""
+    engine, body, language = _engine(call), call.body, language_of(call)
+    who = noted(call)
+    said = body.model_dump(exclude={"alarms"})
+    changed = engine.acknowledge_all(body.alarms, who.name, call.state.door.clock_ms(), **said)
+    for one in changed:
+        about = {"node": one.node, "subject": one.subject, "together_with": len(changed) - 1, **said}
+        who.write("alarm acknowledged", f"alarm {one.id}", about)
+        _tell(call, engine, one)
+    return Acknowledged([row(engine, one, language) for one in changed])
+
+
+def _tell(call: Call, engine: Engine, changed: Alarm) -> None:
+    if call.state.hub is not None:
+        for language, one in told(engine, changed).items():
+            call.state.hub.tell("alarm", one, language)
 
 
 def _span(call: Call) -> tuple[int, int]:
@@ -202,7 +250,7 @@ def _span(call: Call) -> tuple[int, int]:
 
 
 def pareto(call: Call) -> Pareto:
-    engine, by, language = _engine(call), call.query.by, _language(call)
+    engine, by, language = _engine(call), call.query.by, language_of(call)
     since_ms, until_ms = _span(call)
     history = engine.transitions(since_ms, until_ms)
     names = {alarm.node: alarm.topic.rpartition("/")[2] for _, alarm in history}
@@ -219,7 +267,7 @@ def pareto(call: Call) -> Pareto:
 
 
 def rates(call: Call) -> Figures:
-    engine, language = _engine(call), _language(call)
+    engine, language = _engine(call), language_of(call)
     since_ms, until_ms = _span(call)
     history = engine.transitions(since_ms, until_ms)
     known = {alarm.id: alarm for _, alarm in history}
@@ -272,6 +320,8 @@ ENDPOINTS = (
              answer=Whole),
     Endpoint("POST", "/alarms/{id}/acknowledge", "alarms", "Say that somebody knows of it.", _acknowledge, body=Said,
              answer=Row),
+    Endpoint("POST", "/alarms/acknowledge", "alarms", "Say of several that somebody knows of them.", acknowledge_all,
+             body=SaidOfAll, answer=Acknowledged),
     Endpoint("POST", "/alarms/{id}/comment", "alarms", "Write something beside it.", _comment, body=Said, answer=Row),
     Endpoint("POST", "/alarms/{id}/shelve", "alarms", "Put it aside for at most a week.", _shelve, body=Shelf,
              answer=Row),

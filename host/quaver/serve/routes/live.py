@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response, StreamingResponse
 
-from quaver.errors import PageError
+from quaver.errors import AccessError, PageError
 from quaver.serve.endpoints import Call, Endpoint
 
 _MOST = 1000  # streams at a time
@@ -16,9 +16,17 @@ async def live(call: Call) -> Response:
         raise PageError("nothing is live here; start quaver serve", 503)
     if hub.browsers >= _MOST:
         raise PageError(f"{_MOST} pages are open already; close some of them", 503)
-    assert call.who is not None  # its scope asks for somebody
+    who, access = call.who, call.state.access
+    assert who is not None  # its scope asks for somebody
+
+    def holds() -> bool:
+        try:
+            return access is None or access.holds(who)
+        except AccessError:
+            return False  # who can't be asked about sees no more; a browser comes again
+
     headers = {"x-accel-buffering": "no"}
-    return StreamingResponse(hub.stream(call.who.language), headers=headers, media_type="text/event-stream")
+    return StreamingResponse(hub.stream(who.language, holds), headers=headers, media_type="text/event-stream")
 
 
 ENDPOINTS = (

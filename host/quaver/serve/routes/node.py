@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from quaver.errors import PageError
-from quaver.query.door import EVER_MS, NodeShown
+from quaver.query.door import EVER_MS, NodeConfig, NodeShown
 from quaver.query.events import Diagnosis, Event
 from quaver.query.series import Series
 from quaver.query.signals import (
@@ -22,7 +22,7 @@ from quaver.query.signals import (
     as_wav,
     waveform_shown,
 )
-from quaver.serve.endpoints import Call, Endpoint
+from quaver.serve.endpoints import Call, Endpoint, Words, language_of
 
 _NAME = r"^[a-z][a-z_0-9.]{0,63}$"
 
@@ -42,6 +42,10 @@ class SeriesQuery(Between):
 
 class Listing(Between):
     limit: int = Field(100, ge=1, le=1000)
+
+
+class EventsQuery(Listing, Words):
+    pass
 
 
 class WaterfallQuery(Between):
@@ -65,7 +69,11 @@ class Waveforms:
 
 
 def node(call: Call) -> NodeShown:
-    return call.state.door.node(call.path["node"])
+    shown = call.state.door.node(call.path["node"])
+    read = call.state.commands.config_read(shown.node) if call.state.commands is not None else None
+    if read is None:
+        return shown
+    return replace(shown, config=NodeConfig(dict(read.answer), read.sent_ms, read.who), config_unknown=None)
 
 
 def series(call: Call) -> Series:
@@ -74,8 +82,9 @@ def series(call: Call) -> Series:
 
 
 def events(call: Call) -> Events:
-    asked: Listing = call.query
-    return Events(call.state.door.events(call.path["node"], asked.since_ms, asked.until_ms, asked.limit))
+    asked: EventsQuery = call.query
+    found = call.state.door.events(call.path["node"], asked.since_ms, asked.until_ms, asked.limit, language_of(call))
+    return Events(found)
 
 
 def spectra(call: Call) -> Spectra:
@@ -116,15 +125,15 @@ def waveform_wav(call: Call) -> Response:
 
 
 def diagnosis(call: Call) -> Diagnosis:
-    assert call.who is not None  # its scope asks for somebody
-    return call.state.door.diagnosis(call.path["node"], call.who.language)
+    return call.state.door.diagnosis(call.path["node"], language_of(call))
 
 
 _NODE = "/nodes/{node}"
 ENDPOINTS = (
     Endpoint("GET", _NODE, "read", "A node, its newest values and its limits.", node, answer=NodeShown),
     Endpoint("GET", f"{_NODE}/series", "read", "One quantity over time.", series, SeriesQuery, answer=Series),
-    Endpoint("GET", f"{_NODE}/events", "read", "What the node told, the newest first.", events, Listing, answer=Events),
+    Endpoint("GET", f"{_NODE}/events", "read", "What the node told, the newest first.", events, EventsQuery,
+             answer=Events),
     Endpoint("GET", f"{_NODE}/spectra", "read", "Its spectra, the newest first.", spectra, Listing, answer=Spectra),
     # Before the next one, whose name would take it.
     Endpoint(
@@ -142,5 +151,6 @@ ENDPOINTS = (
         "GET", f"{_NODE}/waveforms/{{id}}.wav", "read", "A waveform to listen to.", waveform_wav, media="audio/wav"
     ),
     Endpoint("GET", f"{_NODE}/waveforms/{{id}}", "read", "A waveform's samples.", waveform, answer=WaveformShown),
-    Endpoint("GET", f"{_NODE}/diagnosis", "read", "What it says, why, and what to do.", diagnosis, answer=Diagnosis),
+    Endpoint("GET", f"{_NODE}/diagnosis", "read", "What it says, why, and what to do.", diagnosis, Words,
+             answer=Diagnosis),
 )  # fmt: skip

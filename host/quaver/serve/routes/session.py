@@ -58,9 +58,11 @@ class Me:
 @dataclass(frozen=True)
 class Ways:
     """How one may log in. first: nobody may do everything yet, so the console shows the link for the first admin.
-    openid: what the OpenID provider is called, where there is one."""
+    passwords: somebody has a password here and may use it. openid: what the OpenID provider is called, where there is
+    one."""
 
     first: bool
+    passwords: bool
     openid: str | None
 
 
@@ -105,8 +107,9 @@ def _begun(call: Call, secret: str) -> Me:
 
 
 def ways(call: Call) -> Ways:
-    provider = call.state.openid
-    return Ways(not access_of(call).users.have_admin(), provider.title if provider else None)
+    provider, users = call.state.openid, access_of(call).users
+    passwords = any(user.local and not user.disabled for user in users.all())
+    return Ways(not users.have_admin(), passwords, provider.title if provider else None)
 
 
 def me(call: Call) -> Me:

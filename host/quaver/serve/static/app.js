@@ -16,7 +16,7 @@ const { t } = words;
 // In the order of the rail; the first four stand in a phone's bar, the others behind "more".
 const PLACES = [
   { name: "plant", scope: "read" }, { name: "alarms", scope: "read" }, { name: "ledger", scope: "read" },
-  { name: "reports", scope: "read" }, { name: "rollouts", scope: "read" }, { name: "users", scope: "admin" },
+  { name: "reports", scope: "read" }, { name: "rollouts", scope: "read" }, { name: "bringing", scope: "commands" }, { name: "users", scope: "admin" },
 ];
 const IN_BAR = 4;
 const SCREENS = new Set([...PLACES.map(({ name }) => name), "node", "login", "first", "more"]);
@@ -236,7 +236,11 @@ onExpired(async () => {
   const there = await api("me", { quiet: true }).then(() => true, (error) => error.status !== 401);
   if (user && !there) askLogin(true);
 });
-addEventListener("hashchange", () => { moved = true; void route(); });
+addEventListener("hashchange", () => {
+  moved = true;
+  for (const one of document.querySelectorAll("dialog[open]")) one.close(); // a window belongs to its screen
+  void route();
+});
 addEventListener("unhandledrejection", (event) => {
   if (event.reason?.status === undefined) return;
   event.preventDefault();

@@ -2,7 +2,7 @@
 
 import { address, api } from "./api.js";
 
-const EVENTS = ["record", "alarm", "health", "rollout"];
+const EVENTS = ["record", "alarm", "health", "rollout", "bringing"];
 const SILENCE_MS = 40_000; // the server's heartbeat comes each 15 s, but a comment is not seen here
 const WAITS_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 

@@ -4,7 +4,7 @@ const LANGUAGES = ["en", "de"];
 const WORDS = {
   en: {
     "nav.plant": "Plant", "nav.alarms": "Alarms", "nav.ledger": "Health", "nav.rollouts": "Rollouts",
-    "nav.reports": "Reports", "nav.users": "Users", "nav.more": "More", "nav.main": "Main",
+    "nav.reports": "Reports", "nav.bringing": "Bringing in", "nav.users": "Users", "nav.more": "More", "nav.main": "Main",
     "shell.skip": "Skip to the content", "shell.live": "Live", "shell.lost": "No connection since {time}",
     "shell.lost.long": "The connection to the server is gone since {time}. What you see is from before. Trying again…",
     "shell.back": "The connection is back.", "shell.logout": "Log out", "shell.yours": "Your account", "shell.language": "Language",
@@ -24,7 +24,7 @@ const WORDS = {
   },
   de: {
     "nav.plant": "Anlage", "nav.alarms": "Alarme", "nav.ledger": "Zustand", "nav.rollouts": "Updates",
-    "nav.reports": "Berichte", "nav.users": "Benutzer", "nav.more": "Mehr", "nav.main": "Haupt",
+    "nav.reports": "Berichte", "nav.bringing": "Aufnahme", "nav.users": "Benutzer", "nav.more": "Mehr", "nav.main": "Haupt",
     "shell.skip": "Zum Inhalt springen", "shell.live": "Live", "shell.lost": "Keine Verbindung seit {time}",
     "shell.lost.long": "Die Verbindung zum Server fehlt seit {time}. Was Sie sehen, ist von davor. Neuer Versuch läuft…",
     "shell.back": "Die Verbindung ist wieder da.", "shell.logout": "Abmelden", "shell.yours": "Ihr Konto", "shell.language": "Sprache",

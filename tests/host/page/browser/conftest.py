@@ -24,8 +24,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     found.bench.store.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """One for a file of tests: while it is there, a loop runs in this thread, and no other test could run its own."""
     path = shutil.which("chromium")
     assert path, "chromium is missing: run tools/setup-system chromium"
     with sync_playwright() as playwright:

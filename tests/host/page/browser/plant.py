@@ -14,6 +14,8 @@ from test_ingest import Bench
 
 from quaver.broker.reader import Message
 from quaver.fleet.keys import KeyStore
+from quaver.rollout.engine import FETCHING, PAUSED, PENALTY, UPDATED, Member, Rules
+from quaver.rollout.state import Rollouts
 from quaver_wire.fields import EVENTS, FAULTS
 from quaver_wire.names import ZONES
 from quaver_wire.spectrum import BINS, REFERENCE_G, STEP_DB, envelope_edges, spectrum_edges
@@ -57,7 +59,27 @@ def fill(folder: Path, now_ms: int, names: tuple[str, ...] = tuple(NODES)) -> tu
         heard_ms = now_ms - 12 * HOUR_MS if wrong == "gone" else now_ms
         bench.take(*_week(node, wrong, now_ms), now=heard_ms)
     bench.store.close()
+    rollout(folder / "rollouts.sqlite", nodes, now_ms / 1000)
     return folder / "plant.sqlite", nodes
+
+
+def rollout(
+    path: Path, nodes: dict[str, PlacedNode], now: float, why: str = "restarted before it was confirmed"
+) -> None:
+    """One that its second wave has paused. now: s since 1970."""
+    states = [(UPDATED, ""), (UPDATED, ""), (PENALTY, why), (FETCHING, "")]
+    members = [
+        Member(
+            node.id, f"{node.place}/{name}", min(place, 2), *(states[place] if place < len(states) else ()), since=now
+        )
+        for place, (name, node) in enumerate(nodes.items())
+    ]
+    with Rollouts(path) as rollouts:
+        one = rollouts.start(
+            sequence=7, version="1.4.1", envelopes=[b"one"], selectors=["north", "south"], windows=["22:00-05:00"],
+            rules=Rules(3, 100, 10, now + 86_400), members=members,
+        )  # fmt: skip
+        rollouts.save(one, PAUSED, f"the canary failed: {why}", members)
 
 
 def amplitudes_as_levels(amplitudes: list[float]) -> bytes:

@@ -85,8 +85,22 @@ def test_the_first_admin_makes_the_others(works: Works, context: BrowserContext,
     admin, user = f"anna-{width}", f"tim-{width}"
     if width == "phone":
         page.goto(works.url)
-        expect(page.get_by_text("Nobody can log in yet")).to_be_visible()
+        expect(page.get_by_text("There is no administrator yet")).to_be_visible()
+        expect(page.get_by_text("link that quaver serve has printed on its console")).to_be_visible()
+        expect(page.get_by_label("Password")).to_have_count(0)
         accessible(page, "nobody yet")
+        # somebody without an administrator, made on the machine itself, logs in all the same
+        works.access.users.add("vera", "viewer", GOOD, by="test")
+        page.reload()
+        expect(page.get_by_text("There is no administrator yet")).to_be_visible()
+        page.get_by_label("Name").fill("vera")
+        page.get_by_label("Password").fill(GOOD)
+        accessible(page, "no administrator yet")
+        page.keyboard.press("Enter")
+        expect(page.locator(".rail")).to_be_visible()
+        page.goto(f"{works.url}#/more")
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
         page.goto(f"{works.url}#/first/{works.access.first_link()}")
         page.reload()
         page.get_by_label("Name").fill(admin)

@@ -1,9 +1,11 @@
 """What a person sees when the server goes, when a session ends, and when a record's text means harm."""
 
 import random
+import re
 import time
 from typing import Any
 
+import plant as plants
 import pytest
 from fleet import HOUR_MS
 from looking import Looking, Served
@@ -11,11 +13,10 @@ from plant import HOURS, PlacedNode, measured, spectrum_values
 from playwright.sync_api import Browser, expect
 from test_access import GOOD
 from test_ingest import Bench
+from test_screens import PLACES, PUMP
 
 from quaver.fleet.keys import KeyStore
 from quaver_wire.fields import EVENTS
-
-PUMP = "#/node/a100000000000001"
 
 
 def test_a_server_that_restarts_is_missed_aloud_and_found_again(look: Any, served: Served) -> None:
@@ -53,10 +54,44 @@ def test_a_session_that_ends_leads_to_the_login_and_back(look: Any, served: Serv
 
 
 def test_a_role_that_may_not_is_offered_nothing(look: Any) -> None:
-    page = look(role="viewer").go(f"{PUMP}/setup")
+    at: Looking = look(role="viewer")
+    page = at.go(f"{PUMP}/setup")
     expect(page.get_by_role("button", name="Identify")).to_have_count(0)
     expect(page.get_by_label("Change")).to_have_count(0)
     expect(page.get_by_role("link", name="Users")).to_have_count(0)
+    at.go("#/alarms")
+    expect(page.locator(".alarm-main").first).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^Acknowledge"))).to_have_count(0)
+    for key in "acso":
+        page.locator(".alarm-main").first.press(key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    at.go("#/rollouts")
+    expect(page.get_by_text("1.4.1").first).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("role", "method", "path"),
+    [
+        ("viewer", "POST", "alarms/1/acknowledge"),
+        ("viewer", "POST", "nodes/pump-1-de/commands"),
+        ("technician", "POST", "rollouts/1/resume"),
+        ("engineer", "GET", "users"),
+        ("engineer", "GET", "audit"),
+    ],
+)
+def test_what_a_page_does_not_offer_the_server_does_not_do(look: Any, role: str, method: str, path: str) -> None:
+    """From the page's own scripts, with the session and the token that they have."""
+    page = look(role=role).page
+    answered = page.evaluate(
+        """async ([method, path]) => {
+          const csrf = (await (await fetch("api/v1/me")).json()).csrf;
+          const headers = { "content-type": "application/json", "x-csrf-token": csrf };
+          return (await fetch(`api/v1/${path}`, { method, headers, body: method === "GET" ? undefined : "{}" })).status;
+        }""",
+        [method, path],
+    )
+    assert answered == 403
 
 
 MARK = "__ran"
@@ -121,6 +156,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Any:
             now=now,
         )
     bench.store.close()
+    plants.rollout(folder / "rollouts.sqlite", nodes, now / 1000, texts[1])
     served = Served(folder, nodes)
     served.start()
     yield served
@@ -144,16 +180,18 @@ def test_no_text_of_a_record_is_ever_more_than_text(chromium: Browser, hostile: 
     expect(page.locator(".node-row").first).to_be_visible()
     some = [f"#/node/{hostile.nodes[name].id.hex()}" for name in list(hostile.nodes)[::10]]
     parts = [f"{one}/{part}" for one in some for part in ("trend", "spectrum", "diagnosis", "log")]
-    places = ["#/plant?view=tiles", "#/plant?view=map", "#/plant?q=%3Cscript", *parts]
+    places = ["#/plant?q=%3Cscript", *(place for place in PLACES.values() if PUMP not in place), *parts]
     for place in ["#/plant", *places]:
         page.evaluate("hash => { location.hash = hash; }", place)
         expect(page.locator("main h1").first).to_be_attached()
         expect(page.locator(".loading")).to_have_count(0)
-        for button in page.locator(".tree-head[aria-expanded=false]").all()[:3]:
+        for button in page.locator(".tree-head[aria-expanded=false], .alarm-main").all()[:3]:
             button.click()
+            page.keyboard.press("Escape")  # where it has opened a window
         # what we made ourselves, and nothing that a text could have made
         strange = page.evaluate(
-            "document.querySelectorAll('iframe,object,embed,base,video,math,form:not(.form),img:not(.plan img),"
+            "document.querySelectorAll('iframe,object,embed,base,video:not(.camera-picture),math,form:not(.form),"
+            "img:not(.plan img),"
             "script:not([src]),style,[onerror],[onload],[onfocus],[ontoggle],a[href^=javascript]').length"
         )
         assert strange == 0, place

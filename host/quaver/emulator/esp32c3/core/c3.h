@@ -6,6 +6,7 @@
 #define C3_H
 #include <stdint.h>
 #include <string.h>
+#pragma GCC visibility push(hidden) /* direct access to what the pieces share; c3_… of host.c is seen outside */
 
 typedef uint8_t u8;
 typedef uint16_t u16;
@@ -34,7 +35,7 @@ u64 alarm_next(void);
 void alarms_fire(void);
 
 /* ---- CPU (cpu.c) */
-extern u32 x[32], pc;
+extern u32 x[33], pc; /* the last is where a write to x0 goes */
 extern u64 instructions, idle_ticks;
 extern int interrupts_changed;
 void cpu_reset(u32 entry, u32 stack);
@@ -183,4 +184,5 @@ void radio_load(const u32 *addresses, u32 count, u32 event_base);
 void rom_receive_done(u32 buffer);
 extern u32 rom_returns; /* an address that no code is at: a nested call ends there */
 u32 guest_malloc(u32 size, u32 stack);
+#pragma GCC visibility pop
 #endif

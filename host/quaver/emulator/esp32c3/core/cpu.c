@@ -1,21 +1,25 @@
 /* The RV32IMC core with its machine-mode CSRs. TRM: ESP-RISC-V CPU.
 
    Timing: an instruction takes one cycle, a taken branch or jump and a division more (the constants below). */
-#include "c3.h"
+#include "decode.h"
+#include <stdlib.h>
 
 #define JUMP_CYCLES 1   /* beyond the first */
 #define DIVIDE_CYCLES 9
 
+#define PAGE_OPS 2048
 #define MIE 0x08u
 #define MPIE 0x80u
 
-u32 x[32], pc;
+u32 x[33], pc;
 u64 instructions, idle_ticks;
 static u32 mstatus, mtvec, mepc, mcause, mtval, mscratch;
 static u32 csrs[4096];
 static u64 run_until;
 static u32 code_page = ~0u; /* address >> 12 of the page that `code` is */
 static const u8 *code;
+static struct op *ops; /* of that page; decoded anew where the memory has changed */
+static struct op *decoded[1 << 20];
 static u8 hooked[1 << 14]; /* pages of 0x42000000..0x427FFFFF and of the ROM that hold a hook, as bits */
 static int nested;
 
@@ -99,8 +103,6 @@ static void wait_for_interrupt(void)
     }
 }
 
-#define SIGNED(value, bits) ((s32)((u32)(value) << (32 - (bits))) >> (32 - (bits)))
-
 static u32 divide(u32 kind, u32 a, u32 b)
 {
     int overflow = a == 0x80000000u && b == ~0u;
@@ -112,8 +114,19 @@ static u32 divide(u32 kind, u32 a, u32 b)
     }
 }
 
-static int fetch(u32 *instruction)
+/* What `in` at that address of the page at hand is. */
+static inline const struct op *known(u32 at, u32 in)
 {
+    struct op *op = &ops[(at & 4095) >> 1];
+    if (__builtin_expect(op->in != in, 0))
+        *op = decode(in);
+    return op;
+}
+
+/* The instruction at pc where it is not one of the page at hand; null where pc has moved on without one. */
+static const struct op *fetch(void)
+{
+    static struct op across; /* the end of one page and the beginning of the next */
     u32 page = pc >> 12;
     if (page != code_page) {
         u32 bits = hooked[page >> 3 & 0x3FFF] >> (page & 7) & 1;
@@ -129,99 +142,26 @@ static int fetch(u32 *instruction)
             pause_cpu();
             return 0;
         }
+        if (decoded[page] == 0)
+            decoded[page] = calloc(PAGE_OPS, sizeof(struct op));
         code = read_page[page];
+        ops = decoded[page];
         code_page = bits ? ~0u : page; /* a page with a hook is looked at each time */
     }
-    u32 at = pc & 4095;
-    if (at <= 4092)
-        memcpy(instruction, code + at, 4);
-    else
-        *instruction = load(pc, 2) | ((load(pc, 1) & 3) == 3 ? load(pc + 2, 2) << 16 : 0);
-    return 1;
-}
-
-#define JUMP(target) do { next = (target); now += JUMP_CYCLES * tick_cost; } while (0)
-
-/* A 16-bit instruction; returns the next pc, or 1 where it trapped. */
-static inline u32 compressed(u32 in)
-{
-    u32 next = pc + 2, rd = in >> 7 & 31, rs2 = in >> 2 & 31, low = 8 + (in >> 2 & 7), high = 8 + (in >> 7 & 7);
-    u32 imm6 = (in >> 7 & 0x20) | (in >> 2 & 31);
-    switch ((in & 3) << 3 | in >> 13) {
-    case 0: { /* c.addi4spn */
-        u32 imm = (in >> 7 & 0x30) | (in >> 1 & 0x3C0) | (in >> 4 & 4) | (in >> 2 & 8);
-        if (imm == 0)
-            return trap(2, in), 1;
-        x[low] = x[2] + imm;
-        break;
+    u32 at = pc & 4095, in;
+    if (at > 4092) {
+        in = load(pc, 2) | ((load(pc, 1) & 3) == 3 ? load(pc + 2, 2) << 16 : 0);
+        across = decode(in);
+        return &across;
     }
-    case 2: x[low] = load(x[high] + ((in >> 7 & 0x38) | (in >> 4 & 4) | (in << 1 & 0x40)), 4); break;
-    case 6: store(x[high] + ((in >> 7 & 0x38) | (in >> 4 & 4) | (in << 1 & 0x40)), x[low], 4); break;
-    case 8: x[rd] += (u32)SIGNED(imm6, 6); break;
-    case 9: case 13: { /* c.jal, c.j */
-        u32 imm = (in >> 1 & 0x800) | (in >> 7 & 0x10) | (in >> 1 & 0x300) | (in << 2 & 0x400) | (in >> 1 & 0x40) |
-                  (in << 1 & 0x80) | (in >> 2 & 0xE) | (in << 3 & 0x20);
-        if (in >> 13 == 1)
-            x[1] = next;
-        JUMP(pc + (u32)SIGNED(imm, 12));
-        break;
-    }
-    case 10: x[rd] = (u32)SIGNED(imm6, 6); break;
-    case 11:
-        if (rd == 2)
-            x[2] += (u32)SIGNED((in >> 3 & 0x200) | (in >> 2 & 0x10) | (in << 1 & 0x40) | (in << 4 & 0x180) |
-                                    (in << 3 & 0x20), 10);
-        else
-            x[rd] = (u32)SIGNED(imm6, 6) << 12;
-        break;
-    case 12:
-        switch (in >> 10 & 3) {
-        case 0: x[high] >>= imm6 & 31; break;
-        case 1: x[high] = (u32)((s32)x[high] >> (imm6 & 31)); break;
-        case 2: x[high] &= (u32)SIGNED(imm6, 6); break;
-        default:
-            switch (in >> 5 & 3) {
-            case 0: x[high] -= x[low]; break;
-            case 1: x[high] ^= x[low]; break;
-            case 2: x[high] |= x[low]; break;
-            default: x[high] &= x[low];
-            }
-        }
-        break;
-    case 14: case 15: /* c.beqz, c.bnez */
-        if ((x[high] == 0) == (in >> 13 == 6)) {
-            u32 imm = (in >> 4 & 0x100) | (in >> 7 & 0x18) | (in << 1 & 0xC0) | (in >> 2 & 6) | (in << 3 & 0x20);
-            JUMP(pc + (u32)SIGNED(imm, 9));
-        }
-        break;
-    case 16: x[rd] <<= rs2; break;
-    case 18: x[rd] = load(x[2] + ((in >> 7 & 0x20) | (in >> 2 & 0x1C) | (in << 4 & 0xC0)), 4); break;
-    case 20:
-        if (!(in >> 12 & 1)) {
-            if (rs2 == 0)
-                JUMP(x[rd] & ~1u);
-            else
-                x[rd] = x[rs2];
-        } else if (rs2 == 0) {
-            u32 target = x[rd] & ~1u;
-            if (rd == 0)
-                return trap(3, pc), 1;
-            x[1] = next;
-            JUMP(target);
-        } else {
-            x[rd] += x[rs2];
-        }
-        break;
-    case 22: store(x[2] + ((in >> 7 & 0x3C) | (in >> 1 & 0xC0)), x[rs2], 4); break;
-    default: return trap(2, in), 1;
-    }
-    return next;
+    memcpy(&in, code + at, 4);
+    return known(pc, in);
 }
 
 /* SYSTEM instructions; returns the next pc, or 1 where pc is set already. */
-static u32 system_instruction(u32 in)
+static u32 system_instruction(const struct op *op)
 {
-    u32 kind = in >> 12 & 7, number = in >> 20, rd = in >> 7 & 31, rs1 = in >> 15 & 31;
+    u32 in = op->in, kind = in >> 12 & 7, number = in >> 20;
     if (kind == 0) {
         switch (number) {
         case 0x000: return trap(11, 0), 1;
@@ -236,144 +176,149 @@ static u32 system_instruction(u32 in)
         default: return trap(2, in), 1;
         }
     }
-    u32 before = csr_read(number), value = kind & 4 ? rs1 : x[rs1];
+    u32 before = csr_read(number), value = kind & 4 ? op->rs1 : x[op->rs1];
     switch (kind & 3) {
     case 1: csr_write(number, value); break;
-    case 2: if (rs1 != 0) csr_write(number, before | value); break;
-    default: if (rs1 != 0) csr_write(number, before & ~value);
+    case 2: if (op->rs1 != 0) csr_write(number, before | value); break;
+    default: if (op->rs1 != 0) csr_write(number, before & ~value);
     }
-    x[rd] = before;
+    x[op->rd] = before;
     return pc + 4;
 }
 
-/* Instructions until run_limit. */
+/* Instructions until run_limit. While nobody else looks at them, pc and now are in `at` and `time`. Each operation goes
+   on to the next by a jump of its own: from one common jump, the host's processor could not tell where it leads. */
 static void burst(u32 stop)
 {
-    while (now < run_limit) {
-        u32 in, next;
-        x[0] = 0;
-        if (__builtin_expect(pc >> 12 != code_page || (pc & 4095) > 4092, 0)) {
-            if (pc == stop)
-                return;
-            if (!fetch(&in)) {
-                if (reset_wanted || faulted)
-                    return;
-                continue;
-            }
-        } else {
-            memcpy(&in, code + (pc & 4095), 4);
-        }
-        instructions++;
-        now += tick_cost;
-        if ((in & 3) != 3) {
-            next = compressed(in & 0xFFFF);
-            if (next & 1)
-                continue;
-            pc = next;
-            continue;
-        }
-        u32 rd = in >> 7 & 31, kind = in >> 12 & 7, a = x[in >> 15 & 31], b = x[in >> 20 & 31];
-        next = pc + 4;
-        switch (in >> 2 & 31) {
-        case 0: { /* loads */
-            u32 address = a + (u32)((s32)in >> 20);
-            switch (kind) {
-            case 0: x[rd] = (u32)SIGNED(load(address, 1), 8); break;
-            case 1: x[rd] = (u32)SIGNED(load(address, 2), 16); break;
-            case 2: x[rd] = load(address, 4); break;
-            case 4: x[rd] = load(address, 1); break;
-            case 5: x[rd] = load(address, 2); break;
-            default: trap(2, in); continue;
-            }
-            break;
-        }
-        case 3: break; /* fence */
-        case 4: { /* with an immediate */
-            u32 imm = (u32)((s32)in >> 20);
-            switch (kind) {
-            case 0: x[rd] = a + imm; break;
-            case 1: x[rd] = a << (imm & 31); break;
-            case 2: x[rd] = (s32)a < (s32)imm; break;
-            case 3: x[rd] = a < imm; break;
-            case 4: x[rd] = a ^ imm; break;
-            case 5: x[rd] = in >> 30 & 1 ? (u32)((s32)a >> (imm & 31)) : a >> (imm & 31); break;
-            case 6: x[rd] = a | imm; break;
-            default: x[rd] = a & imm;
-            }
-            break;
-        }
-        case 5: x[rd] = pc + (in & 0xFFFFF000); break;
-        case 8: { /* stores */
-            u32 address = a + (u32)(((s32)in >> 25 << 5) | (s32)(in >> 7 & 31));
-            switch (kind) {
-            case 0: store(address, b, 1); break;
-            case 1: store(address, b, 2); break;
-            case 2: store(address, b, 4); break;
-            default: trap(2, in); continue;
-            }
-            break;
-        }
-        case 12:
-            if (in >> 25 == 1) {
-                switch (kind) {
-                case 0: x[rd] = a * b; break;
-                case 1: x[rd] = (u32)((u64)((s64)(s32)a * (s32)b) >> 32); break;
-                case 2: x[rd] = (u32)((u64)((s64)(s32)a * (s64)(u64)b) >> 32); break;
-                case 3: x[rd] = (u32)((u64)a * b >> 32); break;
-                default: x[rd] = divide(kind, a, b); now += DIVIDE_CYCLES * tick_cost;
-                }
-            } else {
-                switch (kind) {
-                case 0: x[rd] = in >> 30 & 1 ? a - b : a + b; break;
-                case 1: x[rd] = a << (b & 31); break;
-                case 2: x[rd] = (s32)a < (s32)b; break;
-                case 3: x[rd] = a < b; break;
-                case 4: x[rd] = a ^ b; break;
-                case 5: x[rd] = in >> 30 & 1 ? (u32)((s32)a >> (b & 31)) : a >> (b & 31); break;
-                case 6: x[rd] = a | b; break;
-                default: x[rd] = a & b;
-                }
-            }
-            break;
-        case 13: x[rd] = in & 0xFFFFF000; break;
-        case 24: {
-            int taken;
-            switch (kind) {
-            case 0: taken = a == b; break;
-            case 1: taken = a != b; break;
-            case 4: taken = (s32)a < (s32)b; break;
-            case 5: taken = (s32)a >= (s32)b; break;
-            case 6: taken = a < b; break;
-            case 7: taken = a >= b; break;
-            default: trap(2, in); continue;
-            }
-            if (taken) {
-                u32 imm = (in >> 19 & 0x1000) | (in << 4 & 0x800) | (in >> 20 & 0x7E0) | (in >> 7 & 0x1E);
-                JUMP(pc + (u32)SIGNED(imm, 13));
-            }
-            break;
-        }
-        case 25: {
-            u32 target = (a + (u32)((s32)in >> 20)) & ~1u;
-            x[rd] = next;
-            JUMP(target);
-            break;
-        }
-        case 27: {
-            u32 imm = (in >> 11 & 0x100000) | (in & 0xFF000) | (in >> 9 & 0x800) | (in >> 20 & 0x7FE);
-            x[rd] = next;
-            JUMP(pc + (u32)SIGNED(imm, 21));
-            break;
-        }
-        case 28:
-            next = system_instruction(in);
-            if (next & 1)
-                continue;
-            break;
-        default: trap(2, in); continue;
-        }
-        pc = next;
-    }
+#define LABEL(operation) &&operation,
+    static const void *const labels[] = {OPERATIONS(LABEL)};
+    const struct op *op;
+    u32 at = pc, next, a, b, imm;
+    u64 time = now, count = 0;
+#define LEAVE() (pc = at, now = time)
+#define RETURN() (at = pc, time = now)
+#define RUN()                                                                                                          \
+    do {                                                                                                               \
+        count++;                                                                                                       \
+        time += tick_cost;                                                                                             \
+        next = at + op->size, a = x[op->rs1], b = x[op->rs2], imm = (u32)op->imm;                                      \
+        goto *labels[op->operation];                                                                                   \
+    } while (0)
+#define GO_ON()                                                                                                        \
+    do {                                                                                                               \
+        if (__builtin_expect(time >= run_limit, 0))                                                                    \
+            goto end;                                                                                                  \
+        if (__builtin_expect(at >> 12 != code_page || (at & 4095) > 4092, 0))                                          \
+            goto another_page;                                                                                         \
+        u32 in;                                                                                                        \
+        memcpy(&in, code + (at & 4095), 4);                                                                            \
+        op = known(at, in);                                                                                            \
+        RUN();                                                                                                         \
+    } while (0)
+#define NEXT() do { at = next; GO_ON(); } while (0)
+#define RD x[op->rd]
+#define SET(value) RD = (value); NEXT();
+#define LOAD(type)                                                                                                     \
+    do {                                                                                                               \
+        u32 from = a + imm;                                                                                            \
+        const u8 *page = read_page[from >> 12];                                                                        \
+        type value;                                                                                                    \
+        if (__builtin_expect(page != 0 && (from & 4095) + sizeof value <= 4096, 1)) {                                  \
+            memcpy(&value, page + (from & 4095), sizeof value);                                                        \
+        } else {                                                                                                       \
+            LEAVE();                                                                                                   \
+            value = (type)load_slow(from, sizeof value);                                                               \
+            RETURN();                                                                                                  \
+        }                                                                                                              \
+        RD = (u32)(s32)value;                                                                                          \
+        NEXT();                                                                                                        \
+    } while (0)
+#define STORE(type)                                                                                                    \
+    do {                                                                                                               \
+        u32 to = a + imm;                                                                                              \
+        u8 *page = write_page[to >> 12];                                                                               \
+        type value = (type)b;                                                                                          \
+        if (__builtin_expect(page != 0 && (to & 4095) + sizeof value <= 4096, 1)) {                                    \
+            memcpy(page + (to & 4095), &value, sizeof value);                                                          \
+        } else {                                                                                                       \
+            LEAVE();                                                                                                   \
+            store_slow(to, value, sizeof value);                                                                       \
+            RETURN();                                                                                                  \
+        }                                                                                                              \
+        NEXT();                                                                                                        \
+    } while (0)
+#define JUMP(target) do { at = (target); time += JUMP_CYCLES * tick_cost; GO_ON(); } while (0)
+#define BRANCH(condition) if (condition) JUMP(at + imm); NEXT()
+#define TRAP(cause, value) do { LEAVE(); trap(cause, value); RETURN(); GO_ON(); } while (0)
+
+    GO_ON();
+another_page:
+    if (at == stop)
+        goto end;
+    LEAVE();
+    op = fetch();
+    RETURN();
+    if (op != 0)
+        RUN();
+    if (reset_wanted || faulted)
+        goto end;
+    GO_ON();
+
+ILLEGAL: TRAP(2, imm);
+LB: LOAD(int8_t);
+LH: LOAD(int16_t);
+LW: LOAD(u32);
+LBU: LOAD(u8);
+LHU: LOAD(u16);
+SB: STORE(u8);
+SH: STORE(u16);
+SW: STORE(u32);
+ADDI: SET(a + imm);
+SLLI: SET(a << imm);
+SLTI: SET((s32)a < (s32)imm);
+SLTIU: SET(a < imm);
+XORI: SET(a ^ imm);
+SRLI: SET(a >> imm);
+SRAI: SET((u32)((s32)a >> imm));
+ORI: SET(a | imm);
+ANDI: SET(a & imm);
+LUI: SET(imm);
+AUIPC: SET(at + imm);
+ADD: SET(a + b);
+SUB: SET(a - b);
+SLL: SET(a << (b & 31));
+SLT: SET((s32)a < (s32)b);
+SLTU: SET(a < b);
+XOR: SET(a ^ b);
+SRL: SET(a >> (b & 31));
+SRA: SET((u32)((s32)a >> (b & 31)));
+OR: SET(a | b);
+AND: SET(a & b);
+MUL: SET(a * b);
+MULH: SET((u32)((u64)((s64)(s32)a * (s32)b) >> 32));
+MULHSU: SET((u32)((u64)((s64)(s32)a * (s64)(u64)b) >> 32));
+MULHU: SET((u32)((u64)a * b >> 32));
+DIVIDE: time += DIVIDE_CYCLES * tick_cost; SET(divide(imm, a, b));
+BEQ: BRANCH(a == b);
+BNE: BRANCH(a != b);
+BLT: BRANCH((s32)a < (s32)b);
+BGE: BRANCH((s32)a >= (s32)b);
+BLTU: BRANCH(a < b);
+BGEU: BRANCH(a >= b);
+JAL: RD = next; JUMP(at + imm);
+JALR: RD = next; JUMP((a + imm) & ~1u);
+FENCE: NEXT();
+BREAK: TRAP(3, at);
+SYSTEM:
+    LEAVE();
+    next = system_instruction(op);
+    RETURN();
+    if (next & 1)
+        GO_ON();
+    NEXT();
+end:
+    LEAVE();
+    instructions += count;
 }
 
 static void run(u64 until, u32 stop)
@@ -410,7 +355,7 @@ void cpu_run(u64 until)
    stack that it does not use. */
 u32 guest_call(u32 function, u32 stack, int count, const u32 *arguments)
 {
-    u32 saved[32], at = pc, status = mstatus;
+    u32 saved[33], at = pc, status = mstatus;
     memcpy(saved, x, sizeof x);
     for (int i = 0; i < count; i++)
         x[10 + i] = arguments[i];

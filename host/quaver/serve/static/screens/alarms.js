@@ -5,7 +5,7 @@ import { button, chips, empty, heading, loading, stateIcon, tag } from "../parts
 import { now } from "../plant.js";
 import { setSound, soundIsOn } from "../sound.js";
 import { ago, currentLanguage, time } from "../words.js";
-import { ask, detail } from "./alarms_dialogs.js";
+import { ask, askForAll, detail } from "./alarms_dialogs.js";
 import { showFigures } from "./alarms_figures.js";
 import { words } from "./alarms_words.js";
 
@@ -37,11 +37,14 @@ export async function show(root, context) {
   const { t, api, live, query, setQuery, may, navigate } = context;
   context.title(t("alarms.title"));
   let list = [];
+  let groups = []; // of alarms with one trouble: one row each
   let counts = {};
   let causes = [];
+  let begins = null; // what was over before that is history
   let most = AT_ONCE;
-  let at = Number(query.alarm) || null; // the row that has the focus, or had it
+  let at = Number(query.alarm) || null; // the row that has the focus, or had it: an alarm's number or a group's key
   const rows = new Map();
+  const opened = new Set(); // keys of the groups whose alarms are shown
 
   const views = chips({ label: t("alarms.views"), value: query.view ?? "list", items: [{ key: "list", text: t("alarms.list") }, { key: "figures", text: t("alarms.figures") }],
     change: (value) => { setQuery({ view: value === "list" ? null : value }); void draw(); } });
@@ -71,8 +74,11 @@ export async function show(root, context) {
     const shown = query.show ?? "open";
     const answer = await api("alarms", { query: { state: shown === "open" ? "standing" : shown === "all" ? "all" : undefined, node: query.node, limit: 1000, language: currentLanguage() } });
     list = shown === "aside" ? answer.alarms.filter((one) => ASIDE.includes(one.state)) : answer.alarms;
+    const listed = new Map(list.map((one) => [one.id, one]));
+    groups = answer.groups.map((group) => ({ ...group, members: group.alarms.map((id) => listed.get(id)).filter(Boolean) })).filter((group) => group.members.length);
     counts = answer.counts;
     causes = answer.causes;
+    begins = answer.lists_from_ms;
     const due = new Set(answer.reviews);
     for (const one of list) one.due = due.has(one.id);
     if ((query.view ?? "list") === "list") drawList();
@@ -96,32 +102,97 @@ export async function show(root, context) {
   function drawList() {
     const sum = (states) => states.reduce((all, state) => all + (counts[state] ?? 0), 0);
     sets.update(Object.keys(SETS).map((key) => ({ key, text: t(`alarms.${key}`), count: sum(SETS[key]) })), query.show ?? "open");
-    const found = matches();
-    said.textContent = query.q ? t("alarms.count", { count: found.length }) : "";
+    const found = new Set(matches());
+    const shown = groups.filter((group) => group.members.some((one) => found.has(one)));
+    const sizes = { count: found.size, rows: shown.length };
+    said.textContent = query.q ? t("alarms.count", sizes) : "";
     const held = body.contains(document.activeElement);
-    if (!found.length) {
+    const history = begins && h("p", { class: "muted alarm-begins" }, t("alarms.begins", { time: time(begins) }));
+    if (!shown.length) {
       replace(body, query.q || query.node
         ? empty(t("alarms.nothing"), t("alarms.nothing.text"), { symbol: "search" })
-        : empty(t("alarms.none"), (query.show ?? "open") === "open" ? t("alarms.none.text") : "", { symbol: "ok" }));
+        : empty(t("alarms.none"), (query.show ?? "open") === "open" ? t("alarms.none.text") : "", { symbol: "ok" }), history);
       if (held) root.querySelector("h1").focus();
       return;
     }
-    if (!found.some((one) => one.id === at)) at = found[0].id;
+    const home = shown.find((group) => group.key === at || group.members.some((one) => one.id === at));
+    if (!home) at = keyOf(shown[0]);
+    else if (at !== home.key && home.members.length > 1) opened.add(home.key);
+    else if (home.members.length === 1) at = home.members[0].id;
     rows.clear();
     replace(body,
-      h("ul", { class: "alarm-list card flush", "aria-label": t("alarms.title") }, found.slice(0, most).map(row)),
-      found.length > most && button(t("action.more", { count: found.length - most }), () => { most += AT_ONCE; drawList(); }, { kind: "quiet" }),
+      found.size > shown.length && h("p", { class: "muted alarm-sizes" }, t("alarms.sizes", sizes)),
+      h("ul", { class: "alarm-list card flush", "aria-label": t("alarms.title") }, shown.slice(0, most).map((group) => (group.members.length > 1 ? groupRow(group) : row(group.members[0])))),
+      shown.length > most && button(t("action.more", { count: shown.length - most }), () => { most += AT_ONCE; drawList(); }, { kind: "quiet" }),
+      history,
       may("alarms") && h("p", { class: "alarm-keys muted" }, t("alarms.keys")));
     if (held) focus(at);
   }
 
+  const keyOf = (group) => (group.members.length > 1 ? group.key : group.members[0].id);
+
+  /** The button of a row, which the arrow keys reach. */
+  function main(key, attributes, ...children) {
+    const element = h("button", { type: "button", class: "alarm-main", tabindex: key === at ? "0" : "-1", ...attributes,
+      on: { ...attributes.on, focus: () => { at = key; for (const [id, one] of rows) one.tabIndex = id === at ? 0 : -1; } } }, children);
+    rows.set(key, element);
+    return element;
+  }
+
+  /** Alarms with one trouble: what says it best, how many there are in which state, and they themselves when opened. */
+  function groupRow(group) {
+    const { members } = group;
+    const lead = members.find((one) => one.id === group.lead) ?? members[0];
+    const state = [...OPEN, ...ASIDE, "normal"].find((one) => members.some((member) => member.state === one));
+    const active = members.filter((one) => one.active);
+    const symbol = symbolOf({ active: active.length > 0, level: active.some((one) => one.level === "alarm") ? "alarm" : "warning" });
+    const many = [...OPEN, ...ASIDE, "normal"].map((one) => [one, members.filter((member) => member.state === one).length]).filter(([, count]) => count);
+    const open = opened.has(group.key);
+    const since = Math.min(...(active.length ? active : members).map((one) => one.since_ms));
+    const waiting = members.filter((one) => possible("acknowledge", one));
+    const what = main(group.key, { "aria-expanded": String(open), "aria-keyshortcuts": may("alarms") ? "A" : null, data: { group: group.key },
+      on: { click: () => toggle(group), keydown: (event) => onGroupKey(event, group) } },
+    stateIcon(symbol),
+    h("span", { class: "alarm-what" }, h("span", { class: "alarm-text" }, lead.text), h("span", { class: "alarm-where" }, h("strong", {}, group.name), group.path.length > 0 && ` · ${group.path.join(" › ")}`),
+      h("span", { class: "alarm-says" }, stateTag({ state }), tag(t(`alarms.priority.${group.priority}`)), h("span", { class: "muted" }, `${t("alarms.members", { count: members.length })}: ${many.map(([one, count]) => `${count} ${t(`alarms.state.${one}`)}`).join(", ")}`))),
+    h("time", { title: time(since, "full"), data: { since: since } }, ago(since, now())), icon("next"));
+    return h("li", { class: `alarm-group is-${symbol}${open ? " is-open" : ""}` },
+      h("div", { class: `alarm-row is-${symbol} ${state}` }, what,
+        may("alarms") && waiting.length > 0 && h("span", { class: "alarm-quick" }, button(t(waiting.length > 1 ? "alarms.acknowledge.all" : "alarms.acknowledge", { count: waiting.length }), () => actOnAll(group), { kind: state === "unack-active" ? "primary" : "plain" }))),
+      open && h("ul", { class: "alarm-members", "aria-label": lead.text }, members.map(row)));
+  }
+
+  function toggle(group, open = !opened.has(group.key)) {
+    if (open) opened.add(group.key);
+    else opened.delete(group.key);
+    at = group.key;
+    drawList();
+    focus(at);
+  }
+
+  function onGroupKey(event, group) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
+      toggle(group, event.key === "ArrowRight");
+      event.preventDefault();
+    } else if (event.key.toLowerCase() === "a" && may("alarms") && group.members.some((one) => possible("acknowledge", one))) {
+      event.preventDefault();
+      void actOnAll(group);
+    } else move(event, group.key);
+  }
+
+  async function actOnAll(group) {
+    at = group.key;
+    if (await askForAll(context, group, group.members.filter((one) => possible("acknowledge", one)), causes)) await load();
+    focus(at);
+  }
+
   function row(alarm) {
-    const what = h("button", { type: "button", class: "alarm-main", tabindex: alarm.id === at ? "0" : "-1", data: { alarm: alarm.id }, "aria-keyshortcuts": may("alarms") ? "A C S O" : null,
-      on: { click: () => void details(alarm), focus: () => { at = alarm.id; for (const [id, one] of rows) one.tabIndex = id === at ? 0 : -1; }, keydown: (event) => onKey(event, alarm) } },
+    const what = main(alarm.id, { data: { alarm: alarm.id }, "aria-keyshortcuts": may("alarms") ? "A C S O" : null,
+      on: { click: () => void details(alarm), keydown: (event) => onKey(event, alarm) } },
     stateIcon(symbolOf(alarm)),
     h("span", { class: "alarm-what" }, h("span", { class: "alarm-text" }, alarm.text), h("span", { class: "alarm-where" }, h("strong", {}, alarm.name), alarm.path.length > 0 && ` · ${alarm.path.join(" › ")}`), h("span", { class: "alarm-says" }, stateTag(alarm), tag(t(`alarms.priority.${alarm.priority}`)), h("span", { class: "muted" }, says(alarm)))),
-    h("time", { title: time(alarm.since_ms, "full") }, ago(alarm.since_ms, now())));
-    rows.set(alarm.id, what);
+    h("time", { title: time(alarm.since_ms, "full"), data: { since: alarm.since_ms } }, ago(alarm.since_ms, now())));
     const quick = possible("acknowledge", alarm) ? "acknowledge" : possible("unshelve", alarm) ? "unshelve" : possible("in", alarm) ? "in" : null;
     return h("li", { class: `alarm-row is-${symbolOf(alarm)} ${alarm.state}` }, what,
       may("alarms") && quick && h("span", { class: "alarm-quick" }, button(t(`alarms.${quick}`), () => act(quick, alarm), { kind: alarm.state === "unack-active" ? "primary" : "plain" })));
@@ -140,18 +211,28 @@ export async function show(root, context) {
 
   function onKey(event, alarm) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step || event.key === "Home" || event.key === "End") {
-      const ids = [...rows.keys()];
-      const next = event.key === "Home" ? 0 : event.key === "End" ? ids.length - 1 : ids.indexOf(alarm.id) + step;
-      if (ids[next] !== undefined) focus(ids[next]);
+    const home = groups.find((group) => group.members.length > 1 && group.members.includes(alarm));
+    if (event.key === "ArrowLeft" && home) {
+      toggle(home, false);
       event.preventDefault();
       return;
     }
+    if (move(event, alarm.id)) return;
     const name = KEYS[event.key.toLowerCase()];
     if (!name || !may("alarms") || !possible(name, alarm)) return;
     event.preventDefault();
     void act(name, alarm);
+  }
+
+  /** To the next or last row, as a key says. Returns whether it was such a key. */
+  function move(event, key) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step && event.key !== "Home" && event.key !== "End") return false;
+    const ids = [...rows.keys()];
+    const next = event.key === "Home" ? 0 : event.key === "End" ? ids.length - 1 : ids.indexOf(key) + step;
+    if (ids[next] !== undefined) focus(ids[next]);
+    event.preventDefault();
+    return true;
   }
 
   function focus(id) {
@@ -181,7 +262,7 @@ export async function show(root, context) {
 
   const soon = later(() => void load().catch(() => {}), 200, 1_000);
   const stops = [live("alarm", soon), live("anew", soon)];
-  const clock = setInterval(() => { for (const one of list) rows.get(one.id)?.querySelector("time")?.replaceChildren(ago(one.since_ms, now())); }, 15_000);
+  const clock = setInterval(() => { for (const row of rows.values()) { const when = row.querySelector("time"); when?.replaceChildren(ago(Number(when.dataset.since), now())); } }, 15_000);
   await load();
   await draw();
   if (query.alarm && rows.has(at)) focus(at);

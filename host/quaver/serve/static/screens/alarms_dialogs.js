@@ -22,25 +22,47 @@ export async function ask(context, act, alarm, causes) {
     return true;
   }
   const reason = { name: "reason", label: t("alarms.reason"), type: "textarea", required: true, attributes: { maxlength: 2000 } };
-  const order = { name: "work_order", label: t("alarms.order"), autocomplete: "off", attributes: { maxlength: 100 } };
-  const said = [
-    { name: "text", label: t("alarms.text"), type: "textarea", attributes: { maxlength: 2000 } },
-    { name: "cause", label: t("alarms.cause"), type: "select", value: alarm.cause ?? "", options: [["", t("alarms.cause.none")], ...causes.map(({ code, title }) => [code, title])] }, order,
-  ];
+  const said = saidFields(t, alarm.cause, causes);
+  const order = said.at(-1);
   const fields = { acknowledge: said, comment: said,
     shelve: [{ name: "hours", label: t("alarms.shelve.for"), type: "select", value: "8", options: HOURS.map((hours) => [String(hours), t(`alarms.hours.${hours}`)]), help: t("alarms.shelve.help") }, reason, order],
     out: [reason, { name: "review", label: t("alarms.out.review"), type: "date", required: true, value: day(now() + 30 * DAY_MS), help: t("alarms.out.help"), attributes: { min: day(now() + DAY_MS), max: day(now() + 365 * DAY_MS) } }, order] }[act];
-  let done = false;
-  const sheet = form({ fields, action: t(`alarms.${act}`),
+  return sheetOf(context, { title: t(`alarms.${act}.title`), about: h("p", {}, h("strong", {}, alarm.name), ` · ${alarm.text}`), fields, action: t(`alarms.${act}`),
     check: (given) => (act === "comment" && !given.text && !given.cause && !given.work_order ? { text: t("alarms.comment.nothing") } : {}),
-    extra: button(t("action.cancel"), () => sheet.element.closest("dialog").close()),
+    send: (given) => send(bodyOf(act, given)) });
+}
+
+/** Acknowledges the alarms of a group with one comment. alarms: those that a person sees and that still need it. */
+export async function askForAll(context, group, alarms, causes) {
+  const { t } = context;
+  const about = [h("p", {}, h("strong", {}, group.name), ` · ${t("alarms.members", { count: alarms.length })}`),
+    h("ul", { class: "alarm-meant" }, alarms.map((one) => h("li", {}, one.name === group.name ? one.text : `${one.name} · ${one.text}`)))];
+  return sheetOf(context, { title: t("alarms.acknowledge.all.title"), about, fields: saidFields(t, alarms[0].cause, causes), action: t("alarms.acknowledge.all", { count: alarms.length }),
+    send: async (given) => {
+      const body = { alarms: alarms.map((one) => one.id), ...bodyOf("acknowledge", given) };
+      const done = await context.api("alarms/acknowledge", { method: "POST", body });
+      context.toast(t("alarms.done.acknowledge", { name: `${group.name}, ${t("alarms.members", { count: done.alarms.length })}` }), "ok");
+    } });
+}
+
+function saidFields(t, cause, causes) {
+  return [
+    { name: "text", label: t("alarms.text"), type: "textarea", attributes: { maxlength: 2000 } },
+    { name: "cause", label: t("alarms.cause"), type: "select", value: cause ?? "", options: [["", t("alarms.cause.none")], ...causes.map(({ code, title }) => [code, title])] },
+    { name: "work_order", label: t("alarms.order"), autocomplete: "off", attributes: { maxlength: 100 } },
+  ];
+}
+
+/** A form in a window; resolves to whether it was sent. */
+async function sheetOf({ t }, { title, about, fields, action, check, send }) {
+  let done = false;
+  const sheet = form({ fields, action, check, extra: button(t("action.cancel"), () => sheet.element.closest("dialog").close()),
     submit: async (given) => {
-      await send(bodyOf(act, given));
+      await send(given);
       done = true;
       sheet.element.closest("dialog").close();
     } });
-  const shown = dialog({ title: t(`alarms.${act}.title`), actions: [], body: h("div", { class: "stack" },
-    h("p", {}, h("strong", {}, alarm.name), ` · ${alarm.text}`), sheet.element) });
+  const shown = dialog({ title, actions: [], body: h("div", { class: "stack" }, about, sheet.element) });
   sheet.focus();
   await shown;
   return done;

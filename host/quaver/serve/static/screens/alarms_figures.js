@@ -33,7 +33,7 @@ export async function showFigures(body, context, open) {
       { key: "cumulative", title: t("alarms.cumulative"), number: true, cell: (bar) => `${number(100 * bar.cumulative)}\u00a0%` },
       { key: "duration", title: t("alarms.duration"), number: true, sort: (bar) => bar.duration_ms, cell: (bar) => duration(bar.duration_ms, t) },
     ] });
-    replace(bars, sheet.element);
+    replace(bars, sheet.element, h("p", { class: "muted" }, t("alarms.pareto.counted")));
   }
 
   async function drawRest() {

@@ -8,7 +8,7 @@ export const words = {
   en: {
     "nav.login": "Log in", "login.name": "Name", "login.password": "Password", "login.action": "Log in",
     "login.wrong": "The name or the password is wrong.", "login.wait": "Too many failed logins. Try again in {seconds} s.",
-    "login.nobody": "Nobody can log in yet", "login.nobody.help": "Open the link that quaver serve has printed on its console. It makes the first administrator, once, within an hour; a restart prints another one.",
+    "login.nobody": "There is no administrator yet", "login.nobody.help": "Open the link that quaver serve has printed on its console. It makes the first administrator, once, within an hour; a restart prints another one.",
     "login.with": "Log in with {title}", "login.or": "or",
     "login.refused": "The provider knows you, but no role here is yours. Ask an administrator.",
     "login.failed": "Logging in at the provider did not work. Try again.",
@@ -17,7 +17,7 @@ export const words = {
   de: {
     "nav.login": "Anmelden", "login.name": "Name", "login.password": "Passwort", "login.action": "Anmelden",
     "login.wrong": "Der Name oder das Passwort ist falsch.", "login.wait": "Zu viele falsche Anmeldungen. Versuchen Sie es in {seconds} s noch einmal.",
-    "login.nobody": "Noch kann sich niemand anmelden", "login.nobody.help": "Öffnen Sie den Link, den quaver serve auf seiner Konsole gezeigt hat. Er legt einmal, innerhalb einer Stunde, den ersten Administrator an; ein Neustart zeigt einen neuen.",
+    "login.nobody": "Es gibt noch keinen Administrator", "login.nobody.help": "Öffnen Sie den Link, den quaver serve auf seiner Konsole gezeigt hat. Er legt einmal, innerhalb einer Stunde, den ersten Administrator an; ein Neustart zeigt einen neuen.",
     "login.with": "Mit {title} anmelden", "login.or": "oder",
     "login.refused": "Der Anbieter kennt Sie, aber Sie haben hier keine Rolle. Fragen Sie einen Administrator.",
     "login.failed": "Die Anmeldung beim Anbieter hat nicht geklappt. Versuchen Sie es noch einmal.",
@@ -57,10 +57,10 @@ export async function show(root, context) {
   replace(root,
     outside(t("nav.login"),
       ways.first && empty(t("login.nobody"), t("login.nobody.help"), { symbol: "users" }),
-      !ways.first && sheet.element,
+      ways.passwords && sheet.element,
       ways.openid && [
-        !ways.first && h("p", { class: "muted" }, t("login.or")),
+        ways.passwords && h("p", { class: "muted" }, t("login.or")),
         h("a", { class: "button", href: `api/v1/openid/login?back=${encodeURIComponent(query.back ?? "#/plant")}` }, t("login.with", { title: ways.openid })),
       ]));
-  sheet.focus();
+  if (ways.passwords) sheet.focus();
 }

@@ -116,7 +116,7 @@ export async function show(root, context, wanted = "energy") {
       const name = subject.split("/").at(-1);
       const place = h("div", { class: "stack" });
       parts.push(h("section", { class: "card", "aria-label": name },
-        h("div", { class: "report-head" }, h("h2", {}, name), h("span", { class: "muted" }, subject.split("/").slice(0, -1).join(" › "))),
+        h("div", { class: "report-head" }, h("h2", { class: "report-machine" }, name), h("span", { class: "muted" }, subject.split("/").slice(0, -1).join(" › "))),
         h("div", { class: "report-figures" }, found.figures.filter((one) => one.subject === subject).map(figure)), place));
       for (const one of found.charts.filter((chart) => chart.subject === subject || (!chart.subject && subjects.length === 1))) {
         const drawn = await reportChart(context, one, name);
@@ -132,7 +132,7 @@ export async function show(root, context, wanted = "energy") {
 
   /** A figure with its value or why there is none; a click opens the records behind it. */
   function figure(one) {
-    const known = one.value !== null || (one.low !== null && one.high !== null);
+    const known = one.value !== null || (one.low !== null && one.why === null);
     const content = [h("span", { class: "report-title" }, one.title),
       h("span", { class: known ? "report-value" : "report-why" }, one.text)];
     if (!one.records.length) return h("div", { class: "report-figure" }, content);

@@ -3,7 +3,7 @@
 import { h } from "../dom.js";
 import { number, time } from "../words.js";
 
-const COLOURS = { value: "series-1", signals: "alarm", steps: "text", passes: "alarm", limits: "series-1", ewma: "series-1", moving_range: "series-1", energy: "series-1" };
+const COLOURS = { value: "series-1", signals: "alarm", steps: "text", not_before: "series-4", limits: "series-1", ewma: "series-1", moving_range: "series-1", energy: "series-1" };
 const STATES = ["failed", "stopped", "running"];
 const BROKEN = 10; // usual steps, beyond which a line is interrupted
 
@@ -24,7 +24,9 @@ export async function reportChart(context, found, name) {
   });
   if (times.length) {
     const air = bars ? 0 : (times.at(-1) - times[0]) * 0.01;
-    plot.setRange(times[0] - air, times.at(-1) + air);
+    // a few bars stay bars: the range has room for a week of them
+    const until = bars ? times[0] + Math.max(times.at(-1) - times[0] + barWidth(times), 7 * barWidth(times)) : times.at(-1);
+    plot.setRange(times[0] - air, until + air);
   }
   plot.setData([times, ...lists]);
   return { element: plot.element, end: () => plot.destroy() };
@@ -32,7 +34,7 @@ export async function reportChart(context, found, name) {
 
 /** Lines with times of their own as one table: where a line has no value at a time of another, it goes straight on. */
 function joined(lines) {
-  const all = lines.flatMap((line) => (line.kind === "bars" ? closed(line) : line.kind === "line" ? broken(line) : [line]));
+  const all = lines.flatMap((line) => (line.kind === "line" ? broken(line) : [line]));
   const times = [...new Set(all.flatMap((line) => line.times_ms))].sort((a, b) => a - b);
   const lists = [];
   const series = [];
@@ -40,33 +42,20 @@ function joined(lines) {
     const colour = COLOURS[line.key] ?? "series-2";
     const shape = { label: line.title, colour, width: line.kind === "band" ? 0.75 : line.kind === "interval" ? 5 : line.kind === "points" ? 0 : 1.5 };
     if (line.kind === "points") shape.points = true;
-    if (line.kind === "bars") Object.assign(shape, { stepped: true, fill: 0.35 });
-    lists.push(spread(line.times_ms, line.values, times, !["points"].includes(line.kind), line.kind === "bars"));
+    if (line.kind === "bars") Object.assign(shape, { bars: true, fill: 0.55, width: 1 });
+    lists.push(spread(line.times_ms, line.values, times, line.kind !== "points" && line.kind !== "bars"));
     series.push(shape);
     if (line.kind === "band") {
-      lists.push(spread(line.times_ms, line.high, times, true, false));
+      lists.push(spread(line.times_ms, line.high, times, true));
       series.push({ ...shape, label: line.title, band: [lists.length, lists.length - 1] });
     }
   }
   return { times, lists, series };
 }
 
-/** A bar is as wide as the shortest; the last one has an end too. */
-function closed(line) {
-  const steps = line.times_ms.slice(1).map((at, place) => at - line.times_ms[place]);
-  const width = steps.length ? Math.min(...steps) : 3_600_000;
-  const times = [];
-  const values = [];
-  line.times_ms.forEach((at, place) => {
-    times.push(at);
-    values.push(line.values[place]);
-    const next = line.times_ms[place + 1];
-    if (next === undefined || next - at > 1.5 * width) {
-      times.push(at + width);
-      values.push(next === undefined ? line.values[place] : 0);
-    }
-  });
-  return [{ ...line, times_ms: times, values }];
+/** How long a bar lasts: the shortest step between two, a day where there is one alone. */
+function barWidth(times) {
+  return times.slice(1).reduce((least, at, place) => Math.min(least, at - times[place]), 86_400_000);
 }
 
 /** With a hole where far longer than usual nothing was measured. */
@@ -86,14 +75,13 @@ function broken(line) {
   return [{ ...line, times_ms: times, values }];
 }
 
-function spread(own, values, times, joins, held) {
+function spread(own, values, times, joins) {
   const result = [];
   let place = 0;
   for (const at of times) {
     while (place < own.length && own[place] < at) place += 1;
     if (own[place] === at) result.push(values[place]);
     else if (!joins || place === 0 || place === own.length || values[place] === null || values[place - 1] === null) result.push(null);
-    else if (held) result.push(values[place - 1]);
     else result.push(values[place - 1] + (values[place] - values[place - 1]) * (at - own[place - 1]) / (own[place] - own[place - 1]));
   }
   return result;

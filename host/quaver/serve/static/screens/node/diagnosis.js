@@ -3,6 +3,7 @@
 import { h, icon, replace } from "../../dom.js";
 import { card, stateIcon } from "../../parts.js";
 import { plant, stateOf } from "../../plant.js";
+import { currentLanguage } from "../../words.js";
 
 export async function show(root, context, node) {
   const { t, api, live } = context;
@@ -14,7 +15,7 @@ export async function show(root, context, node) {
   }
 
   async function draw() {
-    const found = await api(`nodes/${node.node}/diagnosis`);
+    const found = await api(`nodes/${node.node}/diagnosis`, { query: { language: currentLanguage() } });
     const state = found.level ?? stateOf({ ...node, ...plant.nodes.get(node.node) });
     const quiet = !found.advice.length && !found.evidence.length;
     replace(root,

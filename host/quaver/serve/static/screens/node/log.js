@@ -2,7 +2,7 @@
 
 import { h, replace } from "../../dom.js";
 import { button, chips, empty, stateIcon } from "../../parts.js";
-import { time } from "../../words.js";
+import { currentLanguage, time } from "../../words.js";
 
 const AT_ONCE = 100;
 const LEVELS = ["alarm", "warning", "ok"];
@@ -21,7 +21,7 @@ export async function show(root, context, node) {
     const seen = events.filter((event) => level === "all" || event.level === level);
     replace(list, seen.map((event) => h("li", { class: `is-${event.level ?? "note"}${query.record === `${event.boot}-${event.seq}` ? " found" : ""}` }, event.level ? stateIcon(event.level, t(`state.${event.level}`)) : stateIcon("note"),
       h("time", { title: event.dated_by ? t("log.dated", { by: event.dated_by }) : null }, event.time_ms ? time(event.time_ms) : "–"),
-      h("div", {}, h("p", {}, event.text), h("p", { class: "muted small-text" }, `${event.code} · ${t("diagnosis.record", { boot: event.boot, seq: event.seq })}`)))));
+      h("div", {}, h("p", {}, event.text), h("p", { class: "muted small-text", title: event.code }, t("diagnosis.record", { boot: event.boot, seq: event.seq }))))));
     replace(foot, !seen.length && empty(t("log.none")), more && events.length > 0 && button(t("log.older"), older, { kind: "quiet" }));
     list.querySelector(".found")?.scrollIntoView({ block: "center" });
   }
@@ -29,7 +29,7 @@ export async function show(root, context, node) {
   const newestFirst = (found) => found.sort((a, b) => (b.time_ms ?? 0) - (a.time_ms ?? 0) || b.boot - a.boot || b.seq - a.seq);
 
   async function load() {
-    const found = await api(`nodes/${node.node}/events`, { query: { limit: AT_ONCE } });
+    const found = await api(`nodes/${node.node}/events`, { query: { limit: AT_ONCE, language: currentLanguage() } });
     events = newestFirst(found.events);
     more = found.events.length >= AT_ONCE;
     draw();
@@ -37,7 +37,7 @@ export async function show(root, context, node) {
 
   async function older() {
     const last = events.findLast((event) => event.time_ms);
-    const found = await api(`nodes/${node.node}/events`, { query: { limit: AT_ONCE, until_ms: last.time_ms } });
+    const found = await api(`nodes/${node.node}/events`, { query: { limit: AT_ONCE, language: currentLanguage(), until_ms: last.time_ms } });
     const known = new Set(events.map((event) => `${event.boot}-${event.seq}`));
     const fresh = found.events.filter((event) => !known.has(`${event.boot}-${event.seq}`));
     more = found.events.length >= AT_ONCE && fresh.length > 0;

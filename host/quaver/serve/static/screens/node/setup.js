@@ -56,8 +56,15 @@ export async function show(root, context, node) {
     return line < 0 ? undefined : t("setup.bad", { line: line + 1 });
   }
 
-  const config = card(t("setup.config"),
-    node.config ? h("pre", { class: "code", tabindex: "0", "aria-label": t("setup.config") }, JSON.stringify(node.config, null, 2)) : h("p", { class: "muted" }, t("setup.config.none")),
+  const known = h("div", { class: "stack", "aria-live": "polite" });
+  let read = null; // the number of the answer that is shown
+  function drawConfig({ config: found }) {
+    replace(known, found
+      ? [h("p", { class: "muted" }, t("setup.config.as", { time: time(found.read_ms), who: found.read_by })), h("pre", { class: "code", tabindex: "0", "aria-label": t("setup.config") }, JSON.stringify(found.values, null, 2))]
+      : h("p", { class: "muted" }, t("setup.config.none")));
+  }
+  drawConfig(node);
+  const config = card(t("setup.config"), known,
     may("configure") && button(t("setup.config.read"), () => send("config_get"), { kind: "plain" }), change?.element, verdict);
 
   let waits = 0;
@@ -68,7 +75,7 @@ export async function show(root, context, node) {
       found = (await api(`nodes/${node.node}/commands`)).commands;
     } catch (error) {
       // a page without an operator's key sends nothing: the server says what is missing
-      return void replace(answers, empty(t("setup.none"), errorText(error), { symbol: "unknown" }));
+      return void replace(answers, empty(t("setup.none"), error.status === 409 ? t("setup.none.text") : errorText(error), { symbol: "unknown" }));
     }
     replace(answers, found.length ? table({
       caption: t("setup.answers"), rows: found, most: 10,
@@ -79,6 +86,9 @@ export async function show(root, context, node) {
         { key: "answer", title: t("setup.answer"), cell: (one) => one.error || (one.answer === null || one.answer === undefined ? null : typeof one.answer === "string" ? one.answer : JSON.stringify(one.answer)) },
       ],
     }).element : h("p", { class: "muted" }, t("setup.answers.none")));
+    const last = found.find((one) => one.name.startsWith("config_") && stateOf(one) !== "waiting")?.id ?? null;
+    if (last !== read) drawConfig(await api(`nodes/${node.node}`));
+    read = last;
     if (found.some((one) => stateOf(one) === "waiting")) waits = setTimeout(listCommands, AGAIN_MS);
   }
 

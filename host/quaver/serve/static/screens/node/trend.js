@@ -4,8 +4,8 @@ import { chart } from "../../charts.js";
 import { h, later, replace } from "../../dom.js";
 import { rangeLength, rangePicker, stateIcon } from "../../parts.js";
 import { now } from "../../plant.js";
-import { ago, number, quantity, time, unitText } from "../../words.js";
-import { shortTitle } from "./titles.js";
+import { ago, currentLanguage, number, quantity, time, unitText } from "../../words.js";
+import { shortTitle, wholeTitle } from "./titles.js";
 
 // The more telling first; what is not here follows in the server's order.
 const FIRST = ["velocity_mm_s", "envelope_g", "rms_g", "peak_g", "kurtosis", "crest", "temperature_c", "shaft_hz", "energy.power_w"];
@@ -16,6 +16,11 @@ const YOUNG = 3; // hours
 const AGAIN_MS = 30_000;
 const MOST_POINTS = 4_000; // that the live end may add before the whole is loaded anew
 const LEVEL_COLOURS = { warning: "warning-fill", alarm: "alarm" };
+
+/** "event of boot 1, seq 228" in the words of the page. */
+function recordsOf(source, t) {
+  return [...source.matchAll(/boot (\d+), seq (\d+)/g)].map(([, boot, seq]) => t("diagnosis.record", { boot, seq })).join("; ") || source;
+}
 
 export async function show(root, context, node) {
   const { t, api, live, query, setQuery } = context;
@@ -52,7 +57,7 @@ export async function show(root, context, node) {
   // one small chart each, below the large one, with its cursor and its zoom
   const drives = [];
   for (const one of DRIVES.filter((each) => each in node.quantities)) {
-    const plot = await chart({ label: node.quantities[one].title, x: { kind: "time" }, y: {}, sync: "trend", small: true, height: 110, series: [{ label: one, colour: "series-2", width: 1.5 }] });
+    const plot = await chart({ label: wholeTitle(one, node, t), x: { kind: "time" }, y: {}, sync: "trend", small: true, height: 110, series: [{ label: one, colour: "series-2", width: 1.5 }] });
     drives.push({ name: one, plot, times: [], values: [] });
   }
   const charts = [big, ...drives.map(({ plot }) => plot)];
@@ -67,7 +72,7 @@ export async function show(root, context, node) {
       const { unit: its, value, time_ms } = node.quantities[one];
       const { warning, alarm } = node.limits?.[one] ?? {};
       const level = alarm !== undefined && alarm !== null && value >= alarm ? "alarm" : warning !== undefined && warning !== null && value >= warning ? "warning" : null;
-      return h("button", { type: "button", class: `value${level ? ` is-${level}` : ""}`, data: { name: one }, "aria-pressed": String(one === name), title: `${node.quantities[one].title}, ${ago(time_ms, now())}`,
+      return h("button", { type: "button", class: `value${level ? ` is-${level}` : ""}`, data: { name: one }, "aria-pressed": String(one === name), title: `${wholeTitle(one, node, t)}, ${ago(time_ms, now())}`,
         on: { click: () => { name = one; setQuery({ q: one }); drawTiles(); void load(); } } },
       h("span", { class: "value-title" }, shortTitle(one, node, t)), h("span", { class: "value-number" }, level && stateIcon(level, t(`state.${level}`)), number(value), h("small", {}, unitText(its))));
     }));
@@ -95,10 +100,10 @@ export async function show(root, context, node) {
 
   function summary() {
     const values = (series?.mean ?? []).filter((value) => value !== null);
-    if (!values.length) return t("trend.summary.none", { quantity: node.quantities[name].title });
+    if (!values.length) return t("trend.summary.none", { quantity: wholeTitle(name, node, t) });
     const last = values.at(-1);
     const sum = values.reduce((total, value) => total + value, 0);
-    return t("trend.summary", { quantity: node.quantities[name].title, from: time(series.times_ms[0]), until: time(series.times_ms.at(-1)), least: quantity(Math.min(...series.low.filter((value) => value !== null)), unit()),
+    return t("trend.summary", { quantity: wholeTitle(name, node, t), from: time(series.times_ms[0]), until: time(series.times_ms.at(-1)), least: quantity(Math.min(...series.low.filter((value) => value !== null)), unit()),
       most: quantity(Math.max(...series.high.filter((value) => value !== null)), unit()), mean: quantity(sum / values.length, unit()), last: quantity(last, unit()), events: events.length });
   }
 
@@ -110,7 +115,7 @@ export async function show(root, context, node) {
     const points = Math.round(Math.max(300, root.clientWidth));
     const asked = (quantity) => api(`nodes/${node.node}/series`, { query: { quantity, since_ms: Math.round(from), until_ms: Math.round(to), points } });
     const loads = drives.filter((one) => one.name !== "shaft_hz"); // the speed comes with each series
-    const [main, found, ...others] = await Promise.all([asked(name), api(`nodes/${node.node}/events`, { query: { since_ms: Math.round(since), until_ms: Math.round(until), limit: 100 } }), ...loads.map((one) => asked(one.name))]);
+    const [main, found, ...others] = await Promise.all([asked(name), api(`nodes/${node.node}/events`, { query: { since_ms: Math.round(since), until_ms: Math.round(until), limit: 100, language: currentLanguage() } }), ...loads.map((one) => asked(one.name))]);
     if (mine !== turn) return;
     if (range === "day" && !query.range && end === null && !zoom && main.times_ms.length && until - main.times_ms[0] < YOUNG * rangeLength("hour")) {
       range = "hour"; // a young node's hours would be a stroke at a day's end
@@ -126,9 +131,9 @@ export async function show(root, context, node) {
     if (!zoom) for (const one of charts) one.setRange(since, until);
     draw();
     void loadBaseline(name);
-    title.textContent = node.quantities[name].title;
+    title.textContent = wholeTitle(name, node, t);
     const { source } = limit();
-    note.textContent = [series.step_ms ? t("trend.step", { step: span(series.step_ms) }) : t("trend.every"), source && t("trend.limits", { source })].filter(Boolean).join(" ");
+    note.textContent = [series.step_ms ? t("trend.step", { step: span(series.step_ms) }) : t("trend.every"), source && t("trend.limits", { source: recordsOf(source, t) })].filter(Boolean).join(" ");
     note.hidden = !note.textContent;
     const newest = [...found.events].sort((a, b) => (b.time_ms ?? 0) - (a.time_ms ?? 0)).slice(0, 8);
     replace(marks, newest.map((event) => h("li", { class: `is-${event.level ?? "note"}` }, stateIcon(event.level ?? "note"), h("time", {}, time(event.time_ms)), h("span", {}, event.text))));
