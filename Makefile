@@ -1,9 +1,10 @@
 # Two commands for a fresh machine: `make demo` and `make test`. The rest is for work on the project.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TYPES = $(BIN)/mypy && $(BIN)/mypy --config-file firmware/mypy.ini firmware
 
-.PHONY: demo plant test check docs format clean
+.PHONY: demo plant test check audit lock docs format clean
 
 demo: .venv/installed
 	$(BIN)/quaver demo
@@ -18,6 +19,7 @@ test: .venv/installed .venv/stubs
 	tools/setup-system compiler mosquitto postgresql chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tools/audit_locks.py
 	@($(TYPES)) >.venv/types.txt 2>&1 & types=$$!; \
 	$(BIN)/pytest -n 3 --dist worksteal --target unix: --target rp2040: --target esp32_c3:; tests=$$?; \
 	wait $$types; types=$$?; cat .venv/types.txt; exit $$((tests || types))
@@ -30,6 +32,14 @@ check: .venv/installed .venv/stubs
 	$(BIN)/mypy --config-file firmware/mypy.ini firmware
 	$(BIN)/pytest -q -n 2 -m "not long" tests/portable tests/host/test_arrows.py tests/host/test_docs.py
 
+# Known vulnerabilities of what is locked, as OSV knows them; where OSV does not answer, it says so and ends with 0.
+audit: .venv/installed
+	$(BIN)/python tools/audit_locks.py
+
+# Writes locks/*.txt anew after a change of the dependencies.
+lock: .venv/uv
+	tools/lock
+
 # The documentation as a site, from README, docs, protocols and the docstrings.
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python tools/docs_site.py
@@ -38,20 +48,25 @@ format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-.venv/installed: pyproject.toml tools/setup-system
+# Every dependency at its locked version, by hash; the project itself from its sources, with the builder that is locked.
+.venv/installed: pyproject.toml locks/dev.txt tools/setup-system
 	PYTHON=$(PYTHON) tools/setup-system python
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(PIP) --require-hashes -r locks/dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 # MicroPython's modules as types, for firmware/. In a folder of their own: some have the names of the host's modules.
-.venv/stubs: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ \
-		micropython-rp2-rpi_pico_w-stubs==1.26.0.post1 micropython-stdlib-stubs==1.26.0.post3
+.venv/stubs: .venv/installed locks/stubs.txt
+	$(PIP) --require-hashes --no-deps --upgrade --target $@ -r locks/stubs.txt
 	touch $@
 
-.venv/docs: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+.venv/docs: .venv/installed locks/docs.txt
+	$(PIP) --require-hashes -r locks/docs.txt
+	touch $@
+
+.venv/uv: .venv/installed locks/uv.txt
+	$(PIP) --require-hashes -r locks/uv.txt
 	touch $@
 
 clean:

@@ -162,6 +162,28 @@ def publish(file: Path, url: str, ca: Path | None, site: str) -> None:
     click.echo(f"{broker}: {found.chunks} chunks, {found.bytes:,} bytes; {found.sent} were not there yet")
 
 
+@command.command("sbom", short_help="Print the bill of materials of this installation.")
+@click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write it to FILE.")
+def sbom(output: Path | None) -> None:
+    """Print the bill of materials of this installation: CycloneDX 1.6, JSON.
+
+    It has the Python packages as they are installed here, what of others is in the page, the system's packages that
+    quaver uses, and what runs on the boards. The bill of one release for nodes: quaver release show FILE --sbom.
+    """
+    from quaver import __version__
+    from quaver.board.spec import board_names, load_board
+    from quaver.build import write_flashable
+    from quaver.release.host_sbom import host_bill
+
+    bill = host_bill(__version__, [load_board(name) for name in board_names()])
+    for name in bill.unlocked:
+        click.echo(f"not as locked: {name}", err=True)
+    if output is None:
+        click.echo(bill.document.decode())
+    else:
+        click.echo(f"{output}: sha256 {write_flashable(output, bill.document, private=False)}")
+
+
 @command.group("keys")
 def keys() -> None:
     """Create and show the key that signs releases. Nodes hold its public half; who has the key can change them all."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
 from cyclonedx.model.bom import Bom, BomMetaData
-from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.license import LicenseExpression
+from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
@@ -24,30 +24,42 @@ def bill_of_materials(version: str, specs: Sequence[BoardSpec]) -> bytes:
 
     One component for each official image of MicroPython, by its SHA-256, and one for each library.
     """
-    firmware = _component("quaver-firmware", version, ComponentType.FIRMWARE)
-    parts = [_micropython(image) for image in _images(specs)]
-    assert UMQTT.package is not None
-    parts.append(
-        _component(
-            UMQTT.package.project,
-            UMQTT.package.version,
-            ComponentType.LIBRARY,
-            purl=PackageURL("pypi", name=UMQTT.package.project.lower(), version=UMQTT.package.version),
-            sha256=UMQTT.sha256,
-        )
-    )
-    versions = sorted({image.version for image in _images(specs)})
-    # micropython-lib is released with MicroPython; where no image has it frozen it comes from one that has
-    parts += [
-        _component("aioble", number, ComponentType.LIBRARY, _github("micropython-lib", number)) for number in versions
-    ]
+    firmware = component("quaver-firmware", version, ComponentType.FIRMWARE, licence=_MIT)
+    parts = device_parts(specs)
     bom = Bom(
         components=parts,
         metadata=BomMetaData(component=firmware),
         serial_number=uuid.uuid5(_NAMESPACE, " ".join([version, *(spec.name for spec in specs)])),
     )
-    bom.metadata.timestamp = None  # type: ignore[assignment]
     bom.register_dependency(firmware, parts)
+    return as_json(bom)
+
+
+def device_parts(specs: Sequence[BoardSpec]) -> list[Component]:
+    """What of others runs on the boards."""
+    parts = [_micropython(image) for image in _images(specs)]
+    assert UMQTT.package is not None
+    parts.append(
+        component(
+            UMQTT.package.project,
+            UMQTT.package.version,
+            ComponentType.LIBRARY,
+            purl=PackageURL("pypi", name=UMQTT.package.project.lower(), version=UMQTT.package.version),
+            sha256=UMQTT.sha256,
+            licence=_MIT,
+        )
+    )
+    versions = sorted({image.version for image in _images(specs)})
+    # micropython-lib is released with MicroPython; where no image has it frozen it comes from one that has
+    return parts + [
+        component("aioble", number, ComponentType.LIBRARY, _github("micropython-lib", number), licence=_MIT)
+        for number in versions
+    ]
+
+
+def as_json(bom: Bom) -> bytes:
+    """The document in UTF-8, without a date."""
+    bom.metadata.timestamp = None  # type: ignore[assignment]
     return JsonV1Dot6(bom).output_as_string(indent=1).encode()
 
 
@@ -56,13 +68,14 @@ def _images(specs: Iterable[BoardSpec]) -> list[Image]:
 
 
 def _micropython(image: Image) -> Component:
-    return _component(
+    return component(
         f"micropython {image.filename}",
         image.version,
         ComponentType.FIRMWARE,
         purl=_github("micropython", image.version),
         sha256=image.sha256,
         url=image.url,
+        licence=_MIT,
     )
 
 
@@ -70,21 +83,25 @@ def _github(name: str, version: str) -> PackageURL:
     return PackageURL("github", "micropython", name, f"v{version}")
 
 
-def _component(
+def component(
     name: str,
-    version: str,
+    version: str | None,
     kind: ComponentType,
     purl: PackageURL | None = None,
     sha256: str | None = None,
     url: str | None = None,
+    licence: str | None = None,
+    scope: ComponentScope | None = None,
 ) -> Component:
+    """licence: an SPDX expression, or a licence's name where it has none."""
     return Component(
         name=name,
         version=version,
         type=kind,
-        bom_ref=f"{name}@{version}",
+        bom_ref=f"{name}@{version}" if version else name,
         purl=purl,
-        licenses=[LicenseExpression(_MIT)],
+        scope=scope,
+        licenses=[LicenseFactory().make_from_string(licence)] if licence else [],
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else [],
         external_references=[ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(url))] if url else [],
     )

@@ -9,17 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from quaver.release.host_sbom import vendored
+
 STATIC = Path(__file__).resolve().parents[3] / "host/quaver/serve/static"
 OURS = sorted(path for path in STATIC.rglob("*.js") if "vendor" not in path.parts)
 
-# uplot 1.6.32 and jsqr 1.4.0 of registry.npmjs.org: dist/ and LICENSE of their tarballs, as they are.
-VENDORED = {
-    "jsqr/LICENSE": "c6596eb7be8581c18be736c846fb9173b69eccf6ef94c5135893ec56bd92ba08",
-    "jsqr/jsQR.js": "bc40c8a15196236b2314db0856f72ca0b49980cd5413b8c852a7349f5fee0859",
-    "uplot/LICENSE": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
-    "uplot/uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
-    "uplot/uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
-}
 MOST_BYTES = 300_000  # compressed: all that the page can ever load
 
 
@@ -29,7 +23,7 @@ def test_what_others_made_is_as_they_published_it() -> None:
         for path in (STATIC / "vendor").rglob("*")
         if path.is_file()
     }
-    assert found == VENDORED
+    assert found == {path: digest for part in vendored() for path, digest in part["files"].items()}
 
 
 def test_the_whole_page_weighs_less_than_300_kb_compressed() -> None:
