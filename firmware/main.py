@@ -24,9 +24,11 @@ try:
 
     release = None
     try:
+        import board
+
         from hal.chip import esp32
 
-        release = esp32.hold_back()
+        release = esp32.hold_back(board)
         room.keep()
         esp32 = None
     except ImportError:

@@ -21,11 +21,13 @@ for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, lambda _number, _frame: None)
 
+_QUICKEST = "unix:"
 _SHARED = ("esp32_c3:",)  # targets that beside others run only what differs by chip; alone, everything
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_chip: differs by chip, so it runs on every --target")
+    config.addinivalue_line("markers", "any_board: the same on every board, so of several --targets it runs on unix:")
     config.addinivalue_line("markers", "slowest: takes over 20 s on a quiet machine, so it begins first")
 
 
@@ -34,9 +36,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Of several workers each begins with its part of the slowest tests: none is left over at the end for one alone.
     """
-    if len(set(config.getoption("--target") or ())) > 1:
-        left = [item for item in items if not _elsewhere(item)]
-        config.hook.pytest_deselected(items=[item for item in items if _elsewhere(item)])
+    targets = set(config.getoption("--target") or ())
+    if len(targets) > 1:
+        left = [item for item in items if not _elsewhere(item, targets)]
+        config.hook.pytest_deselected(items=[item for item in items if _elsewhere(item, targets)])
         items[:] = left
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     if workers > 1:
@@ -51,9 +54,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ]
 
 
-def _elsewhere(item: pytest.Item) -> bool:
+def _elsewhere(item: pytest.Item, targets: set[str]) -> bool:
     spec = getattr(item, "callspec", None)
     where = spec.params.get("board_target") if spec else None
+    if where is not None and item.get_closest_marker("any_board") is not None and _QUICKEST in targets:
+        return bool(where != _QUICKEST)
     return where in _SHARED and item.get_closest_marker("each_chip") is None
 
 

@@ -79,8 +79,9 @@ print(gc.mem_alloc() - before[0], before[1] - others())
 """
 # Python's heap grows out of ESP-IDF's: once, before anything is measured.
 GROW = """
+import board as _board
 from hal.chip import esp32 as _chip
-_chip.hold_back()()
+_chip.hold_back(_board)()
 """
 
 # What is free of ESP-IDF's heap, and its largest piece, in bytes; a node that is interrupted keeps its connections.

@@ -28,6 +28,7 @@ if False:  # types alone: never compiled
     from node.supervisor import Supervisor
 
 _TRIAL_S = const(300)  # in which a new configuration brings the node online, or is rejected
+_OBEY = ("service.obey", "service.downlink", "service.replay", "service.runner", "quaver_wire.decoder")
 _LOW_MEMORY = const(16384)  # below this a fragmented heap may not give the next buffer
 
 
@@ -41,8 +42,11 @@ def _load(path: str) -> tuple[dict, list[str]]:
     return config.load(path)
 
 
-def _import(config: dict) -> "Tls | None":
-    """Have all modules that this configuration takes, while what is read is used in flash; returns `wiring.tls`."""
+def _import(config: dict, stays: bool) -> "Tls | None":
+    """Have all modules that this configuration takes, while what is read is used in flash; returns `wiring.tls`.
+
+    stays: what obeys commands, too: read for each command, its small pieces would have the heap grow.
+    """
     from build import sensors
 
     wiring.read("build.engine", *(("dsp.classes",) if config["machine"]["classes"] else ()))
@@ -54,6 +58,9 @@ def _import(config: dict) -> "Tls | None":
         return None
     wiring.read("node.publish")
     wiring.read_links(config)
+    if stays:
+        wiring.read(*_OBEY)
+        room.stay(*_OBEY, "quaver_wire.items")
     return wiring.tls(config["broker"])
 
 
@@ -204,7 +211,8 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     running, rejected = trial.running, trial.rejected
     if not (running or rejected):
         room.drop("node.trial")
-    tls = _import(config)
+    stays = bool(recorder.seals and port.short and config["link"] != "ble" and config["broker"]["ca"])
+    tls = _import(config, stays)
     wiring.imported()
     found = _sensors(port, config, quiet, recorder, problems)
     judge = _judge(config)
@@ -233,7 +241,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     if recorder.seals:
         parts["quiet"] = quiet
         parts["reset"] = port.reset
-        parts["short"] = port.short
+        parts["short"], parts["stays"] = port.short, stays
         parts["mailbox"] = mailbox = Mailbox(parts, updating)
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
     if running:

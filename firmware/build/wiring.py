@@ -193,8 +193,18 @@ def to_broker(
     client_id = config["node"] + "-" + port.unique_id()[-8:]
     broker = config["broker"]
     mqtt = Mqtt(broker, client_id, root + "status", recorder.status(0), tls)
-    wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"])
+    wifi = Wifi(port.radio(), config["wifi"]["ssid"], config["wifi"]["password"], _memory(config, tls))
     return root, wifi, mqtt, _timekeeper(config, uptime)
+
+
+def _memory(config: dict, tls: "Tls | None") -> object:
+    """What keeps memory for TLS while a node's Wi-Fi joins; None without, or where a name is to be found by mDNS."""
+    names = config["broker"]["host"], config["time_server"]
+    if not tls or config["role"] == "gateway" or any(name.endswith(".local") for name in names):
+        return None
+    from hal import memory
+
+    return memory
 
 
 def _timekeeper(config: dict, clock: Uptime) -> "Timekeeper | None":

@@ -11,7 +11,10 @@ import esp32
 from micropython import const
 
 _COMMAND = const(24000)  # bytes of Python's heap that a command's modules take, as small as its pieces are
+_OBEYED = const(9000)  # that one takes where what opens and obeys it is there
 _SESSION = const(20000)  # of ESP-IDF's, with a session of TLS up: less than one without it has
+_STACK = const(4096)  # bytes of a task's stack, the smallest that MicroPython makes
+_LEFT = const(3500)  # that is left of a piece for what else the network takes
 _ENDS_MS = const(20)  # the idle task frees a stack
 
 gates: list = []  # what hal.chip.esp32 holds while a node is built, the largest first
@@ -39,6 +42,9 @@ class Gate:
             pass  # less is left: what needs it says so
         _thread.stack_size(before)
 
+    def holds(self):
+        return self._lock is not None
+
     def give(self):
         if self._lock:
             self._lock.release()
@@ -52,9 +58,21 @@ def release():
         gates.pop().give()
 
 
-def short():
-    """Whether the modules of a command would have Python's heap grow over what a session of the network needs."""
+def fill():
+    """Hold what is free but for pieces in which no task's stack fits, until `release`."""
+    while (largest := max(region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA))) > _STACK:
+        gate = Gate(max(largest - _LEFT, _STACK))
+        if not gate.holds():
+            break
+        gates.append(gate)
+
+
+def short(stays):
+    """Whether a command would have Python's heap grow over what a session of the network needs.
+
+    stays: what opens and obeys it is there.
+    """
     regions = esp32.idf_heap_info(esp32.HEAP_DATA)
     gc.collect()
     own = gc.mem_free() - max(region[2] for region in regions)  # which counts what it could grow by
-    return own < _COMMAND and sum(region[1] for region in regions) < _SESSION
+    return own < (_OBEYED if stays else _COMMAND) and sum(region[1] for region in regions) < _SESSION

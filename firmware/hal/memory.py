@@ -32,6 +32,18 @@ def free():
     return gc.mem_free()
 
 
+def fill():
+    """Hold what is free, but for small pieces, until `release`: the responder of mDNS, which an ESP32's MicroPython
+    starts when it first joins a network, and never again, finds no 5 kB for itself."""
+    if held:
+        held.fill()
+
+
+def release():
+    if held:
+        held.release()
+
+
 _refused = 0
 
 

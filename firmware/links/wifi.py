@@ -23,10 +23,14 @@ _REASONS = {
 
 
 class Wifi:
-    """wlan: the port's station interface (network.WLAN)."""
+    """wlan: the port's station interface (network.WLAN).
 
-    def __init__(self, wlan, ssid, password):
+    memory: hal.memory, where nothing but the join is to take of it as the network is joined first; else None.
+    """
+
+    def __init__(self, wlan, ssid, password, memory=None):
         self._wlan = wlan
+        self._memory = memory
         self._ssid = ssid
         self._password = password
 
@@ -41,6 +45,17 @@ class Wifi:
         wlan.active(True)
         if wlan.isconnected():
             return
+        if not self._memory:
+            return await self._join(limit_ms)
+        self._memory.fill()
+        try:
+            await self._join(limit_ms)
+        finally:
+            self._memory.release()
+        self._memory = None
+
+    async def _join(self, limit_ms):
+        wlan = self._wlan
         began = time.ticks_ms()
         stale = wlan.status()
         wlan.connect(self._ssid, self._password or None)

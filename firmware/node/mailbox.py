@@ -26,7 +26,8 @@ _SERVICE = ("service", "command", "quaver_wire.decoder", "quaver_wire.items")
 
 class Mailbox:
     """parts: what service.obey works on, by name: "name" (the node's), "recorder", "uptime", "outbox", "measuring",
-    "supervisor", "log" and "trial" (of node.trial while one runs, else None); "short" as of hal.chip.common, or None.
+    "supervisor", "log" and "trial" (of node.trial while one runs, else None); "short" as of hal.chip.common, or None;
+    "stays": whether what opens and obeys is not given back.
 
     leaving: what the link is to call once nothing waits and the broker has forgotten this node; None unless it retires.
     wanted: the content that the link is to bring next, a topic below the site, or None. updating: "fetch" or "trial",
@@ -168,10 +169,10 @@ class Mailbox:
         self._obeying = True
         try:
             tidy()
+            short, stays = self._parts.get("short"), self._parts.get("stays")
+            if short and (stays or self._service is None) and short(stays):
+                raise MemoryError("no room beside the network")
             if self._service is None:
-                short = self._parts.get("short")
-                if short and short():
-                    raise MemoryError("no room beside the network")
                 self._service = load("service.obey").Service(self._parts, self._state, self)
             why = await self._service.obey(message)
         except MemoryError as error:

@@ -26,6 +26,7 @@ SIZE = 68 if _GROWS else 292
 
 _held = None
 _kept: list = []
+_stay: tuple = ()
 
 
 def keep() -> None:
@@ -70,6 +71,16 @@ def load(name: str):
     return sys.modules[name]
 
 
+def stay(*names: str) -> None:
+    """From here on `drop` leaves modules of these names alone."""
+    global _stay
+    _stay = names
+
+
+def _among(name: str, names: tuple) -> bool:
+    return any(name == given or name.startswith(given + ".") for given in names)
+
+
 def drop(*names: str) -> None:
     """Give back the heap of modules that nothing uses any more: each name is a folder of them, or one module.
 
@@ -78,7 +89,7 @@ def drop(*names: str) -> None:
     """
     for name in list(sys.modules):
         own = (__name__ + ".").startswith(name + ".")
-        if not own and any(name == given or name.startswith(given + ".") for given in names):
+        if not own and _among(name, names) and not _among(name, _stay):
             _forget(name)
     tidy()
 

@@ -74,7 +74,7 @@ class Service:
             load("build.keys").save_key(newest, self._keys[newest])
             drop("build", "quaver_wire.hkdf")
             if "gateways" in self.parts:
-                self.parts["gateways"].keep(newest)
+                self.parts["gateways"].keys = self._keys
         answer = await self._runner.run(command)
         recorder = self.parts["recorder"]
         try:

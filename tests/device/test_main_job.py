@@ -19,6 +19,7 @@ LIMITS = {"rms": [0.15, 0.25]}
 BRIEF = {"samples": 4096}  # an eighth of a whole measurement: enough for a limit, and many of them
 
 
+@pytest.mark.any_board
 @pytest.mark.needs_radio
 def test_faults_raise_an_alarm_and_the_healthy_machine_does_not(
     start_node: Callable[..., Board], client: Client

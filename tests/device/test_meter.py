@@ -10,7 +10,6 @@ from quaver.board.interface import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.sdm120 import SDM120
 from quaver.messages.record import Record, decode
-from quaver.pytest_plugin import Target
 from quaver_wire.fields import EVENTS
 from tests.programs import program
 
@@ -49,13 +48,6 @@ def test_a_transceiver_is_turned_for_as_long_as_the_request_takes(
     assert ask("9600", "'even'", "de") == [230_000, 4_000]
 
 
-@pytest.fixture
-def any_board(board_target: Target) -> None:
-    """For what is the same on every board: an emulated Pico W takes half a minute to say so again."""
-    if board_target.where != "unix:":
-        pytest.skip(f"{board_target}: what is shown here is not the board's")
-
-
 def records(client: Client, message_class: str) -> list[Record]:
     """What a person is shown of the messages of that class."""
     from quaver_wire.cbor import encode
@@ -68,7 +60,7 @@ def records(client: Client, message_class: str) -> list[Record]:
 
 
 @pytest.mark.needs_radio
-@pytest.mark.usefixtures("any_board")
+@pytest.mark.any_board
 def test_a_node_reads_a_meter_whatever_adapter_it_is_behind(start_node: Callable[..., Board], client: Client) -> None:
     energy = {"driver": "sdm120", "bus": "uart1", "address": 1, "baudrate": 1200, "parity": "odd"}
     rig = meter(baudrate=1200, parity="odd", echo=True, noise=b"\xff\x00", power_factor=-0.8)

@@ -9,7 +9,6 @@ from quaver.board.interface import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.emulator.sensors.tmp117 import TMP117
-from quaver.pytest_plugin import Target
 from quaver_wire.fields import EVENTS, QUALITY
 from tests.waiting import wait_for_words
 
@@ -51,6 +50,7 @@ def test_a_broker_that_restarts_costs_no_alarm(
     assert max(order[: order.index(alarm)]) < alarm  # before all that was measured after it
 
 
+@pytest.mark.any_board
 def test_a_dead_sensor_is_an_event_and_a_mark_until_it_lives_again(
     start_node: Callable[..., Board], client: Client
 ) -> None:
@@ -69,14 +69,7 @@ def test_a_dead_sensor_is_an_event_and_a_mark_until_it_lives_again(
     assert len(events(client, "sensor_failed")) == 1
 
 
-@pytest.fixture
-def any_board(board_target: Target) -> None:
-    """For what is the same on every board: an emulated Pico W takes half a minute to say so again."""
-    if board_target.where != "unix:":
-        pytest.skip(f"{board_target}: what is shown here is not the board's")
-
-
-@pytest.mark.usefixtures("any_board")
+@pytest.mark.any_board
 def test_a_stuck_sensor_is_no_healthy_machine(start_node: Callable[..., Board], client: Client) -> None:
     models = rig()
     models[0].model.fault = "stuck"  # type: ignore[union-attr]
@@ -92,7 +85,7 @@ def test_a_stuck_sensor_is_no_healthy_machine(start_node: Callable[..., Board], 
     client.wait(lambda c: not c.of("telemetry")[-1]["quality"], "a record of a sensor that is well")
 
 
-@pytest.mark.usefixtures("any_board")
+@pytest.mark.any_board
 @pytest.mark.parametrize("sensor", ["vibration", "temperature", "energy"])
 def test_a_sensor_on_a_bus_that_the_board_has_not_is_told_and_the_node_runs(
     start_node: Callable[..., Board], client: Client, sensor: str
@@ -105,7 +98,7 @@ def test_a_sensor_on_a_bus_that_the_board_has_not_is_told_and_the_node_runs(
     assert not events(client, "task_restarted")
 
 
-@pytest.mark.usefixtures("any_board")
+@pytest.mark.any_board
 def test_a_mistake_in_the_configuration_is_told_and_the_node_runs(
     start_node: Callable[..., Board], client: Client
 ) -> None:
@@ -116,6 +109,7 @@ def test_a_mistake_in_the_configuration_is_told_and_the_node_runs(
     assert any(text.startswith("energy: board") for text in texts)
 
 
+@pytest.mark.any_board
 def test_the_last_will_says_that_the_node_is_gone(start_node: Callable[..., Board], client: Client) -> None:
     board = start_node(rig(), {"interval_s": 1})
     client.wait(lambda c: [s for s in c.of("status") if s["state"] == 1], "the node online")

@@ -29,7 +29,8 @@ def air() -> Iterator[Any]:
         yield air
 
 
-@pytest.mark.parametrize("role", ["node", "gateway"])
+# Of what restarts and is told, a chip shows its own part with either.
+@pytest.mark.parametrize("role", [pytest.param("node", marks=pytest.mark.any_board), "gateway"])
 def test_a_link_without_memory_is_told_after_a_restart(
     request: pytest.FixtureRequest,
     board_target: Target,

@@ -75,6 +75,7 @@ def node(start_board: Callable[..., Board], board_target: Target, server: Server
     return board
 
 
+@pytest.mark.any_board
 def test_what_a_time_server_says(node: Board, server: Server) -> None:
     time_ms, uncertain = eval(node.exec("say(3000)"))
     assert 0 <= time_ms - NOW <= uncertain <= 3000

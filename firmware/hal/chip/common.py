@@ -14,7 +14,7 @@ class Hal:
 
     WATCHDOG_MAX_MS = 8000
     TIMER = -1  # the timer that feeds the watchdog at the REPL; -1 is a virtual one, where the port has them
-    short: "object" = None  # short(): whether there is no memory to obey a command; None where only trying tells
+    short: "object" = None  # short(stays), of hal.held: no memory to obey a command; None where only trying tells
 
     reset = staticmethod(restart.reset)
 

@@ -1,24 +1,36 @@
 """ESP32 family: the common hardware, with the limits of its watchdog and its hardware timers."""
 
-from micropython import const
+import json
+import os
 
 from hal import held
 from hal.chip.common import Hal
 
-_PYTHON = const(97000)  # bytes that its heap grows by, from 64 kB; ESP-IDF gives it in pieces of 4 kB
 _NETWORK = (17400, 9500)  # bytes for the network in one piece each: the first one for TLS alone
 
 _heap: list = []
 
 
-def hold_back():
+def _over_tls():
+    """Whether what this board starts with (node.trial) makes it a node that speaks TLS over Wi-Fi."""
+    names = os.listdir("/")
+    trial = "config.next" in names and "config.tried" not in names
+    try:
+        with open("/config.next" if trial else "/config.json") as file:
+            config = json.load(file)
+        return config.get("role") != "gateway" and config.get("link") != "ble" and bool(config["broker"].get("ca"))
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, MemoryError):
+        return False
+
+
+def hold_back(board):
     """Give Python's heap its share, and keep the rest from it until the function that this returns is called.
 
     Python takes all that ESP-IDF has left when its heap grows, and the network would find none. So it grows here,
-    once, in one piece.
+    once, in one piece, by what the board's file says for the link; ESP-IDF gives it in pieces of 4 kB.
     """
     global _heap
-    _heap = [None] * (_PYTHON // 4)
+    _heap = [None] * ((board.PYTHON_TLS if _over_tls() else board.PYTHON) // 4)
     _heap.clear()
     for number in range(8):  # two blocks: v1.27's collector gives a piece back that has but its first one in use
         _heap.append(number)

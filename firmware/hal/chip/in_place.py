@@ -39,6 +39,11 @@ _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
 _KNOWN = (1, 27)  # of MicroPython, for its objects: whatever another version has in them stays on the heap
 _MACHINE = const(0x8000)  # in a piece's length: machine code
+_HEAD = const(4)  # bytes of a .mpy before its numbers
+_PLAIN = const(4)  # kinds of its constants, as the host's file has them: up to here without a length
+_STRING = const(5)
+_BYTES = const(6)
+_TUPLE = const(10)
 _DEEPEST = const(2)  # imports within imports that are placed one by one: more would take the stack, which is 8 kB
 
 _device = _files = _import = _view = None
@@ -113,6 +118,51 @@ def _blocks_of(file, begin, end):
     return blocks
 
 
+def _number(file):
+    """A number of a .mpy, to the base of 128."""
+    value = 0
+    while True:
+        digit = file.read(1)[0]
+        value = value << 7 | digit & 0x7F
+        if digit < 0x80:
+            return value
+
+
+def _texts(file, begin, end, at):
+    """Use in flash the texts and bytes of a module whose table of constants lies at `at`. The file has them, in that
+    order, behind the module's names."""
+    blocks = _blocks_of(file, begin, end) + [(end, 0)]
+    file.seek(begin + _HEAD)
+    names, count = _number(file), _number(file)
+    for _ in range(names):
+        length = _number(file)
+        if not length & 1:  # else MicroPython has it
+            file.seek((length >> 1) + 1, 1)
+    for place in range(at, at + 4 * count, 4):
+        _text(file, blocks, _peek(place))
+
+
+def _text(file, blocks, value):
+    kind = file.read(1)[0]
+    if kind <= _PLAIN:
+        return
+    length = _number(file)
+    if kind == _TUPLE:
+        for place in range(value + 8, value + 8 + 4 * length, 4):
+            _text(file, blocks, _peek(place))
+        return
+    at = file.seek(0, 1)
+    ends = kind in (_STRING, _BYTES)  # with a zero
+    file.seek(length + ends, 1)
+    if not ends or not _heap <= value < _heap_end or _peek(value) not in (id(str), id(bytes)):
+        return
+    data = _peek(value + 12)
+    for (first, address), (after, _) in zip(blocks, blocks[1:]):
+        if first <= at and at + length < after and _peek(value + 8) == length and _heap <= data < _heap_end:
+            if bytearray_at(data, length) == bytearray_at(address + at - first, length):
+                _poke(value + 12, address + at - first)
+
+
 def _table(file, begin, end):
     """(offset in its pack, length, address in flash, machine code?) of each piece of a module that may be used there,
     longest first. file: the pack, of `_files`; begin, end: the module's bounds in it."""
@@ -133,15 +183,18 @@ def _table(file, begin, end):
         yield offset, length & ~_MACHINE, address + offset - at, bool(length & _MACHINE)
 
 
-def _pieces(path):
-    """Address and length of each piece, flat, but of what was not read from the file."""
+def _pieces(path, module):
+    """Address and length of each piece, flat, but of what was not read from the file; the module's texts are placed."""
     pieces = array("I")
     pack, number = packs.packs.find(path)
     with _files.open(pack, "rb") as file:
-        for _, length, address, machine_code in _table(file, *packs.bounds(file, number)):
+        begin, end = packs.bounds(file, number)
+        for _, length, address, machine_code in _table(file, begin, end):
             if not (machine_code and packs.packs.through):
                 pieces.append(address)
                 pieces.append(length)
+        if pieces:
+            _texts(file, begin, end, _peek(id(module) + 12))
     return pieces
 
 
@@ -192,7 +245,7 @@ def _settle(under_way):
         path = getattr(module, "__file__", "")
         if path.startswith(packs.AT + "/") and name not in _STAY:
             try:
-                pieces = _pieces(path[len(packs.AT) :])
+                pieces = _pieces(path[len(packs.AT) :], module)
             except (OSError, MemoryError):
                 continue  # then it works from the heap
             if pieces:

@@ -159,4 +159,5 @@ def _told(details: str) -> str:
         return details
     if not isinstance(values, dict):
         return details
-    return ", ".join(f"{name} {value}" for name, value in values.items() if value not in (None, ""))
+    said = {name: value for name, value in values.items() if value not in (None, "", False)}
+    return ", ".join(name if value is True else f"{name} {value}" for name, value in said.items())

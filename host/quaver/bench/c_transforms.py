@@ -25,11 +25,8 @@ _COMPILE = (
     "clang", "-c", "-target", "thumbv6m-none-eabi", "-mcpu=cortex-m0plus", "-O3", "-ffreestanding", "-fno-builtin",
     "-ffp-contract=off", "-fropi", "-ffunction-sections", "-fdata-sections", "-w",
 )  # fmt: skip
-# `zig cc` brings the division that the core has no instruction for; nothing divides while a transform runs.
-_LINK = (
-    "cc", "-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus", "-nostdlib", "-s", "-Wl,--entry=start",
-    "-Wl,--gc-sections",
-)  # fmt: skip
+# Past `zig cc` too, and with no `zig objcopy`: those two would first be built, for a minute of a processor.
+_LINK = ("ld.lld", "--entry=start", "--gc-sections", "-s", "--oformat", "binary")
 
 
 @dataclass(frozen=True)
@@ -127,10 +124,9 @@ def compile_transform(transform: CTransform, progress: Progress | None = None) -
         places = [folder, *(folder / place for place in transform.folders)]
         includes = [argument for place in places for argument in ("-I", str(place))]
         includes += ["-isystem", str(Path(ziglang.__file__).with_name("lib") / "include")]
-        compiled, linked, code = (str(folder / file) for file in ("compiled.o", "linked", "code"))
+        compiled, code = (str(folder / file) for file in ("compiled.o", "code"))
         _zig(transform, *_COMPILE, *transform.options, *includes, "-o", compiled, str(own / f"{transform.glue}.c"))
-        _zig(transform, *_LINK, f"-Wl,-T,{own / 'flat.ld'}", "-o", linked, compiled)
-        _zig(transform, "objcopy", "-O", "binary", "-j", ".text", linked, code)
+        _zig(transform, *_LINK, "-T", str(own / "flat.ld"), "-o", code, compiled)
         return Path(code).read_bytes()
 
 

@@ -49,10 +49,10 @@ def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            yield browser
+            browser.close()
         except Error as error:
-            raise PageError(f"Chromium does not start: {error.message.splitlines()[0]}") from error
-        yield browser
-        browser.close()
+            raise PageError(f"Chromium: {error.message.splitlines()[0]}; try again, or look at the page") from error
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,10 @@ class BoardSpec:
 
     heap: bytes of MicroPython heap after boot; on unix the value of `-X heapsize` (words twice as wide).
     heap_budget: bytes of it that the running firmware must leave free. idf_budget, idf_piece_budget: bytes of ESP-IDF's
-    heap that it must leave free, in all and in one piece; 0 on a chip without ESP-IDF.
+    heap that it must leave free, in all and in one piece; 0 on a chip without ESP-IDF. tls_heap_budget, tls_idf_budget,
+    tls_idf_piece_budget: the same of a node with every sensor, seals, TLS and commands; 0 where that is not tight.
+    python, python_tls: bytes that its heap grows by as a board starts, and as a node with TLS over Wi-Fi does; 0 on
+    a chip whose heap does not grow.
     pins: single GPIOs by role ("spi0_cs"). led: a GPIO, the name of a pin ("LED"), or None.
     image is None on unix.
     """
@@ -100,6 +103,11 @@ class BoardSpec:
     heap_budget: int
     idf_budget: int
     idf_piece_budget: int
+    python: int
+    python_tls: int
+    tls_heap_budget: int
+    tls_idf_budget: int
+    tls_idf_piece_budget: int
     pins: Mapping[str, int]
     buses: Mapping[str, Bus]
     radios: tuple[str, ...]
@@ -222,6 +230,11 @@ def _board(name: str, top: _Table) -> BoardSpec:
     heap_budget = memory.number("heap_budget", 0, heap)
     idf_budget = memory.number("idf_budget", 0, 1 << 24, default=0)
     idf_piece_budget = memory.number("idf_piece_budget", 0, idf_budget, default=0)
+    python = memory.number("python", 0, heap, default=0)
+    python_tls = memory.number("python_tls", 0, heap, default=python)
+    tls_heap_budget = memory.number("tls_heap_budget", 0, heap_budget, default=0)
+    tls_idf_budget = memory.number("tls_idf_budget", 0, idf_budget, default=0)
+    tls_idf_piece_budget = memory.number("tls_idf_piece_budget", 0, tls_idf_budget, default=0)
     memory.done()
     buses = _buses(top.table("buses"), highest)
     pins = _pins(top.table("pins"), highest)
@@ -240,6 +253,11 @@ def _board(name: str, top: _Table) -> BoardSpec:
         heap_budget=heap_budget,
         idf_budget=idf_budget,
         idf_piece_budget=idf_piece_budget,
+        python=python,
+        python_tls=python_tls,
+        tls_heap_budget=tls_heap_budget,
+        tls_idf_budget=tls_idf_budget,
+        tls_idf_piece_budget=tls_idf_piece_budget,
         pins=pins,
         buses=buses,
         radios=radios,
@@ -342,4 +360,6 @@ def render_board(spec: BoardSpec) -> str:
         "FILES_AT": spec.flash.filesystem_offset,
     }
     head = f'"""This board, rendered from boards/{spec.name}.toml: change it there."""\n\n'
+    if spec.python:
+        values |= {"PYTHON": spec.python, "PYTHON_TLS": spec.python_tls}
     return head + "".join(f"{key} = {value!r}\n" for key, value in values.items())

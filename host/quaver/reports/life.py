@@ -19,7 +19,7 @@ There is none, and the reason is told, where
 - the rise may as well be chance (t test of the drift, 0.5 %);
 - it has come to an end (its second half is less than a third of it);
 - the limit is further away than the feature has risen so far: no one knows how it goes on there;
-- the limit is passed already;
+- the limit is passed already, or may be at the next measurement;
 - the processes do not reach the limit in more than one case of twenty.
 """
 
@@ -122,7 +122,10 @@ def remaining(times_ms: Sequence[int], values: Sequence[float], limit: float, he
     early, late = np.quantile(passages, [EARLY, 1 - NEVER], method="higher")
     if not np.isfinite(late):
         return Remaining(None, note("life_open"), rise)
-    return Remaining(max(0.0, float(early) * rise.step_ms - rise.behind_ms), None, rise)
+    early_ms = float(early) * rise.step_ms - rise.behind_ms
+    if early_ms < float(np.diff(t).mean()):
+        return Remaining(None, note("life_soon"), rise)
+    return Remaining(early_ms, None, rise)
 
 
 def _none(key: str, **values: object) -> Remaining:

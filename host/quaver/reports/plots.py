@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -13,6 +13,14 @@ from quaver.reports.model import Chart, Line
 from quaver.reports.words import Words
 
 # Of Okabe and Ito, which people with colour-blindness tell apart; no meaning hangs on colour alone.
+# Of matplotlib's axes of time, from years to seconds, where its own are English: the marks, those at a zero, the rest.
+_DATES: dict[str, dict[str, list[str]]] = {
+    "de": {
+        "formats": ["%Y", "%m.%Y", "%d.", "%H:%M", "%H:%M", "%S.%f"],
+        "zero_formats": ["", "%Y", "%d.%m.", "%d.%m.", "%H:%M", "%H:%M"],
+        "offset_formats": ["", "%Y", "%m.%Y", "%d.%m.%Y", "%d.%m.%Y", "%d.%m.%Y %H:%M"],
+    }
+}
 BLUE, RED, GREEN, GREY, SKY = "#0072B2", "#D55E00", "#009E73", "#6b7280", "#56B4E9"
 _SIZE = (7.3, 2.5)  # inches, of 186 mm
 _SIZE_STATES = (7.3, 1.0)
@@ -65,7 +73,8 @@ def _dates(axis: Any, words: Words) -> None:
     library: Any = dates
     locator = library.AutoDateLocator(tz=words.zone, minticks=4, maxticks=9)
     axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(library.ConciseDateFormatter(locator, tz=words.zone))
+    form = library.ConciseDateFormatter(locator, tz=words.zone, **_DATES.get(words.language, {}))
+    axis.xaxis.set_major_formatter(form)
     axis.xaxis.get_offset_text().set_fontsize(7)
 
 
@@ -78,8 +87,9 @@ def _line(axis: Any, line: Line, words: Words) -> None:
     if line.kind == "bars":
         at = _at(words, line.times_ms)
         steps = [b - a for a, b in itertools.pairwise(at)]
-        axis.bar(at, line.values, width=min(steps, default=None) or 1 / 24, align="edge", color=BLUE, linewidth=0.4,
-                 edgecolor="white")  # fmt: skip
+        wide = min(steps, default=timedelta(days=1))
+        axis.bar(at, line.values, width=0.8 * wide, align="edge", color=BLUE, linewidth=0)
+        axis.set_xlim(at[0] - 0.1 * wide, at[0] + max(at[-1] - at[0] + wide, 7 * wide))  # a few are bars, not an area
         axis.set_ylim(bottom=0)
     elif line.kind == "band":
         axis.fill_between(_at(words, line.times_ms), line.values, line.high, color=SKY, alpha=0.25, label=label, lw=0)

@@ -160,6 +160,8 @@ def test_who_may_not_command_nodes_may_not_bring_them_in(page: TestClient, clien
     asked = (viewer.get(API), viewer.post(f"{API}/label", json=LABEL), viewer.get(f"{API}/plan.csv"))
     assert all("needs the scope commands" in line(answer, 403) for answer in asked)
     assert "needs the scope commands" in line(viewer.delete(f"{API}/nodes/{ID.hex()}"), 403)
+    # and the camera is for this page alone, not for what it might show
+    assert "camera=(self)," in viewer.get("/").headers["permissions-policy"]
 
 
 def test_the_command_carries_the_list_out_and_what_failed_is_resumed(

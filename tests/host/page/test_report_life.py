@@ -61,8 +61,10 @@ def test_it_stays_true_where_a_rise_pauses_and_goes_on_later() -> None:
 
 def test_the_time_shrinks_as_the_limit_comes_near() -> None:
     values = grown(seed=4)
-    told = [minutes(asked(values[:count], float(np.e))) for count in (450, 500, 560)]
-    assert told == sorted(told, reverse=True)
+    far, near = (minutes(asked(values[:count], float(np.e))) for count in (450, 500))
+    assert far > near > 1
+    soon = asked(values[:560], float(np.e))  # less than to the next measurement
+    assert soon.early_ms is None and soon.why is not None and soon.why.key == "life_soon"
 
 
 @pytest.mark.parametrize("kind", ["noise", "walk"])

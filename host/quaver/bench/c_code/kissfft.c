@@ -14,6 +14,26 @@
 #include "kiss_fft.cc"
 #include "tools/kiss_fftr.cc"
 
+/* The division that the core has no instruction for, as the compiler calls it (ARM IHI 0043, 4.3.1); of numbers that are
+   not negative. Only `prepare` divides. */
+unsigned long long __aeabi_idivmod(int dividend, int divisor)
+{
+    unsigned quotient = 0, rest = 0;
+    for (int bit = 31; bit >= 0; bit--) {
+        rest = rest << 1 | ((unsigned)dividend >> bit & 1);
+        if (rest >= (unsigned)divisor) {
+            rest -= (unsigned)divisor;
+            quotient |= 1u << bit;
+        }
+    }
+    return (unsigned long long)rest << 32 | quotient;
+}
+
+int __aeabi_idiv(int dividend, int divisor)
+{
+    return (int)__aeabi_idivmod(dividend, divisor);
+}
+
 /* After the bins: its plan, with exp(-2 pi j k / pairs), and exp(-pi j ((k + 1) / pairs + 1/2)), for k pairs and half. */
 void prepare(const kiss_fft_scalar *turn, kiss_fft_scalar *work, size_t n)
 {

@@ -196,11 +196,14 @@ export async function chart(options) {
     inside(u, (ctx, box) => {
       ctx.font = `600 ${11.5 * one}px system-ui, sans-serif`;
       ctx.textAlign = "right";
+      const taken = []; // of lines that lie close, each text stands left of the one before
       for (const line of lines) {
         const where = u.valToPos(line.y, "y", true);
         if (where < box.top || where > box.top + box.height) continue;
-        const right = box.left + box.width - 6 * one;
+        const near = taken.filter((other) => Math.abs(other.where - where) < 17 * one);
+        const right = Math.min(box.left + box.width, ...near.map((other) => other.left - 8 * one)) - 6 * one;
         const width = ctx.measureText(line.text).width;
+        taken.push({ where, left: right - width });
         ctx.fillStyle = faded("surface", 0.85); // a curve behind it does not make it hard to read
         ctx.fillRect(right - width - 4 * one, where - 18 * one, width + 8 * one, 16 * one);
         ctx.fillStyle = colour(line.colour);

@@ -296,5 +296,5 @@ export function toast(text, kind = "") {
 /** Names and values in two columns. items: [[name, text or element]]; null values are left out. */
 export function facts(items) {
   return h("dl", { class: "facts" }, items.filter(([, value]) => value !== null && value !== undefined && value !== "")
-    .map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    .map(([name, value]) => h("div", { class: typeof value === "string" && !/\s/.test(value) && value.length > 14 ? "long" : null }, h("dt", {}, name), h("dd", {}, value))));
 }

@@ -39,3 +39,7 @@ def thumb(r0):
 def later(n):
     yield n
     yield from range(n, 0, -1)
+
+
+def says():
+    return "a text that is too long for a name", ("one", "and one in a tuple of constants")

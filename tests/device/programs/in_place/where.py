@@ -16,8 +16,9 @@ def where(thing, word=12):
     return place >> 24
 
 
+text, (_, inner) = made.says()
 things = made.Class.__dict__["method"], made.native, made.viper, made.later, made.long
-print([where(thing) for thing in things], where(made.thumb, 8), where(made.TABLE))
+print([where(thing) for thing in things], where(made.thumb, 8), where(made.TABLE), where(text), where(inner))
 print(
     made.Class().method(9),
     made.native(9, 2),
@@ -26,4 +27,5 @@ print(
     made.thumb(9),
     list(made.later(3)),
     made.long(2),
+    text[-4:] + inner[-9:],
 )

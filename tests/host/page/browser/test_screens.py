@@ -12,22 +12,32 @@ AXE = Axe()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PUMP = "#/node/a100000000000001"
 SCREENS = {
-    "plant": "#/plant",
-    "found": "#/plant?q=pump&state=alarm",
-    "tiles": "#/plant?view=tiles",
-    "plan": "#/plant?view=map",
-    **{part: f"{PUMP}/{part}" for part in ("trend", "spectrum", "waterfall", "waveform", "diagnosis", "setup", "log")},
-    **{f"alarms {show}": f"#/alarms?show={show}" for show in ("open", "aside", "all")},
-    "figures of alarms": "#/alarms?view=figures",
-    **{f"ledger {view}": f"#/ledger?view={view}" for view in ("gaps", "refusals", "clocks", "security")},
-    "rollouts": "#/rollouts",
-    "all of a rollout": "#/rollouts?show=all",
-    **{f"report {kind}": f"#/reports/{kind}?range=week" for kind in ("energy", "availability", "control", "life")},
-    "bringing in": "#/bringing",
-    "more": "#/more",
-    "nowhere": "#/nowhere",
+    "plant": {
+        "plant": "#/plant",
+        "found": "#/plant?q=pump&state=alarm",
+        "tiles": "#/plant?view=tiles",
+        "plan": "#/plant?view=map",
+        "more": "#/more",
+        "nowhere": "#/nowhere",
+    },
+    "node": {
+        part: f"{PUMP}/{part}" for part in ("trend", "spectrum", "waterfall", "waveform", "diagnosis", "setup", "log")
+    },
+    "work": {
+        **{f"alarms {show}": f"#/alarms?show={show}" for show in ("open", "aside", "all")},
+        "figures of alarms": "#/alarms?view=figures",
+        "rollouts": "#/rollouts",
+        "all of a rollout": "#/rollouts?show=all",
+        "bringing in": "#/bringing",
+    },
+    "figures": {
+        **{f"ledger {view}": f"#/ledger?view={view}" for view in ("gaps", "refusals", "clocks", "security")},
+        **{f"report {kind}": f"#/reports/{kind}?range=week" for kind in ("energy", "availability", "control", "life")},
+    },
 }
-
+PLACES = {name: place for part in SCREENS.values() for name, place in part.items()}
+ON_THE_PHONE = ("plant", "trend", "log", "alarms open", "rollouts", "ledger gaps")  # they look otherwise there
+ALIKE = ("found", "nowhere", "alarms aside", "all of a rollout")  # as another, with less or more in it
 # A key of the words, which stands there where its text is missing.
 WORD = re.compile(
     r"(?<![\w/])(?:action|alarms|chart|diagnosis|error|event|ledger|log|nav|node|plant|quantity|reports|rollouts|setup|shell|"
@@ -48,13 +58,16 @@ def check_with_axe(page: Page) -> None:
 
 # The tokens' contrasts are held for both schemes in test_static.py.
 @pytest.mark.parametrize(("width", "scheme"), [("phone", "dark"), ("wall", "light")])
-def test_each_screen_shows_itself_without_an_error_and_to_everybody(look: Any, width: str, scheme: str) -> None:
+@pytest.mark.parametrize("part", SCREENS)
+def test_each_screen_shows_itself_without_an_error_and_to_everybody(
+    look: Any, part: str, width: str, scheme: str
+) -> None:
     at: Looking = look(width=width, color_scheme=scheme)
-    for name, place in SCREENS.items():
+    for name, place in SCREENS[part].items():
         page = at.go(place)
         expect(page.locator("main h1").first).to_be_visible()
         assert page.title().endswith("North Works · Quaver"), name
-        if width == "wall" or name in ("plant", "trend", "log"):  # what looks otherwise on a phone
+        if name in ON_THE_PHONE or (width == "wall" and name not in ALIKE):
             check_with_axe(page)
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{name} is {wide} px too wide"
@@ -192,7 +205,7 @@ def test_the_page_speaks_german_on_each_screen_and_remembers_it(look: Any) -> No
     expect(page.locator("h1")).to_have_text("Mehr")
     page.reload()
     expect(page.locator("html")).to_have_attribute("lang", "de")
-    for name, place in SCREENS.items():
+    for name, place in PLACES.items():
         at.go(place)
         shown = page.locator("body").inner_text()
         assert not WORD.findall(shown), f"{name}: words without a translation: {WORD.findall(shown)}"

@@ -13,7 +13,7 @@ from plant import HOURS, PlacedNode, measured, spectrum_values
 from playwright.sync_api import Browser, expect
 from test_access import GOOD
 from test_ingest import Bench
-from test_screens import PUMP, SCREENS
+from test_screens import PLACES, PUMP
 
 from quaver.fleet.keys import KeyStore
 from quaver_wire.fields import EVENTS
@@ -180,7 +180,7 @@ def test_no_text_of_a_record_is_ever_more_than_text(chromium: Browser, hostile: 
     expect(page.locator(".node-row").first).to_be_visible()
     some = [f"#/node/{hostile.nodes[name].id.hex()}" for name in list(hostile.nodes)[::10]]
     parts = [f"{one}/{part}" for one in some for part in ("trend", "spectrum", "diagnosis", "log")]
-    places = ["#/plant?q=%3Cscript", *(place for place in SCREENS.values() if PUMP not in place), *parts]
+    places = ["#/plant?q=%3Cscript", *(place for place in PLACES.values() if PUMP not in place), *parts]
     for place in ["#/plant", *places]:
         page.evaluate("hash => { location.hash = hash; }", place)
         expect(page.locator("main h1").first).to_be_attached()
@@ -190,7 +190,8 @@ def test_no_text_of_a_record_is_ever_more_than_text(chromium: Browser, hostile: 
             page.keyboard.press("Escape")  # where it has opened a window
         # what we made ourselves, and nothing that a text could have made
         strange = page.evaluate(
-            "document.querySelectorAll('iframe,object,embed,base,video,math,form:not(.form),img:not(.plan img),"
+            "document.querySelectorAll('iframe,object,embed,base,video:not(.camera-picture),math,form:not(.form),"
+            "img:not(.plan img),"
             "script:not([src]),style,[onerror],[onload],[onfocus],[ontoggle],a[href^=javascript]').length"
         )
         assert strange == 0, place

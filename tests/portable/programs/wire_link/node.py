@@ -5,19 +5,16 @@ import binascii
 import json
 import os
 
-from node import gateways
+from node import greeting
 from node.gateways import Gateways
 from quaver_wire import gatt
 
 un = binascii.unhexlify
-node_id, device_key, greeting, others = un(argument[0]), un(argument[1]), un(argument[2]), argument[3]
-gateways.urandom = bytes  # of the weakest chip
+node_id, device_key, hello, others = un(argument[0]), un(argument[1]), un(argument[2]), argument[3]
+greeting.urandom = bytes  # of the weakest chip
 told = Gateways(node_id, {1: device_key}, 7, {})
-told.ready()
-answer, session, why = told.greet(greeting)
-told.ready()
-fresh = told.greet(greeting)[0]
-told.done()
+answer, session, why = told.greeting().greet(hello)
+fresh = told.greeting().greet(hello)[0]
 forged = {"taken": 0, "refused": 0}
 for number in range(argument[4]):
     # of the right length and kind: a guessed tag, one bit of a real one, one of the node's own, a tag of before
@@ -30,9 +27,8 @@ for number in range(argument[4]):
         forged["refused"] += 1
 answers = []
 for other in others:
-    told.ready()
     try:
-        made, _, reason = told.greet(un(other))
+        made, _, reason = told.greeting().greet(un(other))
         answers.append([made[0] if made else None, reason])
     except ValueError as error:
         answers.append(str(error))
@@ -53,12 +49,10 @@ for generation in (3, 2):
 after = []
 path = Service.root + keys.REVOKED
 again = Gateways(node_id, {1: device_key}, 8, keys.load_revoked(path))
-again.ready()
-after.append([again.greet(link.hello(1, generation, bytes(16), b"gw"))[2] for generation in (2, 3)])
+after.append([again.greeting().greet(link.hello(1, generation, bytes(16), b"gw"))[2] for generation in (2, 3)])
 with open(path, "w") as file:
     file.write("{")
 again = Gateways(node_id, {1: device_key}, 9, keys.load_revoked(path))
-again.ready()
-after.append(again.greet(link.hello(1, 3, bytes(16), b"gw"))[2])
+after.append(again.greeting().greet(link.hello(1, 3, bytes(16), b"gw"))[2])
 said = [binascii.hexlify(part).decode() for part in (answer, session.sign(b"\x00"), fresh)]
 print(json.dumps([said, why, forged, answers, after]))

@@ -5,6 +5,9 @@ import { badge, button, card, chips, empty, heading, loading, stateIcon, table, 
 import { now } from "../plant.js";
 import { ago, number, time } from "../words.js";
 import { words } from "./ledger_words.js";
+import { users as userWords } from "./users_words.js";
+
+for (const language of ["en", "de"]) Object.assign(words[language], userWords[language]);
 
 export { words };
 export const styles = true;
@@ -77,8 +80,9 @@ export async function show(root, context) {
   }
 
   function reasonText(reason) {
-    const key = `ledger.reason.${reason}`;
-    return t(key) === key ? reason : t(key);
+    const keys = [`ledger.reason.${reason}`, `audit.kind.${reason.replaceAll(" ", "-")}`];
+    const known = keys.find((key) => t(key) !== key);
+    return known ? t(known) : reason;
   }
 
   async function drawRefusals() {
@@ -111,7 +115,7 @@ export async function show(root, context) {
       { key: "redated", title: t("ledger.redated"), number: true, sort: (one) => one.redated, cell: (one) => one.redated || "" },
     ] });
     const ours = table({ caption: t("ledger.clocks.machine"), most: 20, rows: machine, columns: [
-      { key: "last", title: t("ledger.until"), main: true, cell: (one) => time(one.last_ms, "full") },
+      { key: "last", title: t("ledger.until"), main: true, cell: (one) => (one.last_ms ? time(one.last_ms, "full") : "–") },
       { key: "shift", title: t("ledger.shift"), number: true, cell: (one) => one.shift_ms ? duration(Math.abs(one.shift_ms), t) : t("ledger.none") },
       { key: "uncertain", title: t("ledger.uncertain"), number: true, cell: (one) => one.uncertain_ms === null ? t("ledger.unknown") : duration(one.uncertain_ms, t) },
       { key: "vouched", title: t("ledger.vouched"), cell: (one) => t(one.vouched ? "ledger.yes" : "ledger.no") },

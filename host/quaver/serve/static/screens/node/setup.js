@@ -75,7 +75,7 @@ export async function show(root, context, node) {
       found = (await api(`nodes/${node.node}/commands`)).commands;
     } catch (error) {
       // a page without an operator's key sends nothing: the server says what is missing
-      return void replace(answers, empty(t("setup.none"), errorText(error), { symbol: "unknown" }));
+      return void replace(answers, empty(t("setup.none"), error.status === 409 ? t("setup.none.text") : errorText(error), { symbol: "unknown" }));
     }
     replace(answers, found.length ? table({
       caption: t("setup.answers"), rows: found, most: 10,
