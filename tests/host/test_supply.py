@@ -80,7 +80,7 @@ def test_the_bill_of_an_installation_has_libraries_page_system_and_boards(tmp_pa
     assert {"cryptography", "cffi", "starlette", "uplot", "jsqr", "debian/mosquitto", "aioble"} <= set(parts)
     assert not {"pytest", "ruff", "mypy"} & set(parts)
     assert parts["uplot"]["licenses"] == [{"license": {"id": "MIT"}}]
-    assert all(parts[name].get("licenses") for name in ("cryptography", "numpy", "requests", "jsqr", "aioble"))
+    assert [name for name in parts if not parts[name].get("licenses") and not name.startswith("debian/")] == []
     needs = {entry["ref"]: entry.get("dependsOn", []) for entry in bill["dependencies"]}
     cryptography = f"cryptography@{parts['cryptography']['version']}"
     assert cryptography in needs[f"quaver@{bill['metadata']['component']['version']}"]
