@@ -4,7 +4,7 @@
 
 The folder gets the wheel, the sdist, locks/run.txt as quaver-VERSION.lock.txt, the bill of materials, SHA256SUMS, and
 SHA256SUMS.sig: ECDSA on P-256 with SHA-256 in DER, by the key that signs releases for nodes. The same commit gives the
-same bytes on any machine, the signature included (RFC 6979). How to verify it with openssl: SECURITY.md.
+same wheel and sdist on any machine; the bill also has the system's packages of this one. How to verify: SECURITY.md.
 The passphrase is asked for, or taken from QUAVER_RELEASE_PASSPHRASE.
 """
 
@@ -29,7 +29,10 @@ SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.sig"
 
 
 def build(folder: Path, root: Path = ROOT) -> list[Path]:
-    """The wheel and the sdist of the sources below `root`, dated by their last commit."""
+    """The wheel and the sdist of the sources below `root`, dated by their last commit. Raises QuaverError."""
+    asked = ["git", "-C", str(root), "status", "--porcelain"]
+    if subprocess.run(asked, capture_output=True, text=True, check=True).stdout:
+        raise QuaverError(f"{root}: has changes that are not committed; commit them, or put them aside")
     asked = ["git", "-C", str(root), "log", "-1", "--format=%ct"]
     date = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     environment = os.environ | {"SOURCE_DATE_EPOCH": date}

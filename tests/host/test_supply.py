@@ -128,11 +128,13 @@ def osv() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.long
 def test_the_audit_names_a_known_vulnerability_and_tells_when_nothing_was_checked(osv: str) -> None:
     lock = ROOT / "locks/uv.txt"
     version = next(iter(locked(lock.read_text())["uv"]))
     assert audit(lock, {}, osv) == [f"uv.txt: uv {version}: CVE-2026-0001, fixed in 99.0"]
     assert audit(lock, {"CVE-2026-0001": "not used"}, osv) == []
+    assert audit(ROOT / "locks/dev.txt", {}, osv) == []  # also what is locked twice, for two versions of Python
     assert audit(lock, {}, "http://127.0.0.1:1/") is None
 
 
