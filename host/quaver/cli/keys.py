@@ -264,3 +264,57 @@ def export(node_id: str, file: Path, folder: Path | None) -> None:
         f"{node.name}: the key of generation {node.generation} is in {file}; delete the file when the key "
         "is on the node"
     )
+
+
+_passphrase_option = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Read the passphrase from the first line of FILE, which only you can read; by default it is asked for.",
+)
+
+
+@command.command("backup", short_help="Write the whole key store into one encrypted file.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_passphrase_option
+@keys_option
+def backup(file: Path, passphrase_file: Path | None, folder: Path | None) -> None:
+    """Write all that the key store holds into FILE, a new one, encrypted with a passphrase of 12 characters or more.
+
+    Keys, codes, grants of gateways and what else lies in its folder. Whoever has FILE and the passphrase has all keys.
+    """
+    from quaver.fleet.backup import back_up, read_passphrase
+
+    if passphrase_file is not None:
+        passphrase = read_passphrase(passphrase_file)
+    else:
+        passphrase = click.prompt("passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    store = open_store(folder)
+    count = back_up(store, file, passphrase)
+    click.echo(f"{file}: {count} files, the keys of {len(store.nodes())} nodes; keep the passphrase elsewhere")
+
+
+@command.command("restore", short_help="Make a key store of an encrypted backup.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_passphrase_option
+@keys_option
+def restore(file: Path, passphrase_file: Path | None, folder: Path | None) -> None:
+    """Make a key store of FILE, in a folder that is empty or not there yet.
+
+    The numbers of commands go on a day or two ahead, so that none is used twice. What happened after the backup is not
+    in it: revoke again what was revoked since.
+    """
+    from quaver.fleet.backup import read_passphrase
+    from quaver.fleet.backup import restore as put_back
+
+    if passphrase_file is not None:
+        passphrase = read_passphrase(passphrase_file)
+    else:
+        passphrase = click.prompt("passphrase", hide_input=True, err=True)
+    store = open_store(folder)
+    found = put_back(file, store.folder, passphrase)
+    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(found.made))
+    click.echo(
+        f"{store.folder}: the keys of {found.nodes} nodes as of {when} UTC. Keys and gateways that were revoked after "
+        "that are not revoked here: revoke them again. Stop using the store that this one replaces"
+    )
