@@ -19,3 +19,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_the_index_names_every_page() -> None:
     index = (ROOT / "docs/README.md").read_text()
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f"]({page.name})" not in index] == ["README.md"]
+
+
+def test_each_test_that_the_threats_name_is_there() -> None:
+    named = re.findall(r"`([a-z_/0-9]+\.py)::(test_\w+)`", (ROOT / "docs/threats.md").read_text())
+    assert len(named) > 40
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not re.search(
+            rf"def {name}\(", (ROOT / "tests" / path).read_text() if (ROOT / "tests" / path).exists() else ""
+        )
+    ]
+    assert missing == []

@@ -32,6 +32,7 @@ class Access:
     """
 
     def __init__(self, folder: Path, cost: Cost = OWASP, now: Callable[[], float] = time.time) -> None:
+        self.folder = folder
         self._base = Base(folder, now)
         self.audit = Audit(self._base)
         self.limits = Limits(self._base)

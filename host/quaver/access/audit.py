@@ -3,7 +3,9 @@
 A row's hash is SHA-256 over the former row's hash (32 zero bytes for the first) and the row as JSON:
 [number, time_ms, who, what, about, details], without blanks, everything but ASCII escaped, `details` being the text as
 it is stored. So a row that is edited, taken out or moved breaks the chain from there, and a cut tail is shorter than
-the head says. Whoever may write both files can still forge a whole trail: copy heads to where they can't.
+the head says. What was deleted for its age (`Audit.delete`) is known to the second file alone: how many rows, and the
+hash of the last one, from which the chain goes on. Whoever may write both files can still forge a whole trail: copy
+heads to where they can't.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from quaver.access.base import HEAD, NAME, VERSION, Base
+from quaver.access.base import HEAD, NAME, NOT_CUT, VERSION, Base
 from quaver.errors import AccessError
-from quaver.files.private import read_private
+from quaver.files.private import read_private, replace_private
 
 BROKEN = "audit trail broken"  # what a row says that follows a break
+DELETED = "audit rows deleted"  # what a row says that follows a deletion
 _START = bytes(32)
 _TEXT_MAX, _DETAILS_MAX, _HEAD_MAX = 256, 4000, 4096  # characters; bytes
 _SECRETS = frozenset({"password", "secret", "token", "link", "hash"})
@@ -41,10 +44,13 @@ class Row(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The newest row that the second file knows; no rows: 0 and zeros."""
+    """The newest row that the second file knows; no rows: 0 and zeros. deleted, start: how many of the first rows were
+    deleted, and the hash of the last one of them."""
 
     rows: int
     hash: bytes
+    deleted: int = 0
+    start: bytes = _START
 
 
 @dataclass(frozen=True)
@@ -82,14 +88,44 @@ class Audit:
             why = _disagree(base, last, head) if self._base.head is None else ""
             if why:
                 known = head.hash.hex() if head else ""
-                last = self._append(base, last, ("", BROKEN, "", json.dumps({"why": why, "head": known})))
-            return self._append(base, last, (_short(who), _short(what), _short(about), text)).rows
+                last = self._append(base, last, ("", BROKEN, "", json.dumps({"why": why, "head": known})), head)
+            return self._append(base, last, (_short(who), _short(what), _short(about), text), head).rows
 
-    def _append(self, base: sqlite3.Connection, last: Head, said: tuple[str, str, str, str]) -> Head:
+    def delete(self, before_ms: int, who: str) -> int:
+        """Delete the rows before a date, s since 1970 x 1000, and note that: how many. Raises AccessError.
+
+        A trail that does not hold is left as it is: the break would be gone with the rows.
+        """
+        with self._base.writing() as base:
+            head = read_head(self._base.head_path)
+            found = check(base, head)
+            if head is None or found.broken:
+                raise AccessError(f"the audit trail is broken, so nothing is deleted: {found.why}")
+            row = base.execute(
+                "SELECT number, hash FROM audit WHERE number < "
+                "(SELECT coalesce(min(number), ?) FROM audit WHERE time_ms >= ?) ORDER BY number DESC LIMIT 1",
+                (head.rows + 1, before_ms),
+            ).fetchone()
+            if row is None:
+                return 0
+            count = row["number"] - head.deleted
+            self.write(who, DELETED, details={"rows": count, "before_ms": before_ms})
+            last = _last(base)
+            # The file says first that these rows may be gone: a cut between the two leaves a trail that holds.
+            allowed = head._replace(deleted=row["number"], start=row["hash"])
+            replace_private(self._base.head_path, _packed(allowed))
+            base.execute("DROP TRIGGER audit_is_not_cut")
+            base.execute("DELETE FROM audit WHERE number <= ?", (row["number"],))
+            base.execute(NOT_CUT)
+            self._base.head = _packed(allowed._replace(rows=last.rows, hash=last.hash))
+        self._base.forget()
+        return int(count)
+
+    def _append(self, base: sqlite3.Connection, last: Head, said: tuple[str, str, str, str], file: Head | None) -> Head:
         row = Row(last.rows + 1, int(self._base.now() * 1000), *said, b"")
         chained = _hash(last.hash, row)
         base.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", row._replace(hash=chained))
-        head = Head(row.number, chained)
+        head = Head(row.number, chained, *(file[2:] if file else ()))
         self._base.head = _packed(head)
         return head
 
@@ -140,12 +176,19 @@ def check(base: sqlite3.Connection, head: Head | None) -> Verdict:
     """Walk the chain from its start and hold it against the head. head: None where the second file is none."""
     last, told = Head(0, _START), 0
     at_head = Head(0, _START)
+    rows = base.execute("SELECT count(*) FROM audit").fetchone()[0]
     for row in _walk(base):
+        if head is not None and last.rows == 0 and row.number == head.deleted + 1:
+            last = Head(head.deleted, head.start)
         if row.number != last.rows + 1:
             return Verdict(last.rows, last.rows + 1, f"row {last.rows + 1} is missing: the next one is {row.number}")
         if _hash(last.hash, row) != row.hash:
             return Verdict(last.rows, row.number, f"row {row.number} is not what was written, or not where it was")
         last = Head(row.number, row.hash)
+        if head is not None and row.number == head.deleted and row.hash != head.start:
+            return Verdict(
+                last.rows, row.number, f"row {row.number} is another than {HEAD} knows: rows were written anew"
+            )
         if row.what == BROKEN:
             told = told or row.number
         if head is not None and row.number == head.rows:
@@ -157,11 +200,11 @@ def check(base: sqlite3.Connection, head: Head | None) -> Verdict:
         return Verdict(
             last.rows, last.rows + 1, f"the tail is cut: {HEAD} knows {head.rows} rows, {last.rows} are here"
         )
-    elif at_head != head:
+    elif at_head[:2] != head[:2]:
         return Verdict(last.rows, head.rows, f"row {head.rows} is another than {HEAD} knows: rows were written anew")
     if told:
         return Verdict(last.rows, told, f"row {told} tells of a break that was found when it was written")
-    return Verdict(last.rows)
+    return Verdict(rows)
 
 
 def _walk(base: sqlite3.Connection) -> Iterator[Row]:
@@ -170,7 +213,10 @@ def _walk(base: sqlite3.Connection) -> Iterator[Row]:
 
 
 def _packed(head: Head) -> bytes:
-    return json.dumps({"rows": head.rows, "hash": head.hash.hex()}).encode() + b"\n"
+    said: dict[str, Any] = {"rows": head.rows, "hash": head.hash.hex()}
+    if head.deleted:
+        said |= {"deleted": head.deleted, "start": head.start.hex()}
+    return json.dumps(said).encode() + b"\n"
 
 
 def read_head(path: Path) -> Head | None:
@@ -180,7 +226,8 @@ def read_head(path: Path) -> Head | None:
         if data is None:
             return None
         kept = json.loads(data)
-        return Head(int(kept["rows"]), bytes.fromhex(kept["hash"]))
+        start = bytes.fromhex(kept.get("start", _START.hex()))
+        return Head(int(kept["rows"]), bytes.fromhex(kept["hash"]), int(kept.get("deleted", 0)), start)
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -19,7 +19,8 @@ VERSION = 1
 NAME = "access.sqlite"
 HEAD = "audit.head"
 _PATIENCE_S = 10  # for another program that writes
-_SCHEMA = """
+NOT_CUT = "CREATE TRIGGER audit_is_not_cut BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END"
+_SCHEMA = f"""
 CREATE TABLE user (
     name TEXT PRIMARY KEY,          -- as `users.user_name` writes it
     hash TEXT NOT NULL,             -- of the password, by Argon2id; '' for a user of an OpenID provider
@@ -60,7 +61,7 @@ CREATE TABLE audit (
     hash BLOB NOT NULL              -- SHA-256 over the former row's and this row
 ) STRICT;
 CREATE TRIGGER audit_is_not_edited BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
-CREATE TRIGGER audit_is_not_cut BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'append only'); END;
+{NOT_CUT};
 """
 
 
@@ -89,13 +90,18 @@ class Base:
                 for _ in range(2)
             )
             self._writer.execute("PRAGMA journal_mode = WAL")
-            for pragma in ("synchronous = FULL", "foreign_keys = ON"):
+            for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
                 self._writer.execute(f"PRAGMA {pragma}")
             self._reader.execute("PRAGMA query_only = ON")
 
     def close(self) -> None:
         self._reader.close()
         self._writer.close()
+
+    def forget(self) -> None:
+        """Overwrite what was deleted in the file that SQLite keeps beside it; readers who are at it keep it a while."""
+        with self._write_turn, self._failures():
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

@@ -133,6 +133,22 @@ class Users:
             base.execute("UPDATE user SET disabled = ? WHERE name = ?", (int(disabled), name))
             self._audit.write(by, "user disabled" if disabled else "user enabled", name)
 
+    def remove(self, name: str, *, by: str) -> None:
+        """Delete a user with sessions, tokens, failed logins, and the addresses from which they came.
+
+        The audit trail keeps the name, until its rows are deleted for their age.
+        """
+        name = user_name(name)
+        with self._base.writing() as base:
+            if not _user(_row(base, name)).disabled:
+                self._keep_an_admin(base, _user(_row(base, name)))
+            self._limits.forgive(name)
+            _end_sessions(base, name)
+            base.execute("DELETE FROM token WHERE user = ?", (name,))
+            base.execute("DELETE FROM user WHERE name = ?", (name,))
+            self._audit.write(by, "user removed", name)
+        self._base.forget()
+
     def set_language(self, name: str, language: str) -> None:
         """The language in which the page speaks to a user."""
         with self._base.writing() as base:

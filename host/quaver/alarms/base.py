@@ -24,6 +24,7 @@ from quaver.files.private_base import open_private_base
 from quaver.query.source import Place
 
 VERSION = 1
+REMOVED = "removed user"  # no user has that name: it has a blank
 _SCHEMA = """
 CREATE TABLE alarm (
     id INTEGER PRIMARY KEY,
@@ -323,3 +324,40 @@ class Base:
         """What is out of service, and was to be looked at by now."""
         sql = f"SELECT {_CHOSEN} FROM alarm WHERE state = '{OUT}' AND until_ms <= ? ORDER BY until_ms"
         return [_alarm(row) for row in self._ask(sql, now_ms)]
+
+
+def forget_person(path: Path, name: str) -> int:
+    """Put REMOVED in the place of a user's name, everywhere in the file: in how many rows. 0 where there is no file.
+
+    What the user has written themselves, in comments and reasons, stays. What the page's audit trail told of the user
+    is deleted; a row that it tells later, of the removal itself, goes by `forget_audited`. Raises AlarmError.
+    """
+    if not path.exists():
+        return 0
+    columns = (
+        ("alarm", "acknowledged_by"),
+        ("alarm", "held_by"),
+        ("transition", "who"),
+        ("comment", "who"),
+        ("security", "who"),
+    )
+    with Base(path) as base:
+        base._do("PRAGMA secure_delete = ON")
+        with base._transaction():
+            about = "source = 'page' AND (detail = ? OR detail LIKE ? || ' %')"
+            changed = base._base.execute(f"DELETE FROM security WHERE {about}", (name, name)).rowcount
+            changed += sum(
+                base._base.execute(f'UPDATE "{table}" SET {column} = ? WHERE {column} = ?', (REMOVED, name)).rowcount
+                for table, column in columns
+            )
+        base._ask("PRAGMA wal_checkpoint(TRUNCATE)")
+    return changed
+
+
+def forget_audited(path: Path, before_ms: int) -> None:
+    """Delete what the page's audit trail told before a date, as the trail does. Raises AlarmError."""
+    if path.exists():
+        with Base(path) as base:
+            base._do("PRAGMA secure_delete = ON")
+            base._do("DELETE FROM security WHERE source = 'page' AND at_ms < ?", before_ms)
+            base._ask("PRAGMA wal_checkpoint(TRUNCATE)")

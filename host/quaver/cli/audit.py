@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -59,6 +60,33 @@ def show(count: int, as_json: bool, folder: Path | None) -> None:
         details = "" if row.details == "{}" else f"  {row.details}"
         # As text, however it came: no row steers a terminal.
         click.echo(_printable(f"{row.number:6}  {when}  {row.who or '(stranger)'}  {row.what}  {row.about}{details}"))
+
+
+@command.command("delete", short_help="Delete the rows before a date.")
+@click.option("--before", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="YYYY-MM-DD",
+              help="Older rows than this day, 0:00 UTC.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Delete; else it only shows how many there are.")
+@state_option
+def delete(before: datetime, yes: bool, folder: Path | None) -> None:
+    """Delete the rows before a date: names and addresses in them are gone, and the rest can still be verified.
+
+    A row tells who has deleted how many. A trail that is broken is left as it is.
+    """
+    from quaver.access.audit import open_trail
+    from quaver.access.base import default_folder
+    from quaver.alarms.base import forget_audited
+    from quaver.cli.user import _access, _operator
+
+    folder = folder or default_folder()
+    before_ms = int(before.replace(tzinfo=UTC).timestamp() * 1000)
+    if yes:
+        with _access(folder) as access:
+            count = access.audit.delete(before_ms, _operator())
+        forget_audited(folder / "alarms.sqlite", before_ms)
+    else:
+        with open_trail(folder) as base:
+            count = base.execute("SELECT count(*) FROM audit WHERE time_ms < ?", (before_ms,)).fetchone()[0]
+    click.echo(f"{folder}: {count} rows before {before:%Y-%m-%d} {'deleted' if yes else 'would go; say --yes'}")
 
 
 def _printable(text: str) -> str:

@@ -115,6 +115,29 @@ def disable(name: str, folder: Path | None) -> None:
     click.echo(f"{user.name}: disabled, and all sessions are ended")
 
 
+@command.command("remove", short_help="Delete a user and what is kept of them.")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@state_option
+def remove(name: str, yes: bool, folder: Path | None) -> None:
+    """Delete a user: role, password, sessions, tokens, and the addresses from which they logged in.
+
+    Their name in the list of alarms becomes "removed user". The audit trail keeps it until its rows are deleted for
+    their age: quaver audit delete. An OpenID provider that gives them a role lets them in again at their next login.
+    """
+    from quaver.alarms.base import forget_person
+
+    with _access(folder) as access:
+        user = access.users.get(name)
+        if not yes:
+            if not sys.stdin.isatty():
+                raise click.UsageError("there is no terminal to ask: say --yes")
+            click.confirm(f"Delete {user.name}, {user.role}, for ever?", abort=True, err=True)
+        access.users.remove(user.name, by=_operator())
+        changed = forget_person(access.folder / "alarms.sqlite", user.name)
+    click.echo(f"{user.name}: removed; {changed} rows of the alarms no longer name them")
+
+
 def _access(folder: Path | None, fresh: bool = False) -> Access:
     from quaver.access.access import Access
     from quaver.access.base import NAME, default_folder

@@ -131,7 +131,7 @@ def _licence(found: Distribution) -> str | None:
         for line in found.metadata.get_all("Classifier") or []
         if line.startswith("License :: ")
     ]
-    return " and ".join(classified) or None
+    return " and ".join(classified) or _parts()["licences"].get(canonicalize_name(found.name))
 
 
 def _vendored() -> list[Component]:

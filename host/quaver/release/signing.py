@@ -97,6 +97,10 @@ class PrivateKey:
         parts = [_PROTECTED, {_KID: self.public.key_id}, payload, signature]
         return cbor2.dumps(cbor2.CBORTag(_TAG, parts), canonical=True)
 
+    def sign_bytes(self, data: bytes) -> bytes:
+        """A signature of its own, for a file that no node reads: ECDSA with SHA-256, DER, as openssl verifies it."""
+        return self._key.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+
 
 def create_key(path: Path, passphrase: str) -> PrivateKey:
     """Make a fresh key: `path`, encrypted, and its public half beside it. Raises ReleaseError; replaces no file."""
