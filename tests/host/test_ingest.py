@@ -210,6 +210,27 @@ def test_a_new_key_takes_over_at_its_first_message(bench: Bench, pump: Node, key
     assert bench.numbers() == [(1, 0), (1, 1), (1, 2), (1, 3)]
 
 
+def test_a_key_that_ends_is_obeyed_before_the_next_record(bench: Bench, pump: Node, keys: KeyStore) -> None:
+    """Another process revokes it, and nothing here is restarted or told; likewise when its time is over."""
+    bench.take(pump.says())
+    KeyStore(keys.folder).revoke(PUMP, "stolen")
+    forged = Sealer(bytes(32), PUMP, 1, "uplink").seal("telemetry", 9, 0, encoded("telemetry"))
+    bench.take(pump.says(), pump.says(), Message(pump.topic("telemetry").encode(), forged, 1, False))
+    assert bench.refused() == {(PUMP.hex(), "key_revoked"): 2, (PUMP.hex(), "wrong_key"): 1}
+    pump.key, pump.generation = KeyStore(keys.folder).rotate(PUMP, days=1).keys, 2
+    keys.refresh()
+    bench.take(pump.says())
+    assert bench.numbers() == [(1, 0), (1, 3)], "what was stored stays, and the new key is believed"
+    keys.clock = lambda: time.time() + 86_401
+    bench.take(pump.says())
+    assert bench.refused()[PUMP.hex(), "key_expired"] == 1
+    KeyStore(keys.folder).expire(PUMP, None)
+    bench.take(pump.says())
+    KeyStore(keys.folder).remove(PUMP)
+    bench.take(pump.says())
+    assert bench.numbers() == [(1, 0), (1, 3), (1, 5)] and bench.refused()[PUMP.hex(), "unknown_node"] == 1
+
+
 def dates(bench: Bench) -> list[tuple[Any, ...]]:
     return bench.store.query("SELECT seq, time_ms, dated_by, uncertain_ms FROM dated ORDER BY boot, seq")
 

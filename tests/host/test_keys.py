@@ -5,12 +5,17 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from quaver.errors import KeyStoreError
+from quaver.errors import KeyStoreError, OperationError
+from quaver.fleet.grants import GrantStore
 from quaver.fleet.keys import KeyStore, parse_node_id
+from quaver.fleet.link_keys import LinkKey, write_link_keys
+from quaver.fleet.sealed_command import Commands
+from quaver.gateway.links import KeyFile
 
 NODE = bytes.fromhex("e6614c311b7e6f25")
 OTHER = bytes.fromhex("0000aabbccddeeff")
@@ -99,11 +104,11 @@ def test_a_corrupt_store_is_refused_and_left_as_it_is(store: KeyStore, damage: s
         "nonsense": '{"version": 1, "nodes": 5}',
         "nested": "[" * 200_000,
         "entry": text.replace('"name"', '"nom"'),
-        "later": text.replace('"version": 1', '"version": 2'),
+        "later": text.replace('"version": 1', '"version": 3'),
     }[damage]
     store.path.write_text(damaged)
     for act in (lambda s: s.nodes(), lambda s: s.create(OTHER), lambda s: s.remove(NODE)):
-        with pytest.raises(KeyStoreError, match=r"corrupt, and not changed|of version 2") as caught:
+        with pytest.raises(KeyStoreError, match=r"corrupt, and not changed|of version 3") as caught:
             act(KeyStore(store.folder))
         assert key not in str(caught.value)
     assert store.path.read_text() == damaged
@@ -130,6 +135,59 @@ def test_rotation_keeps_the_old_key_until_it_is_forgotten(store: KeyStore) -> No
     assert rotated.generation == 2 and rotated.keys[1] == first != rotated.keys[2]
     assert store.forget(NODE) == [1] and store.forget(NODE) == []
     assert KeyStore(store.folder).device_keys(NODE) == {2: rotated.keys[2]}
+
+
+def test_an_end_is_kept_and_a_quaver_that_knows_none_refuses_the_store(store: KeyStore) -> None:
+    store.create(NODE, "pump-7", days=40)
+    assert json.loads(store.path.read_text())["version"] == 2
+    store.create(OTHER, "fan-1")
+    assert store.ended(NODE, 1) is store.ended(OTHER, 1) is None and store.expiring() == []
+    store.clock = lambda: time.time() + 11 * 86_400
+    assert [(node.name, node.days_left(store.clock())) for node in store.expiring()] == [("pump-7", 28)]
+    store.clock = lambda: time.time() + 41 * 86_400
+    assert store.ended(NODE, 1) == "expired" and store.expiring() == []
+    rotated = store.rotate(NODE)
+    assert rotated.end().days == 40 and store.ended(NODE, 2) is None, "as long as the one before"
+    assert store.rotate(NODE, None).end().expires is None
+    store.revoke(NODE, "stolen")
+    again = KeyStore(store.folder)
+    assert [again.ended(NODE, generation) for generation in (1, 2, 3, 4)] == ["revoked"] * 3 + ["removed"]
+    with pytest.raises(KeyStoreError, match="is revoked, and stays so"):
+        again.expire(NODE, None)
+    with pytest.raises(OperationError, match="is revoked: no command is sent"):
+        Commands(again).seal(again.nodes()[1], 3, "reboot", {}, identity=1, expires_s=1)
+    for days in (0, 36_501):
+        with pytest.raises(KeyStoreError, match="from 1 to 36500 days"):
+            again.rotate(OTHER, days)
+
+
+def test_a_revoked_node_is_taken_from_the_gateways_here(store: KeyStore, tmp_path: Path) -> None:
+    store.create(NODE, "pump-7")
+    store.create(OTHER, "fan-1", days=2)
+    grants = GrantStore(store)
+    grants.write(grants.grant("gateway-1", [NODE, OTHER], tmp_path / "link.keys"))
+    grants.grant("board-1", [NODE], None)
+    gateway = KeyFile(tmp_path / "link.keys")
+    assert gateway.has(NODE) and gateway.has(OTHER)
+    result = quaver("keys", "revoke", "pump-7", "--reason", "stolen", folder=store.folder)
+    assert result.returncode == 0 and "revoked" in result.stdout and result.stdout.endswith("pump-7: board-1\n")
+    assert not gateway.has(NODE) and gateway.has(OTHER)
+    shown = quaver("keys", "list", folder=store.folder).stdout
+    assert "stolen" in shown and "(in 1 day)" in shown
+    result = quaver("keys", "expire", "fan-1", "soon", folder=store.folder)
+    assert result.returncode == 2 and "a number of days from 1 to 36500, or never" in result.stderr
+    assert quaver("keys", "expire", "fan-1", "never", folder=store.folder).returncode == 0
+    assert store.refresh() and store.nodes()[0].end().expires is None
+
+
+def test_a_gateway_lets_go_of_a_key_that_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node keeps its records then: ingest would refuse them."""
+    write_link_keys(tmp_path / "k", "gateway-1", [LinkKey(NODE, 1, 1, bytes(32), expires=int(time.time()) + 60)])
+    gateway = KeyFile(tmp_path / "k")
+    assert gateway.has(NODE)
+    later = time.time() + 61
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert not gateway.has(NODE)
 
 
 def test_names_and_ids_are_given_once(store: KeyStore) -> None:

@@ -87,6 +87,17 @@ def test_enrolment_with_a_cut_at_every_operation(micropython: Callable[..., Any]
     assert set(tried[1]) >= {"blank", "1", "None"}
 
 
+def test_a_wrong_code_with_a_cut_at_every_operation(micropython: Callable[..., Any]) -> None:
+    """The count is on flash before a proof is looked at, never lower than it was, and from the fifth each start waits:
+    who cuts the power after each answer, or before it, gains no try."""
+    cuts, waits = micropython(
+        program(__file__, "tries_cut"),
+        argument=str(HERE),
+    )
+    assert cuts > 40
+    assert waits == [[0, 0], [1, 0], [2, 0], [3, 0], [4, 0], [5, 30], [6, 60], [7, 120]]
+
+
 def test_trial_with_a_cut_at_every_operation(micropython: Callable[..., Any]) -> None:
     """Whatever step of proposing, starting, keeping and rejecting is cut: the node starts with the old or the new
     configuration, whole, and one that failed never comes back."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quaver.cli.inventory import inventory_option
-from quaver.cli.keys import keys_option
+from quaver.cli.keys import expires_option, keys_option
 from quaver.cli.monitor import ca_option
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ _PATIENCE_S = 60
 @inventory_option
 @click.option("--limit", type=click.FloatRange(1, 3600), default=90.0, show_default=True, metavar="S",
               help="Seconds until a node must be online.")  # fmt: skip
+@expires_option
 @click.option("--new", is_flag=True, help="Discard an interrupted run.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per node; asks nothing.")
 def command(
@@ -77,6 +78,7 @@ def command(
     folder: Path | None,
     path: Path | None,
     limit: float,
+    days: int | None,
     new: bool,
     as_json: bool,
 ) -> int:
@@ -116,6 +118,7 @@ def command(
             progress=progress,
             lock=lock,
             seen=where.seen,
+            days=days,
         )
 
     path = path or default_path()

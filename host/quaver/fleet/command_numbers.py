@@ -3,7 +3,8 @@
 They are part of each command's nonce, and a nonce that comes twice opens both messages. So a number is on the disk
 before it is used, in a file beside the keys, and whoever else commands from the same store takes the next one. The
 "boot" is the time, in seconds, at which a stretch of numbers began, and a stretch lasts an hour: a store that comes
-back from a backup goes on with higher numbers than it ever gave, unless the backup is younger than that.
+back from a copy goes on with higher numbers than it ever gave, unless the copy is younger than that. One that
+`quaver keys restore` made goes on with higher ones at once (`jump`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,8 @@ _LOCK = ".commands.lock"
 _FILE_MAX = 8 << 20
 _STRETCH_S = 3600
 _SEQ_END = 1 << 24
+_JUMP_S = 86_400
+_LEAST = "least"  # in the node's stead: above which the numbers of nodes begin that the file does not have
 
 
 class Counter:
@@ -39,12 +43,25 @@ class Counter:
         with self._locked():
             known = self._read()
             now = int(self._clock())
-            boot, seq = known.get(node_id.hex(), (0, 0))
+            boot, seq = known.get(node_id.hex()) or known.get(_LEAST, (0, 0))
             if now - boot >= _STRETCH_S or seq + 1 >= _SEQ_END:
                 boot, seq = max(boot + 1, now), -1
             known[node_id.hex()] = (boot, seq + 1)
             write_private(self.path, json.dumps(known).encode(), KeyStoreError)
             return boot, seq + 1
+
+    def jump(self) -> None:
+        """Go on, for all nodes, above every number that may have been given since this file was copied.
+
+        That is a day and a drawn part of a second one above the date and above the highest number here: a store whose
+        clock was not a day ahead gave none so high, and of two that jump from one copy each has its own.
+        """
+        with self._locked():
+            known = self._read()
+            highest = max((boot for boot, _ in known.values()), default=0)
+            least = max(highest, int(self._clock())) + _JUMP_S + secrets.randbelow(_JUMP_S)
+            known = dict.fromkeys(known, (least, -1)) | {_LEAST: (least, -1)}
+            write_private(self.path, json.dumps(known).encode(), KeyStoreError)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

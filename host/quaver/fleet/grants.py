@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +115,16 @@ class GrantStore:
             grant.told = grant.told or grant.generation == generation
 
     def link_keys(self, grants: Grants) -> list[LinkKey]:
-        """The keys that this gateway is to have; of a node whose device key changes, one of each."""
+        """The keys that this gateway is to have; none of a device key that has ended, two of one that changes."""
         found = []
         for node_id in grants.granted():
             held = self._keys.device_keys(node_id)
+            known = self._keys.get(node_id)
             for generation in sorted(held)[-_OF_A_NODE:]:
-                found.append(
-                    derive(held[generation], node_id, generation, grants.name, grants.nodes[node_id].generation)
-                )
+                if known is None or self._keys.ended(node_id, generation):
+                    continue
+                key = derive(held[generation], node_id, generation, grants.name, grants.nodes[node_id].generation)
+                found.append(replace(key, expires=known.end(generation).expires))
         return found
 
     def write(self, grants: Grants) -> None:

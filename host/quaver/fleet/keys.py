@@ -6,6 +6,10 @@ somebody else, or whose content can't be trusted is refused, and never written o
 flushed and renamed: a cut leaves the old store or the new one.
 
 A node is known by its chip's id, 8 bytes; each of its keys has a generation, 1 to 255, which the messages name.
+
+A key can end: on a date that it was given, or when it is revoked. It stays in the store, so that what comes under it is
+told from what nobody sealed, and is refused. A store in which a key ends is of version 2: a quaver that knows no end
+refuses it instead of believing all its keys.
 """
 
 from __future__ import annotations
@@ -18,8 +22,8 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +33,45 @@ from quaver.files.private import data_path, replace_private
 KEY_BYTES = 32
 _ID_BYTES = 8
 _FILE = "keys.json"
-_VERSION = 1
+_VERSION = 2
+_ENDLESS = 1  # the version of a store in which no key ends
 _GENERATIONS = 255  # one byte of the key id on the wire
 _NAME_MAX = 24  # as the node's own configuration has it
 _FILE_MAX = 16 << 20  # bytes; 50,000 nodes take 10 MB
+_DAY_S = 86_400
+_DAYS_MAX = 36_500
+_REASON_MAX = 100
+SOON_DAYS = 30  # a key that ends within these is told of
+
+INHERIT = -1
+"""For `rotate`: the new key gets as many days as the one before it was given."""
+
+
+@dataclass(frozen=True)
+class End:
+    """Of one key. days: how long it was given, None for no end; expires: until when, seconds since the epoch.
+
+    revoked: since when, seconds since the epoch; reason: why, in a person's words.
+    """
+
+    days: int | None = None
+    expires: int | None = None
+    revoked: int | None = None
+    reason: str = ""
+
+    def why(self, now: float) -> str | None:
+        """What it has ended by, "revoked" or "expired"; None while it lives."""
+        if self.revoked is not None:
+            return "revoked"
+        return "expired" if self.expires is not None and now >= self.expires else None
+
+
+_NO_END = End()
 
 
 @dataclass(frozen=True)
 class NodeKeys:
-    """One node's entry: its id, the name that its topics carry, and its keys by generation.
+    """One node's entry: its id, the name that its topics carry, its keys by generation, and the ends of those.
 
     created: when the entry was made, seconds since the epoch. The keys stay out of every repr.
     """
@@ -46,11 +80,21 @@ class NodeKeys:
     name: str
     created: int
     keys: Mapping[int, bytes] = field(repr=False)
+    ends: Mapping[int, End] = field(default_factory=dict)
 
     @property
     def generation(self) -> int:
         """The newest generation."""
         return max(self.keys)
+
+    def end(self, generation: int | None = None) -> End:
+        """Of a generation's key, by default of the newest."""
+        return self.ends.get(generation or self.generation, _NO_END)
+
+    def days_left(self, now: float) -> int | None:
+        """Until the newest key expires, whole days; None for one without an end, or one that has ended."""
+        end = self.end()
+        return None if end.expires is None or end.why(now) else int(end.expires - now) // _DAY_S
 
 
 def default_folder() -> Path:
@@ -74,12 +118,13 @@ def parse_node_id(text: str) -> bytes:
 class KeyStore:
     """The device keys in one folder. Reading needs it to exist; the first `create` makes it.
 
-    It reads the file when it is first asked and again whenever the file has changed (`refresh`). Every method that
-    reads or writes raises KeyStoreError.
+    It reads the file when it is first asked and again whenever the file has changed (`refresh`, `ended`). Every method
+    that reads or writes raises KeyStoreError. clock: seconds since the epoch.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
+        self.clock = clock
         self.path = folder / _FILE
         self._nodes: dict[bytes, NodeKeys] | None = None
         self._seen: tuple[int, ...] | None = None
@@ -96,6 +141,23 @@ class KeyStore:
         node = self._known().get(node_id)
         return node.keys if node else {}
 
+    def ended(self, node_id: bytes, generation: int) -> str | None:
+        """Why a key may not be used now: "revoked", "expired", or "removed"; None when it may.
+
+        By what the file says at this moment: what another command revoked holds for the next message.
+        """
+        self.refresh()
+        node = self._known().get(node_id)
+        if node is None or generation not in node.keys:
+            return "removed"
+        return node.ends[generation].why(self.clock()) if generation in node.ends else None
+
+    def expiring(self) -> list[NodeKeys]:
+        """The nodes whose newest key expires within SOON_DAYS, the first first; not those that have ended."""
+        now = self.clock()
+        found = [(left, node) for node in self.nodes() if (left := node.days_left(now)) is not None]
+        return [node for left, node in sorted(found, key=lambda one: one[0]) if left < SOON_DAYS]
+
     def refresh(self) -> bool:
         """Read the file again if it has changed since; whether it had."""
         if self._nodes is not None and self._stamp() == self._seen:
@@ -103,8 +165,11 @@ class KeyStore:
         self._nodes = self._read()
         return True
 
-    def create(self, node_id: bytes, name: str = "", key: bytes | None = None) -> NodeKeys:
-        """Enrol a node with a fresh random key of generation 1, or with `key`; name: its id where none is given."""
+    def create(self, node_id: bytes, name: str = "", key: bytes | None = None, days: int | None = None) -> NodeKeys:
+        """Enrol a node with a fresh random key of generation 1, or with `key`; name: its id where none is given.
+
+        days: after which the key expires; None for never.
+        """
         if len(node_id) != _ID_BYTES:  # the file would be refused as corrupt when it is next read
             raise KeyStoreError(f"node id {node_id.hex()}: expected {_ID_BYTES} bytes, with zeros on the left")
         if key is not None and len(key) != KEY_BYTES:
@@ -117,21 +182,60 @@ class KeyStore:
                     "give it a new key with: quaver keys rotate, or remove it first"
                 )
             name = _checked_name(name or node_id.hex(), node_id, nodes)
-            node = NodeKeys(node_id, name, int(time.time()), {1: key or secrets.token_bytes(KEY_BYTES)})
+            ends = self._lasting(days)
+            node = NodeKeys(
+                node_id, name, int(self.clock()), {1: key or secrets.token_bytes(KEY_BYTES)}, {1: ends} if ends else {}
+            )
             nodes[node_id] = node
             return node
 
-    def rotate(self, node_id: bytes) -> NodeKeys:
-        """Give a node a new key beside the old ones, which stay until `forget`."""
+    def rotate(self, node_id: bytes, days: int | None = INHERIT) -> NodeKeys:
+        """Give a node a new key beside the old ones, which stay until `forget`. days: as of `create`."""
         with self._changing() as nodes:
             node = self._required(nodes, node_id)
             if node.generation >= _GENERATIONS:
                 raise KeyStoreError(
                     f"node {node.name}: has had {_GENERATIONS} keys, the most that a message can name; re-enrol it"
                 )
-            keys = {**node.keys, node.generation + 1: secrets.token_bytes(KEY_BYTES)}
-            nodes[node_id] = replace(node, keys=keys)
+            new = node.generation + 1
+            end = self._lasting(node.end().days if days == INHERIT else days)
+            keys = {**node.keys, new: secrets.token_bytes(KEY_BYTES)}
+            nodes[node_id] = replace(node, keys=keys, ends={**node.ends, new: end} if end else node.ends)
             return nodes[node_id]
+
+    def revoke(self, node_id: bytes, reason: str = "") -> NodeKeys:
+        """End all keys that a node has, at once and for good; a new one comes with `rotate`."""
+        if len(reason) > _REASON_MAX or not reason.isprintable():
+            raise KeyStoreError(f"reason {_shown(reason)}: expected up to {_REASON_MAX} printable characters")
+        with self._changing() as nodes:
+            node = self._required(nodes, node_id)
+            now = int(self.clock())
+            ended = {
+                generation: replace(node.end(generation), revoked=now, reason=reason)
+                for generation in node.keys
+                if node.end(generation).revoked is None
+            }
+            nodes[node_id] = replace(node, ends={**node.ends, **ended})
+            return nodes[node_id]
+
+    def expire(self, node_id: bytes, days: int | None) -> NodeKeys:
+        """Let the newest key of a node expire so many days from now, or never (None); one that is revoked stays so."""
+        with self._changing() as nodes:
+            node = self._required(nodes, node_id)
+            if node.end().revoked is not None:
+                raise KeyStoreError(
+                    f"node {node.name}: its key is revoked, and stays so; give it a new one with: quaver provision"
+                )
+            ends = {**node.ends, node.generation: self._lasting(days) or _NO_END}
+            nodes[node_id] = replace(node, ends=ends)
+            return nodes[node_id]
+
+    def _lasting(self, days: int | None) -> End | None:
+        if days is None:
+            return None
+        if not 1 <= days <= _DAYS_MAX:
+            raise KeyStoreError(f"{days} days: a key lasts from 1 to {_DAYS_MAX} days; or never expires")
+        return End(days, int(self.clock()) + days * _DAY_S)
 
     def rename(self, node_id: bytes, name: str) -> NodeKeys:
         """Change the name that the node's topics carry."""
@@ -144,7 +248,9 @@ class KeyStore:
         """Drop every key but the newest; the generations that went."""
         with self._changing() as nodes:
             node = self._required(nodes, node_id)
-            nodes[node_id] = replace(node, keys={node.generation: node.keys[node.generation]})
+            newest = node.generation
+            ends = {newest: node.ends[newest]} if newest in node.ends else {}
+            nodes[node_id] = replace(node, keys={newest: node.keys[newest]}, ends=ends)
             return sorted(set(node.keys) - {node.generation})
 
     def remove(self, node_id: bytes) -> NodeKeys:
@@ -238,7 +344,7 @@ class KeyStore:
         try:
             whole = json.loads(data)
             version, listed, digest = whole["version"], whole["nodes"], whole["sha256"]
-            if version != _VERSION:
+            if version not in (_ENDLESS, _VERSION):
                 raise KeyStoreError(
                     f"{self.path}: is of version {version!r}, this quaver reads {_VERSION}; update quaver"
                 )
@@ -276,21 +382,32 @@ class KeyStore:
             os.close(descriptor)
 
     def _write(self, nodes: Mapping[bytes, NodeKeys]) -> None:
-        listed = [
-            {
-                "id": node.node_id.hex(),
-                "name": node.name,
-                "created": node.created,
-                "keys": {str(generation): key.hex() for generation, key in sorted(node.keys.items())},
-            }
-            for node in nodes.values()
-        ]
-        whole = {"version": _VERSION, "nodes": listed, "sha256": _digest(listed)}
+        listed = [_listed(node) for node in nodes.values()]
+        version = _VERSION if any("ends" in entry for entry in listed) else _ENDLESS
+        whole = {"version": version, "nodes": listed, "sha256": _digest(listed)}
         replace_private(self.path, json.dumps(whole, indent=1).encode())
 
 
 def _digest(listed: Any) -> str:
     return hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
+
+
+def _listed(node: NodeKeys) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": node.node_id.hex(),
+        "name": node.name,
+        "created": node.created,
+        "keys": {str(generation): key.hex() for generation, key in sorted(node.keys.items())},
+    }
+    ends = {str(generation): asdict(end) for generation, end in sorted(node.ends.items()) if end != _NO_END}
+    return entry | ({"ends": ends} if ends else {})
+
+
+def _end(given: Any) -> End:
+    numbers = [given[name] for name in ("days", "expires", "revoked")]
+    if any(number is not None and type(number) is not int for number in numbers) or type(given["reason"]) is not str:
+        raise ValueError("an end of a key that is no date")
+    return End(numbers[0], numbers[1], numbers[2], given["reason"])
 
 
 def _entry(given: Any) -> NodeKeys:
@@ -303,7 +420,10 @@ def _entry(given: Any) -> NodeKeys:
         or not all(1 <= generation <= _GENERATIONS and len(key) == KEY_BYTES for generation, key in keys.items())
     ):
         raise ValueError("an entry without a complete id, name and key")
-    return NodeKeys(node_id, given["name"], int(given["created"]), keys)
+    ends = {int(generation): _end(end) for generation, end in given.get("ends", {}).items()}
+    if not ends.keys() <= keys.keys():
+        raise ValueError("an end of a key that is not there")
+    return NodeKeys(node_id, given["name"], int(given["created"]), keys, ends)
 
 
 def _checked_name(name: str, node_id: bytes, nodes: Mapping[bytes, NodeKeys]) -> str:

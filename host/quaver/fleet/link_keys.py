@@ -23,12 +23,16 @@ _KEY_BYTES = 32
 
 @dataclass(frozen=True)
 class LinkKey:
-    """A gateway's key for one node: of which generation of its device key, and of which generation of the grant."""
+    """A gateway's key for one node: of which generation of its device key, and of which generation of the grant.
+
+    expires: when the device key does, seconds since the epoch; None for never. A gateway on a board is not told.
+    """
 
     node_id: bytes
     key_generation: int
     generation: int
     key: bytes = field(repr=False)
+    expires: int | None = None
 
     def row(self) -> bytes:
         """As a gateway on a board keeps it: firmware/gateway/link_keys.py."""
@@ -60,6 +64,7 @@ def write_link_keys(path: Path, gateway: str, keys: Sequence[LinkKey]) -> None:
             "key_generation": key.key_generation,
             "generation": key.generation,
             "key": key.key.hex(),
+            "expires": key.expires,
         }
         for key in keys
     ]
@@ -89,4 +94,7 @@ def _key(given: dict[str, object]) -> LinkKey:
         raise ValueError
     if not all(isinstance(number, int) and 1 <= number <= 255 for number in numbers):
         raise ValueError
-    return LinkKey(node_id, int(str(numbers[0])), int(str(numbers[1])), key)
+    expires = given.get("expires")  # of before keys ended there is none
+    if expires is not None and not isinstance(expires, int):
+        raise ValueError
+    return LinkKey(node_id, int(str(numbers[0])), int(str(numbers[1])), key, expires)

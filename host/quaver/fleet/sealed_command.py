@@ -41,6 +41,11 @@ class Commands:
                 f"node {node.name}: uses key {generation}, which is not here; "
                 "name the key store that it was enrolled with (--keys)"
             )
+        why = self._keys.ended(node.node_id, generation)
+        if why is not None:
+            raise OperationError(
+                f"node {node.name}: its key {generation} is {why}: no command is sent; enrol it anew: quaver provision"
+            )
         expiry = int((self._clock() + expires_s) * 1000)
         buffer = bytearray(_COMMAND_MAX)
         record = {"version": VERSION, "id": identity, "name": verb, "args": dict(args), "expiry": expiry}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Protocol
@@ -66,7 +67,10 @@ class LinkKeys:
 
 
 class KeyFile(LinkKeys):
-    """The keys in a file of quaver.fleet.link_keys, which is read again when it has changed. Raises GatewayError."""
+    """The keys in a file of quaver.fleet.link_keys, which is read again when it has changed. Raises GatewayError.
+
+    A key of a device key that has expired is none: the node keeps its records until it has another.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__("", [])
@@ -86,4 +90,10 @@ class KeyFile(LinkKeys):
 
     def has(self, node_id: bytes) -> bool:
         self._refresh()
+        now = time.time()
+        living = [key for key in self._keys.get(node_id, ()) if key.expires is None or now < key.expires]
+        if living:
+            self._keys[node_id] = living
+        else:
+            self._keys.pop(node_id, None)
         return super().has(node_id)

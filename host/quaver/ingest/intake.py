@@ -9,6 +9,8 @@ nothing of its content used. The reasons:
     wrong_version  of a version of the wire format that is not this one
     unknown_node   its node has no key in the key store, or none of this generation
     wrong_key      sealed under another key, altered, or moved from another class
+    key_revoked    sealed under a key that was revoked
+    key_expired    sealed under a key whose time is over
     old_key        sealed under an old key after the first message under the new one, and not before it
     old_boot       of a boot that the node's journal no longer holds
     replay         a copy that comes long after the record it copies

@@ -8,6 +8,7 @@ the broker has nothing more to hand, at most _BATCH messages or _BATCH_S.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ _BATCH_S = 0.25
 _SIGHTINGS_S = 10.0  # between two writes into the inventory
 _RETRY_S = (1.0, 30.0)  # between attempts to reconnect: the first, and the most
 _WAIT_S = 1.0
+_DAY_S = 86_400.0
+_NAMED = 5  # nodes whose keys expire soon, in one line
 _GROUP = "group"  # in the store's `meta`, once workers share what comes
 
 
@@ -92,6 +95,7 @@ def ingest(
         rivalry = Rivalry(session_of(store)[0])
         yield intake.tally
         silence = Silence(url)
+        endings = _Endings(keys, say)
         while True:
             try:
                 for _ in batches(session, intake, timeline.now_ms):
@@ -102,6 +106,7 @@ def ingest(
                     sightings.tell(_SIGHTINGS_S)
                     if keys:
                         keys.refresh()  # who was enrolled since is known from here on
+                    endings.tell()
             except LinkLost as lost:
                 away = rivalry.lost() if session.greeted else 0
                 why = rivalry.line("ingest", away) if away else f"connection lost ({lost}); reconnecting"
@@ -211,6 +216,29 @@ class _Sightings:
 
     def __exit__(self, *_: object) -> None:
         self.tell(0)
+
+
+class _Endings:
+    """Tells, at first and once a day, whose keys expire soon."""
+
+    def __init__(self, keys: KeyStore | None, say: Callable[[str], None]) -> None:
+        self._keys = keys
+        self._say = say
+        self._told = -math.inf
+        self.tell()
+
+    def tell(self) -> None:
+        now = time.monotonic()
+        if self._keys is None or now - self._told < _DAY_S:
+            return
+        self._told = now
+        soon = [f"{node.name} {node.days_left(self._keys.clock())} d" for node in self._keys.expiring()]
+        if soon:
+            more = f" and {len(soon) - _NAMED} more" if len(soon) > _NAMED else ""
+            self._say(
+                f"keys that expire soon: {', '.join(soon[:_NAMED])}{more}; their records are then refused: give them "
+                "new ones with quaver node NAME rotate"
+            )
 
 
 class _NoKeys:

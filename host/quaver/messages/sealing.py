@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
@@ -40,6 +40,18 @@ class WrongKey(SealError):
     kind = "wrong_key"
 
 
+class KeyRevoked(SealError):
+    """Sealed with a key that was revoked: by its node, or by whoever has the key."""
+
+    kind = "key_revoked"
+
+
+class KeyExpired(SealError):
+    """Sealed with a key whose time is over."""
+
+    kind = "key_expired"
+
+
 class Malformed(SealError):
     """Not a sealed message, or one with something else than a record of its class inside."""
 
@@ -57,6 +69,24 @@ class Keys(Protocol):
 
     def device_keys(self, node_id: bytes) -> Mapping[int, bytes]:
         """The node's device keys of 32 bytes by their generation; empty for a node that is not known."""
+
+
+@runtime_checkable
+class Ending(Protocol):
+    """Of `Keys` that end."""
+
+    def ended(self, node_id: bytes, generation: int) -> str | None:
+        """Why a key may not be used now: "revoked", "expired", "removed"; None when it may."""
+
+
+_ENDED = {
+    "revoked": (KeyRevoked, "its key {} is revoked; if the node is to come back, enrol it anew: quaver provision"),
+    "expired": (
+        KeyExpired,
+        "its key {} has expired; give it more days with quaver keys expire, or enrol the node anew",
+    ),
+    "removed": (UnknownNode, "its key {} was removed just now"),
+}
 
 
 @dataclass(frozen=True)
@@ -100,12 +130,15 @@ def channel(device_key: bytes, node_id: bytes, generation: int, direction: str) 
 class Opener:
     """Opens messages of any node whose keys it is given; nothing of a message is decoded before its tag fits.
 
+    Keys that end (`Ending`) are asked at each message.
+
     direction: "uplink" for what nodes send; "downlink" for what they are sent. Whether a message is new is for the
     caller's window to say, by (node_id, boot, seq).
     """
 
     def __init__(self, keys: Keys, direction: str = "uplink") -> None:
         self._keys = keys
+        self._ended = keys.ended if isinstance(keys, Ending) else None
         self._direction = direction
         self._channels: dict[bytes, tuple[bytes, Channel]] = {}
         self._out = bytearray(_MESSAGE)
@@ -131,6 +164,11 @@ class Opener:
                 "another message class, "
                 f"or altered: refused; re-enrol the node if it should be known"
             )
+        # After the tag: what is counted as sealed with a key that ended was sealed with it. Before the content is used.
+        why = self._ended(header.node_id, header.generation) if self._ended else None
+        if why is not None:
+            ended, words = _ENDED[why]
+            raise ended(f"node {name}, boot {header.boot}, seq {header.seq}: {words.format(header.generation)}")
         try:
             record = decode(bytes(memoryview(self._out)[:length]), message_class)
         except VersionError as error:

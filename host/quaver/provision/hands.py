@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from quaver.broker.address import parse_broker_url
 from quaver.errors import InventoryError, SessionError
 from quaver.fleet.inventory import Entry, Inventory
-from quaver.fleet.keys import KeyStore
+from quaver.fleet.keys import INHERIT, KeyStore
 from quaver.provision.flow import Answers, config
 from quaver.provision.identity import Codes
 from quaver.provision.session import Refused, Session, Transport, who
@@ -57,6 +57,8 @@ class Hands:
 
     broker: the nodes' broker as this machine reaches it, where that is another address than theirs.
 
+    days: after which the keys that are made expire, None for never; by default as the node's key before it, or never.
+
     Each verb takes the answers and returns the step's result; it raises QuaverError with one line.
     """
 
@@ -73,6 +75,7 @@ class Hands:
         progress: Callable[[int], None] | None = None,
         lock: threading.Lock | None = None,
         seen: Callable[[], Mapping[str, tuple[bytes, bool]]] = dict,
+        days: int | None = INHERIT,
     ) -> None:
         self._ports = ports
         self._connect = connect
@@ -85,6 +88,7 @@ class Hands:
         self._progress = progress
         self._lock = lock or threading.Lock()
         self._seen = seen
+        self._days = days
         self._transport: ClosableTransport | None = None
         self._session: Session | None = None
         self._ear: Ear | None = None
@@ -217,11 +221,12 @@ class Hands:
         with self._lock:
             known = self._keys.get(node) if self._keys.path.exists() else None
             if known is None:
-                known = self._keys.create(node, name)
+                known = self._keys.create(node, name, days=None if self._days == INHERIT else self._days)
             else:
                 entry = self._inventory.get(node)
-                if entry is not None and entry.generation >= known.generation:
-                    known = self._keys.rotate(node)
+                used = entry is not None and entry.generation >= known.generation
+                if used or self._keys.ended(node, known.generation):
+                    known = self._keys.rotate(node, self._days)
                 if known.name != name:
                     known = self._keys.rename(node, name)
         return known.generation, known.keys[known.generation]

@@ -64,17 +64,6 @@ class Bucket(NamedTuple):
     last: int
 
 
-class Hour(NamedTuple):
-    """One quantity in an hour of uptime."""
-
-    boot: int
-    hour: int
-    n: int
-    low: float
-    total: float
-    high: float
-
-
 class Rollups:
     """path: of the file; made when it is missing. One thread writes (follow, prune), any may ask.
 
@@ -191,10 +180,11 @@ class Rollups:
         sql = "SELECT boot, hour, count, first, last FROM bucket WHERE node = ? ORDER BY boot, hour"
         return [Bucket(*row) for row in self._query(sql, (node,))]
 
-    def hours(self, node: int, quantity: str) -> list[Hour]:
+    def hours(self, node: int, quantity: str) -> list[tuple[int, int, int, float, float, float]]:
+        """One quantity by hours of uptime: (boot, hour, n, low, total, high), in order."""
         sql = """SELECT boot, hour, count, low, total, high FROM value WHERE node = ? AND quantity = ?
             ORDER BY boot, hour"""
-        return [Hour(*row) for row in self._query(sql, (node, self._numbers.get(quantity, -1)))]
+        return self._query(sql, (node, self._numbers.get(quantity, -1)))
 
     def rare(self, node: int, kind: str) -> list[tuple[int, int]]:
         """The records of a kind that is not telemetry: (boot, seq), in order."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from quaver.errors import PageError
 from quaver.messages.quantities import Quantity, numbers
@@ -58,14 +60,17 @@ class Series:
     waiting: int = 0
 
 
-class Part(NamedTuple):
-    """Some measurements: when the first was, n of them; least, sum and most."""
+_Row = tuple[int, int, float, float, float]
 
-    time_ms: int
-    n: int
-    low: float
-    total: float
-    high: float
+
+class Columns(NamedTuple):
+    """Some measurements in each row: when the first was, n of them; least, sum and most. Each column is (rows,)."""
+
+    time_ms: NDArray[np.float64]
+    n: NDArray[np.float64]
+    low: NDArray[np.float64]
+    total: NDArray[np.float64]
+    high: NDArray[np.float64]
 
 
 def series(
@@ -82,16 +87,13 @@ def series(
     store = source.store
     clocks = NodeClocks(store, node.number)
     names = (quantity,) if quantity == "shaft_hz" else (quantity, "shaft_hz")
-    found: dict[str, list[Part]]
+    found: dict[str, Columns]
     waiting = 0
     if rollups is None:
         spans = [Bucket(boot, 0, RAW_MOST, 0, ASIDE - 1) for boot in clocks.boots()]
         step, found = 0, _raw(store, clocks, node.number, names, spans, since_ms, until_ms)
     else:
-        spans = [
-            one for one in rollups.buckets(node.number)
-            if _within(clocks.date_ms(one.boot, one.hour * HOUR_MS), since_ms - HOUR_MS, until_ms)
-        ]  # fmt: skip
+        spans = _within(rollups.buckets(node.number), clocks, since_ms, until_ms)
         waiting = max(0, source.end().row - rollups.row())
         if sum(one.n for one in spans) <= RAW_MOST:
             if waiting and spans:  # what came since is of that boot too
@@ -99,31 +101,32 @@ def series(
             step, found = 0, _raw(store, clocks, node.number, names, spans, since_ms, until_ms)
         else:
             step = HOUR_MS
-            found = {
-                name: list(_hours(store, rollups, clocks, node.number, name, since_ms, until_ms)) for name in names
-            }
+            found = {name: _hours(store, rollups, clocks, node.number, name, since_ms, until_ms) for name in names}
         if not step:  # of a range that a policy has emptied
             for name in names:
-                found[name] += _deleted(store, node.number, name, since_ms, until_ms)
-                found[name].sort()
+                deleted = _columns(_deleted(store, node.number, name, since_ms, until_ms))
+                found[name] = _in_order(found[name], deleted)
     values = found[quantity]
-    if len(values) > points or step:
-        moments = [part.time_ms for part in values]
-        span = max(moments) - min(moments) if moments else 0
+    if len(values.time_ms) > points or step:
+        span = float(np.ptp(values.time_ms)) if len(values.time_ms) else 0
         step = next((one for one in _STEPS_MS if one >= step and span / one <= points - 1), _STEPS_MS[-1])
-        found = {name: _joined(parts, step) for name, parts in found.items()}
+        found = {name: _joined(columns, step) for name, columns in found.items()}
         values = found[quantity]
-    speeds = {part.time_ms: part.total / part.n for part in found.get("shaft_hz", ())}
+    times = values.time_ms.astype(np.int64).tolist()
+    speeds: dict[int, float] = {}
+    if "shaft_hz" in found:
+        own = found["shaft_hz"]
+        speeds = dict(zip(own.time_ms.astype(np.int64).tolist(), (own.total / own.n).tolist(), strict=True))
     return Series(
         quantity,
         about.title,
         about.ucum,
         step,
-        [part.time_ms for part in values],
-        [_short(part.low) for part in values],
-        [_short(part.total / part.n) for part in values],
-        [_short(part.high) for part in values],
-        [_short(speeds[part.time_ms]) if part.time_ms in speeds else None for part in values] if speeds else [],
+        times,
+        [_short(value) for value in values.low.tolist()],
+        [_short(value) for value in (values.total / values.n).tolist()],
+        [_short(value) for value in values.high.tolist()],
+        [_short(speeds[moment]) if moment in speeds else None for moment in times] if speeds else [],
         waiting,
     )
 
@@ -133,8 +136,13 @@ def _short(value: float) -> float:
     return float(f"{value:.7g}")
 
 
-def _within(moment: int | None, since_ms: int, until_ms: int) -> bool:
-    return moment is not None and since_ms <= moment <= until_ms
+def _within(buckets: Sequence[Bucket], clocks: NodeClocks, since_ms: int, until_ms: int) -> list[Bucket]:
+    """Those whose hour begins in the range, or an hour before it. A year has 8,760: they are dated at once."""
+    if not buckets:
+        return []
+    boots, hours = np.array([one[:2] for one in buckets]).T
+    dates = clocks.dates_ms(boots, hours * HOUR_MS)
+    return [buckets[place] for place in np.flatnonzero((dates >= since_ms - HOUR_MS) & (dates <= until_ms)).tolist()]
 
 
 def _raw(
@@ -145,9 +153,9 @@ def _raw(
     spans: Sequence[Bucket],
     since_ms: int,
     until_ms: int,
-) -> dict[str, list[Part]]:
+) -> dict[str, Columns]:
     """The records themselves, of stretches of a boot."""
-    found: dict[str, list[Part]] = {name: [] for name in names}
+    found: dict[str, list[_Row]] = {name: [] for name in names}
     for boot, first, last in _stretches(spans):
         offset = clocks.offset_ms(boot, 0)
         if offset is None:
@@ -162,10 +170,8 @@ def _raw(
             if moment is None or not since_ms <= moment <= until_ms:
                 continue
             for name, value in _numbers(body, names):
-                found[name].append(Part(moment, 1, value, value, value))
-    for parts in found.values():
-        parts.sort()
-    return found
+                found[name].append((moment, 1, value, value, value))
+    return {name: _in_order(_columns(rows)) for name, rows in found.items()}
 
 
 def _stretches(spans: Sequence[Bucket]) -> Iterator[tuple[int, int, int]]:
@@ -199,43 +205,52 @@ def _numbers(body: str, names: Sequence[str]) -> Iterator[tuple[str, float]]:
 
 def _hours(
     store: Store, rollups: Rollups, clocks: NodeClocks, node: int, name: str, since_ms: int, until_ms: int
-) -> Iterable[Part]:
+) -> Columns:
     """By the hour: each from the roll-ups, or from the store's own where most of its records were deleted."""
-    date_ms, since = clocks.date_ms, since_ms - HOUR_MS
-    dated = [
-        Part(moment, n, low, total, high)
-        for boot, hour, n, low, total, high in rollups.hours(node, name)
-        if (moment := date_ms(boot, hour * HOUR_MS)) is not None and since < moment <= until_ms
-    ]
+    boots, hours, *columns = np.array(rollups.hours(node, name), dtype=np.float64).reshape(-1, 6).T
+    dates = clocks.dates_ms(boots.astype(np.int64), hours.astype(np.int64) * HOUR_MS)
+    kept = (dates > since_ms - HOUR_MS) & (dates <= until_ms)
+    found = Columns(dates[kept].astype(np.float64), *(one[kept] for one in columns))
     deleted = _deleted(store, node, name, since_ms, until_ms)
     if not deleted:
-        return dated
-    found = {part.time_ms: part for part in _joined(dated, HOUR_MS)}
-    for part in deleted:
-        if part.time_ms not in found or found[part.time_ms].n < part.n:
-            found[part.time_ms] = part
-    return list(found.values())
+        return found
+    found = _joined(found, HOUR_MS)
+    known = dict(zip(found.time_ms.tolist(), found.n.tolist(), strict=True))
+    instead = _columns([row for row in deleted if known.get(row[0], 0) < row[1]])
+    left = ~np.isin(found.time_ms, instead.time_ms)
+    return _in_order(Columns(*(one[left] for one in found)), instead)
 
 
-def _deleted(store: Store, node: int, name: str, since_ms: int, until_ms: int) -> list[Part]:
+def _deleted(store: Store, node: int, name: str, since_ms: int, until_ms: int) -> list[_Row]:
     """What is left of the features that a policy has deleted."""
     if store.version < SINCE:
         return []
     rows = store.query(_HOURLY, (node, name, since_ms - HOUR_MS + 1, until_ms))
-    return [Part(hour, count, low, mean * count, high) for hour, count, low, mean, high in rows]
+    return [(hour, count, low, mean * count, high) for hour, count, low, mean, high in rows]
 
 
-def _joined(parts: Iterable[Part], step_ms: int) -> list[Part]:
-    """Those that begin in the same step, as one."""
-    found: dict[int, list[float]] = {}
-    for moment, count, low, total, high in parts:
-        begin = moment // step_ms * step_ms
-        held = found.get(begin)
-        if held is None:
-            found[begin] = [count, low, total, high]
-        else:
-            held[0] += count
-            held[1] = low if low < held[1] else held[1]
-            held[2] += total
-            held[3] = high if high > held[3] else held[3]
-    return [Part(begin, int(held[0]), *held[1:]) for begin, held in sorted(found.items())]
+def _columns(rows: Sequence[_Row]) -> Columns:
+    return Columns(*np.array(rows, dtype=np.float64).reshape(-1, len(Columns._fields)).T)
+
+
+def _in_order(*parts: Columns) -> Columns:
+    """All in one, by time."""
+    whole = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+    order = np.argsort(whole[0], kind="stable")
+    return Columns(*(one[order] for one in whole))
+
+
+def _joined(columns: Columns, step_ms: int) -> Columns:
+    """Those that begin in the same step, as one, in order."""
+    begins = columns.time_ms // step_ms * step_ms
+    begins, n, low, total, high = _in_order(columns._replace(time_ms=begins))
+    firsts = np.flatnonzero(np.diff(begins, prepend=-np.inf))
+    if not len(firsts):
+        return columns
+    return Columns(
+        begins[firsts],
+        np.add.reduceat(n, firsts),
+        np.minimum.reduceat(low, firsts),
+        np.add.reduceat(total, firsts),
+        np.maximum.reduceat(high, firsts),
+    )
