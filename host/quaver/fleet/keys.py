@@ -33,6 +33,7 @@ from quaver.files.private import data_path, replace_private
 KEY_BYTES = 32
 _ID_BYTES = 8
 _FILE = "keys.json"
+_LOCK = ".keys.lock"
 _VERSION = 2
 _ENDLESS = 1  # the version of a store in which no key ends
 _GENERATIONS = 255  # one byte of the key id on the wire
@@ -363,11 +364,18 @@ class KeyStore:
             if create:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check(self.folder, stat.S_ISDIR, 0o700)
-            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            # A file, open for writing: NFS has no lock for a folder.
+            descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise KeyStoreError(f"{self.folder}: can't be used ({error.strerror}); name another with --keys") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # two commands at once: the second sees what the first did
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # two commands at once: the second sees what the first did
+            except OSError as error:
+                raise KeyStoreError(
+                    f"{self.folder}: its file system gives no lock ({error.strerror}), so two changes at once could "
+                    "lose a key; nothing has changed: work on the machine that has the folder"
+                ) from error
             nodes = {} if create and not os.path.lexists(self.path) else dict(self._read())
             yield nodes
             try:
