@@ -164,9 +164,10 @@ def test_an_end_is_kept_and_a_quaver_that_knows_none_refuses_the_store(store: Ke
     store.create(NODE, "pump-7", days=40)
     assert json.loads(store.path.read_text())["version"] == 2
     store.create(OTHER, "fan-1")
-    assert store.ended(NODE, 1) is store.ended(OTHER, 1) is None and store.expiring() == []
+    assert store.ended(NODE, 1) is store.ended(OTHER, 1) is None and store.warning() == ""
     store.clock = lambda: time.time() + 11 * 86_400
     assert [(node.name, node.days_left(store.clock())) for node in store.expiring()] == [("pump-7", 28)]
+    assert store.warning().startswith("keys expire: pump-7 in 28 d; records are refused")
     store.clock = lambda: time.time() + 41 * 86_400
     assert store.ended(NODE, 1) == "expired" and store.expiring() == []
     rotated = store.rotate(NODE)

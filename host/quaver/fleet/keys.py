@@ -42,6 +42,7 @@ _FILE_MAX = 16 << 20  # bytes; 50,000 nodes take 10 MB
 _DAY_S = 86_400
 _DAYS_MAX = 36_500
 _REASON_MAX = 100
+_NAMED = 5
 SOON_DAYS = 30  # a key that ends within these is told of
 
 INHERIT = -1
@@ -158,6 +159,17 @@ class KeyStore:
         now = self.clock()
         found = [(left, node) for node in self.nodes() if (left := node.days_left(now)) is not None]
         return [node for left, node in sorted(found, key=lambda one: one[0]) if left < SOON_DAYS]
+
+    def warning(self) -> str:
+        """The first nodes whose key expires soon, in a line for people; empty for none."""
+        now, soon = self.clock(), self.expiring()
+        if not soon:
+            return ""
+        more = f" and {len(soon) - _NAMED} more" if len(soon) > _NAMED else ""
+        named = ", ".join(f"{node.name} in {node.days_left(now)} d" for node in soon[:_NAMED])
+        return (
+            f"keys expire: {named}{more}; records are refused from then on: give new ones with quaver node NAME rotate"
+        )
 
     def refresh(self) -> bool:
         """Read the file again if it has changed since; whether it had."""
