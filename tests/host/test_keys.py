@@ -1,5 +1,6 @@
 """The key store: its owner's alone, whole or refused, and silent about keys."""
 
+import fcntl
 import json
 import os
 import stat
@@ -126,7 +127,29 @@ def test_a_write_that_fails_changes_nothing(store: KeyStore, monkeypatch: pytest
         store.rotate(NODE)
     monkeypatch.undo()
     assert store.path.read_bytes() == before
-    assert [path.name for path in store.folder.iterdir()] == [store.path.name]
+    assert sorted(path.name for path in store.folder.iterdir()) == [".keys.lock", store.path.name]
+
+
+def test_without_a_lock_no_key_is_changed(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.create(NODE)
+
+    def none(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(KeyStoreError, match=r"gives no lock .*nothing has changed"):
+        store.rotate(NODE)
+    monkeypatch.undo()
+    assert KeyStore(store.folder).nodes()[0].generation == 1
+
+
+def test_technicians_who_change_keys_at_once_lose_none(store: KeyStore) -> None:
+    store.create(NODE)
+    code = "import sys; from pathlib import Path; from quaver.fleet.keys import KeyStore\n"
+    code += "for n in range(8): KeyStore(Path(sys.argv[1])).create(bytes([int(sys.argv[2])]) * 7 + bytes([n]))"
+    running = [subprocess.Popen([sys.executable, "-c", code, str(store.folder), str(who)]) for who in range(1, 5)]
+    assert [process.wait(30) for process in running] == [0] * 4
+    assert len(KeyStore(store.folder).nodes()) == 33
 
 
 def test_rotation_keeps_the_old_key_until_it_is_forgotten(store: KeyStore) -> None:
@@ -141,9 +164,10 @@ def test_an_end_is_kept_and_a_quaver_that_knows_none_refuses_the_store(store: Ke
     store.create(NODE, "pump-7", days=40)
     assert json.loads(store.path.read_text())["version"] == 2
     store.create(OTHER, "fan-1")
-    assert store.ended(NODE, 1) is store.ended(OTHER, 1) is None and store.expiring() == []
+    assert store.ended(NODE, 1) is store.ended(OTHER, 1) is None and store.warning() == ""
     store.clock = lambda: time.time() + 11 * 86_400
     assert [(node.name, node.days_left(store.clock())) for node in store.expiring()] == [("pump-7", 28)]
+    assert store.warning().startswith("keys expire: pump-7 in 28 d; records are refused")
     store.clock = lambda: time.time() + 41 * 86_400
     assert store.ended(NODE, 1) == "expired" and store.expiring() == []
     rotated = store.rotate(NODE)

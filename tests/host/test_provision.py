@@ -419,8 +419,11 @@ def test_what_a_node_said_before_it_was_enrolled_anew_does_not_count(
     first = json.loads(capfd.readouterr().out)
     assert (first["dated"], first["generation"]) == (True, 1)
     (node.root / "device.key").unlink()
-    assert main([*arguments, "--port", node.start(), "--limit", "1"]) == 15
+    KeyStore(home / "keys").revoke(ID, "stolen")
+    assert main([*arguments, "--port", node.start(), "--limit", "1", "--expires", "90"]) == 15
     assert "has not reached" in json.loads(capfd.readouterr().out)["failed"]
+    keys = KeyStore(home / "keys")
+    assert (keys.ended(ID, 1), keys.ended(ID, 2), keys.nodes()[0].end().days) == ("revoked", None, 90), "it comes back"
 
 
 def test_who_can_not_seal_is_not_heard(tmp_path: Path) -> None:

@@ -60,7 +60,11 @@ def command(
     if sealed:
         from quaver.messages.sealing import Opener
 
-        opener = Opener(open_store(folder))
+        store = open_store(folder)
+        opener = Opener(store)
+        warning = store.warning()
+        if warning:
+            click.echo(warning, err=True)
     broker = parse_broker_url(url)
     seen = 0
     with (

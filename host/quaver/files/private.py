@@ -62,7 +62,8 @@ def write_private(path: Path, data: bytes, failure: type[QuaverError], fresh: bo
 
 def replace_private(path: Path, data: bytes) -> None:
     """Make `path` hold `data`, mode 0600, for good: after a cut it has the old content or the new. Raises OSError."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # The machine, too: others may share the folder.
+    aside = path.with_name(f".{path.name}.{os.uname().nodename}-{os.getpid()}.part")
     aside.unlink(missing_ok=True)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:

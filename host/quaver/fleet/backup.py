@@ -15,6 +15,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Callable
@@ -145,6 +146,4 @@ def _key(passphrase: str, salt: bytes, cost: int) -> bytes:
 
 def _discard(folder: Path) -> None:
     if folder.is_dir():
-        for found in folder.iterdir():
-            found.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)

@@ -144,7 +144,13 @@ class GrantStore:
                 f"{lock}: can't be created ({error.strerror}); name another store with --keys"
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                raise KeyStoreError(
+                    f"{lock}: its file system gives no lock ({error.strerror}); nothing has changed: work on the "
+                    "machine that has the folder"
+                ) from error
             known = self._read()
             yield known
             listed = [

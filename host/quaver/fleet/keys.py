@@ -33,6 +33,7 @@ from quaver.files.private import data_path, replace_private
 KEY_BYTES = 32
 _ID_BYTES = 8
 _FILE = "keys.json"
+_LOCK = ".keys.lock"
 _VERSION = 2
 _ENDLESS = 1  # the version of a store in which no key ends
 _GENERATIONS = 255  # one byte of the key id on the wire
@@ -41,6 +42,7 @@ _FILE_MAX = 16 << 20  # bytes; 50,000 nodes take 10 MB
 _DAY_S = 86_400
 _DAYS_MAX = 36_500
 _REASON_MAX = 100
+_NAMED = 5
 SOON_DAYS = 30  # a key that ends within these is told of
 
 INHERIT = -1
@@ -157,6 +159,17 @@ class KeyStore:
         now = self.clock()
         found = [(left, node) for node in self.nodes() if (left := node.days_left(now)) is not None]
         return [node for left, node in sorted(found, key=lambda one: one[0]) if left < SOON_DAYS]
+
+    def warning(self) -> str:
+        """The first nodes whose key expires soon, in a line for people; empty for none."""
+        now, soon = self.clock(), self.expiring()
+        if not soon:
+            return ""
+        more = f" and {len(soon) - _NAMED} more" if len(soon) > _NAMED else ""
+        named = ", ".join(f"{node.name} in {node.days_left(now)} d" for node in soon[:_NAMED])
+        return (
+            f"keys expire: {named}{more}; records are refused from then on: give new ones with quaver node NAME rotate"
+        )
 
     def refresh(self) -> bool:
         """Read the file again if it has changed since; whether it had."""
@@ -363,11 +376,18 @@ class KeyStore:
             if create:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check(self.folder, stat.S_ISDIR, 0o700)
-            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            # A file, open for writing: NFS has no lock for a folder.
+            descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise KeyStoreError(f"{self.folder}: can't be used ({error.strerror}); name another with --keys") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # two commands at once: the second sees what the first did
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # two commands at once: the second sees what the first did
+            except OSError as error:
+                raise KeyStoreError(
+                    f"{self.folder}: its file system gives no lock ({error.strerror}), so two changes at once could "
+                    "lose a key; nothing has changed: work on the machine that has the folder"
+                ) from error
             nodes = {} if create and not os.path.lexists(self.path) else dict(self._read())
             yield nodes
             try:

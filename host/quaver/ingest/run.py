@@ -34,7 +34,6 @@ _SIGHTINGS_S = 10.0  # between two writes into the inventory
 _RETRY_S = (1.0, 30.0)  # between attempts to reconnect: the first, and the most
 _WAIT_S = 1.0
 _DAY_S = 86_400.0
-_NAMED = 5  # nodes whose keys expire soon, in one line
 _GROUP = "group"  # in the store's `meta`, once workers share what comes
 
 
@@ -232,13 +231,9 @@ class _Endings:
         if self._keys is None or now - self._told < _DAY_S:
             return
         self._told = now
-        soon = [f"{node.name} {node.days_left(self._keys.clock())} d" for node in self._keys.expiring()]
-        if soon:
-            more = f" and {len(soon) - _NAMED} more" if len(soon) > _NAMED else ""
-            self._say(
-                f"keys that expire soon: {', '.join(soon[:_NAMED])}{more}; their records are then refused: give them "
-                "new ones with quaver node NAME rotate"
-            )
+        warning = self._keys.warning()
+        if warning:
+            self._say(warning)
 
 
 class _NoKeys:
