@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -283,15 +284,22 @@ def backup(file: Path, passphrase_file: Path | None, folder: Path | None) -> Non
 
     Keys, codes, grants of gateways and what else lies in its folder. Whoever has FILE and the passphrase has all keys.
     """
-    from quaver.fleet.backup import back_up, read_passphrase
+    from quaver.fleet.backup import back_up
 
-    if passphrase_file is not None:
-        passphrase = read_passphrase(passphrase_file)
-    else:
-        passphrase = click.prompt("passphrase", hide_input=True, confirmation_prompt=True, err=True)
     store = open_store(folder)
-    count = back_up(store, file, passphrase)
-    click.echo(f"{file}: {count} files, the keys of {len(store.nodes())} nodes; keep the passphrase elsewhere")
+    count = back_up(store, file, _passphrase(passphrase_file, new=True))
+    click.echo(f"{file}: {count} files, the keys of nodes: {len(store.nodes())}; keep the passphrase elsewhere")
+
+
+def _passphrase(file: Path | None, *, new: bool) -> str:
+    from quaver.fleet.backup import read_passphrase
+
+    if file is not None:
+        return read_passphrase(file)
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask for the passphrase: name a file with --passphrase-file")
+    answer: str = click.prompt("passphrase", hide_input=True, confirmation_prompt=new, err=True)
+    return answer
 
 
 @command.command("restore", short_help="Make a key store of an encrypted backup.")
@@ -304,17 +312,15 @@ def restore(file: Path, passphrase_file: Path | None, folder: Path | None) -> No
     The numbers of commands go on a day or two ahead, so that none is used twice. What happened after the backup is not
     in it: revoke again what was revoked since.
     """
-    from quaver.fleet.backup import read_passphrase
+    from quaver.errors import KeyStoreError
     from quaver.fleet.backup import restore as put_back
 
-    if passphrase_file is not None:
-        passphrase = read_passphrase(passphrase_file)
-    else:
-        passphrase = click.prompt("passphrase", hide_input=True, err=True)
+    if not file.exists():
+        raise KeyStoreError(f"{file}: there is no such file; name one that quaver keys backup has written")
     store = open_store(folder)
-    found = put_back(file, store.folder, passphrase)
+    found = put_back(file, store.folder, _passphrase(passphrase_file, new=False))
     when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(found.made))
     click.echo(
-        f"{store.folder}: the keys of {found.nodes} nodes as of {when} UTC. Keys and gateways that were revoked after "
+        f"{store.folder}: the keys of nodes: {found.nodes}, as of {when} UTC. Keys and gateways that were revoked after "
         "that are not revoked here: revoke them again. Stop using the store that this one replaces"
     )
