@@ -321,6 +321,6 @@ def restore(file: Path, passphrase_file: Path | None, folder: Path | None) -> No
     found = put_back(file, store.folder, _passphrase(passphrase_file, new=False))
     when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(found.made))
     click.echo(
-        f"{store.folder}: the keys of nodes: {found.nodes}, as of {when} UTC. Keys and gateways that were revoked after "
-        "that are not revoked here: revoke them again. Stop using the store that this one replaces"
+        f"{store.folder}: the keys of nodes: {found.nodes}, as of {when} UTC. Keys and gateways that were revoked "
+        "after that are not revoked here: revoke them again. Stop using the store that this one replaces"
     )
