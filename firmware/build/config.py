@@ -62,7 +62,7 @@ _FIELDS = (
     "alarm.count i 2 1 15\n"
     "alarm.of i 3 1 15\n"
     "outbox.length i 16 4 64\n"
-    "outbox.flash_kb i 256 32 1024\n"
+    "outbox.flash_kb i 232 32 1024\n"
     "outbox.durable b 0 0 1\n"
     "improv i 0 0 1\n"  # whether a blank node takes a network by Improv; read by enrol.onboard
     "watchdog_s i 120 0 3600\n"

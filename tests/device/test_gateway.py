@@ -298,7 +298,16 @@ def test_a_command_waits_on_the_gateway_over_a_power_cut_and_its_answer_comes_up
         gateway.reset()
         timing = {"interval_ms": 200, "window_s": 60, "rest_s": 1, "visit_s": 30}
         node_id = Identity.of("n1").unique_id
-        files = firmware("unix", "ble_node.py", hex=node_id.hex(), records=1, size=60, timing=timing, alarm_ms=0)
+        files = firmware(
+            "unix",
+            "ble_node.py",
+            hex=node_id.hex(),
+            records=1,
+            size=60,
+            timing=timing,
+            alarm_ms=0,
+            key=(b"n" * 32).hex(),
+        )
         with open_board("unix:", Setup(files=files, air=plant.air, name="n1")) as node:
             wait_until(lambda: answered, what="the answer")
             wait_until(lambda: len(lines(gateway, f"gateway: {node_id.hex()} gave")) >= 1, what="its end")

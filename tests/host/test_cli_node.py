@@ -142,7 +142,7 @@ def test_demo(tmp_path: Path) -> None:
     output, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, errors
     *lines, summary, where = output.splitlines()
-    words = r"alarm after [\d.]+ s on unix: bpfo 0\.1\d+, limit 0\.\d+; none in 3 healthy captures before"
+    words = r"alarm after [\d.]+ s on unix: BPFO 0\.1\d+, limit 0\.\d+; none in 3 healthy captures before"
     assert re.fullmatch(words, summary) and len(summary) <= 100, summary
     assert where == f"spectra in {picture}" and picture.read_bytes().startswith(b"\x89PNG")
     (alarm,) = [line for line in lines if line.startswith("ALARM ")]

@@ -322,7 +322,7 @@ def test_serve_takes_the_file(plan: Path, bench: Bench, tmp_path: Path, capsys: 
     page = Page(*words, str(plan))
     try:
         answer = requests.get(f"{page.address}{API}/session", timeout=10)
-        assert answer.json() == {"first": True, "openid": "the works' account"}
+        assert answer.json() == {"first": True, "openid": "the works' account", "passwords": False}
         sent = requests.get(f"{page.address}{API}/openid/login", allow_redirects=False, timeout=10)
         assert "code_challenge_method=S256" in sent.headers["location"]
     finally:

@@ -84,7 +84,8 @@ def test_a_label_before_the_camera_becomes_a_node_on_the_list(camera: Page, serv
     # the camera goes on, and the label that still lies before it is not scanned again
     expect(page.get_by_role("button", name="Stop the camera")).to_be_visible()
     expect(page.locator("video")).to_be_visible()
-    page.wait_for_function("document.querySelector('video').currentTime > 0.5")
+    while page.evaluate("document.querySelector('video')?.currentTime ?? 1") <= 0.5:
+        page.wait_for_timeout(50)
     expect(dialog).to_have_count(0)
     narrow(page, "the list")
     page.get_by_role("button", name="Stop the camera").click()
