@@ -20,8 +20,8 @@ from tests.programs import program
 NOW = 1_790_000_000_000
 COMMANDS = {
     "config_get", "config_set", "config_validate", "config_rollback", "identify", "measure", "waveform",
-    "waveform_part", "alarm_waveform", "relearn", "relearn_class", "log", "reboot", "rotate", "retire", "update", "grant",
-    "revoke",
+    "waveform_part", "alarm_waveform", "relearn", "relearn_class", "log", "reboot", "rotate", "retire", "update",
+    "grant", "revoke",
 }  # fmt: skip
 
 
