@@ -13,17 +13,16 @@ shows the file as another machine has just written it. So a number is also claim
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from quaver.errors import KeyStoreError
 from quaver.files.private import read_private, write_private
+from quaver.fleet.locks import locked
 
 _FILE = "commands.json"
 _LOCK = ".commands.lock"
@@ -47,7 +46,7 @@ class Counter:
 
     def take(self, node_id: bytes) -> tuple[int, int]:
         """The next (boot, seq) for a node; nobody is given it again."""
-        with self._locked():
+        with locked(self._lock, needed=False):  # else the claim alone decides
             known = self._read()
             now = int(self._clock())
             boot, seq = known.get(node_id.hex()) or known.get(_LEAST, (0, 0))
@@ -88,27 +87,12 @@ class Counter:
         That is a day and a drawn part of a second one above the date and above the highest number here: a store whose
         clock was not a day ahead gave none so high, and of two that jump from one copy each has its own.
         """
-        with self._locked():
+        with locked(self._lock, needed=False):  # else the claim alone decides
             known = self._read()
             highest = max((boot for boot, _ in known.values()), default=0)
             least = max(highest, int(self._clock())) + _JUMP_S + secrets.randbelow(_JUMP_S)
             known = dict.fromkeys(known, (least, -1)) | {_LEAST: (least, -1)}
             write_private(self.path, json.dumps(known).encode(), KeyStoreError)
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise KeyStoreError(
-                f"{self._lock}: can't be created ({error.strerror}); name another store with --keys"
-            ) from (error)
-        try:
-            with contextlib.suppress(OSError):  # a file system without locks: the claim alone decides
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
     def _read(self) -> dict[str, tuple[int, int]]:
         data = read_private(self.path, _FILE_MAX, KeyStoreError)

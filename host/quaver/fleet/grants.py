@@ -7,10 +7,8 @@ older. So a node is told until it has answered: `untold`.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from quaver.errors import GatewayError, KeyStoreError
 from quaver.files.private import read_private, write_private
 from quaver.fleet.keys import KeyStore
 from quaver.fleet.link_keys import LinkKey, derive, write_link_keys
+from quaver.fleet.locks import locked
 from quaver_wire import link
 
 _FILE = "gateways.json"
@@ -71,10 +70,7 @@ class GrantStore:
         return sorted(self._read().values(), key=lambda grants: grants.name)
 
     def get(self, gateway: str) -> Grants:
-        found = self._read().get(gateway)
-        if found is None:
-            raise GatewayError(f"gateway {gateway!r}: was granted nothing here; quaver gateway grants shows who was")
-        return found
+        return _of(self._read(), gateway)
 
     def of(self, node_id: bytes) -> list[Grants]:
         """The gateways that may visit this node."""
@@ -94,11 +90,7 @@ class GrantStore:
     def revoke(self, gateway: str, node_ids: Iterable[bytes] | None) -> Grants:
         """Take a gateway's grants for these nodes away; None: for all of them."""
         with self._changing() as known:
-            if gateway not in known:
-                raise GatewayError(
-                    f"gateway {gateway!r}: was granted nothing here; quaver gateway grants shows who was"
-                )
-            grants = known[gateway]
+            grants = _of(known, gateway)
             for node_id in grants.granted() if node_ids is None else node_ids:
                 grant = grants.nodes.get(node_id)
                 if grant is None or not grant.granted:
@@ -136,21 +128,7 @@ class GrantStore:
     def _changing(self) -> Iterator[dict[str, Grants]]:
         """What is on the disk now, to be changed; written back when the block ends well."""
         self._keys.refresh()  # which checks the folder, too
-        lock = self._keys.folder / _LOCK
-        try:
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise KeyStoreError(
-                f"{lock}: can't be created ({error.strerror}); name another store with --keys"
-            ) from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            except OSError as error:
-                raise KeyStoreError(
-                    f"{lock}: its file system gives no lock ({error.strerror}); nothing has changed: work on the "
-                    "machine that has the folder"
-                ) from error
+        with locked(self._keys.folder / _LOCK):
             known = self._read()
             yield known
             listed = [
@@ -162,8 +140,6 @@ class GrantStore:
                 for grants in known.values()
             ]
             write_private(self.path, json.dumps(listed, indent=1).encode(), KeyStoreError)
-        finally:
-            os.close(descriptor)
 
     def _read(self) -> dict[str, Grants]:
         data = read_private(self.path, _FILE_MAX, KeyStoreError)
@@ -175,6 +151,12 @@ class GrantStore:
             raise KeyStoreError(
                 f"{self.path}: corrupt, and not changed; restore it from a backup: it says what was revoked"
             ) from None
+
+
+def _of(known: Mapping[str, Grants], gateway: str) -> Grants:
+    if gateway not in known:
+        raise GatewayError(f"gateway {gateway!r}: was granted nothing here; quaver gateway grants shows who was")
+    return known[gateway]
 
 
 def _grants(given: Any) -> Grants:

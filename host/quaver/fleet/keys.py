@@ -15,7 +15,6 @@ refuses it instead of believing all its keys.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -29,6 +28,7 @@ from typing import Any
 
 from quaver.errors import KeyStoreError
 from quaver.files.private import data_path, replace_private
+from quaver.fleet.locks import locked
 
 KEY_BYTES = 32
 _ID_BYTES = 8
@@ -376,18 +376,9 @@ class KeyStore:
             if create:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._check(self.folder, stat.S_ISDIR, 0o700)
-            # A file, open for writing: NFS has no lock for a folder.
-            descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise KeyStoreError(f"{self.folder}: can't be used ({error.strerror}); name another with --keys") from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)  # two commands at once: the second sees what the first did
-            except OSError as error:
-                raise KeyStoreError(
-                    f"{self.folder}: its file system gives no lock ({error.strerror}), so two changes at once could "
-                    "lose a key; nothing has changed: work on the machine that has the folder"
-                ) from error
+        with locked(self.folder / _LOCK):
             nodes = {} if create and not os.path.lexists(self.path) else dict(self._read())
             yield nodes
             try:
@@ -398,8 +389,6 @@ class KeyStore:
                     "space, then try again"
                 ) from error
             self._nodes, self._seen = nodes, self._stamp()
-        finally:
-            os.close(descriptor)
 
     def _write(self, nodes: Mapping[bytes, NodeKeys]) -> None:
         listed = [_listed(node) for node in nodes.values()]
