@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.errors import StoreBusy, StoreError
-from quaver.gateway.connection import Content, LinkError, RefusedError, SilentError, UnprovenError, collect
+from quaver.gateway.connection import Content, LinkError, RefusedError, collect
 from quaver.gateway.contents import Contents
 from quaver.gateway.links import Links
 from quaver.gateway.spool import Spool
@@ -34,11 +34,6 @@ _HOLD_S = 1.0  # after a wasted connection; for a stranger doubled each time, up
 _HELD_MAX = 64
 _WAITS = gatt.PENDING | gatt.ALARM
 _BUSY_S = 1.0  # before the spool is tried again that another program holds
-_WHY: tuple[tuple[type[LinkError], str], ...] = (
-    (SilentError, "silent"),
-    (RefusedError, "link_refused"),
-    (UnprovenError, "wrong_link_key"),
-)
 
 
 @dataclass
@@ -219,7 +214,7 @@ class Collector:
             self._waste(node, device.address, f"{name}: {error}")
             tries_another = isinstance(error, RefusedError) and not self._links.refused(node_id)
             if "connection" not in str(error) and not tries_another:
-                self._refuse(next((why for kind, why in _WHY if isinstance(error, kind)), "protocol"), name)
+                self._refuse(error.kind, name)
         else:
             self._wasted = False
             self._held.pop(device.address, None)

@@ -32,19 +32,27 @@ Content = Callable[[bytes, int], Awaitable[bytes | None]]
 
 
 class LinkError(RadioError):
-    """A connection that ended before its end: what the node did, or did not do."""
+    """A connection that ended before its end: what the node did, or did not do. kind: by which it is counted."""
+
+    kind = "protocol"
 
 
 class SilentError(LinkError):
     """A node that is connected and sends nothing."""
 
+    kind = "silent"
+
 
 class RefusedError(LinkError):
     """The node does not take this gateway's link key."""
 
+    kind = "link_refused"
+
 
 class UnprovenError(LinkError):
     """The node does not prove that it has the link key."""
+
+    kind = "wrong_link_key"
 
 
 @dataclass
