@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from quaver.alarms import figures
+from quaver.alarms import figures, groups
 from quaver.alarms.base import Alarm
 from quaver.alarms.conditions import GONE
 from quaver.alarms.engine import TEXT_MAX, Engine
-from quaver.alarms.groups import grouped
 from quaver.alarms.states import ANNUNCIATED, STATES, State
-from quaver.alarms.tables import CAUSES, Trouble
+from quaver.alarms.tables import CAUSES
 from quaver.alarms.view import Row, Whole, row, text_of, whole
 from quaver.errors import PageError
 from quaver.serve.acts import noted
@@ -87,22 +86,10 @@ class Cause:
 
 
 @dataclass(frozen=True)
-class Group:
-    """As alarms.groups.Group: one row for alarms of one machine or node with one trouble. text: of the lead."""
+class Group(groups.Group):
+    """text: of the lead."""
 
-    key: str
-    trouble: Trouble
-    name: str
-    path: list[str]
-    lead: int
     text: str
-    level: str
-    priority: str
-    state: State
-    active: bool
-    since_ms: int
-    nodes: list[str]
-    alarms: list[int]
 
 
 @dataclass(frozen=True)
@@ -197,10 +184,10 @@ def alarms(call: Call) -> AlarmList:
     found = engine.listed(states, call.query.node, call.query.limit)
     causes = [Cause(code, titles[language == "de"]) for code, titles in CAUSES.items()]
     reviews = [alarm.id for alarm in engine.reviews(now_ms)]
-    texts = {alarm.id: text_of(alarm, language) for alarm in found}
-    groups = [Group(**vars(one), text=texts[one.lead]) for one in grouped(found)]
-    rows = [row(engine, alarm, language) for alarm in found]
-    return AlarmList(now_ms, engine.lists_from_ms or None, rows, groups, engine.counts(), reviews, causes)
+    rows = {alarm.id: row(engine, alarm, language) for alarm in found}
+    together = [Group(**vars(one), text=rows[one.lead].text) for one in groups.grouped(found)]
+    since_ms = engine.lists_from_ms or None
+    return AlarmList(now_ms, since_ms, list(rows.values()), together, engine.counts(), reviews, causes)
 
 
 def alarm(call: Call) -> Whole:
