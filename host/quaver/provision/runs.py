@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -58,13 +59,17 @@ class Runs:
 
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
         self.path, self._now = path, now
-        try:
+        with self._failures():
             self._base = open_private_base(path, _SCHEMA, VERSION, option="--inventory", failure=InventoryError)
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
 
-    def _failed(self, error: sqlite3.Error) -> InventoryError:
-        return InventoryError(f"{self.path}: can't be used ({error}); free disk space, or remove it: it holds no node")
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise InventoryError(
+                f"{self.path}: can't be used ({error}); free disk space, or remove it: it holds no node"
+            ) from error
 
     def close(self) -> None:
         self._base.close()
@@ -80,7 +85,7 @@ class Runs:
     def tell(self, node: bytes, step: str, state: str, why: str = "", place: str = "", fresh: bool = False) -> None:
         """What this program does with a node now. fresh: a run begins."""
         now = self._now()
-        try:
+        with self._failures():
             self._base.execute(
                 "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE SET "
                 "place = iif(excluded.place = '', place, excluded.place), step = excluded.step, "
@@ -88,22 +93,16 @@ class Runs:
                 "since = excluded.since, program = excluded.program",
                 (node, place, step, state, " ".join(why.split()), now, now, _program(os.getpid()), fresh),
             )
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
 
     def forget(self, node: bytes) -> None:
         """Take away what is known of a node's last run."""
-        try:
+        with self._failures():
             self._base.execute("DELETE FROM run WHERE node = ?", (node,))
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
 
     def all(self) -> list[Run]:
         """The last run of each node, the newest first. One whose program is gone without a word is interrupted."""
-        try:
+        with self._failures():
             rows = self._base.execute("SELECT * FROM run ORDER BY since DESC").fetchall()
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
         found = []
         for row in rows:
             values = dict(row)
