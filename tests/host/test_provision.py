@@ -12,7 +12,7 @@ from test_monitor import STATUS, TELEMETRY, dumps
 
 from quaver.broker.embedded import EmbeddedBroker
 from quaver.cli import main
-from quaver.cli.provision import _walk
+from quaver.cli.provision import _Told, _walk
 from quaver.errors import InventoryError, SessionError
 from quaver.fleet.inventory import Entry, Inventory
 from quaver.fleet.keys import KeyStore
@@ -250,7 +250,7 @@ def test_work_that_fails_asks_again_for_what_it_was_about() -> None:
     assert isinstance(step, Ask) and step.name == "code" and step.secret
 
 
-def test_work_that_fails_the_same_way_twice_ends_the_run() -> None:
+def test_work_that_fails_the_same_way_twice_ends_the_run(tmp_path: Path) -> None:
     """Where no answer is asked for anew in between, it would fail so for ever."""
     known = {"site": "s", "area": "a", "line": "l", "asset": "p", "name": "n", "group": 0, "bearing": None, "rpm": 0.0}
     known |= {"found": {"a": "a"}, "node": "a", "shown": True, "code": CODE, "ssid": "x", "password": "", "limits": {}}
@@ -267,8 +267,9 @@ def test_work_that_fails_the_same_way_twice_ends_the_run() -> None:
             return {}
 
     worker, saved = Worker(), []
-    with pytest.raises(SessionError, match="no room"):
-        _walk(Flow(known), worker, lambda: saved.append(1), lambda question: "", None)  # type: ignore[arg-type]
+    flow = Flow(known)
+    with Runs(runs_path(tmp_path / "inventory.sqlite")) as runs, pytest.raises(SessionError, match="no room"):
+        _walk(flow, worker, lambda: saved.append(1), lambda question: "", _Told(runs, flow))  # type: ignore[arg-type]
     assert worker.tries == 3 and saved
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -215,7 +215,8 @@ def _dialogue(
     with _progress() as show, Runs(runs_path(store.path)) as runs:
         worker = hands(ways, store, show)
         try:
-            _walk(flow, worker, lambda: saved.save(flow.answers), None if as_json else _ask, show, _Told(runs, flow))
+            with _Told(runs, flow) as told:
+                _walk(flow, worker, lambda: saved.save(flow.answers), None if as_json else _ask, told)
         finally:
             worker.close()
     saved.remove()
@@ -228,19 +229,6 @@ def _dialogue(
     for line in report.warnings(result):
         click.echo(f"warning: {line}", err=True)
     return 0
-
-
-def _walk(
-    flow: Flow,
-    worker: Hands,
-    save: Callable[[], None],
-    ask: Callable[[Ask], str] | None,
-    show: Callable[[int], None] | None,
-    told: _Told | None = None,
-) -> None:
-    """All steps to the end. Without `ask`, or when nothing can be asked again, a failure is raised."""
-    with told or nullcontext():
-        _steps(flow, worker, save, ask, told)
 
 
 class _Told:
@@ -273,30 +261,32 @@ class _Told:
             self._tell("interrupted")
 
     def _tell(self, state: str, why: str = "") -> None:
+        from quaver.provision.flow import PLACE
+
         answers = self._flow.answers
         if "id" not in answers:
             return
-        parts = [str(answers.get(key, "")) for key in ("site", "area", "line", "asset", "name")]
+        parts = [str(answers.get(key, "")) for key in PLACE]
         place = "/".join(parts) if all(parts) else ""
         self._runs.tell(bytes.fromhex(answers["id"]), self._step, state, why, place, fresh=not self._began)
         self._began = True
 
 
-def _steps(
+def _walk(
     flow: Flow,
     worker: Hands,
     save: Callable[[], None],
     ask: Callable[[Ask], str] | None,
-    told: _Told | None,
+    told: _Told,
 ) -> None:
+    """All steps to the end. Without `ask`, or when nothing can be asked again, a failure is raised."""
     from quaver.errors import QuaverError, SessionError
     from quaver.provision.flow import Ask
     from quaver.provision.session import MustWait
 
     failure = ""  # of the work since the last question: the same a second time would come for ever
     while (step := flow.next()) is not None:
-        if told is not None:
-            told.step(step.name, isinstance(step, Ask))
+        told.step(step.name, isinstance(step, Ask))
         if isinstance(step, Ask):
             failure = ""
             if ask is None:
@@ -326,8 +316,7 @@ def _steps(
                         save()
                     raise
                 failure = str(error)
-                if told is not None:
-                    told.failed(error)
+                told.failed(error)
                 click.echo(f"  {error}", err=True)
         if "id" in flow.answers:
             save()
@@ -401,7 +390,7 @@ def _plan(
                     )
                 worker = hands(ways, own)
                 try:
-                    _steps(flow, worker, lambda: None, None, told)
+                    _walk(flow, worker, lambda: None, None, told)
                 finally:
                     worker.close()
             return {"row": row, **report.result(flow.answers, time.monotonic() - began)}

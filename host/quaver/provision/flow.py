@@ -55,11 +55,15 @@ class Do:
 
 @dataclass(frozen=True)
 class _Step:
-    """ask or do; when: whether it applies; parse: the value of an answer's text, ValueError says why not."""
+    """ask or do; when: whether it applies; parse: the value of an answer's text, ValueError says why not.
+
+    verb: of a Do; "" for an Ask.
+    """
 
     make: Callable[[Answers], Ask | Do]
     when: Callable[[Answers], bool] = lambda answers: True
     parse: Callable[[str, Answers], Any] = lambda text, answers: text
+    verb: str = ""
 
 
 def _text(name: str, words: str, default: str | None = None) -> _Step:
@@ -67,7 +71,7 @@ def _text(name: str, words: str, default: str | None = None) -> _Step:
 
 
 def _do(name: str, words: str, forget: tuple[str, ...] = (), when: Callable[[Answers], bool] = lambda a: True) -> _Step:
-    return _Step(lambda answers: Do(name, words, forget), when)
+    return _Step(lambda answers: Do(name, words, forget), when, verb=name)
 
 
 def _node(text: str, answers: Answers) -> str:
@@ -270,8 +274,11 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
     ("listed", _do("list", "writing the inventory")),
 )
 
-STEPS = ("find", "show", "connect", "scan", "join", "reach", "place", "send", "check", "spectrum", "list")
+STEPS = tuple(step.verb for _, step in _STEPS if step.verb)
 """The work of a run, by the names of its verbs and in their order; a step that does not apply is passed over."""
+
+PLACE = ("site", "area", "line", "asset", "name")
+"""The answers that make a node's topic prefix, in its order."""
 
 # What a run that goes on finds anew: the port may be another, and a session does not outlive its program.
 _VOLATILE = ("found", "node", "shown", "right", "about", "networks", "profiles", "reached")

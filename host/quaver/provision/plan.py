@@ -12,7 +12,7 @@ from quaver.errors import BrokerError, SessionError
 from quaver.files.csv_rows import Column, Mistake, bearing, choice, node_id, number, place_part, read_rows
 from quaver.files.private import read_private
 from quaver.fleet.inventory import Inventory
-from quaver.provision.flow import TIME_SERVER, Answers, limits, time_server
+from quaver.provision.flow import PLACE, TIME_SERVER, Answers, limits, time_server
 from quaver.provision.identity import CodeError, Codes, normal
 
 _FILE_MAX = 1 << 20
@@ -97,7 +97,7 @@ def read_plan(
             wrong.append(Mistake(row, "id", f"is also in row {ids[node]}"))
         ids.setdefault(node, row)
         answers = _answers(row, values, profiles=profiles, codes=known, broker=broker, wrong=wrong)
-        prefix = "/".join(answers[key] for key in ("site", "area", "line", "asset", "name"))
+        prefix = "/".join(answers[key] for key in PLACE)
         at, owner = prefixes.get(prefix, (0, node))
         if owner != node:
             where = f"row {at}" if at else f"the inventory, node {owner.hex()}"
