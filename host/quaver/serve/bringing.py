@@ -21,6 +21,7 @@ from quaver.errors import PageError
 from quaver.files.csv_rows import node_id
 from quaver.files.private import read_private, write_private
 from quaver.fleet.inventory import Entry, Inventory
+from quaver.provision.flow import PLACE
 from quaver.provision.identity import CodeError, Codes, normal, scanned
 from quaver.provision.plan import COLUMNS
 from quaver.provision.runs import DONE, WORKING, Run, Runs, runs_path
@@ -50,7 +51,7 @@ class Planned:
     @property
     def place(self) -> str:
         """Its topic prefix."""
-        return "/".join(self.settings.get(key, key) for key in ("site", "area", "line", "asset", "name"))
+        return "/".join(self.settings.get(key, key) for key in PLACE)
 
 
 @dataclass(frozen=True)
@@ -126,33 +127,35 @@ class Bringing:
     def listed(self) -> list[Planned]:
         """The list, as it was put together, without the nodes that are in service since then."""
         with self._lock:
-            return self._left(self._load())
+            return self._left(self._load(), self._runs())
 
     def nodes(self, rows: Sequence[NodeRow]) -> list[Node]:
         """Every node that is on the list, is enrolled but not in service, or had a run; what is new first.
 
         rows: what the store knows of nodes.
         """
-        planned = {one.node: one for one in self.listed()}
-        runs = {run.node.hex(): run for run in self._runs()}
-        entries = {entry.id.hex(): entry for entry in self._entries()}
-        seen = {row.node: row for row in rows}
+        known = self._known(rows)
         long_ago = self._now() - _DONE_S
         wanted = {
-            **planned,
-            **{node: run for node, run in runs.items() if run.state != DONE or run.since > long_ago},
-            **{node: entry for node, entry in entries.items() if entry.state == "enrolled"},
+            **known.planned,
+            **{node: run for node, run in known.runs.items() if run.state != DONE or run.since > long_ago},
+            **{node: entry for node, entry in known.entries.items() if entry.state == "enrolled"},
         }
-        found = [_node(node, planned, entries, runs, seen) for node in wanted]
+        found = [known.node(node) for node in wanted]
         return sorted(found, key=lambda one: -max(one.run.since if one.run else 0, _since(one.planned)))
 
     def node(self, node: str, rows: Sequence[NodeRow]) -> Node:
         """What is known of one node, which may be nothing."""
-        return _node(
-            node,
-            {one.node: one for one in self.listed()},
+        return self._known(rows).node(node)
+
+    def _known(self, rows: Sequence[NodeRow]) -> _Known:
+        runs = self._runs()
+        with self._lock:
+            planned = self._left(self._load(), runs)
+        return _Known(
+            {one.node: one for one in planned},
             {entry.id.hex(): entry for entry in self._entries()},
-            {run.node.hex(): run for run in self._runs()},
+            {run.node.hex(): run for run in runs},
             {row.node: row for row in rows},
         )
 
@@ -164,7 +167,7 @@ class Bringing:
             if name not in made.settings:
                 raise PageError(f"{name}: is missing")
         with self._lock:
-            before = self._left(self._load())
+            before = self._left(self._load(), self._runs())
             for entry in self._entries():
                 if entry.prefix == made.place and entry.state != "retired" and entry.id.hex() != node:
                     raise PageError(f"topic prefix {made.place} belongs to node {entry.id.hex()}; choose another", 409)
@@ -182,9 +185,10 @@ class Bringing:
     def remove(self, node: str) -> None:
         """Take a node from the list, and what is known of a run that is over. The node itself is not touched."""
         with self._lock:
-            before = self._left(self._load())
+            known = self._runs()
+            before = self._left(self._load(), known)
             rest = [one for one in before if one.node != node]
-            run = next((run for run in self._runs() if run.node.hex() == node), None)
+            run = next((run for run in known if run.node.hex() == node), None)
             if run is not None and run.state == WORKING:
                 raise PageError("quaver provision works on this node now; wait until it is done", 409)
             if run is None and len(rest) == len(before):
@@ -207,9 +211,9 @@ class Bringing:
         write_private(self._list_path, json.dumps([asdict(row) for row in rows]).encode(), PageError)
         write_private(self.plan_path, plan_csv(rows, codes=True).encode(), PageError)
 
-    def _left(self, rows: list[Planned]) -> list[Planned]:
+    def _left(self, rows: list[Planned], runs: Sequence[Run]) -> list[Planned]:
         """Without what is done, also in the files: a plan that is carried out again would enrol those nodes anew."""
-        done = {run.node.hex(): run.since for run in self._runs() if run.state == DONE}
+        done = {run.node.hex(): run.since for run in runs if run.state == DONE}
         left = [row for row in rows if done.get(row.node, 0) < row.since]
         if len(left) < len(rows):
             self._save(left)
@@ -266,13 +270,16 @@ def _since(planned: Planned | None) -> float:
     return planned.since if planned else 0.0
 
 
-def _node(
-    node: str,
-    planned: Mapping[str, Planned],
-    entries: Mapping[str, Entry],
-    runs: Mapping[str, Run],
-    rows: Mapping[str, NodeRow],
-) -> Node:
-    entry, row = entries.get(node), rows.get(node)
-    heard = max((row.last_ms or 0) if row else 0, 1000 * (entry.seen or 0) if entry else 0)
-    return Node(node, planned.get(node), entry, runs.get(node), row, heard or None)
+@dataclass(frozen=True)
+class _Known:
+    """All that is known of nodes, by their ids."""
+
+    planned: Mapping[str, Planned]
+    entries: Mapping[str, Entry]
+    runs: Mapping[str, Run]
+    rows: Mapping[str, NodeRow]
+
+    def node(self, node: str) -> Node:
+        entry, row = self.entries.get(node), self.rows.get(node)
+        heard = max((row.last_ms or 0) if row else 0, 1000 * (entry.seen or 0) if entry else 0)
+        return Node(node, self.planned.get(node), entry, self.runs.get(node), row, heard or None)
