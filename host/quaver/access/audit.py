@@ -101,11 +101,7 @@ class Audit:
             found = check(base, head)
             if head is None or found.broken:
                 raise AccessError(f"the audit trail is broken, so nothing is deleted: {found.why}")
-            row = base.execute(
-                "SELECT number, hash FROM audit WHERE number < "
-                "(SELECT coalesce(min(number), ?) FROM audit WHERE time_ms >= ?) ORDER BY number DESC LIMIT 1",
-                (head.rows + 1, before_ms),
-            ).fetchone()
+            row = last_before(base, before_ms)
             if row is None:
                 return 0
             count = row["number"] - head.deleted
@@ -170,6 +166,20 @@ def verify(folder: Path) -> Verdict:
             return check(base, head)
         except sqlite3.Error as error:
             raise AccessError(f"{folder / NAME}: can't be read ({error}); restore it from a backup") from error
+
+
+def last_before(base: sqlite3.Connection, before_ms: int) -> sqlite3.Row | None:
+    """Number and hash of the last row of the trail's beginning that is before a date; None where there is none.
+
+    A clock may have gone back: what stands behind a row that is to stay stays too.
+    """
+    row: sqlite3.Row | None = base.execute(
+        "SELECT number, hash FROM audit WHERE number < "
+        "coalesce((SELECT min(number) FROM audit WHERE time_ms >= ?), (SELECT max(number) + 1 FROM audit)) "
+        "ORDER BY number DESC LIMIT 1",
+        (before_ms,),
+    ).fetchone()
+    return row
 
 
 def check(base: sqlite3.Connection, head: Head | None) -> Verdict:

@@ -72,7 +72,7 @@ def delete(before: datetime, yes: bool, folder: Path | None) -> None:
 
     A row tells who has deleted how many. A trail that is broken is left as it is.
     """
-    from quaver.access.audit import open_trail
+    from quaver.access.audit import last_before, open_trail
     from quaver.access.base import default_folder
     from quaver.alarms.base import forget_audited
     from quaver.cli.user import _access, _operator
@@ -85,7 +85,9 @@ def delete(before: datetime, yes: bool, folder: Path | None) -> None:
         forget_audited(folder / "alarms.sqlite", before_ms)
     else:
         with open_trail(folder) as base:
-            count = base.execute("SELECT count(*) FROM audit WHERE time_ms < ?", (before_ms,)).fetchone()[0]
+            last = last_before(base, before_ms)
+            rows = "SELECT count(*) FROM audit WHERE number <= ?"
+            count = base.execute(rows, (last["number"],)).fetchone()[0] if last else 0
     click.echo(f"{folder}: {count} rows before {before:%Y-%m-%d} {'deleted' if yes else 'would go; say --yes'}")
 
 
