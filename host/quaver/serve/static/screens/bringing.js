@@ -277,6 +277,5 @@ export async function show(root, context) {
     clearInterval(timer);
     document.removeEventListener("visibilitychange", hide);
     endCamera();
-    document.querySelector("dialog[open]")?.close();
   };
 }
