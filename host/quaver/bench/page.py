@@ -42,6 +42,7 @@ from quaver.query.rollups import Rollups, follow
 from quaver.query.source import Source
 from quaver.store.rows import Node, Row
 from quaver.store.store import Store
+from quaver.system.processor import processor_s
 from quaver_wire import cbor
 from quaver_wire.fields import EVENTS, VERSION
 
@@ -107,8 +108,7 @@ class _Page:
 
     def processor_s(self) -> float:
         """What it has had of its core."""
-        fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_s(self.process)
 
 
 @contextmanager
