@@ -17,7 +17,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -34,7 +33,7 @@ from quaver.rollout.desk import Desk
 from quaver.rollout.engine import FETCHING, PAUSED, PENALTY, UPDATED, Member, Rules
 from quaver.rollout.state import Rollouts
 from quaver.serve.bringing import Bringing
-from quaver.serve.demo import _PLANT, _RECORDS
+from quaver.serve.demo import PLANT, RECORDS
 from quaver.serve.run import server, services
 from quaver.serve.services import Services
 from quaver.serve.watch import Watch
@@ -68,7 +67,7 @@ SCREENS = {
 
 
 def run_plant(folder: Path) -> None:
-    plant = load_plant(_PLANT).model_copy(update={"duration": MINUTES * 60.0})
+    plant = load_plant(PLANT).model_copy(update={"duration": MINUTES * 60.0})
     said = -1
 
     def told(time_s: float) -> None:
@@ -138,11 +137,11 @@ def bringing(folder: Path, now: float) -> Bringing:
 @contextmanager
 def served(plant: Path, folder: Path) -> Iterator[tuple[str, str, str, int]]:
     """A page over the plant, as at its end: its address, somebody's cookie, the id of the fan, and when that is, ms."""
-    with Source(plant / _RECORDS) as source:
+    with Source(plant / RECORDS) as source:
         now_ms = max(int(row[0]) for row in source.store.query("SELECT max(received_ms) FROM record")) + 1000
-    with services(plant / _RECORDS, folder, clock_ms=lambda: now_ms, name="demo works", zone=ZONE) as found:
+    with services(plant / RECORDS, folder, clock_ms=lambda: now_ms, name="demo works", zone=ZONE) as found:
         assert found.access is not None and found.door.rollups is not None
-        with Source(plant / _RECORDS) as source:
+        with Source(plant / RECORDS) as source:
             for _ in follow(source, found.door.rollups, 1_000_000):
                 pass
         found.access.users.add("demo", "admin", "correct horse battery", by="demo")
@@ -204,11 +203,10 @@ def main() -> None:
     parser.add_argument("--plant", type=Path, metavar="FOLDER", help="keep the plant there, or take the one that is")
     parser.add_argument("--output", type=Path, metavar="FOLDER", default=ROOT / "docs/page", help="of the pictures")
     given = parser.parse_args()
-    ZoneInfo(ZONE)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quaver-pictures-")))
         plant = given.plant or folder / "plant"
-        if not (plant / _RECORDS).exists():
+        if not (plant / RECORDS).exists():
             run_plant(plant)
         given.output.mkdir(parents=True, exist_ok=True)
         found = stack.enter_context(served(plant, folder / "page"))

@@ -140,8 +140,9 @@ class Users:
         """
         name = user_name(name)
         with self._base.writing() as base:
-            if not _user(_row(base, name)).disabled:
-                self._keep_an_admin(base, _user(_row(base, name)))
+            user = _user(_row(base, name))
+            if not user.disabled:
+                self._keep_an_admin(base, user)
             self._limits.forgive(name)
             _end_sessions(base, name)
             base.execute("DELETE FROM token WHERE user = ?", (name,))

@@ -341,23 +341,27 @@ def forget_person(path: Path, name: str) -> int:
         ("comment", "who"),
         ("security", "who"),
     )
-    with Base(path) as base:
-        base._do("PRAGMA secure_delete = ON")
-        with base._transaction():
-            about = "source = 'page' AND (detail = ? OR detail LIKE ? || ' %')"
-            changed = base._base.execute(f"DELETE FROM security WHERE {about}", (name, name)).rowcount
-            changed += sum(
-                base._base.execute(f'UPDATE "{table}" SET {column} = ? WHERE {column} = ?', (REMOVED, name)).rowcount
-                for table, column in columns
-            )
-        base._ask("PRAGMA wal_checkpoint(TRUNCATE)")
+    with _forgetting(path) as base, base._transaction():
+        about = "source = 'page' AND (detail = ? OR detail LIKE ? || ' %')"
+        changed = base._base.execute(f"DELETE FROM security WHERE {about}", (name, name)).rowcount
+        changed += sum(
+            base._base.execute(f'UPDATE "{table}" SET {column} = ? WHERE {column} = ?', (REMOVED, name)).rowcount
+            for table, column in columns
+        )
     return changed
 
 
 def forget_audited(path: Path, before_ms: int) -> None:
     """Delete what the page's audit trail told before a date, as the trail does. Raises AlarmError."""
     if path.exists():
-        with Base(path) as base:
-            base._do("PRAGMA secure_delete = ON")
+        with _forgetting(path) as base:
             base._do("DELETE FROM security WHERE source = 'page' AND at_ms < ?", before_ms)
-            base._ask("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def _forgetting(path: Path) -> Iterator[Base]:
+    """What is deleted meanwhile is overwritten, in the file that SQLite keeps beside it too."""
+    with Base(path) as base:
+        base._do("PRAGMA secure_delete = ON")
+        yield base
+        base._ask("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -94,7 +94,7 @@ def send(
             if until_done:
                 sending.send(told)
             else:
-                sending.follow(told, lambda line: click.echo(f"quaver: {line}", err=True))
+                sending.follow(told, say)
         except KeyboardInterrupt:
             pass
         finally:

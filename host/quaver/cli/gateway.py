@@ -81,10 +81,10 @@ def command(
     """Collect messages from nodes over Bluetooth, store them, and forward them to a broker.
 
     Records stay sealed: a gateway has no device keys of nodes. It has a link key for each, by which the node believes
-    it: quaver gateway grant. A node deletes a record once it is in the store's file, and
-    the gateway deletes it once the broker has it. Commands for nodes wait in the same file. With --place the gateway
-    publishes its own status and health records, with the key of that name in the key store. Nodes get the date from
-    this machine's clock if a time server sets it. Ctrl-C ends the command.
+    it: quaver gateway grant. A node deletes a record once it is in the store's file, and the gateway deletes it once
+    the broker has it. Commands for nodes wait in the same file. With --place the gateway publishes its own status and
+    health records, with the key of that name in the key store. Nodes get the date from this machine's clock if a time
+    server sets it. Ctrl-C ends the command.
     """
     if ctx.invoked_subcommand:
         return

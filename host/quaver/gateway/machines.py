@@ -12,6 +12,7 @@ from quaver.errors import GatewayError
 from quaver.gateway.own import Identity, OwnRecords
 from quaver.gateway.spool import Spool
 from quaver.messages.quantities import OWN
+from quaver.messages.record import BINARY32_MAX
 from quaver.modbus.reader import Reader, Refused
 from quaver.modbus.registers import number, words_of
 from quaver.modbus.spec import Machine
@@ -19,7 +20,6 @@ from quaver_wire.fields import EVENTS, QUALITY, WireError
 from quaver_wire.names import ENERGY, HOST, STATES
 
 _TEXT_MAX = 90
-_MOST = 3.4028234e38  # that a binary32 can say
 _OTHERS = "quantities"  # a sensor that no bit of `quality` is for
 
 
@@ -83,7 +83,7 @@ class MachineNode(OwnRecords):
                 why |= dict.fromkeys((one.name for one in machine.registers[place:]), str(error))
                 break
             value = register.value(number(words, register.type, register.order))
-            if math.isfinite(value) and abs(value) <= _MOST:
+            if math.isfinite(value) and abs(value) <= BINARY32_MAX:
                 values[register.name] = value
             else:
                 why[register.name] = f"{register.table} register {register.address} holds no usable number"

@@ -39,7 +39,7 @@ _SINGLES = [name for table in TABLES for _, name, form in table if form == "f"]
 QUANTITIES_MAX = 12  # of a record that have no field; protocols/README.md, key 55
 QUANTITY = re.compile(r"[a-z][a-z0-9_]{0,23}", re.ASCII)
 UNIT = re.compile(r"[!-~]{1,12}")
-_MOST = 3.4028234e38  # of a binary32
+BINARY32_MAX = 3.4028234e38
 _LINE_MAX = 160  # characters of a broken message's own text in a line
 
 
@@ -138,7 +138,7 @@ def _short(value: float) -> float:
     """A binary32's value as its shortest decimal: 0.1, not 0.10000000149011612."""
     for digits in (6, 7, 8):
         short = float(f"{value:.{digits}g}")
-        if abs(short) <= _MOST and struct.unpack("f", struct.pack("f", short))[0] == value:
+        if abs(short) <= BINARY32_MAX and struct.unpack("f", struct.pack("f", short))[0] == value:
             return short
     return float(f"{value:.9g}")
 

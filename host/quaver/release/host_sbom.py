@@ -8,6 +8,7 @@ import tomllib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.resources import files
 from typing import Any
@@ -73,6 +74,7 @@ def debian_packages() -> list[str]:
     return found
 
 
+@lru_cache
 def _parts() -> dict[str, Any]:
     return tomllib.loads((files("quaver.release") / "parts.toml").read_text())
 

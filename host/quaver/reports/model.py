@@ -106,8 +106,8 @@ Cell = float | int | str | Note | None
 
 @dataclass(frozen=True)
 class Figure:
-    """One number, or none and `why`. unit: UCUM. low, high: its interval, where it has one; one
-    without a high has no end.
+    """One number, or none and `why`. unit: UCUM. low, high: its interval, where it has one; without a high it has
+    no end.
     """
 
     key: str

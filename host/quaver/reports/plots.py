@@ -12,7 +12,6 @@ from typing import Any
 from quaver.reports.model import Chart, Line
 from quaver.reports.words import Words
 
-# Of Okabe and Ito, which people with colour-blindness tell apart; no meaning hangs on colour alone.
 # Of matplotlib's axes of time, from years to seconds, where its own are English: the marks, those at a zero, the rest.
 _DATES: dict[str, dict[str, list[str]]] = {
     "de": {
@@ -21,6 +20,7 @@ _DATES: dict[str, dict[str, list[str]]] = {
         "offset_formats": ["", "%Y", "%m.%Y", "%d.%m.%Y", "%d.%m.%Y", "%d.%m.%Y %H:%M"],
     }
 }
+# Of Okabe and Ito, which people with colour-blindness tell apart; no meaning hangs on colour alone.
 BLUE, RED, GREEN, GREY, SKY = "#0072B2", "#D55E00", "#009E73", "#6b7280", "#56B4E9"
 _SIZE = (7.3, 2.5)  # inches, of 186 mm
 _SIZE_STATES = (7.3, 1.0)

@@ -23,15 +23,15 @@ HISTORY = timedelta(minutes=90)
 FIRST_S = 60.0  # in which the first record has come, on a slow machine too
 _COMMIT_S = 5.0  # of the plant's time
 _LATE_MS = 35_000  # by which the newest record of a plant that keeps up is late at most
-_PLANT = Path(__file__).with_name("demo.toml")
-_RECORDS = "records.sqlite"
+PLANT = Path(__file__).with_name("demo.toml")
+RECORDS = "records.sqlite"
 
 
 class Demo:
     """A plant that runs in `folder`; a context manager. Entering waits for its first records; raises PageError."""
 
     def __init__(self, folder: Path) -> None:
-        self.store = folder / _RECORDS
+        self.store = folder / RECORDS
         self._folder = folder
         self._looked = (0.0, 0)
 
@@ -76,7 +76,7 @@ def run(folder: Path, told: Callable[[float], None] = lambda behind_s: None) -> 
     from quaver.plant.world import World
 
     start = datetime.now(UTC) - HISTORY
-    plant = load_plant(_PLANT).model_copy(update={"start": start.replace(microsecond=0)})
+    plant = load_plant(PLANT).model_copy(update={"start": start.replace(microsecond=0)})
 
     def keep(time_s: float) -> None:
         ahead = time_s - (datetime.now(UTC) - plant.start).total_seconds()
