@@ -233,7 +233,7 @@ main(sys.argv[3:])
     [
         ("medium", "file", 1, 200),  # a bundle is written aside, and not yet in place
         ("medium", "state", 2, 400),  # a bundle is there, and the place in the state file not yet
-        ("udp", "datagram", 20, 200),
+        ("udp", "datagram", 12, 200),  # the first bundle is 10 or 11, and 2 are too few for the second
         ("udp", "state", 2, 400),
     ],
 )
