@@ -528,6 +528,12 @@ def broker():
         def close(self):
             pass
 
+    class Pids(dict):
+        """umqtt takes entries out while it goes over them: MicroPython's dict bears that, CPython's raises."""
+
+        def items(self):
+            return list(dict.items(self))
+
     class Poll:
         def register(self, *what):
             pass
@@ -561,6 +567,8 @@ def broker():
         Socket.stream, Socket.at, Socket.most = bytes(data), 0, 0
         heard = []
         link = mqtt.Mqtt(config, "n", "s/a/l/a/n/status", b"gone")
+        if _ON_CPYTHON:
+            link._client.rcv_pids = Pids()
         link.listen(("s/a/l/a/n/command",), lambda topic, payload: heard.append(len(payload)))
         up = False
         try:
