@@ -5,7 +5,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TARGETS := --target unix: --target rp2040: --target esp32_c3:
 TYPES = $(BIN)/mypy && $(BIN)/mypy --config-file firmware/mypy.ini firmware
 
-.PHONY: demo plant test nightly check audit lock docs format clean
+.PHONY: demo plant test nightly check audit fuzz lock docs format clean
 
 demo: .venv/installed
 	$(BIN)/quaver demo
@@ -42,6 +42,10 @@ check: .venv/installed .venv/stubs
 audit: .venv/installed
 	$(BIN)/python tools/audit_locks.py
 
+# A million inputs for each parser that meets strangers (docs/fuzzing.md): hours. FUZZ="--target cbor" for one.
+fuzz: .venv/fuzz
+	$(BIN)/python tools/fuzz.py $(FUZZ)
+
 # Writes locks/*.txt anew after a change of the dependencies.
 lock: .venv/uv
 	tools/lock
@@ -69,6 +73,10 @@ format: .venv/installed
 
 .venv/docs: .venv/installed locks/docs.txt
 	$(PIP) --require-hashes -r locks/docs.txt
+	touch $@
+
+.venv/fuzz: .venv/installed locks/fuzz.txt
+	$(PIP) --require-hashes -r locks/fuzz.txt
 	touch $@
 
 .venv/uv: .venv/installed locks/uv.txt

@@ -139,7 +139,7 @@ def read_board(path: Path) -> BoardSpec:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BoardFileError(f"{shown}: cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError, a UnicodeDecodeError, over 4,300 digits
         raise BoardFileError(f"{shown}: expected TOML, found an error: {error}") from error
     return _board(path.stem, _Table(shown, "", data))
 
