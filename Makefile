@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+TARGETS := --target unix: --target rp2040: --target esp32_c3:
 TYPES = $(BIN)/mypy && $(BIN)/mypy --config-file firmware/mypy.ini firmware
 
-.PHONY: demo plant test check audit fuzz lock docs format clean
+.PHONY: demo plant test nightly check audit fuzz lock docs format clean
 
 demo: .venv/installed
 	$(BIN)/quaver demo
@@ -21,8 +22,13 @@ test: .venv/installed .venv/stubs
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/audit_locks.py
 	@($(TYPES)) >.venv/types.txt 2>&1 & types=$$!; \
-	$(BIN)/pytest -n 3 --dist worksteal --target unix: --target rp2040: --target esp32_c3:; tests=$$?; \
+	$(BIN)/pytest -n 3 --dist worksteal -m "not nightly" $(TARGETS); tests=$$?; \
 	wait $$types; types=$$?; cat .venv/types.txt; exit $$((tests || types))
+
+# What takes a processor most of a minute each, and would double the time of `make test`: some minutes in all.
+nightly: .venv/installed
+	tools/setup-system compiler mosquitto
+	$(BIN)/pytest -n 2 --dist worksteal -m nightly $(TARGETS)
 
 # The quick checks, without a board: under a minute.
 check: .venv/installed .venv/stubs
