@@ -28,7 +28,9 @@ def test_the_figures_are_what_the_air_allows(
 def test_rest_is_what_makes_a_battery_last() -> None:
     from quaver.bench.ble import _hour
 
-    def life(timing: Timing) -> float:
-        return {figure.name: figure.value for figure in _hour(timing, Currents())}["battery life"]
+    def life(timing: Timing, currents: Currents) -> float:
+        return {figure.name: figure.value for figure in _hour(timing, currents)}["battery life"]
 
-    assert life(Timing(rest_s=296, measure_s=300)) > 1.3 * life(Timing())
+    rare = Timing(rest_s=296, measure_s=300)
+    assert life(rare, Currents(rest_ma=1.3)) > 1.3 * life(Timing(), Currents(rest_ma=1.3))
+    assert life(rare, Currents()) < 5.01  # 3,000 mAh at 25 mA: without sleep no rest is long enough

@@ -44,14 +44,15 @@ _DAY = 24
 
 @dataclass(frozen=True)
 class Currents:
-    """Stated, not measured: mA with the radio on (beside awake), awake, and asleep; the battery in mAh.
+    """Stated, not measured: mA with the radio on (beside awake), awake, and at rest; the battery in mAh.
 
-    The defaults are an RP2040 at 125 MHz with its radio, and two AA lithium cells through a regulator.
+    The defaults are an RP2040 at 125 MHz with its radio, and two AA lithium cells through a regulator. At rest the node
+    is awake: it waits, and its processor does not sleep.
     """
 
     radio_ma: float = 40.0
     awake_ma: float = 25.0
-    sleep_ma: float = 1.3
+    rest_ma: float = 25.0
     battery_mah: float = 3000.0
 
 
@@ -285,11 +286,11 @@ def _hour(timing: Timing, currents: Currents) -> list[Figure]:
     average = (
         tally.radio_s * currents.radio_ma
         + awake * currents.awake_ma
-        + (_HOUR_S - min(awake, _HOUR_S)) * currents.sleep_ma
+        + (_HOUR_S - min(awake, _HOUR_S)) * currents.rest_ma
     ) / _HOUR_S
     stated = (
-        f"with {currents.radio_ma:g} mA for the radio, {currents.awake_ma:g} mA awake, {currents.sleep_ma:g} mA asleep "
-        f"and {currents.battery_mah:g} mAh, all stated; what measuring takes is not in it"
+        f"with {currents.radio_ma:g} mA for the radio, {currents.awake_ma:g} mA awake, {currents.rest_ma:g} mA at rest "
+        f"and {currents.battery_mah:g} mAh, all stated; what measuring takes is not in it, and this node does not sleep"
     )
     habit = (
         f"advertising every {timing.interval_ms} ms for {timing.window_s} s, then {timing.rest_s} s of rest; "

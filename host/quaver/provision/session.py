@@ -132,7 +132,7 @@ class Session:
             answer = json.loads(plain)
             if not isinstance(answer, dict) or answer.keys() not in ({"result"}, {"error"}):
                 raise ValueError
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SessionError(
                 f"request {do}: the node's answer can't be read: update the firmware or quaver"
             ) from error
