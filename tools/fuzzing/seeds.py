@@ -186,7 +186,7 @@ def _device() -> dict[str, list[bytes]]:
         ],
         "envelope": [
             *(bytes((control,)) + cbor2.dumps(manifest, canonical=True) for control in (1, 3)),
-            b"\3" + cbor2.dumps(["no map", "and as long as one"]),
+            b"\3" + cbor2.dumps(["no map, and as long as one", 1]),
             b"\3" + cbor2.dumps(manifest | {7: 5}, canonical=True),
         ],
         "patch": [patches([OLD], NEW)],
