@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+TARGETS := --target unix: --target rp2040: --target esp32_c3:
 TYPES = $(BIN)/mypy && $(BIN)/mypy --config-file firmware/mypy.ini firmware
 
-.PHONY: demo plant test check audit lock docs format clean
+.PHONY: demo plant test nightly check audit fuzz lock docs format clean
 
 demo: .venv/installed
 	$(BIN)/quaver demo
@@ -21,8 +22,13 @@ test: .venv/installed .venv/stubs
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/audit_locks.py
 	@($(TYPES)) >.venv/types.txt 2>&1 & types=$$!; \
-	$(BIN)/pytest -n 3 --dist worksteal --target unix: --target rp2040: --target esp32_c3:; tests=$$?; \
+	$(BIN)/pytest -n 3 --dist worksteal -m "not nightly" $(TARGETS); tests=$$?; \
 	wait $$types; types=$$?; cat .venv/types.txt; exit $$((tests || types))
+
+# What takes a processor most of a minute each, and would double the time of `make test`: some minutes in all.
+nightly: .venv/installed
+	tools/setup-system compiler mosquitto
+	$(BIN)/pytest -n 2 --dist worksteal -m nightly $(TARGETS)
 
 # The quick checks, without a board: under a minute.
 check: .venv/installed .venv/stubs
@@ -35,6 +41,10 @@ check: .venv/installed .venv/stubs
 # Known vulnerabilities of what is locked, as OSV knows them; where OSV does not answer, it says so and ends with 0.
 audit: .venv/installed
 	$(BIN)/python tools/audit_locks.py
+
+# A million inputs for each parser that meets strangers (docs/fuzzing.md): hours. FUZZ="--target cbor" for one.
+fuzz: .venv/fuzz
+	$(BIN)/python tools/fuzz.py $(FUZZ)
 
 # Writes locks/*.txt anew after a change of the dependencies.
 lock: .venv/uv
@@ -63,6 +73,10 @@ format: .venv/installed
 
 .venv/docs: .venv/installed locks/docs.txt
 	$(PIP) --require-hashes -r locks/docs.txt
+	touch $@
+
+.venv/fuzz: .venv/installed locks/fuzz.txt
+	$(PIP) --require-hashes -r locks/fuzz.txt
 	touch $@
 
 .venv/uv: .venv/installed locks/uv.txt

@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LOCKS = ("run.txt", "dev.txt", "docs.txt", "uv.txt")
+LOCKS = ("run.txt", "dev.txt", "docs.txt", "uv.txt", "fuzz.txt")
 OSV = "https://api.osv.dev/v1/query"
 _LONGEST_S = 300
 _NO_ANSWER = ("ConnectionError", "ConnectTimeout", "ReadTimeout", "SSLError", "ProxyError", "ServiceError", "HTTPError")

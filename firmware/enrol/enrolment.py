@@ -132,7 +132,7 @@ class Enrolment:
         if self._staged is None:
             raise ValueError("nothing is staged")
         config, key, generation = self._staged
-        if not same(check.encode(), key_check(key).encode()):
+        if not isinstance(check, str) or not same(check.encode(), key_check(key).encode()):
             raise ValueError("check: not of the staged key")
         if not _missing(self._root + KEY):
             os.remove(self._root + KEY)

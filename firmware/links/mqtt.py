@@ -85,6 +85,17 @@ class _Client(MQTTClient):
             super()._read(_REST)
         return kind
 
+    def _recv_len(self):
+        """At most four bytes (MQTT 3.1.1, 2.2.3): umqtt takes as many as come."""
+        size = shift = 0
+        while shift < 28:
+            byte = self._read(1)[0]
+            size |= (byte & 127) << shift
+            if byte < 128:
+                return size
+            shift += 7
+        raise ValueError
+
     def _read(self, n):
         if n <= self.longest:
             return super()._read(n)
@@ -186,6 +197,8 @@ class Mqtt:
             raise
         except (OSError, MQTTException) as error:
             raise LinkError(_reason(error))
+        except (ValueError, NotImplementedError):  # a length, a topic that is not UTF-8, QoS 2
+            raise LinkError("the broker does not keep to MQTT")
 
     async def publish(self, topic, payload, limit_ms, retain=False):
         """Return once the broker has acknowledged; else raise LinkError within about `limit_ms`."""

@@ -81,17 +81,17 @@ class Manifest:
             self.chip, self.mpy, self.micropython, self.listing, self.size = given[5][board]
             self.image = given.get(9, {}).get(board)
             self.patches = given.get(10, {}).get(board)
-        except (WireError, KeyError, TypeError, ValueError, AttributeError):  # signed, and yet not one of ours
-            raise Refused("malformed")
-        numbers = (self.sequence, self.expires, self.mpy, self.size)
-        lists = (self.step_down, self.micropython)
-        if not all(isinstance(number, int) for number in numbers) or not isinstance(self.listing, bytes):
-            raise Refused("malformed")
-        if self.image and not (len(self.image) == 3 and [type(part) for part in self.image] == [str, bytes, int]):
-            raise Refused("malformed")
-        if self.patches and not (len(self.patches) == 2 and [type(part) for part in self.patches] == [bytes, int]):
-            raise Refused("malformed")
-        if not all(isinstance(found, (list, tuple)) for found in lists) or len(self.next_key or bytes(64)) != 64:
+            numbers = (self.sequence, self.expires, self.mpy, self.size)
+            lists = (self.step_down, self.micropython)
+            if not all(isinstance(number, int) for number in numbers) or not isinstance(self.listing, bytes):
+                raise ValueError
+            if self.image and not (len(self.image) == 3 and [type(part) for part in self.image] == [str, bytes, int]):
+                raise ValueError
+            if self.patches and not (len(self.patches) == 2 and [type(part) for part in self.patches] == [bytes, int]):
+                raise ValueError
+            if not all(isinstance(found, (list, tuple)) for found in lists) or len(self.next_key or bytes(64)) != 64:
+                raise ValueError
+        except (WireError, KeyError, IndexError, TypeError, ValueError, AttributeError):  # signed, and none of ours
             raise Refused("malformed")
 
     def judge(self, node_id, sequence, unix_s, micropython, mpy):

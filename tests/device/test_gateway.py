@@ -124,7 +124,7 @@ def test_an_esp32_c3_measures_vibration_behind_a_gateway_and_has_memory_left(mak
     assert python >= 12_000 and idf >= 4000
 
 
-@pytest.mark.slowest
+@pytest.mark.nightly
 def test_an_esp32_c3_with_several_nodes_connected_loses_one_and_then_its_power(
     make_plant: Callable[..., Plant],
 ) -> None:
@@ -248,7 +248,7 @@ def test_hostile_peers_cost_the_others_no_more_than_a_connection_and_are_told(
     assert [s.refused for s in ledger(plant.store)[1] if s.id == Identity.of("forger").unique_id.hex()] == []
 
 
-@pytest.mark.slowest
+@pytest.mark.nightly
 def test_a_plant_of_32_nodes_misses_nothing_over_loss_an_outage_and_a_power_cut(
     make_plant: Callable[..., Plant], mosquitto: Any
 ) -> None:

@@ -57,9 +57,14 @@ class Technician:
         return Operator(self.url, self._plant.keys, "n1", timeout_s=120, expires_s=expires_s)
 
 
-@pytest.mark.slowest
 # The Pico W has every sensor, for that leaves it the least heap to obey with.
-@pytest.mark.parametrize(("kind", "where"), [("unix:", "unix:"), ("host", "rp2040:")])
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        pytest.param("unix:", "unix:", marks=pytest.mark.slowest),
+        pytest.param("host", "rp2040:", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_technician_commands_a_node_behind_a_gateway(
     kind: str,
     where: str,

@@ -58,6 +58,7 @@ def test_the_engine_on_the_quick_board(capsys: pytest.CaptureFixture[str]) -> No
     assert not [name for name in figures if "assembly" in name or "emlearn" in name]
 
 
+@pytest.mark.nightly
 def test_the_transforms_in_c_run_on_the_chip_and_ours_is_faster_and_more_exact() -> None:
     files = {**with_twins(firmware_files("pico_w"), "pico_w"), **transforms.board_files(C_TRANSFORMS)}
     files.pop("main.py")

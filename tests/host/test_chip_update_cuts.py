@@ -12,10 +12,12 @@ from quaver.emulator.rp2040 import Rp2040Board
 
 
 @pytest.mark.long
-@pytest.mark.slowest
 @pytest.mark.parametrize(
     ("kind", "outcome", "operation", "torn", "image"),
-    [(Rp2040Board, "confirmed", 61, True, False), (Esp32C3Board, "taken back", 126, False, True)],
+    [
+        pytest.param(Rp2040Board, "confirmed", 61, True, False, marks=pytest.mark.slowest),
+        pytest.param(Esp32C3Board, "taken back", 126, False, True, marks=pytest.mark.nightly),
+    ],
 )
 def test_a_cut_in_an_update_leaves_no_mixture(
     kind: type[ChildBoard], outcome: str, operation: int, torn: bool, image: bool

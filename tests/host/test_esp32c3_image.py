@@ -152,7 +152,7 @@ def node(mosquitto: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     server.stop()
 
 
-@pytest.mark.slowest
+@pytest.mark.nightly
 def test_an_image_that_does_not_start_is_left(node: Node) -> None:
     """It hangs before anything of MicroPython runs: the boot loader's watchdog resets the chip."""
     with pytest.raises(OperationError, match="did not keep release 2: the image of MicroPython did not start"):

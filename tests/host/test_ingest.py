@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from quaver.errors import StoreError
 from quaver.fleet.inventory import Entry, Inventory
 from quaver.fleet.keys import KeyStore
 from quaver.ingest.intake import PlainToo
-from quaver.ingest.run import TOPICS, intake_of, names
+from quaver.ingest.run import TOPICS, Endings, intake_of, names
 from quaver.messages.sealing import Opener, Sealer
+from quaver.query.health import expiring
+from quaver.query.source import Source
 from quaver.store.ledger import ledger
 from quaver.store.location import Location, open_records
 from quaver.store.rows import RESEND_WINDOW
@@ -229,6 +232,23 @@ def test_a_key_that_ends_is_obeyed_before_the_next_record(bench: Bench, pump: No
     KeyStore(keys.folder).remove(PUMP)
     bench.take(pump.says())
     assert bench.numbers() == [(1, 0), (1, 3), (1, 5)] and bench.refused()[PUMP.hex(), "unknown_node"] == 1
+
+
+def test_whose_key_expires_is_written_into_the_store(bench: Bench, pump: Node, keys: KeyStore) -> None:
+    def look() -> list[tuple[str, str, str]]:
+        keys.refresh()
+        Endings(keys, bench.lines.append, lambda found: bench.store.put_expiring(found, NOW))
+        with Source(bench.path) as source:
+            return [(one.node, one.topic, one.day) for one in expiring(source)]
+
+    bench.take(pump.says())
+    assert look() == [] and bench.lines == []
+    until = KeyStore(keys.folder).expire(PUMP, 3).end().expires
+    assert until is not None
+    assert look() == [(PUMP.hex(), f"{PLACE}/pump-7", datetime.fromtimestamp(until, UTC).date().isoformat())]
+    assert bench.lines[-1].startswith("keys expire: pump-7 in ")
+    KeyStore(keys.folder).rotate(PUMP, None)
+    assert look() == []
 
 
 def dates(bench: Bench) -> list[tuple[Any, ...]]:

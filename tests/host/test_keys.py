@@ -168,13 +168,15 @@ def test_an_end_is_kept_and_a_quaver_that_knows_none_refuses_the_store(store: Ke
     store.clock = lambda: time.time() + 11 * 86_400
     assert [(node.name, node.days_left(store.clock())) for node in store.expiring()] == [("pump-7", 28)]
     assert store.warning().startswith("keys expire: pump-7 in 28 d; records are refused")
+    assert list(store.ending()) == [NODE]
     store.clock = lambda: time.time() + 41 * 86_400
-    assert store.ended(NODE, 1) == "expired" and store.expiring() == []
+    assert store.ended(NODE, 1) == "expired" and store.expiring() == [] and list(store.ending()) == [NODE]
     rotated = store.rotate(NODE)
     assert rotated.end().days == 40 and store.ended(NODE, 2) is None, "as long as the one before"
     assert store.rotate(NODE, None).end().expires is None
     store.revoke(NODE, "stolen")
     again = KeyStore(store.folder)
+    assert again.ending() == {}
     assert [again.ended(NODE, generation) for generation in (1, 2, 3, 4)] == ["revoked"] * 3 + ["removed"]
     with pytest.raises(KeyStoreError, match="is revoked, and stays so"):
         again.expire(NODE, None)

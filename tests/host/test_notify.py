@@ -38,6 +38,7 @@ from quaver.cli import main
 from quaver.errors import BridgeError
 from quaver.knowledge import entries
 from quaver.query.source import Place, Source
+from quaver.store.ledger import ledger
 from quaver_wire.fields import EVENTS, FAULTS
 from tests.waiting import wait_until
 
@@ -425,6 +426,25 @@ def test_refused_messages_are_told_once_an_hour(
     with Alarms(tmp_path / "state.sqlite") as state:
         assert state.acknowledge(d.ears["a"].got[1].items[0]["alarm"], "somebody", d.now) == 1
         assert state.open() == []  # it has no other end
+
+
+def test_a_key_that_expires_is_told_once_and_so_is_its_end(desk: Callable[..., Desk], bench: Bench, pump: Node) -> None:
+    d = desk(table(what=("keys", "recoveries")), table("fans", what=("keys",), nodes=("plant/*/*/*/fan-*",)))
+    d.take(pump.says())
+    day, stranger = "2026-12-20", "0123456789abcdef"
+    bench.store.put_expiring({pump.id.hex(): day, stranger: day}, d.now)
+    d.run(1)
+    bench.store.put_expiring({pump.id.hex(): day}, d.now)
+    d.run(10)
+    title = entries("en")["key_expires"].title
+    assert d.got() == [[("begun", "pump-7", title)]] and d.ears["a"].got[0].items[0]["detail"] == day
+    assert "rotate" in d.ears["a"].got[0].text
+    (account,), strangers = ledger(bench.store)
+    assert account.refused == {} and strangers == [], "it is no refusal"
+    bench.store.put_expiring({}, d.now)
+    d.run(10)
+    assert d.got()[1:] == [[("over", "pump-7", title)]]
+    assert d.ears["fans"].got == []
 
 
 def test_nothing_that_a_node_says_adds_a_line_or_a_header(desk: Callable[..., Desk], pump: Node) -> None:

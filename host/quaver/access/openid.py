@@ -19,7 +19,6 @@ import contextlib
 import secrets
 import threading
 import time
-import tomllib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from quaver.access.roles import ROLES
 from quaver.access.users import user_name
 from quaver.errors import AccessError
 from quaver.files.private import read_private
+from quaver.files.tables import read_tables
 
 try:
     import requests
@@ -109,11 +109,7 @@ class _Login:
 def read_plan(path: Path) -> Plan:
     """The file, its paths taken from its own folder. Raises AccessError, with the key that is wrong."""
     try:
-        plan = Plan.model_validate(tomllib.loads(path.read_text()))
-    except OSError as error:
-        raise AccessError(f"{path}: can't be read ({error.strerror}); name a file for --openid") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AccessError(f"{path}: is no TOML ({error})") from error
+        plan = Plan.model_validate(read_tables(path, AccessError, "name a file for --openid"))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise AccessError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -16,7 +16,7 @@ from quaver.messages.record import one_line
 from quaver.query.source import Reading
 from quaver_wire.fields import LIMITED
 
-GONE, GAP = "gone", "gap"  # subjects; a feature, a sensor or a fault is called otherwise
+GONE, GAP, KEY = "gone", "gap", "key"  # subjects; a feature, a sensor or a fault is called otherwise
 _SETTLED = 10  # records of a boot, before which a level "ok" may only mean that nothing was judged yet
 _UNITS = {"[g]": "g", "mm/s": "mm/s", "Cel": "°C"}
 
@@ -86,6 +86,12 @@ def refused(node: str, topic: str, reason: str, count: int, first_ms: int, last_
     """Messages that ingest refused. count: since it was told last."""
     facts = {"keys": ["messages_refused"], "count": count, "text": one_line(f"{reason}: {detail}")}
     return Begin("security", "warning", node, topic, f"refused {reason}", (last_ms, 0), first_ms, facts)
+
+
+def expiring(node: str, topic: str, day: str, since_ms: int) -> Begin:
+    """A key that expires on that day, or has."""
+    facts = {"keys": ["key_expires"], "text": day}
+    return Begin("keys", "warning", node, topic, KEY, (since_ms, 0), since_ms, facts)
 
 
 def _when(reading: Reading) -> int:

@@ -15,13 +15,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from quaver.alarms.base import Alarm
-from quaver.alarms.conditions import GAP, GONE, Begin, End, changes, missing, silent
+from quaver.alarms.conditions import GAP, GONE, KEY, Begin, End, changes, expiring, missing, silent
 from quaver.alarms.security import Security
 from quaver.alarms.silence import Heard, heard_from
 from quaver.alarms.states import ACK, CLEARED, NORMAL, SUPPRESSED, Act, after, allowed
 from quaver.alarms.tables import CAUSES, priority
 from quaver.errors import AlarmError
 from quaver.messages.record import one_line
+from quaver.query.health import Expiry
 from quaver.query.nodes import SILENT_AFTER
 from quaver.query.source import Reading
 from quaver.store.ledger import Account
@@ -171,7 +172,7 @@ class Engine(Security):
             alarm = self.get(row["id"])
             if _is_after(end, alarm.order):
                 self._clear(alarm, end, now_ms, changed, record)
-        if end.subject in (GONE, GAP):
+        if end.subject in (GONE, GAP, KEY):
             return set()  # nothing comes late of them
         key = (end.node, end.subject, end.all_of)
         if key in self._ended and self._ended[key].order >= end.order:
@@ -261,6 +262,22 @@ class Engine(Security):
                 elif not account.unexplained and known is not None and known.active:
                     self._end(End(account.id, GAP, (now_ms, 0), now_ms), now_ms, changed)
         return list(changed.values())
+
+    def keys(self, found: Iterable[Expiry], now_ms: int) -> list[Alarm]:
+        """Take whose device keys expire soon, or have: these and no others."""
+        with self._turn, self._kept() as changed:
+            left = {alarm.node for alarm in self._wrong(KEY)}
+            for one in found:
+                left.discard(one.node)
+                known = self.find(one.node, KEY)
+                if known is None or not known.active or known.facts.get("text") != one.day:
+                    self._begin(expiring(one.node, one.topic, one.day, one.since_ms), now_ms, changed)
+            for node in sorted(left):
+                self._end(End(node, KEY, (now_ms, 0), now_ms), now_ms, changed)
+        return list(changed.values())
+
+    def _wrong(self, subject: str) -> list[Alarm]:
+        return [self.get(row["id"]) for row in self._ask("SELECT id FROM alarm WHERE subject = ? AND active", subject)]
 
     # What persons do. who: the name of a user.
 

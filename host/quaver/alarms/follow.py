@@ -6,14 +6,14 @@ import time
 
 from quaver.alarms.base import Alarm
 from quaver.alarms.engine import Engine
-from quaver.query.health import refusals
+from quaver.query.health import expiring, refusals
 from quaver.query.source import Source
 from quaver.store.ledger import ledger
 
 _BATCH = 1000
 _CATCH_UP_S = 60.0
 _REFUSALS = 2000  # rows: more than ingest keeps
-_REFUSED_MS = 2_000  # between looks at what was refused,
+_REFUSED_MS = 2_000  # between looks at what was refused and whose keys expire,
 _LEDGER_MS = 600_000  # and at the ledger, which reads all numbers of a store
 
 
@@ -42,6 +42,7 @@ class Follower:
         changed |= {alarm.id: alarm for alarm in self.engine.tick(now_ms, time.monotonic() >= self._blind_until)}
         if self._due("refused", _REFUSED_MS, now_ms):
             self.engine.refusals(refusals(source, None, None, 0, _REFUSALS), now_ms)
+            changed |= {alarm.id: alarm for alarm in self.engine.keys(expiring(source), now_ms)}
         if self._due("ledger", _LEDGER_MS, now_ms):
             changed |= {alarm.id: alarm for alarm in self.engine.gaps(ledger(source.store)[0], now_ms)}
         return list(changed.values())

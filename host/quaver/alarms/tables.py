@@ -28,7 +28,7 @@ _TROUBLES: tuple[tuple[str, Trouble], ...] = (
     ("level *", "machine"),
     ("fault", "machine"),
     ("sensor *", "sensor"),
-    ("*", "node"),  # gone, or records of it missing: the node, its radio, its broker
+    ("*", "node"),  # gone, records of it missing, its key: the node, its radio, its broker
 )
 
 # What turned out to be behind an alarm, as the person says who looked: for the Pareto. (code, English, German)

@@ -15,6 +15,7 @@ from quaver.errors import BridgeError, StoreError
 from quaver.messages.quantities import OWN, QUANTITIES, numbers
 from quaver.query.source import Source, at_once
 from quaver.store.location import Location
+from quaver.store.store import EXPIRES
 from quaver_wire.fields import LEVELS
 
 if TYPE_CHECKING:
@@ -127,8 +128,8 @@ class Collector:
             received.add_metric(labels, node.received)
             copies.add_metric(labels, node.duplicates)
         refused = CounterMetricFamily("quaver_ingest_refused", "messages refused, by reason", labels=("reason",))
-        sql = "SELECT reason, sum(count) FROM security_event GROUP BY reason"
-        for reason, count in source.store.query(sql):
+        sql = "SELECT reason, sum(count) FROM security_event WHERE reason <> ? GROUP BY reason"
+        for reason, count in source.store.query(sql, (EXPIRES,)):
             refused.add_metric((reason,), count)
         yield from (received, copies, refused)
 

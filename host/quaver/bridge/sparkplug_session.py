@@ -185,7 +185,7 @@ class EdgeNode:
         try:
             state = json.loads(payload)
             online, at = state["online"], state["timestamp"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return
         if not isinstance(online, bool) or not isinstance(at, (int, float)):
             return

@@ -14,6 +14,9 @@ from quaver.errors import BuildError
 FLASH_START = 0x10000000
 """Where the RP2040 sees its flash; addresses in a UF2 are these."""
 
+FLASH_END = FLASH_START + (16 << 20)
+"""What the RP2040 can address of one (datasheet, section 2.6.3)."""
+
 PAGE = 256
 SECTOR = 4096
 
@@ -40,6 +43,8 @@ def read_uf2(data: bytes, family: int) -> dict[int, bytes]:
             continue
         if not flags & _HAS_FAMILY or found != family or size != PAGE or address % PAGE:
             raise BuildError(f"block {at // _BLOCK} of the UF2 is for another chip than family 0x{family:08x}")
+        if not FLASH_START <= address < FLASH_END:
+            raise BuildError(f"block {at // _BLOCK} of the UF2 is for 0x{address:08x}, where there is no flash")
         pages[address] = data[at + _HEAD.size : at + _HEAD.size + PAGE]
     return pages
 

@@ -46,6 +46,7 @@ class Record(NamedTuple):
 
 
 _FORMS = (bytes, str, str, int, int, bytes, int, str)
+_NUMBER_END = 1 << 63  # of a store
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ def unpack(data: bytes, key: Ed25519PublicKey) -> Bundle:
         inflate = zlib.decompressobj()
         stream, number, records = cbor2.loads(inflate.decompress(payload, _OPEN_MAX))
         found = [Record(*_checked(record)) for record in records]
-        if inflate.unconsumed_tail or type(stream) is not str or type(number) is not int:
+        if inflate.unconsumed_tail or type(stream) is not str or type(number) is not int or not _fits(number):
             raise ValueError
-    except (zlib.error, cbor2.CBORDecodeError, ValueError, TypeError) as error:
+    except (zlib.error, cbor2.CBORDecodeError, ArithmeticError, ValueError, TypeError, RecursionError) as error:
         raise DiodeError("is signed, and holds no records: the sender is of another kind") from error
     return Bundle(stream, number, found)
 
@@ -135,7 +136,13 @@ def unpack(data: bytes, key: Ed25519PublicKey) -> Bundle:
 def _checked(record: Sequence[Any]) -> Sequence[Any]:
     if len(record) != len(_FORMS) or any(type(one) is not form for one, form in zip(record, _FORMS, strict=True)):
         raise ValueError
+    if not all(_fits(one) for one in record if type(one) is int):
+        raise ValueError
     return record
+
+
+def _fits(number: int) -> bool:
+    return -_NUMBER_END <= number < _NUMBER_END
 
 
 def digest(data: bytes) -> bytes:

@@ -117,6 +117,8 @@ class Receiver:
         length = int.from_bytes(head[-4:], "big")
         if not head.startswith(_MAGIC) or len(symbol) != _SYMBOL + 4 or not 0 < length <= BUNDLE_MAX:
             return None
+        if symbol[0]:  # of another source block (RFC 6330, 3.2) than the one that a bundle has: the decoder would panic
+            return None
         if head not in self._open:
             while len(self._open) >= _OPEN:
                 self.given_up += self._open.popitem(last=False)[1] is not None

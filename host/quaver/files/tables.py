@@ -18,8 +18,10 @@ def read_tables(path: Path, failure: type[QuaverError], example: str) -> dict[st
         return tomllib.loads(path.read_text())
     except OSError as error:
         raise failure(f"{path}: can't be read ({error.strerror}); {example}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of which TOMLDecodeError, UnicodeDecodeError and what int says of 4,300 digits are
         raise failure(f"{path}: is no TOML: {error}") from error
+    except RecursionError as error:
+        raise failure(f"{path}: is no TOML that can be read: it is nested too deep") from error
 
 
 def first_mistake(error: ValidationError, whole: str = "the file") -> tuple[str, str]:

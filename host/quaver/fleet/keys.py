@@ -160,6 +160,16 @@ class KeyStore:
         found = [(left, node) for node in self.nodes() if (left := node.days_left(now)) is not None]
         return [node for left, node in sorted(found, key=lambda one: one[0]) if left < SOON_DAYS]
 
+    def ending(self) -> dict[bytes, float]:
+        """Node id -> the end of its newest key, s since the epoch: those within SOON_DAYS, and those that are past."""
+        until = self.clock() + SOON_DAYS * _DAY_S
+        ends = {node.node_id: node.end() for node in self.nodes()}
+        return {
+            node_id: end.expires
+            for node_id, end in ends.items()
+            if end.expires is not None and end.revoked is None and end.expires < until
+        }
+
     def warning(self) -> str:
         """The first nodes whose key expires soon, in a line for people; empty for none."""
         now, soon = self.clock(), self.expiring()

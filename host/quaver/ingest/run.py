@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +35,7 @@ _SIGHTINGS_S = 10.0  # between two writes into the inventory
 _RETRY_S = (1.0, 30.0)  # between attempts to reconnect: the first, and the most
 _WAIT_S = 1.0
 _DAY_S = 86_400.0
+_LOOK_S = 600.0  # between looks at whose keys expire
 _GROUP = "group"  # in the store's `meta`, once workers share what comes
 
 
@@ -94,7 +96,7 @@ def ingest(
         rivalry = Rivalry(session_of(store)[0])
         yield intake.tally
         silence = Silence(url)
-        endings = _Endings(keys, say)
+        endings = Endings(keys, say, lambda found: store.put_expiring(found, timeline.now_ms()))
         while True:
             try:
                 for _ in batches(session, intake, timeline.now_ms):
@@ -217,18 +219,36 @@ class _Sightings:
         self.tell(0)
 
 
-class _Endings:
-    """Tells, at first and once a day, whose keys expire soon."""
+class Endings:
+    """Tells, at first and once a day, whose keys expire soon; and has them written down for who reads the store.
 
-    def __init__(self, keys: KeyStore | None, say: Callable[[str], None]) -> None:
+    put: takes the days, by node id in hexadecimal.
+    """
+
+    def __init__(
+        self, keys: KeyStore | None, say: Callable[[str], None], put: Callable[[Mapping[str, str]], None]
+    ) -> None:
         self._keys = keys
         self._say = say
+        self._put = put
         self._told = -math.inf
+        self._looked = -math.inf
+        self._written: dict[str, str] | None = None
         self.tell()
 
     def tell(self) -> None:
         now = time.monotonic()
-        if self._keys is None or now - self._told < _DAY_S:
+        if self._keys is None or now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        found = {
+            node_id.hex(): datetime.fromtimestamp(until, UTC).date().isoformat()
+            for node_id, until in self._keys.ending().items()
+        }
+        if found != self._written:
+            self._put(found)
+            self._written = found
+        if now - self._told < _DAY_S:
             return
         self._told = now
         warning = self._keys.warning()

@@ -62,7 +62,7 @@ def read_profiles(path: Path) -> dict[str, dict[str, str]]:
             if "time_server" in profile:
                 profile["time_server"] = _server(path, name, profile["time_server"])
         return found
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise SessionError(f"{path}: can't be read as TOML; it has a table for each network") from None
 
 

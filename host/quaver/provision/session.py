@@ -132,7 +132,7 @@ class Session:
             answer = json.loads(plain)
             if not isinstance(answer, dict) or answer.keys() not in ({"result"}, {"error"}):
                 raise ValueError
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SessionError(
                 f"request {do}: the node's answer can't be read: update the firmware or quaver"
             ) from error
@@ -179,4 +179,8 @@ class Session:
             raise SessionError("the node has no code: flash it with `quaver flash`")
         if reason == "version":
             raise SessionError(f"the node does not use session version {wire.VERSION}: update the older one")
+        if reason == "no_random":
+            raise SessionError(
+                "the node can't make random numbers, so no key: power it off and on; if that does not help, replace it"
+            )
         raise SessionError(f"the node ended the session ({reason}): try again")

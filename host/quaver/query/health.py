@@ -13,6 +13,7 @@ from quaver.query.rollups import Rollups
 from quaver.query.source import Source
 from quaver.store.ledger import Account
 from quaver.store.location import Location
+from quaver.store.store import EXPIRES
 
 _NEWEST = """
 SELECT r.received_ms + h.shift_ms, r.received_ms - r.time_ms FROM record r JOIN span h ON h.number = r.span
@@ -33,6 +34,16 @@ class Refusal:
     first_ms: int
     last_ms: int
     detail: str
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """A node's key has an end that is near, or past. day: of that end, ISO 8601; since_ms: when ingest saw it first."""
+
+    node: str
+    topic: str
+    day: str
+    since_ms: int
 
 
 @dataclass(frozen=True)
@@ -94,9 +105,17 @@ def refusals(source: Source, node: str | None, reason: str | None, since_ms: int
     """The newest first."""
     names = {one.id.hex(): one.topic.rpartition("/")[2] for one in source.store.nodes()}
     sql = """SELECT node, reason, count, first_ms, last_ms, detail FROM security_event
-        WHERE last_ms >= ? ORDER BY last_ms DESC"""
-    found = [Refusal(row[0], names.get(row[0], ""), *row[1:]) for row in source.store.query(sql, (since_ms,))]
+        WHERE last_ms >= ? AND reason <> ? ORDER BY last_ms DESC"""
+    found = [Refusal(row[0], names.get(row[0], ""), *row[1:]) for row in source.store.query(sql, (since_ms, EXPIRES))]
     return [one for one in found if node in (None, one.node, one.name) and reason in (None, one.reason)][:limit]
+
+
+def expiring(source: Source) -> list[Expiry]:
+    """Of the nodes of the store, whose key expires soon or has, by what ingest has written down."""
+    sql = "SELECT node, first_ms, detail FROM security_event WHERE reason = ? ORDER BY node"
+    topics = {one.id.hex(): one.topic for one in source.store.nodes()}
+    rows = source.store.query(sql, (EXPIRES,))
+    return [Expiry(node, topics[node], day, since_ms) for node, since_ms, day in rows if node in topics]
 
 
 def clocks(source: Source, accounts: list[Account]) -> Clocks:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from quaver.recordings.contents import Contents, Options, Rate, Signal, UnitErro
 from quaver.recordings.units import unit_in, unit_named
 
 _UNKNOWN_SIZE = 0xFFFFFFFF  # what a recorder writes that streams, and does not know the end
+_SAID_MAX = 80  # characters
 
 
 def read_wav(path: Path, options: Options) -> Contents:
@@ -81,7 +85,9 @@ def read_tdms(path: Path, options: Options) -> Contents:
     """Channels by "group/channel"; wf_increment gives the rate, unit_string the unit."""
     nptdms = optional("nptdms", path)
     contents = Contents([])
-    for group in (file := nptdms.TdmsFile.read(path)).groups():
+    with _heard(contents.notes):
+        file = nptdms.TdmsFile.read(path)
+    for group in file.groups():
         for channel in group.channels():
             values = np.asarray(channel[:])
             if values.dtype.kind not in "iuf" or len(values) < 2:
@@ -98,6 +104,30 @@ def read_tdms(path: Path, options: Options) -> Contents:
         raise RecordingError(f"{path}: holds no channels of numbers: record it again")
     _without_axes(path, contents, file)
     return contents
+
+
+@contextmanager
+def _heard(notes: list[str]) -> Iterator[None]:
+    """What nptdms has to say of a file becomes a note; by itself it prints each line."""
+    from nptdms.log import log_manager
+
+    said: list[str] = []
+
+    class Hears(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append("".join(c if c.isprintable() else "?" for c in record.getMessage())[:_SAID_MAX])
+
+    log_manager.console_handler.setLevel(logging.CRITICAL)
+    hears = Hears(logging.WARNING)
+    logger = logging.getLogger("nptdms")
+    logger.addHandler(hears)
+    try:
+        yield
+    finally:
+        logger.removeHandler(hears)
+        if said:
+            more = f" and {len(said) - 1} more" if len(said) > 1 else ""
+            notes.append(f"the file may be damaged ({said[0]}{more})")
 
 
 def _without_axes(path: Path, contents: Contents, file: object) -> None:

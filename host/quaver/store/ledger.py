@@ -27,7 +27,7 @@ from typing import Any
 
 from quaver.store.removed import removed_runs
 from quaver.store.schema import BEST_RECEIPT
-from quaver.store.store import Store
+from quaver.store.store import EXPIRES, Store
 
 ASIDE = 1 << 23
 _GAPS_MAX = 1000  # listed of one node; the rest is counted
@@ -108,7 +108,8 @@ class Stranger:
 def ledger(store: Store) -> tuple[list[Account], list[Stranger]]:
     """The account of every node, and what was refused of strangers. Raises StoreError."""
     events: dict[str, dict[str, int]] = {}
-    for name, reason, count in store.query("SELECT node, reason, count FROM security_event"):
+    sql = "SELECT node, reason, count FROM security_event WHERE reason <> ?"
+    for name, reason, count in store.query(sql, (EXPIRES,)):
         events.setdefault(name, {})[reason] = count
     accounts = []
     for node in store.nodes():

@@ -55,7 +55,7 @@ CREATE TABLE explained (            -- what a node says it lost
     until INTEGER NOT NULL,         -- and any from (boot, first) to the begin of boot `until` may have been in it
     PRIMARY KEY (node, boot, first, last, until)
 ) WITHOUT ROWID;
-CREATE TABLE security_event (       -- counted; all but `clock` are messages that were refused
+CREATE TABLE security_event (       -- counted; all but `clock` and `key_expires` are refused messages
     node TEXT NOT NULL,             -- the id that the message bore, in hexadecimal; '' for all that found no room
     reason TEXT NOT NULL,
     count INTEGER NOT NULL,

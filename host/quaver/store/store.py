@@ -32,6 +32,10 @@ _T = TypeVar("_T")
 BUSY_S = 10.0
 LOOK_S = 0.5  # of a writer that waits for as long as it takes, between two lines to `wait`
 _PAUSE_S = 0.05
+
+EXPIRES = "key_expires"
+"""In the table security_event, as `clock` no refusal: the node's key expires soon, or has; its detail is the day."""
+
 EVENTS_MAX = 1000  # rows; foreign key ids are free to invent, and beyond this they share one row
 
 
@@ -366,6 +370,18 @@ class Store:
     def put_explained(self, runs: Iterable[tuple[int, int, int, int, int]]) -> None:
         """runs: (node, boot, first, last, until) as the table has them."""
         self._run_many("INSERT INTO explained VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", runs)
+
+    def put_expiring(self, found: Mapping[str, str], now_ms: int) -> None:
+        """The nodes whose key expires soon or has expired, id in hexadecimal -> the day; these and no others."""
+        with self.transaction():
+            known = self._run("SELECT node FROM security_event WHERE reason = ?", (EXPIRES,))
+            over = [(EXPIRES, node) for (node,) in known if node not in found]
+            self._run_many("DELETE FROM security_event WHERE reason = ? AND node = ?", over)
+            self._run_many(
+                "INSERT INTO security_event VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (node, reason) DO UPDATE SET "
+                "last_ms = excluded.last_ms, detail = excluded.detail",
+                [(node, EXPIRES, 1, now_ms, now_ms, day) for node, day in sorted(found.items())],
+            )
 
     def put_security_event(self, node: str, reason: str, count: int, now_ms: int, detail: str) -> None:
         """Count `count` more of `reason` for a node; the rows are bounded."""

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from quaver.alarms.base import Alarm
 from quaver.alarms.engine import SHELF_MAX_MS, Engine
 from quaver.alarms.groups import grouped
+from quaver.alarms.view import text_of
 from quaver.errors import AlarmError
+from quaver.query.health import Expiry
 from quaver.query.source import Place, Reading
 from quaver.store.ledger import Account, Gap
 
@@ -315,6 +317,20 @@ def test_gaps_are_told_until_something_explains_them(plant: Plant) -> None:
     assert plant.the("gap").state == "unack-active"
     plant.engine.gaps([account(0)], plant.now + 3)
     assert plant.the("gap").state == "unack-cleared"
+
+
+def test_a_key_that_expires_is_an_alarm_until_there_is_a_new_one(plant: Plant) -> None:
+    def expiry(day: str) -> Expiry:
+        return Expiry(PUMP, TOPICS[PUMP], day, T0)
+
+    plant.engine.keys([expiry("2026-12-20")], plant.now)
+    assert text_of(plant.the("key"), "en") == "The device key expires: 2026-12-20"
+    plant.engine.acknowledge(1, "ann", plant.now)
+    assert plant.engine.keys([expiry("2026-12-20")], plant.now + 1) == []
+    (later,) = plant.engine.keys([expiry("2026-12-24")], plant.now + 2)
+    assert later.state == "ack-active" and text_of(later, "de") == "Der Geräteschlüssel läuft ab: 2026-12-24"
+    plant.engine.keys([], plant.now + 3)
+    assert plant.the("key").state == "normal" and plant.the("key").priority == "low"
 
 
 def test_a_comment_names_a_cause_of_the_table_and_nothing_unprintable(plant: Plant) -> None:

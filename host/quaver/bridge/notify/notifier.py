@@ -12,21 +12,23 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from quaver.alarms.conditions import GAP, GONE, Begin, End, changes, missing, refused, silent
+from quaver.alarms.conditions import GAP, GONE, KEY, Begin, End, changes, expiring, missing, refused, silent
 from quaver.alarms.silence import Heard, heard_from
 from quaver.bridge.notify.alarms import Alarms
 from quaver.bridge.notify.message import LISTED, Writer
 from quaver.bridge.notify.receivers import Receiver, receiver_of
 from quaver.bridge.notify.spec import Notify, zone
 from quaver.bridge.sink import SinkDown
+from quaver.query.health import expiring as expiring_keys
 from quaver.query.source import Reading, Source, at_once
 from quaver.store.ledger import ledger
 from quaver.store.location import Location
+from quaver.store.store import EXPIRES
 
 _BATCH = 1000
 _RETRY_S = (1, 60)  # after a receiver was down: the first time, and the most
 _SILENCE_MS = 10_000  # between looks at who is silent,
-_COUNTS_MS = 30_000  # at what was refused,
+_COUNTS_MS = 30_000  # at what was refused and whose keys expire,
 _LEDGER_MS = 600_000  # and at the ledger, which reads all numbers of a store
 _CATCH_UP_MS = 60_000  # which ingest has for what came while the store was away, before anybody is called silent
 _AGAIN_MS = 3_600_000  # refusals of a node for one reason are told once in that time, with their number
@@ -152,12 +154,14 @@ class Notifier:
             found += self._silent(now_ms)
         gaps = "gaps" in what and self._due("ledger", _LEDGER_MS, now_ms)
         security = "security" in what and self._due("counts", _COUNTS_MS, now_ms)
-        if not (found or gaps or security):
+        keys = "keys" in what and self._due("keys", _COUNTS_MS, now_ms)
+        if not (found or gaps or security or keys):
             return
         assert self._alarms is not None
         with Source(self._store, at_once) as source, self._alarms.transaction():
             found += self._missing(source, now_ms) if gaps else []
             found += self._refused(source, now_ms) if security else []
+            found += self._expiring(source, now_ms) if keys else []
             for change in found:
                 self._take(change, now_ms)
                 self._open.add(change.node)
@@ -198,8 +202,9 @@ class Notifier:
         assert self._alarms is not None
         topics = {node.id.hex(): node.topic for node in source.store.nodes()}
         found: list[Begin | End] = []
-        sql = "SELECT node, reason, count, first_ms, last_ms, detail FROM security_event WHERE reason <> 'clock'"
-        for node, reason, count, first_ms, last_ms, detail in source.store.query(sql):
+        sql = "SELECT node, reason, count, first_ms, last_ms, detail FROM security_event "
+        sql += " WHERE reason NOT IN ('clock', ?)"
+        for node, reason, count, first_ms, last_ms, detail in source.store.query(sql, (EXPIRES,)):
             topic = topics.get(node, "")
             told = self._alarms.counted(f"refused {node} {reason}")
             new = count - (told[0] if told else 0)
@@ -210,6 +215,16 @@ class Notifier:
                 since_ms = told[1] if told else first_ms
                 found.append(refused(node, topic, reason, new, since_ms, last_ms, detail))
         return found
+
+    def _expiring(self, source: Source, now_ms: int) -> list[Begin | End]:
+        assert self._alarms is not None
+        left = {alarm.node for alarm in self._alarms.open() if alarm.subject == KEY}
+        found: list[Begin | End] = []
+        for one in expiring_keys(source):
+            left.discard(one.node)
+            if self._table.covers(one.topic):
+                found.append(expiring(one.node, one.topic, one.day, one.since_ms))
+        return [*found, *(End(node, KEY, (now_ms, 0), now_ms) for node in sorted(left))]
 
     def _count(self, source: Source) -> None:
         """Take what is missing and refused now for told."""

@@ -16,7 +16,7 @@ from quaver.errors import RolloutError
 from quaver.rollout.plan import fits, levels_of
 from quaver.rollout.windows import Window, parse_window
 
-What = Literal["alarms", "warnings", "recoveries", "gone", "gaps", "security"]
+What = Literal["alarms", "warnings", "recoveries", "gone", "gaps", "security", "keys"]
 # No control character anywhere, and one @: what goes into a header of a message or a command of SMTP.
 _ADDRESS = re.compile(r"[^\s@<>,;:\"\\\x00-\x1f\x7f]{1,64}@[^\s@<>,;:\"\\\x00-\x1f\x7f]{1,255}")
 _TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")
@@ -134,7 +134,7 @@ class Notify(_Table):
     """Times in seconds, escalate_after in minutes."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
-    what: tuple[What, ...] = ("alarms", "recoveries", "gone", "gaps", "security")
+    what: tuple[What, ...] = ("alarms", "recoveries", "gone", "gaps", "security", "keys")
     nodes: Annotated[tuple[Annotated[str, AfterValidator(_selector)], ...], Field(min_length=1)] = ("*",)
     smtp: Smtp | None = None
     webhook: Webhook | None = None
