@@ -3,9 +3,7 @@
 import asyncio
 import json
 import aioble
-from hal import noise
 from links.ble import Ble
-from node.entropy import Random
 from node.gateways import Gateways
 from quaver_wire import chunks, gatt
 import board
@@ -68,7 +66,7 @@ async def main():
         gatt,
         chunks,
         uuid,
-        Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, Random(noise, b"bench"), {}),
+        Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, 1, {}),
         outbox,
         bytes.fromhex(plan["id"]),
         ("bench", "0"),
