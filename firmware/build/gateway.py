@@ -16,8 +16,10 @@ from gateway.forward import Forward
 from gateway.health import Health
 from gateway.link_keys import LinkKeys
 from gateway.relay import Relay
+from hal import noise
 from links.ble_central import Central
 from node import store
+from node.entropy import Random
 from node.mailbox import Mailbox
 from quaver_wire import chunks, gatt
 
@@ -46,7 +48,8 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     relay = Relay(boot, recorder.event, "/relay", settings["flash_kb"] * 1024)
     commands = Commands()
     contents = Contents(prefixes, relay.filled.set)
-    links = LinkKeys(wiring.random(port, keys.load_keys(), recorder))
+    own = repr((port.unique_id(), boot, keys.load_keys())).encode()
+    links = LinkKeys(Random(noise, own, recorder.event))
 
     updating = wiring.updating("gateway", port, recorder)
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)

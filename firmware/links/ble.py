@@ -96,9 +96,9 @@ class Ble:
 
     async def run(self):
         self.begin()
-        self._gateways.begin()  # with the radio on: an ESP32's generator has its noise from there
         self._awake = time.ticks_ms()
         while True:
+            self._gateways.begin()  # with the radio on: an ESP32's generator has its noise from there
             connection = await self._advertise()
             if connection is not None:
                 try:

@@ -4,21 +4,24 @@
 class Drbg:
     """seed: entropy input of at least 256 bits, nonce and personalisation string, one behind the other (10.1.2.3).
 
-    Its counter of reseeds is left out: no board comes to the 2**48 requests that it limits (table 2).
+    state: (key, value) of an earlier one, from which this one goes on without a seed. The counter of reseeds is left
+    out: no board comes to the 2**48 requests that it limits (table 2).
     """
 
-    def __init__(self, seed: bytes) -> None:
-        self._key = bytes(32)
-        self._value = b"\1" * 32
-        self.reseed(seed)
+    def __init__(self, seed: bytes, state: "tuple[bytes, bytes] | None" = None) -> None:
+        self.state = state or (bytes(32), b"\1" * 32)
+        if not state:
+            self.reseed(seed)
 
     def reseed(self, data: bytes) -> None:
         """Mix in `data`: entropy input and additional input, one behind the other (10.1.2.2 and 10.1.2.4)."""
         from quaver_wire.hkdf import hmac  # dropped and read again now and then: no module may hold it
 
+        key, value = self.state
         for separator in (b"\0", b"\1") if data else (b"\0",):
-            self._key = hmac(self._key, self._value + separator + data)
-            self._value = hmac(self._key, self._value)
+            key = hmac(key, value + separator + data)
+            value = hmac(key, value)
+        self.state = key, value
 
     def generate(self, count: int, additional: bytes = b"") -> bytes:
         """`count` random bytes, at most 65,536 (10.1.2.5). additional: is mixed in before."""
@@ -26,9 +29,11 @@ class Drbg:
 
         if additional:
             self.reseed(additional)
+        key, value = self.state
         found = b""
         while len(found) < count:
-            self._value = hmac(self._key, self._value)
-            found += self._value
+            value = hmac(key, value)
+            found += value
+        self.state = key, value
         self.reseed(additional)
         return found[:count]

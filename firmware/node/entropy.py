@@ -28,36 +28,35 @@ _SEED = const(32)
 class Source:
     """A source of noise under the repetition count and adaptive proportion tests (SP 800-90B, 4.4), from start to end.
 
-    fill(buffer): puts a sample into each byte, or raises OSError. failed: which test, for good; "" while it passes.
+    fill(buffer): puts a sample into each byte, or raises OSError. tested: (which test has failed, for good, or "", the
+    run of equal samples at the end, the window's first sample, how many it has, how many of those are equal to it).
     """
 
     def __init__(self, name: str, fill: "Callable") -> None:
         self.name = name
-        self.failed = ""
+        self.tested = ("", b"", b"", 0, 0)
         self._fill = fill
-        self._run = b""  # of equal samples, at the end of those before
-        self._first = b""  # sample of the window
-        self._seen = self._equal = 0  # samples of the window
 
     def take(self) -> bytes:
         """The next samples, 64, tested."""
+        failed, run, first, seen, equal = self.tested
         buffer = bytearray(_CHUNK)
         try:
             self._fill(buffer)
         except OSError:
-            self.failed = "no answer"
+            failed = "no answer"
         samples = bytes(buffer)
-        run = self._run + samples
+        run += samples
         for at in range(0, len(run), _REPEATS):  # a run of so many takes in one of these places
             if run[at : at + 1] * _REPEATS in run:
-                self.failed = "repetition count"
-        self._run = run[len(run.rstrip(run[-1:])) :][:_REPEATS]
-        if not self._seen:
-            self._first, self._equal = samples[:1], 0
-        self._equal += samples.count(self._first)
-        self._seen = (self._seen + _CHUNK) % _WINDOW
-        if self._equal >= _MOST:
-            self.failed = "adaptive proportion"
+                failed = "repetition count"
+        run = run[len(run.rstrip(run[-1:])) :][:_REPEATS]
+        if not seen:
+            first, equal = samples[:1], 0
+        equal += samples.count(first)
+        if equal >= _MOST:
+            failed = "adaptive proportion"
+        self.tested = failed, run, first, (seen + _CHUNK) % _WINDOW, equal
         return samples
 
 
@@ -65,16 +64,36 @@ class Random:
     """noise: has sources(), [(name, fill)] as of Source, and extra(), bytes that are mixed in and count for nothing.
 
     own: what makes this board and this start another one: its id, its boot's number, what it holds secret.
-    event: as of node.record, or None: tells of a source that has failed, once, and by which test.
+    event: as of node.record, or None: tells of a source that has failed, once, and by which test. state: of an earlier
+    one in this start, which this one goes on from.
     """
 
-    def __init__(self, noise: "Any", own: bytes, event: "Callable | None" = None, path: str = "/random.seed") -> None:
+    def __init__(
+        self,
+        noise: "Any",
+        own: bytes,
+        event: "Callable | None" = None,
+        state: "dict | None" = None,
+        path: str = "/random.seed",
+    ) -> None:
         self._noise = noise
         self._own = own
         self._event = event
         self._path = path
         self._sources = [Source(*source) for source in noise.sources()]
         self._drbg: Drbg | None = None
+        if state:
+            for source in self._sources:
+                source.tested = state[source.name]
+            if "" in state:
+                self._drbg = Drbg(b"", state[""])
+
+    def state(self) -> dict:
+        """What another one goes on from: small, and nothing of this module."""
+        found: dict = {source.name: source.tested for source in self._sources}
+        if self._drbg:
+            found[""] = self._drbg.state
+        return found
 
     def begin(self) -> None:
         """Take noise for this start, unless that was done, and change the seed on flash. Raises OSError as `draw`.
@@ -112,14 +131,14 @@ class Random:
         fresh = b"%d" % time.ticks_cpu()
         left = 0
         for source in self._sources:
-            if not source.failed:
+            if not source.tested[0]:
                 fresh += source.take()
-                if source.failed:
-                    print("random numbers: {}: {}".format(source.name, source.failed))
+                failed = source.tested[0]
+                left += not failed
+                if failed:
+                    print("random numbers: {}: {}".format(source.name, failed))
                     if self._event:
-                        self._event("random_failed", source.name, text=source.failed)
-                else:
-                    left += 1
+                        self._event("random_failed", source.name, text=failed)
         if not left:
             raise OSError("random numbers: no source of noise is left")
         return fresh

@@ -4,28 +4,44 @@ A gateway's grant has a generation. What was revoked is the least generation tha
 where that can't be known no gateway is believed, for it may be the one that was stolen.
 """
 
+from micropython import const
+
 from node import room
+
+_NONCE = const(16)
 
 
 class Gateways:
-    """node_id: 8 bytes; keys: {generation: device key}, one or two, those in force; random: of node.entropy.
+    """node_id: 8 bytes; keys: {generation: device key}, one or two, those in force; boot: this one's number.
 
-    revoked: {name: least generation}; None where that is not known.
+    revoked: {name: least generation}; None where that is not known. event: of node.record, for sources of random
+    numbers that fail. nonce: of the next connection, None where there is none yet.
     """
 
-    def __init__(self, node_id, keys, random, revoked):
+    def __init__(self, node_id, keys, boot, revoked, event=None):
         self.node_id = node_id
         self.keys = keys
-        self.random = random
+        self.boot = boot
         self.revoked = revoked
+        self.nonce = None
+        self._event = event
+        self._random = None  # the state of node.entropy, which is read for a draw alone, as is hal.noise
 
     def begin(self):
-        """Take what random numbers are made of before the first gateway comes; what fails now is tried again then."""
+        """Have a nonce ready, before a gateway is there to wait for it; what fails now is tried again the next time."""
+        if self.nonce:
+            return
         try:
-            self.random.begin()
-        except OSError as error:
+            own = repr((self.node_id, self.boot, self.keys)).encode()
+            random = room.load("node.entropy").Random(room.load("hal.noise"), own, self._event, self._random)
+            try:
+                self.nonce = random.draw(_NONCE)
+            finally:
+                self._random = random.state()
+        except (OSError, MemoryError) as error:
             print("node: {}".format(error))
-        self.done()
+        random = None
+        room.drop("node.entropy", "node.drbg", "hal.noise", "quaver_wire.hkdf")
 
     def greeting(self):
         """A node.greeting.Greeting, for one connection, until `done`. Raises MemoryError, and OSError as that does."""

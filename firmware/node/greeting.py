@@ -1,20 +1,18 @@
 """What a node answers to a gateway's first message: read from flash for that alone, and given back before a record."""
 
-from micropython import const
-
 from node.seal import Ccm
 from quaver_wire import gatt, link
 from quaver_wire.hkdf import hkdf  # noqa: F401  read now, while the gateway still asks for the services
 
-_NONCE = const(16)
-
 
 class Greeting:
-    """gateways: of node.gateways. To be made for each connection. Raises OSError where there are no random numbers."""
+    """gateways: of node.gateways. To be made for each connection. Raises OSError where that has no nonce."""
 
     def __init__(self, gateways):
         self._gateways = gateways
-        self._nonce = gateways.random.draw(_NONCE)
+        self._nonce, gateways.nonce = gateways.nonce, None
+        if not self._nonce:
+            raise OSError("no random number for a challenge")
 
     def greet(self, message):
         """(answer or b"", link_session.Session or None, why it is refused or "").

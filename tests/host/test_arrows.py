@@ -131,7 +131,7 @@ def test_only_node_random_asks_the_chip_for_random_numbers() -> None:
     found = {str(p.relative_to(ROOT)) for p in files("firmware") + files("protocols") if asks.search(p.read_text())}
     assert found == {"firmware/hal/noise.py"}
     named = {p for p in files("firmware") if re.search(r"\bnoise\b.*import|import noise\b", p.read_text())}
-    assert {str(p.relative_to(ROOT)) for p in named} == {"firmware/build/wiring.py", "firmware/enrol/onboard.py"}
+    assert {str(p.relative_to(ROOT)) for p in named} == {"firmware/build/gateway.py", "firmware/enrol/onboard.py"}
 
 
 def test_nothing_imports_the_command_line_and_only_it_knows_its_library() -> None:

@@ -89,7 +89,7 @@ def failing(samples: bytes) -> int | None:
     source = Source("", fill)
     for number in range(1, 1 + len(samples) // CHUNK):
         source.take()
-        if source.failed:
+        if source.tested[0]:
             return CHUNK * number
     return None
 
@@ -139,7 +139,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rando
         def event(name: str, subject: str, text: str) -> None:
             told.append(f"{name} {subject}: {text}")
 
-        return Random(noise, b"board", event, str(tmp_path / "random.seed"))
+        return Random(noise, b"board", event, path=str(tmp_path / "random.seed"))
 
     return made
 

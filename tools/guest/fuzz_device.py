@@ -191,11 +191,8 @@ def link_node():
 
     from quaver_wire import chunks, gatt, link
 
-    class Same:
-        draw = bytes
-
     def one(data):
-        gateways = Gateways(NODE, {1: KEY}, Same, {"old": 3})
+        gateways = Gateways(NODE, {1: KEY}, 7, {"old": 3})
         incoming = chunks.Assembler(gatt.DOWNLINK_MAX)
         near = far = None
         said = []
@@ -211,6 +208,7 @@ def link_node():
                 assert signed and control & 1, "taken, and its tag is another's"
                 said.append((kind, number, len(payload)))
                 continue
+            gateways.nonce = bytes(16)
             answer, near, why = greeting.Greeting(gateways).greet(message)
             if near is None:
                 return "refused " + why

@@ -32,7 +32,7 @@ async def store(message_class, payload):
 
 
 async def main():
-    links = LinkKeys(Random(noise, b"gateway", print))
+    links = LinkKeys(Random(noise, b"gateway"))
     links.begin()
     central = Central(gatt, chunks, hal.port(board).uuid, 20, 100)
     for _ in range(plan["connections"]):

@@ -3,11 +3,9 @@
 import asyncio
 import json
 
-from hal import noise
 from links.ble import Ble
 from node.gateways import Gateways
 from node.outbox import Outbox
-from node.entropy import Random
 from quaver_wire import chunks, gatt
 
 import board
@@ -84,7 +82,7 @@ async def main():
         gatt,
         chunks,
         port.uuid,
-        Gateways(own, {1: bytes.fromhex(plan["key"])}, Random(noise, own, behind.event), {}),
+        Gateways(own, {1: bytes.fromhex(plan["key"])}, 1, {}, behind.event),
         outbox,
         own,
         ("board", "0.1.0"),

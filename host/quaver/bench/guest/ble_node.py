@@ -12,10 +12,8 @@ try:
 except ImportError:
     pass
 import aioble
-from hal import noise
 from links.ble import Ble
 import node.seal  # which any node has that seals
-from node.entropy import Random
 from quaver_wire import chunks, gatt
 import hal
 
@@ -27,11 +25,10 @@ def used():
 
 with open("plan.json") as file:
     plan = json.load(file)
-random = Random(noise, b"bench")
 _before = used()
 from node.gateways import Gateways
 
-gateways = Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, random, {})
+gateways = Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, 1, {})
 if plan["heap"]:
     gateways.greeting()  # the first one leaves modules behind
     gateways.done()
@@ -101,7 +98,7 @@ async def measure(outbox):
 
 
 if plan["heap"]:
-    gateways = Secret(gateways.node_id, gateways.keys, gateways.random, gateways.revoked)
+    gateways = Secret(gateways.node_id, gateways.keys, gateways.boot, gateways.revoked)
 
 
 async def main():

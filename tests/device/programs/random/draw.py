@@ -12,7 +12,7 @@ def event(name, subject, text):
 
 
 def start():
-    made = Random(noise, b"this board", event, "/random.test")
+    made = Random(noise, b"this board", event, path="/random.test")
     return made.draw(32), made.draw(32)
 
 

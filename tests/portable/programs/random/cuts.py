@@ -35,7 +35,7 @@ given = []
 
 
 def start():
-    made = entropy.Random(Same(), b"board", None, "/flash/random.seed")
+    made = entropy.Random(Same(), b"board", path="/flash/random.seed")
     given.append(made.draw(16))
     given.append(made.draw(16))
 
