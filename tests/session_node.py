@@ -5,6 +5,7 @@ Its world: an access point "plant" whose password is "correct horse", and the fo
 
 import asyncio
 import json
+import os
 import sys
 
 from build.keys import CODE, KEY, load_code, load_key
@@ -45,7 +46,8 @@ tries = Tries(Uptime(), root + "/session.tries")
 enrolment = Enrolment(about, check, join, scan, identify, tries, root=root)
 held = load_key(root + KEY) is not None
 identity = bytes.fromhex(settings["id"])
-session = Session(identity, load_code(root + CODE), lambda key: Ccm(key, PLAIN_MAX), tries, held, identify)
+code = load_code(root + CODE)
+session = Session(identity, code, lambda key: Ccm(key, PLAIN_MAX), tries, os.urandom, held, identify)
 console = Console(session, enrolment)
 if settings.get("improv"):
 

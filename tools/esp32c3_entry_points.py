@@ -30,14 +30,29 @@ ROM_TABLE = Path(__file__).parents[1] / "host/quaver/emulator/esp32c3/core/rom_f
 
 
 def code(flash: bytes) -> list[tuple[int, bytes]]:
-    """The executable segments of the application: address, bytes (ESP-IDF: App Image Format)."""
-    found, at = [], APP + 24
+    """The executable segments of the application."""
+    return [(address, data) for address, data in segments_of(flash) if address >> 24 in (0x40, 0x42)]
+
+
+def segments_of(flash: bytes) -> Iterator[tuple[int, bytes]]:
+    """Every segment of the application: address, bytes (ESP-IDF: App Image Format)."""
+    at = APP + 24
     for _ in range(flash[APP + 1]):
         address, size = struct.unpack_from("<II", flash, at)
-        if address >> 24 in (0x40, 0x42):
-            found.append((address, flash[at + 8 : at + 8 + size]))
+        yield address, flash[at + 8 : at + 8 + size]
         at += 8 + size
-    return found
+
+
+def application_size(flash: bytes) -> int:
+    """Bytes up to the SHA-256 that ESP-IDF appends: behind the segments a checksum ends a block of 16."""
+    return (24 + sum(8 + len(data) for _, data in segments_of(flash)) + 16) // 16 * 16
+
+
+def event_base(flash: bytes) -> int:
+    """Where the text that WIFI_EVENT points to lies; 0 where it is not there once."""
+    text = b"\0WIFI_EVENT\0"
+    found = [base + data.find(text) + 1 for base, data in segments_of(flash) for _ in range(data.count(text))]
+    return found[0] if len(found) == 1 else 0
 
 
 def instructions(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -96,9 +111,14 @@ def main() -> int:
     if other[APP : APP + 1] != b"\xe9":
         print(f"{sys.argv[1]}: no application at {APP:#x}: give a whole image, as esptool writes it", file=sys.stderr)
         return 1
-    known, points = code(fetch_image(load_board("esp32_c3")).read_bytes()), EntryPoints.load()
+    own = load_board("esp32_c3")
+    assert own.image is not None
+    known, points = code(fetch_image(own).read_bytes()), EntryPoints.known()[own.image.version]
     segments = code(other)
-    print(f'sha256 = "{hashlib.sha256(other).hexdigest()}"\n\n[entries]')
+    size, version = application_size(other), "VERSION"  # of its MicroPython, as a person knows it
+    print(f'["{version}"]\nsha256 = "{hashlib.sha256(other).hexdigest()}"\napplication_size = 0x{size:X}')
+    print(f'application_sha256 = "{hashlib.sha256(other[APP : APP + size]).hexdigest()}"')
+    print(f'wifi_event_base = 0x{event_base(other):X}\n\n["{version}".entries]')
     unsure = 0
     for name, address in points.entries.items():
         base, data = next(part for part in known if part[0] <= address < part[0] + len(part[1]))

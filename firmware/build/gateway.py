@@ -8,7 +8,7 @@ import board
 import hal
 from build import config as configuration
 from build import gateway_config as gateway_configuration
-from build import wiring
+from build import keys, wiring
 from gateway.collector import Collector
 from gateway.commands import Commands
 from gateway.contents import Contents
@@ -46,7 +46,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     relay = Relay(boot, recorder.event, "/relay", settings["flash_kb"] * 1024)
     commands = Commands()
     contents = Contents(prefixes, relay.filled.set)
-    links = LinkKeys()
+    links = LinkKeys(wiring.random(port, keys.load_keys(), recorder))
 
     updating = wiring.updating("gateway", port, recorder)
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)

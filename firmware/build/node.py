@@ -64,8 +64,9 @@ def _import(config: dict, stays: bool) -> "Tls | None":
     return wiring.tls(config["broker"])
 
 
-def _believed(config: dict) -> "tuple | None":
-    """(device keys, of which gateways' link keys follow, what was revoked); None on a node that no gateway visits."""
+def _believed(port: "Hal", config: dict, recorder: "Recorder") -> "tuple | None":
+    """(device keys, of which gateways' link keys follow, random numbers, what was revoked) of a node that gateways
+    visit; None of another."""
     if config["link"] != "ble":
         return None
     from build import keys
@@ -73,7 +74,8 @@ def _believed(config: dict) -> "tuple | None":
     revoked = keys.load_revoked()
     if revoked is None:
         print("node: {} is corrupt: no gateway is believed; re-enrol the node".format(keys.REVOKED))
-    return keys.load_keys(), revoked
+    held = keys.load_keys()
+    return held, wiring.random(port, held, recorder), revoked
 
 
 def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | None":
@@ -168,8 +170,7 @@ def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock)
     from quaver_wire.cose import node_id
 
     own = node_id(bytes.fromhex(port.unique_id()))
-    keys, revoked = parts.pop("believed")
-    parts["gateways"] = Gateways(own, keys, parts["recorder"].moment()[0], revoked)
+    parts["gateways"] = Gateways(own, *parts.pop("believed"))
     if not parts["recorder"].seals:
         print("node: not enrolled: no gateway gets its records")
     link = Ble(
@@ -203,7 +204,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     # a gateway comes now and then: RAM is no place to wait for it
     always = config["outbox"]["durable"] or config["link"] == "ble"
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
-    believed = _believed(config)
+    believed = _believed(port, config, recorder)
     if wiring.was_short("node", recorder) and config["vibration"]:
         config["vibration"] = None
         problems.append("vibration: not measured until the next start, for memory is short with it")

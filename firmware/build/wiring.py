@@ -20,6 +20,7 @@ if False:  # types alone: never compiled
     from links.mqtt import Mqtt
     from links.tls import Tls
     from links.wifi import Wifi
+    from node.entropy import Random
     from node.seal import Channel
     from node.timekeeper import Timekeeper
 
@@ -67,6 +68,14 @@ def _mute(recorder: Recorder) -> str | None:
         recorder.mute = True
         return "{} is corrupt; re-enrol the node".format(keys.KEY)
     return "flash can't be written to count this boot" if recorder.mute else None
+
+
+def random(port: "Hal", keys: dict, recorder: Recorder) -> "Random":
+    """What makes this board's random numbers. keys: as of build.keys.load_keys."""
+    from hal import noise
+    from node.entropy import Random
+
+    return Random(noise, repr((port.unique_id(), recorder.moment()[0], keys)).encode(), recorder.event)
 
 
 def _turned_away(recorder: Recorder, path: str = "/session.tries") -> None:

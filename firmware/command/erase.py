@@ -32,7 +32,7 @@ _CHURN = const(80)  # small files, so that the root folder's log is rewritten, a
 def erase(more: "Iterable[str]" = (), root: str = "", progress: "Callable | None" = None) -> None:
     """Remove all that makes this node this node, then use up the free flash, so that no block keeps what was in it.
 
-    session.code and the boot counter stay: the label is still true, and no nonce is ever used twice.
+    session.code, the boot counter and random.seed stay: the label is still true, and no nonce is ever used twice.
     A file system that never writes in place leaves what it removed where it was, until the block is needed again.
     more: further paths (the journal's). progress(): called for each block, to feed a watchdog. A cut after the first
     removal leaves a blank node; erase again.

@@ -17,8 +17,10 @@ from enrol.console import Console
 from enrol.enrolment import CONFIG, Enrolment
 from enrol.provision import serve
 from enrol.session import Session, Tries
+from hal import noise
 from links.wifi import Wifi
 from node.clock import Uptime
+from node.entropy import Random
 from node.room import drop, load
 from node.seal import Ccm
 from quaver_wire.cose import node_id
@@ -143,6 +145,7 @@ def build(air: bool = True) -> "tuple[Console, Doorway | None, Callable, Callabl
     tries = Tries(Uptime())
     enrolment = Enrolment(ways.about, check=_check, join=ways.join, scan=ways.scan, identify=ways.identify, tries=tries)
     identity = node_id(bytes.fromhex(port.unique_id()))
+    random = Random(noise, identity + (load_code() or b""))
 
     sessions = []
 
@@ -154,6 +157,7 @@ def build(air: bool = True) -> "tuple[Console, Doorway | None, Callable, Callabl
             code=load_code(),
             aead=lambda key: Ccm(key, PLAIN_MAX),
             tries=tries,
+            random=random.draw,
             enrolled=enrolled,
             identify=ways.identify,
         )

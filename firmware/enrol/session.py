@@ -9,9 +9,6 @@ cost two seconds each; from the fifth on the node takes no HELLO for half a minu
 minutes. It can't tell how long it was off, so that wait begins again at every start.
 """
 
-import os
-from hashlib import sha256
-
 from micropython import const
 
 from enrol.x25519 import BASE, ladder
@@ -90,7 +87,8 @@ class Session:
     """One host at a time. receive(message) does the work; a request that opened stands in `request`.
 
     identity: 8 bytes; code: the proof of possession, None when the node has none; aead: makes AES-CCM of a key, as
-    quaver_wire.session.Channel takes it. refused counts messages that were turned away; wrong codes are counted apart.
+    quaver_wire.session.Channel takes it. random(count): that many random bytes, or OSError, as node.entropy has it.
+    refused counts messages that were turned away; wrong codes are counted apart.
     """
 
     def __init__(
@@ -99,6 +97,7 @@ class Session:
         code: bytes | None,
         aead: "Callable",
         tries: Tries,
+        random: "Callable[[int], bytes]",
         enrolled: bool = False,
         identify: "Callable | None" = None,
     ) -> None:
@@ -109,6 +108,7 @@ class Session:
         self._code = code
         self._aead = aead
         self._tries = tries
+        self._random = random
         self.refused = 0
         self.close()
 
@@ -159,8 +159,12 @@ class Session:
             yield wire.refused("wait", wait)
             return
         self.close()
-        # The generator of a small chip may be weaker than its bits: more of them, hashed with what is ours alone.
-        scalar = sha256(os.urandom(64) + self._code).digest()
+        try:
+            scalar = self._random(32)
+        except OSError as error:
+            print("node: {}".format(error))
+            yield self._refuse("no_random")
+            return
         public = bytes(message[2:])
         for step in ladder(scalar, BASE):
             if type(step) is int:

@@ -153,8 +153,10 @@ class Collector:
         address = bytes(device.addr)
         node = self.nodes[node_id]
         self._progress("collect", _CONNECTED)
-        self.counts["visits"] += 1
         node.tried = self._clock.ms()
+        if node.secret and not self._ready(node_id):
+            return
+        self.counts["visits"] += 1
         try:
             connection = await self._central.connect(device)
         except OSError as error:  # a LinkError
@@ -162,6 +164,16 @@ class Collector:
             return
         self._connected[node_id] = address == node.address
         asyncio.create_task(self._collect(connection, address, node_id))
+
+    def _ready(self, node_id):
+        """Whether there are random numbers to begin a connection with."""
+        try:
+            self._links.begin()
+            return True
+        except OSError as error:
+            self.refuse("no_random", hexlify(node_id).decode())
+            print("gateway: {}".format(error))
+            return False
 
     async def _collect(self, connection, address, node_id):
         node = self.nodes[node_id]

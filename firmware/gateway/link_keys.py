@@ -4,8 +4,6 @@ A row is a node's id (8), the generations of its device key and of the grant (1 
 two rows while its device key changes: where it refuses one, the other is tried at the next connection.
 """
 
-from os import urandom
-
 from micropython import const
 
 from node import room, store
@@ -21,9 +19,9 @@ _NO_KEY = bytes(32)
 class Link:
     """One connection to a node: `hello` goes first, and `answered(message)` gives the link.Session, or ValueError."""
 
-    def __init__(self, name, row):
+    def __init__(self, name, row, nonce):
         self._key = row[10:]
-        self.hello = link.hello(row[8], row[9], urandom(link.NONCE), name)
+        self.hello = link.hello(row[8], row[9], nonce, name)
 
     def answered(self, message):
         room.load("quaver_wire.hkdf")
@@ -35,9 +33,11 @@ def _cipher(key):
 
 
 class LinkKeys:
-    """path: a byte of length, the name that the keys are for, then the rows."""
+    """random: of node.entropy. path: a byte of length, the name that the keys are for, then the rows."""
 
-    def __init__(self, path="/link.keys"):
+    def __init__(self, random, path="/link.keys"):
+        self.begin = random.begin  # before the first connection, of which it would take a third of the node's second
+        self._random = random
         self._path = path
         self._name = self._rows = b""
         self._turns: dict = {}  # node id: how often it has refused
@@ -61,12 +61,15 @@ class LinkKeys:
         return [at for at in range(0, len(rows), _ROW) if rows[at : at + _ID] == node_id]
 
     def of(self, node_id):
-        """What a connection to this node begins with, a Link; None for a node without a key."""
+        """What a connection to this node begins with, a Link; None for a node without a key.
+
+        Raises OSError where there are no random numbers.
+        """
         found = self._of(node_id)
         if not found:
             return None
         at = found[-1 - self._turns.get(node_id, 0) % len(found)]  # the newest first
-        return Link(self._name, self._rows[at : at + _ROW])
+        return Link(self._name, self._rows[at : at + _ROW], self._random.draw(link.NONCE))
 
     def refused(self, node_id):
         """The node does not take the key that was tried; returns whether there is no other to try."""

@@ -37,7 +37,7 @@ _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 class Ble:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name; node_id: 8 bytes.
 
-    gateways: greeting() -> what answers the first message, and done(), as node.gateways has them.
+    gateways: begin(), greeting() -> what answers the first message, and done(), as node.gateways has them.
     outbox: first() -> entry (message_class, payload) or None, done(entry), filled (an event), link(up), and a length.
 
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
@@ -96,6 +96,7 @@ class Ble:
 
     async def run(self):
         self.begin()
+        self._gateways.begin()  # with the radio on: an ESP32's generator has its noise from there
         self._awake = time.ticks_ms()
         while True:
             connection = await self._advertise()

@@ -8,21 +8,27 @@ from node import room
 
 
 class Gateways:
-    """node_id: 8 bytes; keys: {generation: device key}, one or two, those in force; boot: this one's number.
+    """node_id: 8 bytes; keys: {generation: device key}, one or two, those in force; random: of node.entropy.
 
-    revoked: {name: least generation}; None where that is not known. count: the connections of this boot.
+    revoked: {name: least generation}; None where that is not known.
     """
 
-    def __init__(self, node_id, keys, boot, revoked):
+    def __init__(self, node_id, keys, random, revoked):
         self.node_id = node_id
         self.keys = keys
-        self.boot = boot
+        self.random = random
         self.revoked = revoked
-        self.count = 0
+
+    def begin(self):
+        """Take what random numbers are made of before the first gateway comes; what fails now is tried again then."""
+        try:
+            self.random.begin()
+        except OSError as error:
+            print("node: {}".format(error))
+        self.done()
 
     def greeting(self):
-        """A node.greeting.Greeting, for one connection, until `done`. Raises MemoryError."""
-        self.count += 1
+        """A node.greeting.Greeting, for one connection, until `done`. Raises MemoryError, and OSError as that does."""
         return room.load("node.greeting").Greeting(self)
 
     def done(self):

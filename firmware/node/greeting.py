@@ -1,9 +1,5 @@
 """What a node answers to a gateway's first message: read from flash for that alone, and given back before a record."""
 
-import time
-from hashlib import sha256
-from os import urandom
-
 from micropython import const
 
 from node.seal import Ccm
@@ -14,14 +10,11 @@ _NONCE = const(16)
 
 
 class Greeting:
-    """gateways: of node.gateways. To be made for each connection: no two nonces are the same, and if the chip's random
-    numbers always were.
-    """
+    """gateways: of node.gateways. To be made for each connection. Raises OSError where there are no random numbers."""
 
     def __init__(self, gateways):
         self._gateways = gateways
-        fresh = b"%d %d %d" % (gateways.boot, gateways.count, time.ticks_us())
-        self._nonce = sha256(urandom(_NONCE) + fresh).digest()[:_NONCE]
+        self._nonce = gateways.random.draw(_NONCE)
 
     def greet(self, message):
         """(answer or b"", link_session.Session or None, why it is refused or "").

@@ -220,6 +220,7 @@ EVENTS: "tuple[str, ...]" = _row(
     "hung",
     "update_confirmed",
     "update_rejected",
+    "random_failed",
 )
 # The position is the bit in `quality`.
 QUALITY: "tuple[str, ...]" = _row(

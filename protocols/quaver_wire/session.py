@@ -44,6 +44,7 @@ REASONS = (
     "no_code",  # the node has no code: it was not flashed with one
     "no_session",  # nothing that this message could belong to
     "altered",  # a sealed message did not open
+    "no_random",  # the node can't make random numbers, so no key: node.entropy
 )
 
 

@@ -1,6 +1,7 @@
 """Holds the import arrows between the rooms: who may know whom (see README, the map of the rooms)."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,6 +123,15 @@ def test_only_hal_touches_the_hardware() -> None:
         # boot.py depends on nothing that an update may change
         if "hal" not in path.parts and path != ROOT / "firmware/boot.py":
             assert not {n.partition(".")[0] for n in imports(path)} & HARDWARE, path
+
+
+def test_only_node_random_asks_the_chip_for_random_numbers() -> None:
+    """By hal.noise: from anywhere else they would not be tested, nor worth what docs/random.md says."""
+    asks = re.compile(r"urandom|getrandbits|randbytes|\bimport (u?random|secrets)\b|\bfrom (u?random|secrets) ")
+    found = {str(p.relative_to(ROOT)) for p in files("firmware") + files("protocols") if asks.search(p.read_text())}
+    assert found == {"firmware/hal/noise.py"}
+    named = {p for p in files("firmware") if re.search(r"\bnoise\b.*import|import noise\b", p.read_text())}
+    assert {str(p.relative_to(ROOT)) for p in named} == {"firmware/build/wiring.py", "firmware/enrol/onboard.py"}
 
 
 def test_nothing_imports_the_command_line_and_only_it_knows_its_library() -> None:

@@ -22,13 +22,21 @@ def test_the_figures_are_what_the_air_allows(
     assert figures["records handed over a day"]["value"] == pytest.approx(1440, rel=0.05)
     assert all(line["note"] for name, line in figures.items() if "byte" in name or "battery" in name)
     assert figures["nodes among them"]["value"] == 4
+    assert 0 < figures["greeting, until both have proved the link key"]["value"] <= 60
+    assert 0.5 < figures["a peer that proves no link key holds a connection"]["value"] <= 1
+    rest, connected, greeting = (
+        figures[name]["value"] for name in ("heap that the secret takes at rest", "in a connection", "while greeting")
+    )
+    assert 0 < rest < connected < greeting
     assert "6000 mAh" in lines[-1]["note"]
 
 
 def test_rest_is_what_makes_a_battery_last() -> None:
     from quaver.bench.ble import _hour
 
-    def life(timing: Timing) -> float:
-        return {figure.name: figure.value for figure in _hour(timing, Currents())}["battery life"]
+    def life(timing: Timing, currents: Currents) -> float:
+        return {figure.name: figure.value for figure in _hour(timing, currents)}["battery life"]
 
-    assert life(Timing(rest_s=296, measure_s=300)) > 1.3 * life(Timing())
+    rare = Timing(rest_s=296, measure_s=300)
+    assert life(rare, Currents(rest_ma=1.3)) > 1.3 * life(Timing(), Currents(rest_ma=1.3))
+    assert life(rare, Currents()) < 5.01  # 3,000 mAh at 25 mA: without sleep no rest is long enough

@@ -414,7 +414,7 @@ def test_another_image_is_refused_in_a_line(tmp_path: Path) -> None:
     image = bytearray(fetch_image(load_board("esp32_c3")).read_bytes())
     image[0x20000] ^= 1
     (tmp_path / "other.bin").write_bytes(image)
-    with pytest.raises(BoardError, match=r"other\.bin: not the MicroPython image .* tools/esp32c3_entry_points\.py"):
+    with pytest.raises(BoardError, match=r"other\.bin: not a MicroPython image .* with tools/esp32c3_entry_points\.py"):
         Esp32C3Board(Setup(image=tmp_path / "other.bin"))
 
 

@@ -59,6 +59,9 @@ GATEWAY = textwrap.dedent("""
         def has(self, node_id):
             return True
 
+        def begin(self):
+            pass
+
         def ms(self):
             return time.ticks_ms()
 

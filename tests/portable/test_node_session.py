@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -87,13 +88,14 @@ class Node:
         self.passed: list[tuple[str, bytes]] = []
         self.answers: deque[bytes] = deque()
         self.lit = 0
+        self.random: Callable[[int], bytes] = os.urandom
         self.start()
 
     def start(self) -> None:
         """As after power-on: what is in memory is gone."""
         self.tries = Tries(self.clock, str(self.root / "session.tries"))
         code = self.code.encode() if self.code else None
-        self.session = Session(ID, code, Ccm, self.tries)
+        self.session = Session(ID, code, Ccm, self.tries, self.random)
         self.enrolment = Enrolment(
             {"board": "unix"}, self.check, self.join, self.scan, self.identify, self.tries, root=str(self.root)
         )
@@ -244,6 +246,18 @@ def test_a_node_that_can_not_count_takes_no_code(tmp_path: Path) -> None:
         Host(node, CODE)
 
 
+def test_a_node_without_random_numbers_makes_no_session_key(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+
+    def none_left(count: int) -> bytes:
+        raise OSError("random numbers: no source of noise is left")
+
+    node.random = none_left
+    node.start()
+    with pytest.raises(SessionError, match="can't make random numbers"):
+        Host(node, CODE)
+
+
 def test_without_a_code_there_is_no_session(tmp_path: Path) -> None:
     with pytest.raises(SessionError, match="flash it"):
         Host(Node(tmp_path, code=None), CODE)
@@ -256,7 +270,7 @@ class Middle:
         """bold: where he can't know the host's proof, he sends some proof of his own."""
         self._bold = bold
         self.heard: list[int] = []
-        self._towards_host = Session(ID, code.encode(), Ccm, Tries(Clock(), str(node.root / "his.tries")))
+        self._towards_host = Session(ID, code.encode(), Ccm, Tries(Clock(), str(node.root / "his.tries")), os.urandom)
         self._answers: deque[bytes] = deque()
 
     def send(self, message: bytes) -> None:

@@ -123,7 +123,7 @@ def test_a_node_on_micropython_answers_so_and_believes_nobody_else(
     ]
     argument = [NODE.hex(), DEVICE_KEY.hex(), GREETING.hex(), [other.hex() for other in others], 1000]
     argument.append(str(tmp_path))
-    said, why, forged, answers, after = micropython(program(__file__, "node"), argument=argument)
+    said, why, forged, answers, after, failed = micropython(program(__file__, "node"), argument=argument)
     answer, end, fresh = map(bytes.fromhex, said)
     _, aes = keys(answer[1:17])
     assert answer == answer[:17] + tag(aes, 1, 0, answer[:17]) and end == b"\0" + tag(aes, 1, 1, b"\0")
@@ -135,3 +135,6 @@ def test_a_node_on_micropython_answers_so_and_believes_nobody_else(
         *["not a HELLO"] * 3,
     ]
     assert after == [["revoked_gateway", ""], "revoked_gateway"]
+    event, error, sealed = failed  # a dead generator: no challenge, and records are sealed as before
+    assert event == ["random_failed", "generator", "repetition count"]
+    assert error == "random numbers: no source of noise is left" and sealed > 6 + 8

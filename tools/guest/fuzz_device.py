@@ -191,11 +191,11 @@ def link_node():
 
     from quaver_wire import chunks, gatt, link
 
-    greeting.time = Clock()
-    greeting.urandom = bytes
+    class Same:
+        draw = bytes
 
     def one(data):
-        gateways = Gateways(NODE, {1: KEY}, 7, {"old": 3})
+        gateways = Gateways(NODE, {1: KEY}, Same, {"old": 3})
         incoming = chunks.Assembler(gatt.DOWNLINK_MAX)
         near = far = None
         said = []
@@ -294,7 +294,7 @@ def session():
 
     def one(data):
         clock = Clock()
-        node = device.Session(NODE, CODE, cipher, device.Tries(clock, "/nonexistent"))
+        node = device.Session(NODE, CODE, cipher, device.Tries(clock, "/nonexistent"), bytes)
         keys = to_node = to_host = None
         said = []
         opened = 0

@@ -37,7 +37,7 @@ _LEFT = const(128)  # entries of the table of names: a module brings so many, wi
 _COMMANDS = const(240)  # and all that commands read
 _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
-_KNOWN = (1, 27)  # of MicroPython, for its objects: whatever another version has in them stays on the heap
+_KNOWN = (27, 28)  # of MicroPython 1, for its objects: whatever another version has in them stays on the heap
 _MACHINE = const(0x8000)  # in a piece's length: machine code
 _HEAD = const(4)  # bytes of a .mpy before its numbers
 _PLAIN = const(4)  # kinds of its constants, as the host's file has them: up to here without a length
@@ -274,7 +274,7 @@ def _importing(*names):
 def begin(board):
     """From now on place each module when it was imported."""
     global _device, _files, _import, _start, _heap, _heap_end, _view
-    if sys.implementation.version[:2] != _KNOWN:
+    if sys.implementation.version[0] != 1 or sys.implementation.version[1] not in _KNOWN:
         return
     name = "hal.chip.view_" + board.CHIP
     __import__(name)

@@ -17,7 +17,7 @@ from quaver.query.health import Refusal
 from quaver.query.source import Reading
 
 KEPT = 100_000  # the newest; of older ones it is counted how many were never forwarded
-_EVENTS = ("message_refused", "key_announced", "update_rejected", "config_rejected")
+_EVENTS = ("message_refused", "key_announced", "update_rejected", "config_rejected", "random_failed")
 WARNING, NOTICE, INFO = 4, 5, 6  # severities of RFC 5424, table 2
 _SEVERITY = {"key_announced": NOTICE}  # of the rest of what nodes and ingest tell: a warning
 

@@ -25,6 +25,7 @@ class Chip:
     uf2_family: int = 0
     drive: str = ""
     image_offset: int = 0
+    image_chip: int = 0
     in_place: bool = False
     connections: int = 1
     frozen: tuple[str, ...] = ()

@@ -32,5 +32,7 @@ def image_artifact(board: BoardSpec) -> Artifact | None:
     image = board.image
     if image is None:
         return None
-    package = Package(image.package, image.package_version, image.package_file, image.package_sha256)
-    return Artifact("images", image.filename, sha256=image.sha256, url=image.url, package=package, member=image.member)
+    one = image.carrier
+    package = Package(one.package, one.package_version, one.package_file, one.package_sha256) if one else None
+    member = one.member if one else None
+    return Artifact("images", image.filename, sha256=image.sha256, url=image.url, package=package, member=member)

@@ -17,21 +17,31 @@ from quaver.files.carried import payload
 _RADIOS = ("wifi", "ble")
 _BUS_NAME = re.compile(r"(spi|i2c|uart)([0-9])")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 
 
 @dataclass(frozen=True)
-class Image:
-    """The official MicroPython image of a board, and the registry package that carries the same file."""
+class Carrier:
+    """One file in a registry package, and the member of it that is the image."""
 
-    version: str
-    filename: str
-    sha256: str
-    url: str
     package: str
     package_version: str
     package_file: str
     package_sha256: str
     member: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """An official MicroPython image: its publisher's address, None for a file that a person named; and the registry
+    package that carries the same file, None where none does.
+    """
+
+    version: str
+    filename: str
+    sha256: str
+    url: str | None
+    carrier: Carrier | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class BoardSpec:
     python, python_tls: bytes that its heap grows by as a board starts, and as a node with TLS over Wi-Fi does; 0 on
     a chip whose heap does not grow.
     pins: single GPIOs by role ("spi0_cs"). led: a GPIO, the name of a pin ("LED"), or None.
-    image is None on unix.
+    image is None on unix. also: newer official versions that the firmware runs on.
     """
 
     name: str
@@ -98,6 +108,7 @@ class BoardSpec:
     chip: str
     arch: str
     image: Image | None
+    also: tuple[str, ...]
     flash: Flash
     heap: int
     heap_budget: int
@@ -202,6 +213,13 @@ class _Table:
                 raise self.fail(key, expected, repr(values))
         return tuple(values)
 
+    def versions(self, key: str) -> tuple[str, ...]:
+        expected = 'a list of versions like "1.28.0"'
+        values = self._take(key, list, expected, optional=True) or []
+        if not all(isinstance(value, str) and _VERSION.fullmatch(value) for value in values):
+            raise self.fail(key, expected, repr(values))
+        return tuple(values)
+
     def pin_or_name(self, key: str, highest: int) -> int | str | None:
         expected = f"a GPIO from 0 to {highest} or the name of a pin"
         if not self.has(key):
@@ -223,7 +241,7 @@ def _board(name: str, top: _Table) -> BoardSpec:
     title = top.text("title")
     chip = chips()[top.text("chip", tuple(chips()))]
     highest = chip.highest_gpio
-    image = _image(top.table("image")) if chip.loader else None
+    image, also = _image(top.table("image")) if chip.loader else (None, ())
     flash = _flash(top.table("flash"))
     memory = top.table("memory")
     heap = memory.number("heap", 1 << 14, 1 << 24)
@@ -248,6 +266,7 @@ def _board(name: str, top: _Table) -> BoardSpec:
         chip=chip.name,
         arch=chip.arch,
         image=image,
+        also=also,
         flash=flash,
         heap=heap,
         heap_budget=heap_budget,
@@ -265,20 +284,26 @@ def _board(name: str, top: _Table) -> BoardSpec:
     )
 
 
-def _image(table: _Table) -> Image:
+def _image(table: _Table) -> tuple[Image, tuple[str, ...]]:
+    carrier = None
+    if table.has("package"):
+        carrier = Carrier(
+            package=table.text("package"),
+            package_version=table.text("package_version"),
+            package_file=table.text("package_file"),
+            package_sha256=table.text("package_sha256", pattern=_SHA256),
+            member=table.text("member"),
+        )
     image = Image(
-        version=table.text("version"),
+        version=table.text("version", pattern=_VERSION),
         filename=table.text("filename"),
         sha256=table.text("sha256", pattern=_SHA256),
         url=table.text("url", pattern=re.compile(r"https://.+")),
-        package=table.text("package"),
-        package_version=table.text("package_version"),
-        package_file=table.text("package_file"),
-        package_sha256=table.text("package_sha256", pattern=_SHA256),
-        member=table.text("member"),
+        carrier=carrier,
     )
+    also = table.versions("also")
     table.done()
-    return image
+    return image, also
 
 
 def _flash(table: _Table) -> Flash:

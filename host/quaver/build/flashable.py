@@ -13,9 +13,10 @@ from pathlib import Path
 
 from quaver import __version__
 from quaver.board.image import read_image
-from quaver.board.spec import BoardSpec, load_board
+from quaver.board.spec import BoardSpec, Image, load_board
 from quaver.build.image import littlefs_image, read_littlefs_blocks
 from quaver.build.libraries import device_libraries
+from quaver.build.official import check_format
 from quaver.build.partitions import read_partitions, updatable, vfs_partition
 from quaver.build.tree import LISTING, PLAN, RELEASE_KEY, RELEASE_SEQUENCE, check_budget, firmware_files
 from quaver.build.uf2 import FLASH_START, PAGE, join_pages, make_uf2, read_uf2
@@ -119,18 +120,22 @@ def build(
     flash_size: int | None = None,
     progress: Progress | None = None,
     slots: bool = False,
+    image: Image | None = None,
 ) -> Flashable:
     """Official image, firmware and libraries of a board, put together.
 
     flash_size: of the chip in bytes, where it is not the board file's; an ESP32's file system takes what is left.
     slots: two for the image, so that releases can replace it (`partitions.updatable`).
-    Raises BoardFileError, ArtifactError, BuildError.
+    image: in place of the board file's (`official.given_image`). Raises BoardFileError, ArtifactError, BuildError.
     """
     spec = load_board(board)
     if spec.image is None:
         raise BuildError(
             f"{board}: nothing to flash: it is the MicroPython unix port; run it with quaver emulate {board}"
         )
+    if image is not None:
+        spec = replace(spec, image=image)
+    check_format(spec)
     files = {**firmware_files(board, config), **device_libraries(spec, progress)}
     check_budget(spec, files)
     return compose(spec, read_image(spec, progress), files, flash_size or spec.flash.size, slots)

@@ -1,7 +1,7 @@
 """The build room's packs: modules that share a file, because littlefs gives each file whole blocks of 4 kB.
 
 firmware/packs.py has the format, and reads them. Which modules share one follows from their names and sizes alone. In
-the order of their paths each goes to one of the last four packs that has its bytes free in its last block, or begins a
+the order of their paths each goes to one of the last eight packs that has its bytes free in its last block, or begins a
 pack. So a module that changes its size changes its own pack, and seldom a second one: what a node has to fetch.
 Packed in the order of sizes they would take a seventh less on a Pico W, and one change 14 kB instead of 4.
 """
@@ -18,7 +18,7 @@ from quaver.errors import BuildError
 FOLDER = "code"
 """On flash: the folder of packs, each named by its first module."""
 
-_OPEN = 4  # packs that still take a module
+_OPEN = 8  # packs that still take a module
 _LONGEST = 0xFFFF  # bytes: offsets are u16
 _SLACK = 0x1000  # of them for offsets, and for what a layout adds
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from quaver.cli.image import chosen, image_options
+
 
 @click.command("build")
 @click.argument("board", metavar="BOARD")
@@ -23,7 +25,8 @@ import click
     metavar="FILE",
     help="By default quaver-VERSION-BOARD.uf2 or .bin in this folder.",
 )
-def command(board: str, config_file: Path | None, output: Path | None) -> None:
+@image_options
+def command(board: str, config_file: Path | None, output: Path | None, place: str | None, sha256: str | None) -> None:
     """Build one file to flash: the official MicroPython image and the firmware.
 
     BOARD is a name that `quaver boards` lists. A Pico W gets a UF2, for its drive; a board of the ESP32 family a .bin,
@@ -34,14 +37,15 @@ def command(board: str, config_file: Path | None, output: Path | None) -> None:
     from quaver.cli.ui import download
 
     config = read_config(config_file) if config_file else None
+    other = chosen(board, place, sha256)
     with download() as progress:
-        built = build(board, config, progress=progress)
+        built = build(board, config, progress=progress, image=other.image if other else None)
     path = output or Path(built.name)
     data = built.file()
-    sha256 = write_flashable(path, data, private=config is not None)
+    digest = write_flashable(path, data, private=config is not None)
     assert built.board.image is not None
     click.echo(f"{path}: {len(data)} bytes, MicroPython {built.board.image.version} and {len(built.files)} files")
-    click.echo(f"sha256 {sha256}")
+    click.echo(f"sha256 {digest}")
     if built.board.silicon.loader == "uf2":
         click.echo(
             "to flash without quaver: hold BOOTSEL, plug the board in, copy the file to the drive "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quaver.cli.image import chosen, image_options
 from quaver.cli.reading import FORMATS, Reading, load_recording, reading_options
 from quaver_wire.fields import LIMITED
 
@@ -59,6 +60,7 @@ _MODELS = ("healthy", "outer", "inner", "ball")
 )
 @click.option("--rpm", type=click.FloatRange(1, 60000), help="Shaft speed in 1/min; by default the node estimates it.")
 @click.option("--bearing", metavar="NAME", help='A bearing in the library ("6205"), whose lines the node looks for.')
+@image_options
 @click.option("--real-time", is_flag=True, help="Run the node's clock no faster than real time.")
 @click.option(
     "--limit",
@@ -81,6 +83,8 @@ def command(
     samples: int,
     rpm: float | None,
     bearing: str | None,
+    place: str | None,
+    sha256: str | None,
     real_time: bool,
     limits: tuple[str, ...],
     **options: Any,
@@ -92,6 +96,7 @@ def command(
     `quaver monitor`, and the address of the board's console, for `mpremote connect`. The node learns its baseline
     from the captures of --baseline, or else from its first ten, and raises warnings and alarms when it is exceeded.
     """
+    from quaver.board.image import fetch_image
     from quaver.broker.address import parse_broker_url
     from quaver.cli.ui import Display
     from quaver.plant.node import Emulation, Plan, TopicPrefix, board_of
@@ -119,6 +124,7 @@ def command(
     if baseline is not None:
         healthy = _source(baseline, baseline_reading, "baseline-", rpm)
         source = Playlist([(healthy, baseline_captures), (source, None)])
+    other = chosen(name, place, sha256)
     machine: dict[str, object] = {"learn": max(2, baseline_captures)} if baseline is not None else {}
     machine |= {key: value for key, value in (("rpm", rpm), ("bearing", bearing)) if value is not None}
     plan = Plan(
@@ -130,6 +136,7 @@ def command(
         real_time=real_time,
         machine=machine,
         samples=samples,
+        image=fetch_image(other) if other else None,
     )
     title = f"{name}: {recording or f'{model} model'}"
     broker = parse_broker_url(url) if url else None

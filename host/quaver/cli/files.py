@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 def command() -> None:
     """List, read and write files on a board.
 
-    This stops the firmware on it; quaver reset starts it again. The node's keys (device.key, session.code, link.keys)
-    are never copied; only you can read a copy of its configuration, which contains passwords.
+    This stops the firmware on it; quaver reset starts it again. The node's keys (device.key, session.code, link.keys,
+    random.seed) are never copied; only you can read a copy of its configuration, which contains passwords.
     """
 
 
-_KEYS = ("device.key", "session.code", "link.keys")
+_KEYS = ("device.key", "session.code", "link.keys", "random.seed")
 
 
 def _no_key(path: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quaver.cli.image import chosen, image_options
+
 if TYPE_CHECKING:
     from quaver.board.ports import Port
     from quaver.flash.fleet import Outcome, Watch
@@ -24,8 +26,17 @@ if TYPE_CHECKING:
 @click.option(
     "--updatable", is_flag=True, help="ESP32: releases can replace MicroPython too; the file system is smaller."
 )
+@image_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per board.")
-def command(board: str | None, names: tuple[str, ...], everything: bool, updatable: bool, as_json: bool) -> int:
+def command(
+    board: str | None,
+    names: tuple[str, ...],
+    everything: bool,
+    updatable: bool,
+    place: str | None,
+    sha256: str | None,
+    as_json: bool,
+) -> int:
     """Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.
 
     BOARD is a name that `quaver boards` lists; without it each board's chip decides. Without --port and --all the only
@@ -45,6 +56,9 @@ def command(board: str | None, names: tuple[str, ...], everything: bool, updatab
         raise click.UsageError("--port names boards, --all means every board: use one of the two.")
     if board is not None:
         board_to_flash(board)  # a wrong name is told before anybody is asked for a board
+    elif place is not None:
+        raise click.UsageError("--image is for one kind of board: name BOARD.")
+    other = chosen(board or "", place, sha256)
     attended = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     ports = choose_ports(names, everything, _ask if attended else None)
     codes = Codes(default_folder())
@@ -53,8 +67,9 @@ def command(board: str | None, names: tuple[str, ...], everything: bool, updatab
     def finish(device: str) -> None:
         give_code_at(device, codes, release_key)
 
+    image = other.image if other else None
     with _bars(ports) as watch:
-        outcomes = Fleet(board, watch, finish=finish, slots=updatable).flash(ports)
+        outcomes = Fleet(board, watch, finish=finish, slots=updatable, image=image).flash(ports)
     for outcome in outcomes:
         if as_json:
             click.echo(json.dumps(outcome.as_json()))

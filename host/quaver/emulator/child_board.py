@@ -58,8 +58,9 @@ class ChildBoard(ConsoleBoard):
         spec = load_board(self.board)
         if setup.image is not None and setup.files:
             raise BoardError(f"{setup.image} is a whole flash: leave the files out, it has its own")
-        image = setup.image or fetch_image(spec, progress)
-        self.check_image(image, given=setup.image is not None)
+        given = setup.image or setup.official
+        image = given or fetch_image(spec, progress)
+        self.check_image(image, given=given is not None)
         self.name = setup.name or next_name(self.board)
         self.identity = setup.identity or self.identity_of(self.name)
         air = setup.air

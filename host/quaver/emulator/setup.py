@@ -21,6 +21,7 @@ class Setup:
 
     files: its flash file system, path -> bytes ("main.py", "dsp/fft.mpy"); empty is a blank file system.
     image: rp2040 alone: the UF2 that its flash holds, as `quaver build` makes it, in place of official image and files.
+    official: another official image than the board file's, of a board that has one.
     rig: the sensors on its buses.
     broker_port: the TCP port on the host's loopback that the board reaches as (`Board.host_address`, 1883).
     real_time: pace virtual time to the wall clock; otherwise as fast as it can.
@@ -34,6 +35,7 @@ class Setup:
     files: Mapping[str, bytes] = field(default_factory=dict)
     rig: tuple[Attached, ...] = ()
     image: Path | None = None
+    official: Path | None = None
     broker_port: int | None = None
     real_time: bool = False
     name: str = ""

@@ -14,7 +14,7 @@ from typing import Any
 from quaver import __version__
 from quaver.board.chips import chips
 from quaver.board.ports import Port, find_ports, named_port
-from quaver.board.spec import BoardSpec, board_names, load_board
+from quaver.board.spec import BoardSpec, Image, board_names, load_board
 from quaver.build import Flashable, build
 from quaver.build.image import read_littlefs_blocks
 from quaver.errors import BuildError, QuaverError
@@ -64,7 +64,7 @@ class Fleet:
 
     board: a board file's name, or None. watch: see Watch. report_s: how long a firmware has to say its version.
     finish: called with the device of each board that runs, for what is done by its console; what it raises fails it.
-    slots: two for the image, so that releases can replace it.
+    slots: two for the image, so that releases can replace it. image: in place of the board file's.
     Raises BoardFileError, NoBoardFileError for a board that can't be flashed.
     """
 
@@ -75,12 +75,14 @@ class Fleet:
         report_s: float = 20.0,
         finish: Callable[[str], None] = lambda _device: None,
         slots: bool = False,
+        image: Image | None = None,
     ) -> None:
         self._spec = None if board is None else board_to_flash(board)
         self._watch = watch
         self._report_s = report_s
         self._finish = finish
         self._slots = slots
+        self._image = image
         self._built: dict[tuple[str, int], Flashable] = {}
         self._building = threading.Lock()
         self._stop = threading.Event()
@@ -101,7 +103,7 @@ class Fleet:
         key = (spec.name, flash_size or spec.flash.size)
         with self._building:
             if key not in self._built:
-                self._built[key] = build(spec.name, flash_size=key[1], slots=self._slots)
+                self._built[key] = build(spec.name, flash_size=key[1], slots=self._slots, image=self._image)
             return self._built[key]
 
     def _one(self, port: Port) -> Outcome:

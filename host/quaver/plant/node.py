@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeGuard
 
@@ -85,7 +86,8 @@ class Plan:
     board: the board file's name, one of EMULATED. source: what its vibration sensor measures. interval_s:
     seconds of the node's own time between measurements. limits: feature -> (warning, alarm), beside what the
     node learns. real_time: pace the node's clock to the wall clock instead of as fast as it can. machine: the
-    configuration's section of that name. samples: of one measurement; 0 for a whole one.
+    configuration's section of that name. samples: of one measurement; 0 for a whole one. image: another official
+    image than the board file's, None for that.
     """
 
     board: str
@@ -96,6 +98,7 @@ class Plan:
     real_time: bool = False
     machine: Mapping[str, Any] = field(default_factory=dict)
     samples: int = 0
+    image: Path | None = None
 
 
 SLOW_SENSORS = {
@@ -183,6 +186,7 @@ class Emulation:
             self._powered = time.time()
             setup = Setup(
                 files=files,
+                official=self.plan.image,
                 rig=standard_rig(self.plan.source),
                 broker_port=self.broker.port if self.broker.loopback else None,
                 real_time=self.plan.real_time,
@@ -203,7 +207,7 @@ class Emulation:
         from quaver.board.spec import load_board
         from quaver.files.pinned import UMQTT, fetch, is_cached
 
-        image = image_artifact(load_board(self.plan.board))
+        image = image_artifact(load_board(self.plan.board)) if self.plan.image is None else None
         for what, artifact in (("MQTT client", UMQTT), ("image", image)):
             if artifact is not None and not is_cached(artifact):
                 self.step(f"fetching the {what}")

@@ -182,7 +182,7 @@ class World:
             stack.callback(self._ingest.close)
             self._mail = [[] for _ in plans]
             for share in self._shares:
-                worker = Worker()
+                worker = self._hire()
                 stack.callback(worker.close)
                 self._workers.append(worker)
                 worker.ask("build", [plans[island] for island in share])
@@ -199,6 +199,10 @@ class World:
     @property
     def store(self) -> Store:
         return self._ingest.store
+
+    def _hire(self) -> Worker:
+        """Who runs islands; another kind for who is to do more to a plant than its file can say."""
+        return Worker()
 
     def _islands(self) -> list[IslandPlan]:
         """Gateways with their nodes, and each other node by itself: the broker joins them, and that passes borders."""

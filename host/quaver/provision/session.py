@@ -179,4 +179,8 @@ class Session:
             raise SessionError("the node has no code: flash it with `quaver flash`")
         if reason == "version":
             raise SessionError(f"the node does not use session version {wire.VERSION}: update the older one")
+        if reason == "no_random":
+            raise SessionError(
+                "the node can't make random numbers, so no key: power it off and on; if that does not help, replace it"
+            )
         raise SessionError(f"the node ended the session ({reason}): try again")

@@ -115,7 +115,7 @@ def build_release(
         parts[spec.name] = BoardPart(
             spec.chip,
             _mpy_version(files),
-            (spec.image.version,) if spec.image else (),
+            (spec.image.version, *spec.also) if spec.image else (),
             listing=hashlib.sha256(named).digest(),
             size=len(named),
         )

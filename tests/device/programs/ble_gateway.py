@@ -4,8 +4,10 @@ import asyncio
 import json
 
 from gateway.link_keys import LinkKeys
+from hal import noise
 from links.ble_central import Central
 from links.errors import LinkError
+from node.entropy import Random
 from quaver_wire import chunks, gatt
 
 import board
@@ -30,7 +32,8 @@ async def store(message_class, payload):
 
 
 async def main():
-    links = LinkKeys()
+    links = LinkKeys(Random(noise, b"gateway", print))
+    links.begin()
     central = Central(gatt, chunks, hal.port(board).uuid, 20, 100)
     for _ in range(plan["connections"]):
         found.clear()

@@ -3,9 +3,11 @@
 import asyncio
 import json
 
+from hal import noise
 from links.ble import Ble
 from node.gateways import Gateways
 from node.outbox import Outbox
+from node.entropy import Random
 from quaver_wire import chunks, gatt
 
 import board
@@ -70,6 +72,9 @@ class Node:
     def refuse(self, why):
         print("refused", why)
 
+    def event(self, name, subject, text):
+        print(name, subject, text)
+
 
 async def main():
     behind = Node()
@@ -79,7 +84,7 @@ async def main():
         gatt,
         chunks,
         port.uuid,
-        Gateways(own, {1: bytes.fromhex(plan["key"])}, 1, {}),
+        Gateways(own, {1: bytes.fromhex(plan["key"])}, Random(noise, own, behind.event), {}),
         outbox,
         own,
         ("board", "0.1.0"),

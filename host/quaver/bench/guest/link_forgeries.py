@@ -84,6 +84,16 @@ from node.seal import Ccm  # noqa: E402
 from quaver_wire import chunks, gatt, hkdf, link  # noqa: E402, F401
 
 
+class _Random:
+    @staticmethod
+    def begin():
+        pass
+
+    @staticmethod
+    def draw(count):
+        return bytes(random.getrandbits(8) for _ in range(count))
+
+
 def _cipher(key):
     return Ccm(key, 0)
 
@@ -201,7 +211,7 @@ class Trial:
         self.wanted = None
         self.is_online = self.on_trial = self.acknowledged = False
         timing = {"interval_ms": 100, "window_s": 60, "rest_s": 0, "visit_s": 60}
-        gateways = gateways_module.Gateways(node, {1: device_key}, 1, {_REVOKED.decode(): 2})
+        gateways = gateways_module.Gateways(node, {1: device_key}, _Random, {_REVOKED.decode(): 2})
         self._ble = ble_module.Ble(
             gatt, chunks, lambda uuid: uuid, gateways, self._outbox, node, ("unix", "0"), timing, self, self, self,
             lambda *_: None,

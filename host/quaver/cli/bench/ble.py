@@ -48,7 +48,11 @@ from quaver.cli.bench import show
     help="Current while the processor is awake.",
 )
 @click.option(
-    "--sleep-ma", type=click.FloatRange(0), default=1.3, show_default=True, help="Current of the whole node at rest."
+    "--rest-ma",
+    type=click.FloatRange(0),
+    default=25.0,
+    show_default=True,
+    help="Current between two windows: a node does not sleep there, so that of --awake-ma.",
 )
 @click.option(
     "--battery-mah", type=click.FloatRange(1), default=3000.0, show_default=True, help="Capacity of the battery."
@@ -62,7 +66,7 @@ def command(
     measure_s: int,
     radio_ma: float,
     awake_ma: float,
-    sleep_ma: float,
+    rest_ma: float,
     battery_mah: float,
     as_json: bool,
 ) -> None:
@@ -80,5 +84,5 @@ def command(
 
     timing = Timing(interval_ms, window_s, rest_s, measure_s)
     with download() as progress:
-        figures = run_ble(board, step, progress, timing, Currents(radio_ma, awake_ma, sleep_ma, battery_mah))
+        figures = run_ble(board, step, progress, timing, Currents(radio_ma, awake_ma, rest_ma, battery_mah))
     show(f"the Bluetooth link, the node on {board}", figures, as_json)

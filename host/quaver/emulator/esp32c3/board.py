@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from quaver.emulator.child_board import ChildBoard
@@ -10,9 +9,6 @@ from quaver.emulator.esp32c3.chip import load_core
 from quaver.emulator.esp32c3.radio import EntryPoints
 from quaver.emulator.identity import Identity
 from quaver.errors import BoardError
-
-_BLOCK = 0x10000  # applications begin at multiples of it
-_MAGIC = 0xE9  # their first byte
 
 
 class Esp32C3Board(ChildBoard):
@@ -69,18 +65,8 @@ def refuse_other_image(image: Path) -> None:
         data = image.read_bytes()
     except OSError as error:
         raise BoardError(f"{image}: cannot be read ({error.strerror}): check the name") from error
-    if not application_is_known(data):
+    if EntryPoints.of(data) is None:
         raise BoardError(
-            f"{image}: not the MicroPython image that the emulator knows: take the one of boards/esp32_c3.toml, "
-            "or find the entry points of this one with tools/esp32c3_entry_points.py"
+            f"{image}: not a MicroPython image that the emulator knows: take an official one of "
+            f"{' or '.join(EntryPoints.known())}, or find its entry points with tools/esp32c3_entry_points.py"
         )
-
-
-def application_is_known(flash: bytes) -> bool:
-    """Whether a flash, from its first byte, carries the known application."""
-    points = EntryPoints.load()
-    for at in range(_BLOCK, len(flash), _BLOCK):
-        application = flash[at : at + points.application_size]
-        if application[:1] == bytes((_MAGIC,)) and hashlib.sha256(application).hexdigest() == points.application_sha256:
-            return True
-    return False

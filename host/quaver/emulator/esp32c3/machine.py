@@ -66,11 +66,13 @@ class Machine:
         seed = int.from_bytes(hashlib.sha256(identity.unique_id).digest()[:8], "little")
         self.chip = Chip(self, identity.wifi_mac, (identity.unique_id + bytes(8))[:8], seed, self.wiring.watched)
         self.clock.chip = self.wiring.chip = self.radio.chip = self.chip
-        self.chip.write_flash(0, image.read_bytes())
+        flash = image.read_bytes()
+        self.chip.write_flash(0, flash)
         self.chip.write_flash(filesystem_offset, filesystem)
         if self.wiring.direction:
             self.chip.turn_uart(self.wiring.direction)
-        self.radio.begin()
+        self._images = min(filesystem_offset, len(flash))
+        self.radio.begin(flash[: self._images])
         self.chip.boot(POWER_ON)
 
     def run_batch(self, batch: object) -> None:
@@ -113,6 +115,8 @@ class Machine:
 
     def reset(self) -> None:
         """As the EN pin does it: all but flash and wiring starts anew."""
+        if self.loader is not None:  # it may have written another image
+            self.radio.begin(self.chip.read_flash(0, self._images))
         self.loader = None
         self.chip.reset(POWER_ON)
 

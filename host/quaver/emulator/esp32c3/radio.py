@@ -8,6 +8,7 @@ Structures and numbers: esp_wifi_types_generic.h and esp_event of ESP-IDF 5.5.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import struct
 import tomllib
 from collections.abc import Callable, Coroutine
@@ -49,9 +50,13 @@ _READ_BUFFER_SIZE = b"\x02\x20\x00"  # LE Read Buffer Size, status
 _FIRST_OF_PYTHON = 6  # the entries before are answered by the core
 
 
+_BLOCK = 0x10000  # applications begin at multiples of it
+_MAGIC = 0xE9  # their first byte
+
+
 @dataclass(frozen=True)
 class EntryPoints:
-    """entry_points.toml."""
+    """One image of entry_points.toml."""
 
     sha256: str
     application_size: int
@@ -60,15 +65,31 @@ class EntryPoints:
     entries: dict[str, int]
 
     @classmethod
-    def load(cls) -> EntryPoints:
-        table = tomllib.loads(Path(__file__).with_name("entry_points.toml").read_text(encoding="utf-8"))
-        return cls(
-            table["sha256"],
-            table["application_size"],
-            table["application_sha256"],
-            table["wifi_event_base"],
-            table["entries"],
-        )
+    def known(cls) -> dict[str, EntryPoints]:
+        """Those of each image that the emulator knows, by the version of its MicroPython."""
+        tables = tomllib.loads(Path(__file__).with_name("entry_points.toml").read_text(encoding="utf-8"))
+        return {
+            version: cls(
+                table["sha256"],
+                table["application_size"],
+                table["application_sha256"],
+                table["wifi_event_base"],
+                table["entries"],
+            )
+            for version, table in tables.items()
+        }
+
+    @classmethod
+    def of(cls, flash: bytes) -> EntryPoints | None:
+        """Those of the first known application that a flash, from its first byte, carries; None where it has none."""
+        for at in range(_BLOCK, len(flash), _BLOCK):
+            if flash[at] != _MAGIC:
+                continue
+            for points in cls.known().values():
+                application = flash[at : at + points.application_size]
+                if hashlib.sha256(application).hexdigest() == points.application_sha256:
+                    return points
+        return None
 
 
 class Radio:
@@ -84,7 +105,7 @@ class Radio:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.nat_bridge: Any = None  # as the Pico W's radio has it: `Network` fills it in
         self.network = Network(self, self, broker_port, identity.ip)
-        self._points = EntryPoints.load()
+        self._points = next(iter(EntryPoints.known().values()))
         self._names = list(self._points.entries)
         self._credit = Credit()
         self._answers: list[Callable[[int, int, int], int]] = [
@@ -100,8 +121,9 @@ class Radio:
         self._ps = 1
         self._credit = Credit()
 
-    def begin(self) -> None:
-        """Tell the chip where the entry points are."""
+    def begin(self, flash: bytes) -> None:
+        """Tell the chip where the entry points of the image in its flash are; those before it where it is not known."""
+        self._points = EntryPoints.of(flash) or self._points
         self.chip.set_entries(list(self._points.entries.values()), self._points.event_base)
 
     def call(self, entry: int, a0: int, a1: int, a2: int) -> int:

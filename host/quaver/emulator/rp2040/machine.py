@@ -28,6 +28,7 @@ from quaver.emulator.rp2040.flash import PowerCut, give_unique_id
 from quaver.emulator.rp2040.gpio import GpioInput
 from quaver.emulator.rp2040.gspi import word_taker
 from quaver.emulator.rp2040.i2c import I2cBus
+from quaver.emulator.rp2040.noise import give_noise
 from quaver.emulator.rp2040.spi import SpiBus
 from quaver.emulator.rp2040.uart import UartBus
 from quaver.emulator.rp2040.usb import UsbConsole
@@ -75,6 +76,7 @@ class Machine:
         self.network = Network(mcu, self.radio, broker_port, identity.ip)
         pin_lookups(mcu)
         give_unique_id(mcu, identity.unique_id)
+        give_noise(mcu, identity.unique_id)
         self.power = PowerCut(mcu, self.reset)
         self._dma = Dma(mcu)
         self._dma.add(word_taker(self._dma, mcu, self.radio))

@@ -5,14 +5,37 @@ import binascii
 import json
 import os
 
-from node import greeting
+from node import seal
+from node.entropy import Random
 from node.gateways import Gateways
 from quaver_wire import gatt
 
 un = binascii.unhexlify
 node_id, device_key, hello, others = un(argument[0]), un(argument[1]), un(argument[2]), argument[3]
-greeting.urandom = bytes  # of the weakest chip
-told = Gateways(node_id, {1: device_key}, 7, {})
+
+
+class Noise:
+    """Of a chip whose generator can die."""
+
+    dead = False
+
+    @classmethod
+    def sources(cls):
+        return [("generator", cls.fill)]
+
+    @classmethod
+    def fill(cls, buffer):
+        buffer[:] = bytes(len(buffer)) if cls.dead else os.urandom(len(buffer))
+
+    @staticmethod
+    def extra():
+        return b""
+
+
+failed = []
+chance = Random(Noise, b"", lambda name, subject, text: failed.append([name, subject, text]), argument[5] + "/seed")
+told = Gateways(node_id, {1: device_key}, chance, {})
+told.begin()
 answer, session, why = told.greeting().greet(hello)
 fresh = told.greeting().greet(hello)[0]
 forged = {"taken": 0, "refused": 0}
@@ -48,11 +71,19 @@ for generation in (3, 2):
     asyncio.run(revoke.run(Service, "gw", generation))
 after = []
 path = Service.root + keys.REVOKED
-again = Gateways(node_id, {1: device_key}, 8, keys.load_revoked(path))
+again = Gateways(node_id, {1: device_key}, chance, keys.load_revoked(path))
 after.append([again.greeting().greet(link.hello(1, generation, bytes(16), b"gw"))[2] for generation in (2, 3)])
 with open(path, "w") as file:
     file.write("{")
-again = Gateways(node_id, {1: device_key}, 9, keys.load_revoked(path))
+again = Gateways(node_id, {1: device_key}, chance, keys.load_revoked(path))
 after.append(again.greeting().greet(link.hello(1, 3, bytes(16), b"gw"))[2])
+told.done()
+Noise.dead = True
+try:
+    told.greeting()
+except OSError as error:
+    failed.append(str(error))
+told.done()
+failed.append(seal.channel(device_key, node_id, 1, "uplink").seal(bytearray(600), "telemetry", 7, 1, b"record", 6))
 said = [binascii.hexlify(part).decode() for part in (answer, session.sign(b"\x00"), fresh)]
-print(json.dumps([said, why, forged, answers, after]))
+print(json.dumps([said, why, forged, answers, after, failed]))
