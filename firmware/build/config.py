@@ -65,7 +65,7 @@ _FIELDS = (
     "outbox.flash_kb i 232 32 1024\n"
     "outbox.durable b 0 0 1\n"
     "power.sleep b 0 0 1\n"  # whether the node sleeps between measurements
-    "power.records i 6 1 16\n"  # that are gathered before they are sent
+    "power.records i 8 1 16\n"  # that are gathered before they are sent
     "power.wake_pin i -1 -1 64\n"  # high: the node wakes and measures
     "power.wake_g f 0 0 16\n"  # at which the accelerometer raises that pin; 0: something else does
     "power.battery_pin i -1 -1 64\n"  # with an ADC

@@ -37,6 +37,9 @@ class SleepyBle(Ble):
 
     def _radio(self, on):
         if on:
+            capture = getattr(type(self._down), "_init_capture", None)
+            if capture:  # aioble's own, which `stop` has taken apart
+                capture()
             self._services = self._own
             self.begin()
         else:

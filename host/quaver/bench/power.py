@@ -165,12 +165,12 @@ def measure_cycle(board: str, sensor: str, records: int, progress: Progress | No
     states = {
         name: after[0][name] - before[0].get(name, 0.0)
         for name in after[0]
-        if name != "woke" and not name.startswith("started ")
+        if not name.startswith("woke") and not name.startswith("started ")
     }
     radio = Tally(**{name: value - getattr(before[1], name) for name, value in vars(after[1]).items()})
     first = None
     if "deep_sleep" in states:
-        first = after[0][f"started {sensor}"] - after[0]["woke"]
+        first = after[0][f"started {sensor}"] - after[0]["woke before"]  # the last wake was to send
     sensor_s = states.pop(f"sensor {sensor}")
     return Cycle(states, radio, sensor_s, records, first)
 

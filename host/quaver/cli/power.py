@@ -31,7 +31,7 @@ def command() -> None:
 @click.option(
     "--records",
     type=click.IntRange(1, 16),
-    default=6,
+    default=8,
     show_default=True,
     help="Measurements that it gathers before it sends them.",
 )

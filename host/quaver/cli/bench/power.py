@@ -32,7 +32,7 @@ from quaver.cli.bench import show
 @click.option(
     "--records",
     type=click.IntRange(1, 16),
-    default=6,
+    default=8,
     show_default=True,
     help="Measurements that are gathered before they are sent.",
 )

@@ -143,8 +143,8 @@ class Chip:
         return self.now() * 25 // 4
 
     def count(self, which: int) -> int:
-        """0 to 6: instructions, ticks idle, flash pages programmed, blocks erased, ticks in light and in deep sleep,
-        and when the last deep one ended."""
+        """0 to 7: instructions, ticks idle, flash pages programmed, blocks erased, ticks in light and in deep sleep,
+        when the last deep one ended, and the one before."""
         return int(self._library.c3_count(which))
 
     # What goes in and out.

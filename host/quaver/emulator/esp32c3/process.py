@@ -89,10 +89,17 @@ class C3Child(Child):
         return self.machine.chip.count(which)
 
     def do_states(self) -> dict[str, float]:
-        idle, light, deep, woke = (self.machine.chip.count(which) * _S_PER_TICK for which in (1, 4, 5, 6))
+        idle, light, deep, woke, before = (self.machine.chip.count(which) * _S_PER_TICK for which in (1, 4, 5, 6, 7))
         idle -= light + deep
         awake = self.now() / 1e9 - idle - light - deep
-        states = {"awake": awake, "idle": idle, "light_sleep": light, "deep_sleep": deep, "woke": woke}
+        states = {
+            "awake": awake,
+            "idle": idle,
+            "light_sleep": light,
+            "deep_sleep": deep,
+            "woke": woke,
+            "woke before": before,
+        }
         return {**states, **self.busy()}
 
     def do_adc(self, channel: int, value: int) -> None:

@@ -57,7 +57,8 @@ u64 c3_count(int which) /* figures for benches and tests */
     case 3: return flash_erased;
     case 4: return light_sleep_ticks;
     case 5: return deep_sleep_ticks;
-    default: return woke_at;
+    case 6: return woke_at;
+    default: return woke_before;
     }
 }
 

@@ -24,7 +24,7 @@
 
 int reset_wanted;
 u64 light_sleep_ticks, deep_sleep_ticks; /* since power-on, both of them idle too */
-u64 woke_at; /* when the last deep sleep ended */
+u64 woke_at, woke_before; /* when the last deep sleep ended, and the one before */
 static u32 raw, enabled;
 static u64 snapshot, watchdog_since;
 static u32 watchdog_stage;
@@ -110,6 +110,7 @@ void sleep_begin(void)
     REG(BASE + WAKE_CAUSE) = cause;
     *(REG(BASE + POWER_DOWN) >> 31 ? &deep_sleep_ticks : &light_sleep_ticks) += now - began;
     if (REG(BASE + POWER_DOWN) >> 31) {
+        woke_before = woke_at;
         woke_at = now;
         reset_request(RESET_DEEP_SLEEP);
         return;
