@@ -64,11 +64,19 @@ _FIELDS = (
     "outbox.length i 16 4 64\n"
     "outbox.flash_kb i 232 32 1024\n"
     "outbox.durable b 0 0 1\n"
+    "power.sleep b 0 0 1\n"  # whether the node sleeps between measurements
+    "power.records i 8 1 16\n"  # that are gathered before they are sent
+    "power.wake_pin i -1 -1 64\n"  # high: the node wakes and measures
+    "power.wake_g f 0 0 16\n"  # at which the accelerometer raises that pin; 0: something else does
+    "power.battery_pin i -1 -1 64\n"  # with an ADC
+    "power.battery_ratio f 2 1 20\n"  # of the divider before it
+    "power.battery_mah f 0 0 100000\n"  # 0: what is left is not estimated
+    "power.low_v f 0 0 60\n"  # below it the node says so and measures a quarter as often
     "improv i 0 0 1\n"  # whether a blank node takes a network by Improv; read by enrol.onboard
     "watchdog_s i 120 0 3600\n"
 )
 _KINDS = {"t": str, "i": int, "f": float, "b": bool}
-_SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox")
+_SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox", "power")
 
 
 def _fields() -> "Iterator[tuple[str, type, Any, float, float]]":
@@ -183,6 +191,13 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
         if config[key] not in (other, "node" if key == "role" else "wifi"):
             config[key] = "node" if key == "role" else "wifi"
             problems.append("{}: expected {} or {}".format(key, config[key], other))
+    power = config["power"]
+    if power["sleep"] and config["machine"]["classes"]:
+        power["sleep"] = False
+        problems.append("power.sleep: not with machine.classes: what they learn does not live through sleep")
+    if power["wake_g"] and power["wake_pin"] < 0:
+        power["wake_g"] = 0.0
+        problems.append("power.wake_g: needs power.wake_pin, where the accelerometer's interrupt arrives")
     config["gateway"] = given.get("gateway")  # gateway.config checks it
     config["limits"] = _limits(given.get("limits", {}), problems)
     return config, problems

@@ -42,21 +42,26 @@ def _load(path: str) -> tuple[dict, list[str]]:
     return config.load(path)
 
 
-def _import(config: dict, stays: bool) -> "Tls | None":
+def _import(config: dict, linked: bool, measures: bool, stays: bool) -> "Tls | None":
     """Have all modules that this configuration takes, while what is read is used in flash; returns `wiring.tls`.
 
-    stays: what obeys commands, too: read for each command, its small pieces would have the heap grow.
+    linked: whether this start has a link; measures: sensors. stays: what obeys commands, too: read for each command,
+    its small pieces would have the heap grow.
     """
     from build import sensors
 
-    wiring.read("build.engine", *(("dsp.classes",) if config["machine"]["classes"] else ()))
-    sensors.read(config)
-    if config["machine"]["tachometer_pin"] >= 0:
-        wiring.read("drivers.tachometer", "dsp.tracking")
-    if config["link"] == "ble":
-        wiring.read("links.ble", "quaver_wire.chunks", "quaver_wire.gatt", "quaver_wire.link_session", "node.gateways")
+    if measures:
+        wiring.read("build.engine", *(("dsp.classes",) if config["machine"]["classes"] else ()))
+        sensors.read(config)
+        if config["machine"]["tachometer_pin"] >= 0:
+            wiring.read("drivers.tachometer", "dsp.tracking")
+    if not linked:
         return None
-    wiring.read("node.publish")
+    if config["link"] == "ble":
+        wiring.read("links.ble_sleep" if config["power"]["sleep"] else "links.ble")
+        wiring.read("quaver_wire.chunks", "quaver_wire.gatt", "quaver_wire.link_session", "node.gateways")
+        return None
+    wiring.read("node.publish_sleep" if config["power"]["sleep"] else "node.publish")
     wiring.read_links(config)
     if stays:
         wiring.read(*_OBEY)
@@ -143,12 +148,10 @@ def _judge(config: dict) -> measure.Judge:
 
 def _over_wifi(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
     """Records go to the broker by Wi-Fi and MQTT; returns the link's name and task."""
-    from node.publish import Publish
-
     root, wifi, mqtt, timekeeper = wiring.to_broker(port, config, parts["recorder"], parts["uptime"], parts["tls"])
-    publishing = Publish(
-        wifi,
-        mqtt,
+    given = dict(
+        wifi=wifi,
+        mqtt=mqtt,
         outbox=parts["outbox"],
         root=root,
         recorder=parts["recorder"],
@@ -157,12 +160,18 @@ def _over_wifi(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "
         timekeeper=timekeeper,
         mailbox=parts["mailbox"],
     )
-    return "publish", publishing.run
+    power = parts.get("power")
+    if power:
+        from node.publish_sleep import SleepyPublish
+
+        return "publish", power.linked("publish", SleepyPublish(power, **given).run)
+    from node.publish import Publish
+
+    return "publish", Publish(**given).run
 
 
 def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
     """Records wait for a gateway that fetches them by Bluetooth, and brings the time; returns as above."""
-    from links.ble import Ble
     from node.gateways import Gateways
     from quaver_wire import chunks, gatt
     from quaver_wire.cose import node_id
@@ -173,9 +182,9 @@ def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock)
     parts["gateways"] = Gateways(own, keys, recorder.moment()[0], revoked, recorder.event)
     if not parts["recorder"].seals:
         print("node: not enrolled: no gateway gets its records")
-    link = Ble(
-        gatt,
-        chunks,
+    given = dict(
+        gatt=gatt,
+        chunks=chunks,
         uuid=port.uuid,
         gateways=parts["gateways"],
         outbox=parts["outbox"],
@@ -187,7 +196,15 @@ def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock)
         mailbox=parts["mailbox"],
         progress=parts["supervisor"].progress,
     )
-    return "ble", link.run
+    power = parts.get("power")
+    if power:
+        from links.ble_sleep import SleepyBle
+
+        parts["link"] = SleepyBle(power, **given)
+        return "ble", power.linked("ble", parts["link"].run)
+    from links.ble import Ble
+
+    return "ble", Ble(**given).run
 
 
 def build() -> "tuple[Supervisor, Watchdog | None]":
@@ -201,10 +218,20 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     config, problems = _load(trial.begin())
     port = hal.port(board)
     quiet = asyncio.Lock()
-    # a gateway comes now and then: RAM is no place to wait for it
-    always = config["outbox"]["durable"] or config["link"] == "ble"
-    outbox, uptime, recorder, mute = wiring.recording("node", port, config, store.next_boot(), always)
-    believed = _believed(config)
+    power = None
+    if config["power"]["sleep"]:
+        from build import power as sleeping
+
+        power = sleeping.begin(config)
+    # a gateway comes now and then: RAM is no place to wait for it, but for a node that writes no flash each time
+    always = config["outbox"]["durable"] or (config["link"] == "ble" and not power)
+    boot = power.boot if power and power.awoken else store.next_boot()
+    outbox, uptime, recorder, mute = wiring.recording("node", port, config, boot, always, power)
+    linked = not power or power.sends or trial.running
+    measures = not power or power.measures  # else a wake that sends alone
+    if not measures:
+        config["vibration"] = config["temperature"] = config["energy"] = None
+    believed = _believed(config) if linked else None
     if wiring.was_short("node", recorder) and config["vibration"]:
         config["vibration"] = None
         problems.append("vibration: not measured until the next start, for memory is short with it")
@@ -213,12 +240,17 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     if not (running or rejected):
         room.drop("node.trial")
     stays = bool(recorder.seals and port.short and config["link"] != "ble" and config["broker"]["ca"])
-    tls = _import(config, stays)
+    tls = _import(config, linked, measures, stays)
     wiring.imported()
     found = _sensors(port, config, quiet, recorder, problems)
-    judge = _judge(config)
+    if power and measures:
+        cell = sleeping.battery(config["power"], power, problems)
+        if cell:
+            found.append(cell)
+    judge = _judge(config) if measures else None
     room.drop("build.engine", "build.zones", "build.bearings", "quaver_wire.bearings", "build.sensors")
-    wiring.tell("node", problems, recorder)
+    if not (power and power.awoken):  # told at the boot
+        wiring.tell("node", problems, recorder)
     if rejected:
         print("node: config rejected: not online with it; the old one is back")
         recorder.event("config_rejected", text="the node did not come online with it")
@@ -228,11 +260,18 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     supervisor, watchdog, limit_s = wiring.supervision(port, config, recorder)
     every = config["vibration"]["spectrum_every"] if config["vibration"] else 0
     interval_s, progress = config["interval_s"], supervisor.progress
-    measuring = measure.Measure(found, judge, recorder, interval_s, progress, spectrum_every=every)
-    supervisor.add("measure", measuring.run, limit_s)
+    if power and not measures:
+        measuring = power.resting()
+    else:
+        measuring = measure.Measure(found, judge, recorder, interval_s, progress, spectrum_every=every)
+        supervisor.add("measure", measuring.run, limit_s)
+    if power:
+        power.attach(outbox, uptime, recorder, measuring, judge, supervisor, trial=trial if running else None)
+        supervisor.add("power", power.run, limit_s)
 
     if mute:
         print("node: {}: nothing is sent".format(mute))
+    if mute or not linked:
         return supervisor, watchdog
     parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
     parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if running else None})
@@ -249,8 +288,12 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
     over = _over_bluetooth if config["link"] == "ble" else _over_wifi
     room.tidy()
+    if power:
+        parts["power"] = power
     name, task = over(port, config, parts, quiet)
     supervisor.add(name, task, limit_s)
+    if power:
+        power.join(parts.get("mailbox"), parts.get("gateways"), parts.get("link"))
     gc.collect()
     free = gc.mem_free()
     if free < _LOW_MEMORY:

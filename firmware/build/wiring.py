@@ -20,16 +20,18 @@ if False:  # types alone: never compiled
     from links.mqtt import Mqtt
     from links.tls import Tls
     from links.wifi import Wifi
+    from node.power import Power
     from node.seal import Channel
     from node.timekeeper import Timekeeper
 
 
 def recording(
-    who: str, port: "Hal", config: dict, boot: int, always: bool
+    who: str, port: "Hal", config: dict, boot: int, always: bool, power: "Power | None" = None
 ) -> tuple[Outbox, Uptime, Recorder, str | None]:
     """What records are made of and wait in: (outbox, uptime, recorder, mute). This boot's event is made.
 
-    boot: this boot's number; always: as of node.outbox. mute: why nothing may be said, or None.
+    boot: this boot's number; always: as of node.outbox. mute: why nothing may be said, or None. power: of a node that
+    sleeps; one that has woken is in no new boot.
     """
     print("{}: quaver {} on {}, {}, chip {}".format(who, board.VERSION, board.NAME, config["node"], port.unique_id()))
     kept = config["outbox"]
@@ -39,6 +41,9 @@ def recording(
     mute = _mute(recorder)
     outbox.report = recorder.event
     recorder.introduce(board.VERSION, board.NAME, config["interval_s"], role=int(who == "gateway"))
+    if power and power.awoken:
+        power.resume(outbox, uptime, recorder)
+        return outbox, uptime, recorder, mute
     told = {"oldest_boot": outbox.oldest_boot, "lost_from": outbox.lost_from or None}
     recorder.event("boot", text=port.reset_cause(), **told)  # the first record: what it tells, nothing else repeats
     _turned_away(recorder)

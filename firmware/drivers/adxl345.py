@@ -13,15 +13,24 @@ if False:  # types alone: never compiled
     from machine import I2C, SPI, Pin
 
 _DEVID = const(0x00)
+_THRESH_ACT = const(0x24)
+_ACT_INACT_CTL = const(0x27)
 _BW_RATE = const(0x2C)
 _POWER_CTL = const(0x2D)
 _INT_ENABLE = const(0x2E)
+_INT_MAP = const(0x2F)
+_INT_SOURCE = const(0x30)
 _DATA_FORMAT = const(0x31)
 _DATAX0 = const(0x32)
 _FIFO_CTL = const(0x38)
 _FIFO_STATUS = const(0x39)
 
 _IDENTITY = const(0xE5)
+_ACTIVITY = const(0x10)
+_ALL_AXES_AC = const(0xF0)  # activity on X, Y, Z against the level at its start, so that gravity is none
+_SLOW_AND_LOW = const(0x17)  # 12.5 samples/s at low power: 34 uA (table 8)
+_ACT_LSB_G = const(16)  # of THRESH_ACT in a g (table 2: 62.5 mg)
+
 _STANDBY = const(0x00)
 _MEASURE = const(0x08)
 _FULL_RESOLUTION = const(0x08)
@@ -140,6 +149,23 @@ class ADXL345:
         """Stop the stream and empty the FIFO."""
         self._access.write(_POWER_CTL, _STANDBY)
         self._access.write(_FIFO_CTL, _BYPASS)
+
+    def watch(self, level_g: float) -> None:
+        """Raise INT1 at the next vibration above level_g (62.5 mg to 15.9 g) while the board sleeps; `probe` ends it.
+
+        At 12.5 samples/s and low power: what is faster than 6 Hz is seen only as strongly as it happens to be then.
+        """
+        write = self._access.write
+        write(_POWER_CTL, _STANDBY)
+        write(_FIFO_CTL, _BYPASS)
+        write(_DATA_FORMAT, _FULL_RESOLUTION | self._range)
+        write(_BW_RATE, _SLOW_AND_LOW)
+        write(_THRESH_ACT, min(max(int(level_g * _ACT_LSB_G), 1), 255))
+        write(_ACT_INACT_CTL, _ALL_AXES_AC)
+        write(_INT_MAP, 0)
+        self._access.read(_INT_SOURCE, self._one)  # clears what was raised
+        write(_POWER_CTL, _MEASURE)
+        write(_INT_ENABLE, _ACTIVITY)
 
     def level(self) -> int:
         """Samples waiting, 0..33; notes an overrun. Allocates nothing."""

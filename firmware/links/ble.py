@@ -142,8 +142,11 @@ class Ble:
                     self._timing["interval_ms"] * 1000, adv_data=self._advertisement, timeout_ms=_SLICE_MS
                 )
             except asyncio.TimeoutError:
-                if not urgent and not self._since(self._awake, self._timing["window_s"] * 1000):
+                if not self._stays(urgent):
                     return None
+
+    def _stays(self, urgent):
+        return urgent or self._since(self._awake, self._timing["window_s"] * 1000)
 
     async def _rest(self):
         """Sleep until it is time, or an event comes."""

@@ -96,12 +96,13 @@ class Capture:
     def end(self):
         """Stop the stream; work out the rate, the jitter and the loss."""
         sensor = self.sensor
+        overrun = sensor.overrun  # what comes while the last block is worked out is none of this measurement's
         waiting = sensor.level()
         elapsed_us = time.ticks_diff(time.ticks_us(), self._began)
         sensor.stop()
         self._clock()
         self.dropped = 0
-        if sensor.overrun:
+        if overrun:
             self.dropped = max(1, int(elapsed_us * 1e-6 * self.rate_hz) - self._at - waiting)
 
     def _clock(self):

@@ -142,7 +142,7 @@ def _tell(recorder, changes):
 _POWER = const(2)  # of what the energy meter reads
 
 # of build.hang
-_PLACES = ["", "vibration", "temperature", "energy"]
+_PLACES = ["", "vibration", "temperature", "energy", "battery"]
 
 
 class Judge:
@@ -168,6 +168,7 @@ class Measure:
     """sensors: of this module's makers; progress(name): tells the supervisor that the task lives.
 
     spectrum_every: measurements from one spectrum record to the next, while nothing turns; 0 for never.
+    due: the moment (ticks in ms) at which the next measurement begins; None while one is taken.
     """
 
     def __init__(self, sensors, judge, recorder, interval_s, progress, spectrum_every=0):
@@ -184,6 +185,7 @@ class Measure:
         self._done = asyncio.Event()
         self._values = None
         self._held = time.ticks_ms()
+        self.due = None
         self.has_measured = False
 
     def hold(self, ms):
@@ -295,10 +297,13 @@ class Measure:
     async def _run(self):
         while True:
             while time.ticks_diff(self._held, time.ticks_ms()) > 0:
+                self.due = self._held
                 await asyncio.sleep_ms(_HELD_MS)
                 self._progress("measure")
+            self.due = None
             due = time.ticks_add(time.ticks_ms(), self._interval_ms)
             await self.once()
+            self.due = due
             self._progress("measure")
             await asyncio.sleep_ms(0)
             left = time.ticks_diff(due, time.ticks_ms())

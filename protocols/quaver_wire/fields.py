@@ -118,6 +118,8 @@ TELEMETRY = (
     ),
     _row(53, "marks_hz", (100,)),  # of the shaft, BPFO, BPFI, 2 x BSF, FTF; null where it is not known
     _row(54, "class_learned", (1,)),  # as "learned", of each class of a machine that has several
+    # 10 mV: an ADC of 12 bits behind a divider tells no less apart
+    _row(56, "", (_row("battery_v", 100), _row("battery_days", 1))),
 )
 
 EVENT = (
@@ -221,6 +223,7 @@ EVENTS: "tuple[str, ...]" = _row(
     "update_confirmed",
     "update_rejected",
     "random_failed",
+    "battery_low",
 )
 # The position is the bit in `quality`.
 QUALITY: "tuple[str, ...]" = _row(

@@ -32,7 +32,16 @@ ARROWS = {
 }
 # the composition roots alone see everyone: of a node in service, of a gateway, what both share, of a node that is sent
 # commands, and of a blank one
-_ROOTS = ("build/node", "build/gateway", "build/wiring", "build/sensors", "service/obey", "enrol/onboard", "update/run")
+_ROOTS = (
+    "build/node",
+    "build/gateway",
+    "build/wiring",
+    "build/sensors",
+    "build/power",
+    "service/obey",
+    "enrol/onboard",
+    "update/run",
+)
 EXEMPT = {f"firmware/{name}.py" for name in _ROOTS}
 
 

@@ -207,3 +207,19 @@ def test_stuck_from_the_start_is_stuck_too(wire: Spi) -> None:
 
 def test_it_can_be_pickled_before_use() -> None:
     assert Spi(pickle.loads(pickle.dumps(ADXL345(Ramp())))).read(0x00) == [0xE5]
+
+
+def test_activity_is_raised_until_its_source_is_read(wire: Spi) -> None:
+    """Table 19: THRESH_ACT, 62.5 mg a step, to INT_SOURCE. z of the ramp climbs 1/256 g a sample."""
+    wire.write(0x31, 0x0B)
+    wire.write(0x2C, 0x0A)  # 100 samples/s
+    wire.write(0x24, 2)  # 125 mg: 32 steps of the ramp
+    wire.write(0x27, 0x90)  # z alone, against the level at its start
+    wire.write(0x2D, 0x08)
+    wire.write(0x2E, 0x10)
+    wire.now = int(0.32e9)
+    assert not wire.read(0x30)[0] & 0x10
+    wire.now = int(0.35e9)
+    assert wire.read(0x30)[0] & 0x10
+    wire.write(0x2E, 0)
+    assert not wire.model.raised(wire.now)

@@ -129,3 +129,18 @@ def test_a_wrong_setting_is_refused(range_g: int, rate_hz: int) -> None:
 def test_level_and_read_leave_the_heap_alone(micropython: Callable[..., Any]) -> None:
     code = program(__file__, "level_and_read")
     assert micropython(code) == [[32, True], [32, True]]
+
+
+def test_a_vibration_above_the_level_raises_the_interrupt_and_a_quieter_one_does_not(bus: str) -> None:
+    """z climbs by 2/256 g a sample, at 12.5 samples/s: half a g, and the first step beyond it, after 65."""
+    driver, model, clock = rig(bus)
+    driver.watch(0.5)
+    clock.advance(64 / 12.5)
+    assert not model.raised(clock.now)
+    clock.advance(3 / 12.5)
+    assert model.raised(clock.now)
+    driver.probe()
+    assert not model.raised(clock.now)
+    driver.start()  # and it samples as before
+    clock.advance(20.3 / 3200)
+    assert driver.level() == 20

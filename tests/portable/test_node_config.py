@@ -56,6 +56,8 @@ def test_an_empty_file_is_all_defaults() -> None:
         ({"brokre": {}}, "brokre: unknown key"),
         ({"broker": {"hots": "x"}}, "broker.hots: unknown key"),
         ({"vibration": {"samples": 1000}}, "vibration.samples: expected a power of two"),
+        ({"power": {"wake_g": 2.0}}, "power.wake_g: needs power.wake_pin, where the accelerometer's interrupt arrives"),
+        ({"power": {"records": 17}}, "power.records: expected int from 1 to 16"),
         ({"alarm": {"count": 5, "of": 3}}, "alarm.of: expected at least alarm.count"),
         ({"energy": {"baudrate": 12345}}, f"energy.baudrate: expected {BAUDRATES}"),
         ({"energy": {"baudrate": "9600"}}, "energy.baudrate: expected int from 0 to 115200"),
@@ -212,3 +214,9 @@ def test_what_is_not_json_is_a_problem_and_a_missing_file_is_not(tmp_path: Path)
     assert config.load(str(path)) == (DEFAULT, [f"{path}: not JSON"])
     path.write_text(json.dumps({"node": "n7"}))
     assert config.load(str(path))[0]["node"] == "n7"
+
+
+def test_a_machine_of_several_classes_does_not_sleep() -> None:
+    result, problems = config.parse({"power": {"sleep": True}, "machine": {"classes": {"rpm": [1200]}}})
+    assert problems == ["power.sleep: not with machine.classes: what they learn does not live through sleep"]
+    assert not result["power"]["sleep"]

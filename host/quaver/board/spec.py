@@ -15,6 +15,9 @@ from quaver.errors import BoardFileError
 from quaver.files.carried import payload
 
 _RADIOS = ("wifi", "ble")
+# What a board file may give a current of: the whole chip awake, waiting awake, and asleep; it and its radio that sends,
+# listens, or is on and does neither.
+_STATES = ("awake", "idle", "light_sleep", "deep_sleep", "transmit", "receive", "radio_idle")
 _BUS_NAME = re.compile(r"(spi|i2c|uart)([0-9])")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
@@ -53,6 +56,14 @@ class Flash:
     filesystem_size: int
     block_size: int
     budget: int
+
+
+@dataclass(frozen=True)
+class Current:
+    """What a state takes, in mA, and where that is from."""
+
+    ma: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,7 @@ class BoardSpec:
     python, python_tls: bytes that its heap grows by as a board starts, and as a node with TLS over Wi-Fi does; 0 on
     a chip whose heap does not grow.
     pins: single GPIOs by role ("spi0_cs"). led: a GPIO, the name of a pin ("LED"), or None.
+    currents: of the states of the chip and its radio, by name, as far as they are published (`_STATES`).
     image is None on unix. also: newer official versions that the firmware runs on.
     """
 
@@ -123,6 +135,7 @@ class BoardSpec:
     buses: Mapping[str, Bus]
     radios: tuple[str, ...]
     led: int | str | None
+    currents: Mapping[str, Current]
 
     @property
     def silicon(self) -> Chip:
@@ -231,6 +244,24 @@ class _Table:
             raise self.fail(key, expected, "''")
         return value
 
+    def currents(self, key: str, states: tuple[str, ...]) -> dict[str, Current]:
+        """{state: [mA, source]}, of some of those states; empty where the table is missing."""
+        if not self.has(key):
+            return {}
+        table = self.table(key)
+        found = {}
+        for state in states:
+            if table.has(state):
+                expected = "[mA, source]"
+                value = table._take(state, list, expected)
+                if len(value) != 2 or not isinstance(value[0], int | float) or not isinstance(value[1], str):
+                    raise table.fail(state, expected, repr(value))
+                if not 0 <= value[0] < 1000 or not value[1]:
+                    raise table.fail(state, "a current from 0 to 1000 mA and its source", repr(value))
+                found[state] = Current(float(value[0]), value[1])
+        table.done()
+        return found
+
     def done(self) -> None:
         for key in self._data:
             if key not in self._asked:
@@ -258,6 +289,7 @@ def _board(name: str, top: _Table) -> BoardSpec:
     pins = _pins(top.table("pins"), highest)
     radios = top.texts("radios", _RADIOS)
     led = top.pin_or_name("led", highest)
+    currents = top.currents("currents", _STATES)
     top.done()
     _refuse_shared_pins(top, buses, pins)
     return BoardSpec(
@@ -281,6 +313,7 @@ def _board(name: str, top: _Table) -> BoardSpec:
         buses=buses,
         radios=radios,
         led=led,
+        currents=currents,
     )
 
 
@@ -384,6 +417,8 @@ def render_board(spec: BoardSpec) -> str:
         "LED": spec.led,
         "FILES_AT": spec.flash.filesystem_offset,
     }
+    asleep = spec.currents.get("deep_sleep") or spec.currents.get("light_sleep")
+    values["CURRENTS"] = (spec.currents["awake"].ma, asleep.ma) if asleep and "awake" in spec.currents else (0.0, 0.0)
     head = f'"""This board, rendered from boards/{spec.name}.toml: change it there."""\n\n'
     if spec.python:
         values |= {"PYTHON": spec.python, "PYTHON_TLS": spec.python_tls}

@@ -54,6 +54,7 @@ COMMANDS = {
     "monitor": "Show what nodes publish at a broker: features, levels, alarms, and the health of gateways.",
     "node": "Command a node remotely: its configuration, a measurement, its waveform, its log, its key.",
     "plant": "Run a plant of emulated nodes in one virtual time, and judge what they said of it.",
+    "power": "Hold a battery node's measured current against what the emulator counts.",
     "provision": "Bring nodes into service: keys, network, topic prefix and machine, in a dialogue or from a CSV plan.",
     "recordings": "Fetch and list recordings of real machines.",
     "release": "Build, sign and check releases: one file of the firmware, which nodes verify first.",

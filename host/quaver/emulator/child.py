@@ -146,6 +146,15 @@ class Child(ABC):
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(turn_ns)
 
+    def busy(self) -> dict[str, float]:
+        """Seconds that each part which samples has run, by its name, and when it was last started."""
+        found: dict[str, float] = {}
+        for name, part in self.rig.items():
+            if hasattr(part, "busy_ns"):
+                found[f"sensor {name}"] = part.busy_ns(self.now()) / 1e9
+                found[f"started {name}"] = part.started_ns() / 1e9
+        return found
+
     def do_time(self) -> int:
         return self.now()
 

@@ -157,6 +157,16 @@ class ChildBoard(ConsoleBoard):
         """Put `data` into the guest's RAM, as a debug probe does; it takes the guest no time. Raises BoardError."""
         self._call("write", address, data)
 
+    def states(self) -> dict[str, float]:
+        """Seconds since power-on in each state of power: "awake", "idle", "light_sleep", "deep_sleep", as far as the
+        chip has them; of each part that samples, "sensor NAME", and when it last began, "started NAME";
+        "woke" and "woke before": when the last deep sleep ended, and the one before.
+
+        Raises BoardError.
+        """
+        value: dict[str, float] = self._call("states")
+        return value
+
     def virtual_time_ns(self) -> int:
         """The board's virtual time in nanoseconds since power-on; resets don't set it back."""
         value: int = self._call("time")

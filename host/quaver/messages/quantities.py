@@ -55,6 +55,8 @@ QUANTITIES = {
     "margin_db": Quantity("evidence of the fault over that of the next line", "dB", "dB"),
     "class": Quantity("class of speed or load, from 1 on", "1"),
     "heap_free": Quantity("free heap", "By", "B", 1.0, "data_size"),
+    "battery_v": Quantity("battery voltage", "V", "V", 1.0, "voltage"),
+    "battery_days": Quantity("days that the battery has left, by the charge counted", "d", "s", 86400.0, "duration"),
     "nodes": Quantity("nodes on a gateway's list", "1"),
     "nodes_heard": Quantity("nodes that a gateway has heard", "1"),
     "visits": Quantity("connections of a gateway since its start", "1"),

@@ -24,6 +24,7 @@ COMMANDS = {
     "wire": "Print a sealed record's bytes and the time that a board takes for it, each beside its goal.",
     "journal": "Print the flash writes and erases of 1,000 records, and the years that a Pico W's flash lasts.",
     "page": "Print how quick the page is: a year of a node, 1,000 nodes, 200 live browsers, an alarm's way.",
+    "power": "Print what a battery node draws over Bluetooth, by state, and how long its battery lasts.",
     "plant": "Print how many seconds of its time a plant passes in a second, by number and kind of node.",
     "ingest": "Print how fast records go from a broker into the store, sealed and as plain JSON.",
     "scale": "Print what a record costs in time of a core and in bytes: broker, ingest, store, bridge, lake, backup.",

@@ -143,7 +143,8 @@ class Chip:
         return self.now() * 25 // 4
 
     def count(self, which: int) -> int:
-        """Instructions run, ticks idle, flash pages programmed, flash blocks erased: 0 to 3."""
+        """0 to 7: instructions, ticks idle, flash pages programmed, blocks erased, ticks in light and in deep sleep,
+        when the last deep one ended, and the one before."""
         return int(self._library.c3_count(which))
 
     # What goes in and out.

@@ -11,6 +11,7 @@ from quaver.emulator.engine import Engine
 from quaver.emulator.esp32c3.machine import Machine
 from quaver.emulator.start import Start
 
+_S_PER_TICK = 25 / 4 * 1e-9
 _QUIET_NS = 1_000_000_000  # by then a program that says nothing runs, too: the prompt is there after 0.2 s
 
 
@@ -86,6 +87,20 @@ class C3Child(Child):
 
     def do_count(self, which: int) -> int:
         return self.machine.chip.count(which)
+
+    def do_states(self) -> dict[str, float]:
+        idle, light, deep, woke, before = (self.machine.chip.count(which) * _S_PER_TICK for which in (1, 4, 5, 6, 7))
+        idle -= light + deep
+        awake = self.now() / 1e9 - idle - light - deep
+        states = {
+            "awake": awake,
+            "idle": idle,
+            "light_sleep": light,
+            "deep_sleep": deep,
+            "woke": woke,
+            "woke before": before,
+        }
+        return {**states, **self.busy()}
 
     def do_adc(self, channel: int, value: int) -> None:
         self.machine.chip.set_adc(channel, value)

@@ -40,6 +40,7 @@ class Station:
         self._air = air
         self._to_host = to_host
         self._controller: RadioController | None = None
+        self._on_since: float | None = None
         air._call(self._enter)
 
     def _enter(self) -> None:
@@ -51,6 +52,8 @@ class Station:
 
     def _send(self, packet: bytes) -> None:
         if self._controller is not None:
+            if self._on_since is None:
+                self._on_since = self._air.loop.time()
             self._controller.on_packet(packet)
 
     def quiet(self) -> None:
@@ -60,6 +63,9 @@ class Station:
     def _quiet(self) -> None:
         if self._controller is not None:
             self._controller.quiet()
+        if self._on_since is not None:
+            self._air.link.tally(self.name).on_s += self._air.loop.time() - self._on_since
+            self._on_since = None
 
     def close(self) -> None:
         """Leave the air. May be called twice."""

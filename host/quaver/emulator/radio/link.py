@@ -84,6 +84,7 @@ class RadioLink(LocalLink):
         tally = self.tally(sender.name)
         tally.advertisements += 1
         air = _air_s(6 + len(advertiser.advertising_data))
+        tally.transmit_s += _ADV_CHANNELS * air
         tally.radio_s += _ADV_CHANNELS * (air + (_LISTEN_S if advertiser.kind != 3 else 0.0))
         address = advertiser.address
         loop = asyncio.get_running_loop()
@@ -209,6 +210,8 @@ class Lane:
             return  # an end has gone meanwhile: no packet gets an answer any more, until the other end notices
         end, packet = self._queue[0]
         side = self._ends.index(end)
+        self._link.tally(self._names[side]).transmit_s += air - 2 * _IFS_S - _EMPTY_S
+        self._link.tally(self._names[1 - side]).transmit_s += _EMPTY_S
         if self._link._gets_through(self._names[side], self._names[1 - side]):
             self._queue.popleft()
             if not self._queue:
@@ -300,3 +303,4 @@ class Lane:
             tally = self._link.tally(name)
             tally.connected_s += passed
             tally.radio_s += passed / self.interval_s * (2 * _EMPTY_S + _IFS_S)
+            tally.transmit_s += passed / self.interval_s * _EMPTY_S

@@ -30,7 +30,8 @@ class Path:
 class Tally:
     """What one station's radio did since it was there; times in seconds of virtual time.
 
-    radio_s: transmitter or receiver on. connected_s: in a connection, of which the radio is on for a part.
+    radio_s: transmitter or receiver on; transmit_s: the transmitter alone. on_s: in use, from its host's first word
+    until it lost its power, counted with its end. connected_s: in a connection, of which the radio is on for a part.
     sent, received: bytes of link-layer payload on connections, headers of L2CAP and ATT included.
     lost: packets of others that this station would have received but for the path's loss.
     """
@@ -42,3 +43,5 @@ class Tally:
     lost: int = 0
     radio_s: float = 0.0
     connected_s: float = 0.0
+    transmit_s: float = 0.0
+    on_s: float = 0.0

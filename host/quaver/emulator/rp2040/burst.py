@@ -23,6 +23,7 @@ from quaver.emulator.rp2040.pio import NEVER_DUE, PioGate
 _CYCLE_NS = 8.0  # rp2040py's clock is at 125 MHz whatever the guest sets up
 _LONGEST = 1 << 17  # cycles of a burst: well below the time between two looks at the host's events
 _BATCH_S = 0.005
+_CLK_SYS_CTRL = 0x3C  # bit 0: by a PLL; in a light sleep it is the crystal's (RP2040 datasheet, 2.15.7)
 _MARGIN_NS = 0.001  # the gap to an alarm is a rounded difference: rather a burst too short than one too long
 _DIVISION_CYCLES = 8  # counted by rp2040py, though they take no time
 
@@ -57,6 +58,8 @@ class Bursts:
 
     def __init__(self, mcu: Any, gate: PioGate, burst: Burst) -> None:
         self._mcu = mcu
+        self.light_sleep_ns = 0.0
+        self._clocks = mcu.clocks
         self._gate = gate
         self._burst = burst
         self._chip = _Chip()
@@ -83,6 +86,8 @@ class Bursts:
         while not batch.stopped and time.monotonic() < end:
             if core.waiting:
                 gap = clock.nanos_to_next_alarm
+                if not self._clocks.read_uint32(_CLK_SYS_CTRL) & 1:
+                    self.light_sleep_ns += gap
                 clock.tick(gap)
                 cycles = int(gap / _CYCLE_NS) or 1
             elif not core.interrupts_updated and self._run_burst(blocks):

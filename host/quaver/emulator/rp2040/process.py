@@ -44,10 +44,11 @@ class PicoChild(Child):
         burst = load_burst()
         if burst is None and sys.stderr.isatty():
             print(_SLOW, file=sys.stderr)
+        self._bursts = None if burst is None else Bursts(self.machine.mcu, self.gate, burst)
         self.engine = Engine(
             self.machine.mcu,
             real_time=start.real_time,
-            run_batch=self.gate.run if burst is None else Bursts(self.machine.mcu, self.gate, burst).run,
+            run_batch=self.gate.run if self._bursts is None else self._bursts.run,
             after_batch=self.carry,
             waiting=self.machine.network.waiting,
             turn=self.next_turn if start.turns else None,
@@ -75,6 +76,12 @@ class PicoChild(Child):
         if at < 0 or at + len(data) > len(memory):
             raise BoardError(f"{len(data)} bytes at {address:#x} are not in the RAM: take an address of the guest's")
         memory[at : at + len(data)] = data
+
+    def do_states(self) -> dict[str, float]:
+        if self._bursts is None:
+            raise BoardError("states of power are counted where a C compiler is: install gcc or clang")
+        asleep = self._bursts.light_sleep_ns / 1e9
+        return {"awake": self.now() / 1e9 - asleep, "light_sleep": asleep, **self.busy()}
 
     def do_cut(self, operation: int, torn: bool) -> int:
         return int(self.machine.power.arm(operation, torn))

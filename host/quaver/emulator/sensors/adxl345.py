@@ -2,13 +2,14 @@
 
 Datasheet ADXL345 Rev. E: register map table 19, FIFO section, data formatting of the upper data
 rates. Modelled: identity, data rate, power control, data format (range, full resolution, justification), the
-FIFO in bypass, FIFO and stream mode, watermark and overrun. Not modelled: interrupt pins, tap, activity and
-free-fall detection (so trigger mode waits like stream mode), offsets, self-test, low power noise, and the 5 µs
-that the FIFO needs between two reads.
+FIFO in bypass, FIFO and stream mode, watermark and overrun; activity, against the level at its start, on INT1
+(`interrupt`). Not modelled: INT2, tap, inactivity and free-fall detection (so trigger mode waits like stream mode),
+offsets, self-test, low power noise, and the 5 µs that the FIFO needs between two reads.
 """
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from quaver.emulator.bus import Attached
@@ -25,7 +26,10 @@ LSB_PER_G = 256  # full resolution, every range; the 3.9 mg/LSB of table 1
 
 _DEVID = 0x00
 _BW_RATE = 0x2C
+_THRESH_ACT = 0x24
+_ACT_INACT_CTL = 0x27
 _POWER_CTL = 0x2D
+_INT_ENABLE = 0x2E
 _INT_SOURCE = 0x30
 _DATA_FORMAT = 0x31
 _DATAX0 = 0x32
@@ -35,6 +39,17 @@ _FIFO_STATUS = 0x39
 
 _IDENTITY = 0xE5
 _WRITABLE = frozenset([*range(0x1D, 0x2B), *range(0x2C, 0x30), _DATA_FORMAT, _FIFO_CTL])
+
+
+_ACTIVITY = 0x10
+_AXES = (0x40, 0x20, 0x10)  # of ACT_INACT_CTL: X, Y, Z take part
+_THRESH_LSB_G = 0.0625
+_IDLE_NS = 100_000_000  # between two looks at a part that watches for nothing
+
+
+def interrupt(part: ADXL345, pin: int) -> Attached:
+    """The part's INT1, wired to a GPIO of the board."""
+    return Attached("adxl345 INT1", "gpio", pin, _Int1(part))
 
 
 def attached(source: Source) -> Attached:
@@ -62,6 +77,17 @@ class ADXL345(RegisterPart):
         self._filled = False
         self._held = b""
         self._sample: bytes | None = None
+        self._active = False
+        self._looked = 0  # samples of this run that activity was looked for in
+        self._level: tuple[int, ...] = ()  # the first of them
+
+    def busy_ns(self, now: int) -> int:
+        """How long the converter has run so far."""
+        return self._stream.busy_ns(now)
+
+    def started_ns(self) -> int:
+        """When it was started last."""
+        return self._stream.started_ns
 
     # Registers
 
@@ -83,7 +109,8 @@ class ADXL345(RegisterPart):
         if address == _INT_SOURCE:
             entries = self._entries(now)
             watermark = self._buffered() and entries >= self._registers[_FIFO_CTL] & 0x1F
-            return (entries > 0) << 7 | watermark << 1 | self._filled
+            active, self._active = self.raised(now), False
+            return (entries > 0) << 7 | active << 4 | watermark << 1 | self._filled
         return self._registers[address]
 
     def _write(self, address: int, value: int, now: int) -> None:
@@ -93,13 +120,16 @@ class ADXL345(RegisterPart):
         self._registers[address] = value
         after = self._measuring(), self._buffered(), self._rate_hz()
         self._stream.forget()
+        if address == _INT_ENABLE or after != before:
+            self._active = False
+            self._looked = 0
         if after != before:
             self._filled = False
             if self._measuring():
                 rate_hz = self._rate_hz() * (1 + self.clock_error * 1e-6)
                 self._stream.start(now, rate_hz, buffered=self._buffered())
             else:
-                self._stream.stop()
+                self._stream.stop(now)
 
     def _measuring(self) -> bool:
         return bool(self._registers[_POWER_CTL] & 0x08)
@@ -109,6 +139,33 @@ class ADXL345(RegisterPart):
 
     def _rate_hz(self) -> float:
         return 3200.0 / (1 << 15 - (self._registers[_BW_RATE] & 0x0F))  # table 7
+
+    # Activity
+
+    def watches(self) -> bool:
+        """Whether it would raise INT1."""
+        return self._measuring() and bool(self._registers[_INT_ENABLE] & _ACTIVITY)
+
+    def raised(self, now: int) -> bool:
+        """Whether a sample up to now was further from the first than the threshold; it stays so until it is read."""
+        if self.fault == "absent" or not self.watches():
+            return False
+        low = self._registers[_ACT_INACT_CTL]
+        lsb_per_g = self._resolution()[1]
+        while not self._active and self._looked < self._stream.due(now):
+            word = self._stream.word(self._looked, self._render)
+            axes = struct.unpack("<3h", word)
+            if not self._looked:
+                self._level = axes
+            self._looked += 1
+            limit = self._registers[_THRESH_ACT] * _THRESH_LSB_G * lsb_per_g
+            moved = (abs(a - b) > limit for a, b, axis in zip(axes, self._level, _AXES, strict=True) if low & axis)
+            self._active = any(moved)
+        return self._active
+
+    def sample_ns(self) -> int:
+        """From one sample to the next."""
+        return int(1e9 / self._rate_hz())
 
     # FIFO
 
@@ -164,3 +221,14 @@ class ADXL345(RegisterPart):
         lsb_per_g = self._resolution()[1] / (1 << self._coarse())
         samples = quantise(self.source, self._stream, first=first, count=count, lsb_per_g=lsb_per_g, low=low, high=high)
         return (samples << self._shift()).astype("<i2").tobytes()
+
+
+class _Int1:
+    def __init__(self, part: ADXL345) -> None:
+        self._part = part
+
+    def gpio_level(self, now: int) -> bool:
+        return self._part.raised(now)
+
+    def gpio_next(self, now: int) -> int:
+        return now + (self._part.sample_ns() if self._part.watches() else _IDLE_NS)

@@ -160,14 +160,22 @@ class IIS3DWB:
     def spi_deselect(self, now: int) -> None:
         self._command = True
 
+    def busy_ns(self, now: int) -> int:
+        """How long the converter has run so far."""
+        return self._stream.busy_ns(now)
+
+    def started_ns(self) -> int:
+        """When it was started last."""
+        return self._stream.started_ns
+
     # Registers
 
-    def _reset(self) -> None:
+    def _reset(self, now: int = 0) -> None:
         self._registers = bytearray(128)
         self._registers[_WHO_AM_I] = _IDENTITY
         self._registers[_CTRL3_C] = 0x04
         self._overrun = self._overrun_latched = False
-        self._stream.stop()
+        self._stream.stop(now)
         self._configure()
 
     def _configure(self) -> None:
@@ -187,7 +195,7 @@ class IIS3DWB:
             return
         if address == _CTRL3_C:
             if value & 0x01:
-                self._reset()
+                self._reset(now)
                 self._reset_until = now + _RESET_NS
                 return
             value &= 0x7E  # BOOT clears itself
@@ -205,7 +213,7 @@ class IIS3DWB:
         if self._on:
             self._stream.start(now, ODR_HZ * (1 + self.clock_error * 1e-6), buffered=self._buffered)
         else:
-            self._stream.stop()
+            self._stream.stop(now)
 
     def _read(self, address: int, now: int) -> int:
         if address == _CTRL3_C:

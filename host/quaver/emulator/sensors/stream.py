@@ -33,6 +33,7 @@ class Stream:
         self.written = 0
         self.taken = 0
         self._start = 0
+        self._busy_ns = 0  # of the runs before this one
         self._micro_hz = 0
         self._ceiling: int | None = None  # a FIFO that has filled and stopped takes no further sample
         self._chunk = b""
@@ -41,6 +42,7 @@ class Stream:
 
     def start(self, now: int, rate_hz: float, *, buffered: bool) -> None:
         """Begin a run at `now` (ns). `buffered`: through the FIFO, which is what counts as a capture."""
+        self._busy_ns = self.busy_ns(now)
         self.running = True
         self.capture = self.captures
         self.captures += buffered
@@ -51,11 +53,16 @@ class Stream:
         self._ceiling = None
         self.forget()
 
-    def stop(self) -> None:
-        """End the run and empty the FIFO."""
+    def stop(self, now: int) -> None:
+        """End the run at `now` and empty the FIFO."""
+        self._busy_ns = self.busy_ns(now)
         self.running = False
         self.written = self.taken = 0
         self.forget()
+
+    def busy_ns(self, now: int) -> int:
+        """How long the converter has run so far."""
+        return self._busy_ns + (now - self._start if self.running else 0)
 
     def forget(self) -> None:
         """Drop rendered words, because how they are rendered has changed."""
@@ -81,6 +88,11 @@ class Stream:
         else:
             self.written = self._ceiling = self.taken + depth
         return True
+
+    @property
+    def started_ns(self) -> int:
+        """When this run began, ns of the board's clock."""
+        return self._start
 
     @property
     def started_s(self) -> float:

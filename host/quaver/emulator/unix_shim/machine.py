@@ -404,6 +404,8 @@ class RTC:
         """As on an ESP32: bytes that outlive a reset, and not the power."""
         if data is None:
             return _retained.get()
+        if len(data) > 2048:
+            raise ValueError("buffer too long")
         _retained.set(data)
 
     def datetime(self, now=None):
@@ -444,6 +446,7 @@ def lightsleep(ms=None):
 
 
 def deepsleep(ms=None):
+    _link.feed(1 << 60)  # no watchdog bites in it, as on an ESP32
     lightsleep(ms)
     _link.call(_link.RESET, DEEPSLEEP_RESET, 0, 0, 0, None, 0, 0, None)
 

@@ -55,6 +55,9 @@ class Flash:
             return 0
 
 
+_RETAINED = 2048
+
+
 class Retained:
     """The low-power memory: behind the flash in its file, which is as old as the power, and mapped at an address.
 
@@ -62,10 +65,10 @@ class Retained:
     """
 
     def __init__(self, address):
-        self._memory = uctypes.bytearray_at(address, 256)
+        self._memory = uctypes.bytearray_at(address, 2 + _RETAINED)
 
     def get(self):
-        return bytes(self._memory[1 : 1 + self._memory[0]])
+        return bytes(self._memory[2 : 2 + (self._memory[0] | self._memory[1] << 8)])
 
     @micropython.viper
     def set(self, data):
@@ -73,8 +76,9 @@ class Retained:
         source = ptr8(data)
         count = int(len(data))
         memory[0] = count
+        memory[1] = count >> 8
         for i in range(count):
-            memory[1 + i] = source[i]
+            memory[2 + i] = source[i]
 
 
 def _run(name, scope):

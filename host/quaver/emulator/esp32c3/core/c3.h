@@ -166,6 +166,7 @@ void pin_input(int number, int level);
 int pin_level(int number);
 extern u32 watched_pins;
 void sleep_begin(void);
+extern u64 light_sleep_ticks, deep_sleep_ticks, woke_at, woke_before;
 void timers_slept(u64 ticks);
 u64 rtc_ticks(void);
 u64 sleep_wake_pins(void);

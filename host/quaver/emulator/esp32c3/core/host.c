@@ -50,7 +50,16 @@ const char *c3_fault(void) { return faulted ? fault_text : 0; }
 u64 c3_now(void) { return now; }
 u64 c3_count(int which) /* figures for benches and tests */
 {
-    return which == 0 ? instructions : which == 1 ? idle_ticks : which == 2 ? flash_programmed : flash_erased;
+    switch (which) {
+    case 0: return instructions;
+    case 1: return idle_ticks;
+    case 2: return flash_programmed;
+    case 3: return flash_erased;
+    case 4: return light_sleep_ticks;
+    case 5: return deep_sleep_ticks;
+    case 6: return woke_at;
+    default: return woke_before;
+    }
 }
 
 /* Runs until that moment, or until there is something for the host. */

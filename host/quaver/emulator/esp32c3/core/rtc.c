@@ -23,6 +23,8 @@
 #define RETAINED 0x200u /* bytes of registers that outlive all resets but power-on */
 
 int reset_wanted;
+u64 light_sleep_ticks, deep_sleep_ticks; /* since power-on, both of them idle too */
+u64 woke_at, woke_before; /* when the last deep sleep ended, and the one before */
 static u32 raw, enabled;
 static u64 snapshot, watchdog_since;
 static u32 watchdog_stage;
@@ -85,6 +87,8 @@ void sleep_begin(void)
     if (causes & WAKE_TIMER && REG(BASE + SLEEP_TIMER_HIGH) >> 16 & 1)
         end = ((u64)(REG(BASE + SLEEP_TIMER_HIGH) & 0xFFFF) << 32 | REG(BASE + SLEEP_TIMER_LOW)) * SLOW_TICKS;
     alarm_set(ALARM_RTC_WATCHDOG, NEVER);
+    if (REG(BASE + POWER_DOWN) >> 31 && host.radio != 0)
+        host.radio(-1, RESET_DEEP_SLEEP, 0, 0); /* it has no power from here on, and not only from the reset behind */
     for (;;) {
         if (causes & WAKE_GPIO && sleep_wake_pins() != 0) {
             cause = WAKE_GPIO;
@@ -104,7 +108,10 @@ void sleep_begin(void)
     }
     idle_ticks += now - began;
     REG(BASE + WAKE_CAUSE) = cause;
+    *(REG(BASE + POWER_DOWN) >> 31 ? &deep_sleep_ticks : &light_sleep_ticks) += now - began;
     if (REG(BASE + POWER_DOWN) >> 31) {
+        woke_before = woke_at;
+        woke_at = now;
         reset_request(RESET_DEEP_SLEEP);
         return;
     }
