@@ -98,7 +98,7 @@ async def measure(outbox):
 
 
 if plan["heap"]:
-    gateways = Secret(gateways.node_id, gateways.keys, gateways.boot, gateways.revoked)
+    gateways = Secret(gateways.node_id, gateways.keys, gateways.random, gateways.revoked)
 
 
 async def main():
