@@ -38,6 +38,8 @@ _INTERVAL_S = 20  # of the run: long enough for a measurement and a visit
 _VISITS = 3  # the first is the boot's; from the second on a cycle is like the next
 _LIMIT_S = 900.0
 _HOURS_A_DAY = 24.0
+_GOALS = {"esp32_c3": 400, "pico_w": 60}  # days
+_GOAL_S, _GOAL_MAH = 600, 3000
 _WORDS = {
     "awake": "computing",
     "idle": "waiting, awake",
@@ -99,7 +101,9 @@ def figures(
     for seconds in sorted({*INTERVALS_S, interval_s}):
         mean = mean_ma(seconds)
         found.append(Figure(f"measuring every {seconds:g} s", round(mean, 3), "mA", note=habit))
-        found.append(Figure("  battery life", round(battery_mah / mean / _HOURS_A_DAY, 1), "days", note=habit))
+        days = round(battery_mah / mean / _HOURS_A_DAY, 1)
+        goal = _GOALS.get(board) if (seconds, battery_mah) == (_GOAL_S, _GOAL_MAH) else None
+        found.append(Figure("  battery life", days, "days", goal, at_least=True, note=habit))
     period = max(interval_s * cycle.records, awake_s)
     whole = mean_ma(interval_s) * period
     rows = [(_WORDS[part.state], part) for part in parts]
