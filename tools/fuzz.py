@@ -53,7 +53,7 @@ def work(name: str, options: argparse.Namespace) -> int:
     """Try one target in this process, which then ends: libFuzzer does not come back. Writes its report."""
     corpus = options.folder / "corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+    aside = options.aside
     _paths(aside)
     fuzzer = None if options.blind else _atheris()
     if fuzzer:
@@ -95,9 +95,6 @@ def work(name: str, options: argparse.Namespace) -> int:
         tried.close()
         found = report(True)
         sys.stdout.flush()
-        for path in sorted(aside.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        aside.rmdir()
         os._exit(1 if found["findings"] else 0)
 
     def one(data: bytes) -> None:
@@ -120,7 +117,8 @@ def work(name: str, options: argparse.Namespace) -> int:
     longest = max(target.longest, *map(len, begin)) if begin else target.longest
     fuzzer.Setup(
         [name, str(corpus), f"-seed={options.seed}", f"-max_len={longest}", f"-timeout={_HANG_S}", "-rss_limit_mb=0",
-         f"-artifact_prefix={options.folder / 'findings' / name}-", "-verbosity=0", "-len_control=20", "-reload=0"],
+         f"-artifact_prefix={options.folder / 'findings' / name}-", "-verbosity=0", "-len_control=20", "-reload=0",
+            f"-report_slow_units={_HANG_S}"],
         one,
     )  # fmt: skip
     (options.folder / "findings").mkdir(exist_ok=True)
@@ -194,6 +192,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("fuzz"), help="For corpus, findings and reports.")
     parser.add_argument("--again", type=Path, help="An input to be tried once more.")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--aside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     sys.path.insert(0, str(GUEST))
     if options.inputs < 1 or options.seed < 1:
@@ -227,8 +226,9 @@ def _run(name: str, options: argparse.Namespace) -> int:
     command += [f"--seconds={options.seconds}"]
     report = options.folder / f"{name}.json"
     report.unlink(missing_ok=True)
-    with (options.folder / f"{name}.log").open("wb") as log:
-        code = subprocess.run(command, stdout=log, stderr=log).returncode
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a file for each input
+    with (options.folder / f"{name}.log").open("wb") as log, tempfile.TemporaryDirectory(dir=memory) as aside:
+        code = subprocess.run([*command, f"--aside={aside}"], stdout=log, stderr=log).returncode
     found = json.loads(report.read_text()) if report.exists() else {}
     if code not in (0, 1) or "lines" not in found:
         log_path = options.folder / f"{name}.log"

@@ -1,7 +1,7 @@
 """Strangers within radio range of a node and its gateway, and at their broker: what each does, and what it gets.
 
-Each has what a stranger can have: what it hears, the formats, which are public, and `RevokedKey`, from a gateway that
-was stolen. Nothing of what they do may have an effect; what has one is told in `Tally.gained`.
+Each has what a stranger can have: what it hears, the formats, which are public, and the link key of a gateway that was
+stolen and revoked. Nothing of what they do may have an effect; what has one is told in `Tally.gained`.
 """
 
 from __future__ import annotations
@@ -98,16 +98,16 @@ class _Talk:
 
 
 class Nearby:
-    """Strangers in radio range; its coroutines run in the air. node, gateway: (name of the station, address, id).
+    """Strangers in radio range; its coroutines run in the air. node: (its radio's address, its id).
 
-    revoked: the link key of a gateway that was revoked; told: whether the node knows that, so that it may be used.
+    gateway: its name. revoked: the name and the link key of one that was revoked; told(): whether the node knows that.
     """
 
     def __init__(
         self,
         air: Air,
         chance: random.Random,
-        node: tuple[str, bytes, bytes],
+        node: tuple[bytes, bytes],
         gateway: str,
         revoked: tuple[str, LinkKey],
         told: Callable[[], bool],
@@ -115,7 +115,7 @@ class Nearby:
     ) -> None:
         self._air = air
         self._chance = chance
-        self._node, self._address, self._id = node[0], node[1].hex(":").upper(), node[2]
+        self._address, self._id = node[0].hex(":").upper(), node[1]
         self._gateway = gateway
         self._revoked = revoked
         self._told = told

@@ -137,7 +137,7 @@ BETWEEN_S, IN_PLACE_S, GUESS_S = 300.0, 300.0, 2 * HOUR
 
 
 class Besieged(Island):
-    """The plant's island with strangers in it. keys: of the plant's stations, by name."""
+    """The plant's island with strangers in it. folder: gets the key store of a technician."""
 
     def __init__(self, plan: IslandPlan, hours: float, folder: Path) -> None:
         super().__init__(plan)
@@ -159,7 +159,7 @@ class Besieged(Island):
         self.nearby = Nearby(
             self._air,
             self._chance("nearby"),
-            (NODE, node.identity.ble_address, node.node_id),
+            (node.identity.ble_address, node.node_id),
             GATEWAY,
             (STOLEN, revoked),
             lambda: self._revoked_told,

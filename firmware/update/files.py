@@ -52,10 +52,11 @@ def there(path: str) -> bool:
 
 def slot() -> str | None:
     """The name of the partition with the image of MicroPython that is on trial, or None: the plan has none."""
-    for found in lines(PLAN):
+    name = None
+    for found in lines(PLAN):  # all of them, for the plan is open meanwhile
         if found[0] == "*":
-            return found[1:]
-    return None
+            name = found[1:]
+    return name
 
 
 def _is_folder(path):
@@ -105,13 +106,13 @@ def line(path: str, at: int) -> tuple[str, int]:
 
 
 def lines(path: str):
-    """A generator of the lines of a text file that may be absent."""
-    at = 0
-    while there(path):
-        found, at = line(path, at)
-        if not found:
-            break
-        yield found
+    """A generator of the lines of a text file that may be absent, up to an empty one; the file is open meanwhile."""
+    if there(path):
+        with opened(path, "rb") as file:
+            found = file.readline()
+            while found.rstrip(b"\n"):
+                yield found.decode().rstrip("\n")
+                found = file.readline()
 
 
 def entry(at: int, listing: str = LIST):
@@ -119,14 +120,38 @@ def entry(at: int, listing: str = LIST):
     None at its end. Raises ValueError for what is no entry."""
     with opened(listing, "rb") as file:
         file.seek(at)
-        head = file.read(_HEAD)
-        path = file.readline(_PATH_MAX)
+        return _next(file)
+
+
+def find(begin: bytes, at: int = 0):
+    """What `entry` gives of the first one from byte `at` on whose SHA-256 begins so, or None."""
+    with opened(LIST, "rb") as file:
+        file.seek(at)
+        found = _next(file)
+        while found and not found[0].startswith(begin):
+            found = _next(file)
+    return found
+
+
+def listed(path: str) -> bool:
+    """Whether the list has that file, or anything in a folder: a path that ends with a slash."""
+    with opened(LIST, "rb") as file:
+        found = _next(file)
+        while found:
+            if found[2] == path or (path[-1] == "/" and found[2].startswith(path)):
+                return True
+            found = _next(file)
+    return False
+
+
+def _next(file):
+    head = file.read(_HEAD)
+    path = file.readline(_PATH_MAX)
     if not head:
         return None
     if len(head) < _HEAD or path[-1:] != b"\n":
         raise ValueError("an entry is cut short")
-    size = int.from_bytes(head[32:], "little")
-    return head[:32], size, path[:-1].decode(), at + _HEAD + len(path)
+    return head[:32], int.from_bytes(head[32:], "little"), path[:-1].decode(), file.seek(0, 1)
 
 
 def _paths():

@@ -98,13 +98,13 @@ class Stage:
 
     async def lacks(self, digest):
         """(SHA-256, size, where it is to wait) of the file whose SHA-256 begins so, if it is listed and not there."""
-        size, at = os.stat(files.LIST)[6], 0
-        while at < size:
-            found, length, path, at = self.entry(files.LIST, at)
-            if found.startswith(digest):
-                staged = _staged(path)
-                if not await self.has(path, length, found) and not await self.has(staged, length, found):
-                    return found, length, staged
+        entry = files.find(digest)
+        while entry:
+            found, length, path, at = entry
+            staged = _staged("/" + path)
+            if not await self.has("/" + path, length, found) and not await self.has(staged, length, found):
+                return found, length, staged
+            entry = files.find(digest, at)
         return None
 
     async def has(self, path, size, digest):
@@ -187,7 +187,7 @@ class Stage:
                     plan.write("{}{}\n".format("=" if files.there(path) else "+", path))
                 await asyncio.sleep_ms(0)
             for path in files.modules():
-                if not path.startswith("/boot.") and not self._listed(path):
+                if not path.startswith("/boot.") and not files.listed(path[1:]):
                     plan.write("-{}\n".format(path))
             for root in files.roots():
                 await self._gone(root, plan)
@@ -199,7 +199,7 @@ class Stage:
             entries = sorted(entry[:2] for entry in os.ilistdir(path))
         except OSError:
             return  # one that is new
-        if not self._listed(path + "/"):
+        if not files.listed(path[1:] + "/"):
             plan.write("-{}\n".format(path))
             return
         for name, kind in entries:
@@ -209,18 +209,8 @@ class Stage:
             await asyncio.sleep_ms(0)  # fifty packs in a folder, and the list is read for each
             if kind & 0x4000:
                 await self._gone(inner, plan)
-            elif not self._listed(inner):
+            elif not files.listed(inner[1:]):
                 plan.write("-{}\n".format(inner))
-
-    def _listed(self, path):
-        """Whether the list has that file, or anything in a folder: a path that ends with a slash."""
-        wanted = path[1:]
-        found = files.entry(0)
-        while found:
-            if found[2] == wanted or (path[-1] == "/" and found[2].startswith(wanted)):
-                return True
-            found = files.entry(found[3])
-        return False
 
 
 def _is_firmware(path):

@@ -14,7 +14,7 @@ from quaver_wire.fields import EVENTS
 
 from .conftest import Client, signal
 
-pytestmark = pytest.mark.needs_radio
+pytestmark = [pytest.mark.needs_radio, pytest.mark.any_board]
 
 RIG = (
     Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(signal("normal"))),

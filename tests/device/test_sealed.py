@@ -28,7 +28,7 @@ from tests.waiting import wait_until
 
 from .conftest import signal
 
-pytestmark = pytest.mark.each_chip
+pytestmark = pytest.mark.any_board
 
 KEY = "00112233445566778899aabbccddeeff" * 2
 

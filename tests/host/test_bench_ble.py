@@ -22,6 +22,12 @@ def test_the_figures_are_what_the_air_allows(
     assert figures["records handed over a day"]["value"] == pytest.approx(1440, rel=0.05)
     assert all(line["note"] for name, line in figures.items() if "byte" in name or "battery" in name)
     assert figures["nodes among them"]["value"] == 4
+    assert 0 < figures["greeting, until both have proved the link key"]["value"] <= 60
+    assert 0.5 < figures["a peer that proves no link key holds a connection"]["value"] <= 1
+    rest, connected, greeting = (
+        figures[name]["value"] for name in ("heap that the secret takes at rest", "in a connection", "while greeting")
+    )
+    assert 0 < rest < connected < greeting
     assert "6000 mAh" in lines[-1]["note"]
 
 

@@ -1,6 +1,7 @@
 """A share of tools/fuzz.py: every parser that meets strangers takes what it is given, or refuses it by name."""
 
 import importlib
+import io
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.io
+import scipy.sparse
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from quaver import errors
@@ -17,6 +20,7 @@ from quaver.build.uf2 import make_uf2, read_uf2
 from quaver.diode import bundle
 from quaver.diode.udp import Receiver
 from quaver.recordings import load
+from quaver.recordings.mat_elements import DamagedError, check_elements
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools/fuzz.py"
@@ -145,3 +149,49 @@ def test_a_broker_that_does_not_keep_to_mqtt_ends_the_connection_and_no_more() -
         result = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
     ends = [line.split() for line in result.stdout.splitlines() if line.startswith("True")]
     assert [int(at) - int(up) for _, *_, at, up in ends] == [5, 8, 5]
+
+
+def mat(compressed: bool = False) -> bytes:
+    out = io.BytesIO()
+    held = {
+        "x": np.arange(99.0), "z": np.array([1 + 2j]), "text": "accel", "s": {"a": {"b": np.int16([1, 2])}, "c": "g"},
+        "cells": np.array([np.arange(3), "y", {}], dtype=object), "sparse": scipy.sparse.csc_matrix(np.eye(3)),
+        "flag": np.array([True]), "none": np.zeros((0, 0)),
+    }  # fmt: skip
+    scipy.io.savemat(out, held, do_compression=compressed)
+    return out.getvalue()
+
+
+def test_the_elements_of_matlabs_files_fit() -> None:
+    check_elements(mat())
+    check_elements(mat(compressed=True))
+
+
+@pytest.mark.parametrize(
+    ("place", "instead"),
+    [
+        (b"\x09\0\0\0\x18\x03\0\0", b"\x08\0\0\0\x18\x03\0\0"),  # of a type without numbers
+        (b"\x09\0\0\0\x18\x03\0\0", b"\x0e\0\0\0\x18\x03\0\0"),  # a matrix where numbers belong
+        (b"\x09\0\0\0\x18\x03\0\0", b"\xff\0\0\0\x18\x03\0\0"),
+        (b"\x09\0\0\0\x18\x03\0\0", b"\x09\0\0\0\x08\x03\0\0"),  # two elements where one belongs
+        (b"\x09\0\0\0\x18\x03\0\0", b"\x09\0\0\0\xff\x03\0\0"),
+    ],
+)
+def test_a_matlab_file_that_ends_scipy_is_refused(place: bytes, instead: bytes, tmp_path: Path) -> None:
+    """Its reader ended the whole process."""
+    data = mat()
+    assert data.count(place) == 1
+    with pytest.raises(errors.RecordingError, match=r"is not a readable mat recording: .*; save it again"):
+        load(written(tmp_path / "x.mat", data.replace(place, instead)))
+
+
+def test_matrices_that_are_nested_too_deep_are_refused() -> None:
+    cell = np.arange(3.0)
+    for _ in range(40):
+        held = np.empty((1, 1), dtype=object)
+        held[0, 0] = cell
+        cell = held
+    out = io.BytesIO()
+    scipy.io.savemat(out, {"x": cell})
+    with pytest.raises(DamagedError, match="nested too deep"):
+        check_elements(out.getvalue())

@@ -25,7 +25,7 @@ def device_tests(target: str, *sensors: str) -> str:
     return result.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("where", ["unix:", "rp2040:"])
+@pytest.mark.parametrize("where", ["unix:", pytest.param("rp2040:", marks=pytest.mark.nightly)])
 def test_the_device_tests_run_over_a_serial_port(where: str) -> None:
     from quaver.emulator.rp2040 import Rp2040Board
     from quaver.emulator.unix import UnixBoard

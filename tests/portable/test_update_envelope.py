@@ -202,7 +202,7 @@ def test_another_boards_release_is_refused() -> None:
         ("unix", (NODE, 8, UNTIL - 1, "1.28.0", MPY), "old"),
         ("unix", (NODE, 6, UNTIL, "1.28.0", MPY), "expired"),
         ("unix", (NODE, 6, None, "1.28.0", MPY), "no_time"),
-        ("pico_w", (NODE, 6, UNTIL - 1, "1.28.0", MPY), "wrong_micropython"),
+        ("pico_w", (NODE, 6, UNTIL - 1, "1.29.0", MPY), "wrong_micropython"),
         ("unix", (NODE, 6, UNTIL - 1, "1.28.0", 7 | 3 << 8), "wrong_micropython"),
         ("unix", (NODE, 6, UNTIL - 1, "1.28.0", 6 | 2 << 8), "wrong_micropython"),
     ],

@@ -99,11 +99,16 @@ def _device() -> dict[str, list[bytes]]:
         "limits": {"velocity": [2.8, 4.5]},
         "gateway": {"nodes": {"0123456789abcdef": "s/a/l/a/n", "0123456789abcde0": None}, "visit_s": 5},
     }
-    stage = {"do": "stage", "config": config | {"gateway": None}, "key": bytes(range(32)).hex(), "generation": 1}
+    stage = {
+        "do": "stage",
+        "config": {"node": "n", "wifi": config["wifi"]},
+        "key": bytes(range(32)).hex(),
+        "generation": 1,
+    }
     from build.keys import key_check
 
     lines = [{"do": "about"}, {"do": "scan"}, {"do": "join", "ssid": "x", "password": "y"}, {"do": "identify"}]
-    staged = [stage, {"do": "commit", "check": key_check(bytes(range(32)))}]
+    staged = [stage, {"do": "commit", "check": 5}, {"do": "commit", "check": key_check(bytes(range(32)))}]
     manifest = {
         1: 1,
         2: 7,
@@ -179,7 +184,11 @@ def _device() -> dict[str, list[bytes]]:
             script(*((1, volts),) * 7),
             script((1, b"\x01\x84\x02"), (1, volts), (0, volts + b"\0\0"), (1, b"\2" + volts)),
         ],
-        "envelope": [bytes((control,)) + cbor2.dumps(manifest, canonical=True) for control in (1, 3)],
+        "envelope": [
+            *(bytes((control,)) + cbor2.dumps(manifest, canonical=True) for control in (1, 3)),
+            b"\3" + cbor2.dumps(["no map, and as long as one", 1]),
+            b"\3" + cbor2.dumps(manifest | {7: 5}, canonical=True),
+        ],
         "patch": [patches([OLD], NEW)],
     }
 

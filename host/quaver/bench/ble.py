@@ -79,6 +79,8 @@ def run_ble(
     figures = [_burst(board, progress)]
     step("records, one by one and acknowledged")
     figures += _records(board, progress)
+    step("the link's secret")
+    figures += _secret(board, progress)
     step(f"a gateway among {_NODES} nodes")
     figures += connections()
     step("an hour of advertising, handing over and rest")
@@ -87,7 +89,7 @@ def run_ble(
 
 def _start(board: str, progress: Progress | None, air: Air, plan: dict[str, Any], station: str = "node") -> Board:
     name = {"unix": "unix", "rp2040": "pico_w"}[board]
-    whole = {"records": 0, "size": _RECORD, "interval_s": 0, "burst": 0, "id": "00" * 8, **plan}
+    whole = {"records": 0, "size": _RECORD, "interval_s": 0, "burst": 0, "heap": False, "id": "00" * 8, **plan}
     whole.setdefault("timing", {"interval_ms": 100, "window_s": 60, "rest_s": 1, "visit_s": 60})
     files: Mapping[str, bytes] = {
         **firmware_files(name),
@@ -211,6 +213,72 @@ def _records(board: str, progress: Progress | None) -> list[Figure]:
             round(60 / (before + 2 * during / _RECORDS + after)),
             "/min",
         ),
+    ]
+
+
+class _Timed:
+    """A gateway's proof, and how long it takes: from its first byte until both have proved the link key."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        from quaver.gateway.links import Link
+
+        self._way = Link(_NAME, _key())
+        self._loop = loop
+        self._began = self.took_s = 0.0
+
+    @property
+    def hello(self) -> bytes:
+        self._began = self._loop.time()
+        return self._way.hello
+
+    def answered(self, message: bytes) -> Any:
+        session = self._way.answered(message)
+        self.took_s = self._loop.time() - self._began
+        return session
+
+
+def _secret(board: str, progress: Progress | None) -> list[Figure]:
+    """What greeting takes, of time and of the node's heap, and how long a peer without a key holds a connection."""
+    from bleak import BleakClient
+
+    from quaver.emulator.radio import Air
+    from quaver.gateway.connection import collect
+
+    async def greet(gateway: _Gateway) -> float:
+        async with gateway.connect(await gateway.find(gatt.PENDING)) as client:
+            way: Any = _Timed(gateway.air.loop)
+            await collect(client, way, gateway.store, records=2)  # the node's status, and one
+        return float(way.took_s)
+
+    async def hold(gateway: _Gateway) -> float:
+        gone = asyncio.Event()
+        device = await gateway.find(0)
+        async with BleakClient(
+            device, lambda _: gone.set(), backend=gateway.client, services=[gatt.SERVICE], timeout=30
+        ):
+            began = gateway.air.loop.time()
+            await gone.wait()
+            return gateway.air.loop.time() - began
+
+    held = _run(board, progress, {"records": 1}, hold)
+    took = _run(board, progress, {"records": 2}, greet)
+    heap: dict[str, int] = {}
+    with Air(seed=1) as air:
+        gateway = _Gateway(air)
+        with _start(board, progress, air, {"records": 9, "heap": True}) as node:
+            for _ in range(3):  # what the first one leaves behind is there at rest
+                air.run(greet(gateway), 300)
+            for line in node.console().decode().splitlines():
+                if line.startswith("secret "):
+                    heap[line.split()[1]] = int(line.split()[2])
+    goal = 4096 if board == "rp2040" else None  # words of other boards are longer, or code is not used in flash
+    rest = heap["rest"]
+    return [
+        Figure("greeting, until both have proved the link key", round(1000 * took, 1), "ms", goal=60),
+        Figure("  heap that the secret takes at rest", rest, "byte", goal, note="modules that stay"),
+        Figure("  in a connection", rest + heap["connection"], "byte", goal, note="with those of rest"),
+        Figure("  while greeting", rest + heap["greeting"], "byte", goal, note="with modules that are dropped then"),
+        Figure("a peer that proves no link key holds a connection", round(held, 2), "s", goal=1),
     ]
 
 

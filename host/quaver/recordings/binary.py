@@ -13,6 +13,7 @@ import numpy as np
 from quaver.errors import RecordingError
 from quaver.recordings.arrays import read_arrays, scalar
 from quaver.recordings.contents import ChannelError, Contents, Options, Rate, Signal
+from quaver.recordings.mat_elements import check_elements
 
 _CWRU_NAME = re.compile(r"X(\d{3})_?(DE|FE|BA)_time")  # drive end, fan end, base
 _DEEPEST = 6  # levels of structs or groups
@@ -56,10 +57,12 @@ def _read(path: Path, data: Mapping[str, Any], options: Options, named: bool = T
 
 def read_mat(path: Path, options: Options) -> Contents:
     """MATLAB: MFPT (a struct `bearing`), Case Western (X097_DE_time, X097RPM), any variable or struct, v7.3."""
-    if path.read_bytes()[:16].startswith((b"MATLAB 7.3", b"\x89HDF")):
+    content = path.read_bytes()
+    if content.startswith((b"MATLAB 7.3", b"\x89HDF")):
         return read_hdf5(path, options)
     import scipy.io
 
+    check_elements(content)
     data = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
     variables = {key: value for key, value in data.items() if not key.startswith("__")}
     bearing = variables.get("bearing")

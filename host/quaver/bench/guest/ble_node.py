@@ -1,16 +1,55 @@
 """A node's Bluetooth link with an outbox of its own. Its plan lies in plan.json."""
 
 import asyncio
+import gc
 import json
+import board
+
+try:
+    from hal.chip import in_place
+
+    in_place.begin(board)  # as main.py does
+except ImportError:
+    pass
 import aioble
 from links.ble import Ble
-from node.gateways import Gateways
+import node.seal  # which any node has that seals
 from quaver_wire import chunks, gatt
-import board
 import hal
+
+
+def used():
+    gc.collect()
+    return gc.mem_alloc()
+
 
 with open("plan.json") as file:
     plan = json.load(file)
+_before = used()
+from node.gateways import Gateways
+
+gateways = Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, 1, {})
+if plan["heap"]:
+    gateways.greeting()  # the first one leaves modules behind
+    gateways.done()
+    print("secret rest", used() - _before)
+
+
+class Secret(Gateways):
+    """Prints what the link's secret takes of the heap beside that: while it greets, and in the connection."""
+
+    began = 0
+
+    def greeting(self):
+        self.began = used()
+        return super().greeting()
+
+    def done(self):
+        print("secret greeting", used() - self.began)
+        super().done()
+
+    def connected(self):
+        print("secret connection", used() - self.began)
 
 
 class Entry:
@@ -26,7 +65,8 @@ class Nobody:
         return bytes(60)
 
     def account():
-        pass
+        if plan["heap"]:
+            gateways.connected()
 
 
 class Outbox:
@@ -57,6 +97,10 @@ async def measure(outbox):
         outbox.put()
 
 
+if plan["heap"]:
+    gateways = Secret(gateways.node_id, gateways.keys, gateways.boot, gateways.revoked)
+
+
 async def main():
     outbox = Outbox()
     for _ in range(plan["records"]):
@@ -66,7 +110,7 @@ async def main():
         gatt,
         chunks,
         uuid,
-        Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, 1, {}),
+        gateways,
         outbox,
         bytes.fromhex(plan["id"]),
         ("bench", "0"),
