@@ -119,7 +119,7 @@ TELEMETRY = (
     _row(53, "marks_hz", (100,)),  # of the shaft, BPFO, BPFI, 2 x BSF, FTF; null where it is not known
     _row(54, "class_learned", (1,)),  # as "learned", of each class of a machine that has several
     # 10 mV: an ADC of 12 bits behind a divider tells no less apart
-    _row(56, "", (_row("battery_v", 100), _row("battery_days", 1))),
+    _row(55, "", (_row("battery_v", 100), _row("battery_days", 1))),
 )
 
 EVENT = (

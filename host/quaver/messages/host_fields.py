@@ -1,6 +1,6 @@
 """The one field that hosts alone send. Nodes have no row for it in quaver_wire/fields.py: each row costs their heap.
 
-Key 55 of telemetry, as in protocols/README.md: a map of names to [value, unit], of machines that a host reads.
+Key 99 of telemetry, as in protocols/README.md: a map of names to [value, unit], of machines that a host reads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from quaver_wire.items import put_item
 from quaver_wire.primitives import put_head
 
 QUANTITIES = "quantities"
-_KEY = 55  # behind every key of a node's telemetry, so that it comes last (RFC 8949, 4.2.1)
+_KEY = 99  # behind every key of a node's telemetry, so that it comes last (RFC 8949, 4.2.1)
 _CLASS = "telemetry"
 _MAP, _FIELDS_MAX = 0xA0, 23  # of one initial byte, as quaver_wire.cbor writes them
 

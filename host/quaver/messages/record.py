@@ -36,7 +36,7 @@ CODES: Mapping[str, tuple[str, ...]] = {
 }
 # Those of single precision; all others are whole numbers of a unit, and as short as they can be.
 _SINGLES = [name for table in TABLES for _, name, form in table if form == "f"]
-QUANTITIES_MAX = 12  # of a record that have no field; protocols/README.md, key 55
+QUANTITIES_MAX = 12  # of a record that have no field; protocols/README.md, key 99
 QUANTITY = re.compile(r"[a-z][a-z0-9_]{0,23}", re.ASCII)
 UNIT = re.compile(r"[!-~]{1,12}")
 BINARY32_MAX = 3.4028234e38
