@@ -180,7 +180,8 @@ def test_an_hour_without_its_broker_costs_nothing_but_the_time(
     for name, lines in lines_of(said).items():
         assert len(lines) == 2 and "waits in the store" in lines[0], lines
         assert lines[1] == f"{name}: connected again; 200 records waited"
-    assert [one["seq"] for one in listener.of("pump-7/telemetry")] == list(range(1, 200))
+    # each once; the broker's order is its own to a listener that comes back while they come
+    assert sorted(one["seq"] for one in listener.of("pump-7/telemetry")) == list(range(1, 200))
 
 
 def test_a_broker_that_refuses_the_login_is_told_and_holds_up_no_other(

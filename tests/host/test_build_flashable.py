@@ -239,8 +239,8 @@ def test_a_read_only_cache_serves_what_it_has_and_else_says_the_way_out(tmp_path
     assert as_nobody(lambda: fetch_image(board))[1] == str(cache / "images" / board.image.filename)
     kind, said = as_nobody(lambda: build("pico_w"))
     assert (
-        kind == "ArtifactError"
-        and said.startswith(f"{cache}/packages/")
+        kind == "BuildError"
+        and said.startswith(f"{cache}/mpy/")
         and "Permission denied): free disk space or set" in said
     )
 

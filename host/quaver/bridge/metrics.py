@@ -37,11 +37,12 @@ _BASE = {
     "us": ("_seconds", 1e-6),
     "s": ("_seconds", 1.0),
     "h": ("_seconds", 3600.0),
+    "d": ("_seconds", 86400.0),
     "By": ("_bytes", 1.0),
     "dB": ("_decibels", 1.0),
     "1": ("", 1.0),
 }
-_UNITS = ("_g", "_mm_s", "_c", "_hz", "_v", "_a", "_w", "_va", "_kwh", "_us", "_s", "_h", "_db")
+_UNITS = ("_g", "_mm_s", "_c", "_hz", "_v", "_a", "_w", "_va", "_kwh", "_us", "_s", "_h", "_days", "_db")
 
 
 def metric_name(field: str) -> str:

@@ -40,6 +40,7 @@ UNITS = {
     "us": ("B98", "µs", "microsecond"),
     "s": ("SEC", "s", "second [unit of time]"),
     "h": ("HUR", "h", "hour"),
+    "d": ("DAY", "d", "day"),
     "By": ("AD", "byte", "byte"),
     "dB": ("2N", "dB", "decibel"),
     "1": ("C62", "", "one"),

@@ -50,7 +50,7 @@ from quaver.cli.bench import show
 def command(
     board: str, sensor: str, interval_s: float, records: int, battery_mah: float, board_ma: float, as_json: bool
 ) -> None:
-    """Print what a node that sleeps draws over Bluetooth, and how long its battery lasts.
+    """Print what a battery node draws over Bluetooth, by state, and how long its battery lasts.
 
     The emulator counts how long the chip, its radio and the sensor are in each state; the currents of the states are
     published ones, each with its source.
