@@ -34,7 +34,7 @@ _TICKS_MS = const(1 << 28)  # well within half of the period of ticks
 _ROWS = (
     "power boot\npower sends\npower at_ms\npower clock_ms\npower asleep_ms\npower due_ms\npower goal\npower fails\n"
     "power early\npower start_ms\npower measured_ms\npower visited_ms\npower low\npower drawn_mas\n"
-    "recorder _seq\nrecorder _aside\nuptime _offset\nuptime _news\ngateways count\nwaveform _saved_ms\n"
+    "recorder _seq\nrecorder _aside\nuptime _offset\nuptime _news\nwaveform _saved_ms\n"
     "measuring _spectrum_age\nmeasuring _machine\nmeasuring _ordinary\n"
     "vibration _told\nvibration _fault\nvibration _unsaved\nvibration _unkept\nvibration _pulseless\n"
     "measurement _next\nengine _turn\ndiagnosis running_s\nmailbox _refused\n"
