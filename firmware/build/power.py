@@ -11,8 +11,6 @@ if False:  # types alone: never compiled
 
     from node.power import Power
 
-_HOURS_A_DAY = 24.0
-
 
 def begin(config: dict) -> "Power":
     """What sleeps, as a start or a wake has it; to be made before this boot is counted."""

@@ -27,8 +27,6 @@ from quaver.emulator.setup import Setup
 from quaver.errors import BoardError
 from quaver.files.pinned import Progress
 
-BOARDS = {"esp32_c3": "esp32_c3", "pico_w": "pico_w"}
-SENSORS = ("adxl345", "iis3dwb")
 INTERVALS_S = (60, 300, 600, 3600)
 
 _NAME = "bench"

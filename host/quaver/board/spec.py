@@ -138,6 +138,11 @@ class BoardSpec:
     currents: Mapping[str, Current]
 
     @property
+    def asleep(self) -> Current | None:
+        """What its sleep takes: deep where it has one, else light; None where neither is published."""
+        return self.currents.get("deep_sleep") or self.currents.get("light_sleep")
+
+    @property
     def silicon(self) -> Chip:
         """What is known of its chip."""
         return chips()[self.chip]
@@ -417,8 +422,8 @@ def render_board(spec: BoardSpec) -> str:
         "LED": spec.led,
         "FILES_AT": spec.flash.filesystem_offset,
     }
-    asleep = spec.currents.get("deep_sleep") or spec.currents.get("light_sleep")
-    values["CURRENTS"] = (spec.currents["awake"].ma, asleep.ma) if asleep and "awake" in spec.currents else (0.0, 0.0)
+    awake, asleep = spec.currents.get("awake"), spec.asleep
+    values["CURRENTS"] = (awake.ma, asleep.ma) if awake and asleep else (0.0, 0.0)
     head = f'"""This board, rendered from boards/{spec.name}.toml: change it there."""\n\n'
     if spec.python:
         values |= {"PYTHON": spec.python, "PYTHON_TLS": spec.python_tls}

@@ -37,11 +37,11 @@ def chosen(board: str, place: str | None, sha256: str | None) -> BoardSpec | Non
     from quaver.build.official import check_format, given_image
     from quaver.cli.ui import download
 
+    tested = load_board(board)
     with download() as progress:
-        found = given_image(load_board(board), place, sha256, progress)
+        found = given_image(tested, place, sha256, progress)
     check_format(found)
     assert found.image is not None
-    tested = load_board(board)
     if tested.image is not None and found.image.version not in (tested.image.version, *tested.also):
         known = ", ".join((tested.image.version, *tested.also))
         click.echo(f"quaver: MicroPython {found.image.version} was not tested on {board}: tested: {known}", err=True)

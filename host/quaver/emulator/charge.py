@@ -69,8 +69,7 @@ def shares(spec: BoardSpec, states: Mapping[str, float], radio: Tally | None) ->
 
 
 def asleep(spec: BoardSpec) -> Current:
-    """What its sleep takes: deep where it has one, else light. Raises BoardError."""
-    for state in ("deep_sleep", "light_sleep"):
-        if state in spec.currents:
-            return spec.currents[state]
-    raise BoardError(f"boards/{spec.name}.toml has no current of sleep: give it one, with its source")
+    """As `BoardSpec.asleep`. Raises BoardError where there is none."""
+    if spec.asleep is None:
+        raise BoardError(f"boards/{spec.name}.toml has no current of sleep: give it one, with its source")
+    return spec.asleep
