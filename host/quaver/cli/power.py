@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from quaver.cli.bench.power import node_options
+
 
 @click.group("power")
 def command() -> None:
@@ -14,38 +16,11 @@ def command() -> None:
 
 @command.command("compare", short_help="Compare a trace with the emulator's count.")
 @click.argument("trace", type=click.Path(dir_okay=False, path_type=Path), metavar="TRACE")
-@click.option(
-    "--board",
-    type=click.Choice(["esp32_c3", "pico_w"]),
-    default="esp32_c3",
-    show_default=True,
-    help="The board that was measured.",
-)
-@click.option(
-    "--sensor",
-    type=click.Choice(["adxl345", "iis3dwb"]),
-    default="adxl345",
-    show_default=True,
-    help="Its accelerometer.",
-)
-@click.option(
-    "--records",
-    type=click.IntRange(1, 16),
-    default=8,
-    show_default=True,
-    help="Measurements that it gathers before it sends them.",
-)
+@node_options
 @click.option(
     "--threshold-ma",
     type=click.FloatRange(0, min_open=True),
     help="Above it the node is awake. Default: between the board's currents asleep and awake.",
-)
-@click.option(
-    "--board-ma",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    help="Current of what the board has beside its module.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def compare(

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
 from quaver.cli.bench import show
 
 
+def node_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--board, --sensor, --records and --board-ma: which battery node."""
+    for option in (
+        click.option(
+            "--board-ma",
+            type=click.FloatRange(0),
+            default=0.0,
+            show_default=True,
+            help="Current of what the board has beside its module: a regulator, a USB bridge, an LED.",
+        ),
+        click.option(
+            "--records",
+            type=click.IntRange(1, 16),
+            default=8,
+            show_default=True,
+            help="Measurements that are gathered before they are sent.",
+        ),
+        click.option(
+            "--sensor",
+            type=click.Choice(["adxl345", "iis3dwb"]),
+            default="adxl345",
+            show_default=True,
+            help="The node's accelerometer, on its SPI bus.",
+        ),
+        click.option(
+            "--board",
+            type=click.Choice(["esp32_c3", "pico_w"]),
+            default="esp32_c3",
+            show_default=True,
+            help="The node's board.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command("power")
-@click.option(
-    "--board",
-    type=click.Choice(["esp32_c3", "pico_w"]),
-    default="esp32_c3",
-    show_default=True,
-    help="The emulated board that runs the node.",
-)
-@click.option(
-    "--sensor",
-    type=click.Choice(["adxl345", "iis3dwb"]),
-    default="adxl345",
-    show_default=True,
-    help="The accelerometer on its SPI bus.",
-)
+@node_options
 @click.option(
     "--interval-s",
     type=click.FloatRange(10, 86400),
@@ -30,21 +56,7 @@ from quaver.cli.bench import show
     help="Interval between two measurements, for the shares.",
 )
 @click.option(
-    "--records",
-    type=click.IntRange(1, 16),
-    default=8,
-    show_default=True,
-    help="Measurements that are gathered before they are sent.",
-)
-@click.option(
     "--battery-mah", type=click.FloatRange(1), default=3000.0, show_default=True, help="Capacity of the battery."
-)
-@click.option(
-    "--board-ma",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    help="Current of what the board has beside its module: a regulator, a USB bridge, an LED.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per figure.")
 def command(
