@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _GATEWAY = bytes.fromhex("280000000001")
 _NAME = "bench"
-_DEVICE_KEY = bytes(32)  # of the guest program's nodes
+DEVICE_KEY = bytes(32)  # of every node in a bench
 _RECORD = 120  # bytes of a sealed telemetry record with some features
 _RECORDS = 50
 _NOTIFICATIONS = 60
@@ -107,10 +107,10 @@ def _start(board: str, progress: Progress | None, air: Air, plan: dict[str, Any]
 def _key(node_id: bytes = bytes(8)) -> LinkKey:
     from quaver.fleet.link_keys import derive
 
-    return derive(_DEVICE_KEY, node_id, 1, _NAME, 1)
+    return derive(DEVICE_KEY, node_id, 1, _NAME, 1)
 
 
-class _Gateway:
+class Gateway:
     """The host's end. It stores in memory, which takes no time, and counts; a node gives a status once a day."""
 
     def __init__(self, air: Air) -> None:
@@ -140,11 +140,12 @@ class _Gateway:
 
         return BleakClient(device, backend=self.client, services=[gatt.SERVICE])
 
-    async def collect(self, client: BleakClient) -> Collected:
+    async def collect(self, client: BleakClient, node_id: bytes = bytes(8)) -> Collected:
+        """node_id: by default that of the guest program."""
         from quaver.gateway.connection import collect
         from quaver.gateway.links import Link
 
-        return await collect(client, Link(_NAME, _key()), self.store)
+        return await collect(client, Link(_NAME, _key(node_id)), self.store)
 
     async def store(self, message_class: str, payload: bytes) -> bool:
         self.records += message_class != "status"
@@ -152,19 +153,19 @@ class _Gateway:
 
 
 def _run(
-    board: str, progress: Progress | None, plan: dict[str, Any], work: Callable[[_Gateway], Coroutine[Any, Any, Any]]
+    board: str, progress: Progress | None, plan: dict[str, Any], work: Callable[[Gateway], Coroutine[Any, Any, Any]]
 ) -> Any:
     from quaver.emulator.radio import Air
 
     with Air(seed=1) as air:
-        gateway = _Gateway(air)
+        gateway = Gateway(air)
         done = air.start(work(gateway))
         with _start(board, progress, air, plan):
             return done.result(300)
 
 
 def _burst(board: str, progress: Progress | None) -> Figure:
-    async def work(gateway: _Gateway) -> float:
+    async def work(gateway: Gateway) -> float:
         loop = gateway.air.loop
         times: list[float] = []
         full = asyncio.Event()
@@ -191,7 +192,7 @@ def _burst(board: str, progress: Progress | None) -> Figure:
 
 
 def _records(board: str, progress: Progress | None) -> list[Figure]:
-    async def work(gateway: _Gateway) -> tuple[float, float, float]:
+    async def work(gateway: Gateway) -> tuple[float, float, float]:
         loop = gateway.air.loop
         device = await gateway.find(gatt.PENDING)
         began = loop.time()
@@ -244,13 +245,13 @@ def _secret(board: str, progress: Progress | None) -> list[Figure]:
     from quaver.emulator.radio import Air
     from quaver.gateway.connection import collect
 
-    async def greet(gateway: _Gateway) -> float:
+    async def greet(gateway: Gateway) -> float:
         async with gateway.connect(await gateway.find(gatt.PENDING)) as client:
             way: Any = _Timed(gateway.air.loop)
             await collect(client, way, gateway.store, records=2)  # the node's status, and one
         return float(way.took_s)
 
-    async def hold(gateway: _Gateway) -> float:
+    async def hold(gateway: Gateway) -> float:
         gone = asyncio.Event()
         device = await gateway.find(0)
         async with BleakClient(
@@ -264,7 +265,7 @@ def _secret(board: str, progress: Progress | None) -> list[Figure]:
     took = _run(board, progress, {"records": 2}, greet)
     heap: dict[str, int] = {}
     with Air(seed=1) as air:
-        gateway = _Gateway(air)
+        gateway = Gateway(air)
         with _start(board, progress, air, {"records": 9, "heap": True}) as node:
             for _ in range(3):  # what the first one leaves behind is there at rest
                 air.run(greet(gateway), 300)
@@ -339,7 +340,7 @@ def _hour(timing: Timing, currents: Currents) -> list[Figure]:
         },
     }
 
-    async def work(gateway: _Gateway) -> tuple[Any, int]:
+    async def work(gateway: Gateway) -> tuple[Any, int]:
         loop = gateway.air.loop
         while loop.time() < _HOUR_S:
             device = await gateway.find(gatt.PENDING)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quaver.bench import Figure
+from quaver.bench.ble import DEVICE_KEY, Gateway
 from quaver.bench.power_trace import Measured
 from quaver.board.spec import load_board
 from quaver.build import firmware_files
@@ -22,15 +23,17 @@ from quaver.build.libraries import device_libraries
 from quaver.emulator.bus import Attached
 from quaver.emulator.charge import Share, asleep, sensor_currents, shares
 from quaver.emulator.child_board import ChildBoard
+from quaver.emulator.identity import Identity
 from quaver.emulator.radio.path import Tally
 from quaver.emulator.setup import Setup
 from quaver.errors import BoardError
 from quaver.files.pinned import Progress
+from quaver_wire import gatt
+from quaver_wire.cose import node_id
 
 INTERVALS_S = (60, 300, 600, 3600)
 
 _NAME = "bench"
-_DEVICE_KEY = bytes(32)
 _STATION = "node"
 _INTERVAL_S = 20  # of the run: long enough for a measurement and a visit
 _VISITS = 3  # the first is the boot's; from the second on a cycle is like the next
@@ -153,11 +156,13 @@ def measure_cycle(board: str, sensor: str, records: int, progress: Progress | No
     from quaver.emulator.radio import Air
 
     with Air(seed=1) as air:
-        gateway = _Gateway(air, board)
+        gateway = Gateway(air)
+        identity = Identity.of_esp32(_STATION) if board == "esp32_c3" else Identity.of(_STATION)
+        own = node_id(identity.unique_id)
         with _open(
             board, Setup(files=_files(board, sensor, records), rig=(_part(sensor),), air=air, name=_STATION), progress
         ) as node:
-            done = air.start(gateway.visit(_VISITS, lambda: _snapshot(node, air)))
+            done = air.start(_visit(gateway, own, lambda: _snapshot(node, air)))
             try:
                 moments = done.result(_LIMIT_S)
             except TimeoutError:
@@ -188,7 +193,7 @@ def _files(board: str, sensor: str, records: int) -> Mapping[str, bytes]:
         "energy": None,
         "power": {"sleep": True, "records": records},
     }
-    key = json.dumps({"generation": 1, "key": _DEVICE_KEY.hex()}).encode()
+    key = json.dumps({"generation": 1, "key": DEVICE_KEY.hex()}).encode()
     return {**firmware_files(board, config), **device_libraries(load_board(board)), "device.key": key}
 
 
@@ -215,55 +220,19 @@ def _snapshot(node: ChildBoard, air: Any) -> tuple[dict[str, float], Tally]:
     return node.states(), Tally(**vars(air.link.settled(_STATION)))
 
 
-class _Gateway:
-    """The host's end: it connects to a node that has something, takes it, and counts."""
+async def _visit(gateway: Gateway, node_id: bytes, snapshot: Callable[[], Any]) -> list[Any]:
+    """Take what the node has whenever it has something, _VISITS times; a snapshot behind each."""
+    from bleak.exc import BleakError
 
-    def __init__(self, air: Any, board: str) -> None:
-        from quaver.emulator.identity import Identity
-        from quaver.emulator.radio.bleak_backend import backends
-        from quaver.fleet.link_keys import derive
-        from quaver.gateway.links import Link
-        from quaver_wire.cose import node_id
+    from quaver.gateway.connection import LinkError
 
-        identity = Identity.of_esp32(_STATION) if board == "esp32_c3" else Identity.of(_STATION)
-        self._link = Link(_NAME, derive(_DEVICE_KEY, node_id(identity.unique_id), 1, _NAME, 1))
-        self._air = air
-        self._scanner, self._client = backends(air.device("gateway", bytes.fromhex("280000000001")))
-
-    async def visit(self, times: int, snapshot: Callable[[], Any]) -> list[Any]:
-        from bleak import BleakClient
-        from bleak.exc import BleakError
-
-        from quaver.gateway.connection import LinkError, collect
-        from quaver_wire import gatt
-
-        moments: list[Any] = []
-        while len(moments) < times:
-            device = await self._find()
-            try:
-                async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
-                    await collect(client, self._link, _take, unix_ms=lambda: 1_700_000_000_000)
-            except (BleakError, LinkError):
-                continue
-            loop = asyncio.get_running_loop()
-            moments.append(await loop.run_in_executor(None, snapshot))
-        return moments
-
-    async def _find(self) -> Any:
-        from bleak import BleakScanner
-
-        from quaver_wire import gatt
-
-        found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def heard(device: Any, advertisement: Any) -> None:
-            about = gatt.parse_service_data(advertisement.service_data.get(gatt.SERVICE, b""))
-            if not found.done() and about is not None and about[1] & (gatt.PENDING | gatt.ALARM):
-                found.set_result(device)
-
-        async with BleakScanner(heard, backend=self._scanner):
-            return await found
-
-
-async def _take(_message_class: str, _payload: bytes) -> bool:
-    return True
+    moments: list[Any] = []
+    while len(moments) < _VISITS:
+        device = await gateway.find(gatt.PENDING | gatt.ALARM)
+        try:
+            async with gateway.connect(device) as client:
+                await gateway.collect(client, node_id)
+        except (BleakError, LinkError):
+            continue
+        moments.append(await asyncio.get_running_loop().run_in_executor(None, snapshot))
+    return moments
