@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import pairwise
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from quaver.store.store import Store
 
@@ -16,7 +13,16 @@ SELECT e.boot, p.uncertain_ms, e.offset_ms + p.shift_ms FROM receipt e JOIN span
 WHERE e.node = ?
 """
 
-NO_DATE = np.int64(-(2**62))
+HOUR_MS = 3_600_000
+
+
+class Span(NamedTuple):
+    """Hours of a boot's uptime, the last included, and time - uptime where they begin."""
+
+    boot: int
+    first: int
+    last: int
+    offset_ms: int
 
 
 class NodeClocks:
@@ -48,15 +54,17 @@ class NodeClocks:
         offset = self.offset_ms(boot, uptime_ms)
         return None if offset is None else uptime_ms + offset
 
-    def dates_ms(self, boots: NDArray[np.int64], uptimes_ms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """As date_ms, of many at once; each boot's stand together. Both: (n,). NO_DATE where nothing dates one."""
-        dates = np.full(len(boots), NO_DATE)
-        edges = [*np.flatnonzero(np.diff(boots, prepend=-1)), len(boots)]
-        for begin, end in pairwise(edges):
-            boot, own = int(boots[begin]), uptimes_ms[begin:end]
-            if boot in self._sets:
-                uptimes, offsets = (np.array(one) for one in self._sets[boot])
-                dates[begin:end] = own + offsets[np.maximum(np.searchsorted(uptimes, own, "right") - 1, 0)]
-            elif boot in self._receipts:
-                dates[begin:end] = own + self._receipts[boot]
-        return dates
+    def spans(self, since_ms: int, until_ms: int) -> list[Span]:
+        """The hours of uptime that touch a range of dates, of all boots in order. What nothing dates is in none."""
+        found = []
+        for boot in self.boots():
+            uptimes, offsets = self._sets.get(boot) or ([0], [self._receipts[boot]])
+            begins = [0, *uptimes[1:]]
+            for begin, end, offset in zip(begins, [*begins[1:], None], offsets, strict=True):
+                first = max(-(-begin // HOUR_MS), (since_ms - offset) // HOUR_MS)
+                last = (until_ms - offset) // HOUR_MS
+                if end is not None:
+                    last = min(last, (end - 1) // HOUR_MS)
+                if first <= last:
+                    found.append(Span(boot, first, last, offset))
+        return found

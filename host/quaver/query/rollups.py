@@ -10,6 +10,7 @@ reading all of them.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from bisect import bisect_right
@@ -20,12 +21,12 @@ from typing import Any, NamedTuple
 from quaver.errors import StoreError
 from quaver.files.private_base import open_private_base
 from quaver.messages.quantities import QUANTITIES, numbers
+from quaver.query.clocks import HOUR_MS, Span
 from quaver.query.source import Place, Reading, Source
 from quaver.store.removed import removed_runs
 
 VERSION = 1
 _NAMES_MAX = 1000  # quantities; machines name their own
-HOUR_MS = 3_600_000
 _SCHEMA = """
 CREATE TABLE place (row INTEGER NOT NULL, node INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL);
 CREATE TABLE quantity (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -52,6 +53,35 @@ _PUT_VALUE = """
 INSERT INTO value VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count,
     low = min(low, excluded.low), total = total + excluded.total, high = max(high, excluded.high)
 """
+
+
+# SQLite does the sums: to make 8,760 hours of a year rows of Python takes longer than all the rest of an answer.
+_SPANS = """
+WITH s AS MATERIALIZED (
+    SELECT key AS place, json_extract(value, '$[0]') AS boot, json_extract(value, '$[1]') AS first,
+        json_extract(value, '$[2]') AS last, json_extract(value, '$[3]') AS offset_ms FROM json_each(?)
+)
+"""
+_HELD = f"""{_SPANS}
+SELECT s.boot, sum(b.count), min(b.first), max(b.last)
+FROM s CROSS JOIN bucket b ON b.node = ? AND b.boot = s.boot AND b.hour BETWEEN s.first AND s.last
+GROUP BY s.place ORDER BY s.place
+"""  # noqa: S608
+_VALUES = """
+FROM s CROSS JOIN value v ON v.node = ? AND v.quantity = ? AND v.boot = s.boot AND v.hour BETWEEN s.first AND s.last
+"""
+_DATE = f"(v.hour * {HOUR_MS} + s.offset_ms)"
+
+Step = tuple[int, int, float, float, float]  # when it begins, ms; n; least, sum and most
+
+
+class Held(NamedTuple):
+    """So many measurements of a boot, and the lowest and highest number of theirs."""
+
+    boot: int
+    n: int
+    first: int
+    last: int
 
 
 class Bucket(NamedTuple):
@@ -180,11 +210,21 @@ class Rollups:
         sql = "SELECT boot, hour, count, first, last FROM bucket WHERE node = ? ORDER BY boot, hour"
         return [Bucket(*row) for row in self._query(sql, (node,))]
 
-    def hours(self, node: int, quantity: str) -> list[tuple[int, int, int, float, float, float]]:
-        """One quantity by hours of uptime: (boot, hour, n, low, total, high), in order."""
-        sql = """SELECT boot, hour, count, low, total, high FROM value WHERE node = ? AND quantity = ?
-            ORDER BY boot, hour"""
-        return self._query(sql, (node, self._numbers.get(quantity, -1)))
+    def held(self, node: int, spans: Sequence[Span]) -> list[Held]:
+        """What lies in each of them, of those that have something."""
+        return [Held(*row) for row in self._query(_HELD, (json.dumps(spans), node))]
+
+    def extent(self, node: int, quantity: str, spans: Sequence[Span]) -> tuple[int, int] | None:
+        """When the first and the last hour of a quantity begin, ms; None where there is none."""
+        sql = f"{_SPANS} SELECT min({_DATE}), max({_DATE}) {_VALUES}"
+        ((first, last),) = self._query(sql, (json.dumps(spans), node, self._numbers.get(quantity, -1)))
+        return None if first is None else (first, last)
+
+    def steps(self, node: int, quantity: str, spans: Sequence[Span], step_ms: int) -> list[Step]:
+        """One quantity by steps of so many ms, by the date at which its hours begin: in order."""
+        sql = f"""{_SPANS} SELECT {_DATE} / ? * ? AS begin, sum(v.count), min(v.low), sum(v.total), max(v.high)
+            {_VALUES} GROUP BY begin ORDER BY begin"""
+        return self._query(sql, (json.dumps(spans), step_ms, step_ms, node, self._numbers.get(quantity, -1)))
 
     def rare(self, node: int, kind: str) -> list[tuple[int, int]]:
         """The records of a kind that is not telemetry: (boot, seq), in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from quaver.errors import PageError
 from quaver.messages.quantities import Quantity, numbers
 from quaver.messages.record import MessageError, readable
-from quaver.query.clocks import NodeClocks
-from quaver.query.rollups import HOUR_MS, Bucket, Rollups
+from quaver.query.clocks import HOUR_MS, NodeClocks, Span
+from quaver.query.rollups import Held, Rollups
 from quaver.query.source import Source
 from quaver.store.ledger import ASIDE
 from quaver.store.removed import SINCE
@@ -84,34 +85,30 @@ def series(
     points: int,
 ) -> Series:
     """Between two dates, in `points` points at most. quantity: its name, as in `numbers`. Raises StoreError."""
-    store = source.store
-    clocks = NodeClocks(store, node.number)
+    store, number = source.store, node.number
+    clocks = NodeClocks(store, number)
     names = (quantity,) if quantity == "shaft_hz" else (quantity, "shaft_hz")
-    found: dict[str, Columns]
-    waiting = 0
-    if rollups is None:
-        spans = [Bucket(boot, 0, RAW_MOST, 0, ASIDE - 1) for boot in clocks.boots()]
-        step, found = 0, _raw(store, clocks, node.number, names, spans, since_ms, until_ms)
+    waiting, step = 0, 0
+    spans = clocks.spans(since_ms, until_ms)
+    held = [Held(boot, 0, 0, ASIDE - 1) for boot in clocks.boots()] if rollups is None else rollups.held(number, spans)
+    left = {name: _deleted(store, number, name, since_ms, until_ms) if rollups else [] for name in names}
+    if rollups is not None and sum(one.n for one in held) > RAW_MOST:
+        ends = [*(rollups.extent(number, quantity, spans) or ()), *(row[0] for row in left[quantity])]
+        step = _step_ms(max(ends) - min(ends) if ends else 0, HOUR_MS, points)
+        found = {name: _hours(rollups, number, name, spans, step, rows) for name, rows in left.items()}
     else:
-        spans = _within(rollups.buckets(node.number), clocks, since_ms, until_ms)
-        waiting = max(0, source.end().row - rollups.row())
-        if sum(one.n for one in spans) <= RAW_MOST:
-            if waiting and spans:  # what came since is of that boot too
-                spans.append(spans[-1]._replace(last=ASIDE - 1))
-            step, found = 0, _raw(store, clocks, node.number, names, spans, since_ms, until_ms)
-        else:
-            step = HOUR_MS
-            found = {name: _hours(store, rollups, clocks, node.number, name, since_ms, until_ms) for name in names}
-        if not step:  # of a range that a policy has emptied
-            for name in names:
-                deleted = _columns(_deleted(store, node.number, name, since_ms, until_ms))
-                found[name] = _in_order(found[name], deleted)
+        if rollups is not None:
+            waiting = max(0, source.end().row - rollups.row())
+            if waiting and held:  # what came since is of that boot too
+                held.append(held[-1]._replace(last=ASIDE - 1))
+        found = _raw(store, clocks, number, names, held, since_ms, until_ms)
+        for name, rows in left.items():  # of a range that a policy has emptied
+            found[name] = _in_order(found[name], _columns(rows))
+        times = found[quantity].time_ms
+        if len(times) > points:
+            step = _step_ms(float(np.ptp(times)), 0, points)
+            found = {name: _joined(columns, step) for name, columns in found.items()}
     values = found[quantity]
-    if len(values.time_ms) > points or step:
-        span = float(np.ptp(values.time_ms)) if len(values.time_ms) else 0
-        step = next((one for one in _STEPS_MS if one >= step and span / one <= points - 1), _STEPS_MS[-1])
-        found = {name: _joined(columns, step) for name, columns in found.items()}
-        values = found[quantity]
     times = values.time_ms.astype(np.int64).tolist()
     speeds: dict[int, float] = {}
     if "shaft_hz" in found:
@@ -136,13 +133,9 @@ def _short(value: float) -> float:
     return float(f"{value:.7g}")
 
 
-def _within(buckets: Sequence[Bucket], clocks: NodeClocks, since_ms: int, until_ms: int) -> list[Bucket]:
-    """Those whose hour begins in the range, or an hour before it. A year has 8,760: they are dated at once."""
-    if not buckets:
-        return []
-    boots, hours = np.array([one[:2] for one in buckets]).T
-    dates = clocks.dates_ms(boots, hours * HOUR_MS)
-    return [buckets[place] for place in np.flatnonzero((dates >= since_ms - HOUR_MS) & (dates <= until_ms)).tolist()]
+def _step_ms(span_ms: float, least_ms: int, points: int) -> int:
+    """The shortest step that leaves so many points at most."""
+    return next((one for one in _STEPS_MS if one >= least_ms and span_ms / one <= points - 1), _STEPS_MS[-1])
 
 
 def _raw(
@@ -150,13 +143,13 @@ def _raw(
     clocks: NodeClocks,
     node: int,
     names: Sequence[str],
-    spans: Sequence[Bucket],
+    held: Sequence[Held],
     since_ms: int,
     until_ms: int,
 ) -> dict[str, Columns]:
     """The records themselves, of stretches of a boot."""
     found: dict[str, list[_Row]] = {name: [] for name in names}
-    for boot, first, last in _stretches(spans):
+    for boot, first, last in _stretches(held):
         offset = clocks.offset_ms(boot, 0)
         if offset is None:
             continue
@@ -174,18 +167,11 @@ def _raw(
     return {name: _in_order(_columns(rows)) for name, rows in found.items()}
 
 
-def _stretches(spans: Sequence[Bucket]) -> Iterator[tuple[int, int, int]]:
-    """(boot, first, last) of hours that follow each other in a boot, joined."""
-    held: tuple[int, int, int] | None = None
-    for one in spans:
-        if held and held[0] == one.boot:
-            held = one.boot, min(held[1], one.first), max(held[2], one.last)
-            continue
-        if held:
-            yield held
-        held = one.boot, one.first, one.last
-    if held:
-        yield held
+def _stretches(held: Sequence[Held]) -> Iterator[tuple[int, int, int]]:
+    """(boot, first, last) of those that follow each other in a boot, joined."""
+    for boot, ones in groupby(held, key=lambda one: one.boot):
+        both = [(one.first, one.last) for one in ones]
+        yield boot, min(first for first, _ in both), max(last for _, last in both)
 
 
 def _numbers(body: str, names: Sequence[str]) -> Iterator[tuple[str, float]]:
@@ -204,21 +190,16 @@ def _numbers(body: str, names: Sequence[str]) -> Iterator[tuple[str, float]]:
 
 
 def _hours(
-    store: Store, rollups: Rollups, clocks: NodeClocks, node: int, name: str, since_ms: int, until_ms: int
+    rollups: Rollups, node: int, name: str, spans: Sequence[Span], step_ms: int, deleted: Sequence[_Row]
 ) -> Columns:
-    """By the hour: each from the roll-ups, or from the store's own where most of its records were deleted."""
-    boots, hours, *columns = np.array(rollups.hours(node, name), dtype=np.float64).reshape(-1, 6).T
-    dates = clocks.dates_ms(boots.astype(np.int64), hours.astype(np.int64) * HOUR_MS)
-    kept = (dates > since_ms - HOUR_MS) & (dates <= until_ms)
-    found = Columns(dates[kept].astype(np.float64), *(one[kept] for one in columns))
-    deleted = _deleted(store, node, name, since_ms, until_ms)
+    """By steps: each hour from the roll-ups, or from the store's own where most of its records were deleted."""
+    found = _columns(rollups.steps(node, name, spans, HOUR_MS if deleted else step_ms))
     if not deleted:
         return found
-    found = _joined(found, HOUR_MS)
     known = dict(zip(found.time_ms.tolist(), found.n.tolist(), strict=True))
     instead = _columns([row for row in deleted if known.get(row[0], 0) < row[1]])
     left = ~np.isin(found.time_ms, instead.time_ms)
-    return _in_order(Columns(*(one[left] for one in found)), instead)
+    return _joined(_in_order(Columns(*(one[left] for one in found)), instead), step_ms)
 
 
 def _deleted(store: Store, node: int, name: str, since_ms: int, until_ms: int) -> list[_Row]:

@@ -18,9 +18,9 @@ from test_ingest import FAN, NOW, Bench
 from quaver.broker.reader import Message
 from quaver.errors import PageError, StoreError
 from quaver.fleet.keys import KeyStore
-from quaver.query.clocks import NodeClocks
+from quaver.query.clocks import HOUR_MS, NodeClocks, Span
 from quaver.query.door import Door
-from quaver.query.rollups import HOUR_MS, Rollups, follow
+from quaver.query.rollups import Rollups, Step, follow
 from quaver.store.location import open_records
 from quaver.upkeep.retention import retain
 from quaver_wire.fields import EVENTS, FAULTS
@@ -181,6 +181,22 @@ def test_a_boot_that_is_dated_later_moves_without_building_anew(
     assert all(abs(clocks.date_ms(boot, uptime) - at) <= 1 for boot, uptime, at in rows)  # type: ignore[operator]
 
 
+def test_hours_on_both_sides_of_a_clock_that_was_set_again_are_dated_by_theirs(
+    bench: Bench, pump: Node, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quaver.query.series.RAW_MOST", 1)
+    begin = (NOW // HOUR_MS - 4000) * HOUR_MS
+    hours = {0: 0, 1: 1, 3000: 3001, 3001: 3002}  # of uptime, and since then: its crystal is 0.03 % slow
+    bench.take(
+        *(pump.says(uptime_ms=n * HOUR_MS, time_ms=begin + at * HOUR_MS, rms_g=float(n)) for n, at in hours.items())
+    )
+    catch_up(door)
+    found = door.series("pump-7", "rms_g", 0, NOW, 5000)
+    assert found.times_ms == [begin + at * HOUR_MS for at in hours.values()] and found.mean == list(hours)
+    part = door.series("pump-7", "rms_g", begin + HOUR_MS, begin + 3002 * HOUR_MS - 1, 5000)
+    assert part.mean == [1, 3000]
+
+
 def test_beyond_retention_the_hours_of_the_store_go_on(
     bench: Bench, pump: Node, door: Door, rollups: Rollups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,8 +226,12 @@ def test_the_roll_ups_are_a_cache_that_is_built_anew(
         assert [len(batch) for batch in follow(source, fresh, 100, batch=60)] == [60, 40]
         assert fresh.row() == 100
         list(follow(source, fresh, 100))
-    assert fresh.buckets(1) == rollups.buckets(1) and fresh.hours(1, "rms_g") == rollups.hours(1, "rms_g")
+    assert fresh.buckets(1) == rollups.buckets(1) and _hours(fresh) == _hours(rollups)
     fresh.close()
+
+
+def _hours(rollups: Rollups) -> list[Step]:
+    return rollups.steps(1, "rms_g", [Span(1, 0, 10, 0)], HOUR_MS)
 
 
 def test_roll_ups_of_another_store_are_emptied(
