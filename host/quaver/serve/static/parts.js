@@ -7,7 +7,7 @@
 // context: see app.js. The hash #/NAME/a/b?c=d calls show(root, context, "a", "b") with context.query = {c: "d"}.
 
 import { h, icon, replace, unique } from "./dom.js";
-import { t } from "./words.js";
+import { byName, t } from "./words.js";
 
 const SYMBOLS = { ok: "ok", warning: "warning", alarm: "alarm", gone: "gone", offline: "offline", unknown: "unknown", note: "note" };
 
@@ -125,7 +125,7 @@ export function table({ columns, caption, rows = [], open = null, rowClass = nul
         if (x === y) return 0;
         if (x === null || x === undefined) return 1;
         if (y === null || y === undefined) return -1;
-        return (typeof x === "string" ? x.localeCompare(y) : x - y) * sign;
+        return (typeof x === "string" ? byName(x, y) : x - y) * sign;
       });
     }
     replace(body, list.slice(0, shown).map((row) => h("tr", { class: rowClass?.(row) ?? null }, columns.map((column) => {

@@ -91,6 +91,11 @@ export function currentZone() {
   return zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
+const names = new Intl.Collator(undefined, { numeric: true });
+
+/** The order of names, "pump-9" before "pump-10". A collator of its own: localeCompare makes one for each pair. */
+export const byName = (one, other) => names.compare(one, other);
+
 function format(options) {
   const key = JSON.stringify(options);
   formats[key] ??= new Intl.DateTimeFormat(language === "en" ? "en-GB" : "de-DE", { timeZone: zone, ...options });

@@ -3,7 +3,7 @@
 import { h, icon, later, replace } from "../dom.js";
 import { badge, button, card, chips, empty, heading, loading, stateIcon, table, tag } from "../parts.js";
 import { now } from "../plant.js";
-import { ago, number, time } from "../words.js";
+import { ago, byName, number, time } from "../words.js";
 import { words } from "./ledger_words.js";
 import { users as userWords } from "./users_words.js";
 
@@ -57,7 +57,7 @@ export async function show(root, context) {
     const lost = accounts.reduce((sum, one) => sum + one.unexplained, 0);
     const records = accounts.reduce((sum, one) => sum + one.received, 0);
     const plain = (key, title, value = (one) => one[key]) => ({ key, title: t(title), number: true, sort: value, cell: (one) => value(one) ? number(value(one), 9) : "" });
-    const sheet = table({ caption: t("ledger.gaps"), most: 50, rows: [...accounts].sort((a, b) => b.unexplained - a.unexplained || a.topic.localeCompare(b.topic)),
+    const sheet = table({ caption: t("ledger.gaps"), most: 50, rows: [...accounts].sort((a, b) => b.unexplained - a.unexplained || byName(a.topic, b.topic)),
       open: (one) => `#/node/${encodeURIComponent(one.id)}`, rowClass: (one) => (one.unexplained ? "is-alarm lost" : null), columns: [
         { key: "node", title: t("ledger.node"), main: true, sort: (one) => one.topic, cell: (one) => one.topic.split("/").at(-1) },
         { key: "unexplained", title: t("ledger.unexplained"), number: true, sort: (one) => one.unexplained, cell: (one) => (one.unexplained ? h("strong", { class: "lost-count" }, stateIcon("alarm"), number(one.unexplained, 9)) : t("ledger.none")) },

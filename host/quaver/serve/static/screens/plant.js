@@ -3,7 +3,7 @@
 import { h, icon, later, replace } from "../dom.js";
 import { button, chips, empty, heading, loading, stateIcon, tag } from "../parts.js";
 import { now, severity, stateOf, watchPlant, worst } from "../plant.js";
-import { ago, number, time } from "../words.js";
+import { ago, byName, number, time } from "../words.js";
 import { showPlan } from "./plan.js";
 import { words } from "./plant_words.js";
 
@@ -141,7 +141,7 @@ export async function show(root, context) {
   /** Groups of one level, worst first, as lists within lists: each opens and closes. */
   function drawGroups(group, depth, open) {
     const parts = [...group.groups.values(), ...group.nodes.map((row) => ({ name: row.name, state: stateOf(row), row }))];
-    parts.sort((a, b) => severity(b.state) - severity(a.state) || a.name.localeCompare(b.name, undefined, { numeric: true }));
+    parts.sort((a, b) => severity(b.state) - severity(a.state) || byName(a.name, b.name));
     return h("ul", { class: depth ? "tree-level" : "tree" }, parts.map((one) => {
       if (one.row) return nodeRow(one.row);
       const isOpen = opened.get(one.path) ?? (open || depth < 1);
@@ -166,7 +166,7 @@ export async function show(root, context) {
       if (!lines.has(place)) lines.set(place, []);
       lines.get(place).push(row);
     }
-    const sorted = [...lines].sort(([a, x], [b, y]) => severity(stateOf(y[0])) - severity(stateOf(x[0])) || a.localeCompare(b, undefined, { numeric: true }));
+    const sorted = [...lines].sort(([a, x], [b, y]) => severity(stateOf(y[0])) - severity(stateOf(x[0])) || byName(a, b));
     replace(body, h("div", { class: "tile-groups" }, sorted.map(([place, list]) => h("section", { class: "card tile-group", "aria-label": place },
       h("h2", {}, place), h("ul", { class: "tiles" }, list.map((row) => {
         const state = stateOf(row);
@@ -212,7 +212,7 @@ export function zoneTag(zone, t) {
 }
 
 function byState(a, b) {
-  return severity(stateOf(b)) - severity(stateOf(a)) || (b.alarms ?? 0) - (a.alarms ?? 0) || a.name.localeCompare(b.name, undefined, { numeric: true });
+  return severity(stateOf(b)) - severity(stateOf(a)) || (b.alarms ?? 0) - (a.alarms ?? 0) || byName(a.name, b.name);
 }
 
 function count(rows, key) {
@@ -221,7 +221,7 @@ function count(rows, key) {
     const name = key(row);
     if (name) found.set(name, (found.get(name) ?? 0) + 1);
   }
-  return [...found].sort(([a], [b]) => a.localeCompare(b, undefined, { numeric: true }));
+  return [...found].sort(([a], [b]) => byName(a, b));
 }
 
 /** The tree of some nodes by their paths; a level with one group alone is one with the next, and an asset is its node where

@@ -4,7 +4,7 @@ import { address } from "../api.js";
 import { h, icon, later, replace } from "../dom.js";
 import { button, card, dialog, empty, failed, heading, loading, rangeLength, rangePicker, table, tabs } from "../parts.js";
 import { now } from "../plant.js";
-import { currentLanguage, time } from "../words.js";
+import { byName, currentLanguage, time } from "../words.js";
 import { reportChart } from "./reports_charts.js";
 import { words } from "./reports_words.js";
 
@@ -21,7 +21,7 @@ export async function show(root, context, wanted = "energy") {
   const kind = KINDS.includes(wanted) ? wanted : "energy";
   const ofOne = OF_ONE.includes(kind);
   context.title(t(`reports.${kind}`));
-  const rows = [...plant.nodes.values()].filter((row) => row.role !== "gateway").sort((a, b) => a.topic.localeCompare(b.topic, undefined, { numeric: true }));
+  const rows = [...plant.nodes.values()].filter((row) => row.role !== "gateway").sort((a, b) => byName(a.topic, b.topic));
   const kept = new URLSearchParams(Object.entries(query)).toString();
   const body = h("div", { class: "stack", "aria-live": "off" });
   const side = h("div", { class: "row" });

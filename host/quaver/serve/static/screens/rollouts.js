@@ -2,7 +2,7 @@
 
 import { h, later, replace } from "../dom.js";
 import { badge, button, card, chips, confirm, empty, facts, heading, loading, table, tag } from "../parts.js";
-import { number, time } from "../words.js";
+import { byName, number, time } from "../words.js";
 import { words } from "./rollouts_words.js";
 
 export { words };
@@ -98,7 +98,7 @@ export async function show(root, context) {
       { key: "place", title: t("rollouts.place"), sort: (node) => node.topic, cell: (node) => node.topic.split("/").slice(0, -1).join(" › ") },
     ] });
     const rank = (node) => (FAILED.includes(node.state) ? 0 : WAY.includes(node.state) ? 1 : node.state === "watched" ? 2 : node.state === "waiting" ? 3 : 4);
-    const sorted = [...one.nodes].sort((a, b) => rank(a) - rank(b) || a.topic.localeCompare(b.topic));
+    const sorted = [...one.nodes].sort((a, b) => rank(a) - rank(b) || byName(a.topic, b.topic));
     const fill = () => sheet.update(sorted.filter((node) => query.show === "all" || open(node)));
     fill();
     return card(t("rollouts.nodes"), chips({ label: t("rollouts.show"), value: query.show ?? "worth", change: (value) => { setQuery({ show: value === "worth" ? null : value }); fill(); },
