@@ -208,6 +208,17 @@ def test_hdf5_and_matlab_7_3_say_rate_and_unit(tmp_path):
     assert recording.acceleration[:, 0] == pytest.approx(impacts(0.1), abs=1e-6)
 
 
+def test_an_hdf5_that_keeps_its_library_busy_is_given_up(tmp_path, monkeypatch):
+    import h5py
+
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["acc"] = impacts(0.1)
+    monkeypatch.setattr("quaver.recordings.hdf5._LIMIT_S", -1.0)
+    with pytest.raises(RecordingError, match=r"x\.h5: is a damaged or unfinished HDF5 file: it was not read in"):
+        load(path, rate=RATE)
+
+
 def test_tdms_and_uff(tmp_path):
     import nptdms
     import pyuff

@@ -226,8 +226,9 @@ def recording(name: str) -> Callable[[Path], One]:
     def make(folder: Path) -> One:
         import warnings
 
-        from quaver.recordings import OptionError, load
+        from quaver.recordings import OptionError, binary, hdf5, load
 
+        binary.hdf5_arrays = lambda path: hdf5.read_here(str(path))  # and not in a process for each
         warnings.simplefilter("ignore")  # numpy's, of numbers that are refused afterwards
 
         def read(path: Path) -> object:
@@ -432,7 +433,7 @@ TARGETS: tuple[tuple[str, str, str, str, int, Callable[[Path], One]], ...] = (
      "errors.RecordingError", 4000, recording("r.npz")),
     ("recording-mat", "a recording, MATLAB's", "recordings.binary recordings.arrays",
      "errors.RecordingError", 4000, recording("r.mat")),
-    ("recording-hdf5", "a recording, HDF5", "recordings.binary recordings.arrays",
+    ("recording-hdf5", "a recording, HDF5", "recordings.binary recordings.arrays recordings.hdf5",
      "errors.RecordingError", 8000, recording("r.h5")),
     ("release", "a release's file", "release.bundle release.manifest release.files release.signing release.patches",
      "errors.ReleaseError", 8000, release),

@@ -13,6 +13,7 @@ import numpy as np
 from quaver.errors import RecordingError
 from quaver.recordings.arrays import read_arrays, scalar
 from quaver.recordings.contents import ChannelError, Contents, Options, Rate, Signal
+from quaver.recordings.hdf5 import HDF5Error, hdf5_arrays
 from quaver.recordings.mat_elements import check_elements
 
 _CWRU_NAME = re.compile(r"X(\d{3})_?(DE|FE|BA)_time")  # drive end, fan end, base
@@ -126,23 +127,10 @@ def _cwru(path: Path, options: Options, data: Mapping[str, Any]) -> Contents:
 
 def read_hdf5(path: Path, options: Options) -> Contents:
     """Datasets by their path; attributes fs, dt, unit and rpm of the file or of a dataset. MATLAB v7.3 is HDF5."""
-    h5py = optional("h5py", path)
-    flat: dict[str, Any] = {}
+    optional("h5py", path)
     try:
-        with h5py.File(path, "r") as file:
-
-            def visit(name: str, thing: Any) -> None:
-                for key, value in thing.attrs.items():
-                    flat.setdefault(str(key) if key.lower() in ("fs", "rpm") else f"{name}/{key}".strip("/"), value)
-                if name.startswith("#") or not isinstance(thing, h5py.Dataset):
-                    return
-                if thing.dtype.kind in "iufcb" and thing.attrs.get("MATLAB_class", b"") not in (b"char", b"cell"):
-                    flat[name] = thing[()]
-
-            for key, value in file.attrs.items():
-                flat[str(key)] = value
-            file.visititems(visit)
-    except OSError as error:
+        flat = hdf5_arrays(path)
+    except HDF5Error as error:
         raise RecordingError(
             f"{path}: is a damaged or unfinished HDF5 "
             f"file{' (MATLAB v7.3)' if path.suffix == '.mat' else ''}: {error}; "
