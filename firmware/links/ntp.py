@@ -25,9 +25,10 @@ def _answer(packet, asked):
     """Milliseconds since 1970 at the server when it answered, or None when `packet` is no answer to `asked`."""
     if len(packet) < _PACKET or packet[0] & 7 != _SERVER or packet[24:32] != asked[40:48]:
         return None
-    if packet[0] >> 6 == 3 or not 0 < packet[1] < 16:  # not synchronised itself, or asks us to leave it alone
-        raise LinkError("the time server does not know the time")
     seconds, fraction = unpack_from(">II", packet, 40)
+    # Not synchronised itself, or asks us to leave it alone; a transmit time of 0 is none (RFC 4330, section 5).
+    if packet[0] >> 6 == 3 or not 0 < packet[1] < 16 or not (seconds or fraction):
+        raise LinkError("the time server does not know the time")
     seconds -= _UNIX
     if seconds < _BUILT:
         seconds += _ERA
