@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 TARGETS := --target unix: --target rp2040: --target esp32_c3:
+# Where the environment keeps Python from writing what it compiles, hundreds of commands compile the same again.
+export PYTHONDONTWRITEBYTECODE :=
 TYPES = $(BIN)/mypy && $(BIN)/mypy --config-file firmware/mypy.ini firmware
 
 .PHONY: demo plant test nightly check audit fuzz lock docs format clean

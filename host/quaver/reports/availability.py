@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from scipy.stats import chi2
+from scipy.special import chdtri  # scipy.stats takes a second to be read
 
 from quaver.reports.calendar import Timeline
 from quaver.reports.counter import Pieces, read_pieces
@@ -129,9 +129,9 @@ class Reliability:
             return None, None, None
         tail = (1 - CONFIDENCE) / 2
         if not self.failures:
-            return None, 2 * hours / float(chi2.ppf(CONFIDENCE, 2)), None
-        low = 2 * hours / float(chi2.ppf(1 - tail, 2 * self.failures + 2))
-        return hours / self.failures, low, 2 * hours / float(chi2.ppf(tail, 2 * self.failures))
+            return None, 2 * hours / float(chdtri(2, 1 - CONFIDENCE)), None
+        low = 2 * hours / float(chdtri(2 * self.failures + 2, tail))
+        return hours / self.failures, low, 2 * hours / float(chdtri(2 * self.failures, 1 - tail))
 
     @property
     def mttr_h(self) -> float | None:

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit  # scipy.stats takes a second to be read
 
 from quaver.messages.quantities import QUANTITIES as KNOWN
 from quaver.reports.model import (
@@ -112,7 +112,7 @@ def remaining(times_ms: Sequence[int], values: Sequence[float], limit: float, he
     count = len(steps)
     spread = float(steps.std(ddof=1))
     height = float(z[-1] - z[0])
-    if spread <= 0 or steps.mean() / (spread / np.sqrt(count)) < student.ppf(1 - SIGNIFICANCE, count - 1):
+    if spread <= 0 or steps.mean() / (spread / np.sqrt(count)) < stdtrit(count - 1, 1 - SIGNIFICANCE):
         return Remaining(None, note("life_chance"), rise)
     if z[-1] - z[count // 2] < SECOND_HALF * height:
         return Remaining(None, note("life_ended"), rise)
