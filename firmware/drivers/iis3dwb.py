@@ -58,6 +58,7 @@ class IIS3DWB:
     READ_MAX = 160  # words in one read(), 6 ms of signal, for 1.1 kB of buffer
     WORD_BYTES = 7
     Z_OFFSET = 5
+    Z_HIGH = 1
     CLIP_LSB = 32767  # a sample this far from 0 has met the end of the range
 
     def __init__(self, spi: "SPI", cs: "Pin", range_g: int = 16) -> None:
