@@ -31,7 +31,10 @@ def _registers(port: "Hal", given: dict, read: int, shift: int = 0, step: int = 
 
     if given["bus"].startswith("i2c"):
         return registers.I2cAccess(port.bus(given["bus"], "i2c"), given["address"], step)
-    return registers.SpiAccess(port.bus(given["bus"], "spi"), _select(port, given), read, shift)
+    bus = port.bus(given["bus"], "spi")
+    if shift:  # such parts know mode 0 alone
+        bus.init(polarity=0, phase=0)
+    return registers.SpiAccess(bus, _select(port, given), read, shift)
 
 
 def _adxl345(port: "Hal", given: dict) -> "Any":
@@ -71,6 +74,13 @@ DRIVERS: dict = {
         "adxl345": (_adxl345, "bus spi0 i2c0\nrate_hz 3200 1600\naddress 83 29\nrange_g 16 2 4 8"),  # 0x53, 0x1D
         "lis2dw12": (_fifo, "bus spi0 i2c0\nrate_hz 1600 1600\naddress 25 24\nrange_g 16 2 4 8"),  # 0x19, 0x18
         "lis3dh": (_fifo, "bus spi0 i2c0\nrate_hz 1344 1344\naddress 24 25\nrange_g 2 4 8"),  # 0x18, 0x19
+        "lsm6dsox": (_fifo, "bus spi0 i2c0\nrate_hz 6667 3333\naddress 106 107\nrange_g 16 2 4 8"),  # 0x6A, 0x6B
+        "icm42688": (_fifo, "bus spi0 i2c0\nrate_hz 16000 4000\naddress 104 105\nrange_g 16 2 4 8"),  # 0x68, 0x69
+        "mpu6050": (_fifo, "bus i2c0\nrate_hz 1000\naddress 104 105\nrange_g 16 2 4 8"),
+        "mpu6500": (_fifo, "bus i2c0\nrate_hz 1000\naddress 104 105\nrange_g 16 2 4 8"),
+        "kx134": (_fifo, "bus spi0 i2c0\nrate_hz 12800 3200\naddress 30 31\nrange_g 16 8 32 64"),  # 0x1E, 0x1F
+        "adxl355": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 8 2 4"),  # 0x1D, 0x53
+        "adxl357": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 40 10 20"),
     },
     "temperature": {"tmp117": (_tmp117, "bus i2c0\naddress 72 73 74 75")},  # 0x48 to 0x4B
     "energy": {

@@ -98,7 +98,7 @@ class Accelerometer(RegisterPart):
             if self._status is None:  # all of it of one moment
                 self._advance(now)
                 level = self._stream.level if part.buffered(self._registers) else 0
-                self._status = part.level(level, self._lost)
+                self._status = part.level(self._registers, level, self._lost)
                 self._lost = self._lost and level >= part.depth
             return self._status[address - part.level_at]
         if address in part.wake_clear:
@@ -108,7 +108,7 @@ class Accelerometer(RegisterPart):
 
     def _write(self, address: int, value: int, now: int) -> None:
         part = self._part
-        if address in part.fixed:
+        if address in part.fixed or (part.bank >= 0 and address != part.bank and self._registers[part.bank]):
             return
         before = part.rate(self._registers), part.buffered(self._registers)
         self._registers[address] = value
