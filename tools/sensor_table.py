@@ -6,21 +6,14 @@ import sys
 from pathlib import Path
 
 from quaver.build import firmware_files
-from quaver.emulator.bus import Attached, Model
-from quaver.emulator.sensors.accelerometers import Accelerometer
-from quaver.emulator.sensors.adxl345 import ADXL345
-from quaver.emulator.sensors.iis3dwb import IIS3DWB
+from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.accelerometers import vibration_part
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.plant.node import healthy_machine
 
 BOARDS = {"rp2040:": "pico_w", "esp32_c3:": "esp32_c3"}
 GUEST = Path(__file__).with_name("guest")
-
-
-def model(name: str) -> Model:
-    own = {"adxl345": ADXL345, "iis3dwb": IIS3DWB}.get(name)
-    return own(healthy_machine()) if own else Accelerometer(name, healthy_machine())
 
 
 def rows(where: str) -> dict[str, dict[str, list[str]]]:
@@ -43,12 +36,13 @@ def main() -> int:
     lost_any = False
     print("| part | bus | samples/s | board | measured | samples lost |\n|---|---|---|---|---|---|", flush=True)
     for where in arguments.board or BOARDS:
-        for name, row in rows(where).items():
+        for name, row in sorted(rows(where).items()):
             if arguments.names and name not in arguments.names:
                 continue
             for bus in row["bus"]:
                 at = "spi0_cs" if bus.startswith("spi") else int(row["address"][0])
-                with open_board(where, Setup(files=files(where), rig=(Attached(name, bus, at, model(name)),))) as board:
+                rig = (Attached(name, bus, at, vibration_part(name, healthy_machine())),)
+                with open_board(where, Setup(files=files(where), rig=rig)) as board:
                     code = f"settings = {{'vibration': {{'driver': {name!r}, 'bus': {bus!r}}}}}\n"
                     code += f"samples = {arguments.samples}\n" + (GUEST / "sensor_capture.py").read_text()
                     odr, rate, lost = ast.literal_eval(board.exec(code, timeout=600.0))

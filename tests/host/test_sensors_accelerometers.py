@@ -171,3 +171,148 @@ def test_lis3dh_wakes_by_what_is_behind_its_high_pass() -> None:
     assert wire.model.raised(wire.now)
     wire.read(0x31)
     assert not wire.model.raised(wire.now)
+
+
+def big(data: list[int]) -> list[int]:
+    return [int.from_bytes(bytes(data[i : i + 2]), "big", signed=True) for i in range(0, len(data), 2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "register", "identity"),
+    [("lsm6dsox", 0x0F, 0x6C), ("icm42688", 0x75, 0x47), ("kx134", 0x13, 0x46)],
+)
+def test_identities(name: str, register: int, identity: int) -> None:
+    assert Wire(name).read(register) == [identity]
+
+
+LSM6DSOX_6667: Writes = [(0x10, 0xA0), (0x09, 0x0A), (0x0A, 0x06)]
+
+
+def test_lsm6dsox_words_have_a_tag_and_the_level_a_latched_overrun() -> None:
+    """FIFO_DATA_OUT_TAG: 00010, a counter of 2 bits, and the bit that makes the ones even."""
+    wire = Wire("lsm6dsox", step_g=0.061e-3)
+    wire.write(*LSM6DSOX_6667)
+    wire.wait(3.5 / 6667)
+    assert wire.read(0x3A, 2) == [3, 0]
+    words = wire.read(0x78, 21)
+    assert [word >> 1 for word in words[::7]] == [0x10 >> 1, 0x12 >> 1, 0x14 >> 1]
+    assert all(tag.bit_count() % 2 == 0 for tag in words[::7])
+    assert [little(words[at : at + 6])[2] for at in (1, 8, 15)] == [0, 1, 2]
+    wire.wait(600 / 6667)
+    assert wire.read(0x3A, 2) == [0, 0x02 | 0x08 | 0x20 | 0x40]  # 512; latched, full, overrun
+    wire.read(0x78, 21)
+    assert wire.read(0x3A, 2)[1] & 0x08
+    assert not wire.read(0x3A, 2)[1] & 0x08
+
+
+@pytest.mark.parametrize(("fs", "mg"), [(0x00, 0.061), (0x04, 0.488), (0x08, 0.122), (0x0C, 0.244)])
+def test_lsm6dsox_scales(fs: int, mg: float) -> None:
+    wire = Wire("lsm6dsox")
+    wire.write((0x10, 0xA0 | fs), *LSM6DSOX_6667[1:])
+    wire.wait(0.001)
+    assert little(wire.read(0x78, 7)[1:])[0] == round(-500 / mg)
+
+
+ICM42688_1000: Writes = [(0x16, 0x40), (0x5F, 0x05), (0x50, 0x06), (0x4E, 0x03)]
+
+
+@pytest.mark.parametrize(
+    ("intf_config0", "count", "order"), [(0x30, [0, 24], big), (0x40, [3, 0], little), (0x70, [0, 3], big)]
+)
+def test_icm42688_packets_and_byte_order(intf_config0: int, count: list[int], order: object) -> None:
+    """FIFO_COUNT_REC, FIFO_COUNT_ENDIAN and SENSOR_DATA_ENDIAN; packet 1: header 0x40, three int16, a temperature."""
+    wire = Wire("icm42688")
+    wire.write((0x4C, intf_config0), *ICM42688_1000)
+    wire.wait(0.0035)
+    assert wire.read(0x2E, 2) == count
+    packet = wire.read(0x30, 8)
+    assert packet[0] == 0x40
+    assert order(packet[1:7]) == [-1024, 2048, 0]  # type: ignore[operator]
+    wire.read(0x30, 16)
+    assert wire.read(0x30, 1)[0] & 0x80  # HEADER_MSG: it is empty
+
+
+@pytest.mark.parametrize(("config0", "rate_hz", "lsb"), [(0x02, 16000, 2048), (0x21, 32000, 4096), (0x66, 1000, 16384)])
+def test_icm42688_rates_and_scales(config0: int, rate_hz: int, lsb: int) -> None:
+    wire = Wire("icm42688")
+    wire.write((0x4C, 0x40), *ICM42688_1000[:2], (0x50, config0), (0x4E, 0x03))
+    wire.wait(4.5 / rate_hz)
+    assert wire.read(0x2E, 2) == [4, 0]
+    assert little(wire.read(0x30, 8)[1:7])[1] == lsb
+    wire.write((0x4B, 0x02))  # FIFO_FLUSH
+    assert wire.read(0x2E, 2) == [0, 0]
+
+
+def test_icm42688_registers_of_another_bank_are_others() -> None:
+    wire = Wire("icm42688")
+    wire.write((0x76, 2), (0x50, 0x00), (0x76, 0))
+    assert wire.read(0x50) == [0x06]
+
+
+class I2cWire(Wire):
+    def transfer(self, *sent: int) -> list[int]:
+        self.model.i2c_start(False, self.now)
+        self.model.i2c_write(sent[0] & 0x7F, self.now)
+        if sent[0] & 0x80:
+            self.model.i2c_start(True, self.now)
+            received = [0, *(self.model.i2c_read(self.now) for _ in sent[1:])]
+        else:
+            received = [0, *(self.model.i2c_write(value, self.now) for value in sent[1:])]
+        self.model.i2c_stop(self.now)
+        return received
+
+
+MPU_ON: Writes = [(0x6B, 0x00), (0x6C, 0x07), (0x23, 0x08), (0x6A, 0x40)]
+
+
+@pytest.mark.parametrize(
+    ("name", "identity", "setting", "size"),
+    [("mpu6050", 0x68, [(0x19, 7), (0x1A, 0)], 1024), ("mpu6500", 0x70, [(0x19, 0), (0x1A, 1)], 512)],
+)
+def test_mpu_fifo_is_of_bytes_and_an_overflow_tears_a_sample(
+    name: str, identity: int, setting: Writes, size: int
+) -> None:
+    """Registers 114 to 116, big-endian. The newest bytes stay: of the oldest sample the first ones are gone."""
+    wire = I2cWire(name)
+    assert wire.read(0x75) == [identity]
+    assert wire.read(0x6B) == ([0x40] if name == "mpu6050" else [0x00])
+    wire.write(*setting, (0x1C, 0x08), *MPU_ON)
+    wire.wait(0.0035)
+    assert wire.read(0x72, 2) == [0, 18]
+    assert big(wire.read(0x74, 6)) == [-4096, 8192, 0]
+    wire.wait(0.3)
+    assert wire.read(0x72, 2) == [size >> 8, 0]
+    assert big(wire.read(0x74, 6)) != [-4096, 8192, 0]
+    wire.write((0x6A, 0x44))  # FIFO_RESET
+    assert wire.read(0x72, 2) == [0, 0]
+
+
+@pytest.mark.parametrize(("gsel", "counts"), [(0x00, 4096), (0x08, 2048), (0x10, 1024), (0x18, 512)])
+@pytest.mark.parametrize(("osa", "rate_hz"), [(0x0F, 25600), (0x0C, 3200), (0x06, 50)])
+def test_kx134_rates_and_scales(gsel: int, counts: int, osa: int, rate_hz: int) -> None:
+    wire = Wire("kx134")
+    wire.write((0x21, 0x40 | osa), (0x5F, 0xC1), (0x1B, 0xC0 | gsel))
+    wire.wait(5.5 / rate_hz)
+    assert wire.read(0x60, 2) == [30, 0]  # bytes
+    assert little(wire.read(0x63, 6))[:2] == [-counts // 2, counts]
+    wire.write((0x62, 0))  # BUF_CLEAR
+    assert wire.read(0x60, 2) == [0, 0]
+
+
+@pytest.mark.parametrize(("name", "most"), [("adxl355", 256_000), ("adxl357", 51_200)])
+@pytest.mark.parametrize(("code", "shift"), [(0x01, 0), (0x02, 1), (0x03, 2)])
+def test_adxl355_entries_of_20_bits_and_their_marks(name: str, most: int, code: int, shift: int) -> None:
+    """FIFO: 3 bytes an axis, big-endian; bit 0 marks x, bit 1 an empty FIFO. FIFO_ENTRIES counts axes."""
+    wire = Wire(name, read_bits=0x01, shift=1)
+    assert wire.read(0x00, 3) == [0xAD, 0x1D, 0xED]
+    wire.write((0x28, 0x00), (0x2C, code), (0x2D, 0x00))
+    wire.wait(2.5 / 4000)
+    assert wire.read(0x05) == [6]
+    entries = wire.read(0x11, 9)
+    numbers = [int.from_bytes(bytes(entries[at : at + 3]), "big", signed=True) >> 4 for at in (0, 3, 6)]
+    assert numbers == [-(most >> shift) // 2, most >> shift, 0]
+    assert [entries[at] & 3 for at in (2, 5, 8)] == [1, 0, 0]
+    wire.read(0x11, 9)
+    assert wire.read(0x11, 3)[2] & 2
+    wire.wait(0.1)
+    assert wire.read(0x05) == [96]

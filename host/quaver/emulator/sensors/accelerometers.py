@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.adxl345 import ADXL345
+from quaver.emulator.sensors.iis3dwb import IIS3DWB
 from quaver.emulator.sensors.parts import PARTS, Part
 from quaver.emulator.sensors.registers import RegisterPart
 from quaver.emulator.sensors.stream import Fault, Int1, Rest, Stream, quantise
@@ -21,6 +23,15 @@ if TYPE_CHECKING:
     from quaver.recordings.sources import Source
 
 _BLOCK = 64  # samples that are looked at for a vibration at once
+
+
+def vibration_part(driver: str, source: Source | None = None) -> ADXL345 | IIS3DWB | Accelerometer:
+    """The part that the driver of that name runs."""
+    if driver == "adxl345":
+        return ADXL345(source)
+    if driver == "iis3dwb":
+        return IIS3DWB(source)
+    return Accelerometer(driver, source)
 
 
 def interrupt(part: Accelerometer, pin: int) -> Attached:
@@ -53,6 +64,7 @@ class Accelerometer(RegisterPart):
             self._registers[register] = value
         self._lost = False
         self._at = 0  # of the oldest word, the bytes that were read
+        self._dry = 0  # bytes that were read of nothing
         self._held: bytes | None = None
         self._status: bytes | None = None
         self._active = False
@@ -143,7 +155,9 @@ class Accelerometer(RegisterPart):
         part = self._part
         self._advance(now)
         if not part.buffered(self._registers) or not self._stream.level:
-            return part.empty[at % part.word]
+            self._dry += 1
+            return part.empty[(self._dry - 1) % part.word]
+        self._dry = 0
         value = self._sample()[at]
         self._at = at + 1
         if self._at == part.word:
