@@ -2,7 +2,7 @@
 
 Datasheet DS-000347 v1.7, sections 5 (filters) and 6 (FIFO), and register map, banks 0 and 2. The FIFO holds 2 kB of
 packets of 8 bytes: a header, three int16, a temperature. Its byte order is set to the controller's (INTF_CONFIG0). The
-anti-alias filter is at its widest, 3,979 Hz, and the filter behind it at half the rate. Its gyroscope stays off.
+anti-alias filter is at its widest, 3,979 Hz, and so is the filter behind it. Its gyroscope stays off.
 """
 
 ROW = (
