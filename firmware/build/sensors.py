@@ -19,13 +19,6 @@ def _select(port: "Hal", given: dict) -> "Any":
     return port.output(port.board.PINS[given["bus"] + "_cs"] if pin < 0 else pin, 1)
 
 
-def _iis3dwb(port: "Hal", given: dict) -> "Any":
-    from drivers.iis3dwb import IIS3DWB
-
-    bus = port.bus(given["bus"], "spi")
-    return IIS3DWB(bus, _select(port, given), given["range_g"])
-
-
 def _registers(port: "Hal", given: dict, read: int, shift: int = 0, step: int = 0) -> "I2cAccess | SpiAccess":
     from drivers import registers
 
@@ -69,7 +62,7 @@ def _sdm120(port: "Hal", given: dict) -> "Any":
 # The settings in one text, a line each: less heap than tuples, for a node that checks a change while it runs.
 DRIVERS: dict = {
     "vibration": {
-        "iis3dwb": (_iis3dwb, "bus spi0\nrate_hz 26667\nrange_g 16 2 4 8"),
+        "iis3dwb": (_fifo, "bus spi0\nrate_hz 26667\nrange_g 16 2 4 8"),
         # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
         "adxl345": (_adxl345, "bus spi0 i2c0\nrate_hz 3200 1600\naddress 83 29\nrange_g 16 2 4 8"),  # 0x53, 0x1D
         "lis2dw12": (_fifo, "bus spi0 i2c0\nrate_hz 1600 1600\naddress 25 24\nrange_g 16 2 4 8"),  # 0x19, 0x18

@@ -13,11 +13,12 @@ from sensor_buses import Clock, Count, I2c, Spi
 
 from build import parts
 from drivers.registers import I2cAccess, SpiAccess
-from quaver.emulator.sensors.accelerometers import Accelerometer
+from quaver.emulator.sensors.accelerometers import vibration_part
 from tests.programs import program
 
 # part -> its buses, each with the fastest rate; {g: micro-g of a count of raw}; counts of raw in one of the converter
 TABLE: dict[str, tuple[dict[str, int], dict[int, float], int]] = {
+    "iis3dwb": ({"spi": 26667}, {2: 61.0, 4: 122.0, 8: 244.0, 16: 488.0}, 1),
     "lis2dw12": ({"spi": 1600, "i2c": 1600}, {2: 61.0, 4: 122.1, 8: 244.1, 16: 488.3}, 4),
     "lis3dh": ({"spi": 1344, "i2c": 1344}, {2: 62.5, 4: 125.0, 8: 250.0}, 64),
     "lsm6dsox": ({"spi": 6667, "i2c": 3333}, {2: 61.0, 4: 122.0, 8: 244.0, 16: 488.0}, 1),
@@ -51,7 +52,7 @@ class Rig:
         self.ug = ranges[self.range_g]
         self.clock = Clock()
         self.clock.install(monkeypatch)
-        self.model = Accelerometer(part, Count(self.step * self.ug * 1e-6))
+        self.model: Any = vibration_part(part, Count(self.step * self.ug * 1e-6))
         found = parts.part(part)
         read, shift, step = found.ROW[-1]
         access: I2cAccess | SpiAccess
@@ -207,6 +208,24 @@ def test_faults(rig: Make, part: str, bus: str) -> None:
     here.model.fault = "absent"
     with pytest.raises(OSError, match=r"^5$|200|201"):
         here.driver.level()
+
+
+@pytest.mark.parametrize("part", ["iis3dwb", "lsm6dsox", "icm42688", "adxl355", "adxl357"])
+def test_what_is_marked_as_no_acceleration_is_an_error(rig: Make, part: str) -> None:
+    here = rig(part, "spi")
+    here.driver.start()
+    here.wait(3)
+    with pytest.raises(OSError, match="201"):
+        here.driver.read(here.driver.READ_MAX)
+
+
+def test_an_overrun_between_two_looks_at_the_level_is_not_missed(rig: Make) -> None:
+    here = rig("iis3dwb", "spi")
+    here.driver.start()
+    here.wait(513.5)
+    here.driver.read(96)
+    assert here.driver.level() < 512
+    assert here.driver.overrun
 
 
 @pytest.mark.parametrize("setting", [(3, 1600), (16, 1601)])

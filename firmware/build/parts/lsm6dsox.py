@@ -1,19 +1,11 @@
 """ST LSM6DSOX, 6,667 samples/s of 16 bits, on SPI (mode 3, to 10 MHz); on I2C (400 kHz) half of it, for the wire.
 
-Datasheet DS12814 Rev 4, register description, and AN5272, FIFO: 512 words of a tag and three int16. Its gyroscope stays
-off.
+Datasheet DS12814 Rev 4, register description, and AN5272, FIFO: the registers of an IIS3DWB. Its gyroscope stays off.
 """
 
-ROW = (
-    (0x0F, (0x6C,)),
-    b"\x0a\x00\x10\x00\x11\x00",  # FIFO to bypass, both sensors off
-    (5, b"\x0a\x06", False),  # FIFO to continuous
-    (0x3A, 2, 0, 1, 0x03FF, 1, 0x4800),  # FIFO_STATUS1 and 2
-    (0x78, 7, 5, 1),  # FIFO_DATA_OUT_TAG
-    (0, 0xF8, 0x10),  # the tag of an acceleration
-    (512, 32767),
-    (0x80, 0, 0),
-)
-ON = b"\x12\x44\x17\x00"  # BDU, IF_INC; no filter but the first
-RANGE = (0x10, {16: (0x04, 488), 2: (0x00, 61), 4: (0x08, 122), 8: (0x0C, 244)})
+from build.parts import iis3dwb
+
+ROW = ((0x0F, (0x6C,)), b"\x0a\x00\x10\x00\x11\x00") + iis3dwb.ROW[2:]
+ON = iis3dwb.ON
+RANGE = iis3dwb.RANGE
 RATES = {6667: b"\x10\xa0\x09\x0a", 3333: b"\x10\x90\x09\x09"}

@@ -7,16 +7,7 @@ filter, do not go through the FIFO once each.
 
 from build.parts import mpu6050
 
-ROW = (
-    (0x75, (0x70, 0x71, 0x73, 0x74)),
-    mpu6050.ROW[1],
-    mpu6050.ROW[2],
-    mpu6050.ROW[3],
-    mpu6050.ROW[4],
-    mpu6050.ROW[5],
-    (85, 32767),
-    mpu6050.ROW[7],
-)
+ROW = ((0x75, (0x70, 0x71, 0x73, 0x74)),) + mpu6050.ROW[1:6] + ((85, 32767), mpu6050.ROW[7])
 ON = b"\x6b\x00\x6c\x07\x19\x00\x1a\x01\x1c\x00\x1d\x00\x38\x00"  # awake, gyroscope off; 1 kHz; 460 Hz
 RANGE = mpu6050.RANGE
 RATES = mpu6050.RATES
