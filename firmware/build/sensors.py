@@ -166,5 +166,7 @@ def read(config: dict) -> None:
     """Import the drivers of the sensors that a checked configuration asks for."""
     for name in DRIVERS:
         if config[name]:
+            if name == "vibration":
+                __import__("drivers.registers")
             driver = config[name]["driver"]
             __import__("build.parts." + driver if DRIVERS[name][driver][0] is _fifo else "drivers." + driver)

@@ -122,6 +122,22 @@ def test_probe_knows_the_part_and_nothing_else(rig: Make, part: str, bus: str) -
         here.driver.probe()
 
 
+@pytest.mark.parametrize(
+    ("part", "known"), [("mpu6050", {0x68}), ("mpu6500", {0x70, 0x71, 0x73, 0x74})], ids=["mpu6050", "mpu6500"]
+)
+def test_what_is_sold_as_an_mpu6050_is_told_by_its_identity(rig: Make, part: str, known: set[int]) -> None:
+    here = rig(part, "i2c")
+    taken = set()
+    for identity in (0x68, 0x70, 0x71, 0x72, 0x73, 0x74, 0x78, 0x98):
+        here.model._registers[0x75] = identity
+        try:
+            here.driver.probe()
+            taken.add(identity)
+        except OSError as error:
+            assert error.args == (202, identity)
+    assert taken == known
+
+
 @pytest.mark.parametrize(("part", "bus"), CASES)
 def test_a_stream_at_the_full_rate_has_every_sample_once_and_in_order(rig: Make, part: str, bus: str) -> None:
     here = rig(part, bus)
