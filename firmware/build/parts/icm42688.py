@@ -7,7 +7,7 @@ anti-alias filter is at its widest, 3,979 Hz, and so is the filter behind it. It
 
 ROW = (
     (0x75, (0x47,)),
-    b"\x76\x00\x16\x00\x4e\x00",  # bank 0; FIFO to bypass, both sensors off
+    b"\x76\x00\x4e\x00\x16\x00",  # bank 0; both sensors off, FIFO to bypass
     (20, b"\x16\x40\x4b\x02", False),  # FIFO to stream, flush
     (0x2E, 2, 0, 1, 0x0FFF, 1, 0),  # FIFO_COUNTH and L, in packets
     (0x30, 8, 5, 1),  # FIFO_DATA

@@ -5,7 +5,7 @@ Datasheet DS12569, register mapping and FIFO: 512 words of a tag and three int16
 
 ROW = (
     (0x0F, (0x7B,)),
-    b"\x0a\x00\x10\x00",  # FIFO to bypass, power-down
+    b"\x10\x00\x0a\x00",  # power-down, FIFO to bypass
     (10, b"\x0a\x06", False),  # FIFO to continuous
     (0x3A, 2, 0, 1, 0x03FF, 1, 0x4800),  # FIFO_STATUS1 and 2: an overrun, and one that a read has ended since
     (0x78, 7, 5, 1),  # FIFO_DATA_OUT_TAG

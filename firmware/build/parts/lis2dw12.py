@@ -6,7 +6,7 @@ watches in low-power mode 1, by the difference from a sample to the next.
 
 ROW = (
     (0x0F, (0x44,)),
-    b"\x2e\x00\x20\x00\x3f\x00\x23\x00\x22\x00",  # FIFO to bypass, power-down; no interrupts
+    b"\x20\x00\x2e\x00\x3f\x00\x23\x00\x22\x00",  # power-down, FIFO to bypass; no interrupts
     (10, b"\x2e\xc0", False),  # FIFO to continuous
     (0x2F, 1, 0, 1, 0x3F, 1, 0x40),  # FIFO_SAMPLES
     (0x28, 6, 4, 1),  # OUT_X_L; left-aligned

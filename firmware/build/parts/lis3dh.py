@@ -8,7 +8,7 @@ a machine at rest would look like a dead part. It watches in low-power mode, beh
 
 ROW = (
     (0x0F, (0x33,)),
-    b"\x2e\x00\x20\x00\x30\x00\x24\x00\x22\x00\x21\x00",  # FIFO to bypass, power-down; no interrupts, no high-pass
+    b"\x20\x00\x2e\x00\x30\x00\x24\x00\x22\x00\x21\x00",  # power-down, FIFO to bypass; no interrupts, no high-pass
     (10, b"\x2e\x80", False),  # FIFO to stream
     (0x2F, 1, 0, 1, 0x1F, 1, 0x40),  # FIFO_SRC_REG
     (0x28, 6, 4, 1),  # OUT_X_L; left-aligned
