@@ -12,7 +12,6 @@ if False:  # types alone: never compiled
     from drivers.registers import I2cAccess, SpiAccess
 
 _STEP = const(16)  # a burst has at most so many samples, or a multiple of it
-_ALL_ONES = (0xFF, 0xFFFF)
 
 # of quaver_wire.reasons
 _NO_ANSWER = const(200)
@@ -47,6 +46,7 @@ class FifoAccelerometer:
         self._heads = [view[: count * self.WORD_BYTES] for count in counts]
         self._status = bytearray(2)
         self._level = memoryview(self._status)[:size]
+        self._nobody = (1 << 8 * size) - 1  # what a line reads that nobody drives; no part's status is so
 
     def _send(self, writes: bytes) -> None:
         for i in range(0, len(writes), 2):
@@ -82,7 +82,7 @@ class FifoAccelerometer:
         status = self._status
         self._access.read(self._level_at, self._level)
         word = status[self._low] | status[self._high] << 8
-        if word in _ALL_ONES:
+        if word == self._nobody:
             raise OSError(_NO_ANSWER)
         samples = (word & self._bits) // self._unit
         if word & self._lost or samples >= self.FIFO_DEPTH:

@@ -235,6 +235,15 @@ def test_what_is_marked_as_no_acceleration_is_an_error(rig: Make, part: str) -> 
         here.driver.read(here.driver.READ_MAX)
 
 
+@pytest.mark.parametrize("part", ["iis3dwb", "icm42688", "lsm6dsox"])
+def test_a_level_whose_low_byte_is_all_ones_is_one(rig: Make, part: str) -> None:
+    here = rig(part, "spi")
+    here.driver.start()
+    while here.driver.level() < 255:
+        here.wait(0.2)
+    assert here.driver.level() == 255
+
+
 def test_an_overrun_between_two_looks_at_the_level_is_not_missed(rig: Make) -> None:
     here = rig("iis3dwb", "spi")
     here.driver.start()
