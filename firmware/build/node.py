@@ -248,7 +248,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         if cell:
             found.append(cell)
     judge = _judge(config) if measures else None
-    room.drop("build.engine", "build.zones", "build.bearings", "quaver_wire.bearings", "build.sensors")
+    room.drop("build.engine", "build.zones", "build.bearings", "quaver_wire.bearings", "build.sensors", "build.parts")
     if not (power and power.awoken):  # told at the boot
         wiring.tell("node", problems, recorder)
     if rejected:

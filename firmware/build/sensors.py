@@ -10,6 +10,7 @@ if False:  # types alone: never compiled
     from collections.abc import Iterator
     from typing import Any
 
+    from drivers.registers import I2cAccess, SpiAccess
     from hal.chip.common import Hal
 
 
@@ -18,22 +19,29 @@ def _select(port: "Hal", given: dict) -> "Any":
     return port.output(port.board.PINS[given["bus"] + "_cs"] if pin < 0 else pin, 1)
 
 
-def _iis3dwb(port: "Hal", given: dict) -> "Any":
-    from drivers.iis3dwb import IIS3DWB
+def _registers(port: "Hal", given: dict, read: int, shift: int = 0, step: int = 0) -> "I2cAccess | SpiAccess":
+    from drivers import registers
 
+    if given["bus"].startswith("i2c"):
+        return registers.I2cAccess(port.bus(given["bus"], "i2c"), given["address"], step)
     bus = port.bus(given["bus"], "spi")
-    return IIS3DWB(bus, _select(port, given), given["range_g"])
+    if shift:  # such parts know mode 0 alone
+        bus.init(polarity=0, phase=0)
+    return registers.SpiAccess(bus, _select(port, given), read, shift)
 
 
 def _adxl345(port: "Hal", given: dict) -> "Any":
     from drivers import adxl345
 
-    access: adxl345.I2cAccess | adxl345.SpiAccess
-    if given["bus"].startswith("i2c"):
-        access = adxl345.I2cAccess(port.bus(given["bus"], "i2c"), given["address"])
-    else:
-        access = adxl345.SpiAccess(port.bus(given["bus"], "spi"), _select(port, given))
-    return adxl345.ADXL345(access, given["range_g"], rate_hz(given))
+    return adxl345.ADXL345(_registers(port, given, adxl345.SPI_READ), given["range_g"], rate_hz(given))
+
+
+def _fifo(port: "Hal", given: dict) -> "Any":
+    from build import parts
+
+    found = parts.part(given["driver"])
+    access = _registers(port, given, *found.ROW[-1])
+    return parts.accelerometer(found, access, given["range_g"], rate_hz(given))
 
 
 def _tmp117(port: "Hal", given: dict) -> "Any":
@@ -54,9 +62,18 @@ def _sdm120(port: "Hal", given: dict) -> "Any":
 # The settings in one text, a line each: less heap than tuples, for a node that checks a change while it runs.
 DRIVERS: dict = {
     "vibration": {
-        "iis3dwb": (_iis3dwb, "bus spi0\nrate_hz 26667\nrange_g 16 2 4 8"),
+        "iis3dwb": (_fifo, "bus spi0\nrate_hz 26667\nrange_g 16 2 4 8"),
         # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
         "adxl345": (_adxl345, "bus spi0 i2c0\nrate_hz 3200 1600\naddress 83 29\nrange_g 16 2 4 8"),  # 0x53, 0x1D
+        "lis2dw12": (_fifo, "bus spi0 i2c0\nrate_hz 1600 1600\naddress 25 24\nrange_g 16 2 4 8"),  # 0x19, 0x18
+        "lis3dh": (_fifo, "bus spi0 i2c0\nrate_hz 1344 1344\naddress 24 25\nrange_g 2 4 8"),  # 0x18, 0x19
+        "lsm6dsox": (_fifo, "bus spi0 i2c0\nrate_hz 6667 3333\naddress 106 107\nrange_g 16 2 4 8"),  # 0x6A, 0x6B
+        "icm42688": (_fifo, "bus spi0 i2c0\nrate_hz 16000 4000\naddress 104 105\nrange_g 16 2 4 8"),  # 0x68, 0x69
+        "mpu6050": (_fifo, "bus i2c0\nrate_hz 1000\naddress 104 105\nrange_g 16 2 4 8"),
+        "mpu6500": (_fifo, "bus i2c0\nrate_hz 1000\naddress 104 105\nrange_g 16 2 4 8"),
+        "kx134": (_fifo, "bus spi0 i2c0\nrate_hz 12800 3200\naddress 30 31\nrange_g 16 8 32 64"),  # 0x1E, 0x1F
+        "adxl355": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 8 2 4"),  # 0x1D, 0x53
+        "adxl357": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 40 10 20"),
     },
     "temperature": {"tmp117": (_tmp117, "bus i2c0\naddress 72 73 74 75")},  # 0x48 to 0x4B
     "energy": {
@@ -149,4 +166,7 @@ def read(config: dict) -> None:
     """Import the drivers of the sensors that a checked configuration asks for."""
     for name in DRIVERS:
         if config[name]:
-            __import__("drivers." + config[name]["driver"])
+            if name == "vibration":
+                __import__("drivers.registers")
+            driver = config[name]["driver"]
+            __import__("build.parts." + driver if DRIVERS[name][driver][0] is _fifo else "drivers." + driver)

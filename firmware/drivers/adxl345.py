@@ -10,7 +10,7 @@ fit and 3,200 do not, once the interpreter has had its part.
 from micropython import const
 
 if False:  # types alone: never compiled
-    from machine import I2C, SPI, Pin
+    from drivers.registers import I2cAccess, SpiAccess
 
 _DEVID = const(0x00)
 _THRESH_ACT = const(0x24)
@@ -41,8 +41,7 @@ _ENTRIES_MAX = const(33)
 _FASTEST = const(0x0F)  # rate code of 3,200 Hz; each step down halves it (table 7)
 _SAMPLE = const(6)
 
-_SPI_READ = const(0x80)
-_SPI_BURST = const(0x40)
+SPI_READ = 0xC0  # with the bit for a burst that counts up
 
 _RANGES = (2, 4, 8, 16)
 _RATES = (3200, 1600, 800, 400, 200, 100)
@@ -53,48 +52,8 @@ _BROKEN = const(201)
 _OTHER_PART = const(202)
 
 
-class I2cAccess:
-    """i2c: a machine.I2C; address: 0x53, or 0x1D with ALT ADDRESS high."""
-
-    def __init__(self, i2c: "I2C", address: int = 0x53) -> None:
-        self._i2c = i2c
-        self._address = address
-        self._one = bytearray(1)
-
-    def read(self, register: int, buffer: bytearray | memoryview) -> None:
-        self._i2c.readfrom_mem_into(self._address, register, buffer)
-
-    def write(self, register: int, value: int) -> None:
-        self._one[0] = value
-        self._i2c.writeto_mem(self._address, register, self._one)
-
-
-class SpiAccess:
-    """spi: a machine.SPI in mode 3; cs: its chip select, an output that is high."""
-
-    def __init__(self, spi: "SPI", cs: "Pin") -> None:
-        self._spi = spi
-        self._cs = cs
-        self._one = bytearray(1)
-        self._pair = bytearray(2)
-
-    def read(self, register: int, buffer: bytearray | memoryview) -> None:
-        self._one[0] = register | _SPI_READ | _SPI_BURST
-        self._cs(0)
-        self._spi.write(self._one)
-        self._spi.readinto(buffer)
-        self._cs(1)
-
-    def write(self, register: int, value: int) -> None:
-        self._pair[0] = register
-        self._pair[1] = value
-        self._cs(0)
-        self._spi.write(self._pair)
-        self._cs(1)
-
-
 class ADXL345:
-    """access: an I2cAccess or SpiAccess; range_g: 2, 4, 8 or 16; rate_hz: 3200, 1600, 800, 400, 200 or 100.
+    """access: of drivers.registers, on SPI with SPI_READ; range_g: 2, 4, 8 or 16; rate_hz: 3200, 1600, 800 … 100.
 
     raw: where read() puts samples: WORD_BYTES each, an axis at Z_OFFSET (Y 2 and X 4 bytes before it).
     overrun: whether the FIFO was ever found filled since start(), so that samples may be lost.
@@ -107,8 +66,9 @@ class ADXL345:
     READ_MAX = 33  # one more than the FIFO holds waits at the output filter
     WORD_BYTES = 6
     Z_OFFSET = 4
+    Z_HIGH = 1
 
-    def __init__(self, access: I2cAccess | SpiAccess, range_g: int = 16, rate_hz: int = 3200) -> None:
+    def __init__(self, access: "I2cAccess | SpiAccess", range_g: int = 16, rate_hz: int = 3200) -> None:
         if range_g not in _RANGES:
             raise ValueError("range_g must be 2, 4, 8 or 16")
         if rate_hz not in _RATES:

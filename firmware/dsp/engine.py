@@ -35,7 +35,7 @@ class Engine:
         self.found = None
         self._turn = 0
 
-    def measure(self, ug_per_lsb: int, rate_hz: float, speed_hz: float | None = None, marks=None, marked=0) -> None:
+    def measure(self, ug_per_lsb: float, rate_hz: float, speed_hz: float | None = None, marks=None, marked=0) -> None:
         """Work out features and lines of n samples of ug_per_lsb micro-g, taken at the measured rate_hz.
 
         speed_hz: of the shaft, turns a second, where a tachometer knows it; marks: moments of whole turns since the

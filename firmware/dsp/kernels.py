@@ -25,15 +25,15 @@ def address(buffer: ptr8) -> int:
 
 
 @micropython.viper
-def gather(raw: ptr8, count: int, stride: int, offset: int, out: ptr16, at: int) -> int:
-    """Pick the little-endian 16-bit value at `offset` of each `stride`-byte word into out[at...]."""
+def gather(raw: ptr8, count: int, stride: int, offset: int, high: int, out: ptr16, at: int) -> int:
+    """Pick a 16-bit value of each `stride`-byte word into out[at...]: low byte at `offset`, high one `high` further."""
     x = int(raw) + offset
     y = int(out) + (at << 1)
     end = y + (count << 1)
     while y < end:
         source = ptr8(x)
         target = ptr16(y)
-        target[0] = source[0] | (source[1] << 8)
+        target[0] = source[0] | (source[high] << 8)
         x += stride
         y += 2
     return at + count

@@ -13,7 +13,7 @@ from micropython import const
 
 from dsp.unpack import gather
 
-_STRIDE = const(16)  # what a driver reads quickest is a multiple of this
+_STRIDE = const(16)  # a driver reads up to so many at once, or a multiple of it
 _PATIENCE_MS = const(200)  # a FIFO that stays empty this long has no sensor behind it
 _MARKS = const(32)  # how often in a measurement the sample clock is looked at
 
@@ -79,10 +79,10 @@ class Capture:
             words = sensor.READ_MAX
         if words > sink.left:
             words = sink.left
-        elif words > _STRIDE:
+        if words > _STRIDE:
             words &= -_STRIDE
         sensor.read(words)
-        gather(sensor.raw, words, sensor.WORD_BYTES, sensor.Z_OFFSET, sink.target, sink.at)
+        gather(sensor.raw, words, sensor.WORD_BYTES, sensor.Z_OFFSET, sensor.Z_HIGH, sink.target, sink.at)
         self._at += words
         self._left = sink.take(words)
         self._silent_since = now

@@ -164,7 +164,7 @@ def test_what_esptool_wrote_is_our_firmware_and_raises_the_alarm(
     own = without_packs(firmware_files("unix", read_config(_config(tmp_path, "127.0.0.1"))))
     files = without_packs(files)
     foreign = {path for path, data in files.items() if path.endswith(".mpy") and data[2] >> 2 & 0x0F}
-    assert {"dsp/fft.mpy", "drivers/iis3dwb.mpy"} < foreign
+    assert {"dsp/fft.mpy", "dsp/kernels.mpy"} < foreign
     assert {"build/node.mpy", "node/measure.mpy"}.isdisjoint(foreign)
     taken = {path: data for path, data in files.items() if path not in foreign | {"board.mpy", "hal/chip/esp32.mpy"}}
     assert len(taken) > 2 * len(foreign)

@@ -1,10 +1,13 @@
 """Every driver on its bus of a board that runs; an emulated one carries the register models."""
 
 import ast
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from quaver.board.interface import Board
+from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.accelerometers import Accelerometer
 from tests.programs import program
 
 pytestmark = pytest.mark.each_chip
@@ -14,6 +17,8 @@ PORT = program(__file__, "port")
 IIS3DWB = program(__file__, "iis3dwb")
 
 ADXL345 = program(__file__, "adxl345")
+
+ADXL355 = program(__file__, "adxl355")
 
 CAPTURE = program(__file__, "capture")
 
@@ -40,6 +45,16 @@ def test_the_accelerometer_on_i2c_gives_a_block_at_its_rate(board: Board) -> Non
     assert rate == pytest.approx(1_600, rel=0.01)
     assert dropped == 0
     assert low < high
+
+
+def test_an_accelerometer_of_a_row_gives_a_block_at_its_rate_on_i2c(
+    start_board: Callable[..., Board], board_files: Mapping[str, bytes]
+) -> None:
+    board = start_board(files=board_files, rig=(Attached("adxl355", "i2c0", 0x1D, Accelerometer("adxl355")),))
+    rate, dropped, low, high = ask(board, ADXL355 + CAPTURE)  # type: ignore[misc]
+    assert rate == pytest.approx(2_000, rel=0.01)
+    assert dropped == 0
+    assert -50 < low < 0 < high < 50  # its noise of 0.7 mg, in 250 ug
 
 
 @pytest.mark.needs_sensor("tmp117")

@@ -16,11 +16,12 @@ from quaver.board.interface import Board
 from quaver.board.spec import load_board
 from quaver.build import firmware_files
 from quaver.build.libraries import device_libraries
-from quaver.emulator.bus import Attached
+from quaver.emulator.bus import Attached, SpiModel
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Air
 from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.sensors import adxl345
+from quaver.emulator.sensors.accelerometers import Accelerometer, interrupt
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.fleet.link_keys import derive
@@ -106,10 +107,10 @@ def air() -> Iterator[Air]:
 
 @pytest.fixture
 def sleeper(air: Air) -> Iterator[Callable[..., tuple[Board, Gateway]]]:
-    """Starts a node that sleeps, with an ADXL345, and a gateway that visits it."""
+    """Starts a node that sleeps, with an ADXL345 unless it is told another, and a gateway that visits it."""
     with contextlib.ExitStack() as stack:
 
-        def start(where: str, part: adxl345.ADXL345, *rig: Attached, **config: Any) -> tuple[Board, Gateway]:
+        def start(where: str, part: SpiModel, *rig: Attached, **config: Any) -> tuple[Board, Gateway]:
             name = NAMES[where]
             power = {"sleep": True, "records": RECORDS, **config.pop("power", {})}
             whole = {
@@ -126,7 +127,7 @@ def sleeper(air: Air) -> Iterator[Callable[..., tuple[Board, Gateway]]]:
             files = {**firmware_files(name, whole), **device_libraries(load_board(name)), "device.key": key}
             identity = Identity.of_esp32("n1") if name == "esp32_c3" else Identity.of("n1")
             gateway = Gateway(air, identity.unique_id.rjust(8, b"\0"))
-            parts = (Attached("adxl345", "spi0", "spi0_cs", part), *rig)
+            parts = (Attached("part", "spi0", "spi0_cs", part), *rig)
             board = stack.enter_context(open_board(where, Setup(files=files, rig=parts, air=air, name="n1")))
             return board, gateway
 
@@ -156,7 +157,7 @@ def test_waking_is_no_boot_and_an_alarm_goes_at_once(where: str, sleeper: Callab
     assert between and all(gap > (RECORDS - 1) * INTERVAL_S - 10 for gap in between[1:]), apart
     assert [opened.record["machine"] for opened in records if "machine" in opened.record][:2] == [1, 1]  # it learns on
 
-    board.set_sensor("adxl345", source=signal("or007_6"))  # two of three measurements agree, over a sleep between them
+    board.set_sensor("part", source=signal("or007_6"))  # two of three measurements agree, over a sleep between them
     at, alarm = gateway.until(lambda: [one for one in gateway.events("level") if one[1].record["event_level"] == 2])[0]
     assert alarm.record["uptime_ms"] / 1000 > at - 10  # it came when it was made, and not with the third measurement
 
@@ -213,16 +214,20 @@ def test_a_low_battery_says_so_and_measures_a_quarter_as_often(sleeper: Callable
 
 def test_vibration_wakes_the_node_through_the_accelerometer(sleeper: Callable[..., tuple[Board, Gateway]]) -> None:
     """On the C3: the unix board's pins wake nobody."""
-    part = adxl345.ADXL345(Shaken(signal("normal")))
-    power = {"records": 1, "wake_pin": 3, "wake_g": 8.0}
-    _, gateway = sleeper("esp32_c3:", part, adxl345.interrupt(part, 3), interval_s=3600, power=power)
+    part = Accelerometer("lis2dw12", Shaken(signal("normal")))
+    config = {
+        "interval_s": 3600,
+        "vibration": {"driver": "lis2dw12", "samples": 2048},
+        "power": {"records": 1, "wake_pin": 3, "wake_g": 8.0},
+    }
+    _, gateway = sleeper("esp32_c3:", part, interrupt(part, 3), **config)
     (first, _), (second, _) = gateway.until(lambda: gateway.of("telemetry")[1:] and gateway.of("telemetry")[:2])
     assert 60 < second - first < 90  # and not after the hour
     assert len(gateway.events("boot")) == 1
 
 
 class Shaken:
-    """As another source, but a minute after it has begun to watch at 12.5 samples/s the part is shaken by 10 g."""
+    """As another source, but a minute after it has begun to watch at 100 samples/s the part is shaken by 10 g."""
 
     def __init__(self, source: Any) -> None:
         self._source = source

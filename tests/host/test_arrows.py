@@ -37,6 +37,7 @@ _ROOTS = (
     "build/gateway",
     "build/wiring",
     "build/sensors",
+    "build/parts/__init__",
     "build/power",
     "service/obey",
     "enrol/onboard",

@@ -159,7 +159,7 @@ def test_a_configuration_is_judged_by_the_devices_own_rules(tmp_path):
         ('{"wifi": {"ssid": 5, "password": "geheim"}}', r"wifi.ssid: expected str from 0 to 32"),
         ('{"machine": {"bearing": "9999"}}', r"machine\.bearing 9999: not in the library: "),
         ('{"machine": {"group": 1, "mounting": "rigged"}}', "machine: expected group 1 or 2, rigid or flexible"),
-        ('{"vibration": {"driver": "adxl355"}}', "vibration.driver: expected one of adxl345, "),
+        ('{"vibration": {"driver": "adxl335"}}', "vibration.driver: expected one of adxl345, "),
         ('{"vibration": {"range_g": 3}}', "vibration.range_g: expected one of 2, 4, 8, 16"),
         (
             '{"vibration": {"driver": "adxl345", "bus": "i2c0", "band_low_hz": 900, "band_high_hz": 2000}}',

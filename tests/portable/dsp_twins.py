@@ -6,6 +6,7 @@ also prove that the 32-bit kernels do not overflow on the signals they are run o
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 Pair = tuple[int, int]
 
@@ -15,9 +16,9 @@ def word(value: int) -> int:
     return value
 
 
-def gather(raw: bytes, count: int, stride: int, offset: int) -> list[int]:
+def gather(raw: bytes, count: int, stride: int, offset: int, order: Literal["little", "big"]) -> list[int]:
     return [
-        int.from_bytes(raw[i * stride + offset : i * stride + offset + 2], "little", signed=True) for i in range(count)
+        int.from_bytes(raw[i * stride + offset : i * stride + offset + 2], order, signed=True) for i in range(count)
     ]
 
 

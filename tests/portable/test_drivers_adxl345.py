@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from sensor_buses import Clock, Count, I2c, Spi, axis
 
-from drivers.adxl345 import ADXL345, I2cAccess, SpiAccess
+from drivers.adxl345 import ADXL345, SPI_READ
+from drivers.registers import I2cAccess, SpiAccess
 from quaver.emulator.sensors.adxl345 import ADXL345 as Model
 from tests.programs import program
 
@@ -19,10 +20,10 @@ def rig(bus: str, range_g: int = 16, rate_hz: int = 3200) -> tuple[ADXL345, Mode
     model = Model(Count(STEP_G))
     access: I2cAccess | SpiAccess
     if bus == "i2c":
-        access = I2cAccess(I2c(clock, model, 0x53))
+        access = I2cAccess(I2c(clock, model, 0x53), 0x53)
     else:
         spi = Spi(clock, model, 5_000_000)
-        access = SpiAccess(spi, spi.cs)
+        access = SpiAccess(spi, spi.cs, SPI_READ)
     return ADXL345(access, range_g, rate_hz), model, clock
 
 

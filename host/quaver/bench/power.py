@@ -198,12 +198,9 @@ def _files(board: str, sensor: str, records: int) -> Mapping[str, bytes]:
 
 
 def _part(sensor: str) -> Attached:
-    from quaver.emulator.sensors import adxl345, iis3dwb
-    from quaver.recordings.sources import Source
+    from quaver.emulator.sensors.accelerometers import vibration_part
 
-    spi = {"adxl345": adxl345.ADXL345, "iis3dwb": iis3dwb.IIS3DWB}[sensor]
-    source: Source | None = None
-    return Attached(sensor, "spi0", "spi0_cs", spi(source))
+    return Attached(sensor, "spi0", "spi0_cs", vibration_part(sensor))
 
 
 def _open(board: str, setup: Setup, progress: Progress | None) -> ChildBoard:

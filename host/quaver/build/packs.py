@@ -2,8 +2,9 @@
 
 firmware/packs.py has the format, and reads them. Which modules share one follows from their names and sizes alone. In
 the order of their paths each goes to one of the last eight packs that has its bytes free in its last block, or begins a
-pack. So a module that changes its size changes its own pack, and seldom a second one: what a node has to fetch.
-Packed in the order of sizes they would take a seventh less on a Pico W, and one change 14 kB instead of 4.
+pack; those below 512 bytes come last, and fill up any pack. So a module that changes its size changes its own pack, and
+seldom a second one: what a node has to fetch. Packed in the order of sizes they would take a seventh less on a Pico W,
+and one change 14 kB instead of 4.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ FOLDER = "code"
 """On flash: the folder of packs, each named by its first module."""
 
 _OPEN = 8  # packs that still take a module
+_SMALL = 512  # bytes, of a module that fills up any pack
 _LONGEST = 0xFFFF  # bytes: offsets are u16
 _SLACK = 0x1000  # of them for offsets, and for what a layout adds
 
@@ -30,8 +32,8 @@ def packed(modules: Mapping[str, bytes], in_place: bool) -> tuple[dict[str, byte
     """
     done: list[list[str]] = []
     files: dict[str, bytes] = {}
-    for path in sorted(modules):
-        for members in done[-_OPEN:]:
+    for small, path in sorted((len(code) < _SMALL, path) for path, code in modules.items()):
+        for members in done if small else done[-_OPEN:]:
             more = _pack([*members, path], modules, in_place)
             if more and blocks(len(more)) == blocks(len(files[_path(members)])):
                 members.append(path)

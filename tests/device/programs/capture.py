@@ -3,7 +3,7 @@
 import time
 
 import micropython
-from drivers.iis3dwb import IIS3DWB
+from build import config, sensors
 from dsp.measurement import Measurement
 from node.capture import Capture
 
@@ -11,7 +11,7 @@ import board
 import hal
 
 port = hal.port(board)
-sensor = IIS3DWB(port.bus("spi0"), port.output(board.PINS["spi0_cs"], 1))
+sensor = sensors.sensor("vibration", port, config.parse({})[0]["vibration"])
 sensor.probe()
 measurement = Measurement(sensor.ODR_HZ, n=4096)
 capture = Capture(sensor, measurement)

@@ -9,6 +9,8 @@ import click
 
 from quaver.cli.bench import show
 
+_SENSORS = ["adxl345", "adxl355", "adxl357", "icm42688", "iis3dwb", "kx134", "lis2dw12", "lis3dh", "lsm6dsox"]
+
 
 def node_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--board, --sensor, --records and --board-ma: which battery node."""
@@ -29,7 +31,7 @@ def node_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--sensor",
-            type=click.Choice(["adxl345", "iis3dwb"]),
+            type=click.Choice(_SENSORS),
             default="adxl345",
             show_default=True,
             help="The node's accelerometer, on its SPI bus.",

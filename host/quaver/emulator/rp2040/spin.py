@@ -1,13 +1,14 @@
 """Lets virtual time leap where the guest does nothing but look at a register until it changes.
 
-Two such waits take most of the guest's busy time: the radio driver's delays read the microsecond timer in a
+Such waits take most of the guest's busy time: the radio driver's delays read the microsecond timer in a
 loop (cyw43_delay_ms), and every DMA transfer is waited for by reading the channel's control register. Once the
 same read has come often enough with nothing but a few instructions between, the clock moves on. It never moves
 past the next event of the emulated hardware, so nothing happens earlier or later than it would:
 
 - a DMA wait leaps to just before that event, which is what ends it;
 - a wait on the timer has a deadline that only the guest knows, so a leap is at most a sixteenth of what the
-  wait has lasted, and 50 µs: a delay may end that much late, as it may by an interrupt.
+  wait has lasted, and 50 µs: a delay may end that much late, as it may by an interrupt;
+- a wait for a byte of an I2C bus reads the timer too, for its limit: it leaps as a DMA wait does, and the byte ends it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 _TIMERAWL = 0x28  # RP2040 datasheet, 4.6.5
+_DATA_CMD = 0x10  # 4.3.17, IC_DATA_CMD
 _CHANNELS_END = 12 * 0x40
 _CTRL_OFFSETS = (0x0C, 0x10, 0x20, 0x30)  # CTRL_TRIG and its aliases; RP2040 datasheet, 2.5.7
 _BUSY = 1 << 24
@@ -42,15 +44,28 @@ class Spin:
         self._began = 0.0
         mcu.timer.read_uint32 = self._read_timer
         mcu.dma.read_uint32 = self._read_dma
+        self._i2c = mcu.i2c
+        for block in mcu.i2c:
+            block.read_uint32 = self._read_i2c(block.read_uint32)
 
     def _read_timer(self, offset: int) -> int:
         if offset == _TIMERAWL and self._again(_TIMER_CYCLES):
-            if self._reads == 1:
+            if self._reads > _DMA_READS and any(block._busy for block in self._i2c):
+                self._leap(float("inf"))
+            elif self._reads == 1:
                 self._began = self._clock.nanos
             elif self._reads > _TIMER_READS:
                 self._leap(min(_MAX_LEAP_NS, (self._clock.nanos - self._began) / 16))
         value: int = self._timer_read(offset)
         return value
+
+    def _read_i2c(self, read: Callable[[int], int]) -> Callable[[int], int]:
+        def observed(offset: int) -> int:
+            if offset == _DATA_CMD:
+                self._reads = 0
+            return read(offset)
+
+        return observed
 
     def _read_dma(self, offset: int) -> int:
         if offset < _CHANNELS_END and offset & 0x3F in _CTRL_OFFSETS:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.registers import RegisterPart
-from quaver.emulator.sensors.stream import Fault, Rest, Stream, quantise
+from quaver.emulator.sensors.stream import Fault, Int1, Rest, Stream, quantise
 
 if TYPE_CHECKING:
     from quaver.recordings.sources import Source
@@ -44,12 +44,11 @@ _WRITABLE = frozenset([*range(0x1D, 0x2B), *range(0x2C, 0x30), _DATA_FORMAT, _FI
 _ACTIVITY = 0x10
 _AXES = (0x40, 0x20, 0x10)  # of ACT_INACT_CTL: X, Y, Z take part
 _THRESH_LSB_G = 0.0625
-_IDLE_NS = 100_000_000  # between two looks at a part that watches for nothing
 
 
 def interrupt(part: ADXL345, pin: int) -> Attached:
     """The part's INT1, wired to a GPIO of the board."""
-    return Attached("adxl345 INT1", "gpio", pin, _Int1(part))
+    return Attached("adxl345 INT1", "gpio", pin, Int1(part))
 
 
 def attached(source: Source) -> Attached:
@@ -221,14 +220,3 @@ class ADXL345(RegisterPart):
         lsb_per_g = self._resolution()[1] / (1 << self._coarse())
         samples = quantise(self.source, self._stream, first=first, count=count, lsb_per_g=lsb_per_g, low=low, high=high)
         return (samples << self._shift()).astype("<i2").tobytes()
-
-
-class _Int1:
-    def __init__(self, part: ADXL345) -> None:
-        self._part = part
-
-    def gpio_level(self, now: int) -> bool:
-        return self._part.raised(now)
-
-    def gpio_next(self, now: int) -> int:
-        return now + (self._part.sample_ns() if self._part.watches() else _IDLE_NS)

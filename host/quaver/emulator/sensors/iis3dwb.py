@@ -56,7 +56,7 @@ def _tag(counter: int) -> int:
     return byte | byte.bit_count() & 1
 
 
-_TAGS = np.array([_tag(counter) for counter in range(4)], np.uint8)
+TAGS = np.array([_tag(counter) for counter in range(4)], np.uint8)
 
 
 class IIS3DWB:
@@ -307,7 +307,7 @@ class IIS3DWB:
 
     def _render(self, first: int, count: int) -> bytes:
         words = np.empty((count, 7), np.uint8)
-        words[:, 0] = _TAGS[np.arange(first, first + count) & 3]
+        words[:, 0] = TAGS[np.arange(first, first + count) & 3]
         lsb_per_g = 1e6 / UG_PER_LSB[self._registers[_CTRL1_XL] >> 2 & 0b11]
         samples = quantise(
             self.source, self._stream, first=first, count=count, lsb_per_g=lsb_per_g, low=-32768, high=32767

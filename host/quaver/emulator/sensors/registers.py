@@ -12,7 +12,7 @@ _FLOATING = 0xFF  # a line that nobody drives, under the usual pull-up
 class RegisterPart(ABC):
     """A part whose registers are read and written one after another; a model of it says what each of them holds.
 
-    SPI, mode 3: of the first byte bit 7 reads, bit 6 steps through registers, and the rest is the first one. I2C: the
+    SPI: of the first byte bit 7 reads, bit 6 steps through registers, and the rest is the first one. I2C: the
     first byte written is the register, and both directions step from there; with I2C_STEP set, only where that bit of
     the first byte is.
 
@@ -45,6 +45,10 @@ class RegisterPart(ABC):
         """The register that a burst reads or writes after this one."""
         return address + 1 & self.MASK
 
+    def _spi_command(self, value: int) -> tuple[bool, bool, int]:
+        """Of a transfer's first byte: whether it reads, whether it steps through registers, and the first of them."""
+        return value >= 0x80, bool(value & 0x40), value & self.MASK
+
     def spi_select(self, now: int) -> None:
         self._command = True
 
@@ -53,9 +57,7 @@ class RegisterPart(ABC):
             return _FLOATING
         if self._command:
             self._command = False
-            self._reading = value >= 0x80
-            self._step = bool(value & 0x40)
-            self._address = value & self.MASK
+            self._reading, self._step, self._address = self._spi_command(value)
             return _FLOATING
         if self._reading:
             return self._read(self._next(), now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Fault = Literal["absent", "stuck", "range"] | None
 
+_IDLE_NS = 100_000_000  # between two looks at a part that watches for nothing
 _CHUNK = 1024  # samples asked of a source at once: its per-call cost vanishes, a stopped stream wastes little
 
 
@@ -121,6 +122,33 @@ class Stream:
             part = min(count, self._count - at)
             yield self._chunk[at * self._word_size : (at + part) * self._word_size]
             index, count = index + part, count - part
+
+
+class Watcher(Protocol):
+    """A part with an interrupt."""
+
+    def watches(self) -> bool:
+        """Whether it would raise its interrupt."""
+        ...
+
+    def raised(self, now: int) -> bool: ...
+
+    def sample_ns(self) -> int:
+        """From one sample to the next."""
+        ...
+
+
+class Int1:
+    """The interrupt pin of a part, as what drives a GPIO of the board."""
+
+    def __init__(self, part: Watcher) -> None:
+        self._part = part
+
+    def gpio_level(self, now: int) -> bool:
+        return self._part.raised(now)
+
+    def gpio_next(self, now: int) -> int:
+        return now + (self._part.sample_ns() if self._part.watches() else _IDLE_NS)
 
 
 class Rest:

@@ -1,5 +1,5 @@
 """The accelerometer on SPI."""
 
-from drivers.iis3dwb import IIS3DWB
+from build import config, sensors
 
-sensor = IIS3DWB(port.bus("spi0"), port.output(board.PINS["spi0_cs"], 1))
+sensor = sensors.sensor("vibration", port, config.parse({})[0]["vibration"])

@@ -4,7 +4,8 @@ import json
 
 import micropython
 
-from drivers.adxl345 import ADXL345, I2cAccess, SpiAccess
+from drivers.adxl345 import ADXL345, SPI_READ
+from drivers.registers import I2cAccess, SpiAccess
 
 
 class Bus:
@@ -31,4 +32,4 @@ def work(access):
     return level, driver.overrun
 
 
-print(json.dumps([work(I2cAccess(Bus(), 0x53)), work(SpiAccess(Bus(), cs))]))
+print(json.dumps([work(I2cAccess(Bus(), 0x53)), work(SpiAccess(Bus(), cs, SPI_READ))]))

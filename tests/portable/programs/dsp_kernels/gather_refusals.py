@@ -6,13 +6,14 @@ from array import array
 from dsp.unpack import gather
 
 out = array("h", bytes(2 * 8))
-answers = [gather(bytearray(14), 0, 7, 5, out, 8)]
+answers = [gather(bytearray(14), 0, 7, 5, 1, out, 8)]
 for case in (
-    (bytearray(13), 2, 7, 5, out, 0),
-    (bytearray(14), 2, 7, 6, out, 0),
-    (bytearray(14), 2, 7, 5, out, 7),
-    (bytearray(14), 2, 7, 5, out, -1),
-    (bytearray(14), 2, 7, -1, out, 0),
+    (bytearray(13), 2, 7, 5, 1, out, 0),
+    (bytearray(14), 2, 7, 6, 1, out, 0),
+    (bytearray(14), 2, 7, 5, 1, out, 7),
+    (bytearray(14), 2, 7, 5, 1, out, -1),
+    (bytearray(14), 2, 7, -1, 1, out, 0),
+    (bytearray(14), 2, 7, 0, -1, out, 0),
 ):
     try:
         answers.append(gather(*case))

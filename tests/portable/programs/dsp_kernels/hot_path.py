@@ -14,7 +14,7 @@ samples, out, raw = array("h", bytes(2 * n)), array("i", bytes(4 * n)), bytearra
 sums, form = array("i", bytes(48)), array("i", (n, 0, 15, 1 << 14, 1))
 windowed = array("h", bytes(2 * n))
 micropython.heap_lock()
-gather(raw, 128, 7, 5, samples, 0)
+gather(raw, 128, 7, 5, 1, samples, 0)
 kernels.moments(samples, n, sums)
 windows.hann(samples, windowed, tables.SINE, form)
 windows.flat_top(samples, windowed, tables.SINE, form)

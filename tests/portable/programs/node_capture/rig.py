@@ -20,7 +20,7 @@ clock = node.capture.time = Clock()
 
 
 class Sensor:
-    ODR_HZ, FIFO_DEPTH, READ_MAX, WORD_BYTES, Z_OFFSET = 26667, 512, 128, 2, 0
+    ODR_HZ, FIFO_DEPTH, READ_MAX, WORD_BYTES, Z_OFFSET, Z_HIGH = 26667, 512, 128, 2, 0, 1
     raw = bytearray(256)
 
     def __init__(self, rate_hz, late_us=0):
