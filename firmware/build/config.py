@@ -52,6 +52,9 @@ _FIELDS = (
     "temperature.driver t tmp117 1 16\n"
     "temperature.bus t  0 8\n"
     "temperature.address i 0 0 127\n"
+    "temperature.cs i -1 -1 64\n"
+    "temperature.wires i 0 0 4\n"
+    "temperature.reference_ohm i 0 0 1000\n"
     "energy.driver t sdm120 1 16\n"
     "energy.bus t  0 8\n"
     "energy.address i 1 1 247\n"
@@ -62,7 +65,7 @@ _FIELDS = (
     "alarm.count i 2 1 15\n"
     "alarm.of i 3 1 15\n"
     "outbox.length i 16 4 64\n"
-    "outbox.flash_kb i 212 32 1024\n"
+    "outbox.flash_kb i 188 32 1024\n"
     "outbox.durable b 0 0 1\n"
     "power.sleep b 0 0 1\n"  # whether the node sleeps between measurements
     "power.records i 8 1 16\n"  # that are gathered before they are sent

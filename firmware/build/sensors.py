@@ -2,8 +2,8 @@
 
 A maker takes the port (of hal) and the sensor's section of the configuration. What it raises, ValueError or OSError, is
 a problem of that sensor alone. The rest of a row says what the driver takes for a setting, the default first; of a bus
-it is the kind that counts, and its number is the board's. Settings that a row does not name are as build.config has
-them. "rate_hz" is no setting: the samples a second, bus by bus.
+it is the kind that counts, and its number is the board's; "gpio22" is a pin. Settings that a row does not name are as
+build.config has them. "rate_hz" is no setting: the samples a second, bus by bus.
 """
 
 if False:  # types alone: never compiled
@@ -42,6 +42,26 @@ def _tmp117(port: "Hal", given: dict) -> "Any":
     return TMP117(port.bus(given["bus"], "i2c"), given["address"])
 
 
+def _sht4x(port: "Hal", given: dict) -> "Any":
+    from drivers.sht4x import SHT4x
+
+    return SHT4x(port.bus(given["bus"], "i2c"), given["address"])
+
+
+def _ds18b20(port: "Hal", given: dict) -> "Any":
+    from drivers.ds18b20 import DS18B20
+
+    return DS18B20(port.one_wire(int(given["bus"][4:])))
+
+
+def _max31865(port: "Hal", given: dict) -> "Any":
+    from drivers.max31865 import MAX31865
+
+    bus = port.bus(given["bus"], "spi")
+    baudrate = port.board.BUSES[given["bus"]][-1]
+    return MAX31865(bus, _select(port, given), given["wires"], given["reference_ohm"], baudrate)
+
+
 def _sdm120(port: "Hal", given: dict) -> "Any":
     from drivers.sdm120 import SDM120
 
@@ -58,7 +78,12 @@ DRIVERS: dict = {
         # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
         "adxl345": (_adxl345, "bus spi0 i2c0\nrate_hz 3200 1600\naddress 83 29\nrange_g 16 2 4 8"),  # 0x53, 0x1D
     },
-    "temperature": {"tmp117": (_tmp117, "bus i2c0\naddress 72 73 74 75")},  # 0x48 to 0x4B
+    "temperature": {
+        "tmp117": (_tmp117, "bus i2c0\naddress 72 73 74 75"),  # 0x48 to 0x4B
+        "sht4x": (_sht4x, "bus i2c0\naddress 68 69 70"),  # 0x44 to 0x46
+        "ds18b20": (_ds18b20, "bus gpio22"),
+        "max31865": (_max31865, "bus spi0\nwires 3 2 4\nreference_ohm 430 400"),
+    },
     "energy": {
         # baudrate 0: as the board file has it
         "sdm120": (
@@ -73,6 +98,12 @@ def _fields(measures: str, driver: str) -> "Iterator[tuple[str, list[str]]]":
     for line in DRIVERS[measures][driver][1].split("\n"):
         words = line.split(" ")
         yield words[0], words[1:]
+
+
+def _kind(bus: str) -> str:
+    """ "spi" of "spi0"; "" of a name without a number."""
+    kind = bus.rstrip("0123456789")
+    return kind if kind != bus else ""
 
 
 def check(measures: str, given: dict, problems: list[str]) -> bool:
@@ -94,8 +125,8 @@ def check(measures: str, given: dict, problems: list[str]) -> bool:
         value = str(given[key] or default)
         asked = value
         if key == "bus":
-            values = [bus[:-1] for bus in values]
-            asked = value[:-1]
+            values = [_kind(bus) for bus in values]
+            asked = _kind(value)
         if asked not in values:
             value = default
             if kind is int:
@@ -137,7 +168,7 @@ def classes(given: "Any", config: dict, problems: list[str]) -> "tuple[str, list
 def rate_hz(given: dict) -> int:
     """The samples a second of the sensor that the checked section "vibration" asks for."""
     row = dict(_fields("vibration", given["driver"]))
-    return int(row["rate_hz"][[bus[:-1] for bus in row["bus"]].index(given["bus"][:-1])])
+    return int(row["rate_hz"][[_kind(bus) for bus in row["bus"]].index(_kind(given["bus"]))])
 
 
 def sensor(measures: str, port: "Hal", given: dict) -> "Any":

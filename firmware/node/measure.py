@@ -94,6 +94,9 @@ def temperature(sensor):
     """The temperature sensor; outside the part's own range is a failure, not a reading."""
 
     async def read():
+        wait_ms = sensor.start()
+        if wait_ms:
+            await asyncio.sleep_ms(wait_ms)
         milli = sensor.read_milli()
         if not sensor.LOWEST_MILLI <= milli <= sensor.HIGHEST_MILLI:
             raise OSError(_OUT_OF_RANGE, milli)

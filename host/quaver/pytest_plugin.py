@@ -124,7 +124,10 @@ def board_rig(board_target: Target) -> tuple[Attached, ...]:
     """The sensors on an emulated board's buses, by default around a healthy machine. Override at will."""
     if not board_target.emulated:
         return ()
-    return default_rig()
+    from quaver.emulator.bus import OneWireModel
+
+    carries = board_target.where == "rp2040:"
+    return tuple(part for part in default_rig() if carries or not isinstance(part.model, OneWireModel))
 
 
 def default_rig() -> tuple[Attached, ...]:

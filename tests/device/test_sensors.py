@@ -1,6 +1,7 @@
 """Every driver on its bus of a board that runs; an emulated one carries the register models."""
 
 import ast
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,8 @@ ADXL345 = program(__file__, "adxl345")
 CAPTURE = program(__file__, "capture")
 
 TMP117 = program(__file__, "tmp117")
+
+TEMPERATURE = program(__file__, "temperature")
 
 SDM120 = program(__file__, "sdm120")
 
@@ -45,6 +48,22 @@ def test_the_accelerometer_on_i2c_gives_a_block_at_its_rate(board: Board) -> Non
 @pytest.mark.needs_sensor("tmp117")
 def test_the_thermometer_reads_without_allocating(board: Board) -> None:
     assert -20_000 < ask(board, TMP117) < 60_000  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("settings", "milli"),
+    [
+        pytest.param({"driver": driver, **settings}, milli, marks=pytest.mark.needs_sensor(driver))
+        for driver, settings, milli in (
+            ("sht4x", {"bus": "i2c0", "address": 0x44}, 24_998),
+            ("max31865", {"bus": "spi0", "cs": 2, "wires": 3, "reference_ohm": 430}, 24_988),
+            ("ds18b20", {"bus": "gpio22"}, 25_000),  # the pulses of a real 1-Wire line
+        )
+    ],
+)
+def test_a_thermometer_that_takes_its_time(board: Board, settings: dict[str, Any], milli: int) -> None:
+    first, last = ask(board, f"settings = {settings}\n" + TEMPERATURE)  # type: ignore[misc]
+    assert first == last == pytest.approx(milli, abs=20)
 
 
 @pytest.mark.needs_sensor("sdm120")

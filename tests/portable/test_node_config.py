@@ -142,7 +142,8 @@ def test_a_driver_brings_its_own_defaults() -> None:
         result, problems = config.parse({"vibration": section})
         assert problems == []
         assert wanted.items() <= result["vibration"].items()
-    assert DEFAULT["temperature"] == {"driver": "tmp117", "bus": "i2c0", "address": 0x48}
+    temperature = DEFAULT["temperature"]
+    assert (temperature["driver"], temperature["bus"], temperature["address"]) == ("tmp117", "i2c0", 0x48)
     assert (DEFAULT["energy"]["bus"], DEFAULT["energy"]["address"]) == ("uart1", 1)
 
 
@@ -158,13 +159,16 @@ def test_a_driver_that_there_is_none_of_switches_its_sensor_off() -> None:
 class Port:
     """A board without parts: the makers of drivers touch none."""
 
-    board: Any = type("Board", (), {"PINS": {"spi0_cs": 17}})
+    board: Any = type("Board", (), {"PINS": {"spi0_cs": 17}, "BUSES": {"spi0": ("spi", 8_000_000)}})
 
     def bus(self, name: str, kind: str) -> str:
         assert name.startswith(kind)
         return name
 
     def output(self, pin: int, value: int) -> int:
+        return pin
+
+    def one_wire(self, pin: int) -> int:
         return pin
 
     def uart(self, name: str, baudrate: int, parity: str) -> str:
@@ -187,6 +191,20 @@ def test_a_row_says_what_its_driver_takes(measures: str, driver: str, bus: str) 
         made = sensors.sensor(measures, Port(), {**given[measures], "range_g": int(range_g)})
         if measures == "vibration":
             assert sensors.rate_hz(given[measures]) == made.ODR_HZ
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "value"),
+    [
+        ({"driver": "ds18b20", "bus": "gpio"}, "bus: expected one of gpio", ("bus", "gpio22")),
+        ({"driver": "ds18b20", "bus": "gpio3"}, None, ("bus", "gpio3")),
+        ({"driver": "max31865", "wires": 1}, "wires: expected one of 2, 3, 4", ("wires", 3)),
+    ],
+)
+def test_a_setting_of_one_driver(section: dict[str, Any], line: str | None, value: tuple[str, Any]) -> None:
+    result, problems = config.parse({"temperature": section})
+    assert problems == ([f"temperature.{line}"] if line else [])
+    assert result["temperature"][value[0]] == value[1]
 
 
 def test_every_driver_meets_its_part_on_an_emulated_board() -> None:

@@ -11,6 +11,7 @@ _port = hal.port(board)
 async def _sensor(name, part):
     part.probe()
     if name == "temperature":
+        await asyncio.sleep_ms(part.start())
         part.read_milli()
     elif name == "energy":
         await part.read()
