@@ -25,7 +25,7 @@ MODULES = (
     "hal.chip.{hal}",
     "drivers.iis3dwb",
     "drivers.tmp117",
-    "drivers.sdm120",
+    "drivers.modbus_meter",
     "dsp.tables",
     "dsp.fft",
     "dsp.kernels",

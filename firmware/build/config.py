@@ -78,6 +78,7 @@ _FIELDS = (
     "improv i 0 0 1\n"  # whether a blank node takes a network by Improv; read by enrol.onboard
     "watchdog_s i 120 0 3600\n"
 )
+_OTHERS = ("machine.bearing", "machine.classes", "energy.registers")  # which are checked by themselves
 _KINDS = {"t": str, "i": int, "f": float, "b": bool}
 _SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox", "power")
 
@@ -166,7 +167,7 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
                 problems.append("{}: unknown key".format(str(key)[:24]))
         elif isinstance(value, dict):
             for inner in value:
-                if inner not in config[key] and (key != "machine" or inner not in ("bearing", "classes")):
+                if inner not in config[key] and key + "." + inner not in _OTHERS:
                     problems.append("{}.{}: unknown key".format(key, str(inner)[:24]))
     vibration = config["vibration"]
     if vibration and vibration["samples"] & (vibration["samples"] - 1):
@@ -175,6 +176,10 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
     for measures in sensors.DRIVERS:
         if config[measures] and not sensors.check(measures, config[measures], problems):
             config[measures] = None
+    if config["energy"]:
+        modbus = config["energy"]["driver"] == "modbus"
+        found = given["energy"].get("registers") if modbus else None
+        config["energy"]["registers"] = sensors.registers(found, problems) if modbus else None
     machine = given.get("machine")
     if not isinstance(machine, dict):
         machine = {}

@@ -3,7 +3,8 @@
 A maker takes the port (of hal) and the sensor's section of the configuration. What it raises, ValueError or OSError, is
 a problem of that sensor alone. The rest of a row says what the driver takes for a setting, the default first; of a bus
 it is the kind that counts, and its number is the board's; "gpio22" is a pin. Settings that a row does not name are as
-build.config has them. "rate_hz" is no setting: the samples a second, bus by bus.
+build.config has them. Two are no settings: "rate_hz", the samples a second, bus by bus, and "module", the driver's
+file where that has another name.
 """
 
 if False:  # types alone: never compiled
@@ -62,13 +63,63 @@ def _max31865(port: "Hal", given: dict) -> "Any":
     return MAX31865(bus, _select(port, given), given["wires"], given["reference_ohm"], baudrate)
 
 
-def _sdm120(port: "Hal", given: dict) -> "Any":
-    from drivers.sdm120 import SDM120
+# The values of a record, and the input registers of a meter that hold them (SDM120 and SDM630 Modbus protocol: floats,
+# high word first). Of the SDM630's three phases: the mean voltage to neutral, the sum of the currents, and the totals.
+VALUES = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
+_METERS = {"sdm120": (0x0000, 0x0006, 0x000C, 0x0012, 0x001E, 0x0046, 0x0156)}
+_METERS["sdm630"] = (0x002A, 0x0030, 0x0034, 0x0038, 0x003E, 0x0046, 0x0156)
+_FUNCTIONS = {"holding": 3, "input": 4}
+_BITS = {"float32": 32, "int16": 16, "uint16": 16, "int32": 32, "uint32": 32}
+
+
+def register(words: list) -> tuple:
+    """A register as drivers.modbus_meter has it, of ["input", "12", "float32"], perhaps with an order and a scale.
+
+    Raises ValueError, IndexError, KeyError for what is none.
+    """
+    table, address, kind = words[:3]
+    order = words[3] if len(words) > 3 else "ABCD"
+    micro = round(float(words[4]) * 1e6) if len(words) > 4 else 1_000_000
+    if len(words) > 5 or not 0 <= int(address) <= 0xFFFE or not 0 < abs(micro) <= 1_000_000_000_000:
+        raise ValueError
+    if order not in ("ABCD", "CDAB", "BADC", "DCBA"):
+        raise ValueError
+    if _BITS[kind] == 16:
+        order = "AB" if order in ("ABCD", "CDAB") else "BA"
+    return _FUNCTIONS[table], int(address), kind[0], order, micro
+
+
+def registers(given: "Any", problems: list[str]) -> list:
+    """The registers of a meter that the configuration describes, `given`: {"power_w": "input 12 float32 ABCD 1"}.
+
+    One that can't be read is left out, and a line in `problems`.
+    """
+    rows: list = [None] * len(VALUES)
+    if not isinstance(given, dict) or not given:
+        problems.append('energy.registers: expected {"power_w": "input 12 float32"} and the like')
+        return rows
+    for name, text in given.items():
+        try:
+            rows[VALUES.index(name)] = register(text.split(" "))
+        except (ValueError, IndexError, KeyError, TypeError, AttributeError):
+            why = 'energy.registers.{}: expected "input" or "holding", a register, a type, an order, a scale'
+            problems.append(why.format(str(name)[:16]))
+    return rows
+
+
+def _modbus(port: "Hal", given: dict) -> "Any":
+    from drivers.modbus_meter import ModbusMeter
+
+    rows = given["registers"]
+    if given["driver"] in _METERS:
+        rows = [(4, at, "f", "ABCD", 1_000_000) for at in _METERS[given["driver"]]]
+    elif not any(rows):
+        raise ValueError("no registers: nothing is read")
 
     # first, so that a transceiver lets go of the line
     direction = port.output(given["de_pin"], 0) if given["de_pin"] >= 0 else None
     uart = port.uart(given["bus"], given["baudrate"], given["parity"])
-    return SDM120(uart, given["address"], direction)
+    return ModbusMeter(uart, rows, given["address"], direction)
 
 
 # The settings in one text, a line each: less heap than tuples, for a node that checks a change while it runs.
@@ -86,10 +137,12 @@ DRIVERS: dict = {
     },
     "energy": {
         # baudrate 0: as the board file has it
-        "sdm120": (
-            _sdm120,
-            "bus uart1\nbaudrate 0 1200 2400 4800 9600 19200 38400 57600 115200\nparity none even odd",
-        ),
+        driver: (
+            _modbus,
+            "module modbus_meter\nbus uart1\nbaudrate 0 1200 2400 4800 9600 19200 38400 57600 115200\n"
+            "parity none even odd",
+        )
+        for driver in ("sdm120", "sdm630", "modbus")
     },
 }
 
@@ -180,4 +233,5 @@ def read(config: dict) -> None:
     """Import the drivers of the sensors that a checked configuration asks for."""
     for name in DRIVERS:
         if config[name]:
-            __import__("drivers." + config[name]["driver"])
+            driver = config[name]["driver"]
+            __import__("drivers." + dict(_fields(name, driver)).get("module", (driver,))[0])

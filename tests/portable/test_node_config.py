@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from build import config, sensors
 from quaver.pytest_plugin import default_rig
+from quaver_wire.names import ENERGY
 
 BAUDRATES = "one of 0, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200"
 DEFAULT, _ = config.parse({})
@@ -185,7 +186,8 @@ class Port:
     ],
 )
 def test_a_row_says_what_its_driver_takes(measures: str, driver: str, bus: str) -> None:
-    given, problems = config.parse({measures: {"driver": driver, "bus": bus}})
+    registers = {"registers": {"power_w": "input 12 float32"}} if driver == "modbus" else {}
+    given, problems = config.parse({measures: {"driver": driver, "bus": bus, **registers}})
     assert problems == []
     for range_g in dict(sensors._fields(measures, driver)).get("range_g", ("0",)):
         made = sensors.sensor(measures, Port(), {**given[measures], "range_g": int(range_g)})
@@ -207,8 +209,46 @@ def test_a_setting_of_one_driver(section: dict[str, Any], line: str | None, valu
     assert result["temperature"][value[0]] == value[1]
 
 
+def test_a_meter_by_its_registers() -> None:
+    given = {
+        "voltage_v": "input 0 float32",
+        "power_w": "holding 12 int16 BADC -0.1",
+        "energy_kwh": "holding 65534 uint32 CDAB 0.01",
+    }
+    result, problems = config.parse({"energy": {"driver": "modbus", "registers": given}})
+    assert problems == []
+    rows = result["energy"]["registers"]
+    assert rows[0] == (4, 0, "f", "ABCD", 1_000_000)
+    assert rows[2] == (3, 12, "i", "BA", -100_000)
+    assert rows[6] == (3, 65534, "u", "CDAB", 10_000)
+    assert [at for at, row in enumerate(rows) if row is None] == [1, 3, 4, 5]
+    assert sensors.VALUES == ENERGY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("coil 1 float32", "input 1 float64", "input x float32", "input 65535 int16", "input -1 int16", "input 1", ""),
+        *("input 1 int16 ABDC", "input 1 int16 ABCD 0", "input 1 int16 ABCD nan", "input 1 int16 ABCD 1 1", None, 12),
+    ],
+)
+def test_a_register_that_is_none_is_left_out(text: Any) -> None:
+    given = {"power_w": text, "current_a": "input 6 float32"}
+    result, problems = config.parse({"energy": {"driver": "modbus", "registers": given}})
+    assert [line.split(":")[0] for line in problems] == ["energy.registers.power_w"]
+    assert [row is None for row in result["energy"]["registers"]] == [True, False, True, True, True, True, True]
+
+
+@pytest.mark.parametrize("given", [None, {}, [], "x"])
+def test_a_meter_without_registers_is_a_problem_and_no_sensor(given: Any) -> None:
+    result, problems = config.parse({"energy": {"driver": "modbus", "registers": given}})
+    assert [line.split(":")[0] for line in problems] == ["energy.registers"]
+    with pytest.raises(ValueError, match="no registers"):
+        sensors.sensor("energy", Port(), result["energy"])
+
+
 def test_every_driver_meets_its_part_on_an_emulated_board() -> None:
-    emulated = {part.name for part in default_rig()}
+    emulated = {part.name for part in default_rig("rp2040:")}
     assert {driver for rows in sensors.DRIVERS.values() for driver in rows} <= emulated
 
 
