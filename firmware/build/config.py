@@ -61,6 +61,11 @@ _FIELDS = (
     "energy.baudrate i 0 0 115200\n"
     "energy.parity t  0 8\n"
     "energy.de_pin i -1 -1 64\n"  # high while an RS-485 transceiver is to send; -1: it turns round by itself
+    "energy.pulses_per_kwh i 1000 1 100000\n"
+    "energy.width_ms i 20 0 1000\n"  # the least that a pulse lasts
+    "pulses.driver t pulses 1 16\n"
+    "pulses.bus t  0 8\n"
+    "pulses.width_ms i 20 0 1000\n"
     "alarm.hysteresis f 0.1 0 0.9\n"
     "alarm.count i 2 1 15\n"
     "alarm.of i 3 1 15\n"
@@ -80,7 +85,8 @@ _FIELDS = (
 )
 _OTHERS = ("machine.bearing", "machine.classes", "energy.registers")  # which are checked by themselves
 _KINDS = {"t": str, "i": int, "f": float, "b": bool}
-_SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox", "power")
+_SECTIONS: tuple = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "pulses", "alarm")
+_SECTIONS += ("outbox", "power")
 
 
 def _fields() -> "Iterator[tuple[str, type, Any, float, float]]":
@@ -154,7 +160,7 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
                 problems.append("{}: expected {} from {} to {}".format(path, kind.__name__, low, high))
         _set(config, path, value)
     for section in _SECTIONS:
-        source = given.get(section, {})
+        source = given.get(section, None if section == "pulses" else {})  # few nodes count pulses
         if source is None and section in sensors.DRIVERS:
             config[section] = None
         elif not isinstance(source, dict):
@@ -203,6 +209,13 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
     if power["sleep"] and config["machine"]["classes"]:
         power["sleep"] = False
         problems.append("power.sleep: not with machine.classes: what they learn does not live through sleep")
+    counts = config["pulses"] or config["energy"]
+    if power["sleep"] and counts and counts["driver"] == "pulses":
+        power["sleep"] = False
+        problems.append("power.sleep: not with a pulse counter, which sees no pulse in a sleep")
+    if config["pulses"] and config["energy"] and config["energy"]["driver"] == "pulses":
+        config["pulses"] = None
+        problems.append("pulses: not beside energy.driver pulses: a node counts on one pin")
     if power["wake_g"] and power["wake_pin"] < 0:
         power["wake_g"] = 0.0
         problems.append("power.wake_g: needs power.wake_pin, where the accelerometer's interrupt arrives")

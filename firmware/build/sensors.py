@@ -122,6 +122,32 @@ def _modbus(port: "Hal", given: dict) -> "Any":
     return ModbusMeter(uart, rows, given["address"], direction)
 
 
+def _counted(port: "Hal", given: dict) -> "tuple[Any, Any, Any, Any]":
+    """What drivers.pulses takes first, and the count on flash that it goes on from."""
+    from node.tally import Tally
+
+    tally = Tally("/pulses")
+    pin = int(given["bus"][4:])
+    return lambda handler: port.on_edge(pin, handler), given["width_ms"], tally.count, tally.keep
+
+
+def _pulses(port: "Hal", given: dict) -> "Any":
+    from drivers.pulses import PulseCounter
+
+    return PulseCounter(*_counted(port, given))
+
+
+def _energy_pulses(port: "Hal", given: dict) -> "Any":
+    from drivers.pulses import EnergyPulses
+
+    return EnergyPulses(*_counted(port, given), given["pulses_per_kwh"])
+
+
+# baudrate 0: as the board file has it
+_MODBUS = (
+    "module modbus_meter\nbus uart1\nbaudrate 0 1200 2400 4800 9600 19200 38400 57600 115200\nparity none even odd"
+)
+
 # The settings in one text, a line each: less heap than tuples, for a node that checks a change while it runs.
 DRIVERS: dict = {
     "vibration": {
@@ -136,14 +162,12 @@ DRIVERS: dict = {
         "max31865": (_max31865, "bus spi0\nwires 3 2 4\nreference_ohm 430 400"),
     },
     "energy": {
-        # baudrate 0: as the board file has it
-        driver: (
-            _modbus,
-            "module modbus_meter\nbus uart1\nbaudrate 0 1200 2400 4800 9600 19200 38400 57600 115200\n"
-            "parity none even odd",
-        )
-        for driver in ("sdm120", "sdm630", "modbus")
+        "pulses": (_energy_pulses, "bus gpio15"),
+        "sdm120": (_modbus, _MODBUS),
+        "sdm630": (_modbus, _MODBUS),
+        "modbus": (_modbus, _MODBUS),
     },
+    "pulses": {"pulses": (_pulses, "bus gpio15")},
 }
 
 
@@ -233,5 +257,7 @@ def read(config: dict) -> None:
     """Import the drivers of the sensors that a checked configuration asks for."""
     for name in DRIVERS:
         if config[name]:
+            if config[name]["driver"] == "pulses":
+                __import__("node.tally")
             driver = config[name]["driver"]
             __import__("drivers." + dict(_fields(name, driver)).get("module", (driver,))[0])

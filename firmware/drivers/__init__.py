@@ -10,6 +10,7 @@ What a node asks of a driver, by what it measures:
   start(), begins a measurement and returns the ms until read_milli() has it, 0 for at once.
 - energy: probe(); read(), a coroutine, seven values in thousandths, None for one that is absent; absent, a list of
   (reason, detail) of the last reading.
+- pulses: probe(); total(), since the count began.
 
 A driver that can't answer raises OSError, with a bus errno or a reason of quaver_wire.reasons.
 """

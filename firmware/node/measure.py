@@ -114,6 +114,15 @@ def energy(meter):
     return Sensor("energy", meter.probe, read, absent=meter.absent)
 
 
+def pulses(counter):
+    """The pulse counter."""
+
+    async def read():
+        return {"pulses": counter.total()}, (), ()
+
+    return Sensor("pulses", counter.probe, read)
+
+
 def level_change(feature, threshold, before, level, value):
     """The change of a feature's level, from `before` to `level`."""
     limit = threshold.alarm if max(level, before) == 2 else threshold.warning
@@ -145,7 +154,7 @@ def _tell(recorder, changes):
 _POWER = const(2)  # of what the energy meter reads
 
 # of build.hang
-_PLACES = ["", "vibration", "temperature", "energy", "battery"]
+_PLACES = ["", "vibration", "temperature", "energy", "battery", "pulses"]
 
 
 class Judge:

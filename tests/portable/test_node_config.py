@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensor_buses import Clock
 
 from build import config, sensors
 from quaver.pytest_plugin import default_rig
@@ -169,6 +170,9 @@ class Port:
     def output(self, pin: int, value: int) -> int:
         return pin
 
+    def on_edge(self, pin: int, handler: Any) -> None:
+        pass
+
     def one_wire(self, pin: int) -> int:
         return pin
 
@@ -185,7 +189,10 @@ class Port:
         for bus in dict(sensors._fields(measures, driver))["bus"]
     ],
 )
-def test_a_row_says_what_its_driver_takes(measures: str, driver: str, bus: str) -> None:
+def test_a_row_says_what_its_driver_takes(
+    measures: str, driver: str, bus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock().install(monkeypatch)
     registers = {"registers": {"power_w": "input 12 float32"}} if driver == "modbus" else {}
     given, problems = config.parse({measures: {"driver": driver, "bus": bus, **registers}})
     assert problems == []
@@ -237,6 +244,18 @@ def test_a_register_that_is_none_is_left_out(text: Any) -> None:
     result, problems = config.parse({"energy": {"driver": "modbus", "registers": given}})
     assert [line.split(":")[0] for line in problems] == ["energy.registers.power_w"]
     assert [row is None for row in result["energy"]["registers"]] == [True, False, True, True, True, True, True]
+
+
+def test_pulses_are_counted_where_asked_for_and_not_asleep() -> None:
+    assert DEFAULT["pulses"] is None
+    assert config.parse({"pulses": {}})[0]["pulses"] == {"driver": "pulses", "bus": "gpio15", "width_ms": 20}
+    for section in ("pulses", "energy"):
+        result, problems = config.parse({section: {"driver": "pulses"}, "power": {"sleep": True}})
+        assert problems == ["power.sleep: not with a pulse counter, which sees no pulse in a sleep"]
+        assert not result["power"]["sleep"]
+    result, problems = config.parse({"pulses": {}, "energy": {"driver": "pulses"}})
+    assert problems == ["pulses: not beside energy.driver pulses: a node counts on one pin"]
+    assert result["pulses"] is None
 
 
 @pytest.mark.parametrize("given", [None, {}, [], "x"])

@@ -74,6 +74,11 @@ class Hal:
         """
         return machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP).irq(handler, machine.Pin.IRQ_RISING, hard=True)
 
+    def on_edge(self, pin, handler):
+        """Have handler(pin) called at each edge of a GPIO, at once; pulled up, as by on_rising."""
+        pin = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)
+        pin.irq(handler, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING, hard=True)
+
     def radio(self):
         """The Wi-Fi station interface."""
         return network.WLAN(network.WLAN.IF_STA)

@@ -5,6 +5,7 @@ import board
 import build.sensors
 import hal
 
+gc.collect()  # after the configuration, before drivers lie beside it
 _port = hal.port(board)
 
 
@@ -17,12 +18,12 @@ async def _sensor(name, part):
         await part.read()
 
 
-for _name in ("vibration", "temperature", "energy"):
+for _name in ("vibration", "temperature", "energy", "pulses"):
     if _settings[_name] is None:
         continue
     _given = _settings[_name]
     _where = "{driver} on {bus}".format(**_given)
-    if _name == "energy":
+    if _given["bus"].startswith("uart"):
         _rate = _given["baudrate"] or board.BUSES.get(_given["bus"], (0,))[-1]
         _where += ", address {}, {} baud, parity {}".format(_given["address"], _rate, _given["parity"])
     _absent = []
@@ -36,3 +37,5 @@ for _name in ("vibration", "temperature", "energy"):
     except Exception as _error:
         _why = str(_error) or repr(_error)
     print("sensor", (_name, _where, _why, _absent))
+    _part = None
+    gc.collect()  # what is left between drivers leaves no piece for the links
