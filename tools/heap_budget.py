@@ -26,7 +26,7 @@ MODULES = (
     "drivers.registers",
     "drivers.fifo",
     "drivers.tmp117",
-    "drivers.sdm120",
+    "drivers.modbus_meter",
     "dsp.tables",
     "dsp.fft",
     "dsp.kernels",

@@ -52,17 +52,25 @@ _FIELDS = (
     "temperature.driver t tmp117 1 16\n"
     "temperature.bus t  0 8\n"
     "temperature.address i 0 0 127\n"
+    "temperature.cs i -1 -1 64\n"
+    "temperature.wires i 0 0 4\n"
+    "temperature.reference_ohm i 0 0 1000\n"
     "energy.driver t sdm120 1 16\n"
     "energy.bus t  0 8\n"
     "energy.address i 1 1 247\n"
     "energy.baudrate i 0 0 115200\n"
     "energy.parity t  0 8\n"
     "energy.de_pin i -1 -1 64\n"  # high while an RS-485 transceiver is to send; -1: it turns round by itself
+    "energy.pulses_per_kwh i 1000 1 100000\n"
+    "energy.width_ms i 20 0 1000\n"  # the least that a pulse lasts
+    "pulses.driver t pulses 1 16\n"
+    "pulses.bus t  0 8\n"
+    "pulses.width_ms i 20 0 1000\n"
     "alarm.hysteresis f 0.1 0 0.9\n"
     "alarm.count i 2 1 15\n"
     "alarm.of i 3 1 15\n"
     "outbox.length i 16 4 64\n"
-    "outbox.flash_kb i 212 32 1024\n"
+    "outbox.flash_kb i 188 32 1024\n"
     "outbox.durable b 0 0 1\n"
     "power.sleep b 0 0 1\n"  # whether the node sleeps between measurements
     "power.records i 8 1 16\n"  # that are gathered before they are sent
@@ -75,8 +83,10 @@ _FIELDS = (
     "improv i 0 0 1\n"  # whether a blank node takes a network by Improv; read by enrol.onboard
     "watchdog_s i 120 0 3600\n"
 )
+_OTHERS = ("machine.bearing", "machine.classes", "energy.registers")  # which are checked by themselves
 _KINDS = {"t": str, "i": int, "f": float, "b": bool}
-_SECTIONS = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "alarm", "outbox", "power")
+_SECTIONS: tuple = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "pulses", "alarm")
+_SECTIONS += ("outbox", "power")
 
 
 def _fields() -> "Iterator[tuple[str, type, Any, float, float]]":
@@ -150,7 +160,7 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
                 problems.append("{}: expected {} from {} to {}".format(path, kind.__name__, low, high))
         _set(config, path, value)
     for section in _SECTIONS:
-        source = given.get(section, {})
+        source = given.get(section, None if section == "pulses" else {})  # few nodes count pulses
         if source is None and section in sensors.DRIVERS:
             config[section] = None
         elif not isinstance(source, dict):
@@ -163,7 +173,7 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
                 problems.append("{}: unknown key".format(str(key)[:24]))
         elif isinstance(value, dict):
             for inner in value:
-                if inner not in config[key] and (key != "machine" or inner not in ("bearing", "classes")):
+                if inner not in config[key] and key + "." + inner not in _OTHERS:
                     problems.append("{}.{}: unknown key".format(key, str(inner)[:24]))
     vibration = config["vibration"]
     if vibration and vibration["samples"] & (vibration["samples"] - 1):
@@ -172,6 +182,10 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
     for measures in sensors.DRIVERS:
         if config[measures] and not sensors.check(measures, config[measures], problems):
             config[measures] = None
+    if config["energy"]:
+        modbus = config["energy"]["driver"] == "modbus"
+        found = given["energy"].get("registers") if modbus else None
+        config["energy"]["registers"] = sensors.registers(found, problems) if modbus else None
     machine = given.get("machine")
     if not isinstance(machine, dict):
         machine = {}
@@ -195,6 +209,13 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
     if power["sleep"] and config["machine"]["classes"]:
         power["sleep"] = False
         problems.append("power.sleep: not with machine.classes: what they learn does not live through sleep")
+    counts = config["pulses"] or config["energy"]
+    if power["sleep"] and counts and counts["driver"] == "pulses":
+        power["sleep"] = False
+        problems.append("power.sleep: not with a pulse counter, which sees no pulse in a sleep")
+    if config["pulses"] and config["energy"] and config["energy"]["driver"] == "pulses":
+        config["pulses"] = None
+        problems.append("pulses: not beside energy.driver pulses: a node counts on one pin")
     if power["wake_g"] and power["wake_pin"] < 0:
         power["wake_g"] = 0.0
         problems.append("power.wake_g: needs power.wake_pin, where the accelerometer's interrupt arrives")

@@ -230,7 +230,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     linked = not power or power.sends or trial.running
     measures = not power or power.measures  # else a wake that sends alone
     if not measures:
-        config["vibration"] = config["temperature"] = config["energy"] = None
+        config["vibration"] = config["temperature"] = config["energy"] = config["pulses"] = None
     believed = _believed(config) if linked else None
     if wiring.was_short("node", recorder) and config["vibration"]:
         config["vibration"] = None

@@ -2,8 +2,9 @@
 
 A maker takes the port (of hal) and the sensor's section of the configuration. What it raises, ValueError or OSError, is
 a problem of that sensor alone. The rest of a row says what the driver takes for a setting, the default first; of a bus
-it is the kind that counts, and its number is the board's. Settings that a row does not name are as build.config has
-them. "rate_hz" is no setting: the samples a second, bus by bus.
+it is the kind that counts, and its number is the board's; "gpio22" is a pin. Settings that a row does not name are as
+build.config has them. Two are no settings: "rate_hz", the samples a second, bus by bus, and "module", the driver's
+file where that has another name.
 """
 
 if False:  # types alone: never compiled
@@ -50,14 +51,110 @@ def _tmp117(port: "Hal", given: dict) -> "Any":
     return TMP117(port.bus(given["bus"], "i2c"), given["address"])
 
 
-def _sdm120(port: "Hal", given: dict) -> "Any":
-    from drivers.sdm120 import SDM120
+def _sht4x(port: "Hal", given: dict) -> "Any":
+    from drivers.sht4x import SHT4x
+
+    return SHT4x(port.bus(given["bus"], "i2c"), given["address"])
+
+
+def _ds18b20(port: "Hal", given: dict) -> "Any":
+    from drivers.ds18b20 import DS18B20
+
+    return DS18B20(port.one_wire(int(given["bus"][4:])))
+
+
+def _max31865(port: "Hal", given: dict) -> "Any":
+    from drivers.max31865 import MAX31865
+
+    bus = port.bus(given["bus"], "spi")
+    baudrate = port.board.BUSES[given["bus"]][-1]
+    return MAX31865(bus, _select(port, given), given["wires"], given["reference_ohm"], baudrate)
+
+
+# The values of a record, and the input registers of a meter that hold them (SDM120 and SDM630 Modbus protocol: floats,
+# high word first). Of the SDM630's three phases: the mean voltage to neutral, the sum of the currents, and the totals.
+VALUES = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
+_METERS = {"sdm120": (0x0000, 0x0006, 0x000C, 0x0012, 0x001E, 0x0046, 0x0156)}
+_METERS["sdm630"] = (0x002A, 0x0030, 0x0034, 0x0038, 0x003E, 0x0046, 0x0156)
+_FUNCTIONS = {"holding": 3, "input": 4}
+_BITS = {"float32": 32, "int16": 16, "uint16": 16, "int32": 32, "uint32": 32}
+
+
+def register(words: list) -> tuple:
+    """A register as drivers.modbus_meter has it, of ["input", "12", "float32"], perhaps with an order and a scale.
+
+    Raises ValueError, IndexError, KeyError for what is none.
+    """
+    table, address, kind = words[:3]
+    order = words[3] if len(words) > 3 else "ABCD"
+    micro = round(float(words[4]) * 1e6) if len(words) > 4 else 1_000_000
+    if len(words) > 5 or not 0 <= int(address) <= 0xFFFE or not 0 < abs(micro) <= 1_000_000_000_000:
+        raise ValueError
+    if order not in ("ABCD", "CDAB", "BADC", "DCBA"):
+        raise ValueError
+    if _BITS[kind] == 16:
+        order = "AB" if order in ("ABCD", "CDAB") else "BA"
+    return _FUNCTIONS[table], int(address), kind[0], order, micro
+
+
+def registers(given: "Any", problems: list[str]) -> list:
+    """The registers of a meter that the configuration describes, `given`: {"power_w": "input 12 float32 ABCD 1"}.
+
+    One that can't be read is left out, and a line in `problems`.
+    """
+    rows: list = [None] * len(VALUES)
+    if not isinstance(given, dict) or not given:
+        problems.append('energy.registers: expected {"power_w": "input 12 float32"} and the like')
+        return rows
+    for name, text in given.items():
+        try:
+            rows[VALUES.index(name)] = register(text.split(" "))
+        except (ValueError, IndexError, KeyError, TypeError, AttributeError):
+            why = 'energy.registers.{}: expected "input" or "holding", a register, a type, an order, a scale'
+            problems.append(why.format(str(name)[:16]))
+    return rows
+
+
+def _modbus(port: "Hal", given: dict) -> "Any":
+    from drivers.modbus_meter import ModbusMeter
+
+    rows = given["registers"]
+    if given["driver"] in _METERS:
+        rows = [(4, at, "f", "ABCD", 1_000_000) for at in _METERS[given["driver"]]]
+    elif not any(rows):
+        raise ValueError("no registers: nothing is read")
 
     # first, so that a transceiver lets go of the line
     direction = port.output(given["de_pin"], 0) if given["de_pin"] >= 0 else None
     uart = port.uart(given["bus"], given["baudrate"], given["parity"])
-    return SDM120(uart, given["address"], direction)
+    return ModbusMeter(uart, rows, given["address"], direction)
 
+
+def _counted(port: "Hal", given: dict) -> "tuple[Any, Any, Any, Any]":
+    """What drivers.pulses takes first, and the count on flash that it goes on from."""
+    from node.tally import Tally
+
+    tally = Tally("/pulses")
+    pin = int(given["bus"][4:])
+    return lambda handler: port.on_edge(pin, handler), given["width_ms"], tally.count, tally.keep
+
+
+def _pulses(port: "Hal", given: dict) -> "Any":
+    from drivers.pulses import PulseCounter
+
+    return PulseCounter(*_counted(port, given))
+
+
+def _energy_pulses(port: "Hal", given: dict) -> "Any":
+    from drivers.pulses import EnergyPulses
+
+    return EnergyPulses(*_counted(port, given), given["pulses_per_kwh"])
+
+
+# baudrate 0: as the board file has it
+_MODBUS = (
+    "module modbus_meter\nbus uart1\nbaudrate 0 1200 2400 4800 9600 19200 38400 57600 115200\nparity none even odd"
+)
 
 # The settings in one text, a line each: less heap than tuples, for a node that checks a change while it runs.
 DRIVERS: dict = {
@@ -75,14 +172,19 @@ DRIVERS: dict = {
         "adxl355": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 8 2 4"),  # 0x1D, 0x53
         "adxl357": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 40 10 20"),
     },
-    "temperature": {"tmp117": (_tmp117, "bus i2c0\naddress 72 73 74 75")},  # 0x48 to 0x4B
-    "energy": {
-        # baudrate 0: as the board file has it
-        "sdm120": (
-            _sdm120,
-            "bus uart1\nbaudrate 0 1200 2400 4800 9600 19200 38400 57600 115200\nparity none even odd",
-        ),
+    "temperature": {
+        "tmp117": (_tmp117, "bus i2c0\naddress 72 73 74 75"),  # 0x48 to 0x4B
+        "sht4x": (_sht4x, "bus i2c0\naddress 68 69 70"),  # 0x44 to 0x46
+        "ds18b20": (_ds18b20, "bus gpio22"),
+        "max31865": (_max31865, "bus spi0\nwires 3 2 4\nreference_ohm 430 400"),
     },
+    "energy": {
+        "pulses": (_energy_pulses, "bus gpio15"),
+        "sdm120": (_modbus, _MODBUS),
+        "sdm630": (_modbus, _MODBUS),
+        "modbus": (_modbus, _MODBUS),
+    },
+    "pulses": {"pulses": (_pulses, "bus gpio15")},
 }
 
 
@@ -90,6 +192,12 @@ def _fields(measures: str, driver: str) -> "Iterator[tuple[str, list[str]]]":
     for line in DRIVERS[measures][driver][1].split("\n"):
         words = line.split(" ")
         yield words[0], words[1:]
+
+
+def _kind(bus: str) -> str:
+    """ "spi" of "spi0"; "" of a name without a number."""
+    kind = bus.rstrip("0123456789")
+    return kind if kind != bus else ""
 
 
 def check(measures: str, given: dict, problems: list[str]) -> bool:
@@ -111,8 +219,8 @@ def check(measures: str, given: dict, problems: list[str]) -> bool:
         value = str(given[key] or default)
         asked = value
         if key == "bus":
-            values = [bus[:-1] for bus in values]
-            asked = value[:-1]
+            values = [_kind(bus) for bus in values]
+            asked = _kind(value)
         if asked not in values:
             value = default
             if kind is int:
@@ -154,7 +262,7 @@ def classes(given: "Any", config: dict, problems: list[str]) -> "tuple[str, list
 def rate_hz(given: dict) -> int:
     """The samples a second of the sensor that the checked section "vibration" asks for."""
     row = dict(_fields("vibration", given["driver"]))
-    return int(row["rate_hz"][[bus[:-1] for bus in row["bus"]].index(given["bus"][:-1])])
+    return int(row["rate_hz"][[_kind(bus) for bus in row["bus"]].index(_kind(given["bus"]))])
 
 
 def sensor(measures: str, port: "Hal", given: dict) -> "Any":
@@ -169,4 +277,7 @@ def read(config: dict) -> None:
             if name == "vibration":
                 __import__("drivers.registers")
             driver = config[name]["driver"]
-            __import__("build.parts." + driver if DRIVERS[name][driver][0] is _fifo else "drivers." + driver)
+            if driver == "pulses":
+                __import__("node.tally")
+            room = "build.parts." if DRIVERS[name][driver][0] is _fifo else "drivers."
+            __import__(room + dict(_fields(name, driver)).get("module", (driver,))[0])

@@ -94,6 +94,9 @@ def temperature(sensor):
     """The temperature sensor; outside the part's own range is a failure, not a reading."""
 
     async def read():
+        wait_ms = sensor.start()
+        if wait_ms:
+            await asyncio.sleep_ms(wait_ms)
         milli = sensor.read_milli()
         if not sensor.LOWEST_MILLI <= milli <= sensor.HIGHEST_MILLI:
             raise OSError(_OUT_OF_RANGE, milli)
@@ -109,6 +112,15 @@ def energy(meter):
         return {"energy": [None if milli is None else milli / 1000 for milli in await meter.read()]}, (), ()
 
     return Sensor("energy", meter.probe, read, absent=meter.absent)
+
+
+def pulses(counter):
+    """The pulse counter."""
+
+    async def read():
+        return {"pulses": counter.total()}, (), ()
+
+    return Sensor("pulses", counter.probe, read)
 
 
 def level_change(feature, threshold, before, level, value):
@@ -142,7 +154,7 @@ def _tell(recorder, changes):
 _POWER = const(2)  # of what the energy meter reads
 
 # of build.hang
-_PLACES = ["", "vibration", "temperature", "energy", "battery"]
+_PLACES = ["", "vibration", "temperature", "energy", "battery", "pulses"]
 
 
 class Judge:

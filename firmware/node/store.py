@@ -26,12 +26,19 @@ def replace_json(path: str, value: "Any") -> None:
     os.rename(aside, path)
 
 
-def _count(path: str) -> int | None:
+def checked(number: int) -> bytes:
+    """A count with its check, as `count` reads it."""
+    digits = str(number).encode()
+    return b"%s %d" % (digits, crc32(digits))
+
+
+def count(path: str) -> int | None:
+    """The count in a file, None when there is none or it is corrupt."""
     try:
         with open(path, "rb") as file:
-            count, _, check = file.read(24).partition(b" ")
-        if crc32(count) == int(check):
-            return int(count)
+            digits, _, check = file.read(24).partition(b" ")
+        if crc32(digits) == int(check):
+            return int(digits)
     except (OSError, ValueError):
         pass
     return None
@@ -45,19 +52,18 @@ def next_boot(path: str = "/boot") -> int:
     sealed.
     """
     paths = (path + ".0", path + ".1")
-    counts = [_count(paths[0]), _count(paths[1])]
+    counts = [count(paths[0]), count(paths[1])]
     try:
         if counts == [None, None]:
             folder, _, name = path.rpartition("/")
             if any(file in (name + ".0", name + ".1") for file in os.listdir(folder or "/")):
                 return 0
-            replace(paths[0], b"0 %d" % crc32(b"0"))
+            replace(paths[0], checked(0))
             counts = [0, 0]
         leap = 1 + (None in counts)
-        counts = [-1 if count is None else count for count in counts]
-        count = max(counts) + leap
-        digits = str(count).encode()
-        replace(paths[1 - counts.index(max(counts))], b"%s %d" % (digits, crc32(digits)))
+        counts = [-1 if found is None else found for found in counts]
+        boot = max(counts) + leap
+        replace(paths[1 - counts.index(max(counts))], checked(boot))
     except OSError:
         return 0
-    return count
+    return boot

@@ -124,20 +124,25 @@ def board_rig(board_target: Target) -> tuple[Attached, ...]:
     """The sensors on an emulated board's buses, by default around a healthy machine. Override at will."""
     if not board_target.emulated:
         return ()
-    return default_rig()
+    return default_rig(board_target.where)
 
 
-def default_rig() -> tuple[Attached, ...]:
-    """The sensors of a node, and beside them each part of emulator.sensors whose file says where, in `attached`."""
+def default_rig(where: str = "unix:") -> tuple[Attached, ...]:
+    """The sensors of a node, and beside them each part of emulator.sensors whose file says where, in `attached`.
+
+    Of emulated boards the Pico W alone carries a 1-Wire line.
+    """
     import pkgutil
     from importlib import import_module
 
     from quaver.emulator import sensors
+    from quaver.emulator.bus import OneWireModel
     from quaver.plant.node import healthy_machine, standard_rig
 
     source = healthy_machine()
     models = [import_module(found.name) for found in pkgutil.iter_modules(sensors.__path__, f"{sensors.__name__}.")]
-    return (*standard_rig(source), *(each.attached(source) for each in models if hasattr(each, "attached")))
+    rig = (*standard_rig(source), *(each.attached(source) for each in models if hasattr(each, "attached")))
+    return tuple(part for part in rig if where == "rp2040:" or not isinstance(part.model, OneWireModel))
 
 
 @pytest.fixture(scope="session")

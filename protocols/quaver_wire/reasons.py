@@ -26,9 +26,22 @@ WORDS = {
     208: "an echo of the adapter, and no answer",
     209: "address {} answers instead",
     210: "few or uneven pulses, and the machine runs",
+    220: "PT100: {} (status 0x{:02X})",
 }
 _RANGE = 205  # its detail is in thousandths
 _REFUSED = 206  # its detail is the register x 256 + the exception code
+
+_WIRES = 220  # its detail is the fault status register of a MAX31865
+
+# MAX31865 datasheet, tables 7 and 10 to 12: what tells most first
+_FAULTS = (
+    (0x04, "voltage beyond the supply"),
+    (0x20, "element or lead open"),
+    (0x10, "lead open or shorted"),
+    (0x08, "lead shorted"),
+    (0x40, "shorted"),
+    (0x80, "open, or too hot"),
+)
 
 # Modbus Application Protocol V1.1b3, section 7
 _EXCEPTIONS = {
@@ -54,6 +67,9 @@ def words(reason: "Any") -> str:
         return "error {}".format(number if detail is None else "{} ({})".format(number, detail))
     if number == _RANGE:
         return text.format(detail / 1000)
+    if number == _WIRES:
+        named = [name for bit, name in _FAULTS if detail & bit]
+        return text.format(named[0] if named else "fault", detail)
     if number == _REFUSED:
         code = detail & 0xFF
         return "{} ({}, {})".format(text.format(detail >> 8), code, _EXCEPTIONS.get(code, "no standard code"))

@@ -2,12 +2,14 @@
 
 import ast
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
 from quaver.board.interface import Board
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.accelerometers import Accelerometer
+from quaver.emulator.sensors.modbus_meter import REGISTERS
 from tests.programs import program
 
 pytestmark = pytest.mark.each_chip
@@ -24,7 +26,9 @@ CAPTURE = program(__file__, "capture")
 
 TMP117 = program(__file__, "tmp117")
 
-SDM120 = program(__file__, "sdm120")
+TEMPERATURE = program(__file__, "temperature")
+
+ENERGY = program(__file__, "energy")
 
 
 def ask(board: Board, code: str) -> object:
@@ -62,11 +66,45 @@ def test_the_thermometer_reads_without_allocating(board: Board) -> None:
     assert -20_000 < ask(board, TMP117) < 60_000  # type: ignore[operator]
 
 
-@pytest.mark.needs_sensor("sdm120")
-def test_the_meter_answers_over_modbus(board: Board) -> None:
-    voltage, current, power, apparent, factor, frequency, energy = ask(board, SDM120)  # type: ignore[misc]
+@pytest.mark.parametrize(
+    ("settings", "milli"),
+    [
+        pytest.param({"driver": driver, **settings}, milli, marks=pytest.mark.needs_sensor(driver))
+        for driver, settings, milli in (
+            ("sht4x", {"bus": "i2c0", "address": 0x44}, 24_998),
+            ("max31865", {"bus": "spi0", "cs": 2, "wires": 3, "reference_ohm": 430}, 24_988),
+            ("ds18b20", {"bus": "gpio22"}, 25_000),  # the pulses of a real 1-Wire line
+        )
+    ],
+)
+def test_a_thermometer_that_takes_its_time(board: Board, settings: dict[str, Any], milli: int) -> None:
+    first, last = ask(board, f"settings = {settings}\n" + TEMPERATURE)  # type: ignore[misc]
+    assert first == last == pytest.approx(milli, abs=20)
+
+
+def meter(driver: str, address: int, registers: Any = None) -> str:
+    settings = {"driver": driver, "bus": "uart1", "address": address, "baudrate": 0, "parity": "none", "de_pin": -1}
+    given = f"sensors.registers({registers!r}, [])" if registers else None
+    return f"from build import sensors\nsettings = {settings}\nsettings['registers'] = {given}\n"
+
+
+@pytest.mark.parametrize(
+    ("driver", "address"),
+    [pytest.param(*row, marks=pytest.mark.needs_sensor(row[0])) for row in (("sdm120", 1), ("sdm630", 2))],
+)
+def test_the_meter_answers_over_modbus(board: Board, driver: str, address: int) -> None:
+    found = ask(board, meter(driver, address) + ENERGY)
+    voltage, current, power, apparent, factor, frequency, energy = found  # type: ignore[misc]
     assert 100_000 < voltage < 260_000
     assert power == pytest.approx(apparent * factor / 1000, abs=50)
     assert apparent == pytest.approx(voltage * current / 1000, rel=0.01)
     assert 45_000 < frequency < 65_000
     assert energy >= 0
+
+
+@pytest.mark.needs_sensor("modbus")
+def test_a_meter_by_its_registers(board: Board) -> None:
+    found = ask(board, meter("modbus", 3, REGISTERS) + ENERGY)
+    voltage, current, power, _, _, _, energy = found  # type: ignore[misc]
+    assert (voltage, current, power) == (230_000, None, 414_000)
+    assert energy >= 100_000

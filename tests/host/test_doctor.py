@@ -322,6 +322,13 @@ def test_a_sensor_that_does_not_answer(start: Callable[..., UnixBoard]) -> None:
         assert words in failure(board.address, "no_sensor")
 
 
+def test_sensors_of_other_makes(start: Callable[..., UnixBoard]) -> None:
+    other = {"temperature": {"driver": "sht4x"}, "energy": None, "pulses": {"bus": "gpio15"}}
+    report = doctor.examine(start(CONFIG | other).address, build=firmware_files)
+    assert report.failure is None
+    assert report.found["sensors"] == "iis3dwb on spi0; sht4x on i2c0; pulses on gpio15"
+
+
 def test_a_meter_is_named_with_the_settings_of_its_line(start: Callable[..., UnixBoard]) -> None:
     board = start(CONFIG | {"vibration": None, "energy": {"baudrate": 9600, "parity": "even"}})
     assert "(sdm120 on uart1, address 1, 9600 baud, parity even) fails: no answer: check its wiring, its power and" in (

@@ -43,6 +43,10 @@ class Spi:
     def __init__(self, clock: Clock, model: Any, baudrate: int) -> None:
         self.clock = clock
         self.model = model
+        self.init(baudrate)
+
+    def init(self, baudrate: int) -> None:
+        self.baudrate = baudrate
         self._byte_ns = 8_000_000_000 // baudrate
 
     def cs(self, value: int) -> None:
@@ -81,9 +85,17 @@ class I2c:
             if not self.model.i2c_write(value, self.clock.now):
                 raise OSError(5)
 
+    def writeto(self, address: int, data: bytes) -> None:
+        self._start(address, False)
+        self._write(data)
+        self.model.i2c_stop(self.clock.now)
+
     def readfrom_mem_into(self, address: int, register: int, buffer: Any) -> None:
         self._start(address, False)
         self._write(bytes([register]))
+        self.readfrom_into(address, buffer)
+
+    def readfrom_into(self, address: int, buffer: Any) -> None:
         self._start(address, True)
         for i in range(len(buffer)):
             self.clock.now += self._byte_ns
@@ -94,6 +106,43 @@ class I2c:
         self._start(address, False)
         self._write(bytes([register]) + bytes(data))
         self.model.i2c_stop(self.clock.now)
+
+
+class OneWire:
+    """onewire.OneWire with one device; `line` may change a bit that is read."""
+
+    def __init__(self, clock: Clock, model: Any, line: Callable[[int], int] = int) -> None:
+        self.clock = clock
+        self.model = model
+        self.line = line
+
+    def reset(self) -> bool:
+        self.clock.now += 960_000
+        return bool(self.model.one_wire_reset(self.clock.now))
+
+    def writebyte(self, value: int) -> None:
+        for at in range(8):
+            self.clock.now += 70_000
+            self.model.one_wire_write(value >> at & 1, self.clock.now)
+
+    def write(self, data: bytes) -> None:
+        for value in data:
+            self.writebyte(value)
+
+    def readinto(self, buffer: Any) -> None:
+        for i in range(len(buffer)):
+            buffer[i] = sum(self._read() << at for at in range(8))
+
+    def _read(self) -> int:
+        self.clock.now += 70_000
+        return self.line(self.model.one_wire_read(self.clock.now) if self.model.one_wire_answers else 1)
+
+    def crc8(self, data: bytes) -> int:
+        crc = 0
+        for value in data:
+            for at in range(8):
+                crc = crc >> 1 ^ (0x8C if (crc ^ value >> at) & 1 else 0)
+        return crc
 
 
 class Uart:

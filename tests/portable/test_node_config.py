@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensor_buses import Clock
 
 from build import config, sensors
 from quaver.emulator.sensors.parts import PARTS
 from quaver.pytest_plugin import default_rig
+from quaver_wire.names import ENERGY
 
 BAUDRATES = "one of 0, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200"
 DEFAULT, _ = config.parse({})
@@ -143,7 +145,8 @@ def test_a_driver_brings_its_own_defaults() -> None:
         result, problems = config.parse({"vibration": section})
         assert problems == []
         assert wanted.items() <= result["vibration"].items()
-    assert DEFAULT["temperature"] == {"driver": "tmp117", "bus": "i2c0", "address": 0x48}
+    temperature = DEFAULT["temperature"]
+    assert (temperature["driver"], temperature["bus"], temperature["address"]) == ("tmp117", "i2c0", 0x48)
     assert (DEFAULT["energy"]["bus"], DEFAULT["energy"]["address"]) == ("uart1", 1)
 
 
@@ -159,13 +162,19 @@ def test_a_driver_that_there_is_none_of_switches_its_sensor_off() -> None:
 class Port:
     """A board without parts: the makers of drivers touch none."""
 
-    board: Any = type("Board", (), {"PINS": {"spi0_cs": 17}})
+    board: Any = type("Board", (), {"PINS": {"spi0_cs": 17}, "BUSES": {"spi0": ("spi", 8_000_000)}})
 
     def bus(self, name: str, kind: str) -> str:
         assert name.startswith(kind)
         return name
 
     def output(self, pin: int, value: int) -> int:
+        return pin
+
+    def on_edge(self, pin: int, handler: Any) -> None:
+        pass
+
+    def one_wire(self, pin: int) -> int:
         return pin
 
     def uart(self, name: str, baudrate: int, parity: str) -> str:
@@ -181,8 +190,12 @@ class Port:
         for bus in dict(sensors._fields(measures, driver))["bus"]
     ],
 )
-def test_a_row_says_what_its_driver_takes(measures: str, driver: str, bus: str) -> None:
-    given, problems = config.parse({measures: {"driver": driver, "bus": bus}})
+def test_a_row_says_what_its_driver_takes(
+    measures: str, driver: str, bus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock().install(monkeypatch)
+    registers = {"registers": {"power_w": "input 12 float32"}} if driver == "modbus" else {}
+    given, problems = config.parse({measures: {"driver": driver, "bus": bus, **registers}})
     assert problems == []
     for range_g in dict(sensors._fields(measures, driver)).get("range_g", ("0",)):
         made = sensors.sensor(measures, Port(), {**given[measures], "range_g": int(range_g)})
@@ -190,9 +203,73 @@ def test_a_row_says_what_its_driver_takes(measures: str, driver: str, bus: str) 
             assert sensors.rate_hz(given[measures]) == made.ODR_HZ
 
 
+@pytest.mark.parametrize(
+    ("section", "line", "value"),
+    [
+        ({"driver": "ds18b20", "bus": "gpio"}, "bus: expected one of gpio", ("bus", "gpio22")),
+        ({"driver": "ds18b20", "bus": "gpio3"}, None, ("bus", "gpio3")),
+        ({"driver": "max31865", "wires": 1}, "wires: expected one of 2, 3, 4", ("wires", 3)),
+    ],
+)
+def test_a_setting_of_one_driver(section: dict[str, Any], line: str | None, value: tuple[str, Any]) -> None:
+    result, problems = config.parse({"temperature": section})
+    assert problems == ([f"temperature.{line}"] if line else [])
+    assert result["temperature"][value[0]] == value[1]
+
+
+def test_a_meter_by_its_registers() -> None:
+    given = {
+        "voltage_v": "input 0 float32",
+        "power_w": "holding 12 int16 BADC -0.1",
+        "energy_kwh": "holding 65534 uint32 CDAB 0.01",
+    }
+    result, problems = config.parse({"energy": {"driver": "modbus", "registers": given}})
+    assert problems == []
+    rows = result["energy"]["registers"]
+    assert rows[0] == (4, 0, "f", "ABCD", 1_000_000)
+    assert rows[2] == (3, 12, "i", "BA", -100_000)
+    assert rows[6] == (3, 65534, "u", "CDAB", 10_000)
+    assert [at for at, row in enumerate(rows) if row is None] == [1, 3, 4, 5]
+    assert sensors.VALUES == ENERGY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("coil 1 float32", "input 1 float64", "input x float32", "input 65535 int16", "input -1 int16", "input 1", ""),
+        *("input 1 int16 ABDC", "input 1 int16 ABCD 0", "input 1 int16 ABCD nan", "input 1 int16 ABCD 1 1", None, 12),
+    ],
+)
+def test_a_register_that_is_none_is_left_out(text: Any) -> None:
+    given = {"power_w": text, "current_a": "input 6 float32"}
+    result, problems = config.parse({"energy": {"driver": "modbus", "registers": given}})
+    assert [line.split(":")[0] for line in problems] == ["energy.registers.power_w"]
+    assert [row is None for row in result["energy"]["registers"]] == [True, False, True, True, True, True, True]
+
+
+def test_pulses_are_counted_where_asked_for_and_not_asleep() -> None:
+    assert DEFAULT["pulses"] is None
+    assert config.parse({"pulses": {}})[0]["pulses"] == {"driver": "pulses", "bus": "gpio15", "width_ms": 20}
+    for section in ("pulses", "energy"):
+        result, problems = config.parse({section: {"driver": "pulses"}, "power": {"sleep": True}})
+        assert problems == ["power.sleep: not with a pulse counter, which sees no pulse in a sleep"]
+        assert not result["power"]["sleep"]
+    result, problems = config.parse({"pulses": {}, "energy": {"driver": "pulses"}})
+    assert problems == ["pulses: not beside energy.driver pulses: a node counts on one pin"]
+    assert result["pulses"] is None
+
+
+@pytest.mark.parametrize("given", [None, {}, [], "x"])
+def test_a_meter_without_registers_is_a_problem_and_no_sensor(given: Any) -> None:
+    result, problems = config.parse({"energy": {"driver": "modbus", "registers": given}})
+    assert [line.split(":")[0] for line in problems] == ["energy.registers"]
+    with pytest.raises(ValueError, match="no registers"):
+        sensors.sensor("energy", Port(), result["energy"])
+
+
 def test_every_driver_meets_its_part_on_an_emulated_board() -> None:
-    emulated = {part.name for part in default_rig()}
-    assert {driver for rows in sensors.DRIVERS.values() for driver in rows} == emulated | set(PARTS)
+    emulated = {part.name for part in default_rig("rp2040:")} | set(PARTS)
+    assert {driver for rows in sensors.DRIVERS.values() for driver in rows} <= emulated
 
 
 def test_a_sensor_is_switched_off_by_null_and_a_limit_too() -> None:

@@ -602,7 +602,8 @@ def time_server():
 
 def meter():
     """Scripts: what comes over the line after a request. Control bit 0: with the right CRC."""
-    from drivers import sdm120
+    from build import sensors
+    from drivers import modbus_meter
 
     class Uart:
         def __init__(self, parts):
@@ -624,16 +625,18 @@ def meter():
             self._waiting = self._waiting[count:]
             return count
 
+    rows = [sensors.register(["input", str(at), "float32"]) for at in range(7)]
+
     def one(data):
         clock = Clock()
-        sdm120.time = sdm120.asyncio = clock
+        modbus_meter.time = modbus_meter.asyncio = clock
         parts = []
         for control, part in script(data):
             if control & 1:
-                crc = sdm120.crc16(part, len(part))
+                crc = modbus_meter.crc16(part, len(part))
                 part += bytes((crc & 255, crc >> 8))
             parts.append(part)
-        reader = sdm120.SDM120(Uart(parts))
+        reader = modbus_meter.ModbusMeter(Uart(parts), rows)
         values = finish(reader.read())
         assert len(values) == 7
         return str([values, reader.absent])
@@ -781,7 +784,7 @@ TARGETS = (
     ("console", "bytes at the console", "quaver_wire.frames", "", True, console),
     ("mqtt", "what a broker sends", "links.mqtt", "", True, broker),
     ("ntp", "a time server's answer", "links.ntp", "links.errors.LinkError", True, time_server),
-    ("meter", "bytes on the Modbus line", "drivers.sdm120", "OSError", True, meter),
+    ("meter", "bytes on the Modbus line", "drivers.modbus_meter", "OSError", True, meter),
     ("envelope", "a release's manifest", "update.envelope quaver_wire.decoder",
      "update.envelope.Refused", True, envelopes),
     ("patch", "patches of a release", "update.patch", "", True, patches),

@@ -57,6 +57,12 @@ class Hal:
         rx = machine.Pin(rx, machine.Pin.IN, machine.Pin.PULL_UP)
         return machine.UART(number, baudrate=baudrate, parity=parity, tx=machine.Pin(tx), rx=rx, timeout=0)
 
+    def one_wire(self, pin):
+        """A 1-Wire line on a GPIO, by MicroPython's own timing. It needs a pull-up of 4.7 kΩ; the pin's is too weak."""
+        from onewire import OneWire
+
+        return OneWire(machine.Pin(pin))
+
     def output(self, pin, value):
         """A GPIO as an output, at `value` from the start (a chip select must not glitch low)."""
         return machine.Pin(pin, machine.Pin.OUT, value=value)
@@ -67,6 +73,11 @@ class Hal:
         Pulled up: most pickups can only pull down, and on a broken wire there must be no mains hum to count.
         """
         return machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP).irq(handler, machine.Pin.IRQ_RISING, hard=True)
+
+    def on_edge(self, pin, handler):
+        """Have handler(pin) called at each edge of a GPIO, at once; pulled up, as by on_rising."""
+        pin = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)
+        pin.irq(handler, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING, hard=True)
 
     def radio(self):
         """The Wi-Fi station interface."""

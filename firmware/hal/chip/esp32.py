@@ -3,6 +3,8 @@
 import json
 import os
 
+import machine
+
 from hal import held
 from hal.chip.common import Hal
 
@@ -44,6 +46,11 @@ class Port(Hal):
     WATCHDOG_MAX_MS = 60000  # the task watchdog takes any time; a minute outlasts every bounded wait of ours
     TIMER = 0
     short = staticmethod(held.short)
+
+    def on_edge(self, pin, handler):
+        """As the common one, but within a millisecond or so: this port has no interrupt that runs at once."""
+        pin = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)
+        pin.irq(handler, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING)
 
     def on_rising(self, pin, handler):
         """None: this port of MicroPython runs a pin's handler when the processor is free, and a capture leaves none."""

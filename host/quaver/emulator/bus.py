@@ -76,7 +76,29 @@ class GpioModel(Protocol):
         ...
 
 
-Model = SpiModel | I2cModel | UartModel | GpioModel
+@runtime_checkable
+class OneWireModel(Protocol):
+    """The only device on a 1-Wire line."""
+
+    def one_wire_reset(self, now: int) -> bool:
+        """A reset pulse; whether a presence pulse answers it."""
+        ...
+
+    @property
+    def one_wire_answers(self) -> bool:
+        """Whether the next slot is one that the device is read in."""
+        ...
+
+    def one_wire_read(self, now: int) -> int:
+        """The bit of such a slot; 0 pulls the line low."""
+        ...
+
+    def one_wire_write(self, bit: int, now: int) -> None:
+        """The bit of any other slot."""
+        ...
+
+
+Model = SpiModel | I2cModel | UartModel | GpioModel | OneWireModel
 
 
 @dataclass
@@ -84,7 +106,8 @@ class Attached:
     """One model on one place of one bus.
 
     bus: "spi0", "i2c0", "uart1" as the board file names them, or "gpio"; select: the chip-select GPIO of an SPI
-    device, the 7-bit address of an I2C one, the GPIO that a device on "gpio" drives. On a UART the GPIO that lets an
+    device, the 7-bit address of an I2C one, the GPIO of a device on "gpio": one that drives it, or one on a
+    1-Wire line, which the emulated Pico W alone carries. On a UART the GPIO that lets an
     RS-485 transceiver before the device send while it is high, and receive while it is low; 0 for none. A GPIO may be
     given by the board file's name for it ("spi0_cs").
     """

@@ -35,7 +35,7 @@ class _SpiDevice:
 
 @dataclass
 class _Uart:
-    model: UartModel | None = None
+    models: list[UartModel] = field(default_factory=list)  # all of them hear the board
     direction: int = 0  # the GPIO that lets its transceiver send; 0 for none
     sends: bool = False  # that GPIO is high
     sent_at: int = 0  # when the last bit written has left
@@ -69,7 +69,7 @@ class Wires:
             elif isinstance(part.model, GpioModel) and part.bus == "gpio":
                 self._gpio[part.number] = part.model
             elif isinstance(part.model, UartModel):
-                self._uart[part.bus].model = part.model
+                self._uart[part.bus].models.append(part.model)
                 self._uart[part.bus].direction = part.number
 
     @property
@@ -198,10 +198,10 @@ class Wires:
         uart = self._uart[bus]
         byte_ns = frame * 1e9 / max(baudrate, 1)
         uart.sent_at = max(now, uart.sent_at) + int(len(data) * byte_ns)
-        if uart.model is not None and (uart.sends or not uart.direction):
-            if isinstance(uart.model, UartLineModel):
-                uart.model.uart_line(baudrate, PARITIES[parity])
-            answer = uart.model.uart_exchange(data, uart.sent_at)
+        for model in uart.models if uart.sends or not uart.direction else ():
+            if isinstance(model, UartLineModel):
+                model.uart_line(baudrate, PARITIES[parity])
+            answer = model.uart_exchange(data, uart.sent_at)
             start = max(uart.sent_at, uart.arriving[-1][0] if uart.arriving else 0)
             uart.arriving.extend((start + int(i * byte_ns), value) for i, value in enumerate(answer, 1))
         return uart.sent_at

@@ -11,12 +11,13 @@ from typing import Any
 
 from quaver_wire import cbor
 from quaver_wire.decoder import FieldError
-from quaver_wire.fields import WireError
+from quaver_wire.fields import TELEMETRY, WireError
 from quaver_wire.items import put_item
 from quaver_wire.primitives import put_head
 
 QUANTITIES = "quantities"
-_KEY = 99  # behind every key of a node's telemetry, so that it comes last (RFC 8949, 4.2.1)
+_KEY = 99  # it comes last, for keys rise (RFC 8949, 4.2.1): nothing of _BEHIND is beside it
+_BEHIND = frozenset(name for key, name, _ in TELEMETRY if key > _KEY)
 _CLASS = "telemetry"
 _MAP, _FIELDS_MAX = 0xA0, 23  # of one initial byte, as quaver_wire.cbor writes them
 
@@ -29,8 +30,9 @@ def encode(buf: bytearray, record: Mapping[str, Any], message_class: str) -> int
     if quantities is None:
         return end
     fields = buf[0] - _MAP
-    if message_class != _CLASS or fields >= _FIELDS_MAX:
-        raise WireError(f"{QUANTITIES} in what is no telemetry, or beside over 22 fields")
+    if message_class != _CLASS or fields >= _FIELDS_MAX or _BEHIND & others.keys():
+        beside = " or ".join(sorted(_BEHIND))
+        raise WireError(f"{QUANTITIES} in what is no telemetry, or beside over 22 fields or {beside}")
     try:
         end = put_item(buf, put_head(buf, end, 0, _KEY), quantities)
     except (IndexError, OverflowError, struct.error, ValueError) as error:

@@ -57,6 +57,7 @@ QUANTITIES = {
     "heap_free": Quantity("free heap", "By", "B", 1.0, "data_size"),
     "battery_v": Quantity("battery voltage", "V", "V", 1.0, "voltage"),
     "battery_days": Quantity("days that the battery has left, by the charge counted", "d", "s", 86400.0, "duration"),
+    "pulses": Quantity("pulses counted", "1", total=True),
     "nodes": Quantity("nodes on a gateway's list", "1"),
     "nodes_heard": Quantity("nodes that a gateway has heard", "1"),
     "visits": Quantity("connections of a gateway since its start", "1"),

@@ -32,6 +32,7 @@ _OF_THE_NODE = (
     "release",
     "journal",
     "boot.count",
+    "pulses",
     "condition",
 )
 

@@ -1,7 +1,5 @@
 """Connects to the broker. Run after `check_radio`."""
 
-from links.mqtt import Mqtt
-
 _server = _settings["time_server"]
 # TLS wants heap, so what is neither the port's nor a link's goes; and the date, by which a certificate is judged.
 _engine = _part = None
@@ -9,6 +7,8 @@ for _name in list(sys.modules):
     if _name.split(".")[0] in ("build", "dsp", "drivers", "node", "quaver_wire"):
         sys.modules.pop(_name).__dict__.clear()
 gc.collect()
+from links.mqtt import Mqtt
+
 _why = ""
 if _server:
     import links.ntp

@@ -18,7 +18,7 @@ from rp2040py.peripherals.vreg_and_chip_reset import HAD_RUN
 
 from quaver.board.spec import I2cBus as I2cWiring
 from quaver.board.spec import load_board
-from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartModel
+from quaver.emulator.bus import Attached, GpioModel, I2cModel, OneWireModel, SpiModel, UartModel
 from quaver.emulator.identity import Identity
 from quaver.emulator.network import Network
 from quaver.emulator.rp2040.bluetooth import RadioBus
@@ -29,6 +29,7 @@ from quaver.emulator.rp2040.gpio import GpioInput
 from quaver.emulator.rp2040.gspi import word_taker
 from quaver.emulator.rp2040.i2c import I2cBus
 from quaver.emulator.rp2040.noise import give_noise
+from quaver.emulator.rp2040.onewire import OneWirePin
 from quaver.emulator.rp2040.spi import SpiBus
 from quaver.emulator.rp2040.uart import UartBus
 from quaver.emulator.rp2040.usb import UsbConsole
@@ -145,14 +146,18 @@ class Machine:
                 )
 
     def _attach_to_pin(self, attached: Attached) -> None:
-        if not isinstance(attached.model, GpioModel):
+        model = attached.model
+        if not isinstance(model, GpioModel | OneWireModel):
             raise BoardError(
-                f"sensor {attached.name}: a {type(attached.model).__name__} does not drive a pin: "
+                f"sensor {attached.name}: a {type(model).__name__} does not drive a pin: "
                 "put it on another bus than gpio"
             )
         if not 0 <= attached.number < _GPIOS:
             raise BoardError(f"sensor {attached.name}: the Pico W has no GPIO {attached.number}: use 0 to {_GPIOS - 1}")
-        GpioInput(self.mcu, attached.number, attached.model)
+        if isinstance(model, OneWireModel):
+            OneWirePin(self.mcu, attached.number, model)
+        else:
+            GpioInput(self.mcu, attached.number, model)
 
 
 def _i2c_pins(bus: str) -> tuple[int, int] | None:

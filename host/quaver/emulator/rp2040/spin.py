@@ -7,7 +7,8 @@ past the next event of the emulated hardware, so nothing happens earlier or late
 
 - a DMA wait leaps to just before that event, which is what ends it;
 - a wait on the timer has a deadline that only the guest knows, so a leap is at most a sixteenth of what the
-  wait has lasted, and 50 µs: a delay may end that much late, as it may by an interrupt;
+  wait has lasted, and 50 µs: a delay may end that much late, as it may by an interrupt. With interrupts off there is
+  no leap: that is how a guest times the pulses of a line (1-Wire);
 - a wait for a byte of an I2C bus reads the timer too, for its limit: it leaps as a DMA wait does, and the byte ends it.
 """
 
@@ -54,7 +55,7 @@ class Spin:
                 self._leap(float("inf"))
             elif self._reads == 1:
                 self._began = self._clock.nanos
-            elif self._reads > _TIMER_READS:
+            elif self._reads > _TIMER_READS and not self._core.pm:
                 self._leap(min(_MAX_LEAP_NS, (self._clock.nanos - self._began) / 16))
         value: int = self._timer_read(offset)
         return value

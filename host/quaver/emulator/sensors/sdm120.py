@@ -17,12 +17,43 @@ import socket
 import struct
 import threading
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from quaver.emulator.sensors.stream import Fault
 from quaver.errors import BoardError
 
-REGISTERS = {
+
+@dataclass(frozen=True)
+class Register:
+    """A value of the meter in one register or two: the attribute times `scale`, packed as struct's `form` says."""
+
+    attribute: str
+    form: str
+    scale: float
+    low_first: bool = False
+
+    @property
+    def count(self) -> int:
+        """Registers."""
+        return struct.calcsize(self.form) // 2
+
+    def words(self, value: float) -> list[int]:
+        """The value in registers, at the end of the scale where it is beyond it."""
+        scaled: float = value * self.scale
+        if self.form[-1] != "f":
+            bits = 16 * self.count - self.form[-1].islower()
+            scaled = max(-(1 << bits) if self.form[-1].islower() else 0, min((1 << bits) - 1, round(scaled)))
+        words = list(struct.unpack(f">{self.count}H", struct.pack(self.form, scaled)))
+        return words[::-1] if self.low_first else words
+
+
+def floats(registers: Mapping[int, str]) -> dict[int, Register]:
+    """Each attribute as an IEEE 754 float, high word first."""
+    return {register: Register(attribute, ">f", 1.0) for register, attribute in registers.items()}
+
+
+_REGISTERS = {
     0x0000: "voltage",  # V
     0x0006: "current",  # A
     0x000C: "active_power",  # W
@@ -35,7 +66,6 @@ REGISTERS = {
     0x0156: "energy",  # kWh in total: what was imported and exported, added
 }
 
-_READ_INPUT = 0x04
 _CHARACTER_BITS = 10
 _TOLERANCE = 0.04  # of the bit rate; beyond it the last bits of a character are read wrong
 _ANSWER_S = 5.0  # a loopback server that takes longer is broken, not slow
@@ -64,9 +94,13 @@ class SDM120:
     address: its Modbus address. baudrate and parity ("none", "even", "odd"): of its line; a board that sends otherwise
     is not understood, and gets no answer. refused: the exception that a register answers with, by register.
     echo: the adapter gives back what the board sends; noise: and these bytes before each answer.
+    TABLE and FUNCTION: which registers hold what, and are read by which function; another meter's are others.
     fault: None; "absent" (no reply), "stuck" (the same values for ever), "range" (every value far beyond what
     such a meter can measure).
     """
+
+    TABLE: ClassVar[Mapping[int, Register]] = floats(_REGISTERS)
+    FUNCTION = 4
 
     def __init__(
         self,
@@ -185,10 +219,10 @@ class SDM120:
         """What a register holds now, the fault included."""
         if self.fault == "stuck":
             if not self._held:
-                self._held = {r: float(getattr(self, name)) for r, name in REGISTERS.items()}
+                self._held = {r: float(getattr(self, one.attribute)) for r, one in self.TABLE.items()}
             return self._held[register]
         self._held = {}
-        value: float = getattr(self, REGISTERS[register])
+        value: float = getattr(self, self.TABLE[register].attribute)
         return _BEYOND if self.fault == "range" else value
 
 
@@ -251,7 +285,10 @@ class _Server:
 
         device = SimDevice(
             id=self._meter.address,
-            simdata=[SimData(r, values=0.0, datatype=DataType.FLOAT32, readonly=True) for r in REGISTERS],
+            simdata=[
+                SimData(r, values=[0] * one.count, datatype=DataType.REGISTERS, readonly=True)
+                for r, one in self._meter.TABLE.items()
+            ],
             action=self._refresh,
         )
         server: Any = ModbusTcpServer(
@@ -276,11 +313,11 @@ class _Server:
         """Called by the server before it answers: put the meter's present values into its registers."""
         from pymodbus.constants import ExcCodes
 
-        if function != _READ_INPUT:
+        if function != self._meter.FUNCTION:
             return ExcCodes.ILLEGAL_FUNCTION
         if address in self._meter.refused:
             return ExcCodes(self._meter.refused[address])
-        for register in REGISTERS:
-            high, low = struct.unpack(">HH", struct.pack(">f", self._meter.value(register)))
-            registers[register - start : register - start + 2] = [high, low]
+        for register, one in self._meter.TABLE.items():
+            at = register - start
+            registers[at : at + one.count] = one.words(self._meter.value(register))
         return None

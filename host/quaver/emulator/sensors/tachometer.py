@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
+from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.stream import Fault
+
+if TYPE_CHECKING:
+    from quaver.recordings.sources import Source
 
 _LOOK_NS = 20_000_000  # with no edge in sight the line is looked at this often: the attributes may change any time
 _ODD = 0.1  # part of the pulses that a pickup too far from its mark misses, and as many bounce
 _BOUNCE = 0.1  # of the time that the line is high: how far into the pulse it falls, and for how long
+
+
+def attached(source: Source) -> Attached:
+    """A sensor that parts pass, or a meter's S0 output, where the pytest plugin's rig has it: two pulses a second."""
+    return Attached("pulses", "gpio", 15, Tachometer(rpm=120.0))
 
 
 class Tachometer:

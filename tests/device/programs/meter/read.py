@@ -4,14 +4,16 @@ import asyncio
 import board
 import hal
 import time
-from drivers.sdm120 import SDM120
+from build import sensors
+from drivers.modbus_meter import ModbusMeter
 
+ROWS = [sensors.register(["input", str(at), "float32"]) for at in (0x0000, 0x0006)]
 port = hal.port(board)
 
 
 def read(baudrate, parity, direction):
     uart = port.uart("uart1", baudrate, parity)
     try:
-        return list(asyncio.run(SDM120(uart, 1, direction).read()))[:2]
+        return list(asyncio.run(ModbusMeter(uart, ROWS, 1, direction).read()))[:2]
     except OSError as error:
         return error.args

@@ -13,6 +13,9 @@ class TMP:
     def probe(self):
         pass
 
+    def start(self):
+        return 0
+
     def read_milli(self):
         return self.milli
 

@@ -1,9 +1,8 @@
-"""Eastron SDM120, a single-phase energy meter, over Modbus RTU on a UART (1,200 to 9,600 baud).
+"""Energy meters over Modbus RTU on a UART (1,200 to 115,200 baud): which registers hold what is a table.
 
-SDM120 Modbus protocol: input registers (function 04), each value an IEEE 754 float in two registers, high
-word first. Frames and CRC: Modbus over serial line V1.02, section 2.5.1 and appendix B. One value a request:
-what a meter answers for the gaps between its registers is nowhere promised, and one that it does not have costs no
-other.
+Frames and CRC: Modbus over serial line V1.02, section 2.5.1 and appendix B; functions 03 and 04: Modbus Application
+Protocol V1.1b3, 6.3 and 6.4. One value a request: what a meter answers for the gaps between its registers is nowhere
+promised, and one that it does not have costs no other.
 
 An answer names neither its register nor its request. So it is looked for in all that comes (an adapter may echo the
 request, a transceiver that turns round may add bytes), and nothing is asked before the line was silent: after a
@@ -18,19 +17,16 @@ from micropython import const
 if False:  # types alone: never compiled
     from machine import UART, Pin
 
-_READ_INPUT = const(4)
 _EXCEPTION = const(0x80)
 _REQUEST_BYTES = const(8)
-_REPLY_BYTES = const(9)  # address, function, byte count, four bytes, CRC
+_REPLY_BYTES = const(9)  # the longest: address, function, byte count, four bytes, CRC
 _EXCEPTION_BYTES = const(5)
 _ROOM = const(40)  # for an echo, an answer, and as much noise again
 _POLL_MS = const(5)
 _SILENCE_MS = const(35)  # between frames: 3.5 characters, 32 ms at 1,200 baud with parity
 _LATE_MS = const(1000)  # after a request whose answer did not come
 _RESTLESS = const(5)  # silences that were broken, after which the line is not worth waiting for
-
-# V, A, W, VA, power factor, Hz, kWh in total (imported and exported)
-_REGISTERS = (0x0000, 0x0006, 0x000C, 0x0012, 0x001E, 0x0046, 0x0156)
+_MOST = const(2_097_152_000)  # thousandths; beyond it is no quantity of a machine
 
 # of quaver_wire.reasons
 _NO_ANSWER = const(200)
@@ -51,38 +47,59 @@ def crc16(data: bytes | bytearray, end: int, at: int = 0) -> int:
     return crc
 
 
-def milli(data: bytes | bytearray, at: int) -> int | None:
-    """The big-endian IEEE 754 single at `at`, in thousandths, rounded; in integers, so that no port rounds else.
+def milli(data: bytes | bytearray, at: int, kind: str, order: str, micro: int) -> int | None:
+    """What lies at `at`, times `micro` millionths, in thousandths, rounded; in integers, so that no port rounds else.
 
-    None for what is no number, or is 2**21 or more.
+    kind: "f" for an IEEE 754 single, "i" for a signed integer, "u" for an unsigned one. order: where its bytes lie,
+    the highest is "A": "ABCD" for the protocol's own, "AB" for one of a single register. None for what is no number,
+    or is 2**21 or more.
     """
-    exponent = (data[at] & 0x7F) << 1 | data[at + 1] >> 7
-    if exponent > 147:
+    value = 0
+    for byte in "ABCD"[: len(order)]:
+        value = value << 8 | data[at + order.index(byte)]
+    bits = 8 * len(order)
+    negative = kind != "u" and value >> bits - 1
+    shift = 0
+    if kind == "f":
+        exponent = value >> 23 & 0xFF
+        if exponent > 190:  # 2**63 and more, and what is no number
+            return None
+        if exponent < 60:  # below 2**-66
+            return 0
+        value = (value & 0x7FFFFF | 0x800000) << 40
+        shift = 190 - exponent
+    elif negative:
+        value = (1 << bits) - value
+    value = (value * abs(micro) + (500 << shift)) // (1000 << shift)
+    if value >= _MOST:
         return None
-    if exponent < 110:  # below 2**-17, which is 0.000008
-        return 0
-    mantissa = (data[at + 1] & 0x7F | 0x80) << 16 | data[at + 2] << 8 | data[at + 3]
-    shift = 150 - exponent
-    value = mantissa * 1000 + (1 << shift - 1) >> shift
-    return -value if data[at] & 0x80 else value
+    return -value if bool(negative) != (micro < 0) else value
 
 
-class SDM120:
+class ModbusMeter:
     """uart: a machine.UART with timeout=0; address: the meter's, 1..247; timeout_ms: for one value.
 
+    registers: of each value that read() returns (function, register, kind, order, micro) as for `milli`, the value then
+    in its unit; None for one that the meter does not have.
     direction: an output that is 1 while an RS-485 transceiver is to send (DE and /RE tied together), or None.
     absent: why some values of the last reading are None, each as OSError's arguments.
     """
 
-    def __init__(self, uart: "UART", address: int = 1, direction: "Pin | None" = None, timeout_ms: int = 400) -> None:
+    def __init__(
+        self,
+        uart: "UART",
+        registers: list,
+        address: int = 1,
+        direction: "Pin | None" = None,
+        timeout_ms: int = 400,
+    ) -> None:
         self._uart = uart
+        self._registers = registers
         self._direction = direction
         self._timeout_ms = timeout_ms
         self.absent: list[tuple] = []
         self._request = bytearray(_REQUEST_BYTES)
         self._request[0] = address
-        self._request[1] = _READ_INPUT
-        self._request[5] = 2
         self._reply = bytearray(_ROOM)
         # before a request, ms; an answer may be on its way at the start, to a program that ran before this one
         self._silence = _LATE_MS
@@ -98,12 +115,13 @@ class SDM120:
         quaver_wire.reasons, and a detail.
         """
         values = []
+        asked = 0
         self.absent.clear()
-        for register in _REGISTERS:
+        for register in self._registers:
             value = None
-            for again in (True, False):
+            for again in (True, False) if register else ():
                 try:
-                    value = await self.read_input(register)
+                    value = await self.read_register(*register)
                     break
                 except OSError as error:
                     reason = error.args[0]
@@ -112,13 +130,14 @@ class SDM120:
                         break
                     if reason != _BROKEN or not again:
                         raise
+            asked += register is not None
             values.append(value)
-        if len(self.absent) == len(values):
+        if len(self.absent) == asked:
             raise OSError(*self.absent[0])
         return values
 
-    async def read_input(self, register: int) -> int:
-        """Read one input register pair, in thousandths of its unit. Raises OSError as read() does."""
+    async def read_register(self, function: int, register: int, kind: str, order: str, micro: int) -> int:
+        """Read one value, in thousandths of its unit. Raises OSError as read() does."""
         uart = self._uart
         reply = self._reply
         request = self._request
@@ -131,8 +150,10 @@ class SDM120:
             tries -= 1
             await asyncio.sleep_ms(self._silence)
 
+        request[1] = function
         request[2] = register >> 8
         request[3] = register & 0xFF
+        request[5] = len(order) >> 1
         crc = crc16(request, _REQUEST_BYTES - 2)
         request[6] = crc & 0xFF
         request[7] = crc >> 8
@@ -167,7 +188,7 @@ class SDM120:
             self._silence = _SILENCE_MS
             if reply[at + 1] & _EXCEPTION:
                 raise OSError(_REFUSED, register << 8 | reply[at + 2])
-            value = milli(reply, at + 3)
+            value = milli(reply, at + 3, kind, order, micro)
             if value is None:
                 raise OSError(_NO_NUMBER, register)
             return value
@@ -180,14 +201,16 @@ class SDM120:
             raise OSError(_BROKEN)
         raise OSError(_OTHER_ADDRESS, reply[at])
 
-    def _find(self, count: int, address: int) -> int | None:
+    def _find(self, count: int, address: int | None) -> int:
         """Where in the first `count` bytes a whole answer begins: of that address, or of any for None; else -1."""
         reply = self._reply
+        function = self._request[1]
+        size = 2 * self._request[5]
         for at in range(count - _EXCEPTION_BYTES + 1):
             end = at + _EXCEPTION_BYTES
-            if reply[at + 1] == _READ_INPUT and reply[at + 2] == 4:
-                end = at + _REPLY_BYTES
-            elif reply[at + 1] != _READ_INPUT | _EXCEPTION:
+            if reply[at + 1] == function and reply[at + 2] == size:
+                end += size
+            elif reply[at + 1] != function | _EXCEPTION:
                 continue
             if address in (None, reply[at]) and end <= count and not crc16(reply, end, at):
                 return at

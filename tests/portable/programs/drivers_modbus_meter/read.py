@@ -4,7 +4,8 @@ import asyncio
 import json
 from binascii import hexlify, unhexlify
 
-from drivers.sdm120 import SDM120
+from build import sensors
+from drivers.modbus_meter import ModbusMeter
 
 
 class Uart:
@@ -26,9 +27,10 @@ class Uart:
         return n
 
 
-values = list(asyncio.run(SDM120(Uart(), 7).read()))
+rows = [sensors.register(["input", str(at), "float32"]) for at in sensors._METERS["sdm120"]]
+values = list(asyncio.run(ModbusMeter(Uart(), rows, 7).read()))
 argument = dict.fromkeys(argument, "")
 try:
-    asyncio.run(SDM120(Uart(), 7).read())
+    asyncio.run(ModbusMeter(Uart(), rows, 7).read())
 except OSError as error:
     print(json.dumps([values, error.args]))

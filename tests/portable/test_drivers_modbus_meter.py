@@ -1,4 +1,4 @@
-"""The SDM120 driver, a Modbus RTU master, against a real pymodbus server; and on the real MicroPython."""
+"""The driver of energy meters, a Modbus RTU master, against a real pymodbus server; and on the real MicroPython."""
 
 import asyncio
 import struct
@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from pymodbus.framer.rtu import FramerRTU
 from sensor_buses import Clock, Uart
 
-from drivers.sdm120 import SDM120, crc16, milli
+from build import sensors
+from drivers.modbus_meter import ModbusMeter, crc16, milli
+from quaver.emulator.sensors.modbus_meter import REGISTERS
+from quaver.emulator.sensors.modbus_meter import ModbusMeter as OtherModel
 from quaver.emulator.sensors.sdm120 import SDM120 as Model
+from quaver.emulator.sensors.sdm630 import SDM630 as ThreePhases
 from quaver_wire.reasons import words
 from tests.programs import program
 
@@ -31,7 +35,19 @@ def model() -> Iterator[Model]:
     model.close()
 
 
-def read(driver: SDM120) -> list[int]:
+def rows(driver: str) -> list[Any]:
+    return [sensors.register(["input", str(at), "float32"]) for at in sensors._METERS[driver]]
+
+
+def SDM120(uart: Any, address: int, direction: Any = None) -> ModbusMeter:
+    return ModbusMeter(uart, rows("sdm120"), address, direction)
+
+
+def value(driver: ModbusMeter, register: int) -> int:
+    return asyncio.run(driver.read_register(*sensors.register(["input", str(register), "float32"])))
+
+
+def read(driver: ModbusMeter) -> list[int]:
     return list(asyncio.run(driver.read()))
 
 
@@ -58,7 +74,7 @@ def grown(values: list[int]) -> Any:
     return [*values[:6], pytest.approx(values[6], abs=100)]
 
 
-def failure(driver: SDM120) -> tuple[int, str]:
+def failure(driver: ModbusMeter) -> tuple[int, str]:
     """Why a reading fails: the number, and what a person reads."""
     with pytest.raises(OSError) as raised:
         read(driver)
@@ -118,8 +134,8 @@ def test_the_meters_own_exception_on_one_register(clock: Clock, model: Model) ->
     assert [at for at, value in enumerate(values) if value is None] == [3]
     assert words(driver.absent[0]) == "refuses register 0x0012 (4, failed)"
     with pytest.raises(OSError, match="206"):
-        asyncio.run(driver.read_input(0x0002))
-    assert asyncio.run(driver.read_input(0x0018)) == pytest.approx(231_500 * 4.25 * (1 - 0.875**2) ** 0.5, abs=1)
+        value(driver, 0x0002)
+    assert value(driver, 0x0018) == pytest.approx(231_500 * 4.25 * (1 - 0.875**2) ** 0.5, abs=1)
 
 
 def test_a_meter_that_refuses_every_value_has_failed(clock: Clock, model: Model) -> None:
@@ -209,9 +225,9 @@ def test_an_answer_that_comes_too_late_is_not_the_next_ones(clock: Clock, model:
     for delay_ms in (401, 450, 700, 1300):
         uart.delay_ms = delay_ms
         with pytest.raises(OSError, match="200"):
-            asyncio.run(driver.read_input(0x0046))
+            value(driver, 0x0046)
         uart.delay_ms = 0
-        assert asyncio.run(driver.read_input(0x0000)) == 231_500
+        assert value(driver, 0x0000) == 231_500
 
 
 @pytest.mark.parametrize("at", range(9))
@@ -306,7 +322,70 @@ def test_the_crc_is_pymodbus_crc(data: bytes) -> None:
 
 @given(st.floats(width=32, min_value=-2_097_151, max_value=2_097_151))
 def test_thousandths_are_the_nearest(value: float) -> None:
-    assert abs(milli(struct.pack(">f", value), 0) - value * 1000) <= 0.5 + 0.008
+    assert abs(milli(struct.pack(">f", value), 0, "f", "ABCD", 1_000_000) - value * 1000) <= 0.5 + 0.008
+
+
+NUMBERS: list[tuple[str, str, str, int, int | None]] = [
+    ("3f800000", "f", "ABCD", 1_000_000, 1000),
+    ("00003f80", "f", "CDAB", 1_000_000, 1000),
+    ("803f0000", "f", "BADC", 1_000_000, 1000),
+    ("0000803f", "f", "DCBA", -1_000_000, -1000),
+    ("4b189680", "f", "ABCD", 1000, 10_000_000),  # 10,000,000 Wh
+    ("4b189680", "f", "ABCD", 1_000_000, None),
+    ("7f800000", "f", "ABCD", 1_000_000, None),
+    ("ffc00000", "f", "ABCD", 1, None),
+    ("00000001", "f", "ABCD", 1_000_000_000_000, 0),
+    ("0902", "u", "AB", 100_000, 230_600),  # 2306 tenths of a volt
+    ("0209", "u", "BA", 100_000, 230_600),
+    ("ff38", "i", "AB", 1_000_000, -200_000),
+    ("ff38", "u", "AB", 1_000_000, 65_336_000),
+    ("ff38", "i", "AB", -1_000_000, 200_000),  # a current transformer that is put on the wrong way round
+    ("8000", "i", "AB", 1000, -32_768),
+    ("0001e240", "u", "ABCD", 10_000, 1_234_560),  # 123,456 hundredths of a kWh
+    ("e2400001", "u", "CDAB", 10_000, 1_234_560),
+    ("fffffffe", "i", "ABCD", 1500, -3),
+    ("ffffffff", "u", "ABCD", 1_000_000, None),
+]
+
+
+@pytest.mark.parametrize(("data", "kind", "order", "micro", "expected"), NUMBERS)
+def test_what_registers_hold(data: str, kind: str, order: str, micro: int, expected: int | None) -> None:
+    assert milli(b"\0" + bytes.fromhex(data), 1, kind, order, micro) == expected
+
+
+def test_what_registers_hold_on_the_real_micropython(micropython: Callable[..., Any]) -> None:
+    code = """
+import json
+from binascii import unhexlify
+from drivers.modbus_meter import milli
+print(json.dumps([milli(unhexlify(row[0]), 0, *row[1:]) for row in argument]))
+"""
+    assert micropython(code, argument=[row[:4] for row in NUMBERS]) == [row[4] for row in NUMBERS]
+
+
+def test_the_three_phases_of_an_sdm630(clock: Clock) -> None:
+    model = ThreePhases(7, voltage=230.0, current=8.0, share=(0.5, 0.25), power_factor=0.5, energy=20.0)
+    try:
+        found = read(ModbusMeter(Uart(clock, model), rows("sdm630"), 7))
+        # 8 + 4 + 2 A; what is absent of a single phase's values would be an error here
+        assert found == [230_000, 14_000, 1_610_000, 3_220_000, 500, 50_000, pytest.approx(20_000, abs=1)]
+    finally:
+        model.close()
+
+
+def test_a_meter_by_the_table_of_its_manual(clock: Clock) -> None:
+    problems: list[str] = []
+    model = OtherModel(7, voltage=229.96, current=2.0, power_factor=-0.5, energy=1234.567)
+    try:
+        driver = ModbusMeter(Uart(clock, model), sensors.registers(REGISTERS, problems), 7)
+        assert read(driver) == [230_000, None, -230_000, None, None, None, 1_234_570]
+        assert driver.absent == [] and problems == []  # what nobody asked for is not missing
+        model.refused = {110: 2}
+        assert read(driver)[6] is None and len(driver.absent) == 1
+        model.refused = {100: 2, 101: 2, 110: 2}
+        assert failure(driver) == (206, "refuses register 0x0064 (2, no such register)")
+    finally:
+        model.close()
 
 
 def test_the_same_integers_on_the_real_micropython(micropython: Callable[..., Any], model: Model) -> None:
