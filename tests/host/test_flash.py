@@ -55,7 +55,7 @@ _QUIET = lambda _port, _word, _part: None  # noqa: E731
 def small(monkeypatch):
     """Images with their first 256 KiB alone, partition table included: a seventh of the time on the wire."""
 
-    def build(name, flash_size=4 << 20, slots=False, image=None):
+    def build(name, flash_size=4 << 20, slots=False, image=None, drivers=None):
         spec = load_board(name)
         return compose(spec, fetch_image(spec).read_bytes()[: 1 << 18], firmware_files(name), flash_size, slots)
 

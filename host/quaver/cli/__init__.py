@@ -52,6 +52,7 @@ COMMANDS = {
     "mcp": "Offer the plant to a language model by the Model Context Protocol, over stdin and stdout.",
     "modbus": "Look at machines that answer Modbus, before quaver gateway --modbus reads them.",
     "monitor": "Show what nodes publish at a broker: features, levels, alarms, and the health of gateways.",
+    "new": "Begin a driver of your own: its file, a model of its part, and a test that runs both in the emulator.",
     "node": "Command a node remotely: its configuration, a measurement, its waveform, its log, its key.",
     "plant": "Run a plant of emulated nodes in one virtual time, and judge what they said of it.",
     "power": "Hold a battery node's measured current against what the emulator counts.",

@@ -65,7 +65,7 @@ class Fleet:
     board: a board file's name, or None. watch: see Watch. report_s: how long a firmware has to say its version.
     finish: called with the device of each board that runs, for what is done by its console; what it raises fails it.
     slots: two for the image, so that releases can replace it. image: in place of the board file's.
-    Raises BoardFileError, NoBoardFileError for a board that can't be flashed.
+    drivers: a folder of one's own. Raises BoardFileError, NoBoardFileError for a board that can't be flashed.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Fleet:
         finish: Callable[[str], None] = lambda _device: None,
         slots: bool = False,
         image: Image | None = None,
+        drivers: Path | None = None,
     ) -> None:
         self._spec = None if board is None else board_to_flash(board)
         self._watch = watch
@@ -83,6 +84,7 @@ class Fleet:
         self._finish = finish
         self._slots = slots
         self._image = image
+        self._drivers = drivers
         self._built: dict[tuple[str, int], Flashable] = {}
         self._building = threading.Lock()
         self._stop = threading.Event()
@@ -103,7 +105,9 @@ class Fleet:
         key = (spec.name, flash_size or spec.flash.size)
         with self._building:
             if key not in self._built:
-                self._built[key] = build(spec.name, flash_size=key[1], slots=self._slots, image=self._image)
+                self._built[key] = build(
+                    spec.name, flash_size=key[1], slots=self._slots, image=self._image, drivers=self._drivers
+                )
             return self._built[key]
 
     def _one(self, port: Port) -> Outcome:

@@ -16,6 +16,7 @@ import hal
 
 _port = hal.port(board)
 asyncio.new_event_loop()  # not the one in which the interrupted node's tasks wait to go on
+_own = [name[:-4] for name in os.listdir("/own")] if "own" in os.listdir("/") else []
 _OTHER = (202, 206, 209)  # of quaver_wire.reasons: somebody answers, and it is not this part
 
 
@@ -23,7 +24,9 @@ def _drivers(bus, **place):
     """(what it measures, driver, its section of a configuration) of each that can be at this place of the bus."""
     rows = sys.modules["build.sensors"]
     for measures in rows.DRIVERS:
-        for driver in rows.DRIVERS[measures]:
+        for driver in list(rows.DRIVERS[measures]) + _own:
+            if not rows._row(measures, driver, []):
+                continue
             takes = dict(rows._fields(measures, driver))
             if bus[:-1] not in [other[:-1] for other in takes.get("bus", ())]:
                 continue
@@ -35,8 +38,11 @@ def _drivers(bus, **place):
                 yield measures, driver, section
 
 
-def _heard(measures, driver, section):
+def _heard(measures, section):
     """None from the part itself, else why it is not there, as OSError's arguments."""
+    before = set(sys.modules)
+    if section["bus"].startswith("spi"):
+        _port._buses.pop(section["bus"], None)  # the last driver may have changed its mode
     try:
         part = sys.modules["build.sensors"].sensor(measures, _port, section)
         part.probe()
@@ -45,10 +51,11 @@ def _heard(measures, driver, section):
         return None
     except OSError as error:
         return error.args[:2]
-    except ValueError:
+    except Exception:  # not to be made from defaults, or somebody's own and wrong
         return ()
     finally:
-        sys.modules.pop("drivers." + driver, None)
+        for name in set(sys.modules) - before:
+            sys.modules.pop(name)
         gc.collect()
 
 
@@ -57,7 +64,7 @@ def _ask(bus, place, by_identity=True):
     known = []
     others = []
     for measures, driver, section in _drivers(bus, **place):
-        why = _heard(measures, driver, section)
+        why = _heard(measures, section)
         if why is None:
             known.append((measures, driver))
             if by_identity:
