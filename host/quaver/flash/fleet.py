@@ -14,7 +14,7 @@ from typing import Any
 from quaver import __version__
 from quaver.board.chips import chips
 from quaver.board.ports import Port, find_ports, named_port
-from quaver.board.spec import BoardSpec, Image, board_names, load_board
+from quaver.board.spec import BoardSpec, Image, load_board
 from quaver.build import Flashable, build
 from quaver.build.image import read_littlefs_blocks
 from quaver.errors import BuildError, QuaverError
@@ -133,7 +133,9 @@ class Fleet:
 
     def _chip(self, port: Port) -> str:
         """The chip behind a port whose boot loader takes UF2: what USB says, else the board that was named."""
-        return port.chips[0] if port.chips or self._spec is None else self._spec.chip
+        if self._spec is not None and (not port.chips or self._spec.chip in port.chips):
+            return self._spec.chip
+        return port.chips[0]
 
     def _alive(self) -> None:
         if self._stop.is_set():
@@ -152,14 +154,11 @@ class Fleet:
                     "name the right BOARD, or none"
                 )
             return self._spec
-        fitting = [spec for spec in map(load_board, board_names()) if spec.chip == chip]
-        if len(fitting) != 1:
-            names = ", ".join(spec.name for spec in fitting) or "none"
-            raise NoBoardFileError(
-                f"{port.device}: its chip is an {chip}; boards with that chip: {names}: name one as BOARD"
-            )
-        outcome.board = fitting[0].name
-        return fitting[0]
+        if chip not in chips():
+            raise NoBoardFileError(f"{port.device}: its chip is an {chip}, and there is no board with that chip")
+        spec = load_board(chips()[chip].board)
+        outcome.board = spec.name
+        return spec
 
     def _esp(self, port: Port, outcome: Outcome) -> None:
         self._say(port, "connecting")
