@@ -133,7 +133,7 @@ def _sensors(
             else:
                 part = sensors.sensor(name, port, config[name])
             found.append(getattr(measure, name)(part))
-        except (ValueError, OSError, MemoryError) as error:
+        except Exception as error:  # a driver may be somebody's own
             problems.append("{}: {}".format(name, error))
     if (config["machine"]["classes"] or ("",))[0] == "power_w":
         found.sort(key=lambda sensor: sensor.part is not None)  # vibration last, so that the power is known
@@ -228,6 +228,9 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     boot = power.boot if power and power.awoken else store.next_boot()
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, boot, always, power)
     linked = not power or power.sends or trial.running
+    if linked and config["link"] not in board.RADIOS:
+        linked = False
+        problems.append("link: this board has no {}".format(config["link"]))
     measures = not power or power.measures  # else a wake that sends alone
     if not measures:
         config["vibration"] = config["temperature"] = config["energy"] = config["pulses"] = None

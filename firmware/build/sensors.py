@@ -5,7 +5,11 @@ a problem of that sensor alone. The rest of a row says what the driver takes for
 it is the kind that counts, and its number is the board's; "gpio22" is a pin. Settings that a row does not name are as
 build.config has them. Two are no settings: "rate_hz", the samples a second, bus by bus, and "module", the driver's
 file where that has another name.
+
+A driver of one's own is a module in /own that says the same of itself: MEASURES, SETTINGS, and make(port, given).
 """
+
+import sys
 
 if False:  # types alone: never compiled
     from collections.abc import Iterator
@@ -188,8 +192,26 @@ DRIVERS: dict = {
 }
 
 
+def _row(measures: str, driver: str, problems: list[str]) -> "tuple | None":
+    """(maker, settings) of a driver, or None; why one's own can't be used is a line in `problems`."""
+    row = DRIVERS[measures].get(driver)
+    if row:
+        return row
+    name = "own." + driver
+    try:
+        __import__(name)
+        own = sys.modules[name]
+        if own.MEASURES == measures:
+            return own.make, own.SETTINGS
+    except ImportError:
+        pass
+    except Exception as error:  # whatever it is that somebody else's module does
+        problems.append("{}: {}: {}".format(name, type(error).__name__, error))
+    return None
+
+
 def _fields(measures: str, driver: str) -> "Iterator[tuple[str, list[str]]]":
-    for line in DRIVERS[measures][driver][1].split("\n"):
+    for line in _row(measures, driver, [])[1].split("\n"):
         words = line.split(" ")
         yield words[0], words[1:]
 
@@ -207,9 +229,8 @@ def check(measures: str, given: dict, problems: list[str]) -> bool:
     `problems`. False for a driver that there is none of, which is a line too.
     """
     message = "{}.{}: expected one of {}"
-    drivers = sorted(DRIVERS[measures])
-    if given["driver"] not in drivers:
-        problems.append(message.format(measures, "driver", ", ".join(drivers)))
+    if not _row(measures, given["driver"], problems):
+        problems.append(message.format(measures, "driver", ", ".join(sorted(DRIVERS[measures]))))
         return False
     for key, values in _fields(measures, given["driver"]):
         if key not in given:
@@ -266,14 +287,15 @@ def rate_hz(given: dict) -> int:
 
 
 def sensor(measures: str, port: "Hal", given: dict) -> "Any":
-    """The sensor that the checked section `measures` of a configuration asks for. Raises ValueError, OSError."""
-    return DRIVERS[measures][given["driver"]][0](port, given)
+    """The sensor that the checked section `measures` of a configuration asks for. Raises ValueError, OSError, and what
+    one's own raises."""
+    return _row(measures, given["driver"], [])[0](port, given)
 
 
 def read(config: dict) -> None:
     """Import the drivers of the sensors that a checked configuration asks for."""
     for name in DRIVERS:
-        if config[name]:
+        if config[name] and config[name]["driver"] in DRIVERS[name]:
             if name == "vibration":
                 __import__("drivers.registers")
             driver = config[name]["driver"]

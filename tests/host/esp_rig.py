@@ -142,6 +142,7 @@ def _after_console(client: socket.socket) -> bytes:
 def _says(chip: str, flash: bytes) -> bytes:
     """What a restart would print on the console."""
     from quaver.board.chips import chips
+    from quaver.board.spec import board_names
     from quaver.build.image import read_littlefs
     from quaver.build.partitions import read_partitions, vfs_partition
     from quaver.errors import BuildError
@@ -155,7 +156,8 @@ def _says(chip: str, flash: bytes) -> bytes:
     if "main.py" not in files:
         return b"MicroPython v1.27.0\r\n>>> "
     # board.mpy keeps the board's name and the version as constants.
-    name = next(part for part in (b"esp32_s3", b"esp32_c3", b"esp32") if part + b"\0" in files["board.mpy"])
+    names = sorted((name.encode() for name in board_names()), key=len, reverse=True)
+    name = next(name for name in names if name + b"\0" in files["board.mpy"])
     assert b"0.1.0" in files["board.mpy"]
     return b"ets Jul 29 2019\r\nnode: quaver 0.1.0 on " + name + b", node\r\n"
 

@@ -1,14 +1,20 @@
 """The board files: each loads, each mistake gets one line, and the device's rendering says the same."""
 
+import dataclasses
 import re
 import struct
 
 import pytest
 
+from quaver.board.chips import chips
 from quaver.board.image import fetch_image
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus, UartBus, board_names, load_board, read_board, render_board
-from quaver.errors import BoardFileError
+from quaver.build import build, firmware_files
+from quaver.emulator.setup import Setup
+from quaver.emulator.unix import UnixBoard
+from quaver.errors import ArtifactError, BoardFileError, BuildError
 from quaver.files.carried import payload
+from tests.waiting import wait_for_words
 
 
 @pytest.mark.parametrize("name", board_names())
@@ -21,7 +27,63 @@ def test_every_carried_board_loads(name):
 
 
 def test_the_boards_that_were_promised_are_there():
-    assert set(board_names()) >= {"esp32", "esp32_c3", "esp32_s3", "pico_w", "unix"}
+    assert set(board_names()) >= {
+        *("esp32", "esp32_c3", "esp32_c6", "esp32_s2", "esp32_s3", "esp32_s3_oct", "olimex_poe"),
+        *("nano_rp2040", "pico", "pico2", "pico2_w", "pico_w", "xiao_c3", "xiao_c6", "xiao_s3", "unix"),
+    }
+
+
+# As the makers label the pins: arduino-esp32, variants/XIAO_…/pins_arduino.h, and MicroPython's pins.csv of both.
+XIAO = {
+    "xiao_c3": (2, 3, 4, 5, 6, 7, 21, 20, 8, 9, 10),
+    "xiao_c6": (0, 1, 2, 21, 22, 23, 16, 17, 19, 20, 18),
+    "xiao_s3": (1, 2, 3, 4, 5, 6, 43, 44, 7, 8, 9),
+}
+
+
+@pytest.mark.parametrize("name", XIAO)
+def test_a_xiao_is_wired_as_it_is_labelled(name):
+    board, pins = load_board(name), XIAO[name]
+    assert (board.buses["i2c0"].sda, board.buses["i2c0"].scl) == (pins[4], pins[5])
+    spi = board.buses["spi0"]
+    assert (spi.sck, spi.miso, spi.mosi, board.pins["spi0_cs"]) == (pins[8], pins[9], pins[10], pins[3])
+    assert {board.buses["uart1"].tx, board.buses["uart1"].rx} <= set(pins[:3])
+
+
+@pytest.mark.parametrize("name", ["nano_rp2040", "pico", "pico2", "pico2_w", "pico_w"])
+def test_an_rp2s_pins_can_be_what_they_are_taken_for(name):
+    """RP2040 datasheet, section 1.4.3, and RP2350 datasheet, section 1.2.3: what GPIO n can be repeats with n."""
+    board = load_board(name)
+    spi, i2c, uart = (board.buses[bus] for bus in ("spi0", "i2c0", "uart1"))
+    assert (spi.miso % 4, board.pins["spi0_cs"] % 4, spi.sck % 4, spi.mosi % 4) == (0, 1, 2, 3)
+    assert {pin // 8 % 2 for pin in (spi.miso, board.pins["spi0_cs"], spi.sck, spi.mosi)} == {spi.id}
+    assert (i2c.sda % 2, i2c.scl % 2) == (0, 1)
+    assert {pin // 2 % 2 for pin in (i2c.sda, i2c.scl)} == {i2c.id}
+    assert (uart.tx % 4, uart.rx % 4) == (0, 1)
+    assert {(pin + 4) // 8 % 2 for pin in (uart.tx, uart.rx)} == {uart.id}
+
+
+def test_where_nobody_names_a_board_a_chip_has_one():
+    named = {chip.name: chip.board for chip in chips().values() if chip.loader}
+    assert all(load_board(board).chip == chip for chip, board in named.items())
+    assert {load_board(name).chip for name in board_names()} - {"unix"} == set(named)
+
+
+def test_a_node_without_its_link_is_refused_by_the_build_and_measures_on_a_board():
+    for name, link in (("pico", "wifi"), ("esp32_s2", "ble")):
+        with pytest.raises(BuildError, match=f"^{name}: has no {link}, "):
+            build(name, {"node": "n1", "link": link})
+    wired = render_board(dataclasses.replace(load_board("unix"), radios=())).encode()
+    files = firmware_files("unix", {"node": "n1", "interval_s": 1, "outbox": {"durable": True}}, {"board.py": wired})
+    with UnixBoard(Setup(files=files)) as board:
+        board.reset()
+        wait_for_words(board, b"node: config: link: this board has no wifi")
+        wait_for_words(board, b"node: temperature: no answer")  # it goes on
+
+
+def test_an_image_that_no_package_carries_is_for_a_person_to_name():
+    with pytest.raises(ArtifactError, match=r"^pico2_w: its image RPI_PICO2_W.* name it with --image and --sha256$"):
+        fetch_image(load_board("pico2_w"))
 
 
 def test_pico_w_wiring_is_the_default_of_all_rooms_and_unix_has_the_same():
@@ -77,7 +139,12 @@ def test_rendered_board_is_plain_python_with_the_files_facts():
         (r"^size = .*$", "size = true", "flash.size", "found True"),
         (r"^filesystem_size = .*$", "filesystem_size = 0xe0000", "flash.filesystem_size", "found 917504"),
         (r"^filesystem_offset = .*$", "filesystem_offset = 1000", "flash.filesystem_offset", "in steps of 4096"),
-        (r"^chip = .*$", 'chip = "z80"', "chip", "expected one of rp2040, esp32, esp32s3, esp32c3, unix"),
+        (
+            r"^chip = .*$",
+            'chip = "z80"',
+            "chip",
+            "expected one of rp2040, rp2350, esp32, esp32s2, esp32s3, esp32c3, esp32c6, unix",
+        ),
         (r"^sha256 = .*$", 'sha256 = "abc"', "image.sha256", "expected text like [0-9a-f]{64}"),
         (r"^url = .*$", 'url = "ftp://x"', "image.url", "found 'ftp://x'"),
         (r"^radios = .*$", 'radios = ["wifi", "zigbee"]', "radios", "expected a list of some of wifi, ble"),
@@ -119,5 +186,5 @@ def test_what_is_no_toml_or_not_there_says_so(tmp_path):
         read_board(path)
     with pytest.raises(BoardFileError, match=r"none\.toml: cannot be read"):
         read_board(tmp_path / "none.toml")
-    with pytest.raises(BoardFileError, match=r"'pico' is unknown: expected one of esp32, .*pico_w"):
-        load_board("pico")
+    with pytest.raises(BoardFileError, match=r"'pico_x' is unknown: expected one of esp32, .*pico_w"):
+        load_board("pico_x")

@@ -12,11 +12,12 @@ from quaver.build import board_image, compile_mpy, firmware_files, littlefs_imag
 from quaver.build.in_place import blocks
 from quaver.build.tree import without_packs
 from quaver.errors import BuildError
+from quaver.files.carried import payload
 from quaver.release.files import listing
 from tests.programs import program
 
 # The architecture's number in an .mpy with native code: bits 2 to 5 of its third byte (py/persistentcode.h).
-_ARCHES = {"x64": 2, "armv6m": 4, "xtensawin": 10, "rv32imc": 11}
+_ARCHES = {"x64": 2, "armv6m": 4, "armv7emsp": 7, "xtensawin": 10, "rv32imc": 11}
 _MICROPYTHON = Path(sys.executable).with_name("micropython")
 _VIPER = b"@micropython.viper\ndef double(a: int) -> int:\n    return a + a\n"
 
@@ -94,6 +95,16 @@ def test_viper_is_compiled_for_the_boards_architecture(arch):
     assert compiled[:2] == b"M\x06"
     assert compiled[2] >> 2 & 0x0F == _ARCHES[arch]
     assert compile_mpy(_VIPER, "dsp/double.py", arch) == compiled
+
+
+def test_the_rp2350_runs_the_very_kernels_that_run_in_the_rp2040s_emulator():
+    """All but the byte that names the architecture, which MicroPython's loader takes from armv6m up to its own."""
+    kernels = sorted(payload("firmware", "dsp").glob("*_thumb.py"))
+    assert kernels
+    for path in kernels:
+        small, large = (compile_mpy(path.read_bytes(), f"dsp/{path.name}", arch) for arch in ("armv6m", "armv7emsp"))
+        assert small[:2] + small[3:] == large[:2] + large[3:]
+        assert (small[2] >> 2 & 0x0F, large[2] >> 2 & 0x0F) == (_ARCHES["armv6m"], _ARCHES["armv7emsp"])
 
 
 def test_compiled_code_runs_and_its_traceback_names_the_source(tmp_path):

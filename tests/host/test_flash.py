@@ -23,18 +23,19 @@ from quaver.board.chips import chips
 from quaver.board.failures import KnownFailure
 from quaver.board.image import fetch_image
 from quaver.board.ports import Port, find_ports, named_port, usb_ids
-from quaver.board.spec import load_board
+from quaver.board.spec import board_names, load_board
 from quaver.build import firmware_files, read_littlefs
 from quaver.build.flashable import compose
 from quaver.build.image import littlefs_image
 from quaver.build.libraries import device_libraries
 from quaver.build.partitions import read_partitions
 from quaver.build.tree import LISTING
+from quaver.build.uf2 import FLASH_START, join_pages, make_uf2, read_uf2
 from quaver.cli import flash as command
 from quaver.cli import main
 from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
-from quaver.errors import BoardError
+from quaver.errors import BoardError, BuildError
 from quaver.flash import fleet, rp2, serials
 from quaver.flash.errors import (
     DriveFullError,
@@ -43,6 +44,7 @@ from quaver.flash.errors import (
     NoBootLoaderError,
     PortDeniedError,
     PortGoneError,
+    WrongChipError,
 )
 from quaver.flash.fleet import Fleet, choose_ports, exit_code
 from quaver.provision import identity
@@ -55,7 +57,7 @@ _QUIET = lambda _port, _word, _part: None  # noqa: E731
 def small(monkeypatch):
     """Images with their first 256 KiB alone, partition table included: a seventh of the time on the wire."""
 
-    def build(name, flash_size=4 << 20, slots=False, image=None):
+    def build(name, flash_size=4 << 20, slots=False, image=None, drivers=None):
         spec = load_board(name)
         return compose(spec, fetch_image(spec).read_bytes()[: 1 << 18], firmware_files(name), flash_size, slots)
 
@@ -177,6 +179,14 @@ def test_a_pico_w_that_runs_is_asked_for_what_its_node_wrote(tmp_path):
     assert built.beside({}) is built
 
 
+@pytest.mark.parametrize("name", [name for name in board_names() if load_board(name).silicon.loader == "esp"])
+def test_every_esp32_board_is_flashed_by_its_name(boards, small, name):
+    spec = load_board(name)
+    board = boards(spec.chip, size=spec.flash.size)
+    assert Fleet(name, _QUIET).flash([named_port(board.url)])[0].outcome == "flashed"
+    assert read_littlefs(board.content(spec.flash.filesystem_offset)) == firmware_files(name)
+
+
 def test_a_larger_flash_gets_a_file_system_to_its_end(boards, small):
     board = boards("esp32s3", size=16 << 20)
     outcome = Fleet(None, _QUIET).flash([named_port(board.url)])[0]
@@ -293,6 +303,31 @@ def test_a_drive_is_known_by_its_file_and_takes_the_image_whole(drive):
     assert parts[-1] == 1.0 and parts == sorted(parts)
 
 
+@pytest.mark.parametrize("name", [name for name in board_names() if load_board(name).silicon.loader == "uf2"])
+def test_each_drive_gets_its_own_chips_image_with_the_files_where_they_belong(tmp_path, name):
+    """The image is made up: a page of one, and the first block that RP2350-E10 asks for."""
+    spec = load_board(name)
+    chip = spec.silicon
+    (tmp_path / "INFO_UF2.TXT").write_bytes(b"Model: Raspberry Pi\r\nBoard-ID: " + chip.drive.encode() + b"\r\n")
+    drive = named_port(str(tmp_path))
+    assert drive.chips == (chip.name,)
+    image = make_uf2({FLASH_START: b"\1" * 256}, chip.uf2_family)
+    if chip.name == "rp2350":
+        image = make_uf2({0x10FFFF00: b"\xef" * 256}, 0xE48BFF57)[-512:] + image
+    files = firmware_files(name)
+    rp2.copy_uf2(drive, compose(spec, image, files, spec.flash.size).file(), chip, lambda _part: None)
+    start, flash = join_pages(read_uf2((tmp_path / "QUAVER.UF2").read_bytes(), chip.uf2_family))
+    assert start == FLASH_START and flash[:256] == b"\1" * 256
+    filesystem = flash[spec.flash.filesystem_offset :].ljust(spec.flash.filesystem_size, b"\xff")  # the rest is erased
+    assert read_littlefs(filesystem) == files
+    others = [other for other in chips().values() if other.loader == "uf2" and other is not chip]
+    for other in others:
+        with pytest.raises(BuildError, match="is for another chip"):
+            read_uf2(image, other.uf2_family)
+        with pytest.raises(WrongChipError):
+            rp2.copy_uf2(drive, b"", other, lambda _part: None)
+
+
 def test_a_full_drive_leaves_nothing_half_written(drive):
     (Path(drive.device) / "QUAVER.UF2").symlink_to("/dev/full")
     with pytest.raises(DriveFullError, match=r"no space for the image \(No space left on device\): unplug"):
@@ -378,10 +413,10 @@ def test_ports_are_found_by_usb_ids_and_drives_by_their_mounts(tmp_path, monkeyp
     assert (pico.kind, pico.unique_id, pico.chips, pico.location) == (
         "micropython",
         "e66164084373532c",
-        ("rp2040",),
+        ("rp2040", "rp2350"),
         "1-1.2",
     )
-    assert found["/dev/ttyUSB10"].chips == ("esp32", "esp32s3", "esp32c3")
+    assert found["/dev/ttyUSB10"].chips == ("esp32", "esp32s3", "esp32c3", "esp32s2", "esp32c6")
     assert (found["/dev/ttyACM1"].kind, found["/dev/ttyACM1"].chips) == ("unknown", ())
     assert found[str(spaced)].location == "1-1.1"
     assert named_port("e66164084373532c") == pico

@@ -236,16 +236,22 @@ def test_the_board_is_known_by_its_chip_and_its_firmware() -> None:
     assert of() == of(board=("pico_w", "rp2040", "0.1.0")) == "pico_w"
     assert of(machine="Generic ESP32C3 module with ESP32C3") == "esp32_c3"
     assert of(machine="Generic ESP32S3 module with ESP32-S3") == "esp32_s3"
+    # the board's own image says its name; a generic one is taken for the chip's usual board
+    assert of(machine="Raspberry Pi Pico with RP2040", wifi=False) == "pico"
+    assert of(machine="Arduino Nano RP2040 Connect with RP2040") == "nano_rp2040"
+    assert of(machine="Raspberry Pi Pico2 with RP2350", wifi=False) == "pico2"
+    assert of(machine="Raspberry Pi Pico 2 W with RP2350") == "pico2_w"
+    assert of(board=("xiao_c3", "esp32c3", "0.1.0"), machine="ESP32C3 module with ESP32C3") == "xiao_c3"
     for facts, name, words in (
         (
-            {"machine": "Raspberry Pi Pico with RP2040", "wifi": False},
+            {"machine": "Generic ESP32 module with ESP32", "wifi": False},
             "unknown_chip",
-            "without the Wi-Fi of a Raspberry",
+            "without the Wi-Fi of a ESP32-DevKitC",
         ),
         (
-            {"machine": "Raspberry Pi Pico 2 W with RP2350"},
+            {"machine": "Raspberry Pi Pico 2 W with RP2350-RISCV"},
             "unknown_chip",
-            "Pico 2 W with RP2350: use",
+            "Pico 2 W with RP2350-RISCV: use",
         ),
         (
             {"board": ("esp32", "esp32", "0.1.0")},

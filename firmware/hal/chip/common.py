@@ -1,7 +1,6 @@
 """What every chip shares: buses, pins, radio and watchdog, built from the rendered board."""
 
 import machine
-import network
 
 from hal import kept, restart
 from hal.watchdog import Watchdog
@@ -81,6 +80,8 @@ class Hal:
 
     def radio(self):
         """The Wi-Fi station interface."""
+        import network  # which the image of a board without a radio has not
+
         return network.WLAN(network.WLAN.IF_STA)
 
     def uuid(self, value):

@@ -28,6 +28,7 @@ class Chip:
     image_chip: int = 0
     in_place: bool = False
     connections: int = 1
+    board: str = ""
     frozen: tuple[str, ...] = ()
 
 

@@ -12,6 +12,11 @@ from quaver.files.pinned import Artifact, Package, Progress, fetch
 def fetch_image(board: BoardSpec, progress: Progress | None = None) -> Path:
     """The official MicroPython image of a board. Raises ArtifactError."""
     artifact = image_artifact(board)
+    if board.image is not None and artifact is None:
+        raise ArtifactError(
+            f"{board.name}: its image {board.image.filename} is in no package: take it from micropython.org/download, "
+            "and name it with --image and --sha256"
+        )
     if artifact is None:
         raise ArtifactError(f"{board.name}: has no image: it runs the MicroPython unix port")
     others = [other for name in board_names() if (other := image_artifact(load_board(name))) not in (None, artifact)]
@@ -28,9 +33,9 @@ def read_image(board: BoardSpec, progress: Progress | None = None) -> bytes:
 
 
 def image_artifact(board: BoardSpec) -> Artifact | None:
-    """A board's image as a pinned file; None for a board that has none."""
+    """A board's image as a pinned file; None for a board that has none, or one whose sha256 is not known."""
     image = board.image
-    if image is None:
+    if image is None or not image.sha256:
         return None
     one = image.carrier
     package = Package(one.package, one.package_version, one.package_file, one.package_sha256) if one else None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from quaver.board.chips import chips
 from quaver.board.failures import KnownFailure
 from quaver.broker.address import may_log_in
 from quaver.errors import BoardError
@@ -166,7 +167,7 @@ def _serial_ports() -> Iterator[Port]:
 
 
 def _drives() -> Iterator[Port]:
-    """RP2040 drives that are mounted."""
+    """Drives of RP2040s and RP2350s that are mounted."""
     for device, folder in _mounts():
         found = _drive(folder, _usb_location(device))
         if found is not None:
@@ -191,7 +192,8 @@ def _mounts() -> Iterator[tuple[str, Path]]:
 def _drive(folder: Path, location: str | None) -> Port | None:
     """The port of a boot loader's drive, or None for another drive. Other UF2 boot loaders' are not for us."""
     info = drive_info(folder)
-    if not info.get("Board-ID", "").startswith("RPI-RP2"):
+    found = tuple(chip.name for chip in chips().values() if chip.drive and chip.drive == info.get("Board-ID"))
+    if not found:
         return None
     return Port(
         str(folder),
@@ -199,7 +201,7 @@ def _drive(folder: Path, location: str | None) -> Port | None:
         usb=_BOOTSEL,
         unique_id=None,
         description=info.get("Model", "RP2040 boot loader"),
-        chips=("rp2040",),
+        chips=found,
         location=location,
     )
 

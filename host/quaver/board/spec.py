@@ -18,6 +18,7 @@ _RADIOS = ("wifi", "ble")
 # What a board file may give a current of: the whole chip awake, waiting awake, and asleep; it and its radio that sends,
 # listens, or is on and does neither.
 _STATES = ("awake", "idle", "light_sleep", "deep_sleep", "transmit", "receive", "radio_idle")
+_HEAP_MAX = 1 << 24
 _BUS_NAME = re.compile(r"(spi|i2c|uart)([0-9])")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
@@ -37,7 +38,8 @@ class Carrier:
 @dataclass(frozen=True)
 class Image:
     """An official MicroPython image: its publisher's address, None for a file that a person named; and the registry
-    package that carries the same file, None where none does.
+    package that carries the same file, None where none does. sha256: "" of one that nobody here has had: a person
+    names it.
     """
 
     version: str
@@ -104,14 +106,16 @@ Bus = SpiBus | I2cBus | UartBus
 class BoardSpec:
     """All that flashing, building, emulation and the device need to know of a board.
 
-    heap: bytes of MicroPython heap after boot; on unix the value of `-X heapsize` (words twice as wide).
-    heap_budget: bytes of it that the running firmware must leave free. idf_budget, idf_piece_budget: bytes of ESP-IDF's
-    heap that it must leave free, in all and in one piece; 0 on a chip without ESP-IDF. tls_heap_budget, tls_idf_budget,
-    tls_idf_piece_budget: the same of a node with every sensor, seals, TLS and commands; 0 where that is not tight.
+    heap: bytes of MicroPython heap after boot, 0 where it was not measured; on unix the value of `-X heapsize` (words
+    twice as wide). heap_budget: bytes of it that the running firmware must leave free. idf_budget, idf_piece_budget:
+    bytes of ESP-IDF's heap that it must leave free, in all and in one piece; 0 on a chip without ESP-IDF.
+    tls_heap_budget, tls_idf_budget, tls_idf_piece_budget: the same of a node with every sensor, seals, TLS and
+    commands; 0 where that is not tight.
     python, python_tls: bytes that its heap grows by as a board starts, and as a node with TLS over Wi-Fi does; 0 on
     a chip whose heap does not grow.
     pins: single GPIOs by role ("spi0_cs"). led: a GPIO, the name of a pin ("LED"), or None.
     currents: of the states of the chip and its radio, by name, as far as they are published (`_STATES`).
+    silicon_run: what ran on the board itself, in a few words; "" for nothing.
     image is None on unix. also: newer official versions that the firmware runs on.
     """
 
@@ -136,6 +140,7 @@ class BoardSpec:
     radios: tuple[str, ...]
     led: int | str | None
     currents: Mapping[str, Current]
+    silicon_run: str
 
     @property
     def asleep(self) -> Current | None:
@@ -280,12 +285,12 @@ def _board(name: str, top: _Table) -> BoardSpec:
     image, also = _image(top.table("image")) if chip.loader else (None, ())
     flash = _flash(top.table("flash"))
     memory = top.table("memory")
-    heap = memory.number("heap", 1 << 14, 1 << 24)
-    heap_budget = memory.number("heap_budget", 0, heap)
+    heap = memory.number("heap", 1 << 14, _HEAP_MAX) if memory.has("heap") else 0
+    heap_budget = memory.number("heap_budget", 0, heap, default=0)
     idf_budget = memory.number("idf_budget", 0, 1 << 24, default=0)
     idf_piece_budget = memory.number("idf_piece_budget", 0, idf_budget, default=0)
-    python = memory.number("python", 0, heap, default=0)
-    python_tls = memory.number("python_tls", 0, heap, default=python)
+    python = memory.number("python", 0, heap or _HEAP_MAX, default=0)
+    python_tls = memory.number("python_tls", 0, heap or _HEAP_MAX, default=python)
     tls_heap_budget = memory.number("tls_heap_budget", 0, heap_budget, default=0)
     tls_idf_budget = memory.number("tls_idf_budget", 0, idf_budget, default=0)
     tls_idf_piece_budget = memory.number("tls_idf_piece_budget", 0, tls_idf_budget, default=0)
@@ -295,6 +300,7 @@ def _board(name: str, top: _Table) -> BoardSpec:
     radios = top.texts("radios", _RADIOS)
     led = top.pin_or_name("led", highest)
     currents = top.currents("currents", _STATES)
+    silicon_run = top.text("silicon_run") if top.has("silicon_run") else ""
     top.done()
     _refuse_shared_pins(top, buses, pins)
     return BoardSpec(
@@ -319,11 +325,13 @@ def _board(name: str, top: _Table) -> BoardSpec:
         radios=radios,
         led=led,
         currents=currents,
+        silicon_run=silicon_run,
     )
 
 
 def _image(table: _Table) -> tuple[Image, tuple[str, ...]]:
     carrier = None
+    pinned = any(table.has(key) for key in ("sha256", "url", "package"))
     if table.has("package"):
         carrier = Carrier(
             package=table.text("package"),
@@ -335,8 +343,8 @@ def _image(table: _Table) -> tuple[Image, tuple[str, ...]]:
     image = Image(
         version=table.text("version", pattern=_VERSION),
         filename=table.text("filename"),
-        sha256=table.text("sha256", pattern=_SHA256),
-        url=table.text("url", pattern=re.compile(r"https://.+")),
+        sha256=table.text("sha256", pattern=_SHA256) if pinned else "",
+        url=table.text("url", pattern=re.compile(r"https://.+")) if pinned else None,
         carrier=carrier,
     )
     also = table.versions("also")

@@ -4,6 +4,7 @@ from quaver.build.compile import compile_mpy
 from quaver.build.config import read_config
 from quaver.build.flashable import Flashable, build, write_flashable
 from quaver.build.image import board_image, littlefs_image, read_littlefs
+from quaver.build.own import own_drivers
 from quaver.build.tree import firmware_files
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "compile_mpy",
     "firmware_files",
     "littlefs_image",
+    "own_drivers",
     "read_config",
     "read_littlefs",
     "write_flashable",

@@ -8,6 +8,7 @@ from typing import Any
 
 from quaver.board.guest import guest
 from quaver.board.local import ProgramError, run
+from quaver.build.own import BESIDE, staged
 from quaver.errors import BuildError
 
 _LARGEST = 1 << 16
@@ -17,7 +18,8 @@ def read_config(path: Path) -> dict[str, Any]:
     """The configuration in a JSON file, if the device's own rules take it as it stands.
 
     Its config, bearings and zones run on MicroPython's unix port, and whatever they would replace by a default is a
-    mistake here. Raises BuildError with file, key and what was expected.
+    mistake here. Drivers of one's own are those in the folder beside it (`own.BESIDE`). Raises BuildError with file,
+    key and what was expected.
     """
     try:
         with path.open("rb") as file:
@@ -40,7 +42,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _problems(text: bytes, path: Path) -> list[str]:
     try:
-        problems: list[str] = run(guest(__file__, "check_config"), text.decode(errors="surrogateescape"))
+        with staged(path.parent / BESIDE) as own:
+            given = text.decode(errors="surrogateescape")
+            problems: list[str] = run(guest(__file__, "check_config"), given, folder=own)
     except ProgramError as error:
         raise BuildError(f"{path}: the device's check of the configuration {error}") from error
     return problems

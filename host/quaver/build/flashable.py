@@ -17,6 +17,7 @@ from quaver.board.spec import BoardSpec, Image, load_board
 from quaver.build.image import littlefs_image, read_littlefs_blocks
 from quaver.build.libraries import device_libraries
 from quaver.build.official import check_format
+from quaver.build.own import own_drivers
 from quaver.build.partitions import read_partitions, updatable, vfs_partition
 from quaver.build.tree import LISTING, PLAN, RELEASE_KEY, RELEASE_SEQUENCE, check_budget, firmware_files
 from quaver.build.uf2 import FLASH_START, PAGE, join_pages, make_uf2, read_uf2
@@ -121,12 +122,14 @@ def build(
     progress: Progress | None = None,
     slots: bool = False,
     image: Image | None = None,
+    drivers: Path | None = None,
 ) -> Flashable:
     """Official image, firmware and libraries of a board, put together.
 
     flash_size: of the chip in bytes, where it is not the board file's; an ESP32's file system takes what is left.
     slots: two for the image, so that releases can replace it (`partitions.updatable`).
-    image: in place of the board file's (`official.given_image`). Raises BoardFileError, ArtifactError, BuildError.
+    image: in place of the board file's (`official.given_image`). drivers: a folder of one's own.
+    Raises BoardFileError, ArtifactError, BuildError.
     """
     spec = load_board(board)
     if spec.image is None:
@@ -135,8 +138,15 @@ def build(
         )
     if image is not None:
         spec = replace(spec, image=image)
+    link = str(config.get("link", "wifi")) if config is not None else ""
+    if link and link not in spec.radios:
+        raise BuildError(
+            f"{board}: has no {link}, and a node has no other way to its records' reader: take another board"
+        )
     check_format(spec)
     files = {**firmware_files(board, config), **device_libraries(spec, progress)}
+    if drivers is not None:
+        files |= own_drivers(drivers, board)
     check_budget(spec, files)
     return compose(spec, read_image(spec, progress), files, flash_size or spec.flash.size, slots)
 

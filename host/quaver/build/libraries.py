@@ -17,7 +17,7 @@ _HAS_AIOBLE = "pico_w"
 
 def device_libraries(spec: BoardSpec, progress: Progress | None = None) -> dict[str, bytes]:
     """What goes into lib/ of a board beside what `firmware_files` puts there. Raises ArtifactError, BuildError."""
-    if _AIOBLE in spec.silicon.frozen:
+    if _AIOBLE in spec.silicon.frozen or "ble" not in spec.radios:
         return {}
     source = load_board(_HAS_AIOBLE)
     start, content = join_pages(read_uf2(read_image(source, progress), source.silicon.uf2_family))

@@ -1,4 +1,4 @@
-"""The build room's UF2: flash content in the blocks that the drive of the RP2040's boot loader accepts.
+"""The build room's UF2: flash content in the blocks that the drive of the RP2040's and RP2350's boot loader accepts.
 
 The format is Microsoft's (github.com/microsoft/uf2, README); 256 bytes a block are what the RP2040 takes (datasheet,
 section 2.8.4.2).
@@ -25,6 +25,7 @@ _BLOCK = 512
 _MAGIC = (0x0A324655, 0x9E5D5157)
 _END = 0x0AB16F30
 _HAS_FAMILY = 0x2000
+_RP2350_E10 = 0xE48BFF57, 0x10FFFF00  # family and address of a first block that mends an RP2350 (datasheet, RP2350-E10)
 _NOT_FLASH = 0x0001  # a block that a boot loader skips
 _ERASED = b"\xff" * PAGE
 
@@ -39,7 +40,7 @@ def read_uf2(data: bytes, family: int) -> dict[int, bytes]:
         (end,) = struct.unpack_from("<I", data, at + _BLOCK - 4)
         if (first, second, end) != (*_MAGIC, _END):
             raise BuildError(f"block {at // _BLOCK} is not a UF2 block: fetch the file again")
-        if flags & _NOT_FLASH:
+        if flags & _NOT_FLASH or (found, address) == _RP2350_E10:
             continue
         if not flags & _HAS_FAMILY or found != family or size != PAGE or address % PAGE:
             raise BuildError(f"block {at // _BLOCK} of the UF2 is for another chip than family 0x{family:08x}")

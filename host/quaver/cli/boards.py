@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 @click.command("boards")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per board, with every field.")
 def command(as_json: bool) -> int:
-    """List the boards that Quaver knows."""
+    """List the boards that Quaver knows.
+
+    The column "ran" says on what the firmware ran: in the emulator, on the board itself, or on neither (compiled only).
+    """
     from quaver.board.spec import board_names, load_board
     from quaver.errors import BoardFileError
 
@@ -34,40 +37,44 @@ def command(as_json: bool) -> int:
     return code
 
 
+def _ran(board: BoardSpec) -> str:
+    """What of the firmware has run on the board, and on what; never more than that."""
+    from quaver.plant.node import EMULATED
+
+    if board.silicon_run:
+        return f"tried on silicon: {board.silicon_run}"
+    return f"emulated ({EMULATED[board.name]})" if board.name in EMULATED else "compiled only"
+
+
 def _print_json(boards: Sequence[BoardSpec]) -> None:
     from quaver.plant.node import EMULATED
 
     for board in boards:
-        click.echo(json.dumps(asdict(board) | {"emulated": EMULATED.get(board.name)}))
+        click.echo(json.dumps(asdict(board) | {"emulated": EMULATED.get(board.name), "ran": _ran(board)}))
 
 
 def _print_table(boards: Sequence[BoardSpec]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from quaver.plant.node import EMULATED
-
     console = Console(markup=False)
     wide = console.width >= 100
     table = Table(pad_edge=False)
-    for heading in ("board", "chip", "radios", "emulated", "image"):
+    for heading in ("board", "chip", "image", "in package", "ran"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("flash", "heap", "free"):
-        table.add_column(heading, no_wrap=True, justify="right")
     if wide:
+        table.add_column("radios", no_wrap=True)
         table.add_column("title", overflow="fold")
     for board in boards:
         cells = (
             board.name,
             board.chip,
-            ", ".join(board.radios),
-            EMULATED.get(board.name, "-"),
             board.image.version if board.image else "-",
-            str(board.flash.size // 1024),
-            str(board.heap // 1024),
-            str(board.heap_budget // 1024),
+            board.image.carrier.package if board.image and board.image.carrier else "-",
+            _ran(board),
+            ", ".join(board.radios) or "-",
             board.title,
         )
-        table.add_row(*(cells if wide else cells[:-1]))
+        table.add_row(*(cells if wide else cells[:-2]))
     console.print(table)
-    console.print("flash, heap, and the heap that the firmware leaves free: KiB", style="dim italic")
+    console.print("without a package: name the image by --image and --sha256", style="dim italic")

@@ -31,15 +31,19 @@ def command(board: str, config_file: Path | None, output: Path | None, place: st
 
     BOARD is a name that `quaver boards` lists. A Pico W gets a UF2, for its drive; a board of the ESP32 family a .bin,
     with the address for esptool. The same input gives the same bytes on any machine. With --config only you can read
-    the file: it contains the node's config.json, passwords included.
+    the file: it contains the node's config.json, passwords included. Drivers of your own, in the folder `drivers`
+    beside the configuration, come with it.
     """
     from quaver.build import build, read_config, write_flashable
+    from quaver.build.own import BESIDE
     from quaver.cli.ui import download
 
     config = read_config(config_file) if config_file else None
+    beside = config_file.parent / BESIDE if config_file else None
+    drivers = beside if beside and beside.is_dir() else None
     other = chosen(board, place, sha256)
     with download() as progress:
-        built = build(board, config, progress=progress, image=other.image if other else None)
+        built = build(board, config, progress=progress, image=other.image if other else None, drivers=drivers)
     path = output or Path(built.name)
     data = built.file()
     digest = write_flashable(path, data, private=config is not None)

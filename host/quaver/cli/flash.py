@@ -6,11 +6,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from quaver.cli.image import chosen, image_options
+from quaver.cli.port import drivers_option
 
 if TYPE_CHECKING:
     from quaver.board.ports import Port
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     "--updatable", is_flag=True, help="ESP32: releases can replace MicroPython too; the file system is smaller."
 )
 @image_options
+@drivers_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per board.")
 def command(
     board: str | None,
@@ -35,6 +38,7 @@ def command(
     updatable: bool,
     place: str | None,
     sha256: str | None,
+    drivers: Path | None,
     as_json: bool,
 ) -> int:
     """Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.
@@ -69,7 +73,7 @@ def command(
 
     image = other.image if other else None
     with _bars(ports) as watch:
-        outcomes = Fleet(board, watch, finish=finish, slots=updatable, image=image).flash(ports)
+        outcomes = Fleet(board, watch, finish=finish, slots=updatable, image=image, drivers=drivers).flash(ports)
     for outcome in outcomes:
         if as_json:
             click.echo(json.dumps(outcome.as_json()))

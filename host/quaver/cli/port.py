@@ -1,7 +1,8 @@
-"""The option that names a command's board, and the board itself."""
+"""The options that name a command's board and drivers for it, and the board itself."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,13 @@ port_option = click.option(
     "--port",
     metavar="PORT",
     help="The board's port: /dev/ttyACM0, socket://host:port, or its unique id. Not needed with one board connected.",
+)
+
+drivers_option = click.option(
+    "--drivers",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Drivers of your own, which the board gets too (docs/own-sensor.md).",
 )
 
 

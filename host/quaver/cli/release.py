@@ -35,7 +35,13 @@ def command() -> None:
               help="Its sequence number: nodes take none that is not above their own.")  # fmt: skip
 @click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="YYYY-MM-DD",
               help="No node takes the release from this day on, 0:00 UTC.")  # fmt: skip
-@click.option("--board", "boards", multiple=True, metavar="NAME", help="Only for this board; repeat it for several.")
+@click.option(
+    "--board",
+    "boards",
+    multiple=True,
+    metavar="NAME",
+    help="For this board; repeat it for several. By default the usual board of each chip.",
+)
 @click.option("--key", type=_FILE, metavar="FILE", help="The private key; by default the one in your data folder.")
 @click.option("--next-key", type=_FILE, metavar="FILE",
               help="Sign with this key too; nodes take it as theirs once they confirmed the release.")  # fmt: skip
@@ -58,12 +64,12 @@ def build(
     with_image: bool,
     output: Path | None,
 ) -> None:
-    """Build a release of this quaver's firmware, for every board or for those named, and sign it.
+    """Build a release of this quaver's firmware, for the usual board of each chip or for those named, and sign it.
 
     The same input and key give the same bytes on any machine. The bill of materials (CycloneDX, JSON) is in the file,
     and beside it as FILE.cdx.json.
     """
-    from quaver.board.spec import board_names
+    from quaver.board.chips import chips
     from quaver.build import write_flashable
     from quaver.cli.ui import download
     from quaver.fleet.keys import parse_node_id
@@ -78,7 +84,7 @@ def build(
     following = _private(next_key, "next ", _NEXT_ENV) if next_key else None
     with download() as progress:
         release = build_release(
-            boards or board_names(),
+            boards or [chip.board for chip in chips().values()],
             sequence,
             expires=until,
             key=signer,

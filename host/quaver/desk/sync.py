@@ -140,12 +140,25 @@ def board_of(about: About) -> BoardSpec:
         if its_chip != chip:
             raise KnownFailure("wrong_chip", firmware=its_chip, machine=named)
         specs = [spec for spec in specs if spec.name == name] or specs
+    # an image for this very board says its name; any other is told by its radio, else the chip's usual board is meant
+    name = _plain(named.rpartition(" with ")[0])
+    specs.sort(
+        key=lambda spec: (
+            _plain(spec.title) != name,
+            ("wifi" in spec.radios) != about.wifi,
+            spec.name != spec.silicon.board,
+        )
+    )
     if not specs:
         raise KnownFailure("unknown_chip", machine=named)
     spec = specs[0]
     if "wifi" in spec.radios and not about.wifi:
         raise KnownFailure("unknown_chip", machine=f"{named} without the Wi-Fi of a {spec.title}")
     return spec
+
+
+def _plain(name: str) -> str:
+    return name.replace(" ", "").lower()
 
 
 def sync(

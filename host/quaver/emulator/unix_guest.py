@@ -451,7 +451,7 @@ class Guest:
         if not self._is_ready:
             return _POLL_S
         if self.at_prompt():
-            self._ignored_bite = self._bite_at or 0
+            self._ignored_bite = self._bite_at or self._ignored_bite  # of what was typed before
             self._bite_at = None  # a person is there: no watchdog, as with a debugger attached
             self._hold_until = 0.0
             before = typed.partition(_RAW_PASTE[:1])[0] if self._raw_repl else typed

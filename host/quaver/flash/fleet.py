@@ -14,7 +14,7 @@ from typing import Any
 from quaver import __version__
 from quaver.board.chips import chips
 from quaver.board.ports import Port, find_ports, named_port
-from quaver.board.spec import BoardSpec, Image, board_names, load_board
+from quaver.board.spec import BoardSpec, Image, load_board
 from quaver.build import Flashable, build
 from quaver.build.image import read_littlefs_blocks
 from quaver.errors import BuildError, QuaverError
@@ -65,7 +65,7 @@ class Fleet:
     board: a board file's name, or None. watch: see Watch. report_s: how long a firmware has to say its version.
     finish: called with the device of each board that runs, for what is done by its console; what it raises fails it.
     slots: two for the image, so that releases can replace it. image: in place of the board file's.
-    Raises BoardFileError, NoBoardFileError for a board that can't be flashed.
+    drivers: a folder of one's own. Raises BoardFileError, NoBoardFileError for a board that can't be flashed.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Fleet:
         finish: Callable[[str], None] = lambda _device: None,
         slots: bool = False,
         image: Image | None = None,
+        drivers: Path | None = None,
     ) -> None:
         self._spec = None if board is None else board_to_flash(board)
         self._watch = watch
@@ -83,6 +84,7 @@ class Fleet:
         self._finish = finish
         self._slots = slots
         self._image = image
+        self._drivers = drivers
         self._built: dict[tuple[str, int], Flashable] = {}
         self._building = threading.Lock()
         self._stop = threading.Event()
@@ -103,7 +105,9 @@ class Fleet:
         key = (spec.name, flash_size or spec.flash.size)
         with self._building:
             if key not in self._built:
-                self._built[key] = build(spec.name, flash_size=key[1], slots=self._slots, image=self._image)
+                self._built[key] = build(
+                    spec.name, flash_size=key[1], slots=self._slots, image=self._image, drivers=self._drivers
+                )
             return self._built[key]
 
     def _one(self, port: Port) -> Outcome:
@@ -129,7 +133,9 @@ class Fleet:
 
     def _chip(self, port: Port) -> str:
         """The chip behind a port whose boot loader takes UF2: what USB says, else the board that was named."""
-        return port.chips[0] if port.chips or self._spec is None else self._spec.chip
+        if self._spec is not None and (not port.chips or self._spec.chip in port.chips):
+            return self._spec.chip
+        return port.chips[0]
 
     def _alive(self) -> None:
         if self._stop.is_set():
@@ -148,14 +154,11 @@ class Fleet:
                     "name the right BOARD, or none"
                 )
             return self._spec
-        fitting = [spec for spec in map(load_board, board_names()) if spec.chip == chip]
-        if len(fitting) != 1:
-            names = ", ".join(spec.name for spec in fitting) or "none"
-            raise NoBoardFileError(
-                f"{port.device}: its chip is an {chip}; boards with that chip: {names}: name one as BOARD"
-            )
-        outcome.board = fitting[0].name
-        return fitting[0]
+        if chip not in chips():
+            raise NoBoardFileError(f"{port.device}: its chip is an {chip}, and there is no board with that chip")
+        spec = load_board(chips()[chip].board)
+        outcome.board = spec.name
+        return spec
 
     def _esp(self, port: Port, outcome: Outcome) -> None:
         self._say(port, "connecting")

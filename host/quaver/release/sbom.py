@@ -64,7 +64,7 @@ def as_json(bom: Bom) -> bytes:
 
 
 def _images(specs: Iterable[BoardSpec]) -> list[Image]:
-    return [spec.image for spec in specs if spec.image is not None]
+    return [spec.image for spec in specs if spec.image is not None and spec.image.sha256]
 
 
 def _micropython(image: Image) -> Component:

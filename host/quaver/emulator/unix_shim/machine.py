@@ -60,12 +60,13 @@ class Pin:
         if not 0 <= id < 64:
             raise ValueError("invalid pin")
         self._id = id
-        if value is not None:
-            self.value(value)
+        self.init(mode, pull, value=value)
 
     def init(self, mode=None, pull=None, *, value=None, alt=None):
         if value is not None:
             self.value(value)
+        elif mode == self.IN and pull is not None:  # a line that nobody drives
+            self._levels[self._id] = pull == self.PULL_UP
 
     def value(self, level=None):
         if level is None:

@@ -1,0 +1,25 @@
+"""Checks drivers of one's own by what a node does with them. Their names come by stdin."""
+
+import json
+import sys
+from build import config, sensors
+
+problems = []
+for name in json.loads(sys.stdin.read()):
+    path = name + ".py: "
+    try:
+        __import__("own." + name)
+        own = sys.modules["own." + name]
+        measures = own.MEASURES
+        lines = [line.split(" ") for line in own.SETTINGS.split("\n")]
+        if measures not in sensors.DRIVERS:
+            problems.append(path + "MEASURES: expected one of " + ", ".join(sorted(sensors.DRIVERS)))
+        elif not callable(own.make):
+            problems.append(path + "make: expected a function of the port and the section of the configuration")
+        elif any(len(line) < 2 or "" in line for line in lines):
+            problems.append(path + "SETTINGS: expected lines of a setting and the values that it takes")
+        else:
+            problems += [path + line for line in config.parse({measures: {"driver": name}})[1]]
+    except Exception as error:
+        problems.append("{}{}: {}".format(path, type(error).__name__, error))
+print(json.dumps(problems))

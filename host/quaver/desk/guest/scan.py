@@ -1,0 +1,98 @@
+"""Asks what hangs on the board's buses, by the drivers of the firmware's own registry. Run after `about`."""
+
+import asyncio
+import time
+
+import board
+import packs
+from machine import Pin
+
+packs.mount()  # a board that was stopped early has not done so
+supervisor = None  # what the interrupted node held
+gc.collect()
+import build.config  # by their full names: the node leaves None in their package's place
+import build.sensors
+import hal
+
+_port = hal.port(board)
+asyncio.new_event_loop()  # not the one in which the interrupted node's tasks wait to go on
+_own = [name[:-4] for name in os.listdir("/own")] if "own" in os.listdir("/") else []
+_OTHER = (202, 206, 209)  # of quaver_wire.reasons: somebody answers, and it is not this part
+
+
+def _drivers(bus, **place):
+    """(what it measures, driver, its section of a configuration) of each that can be at this place of the bus."""
+    rows = sys.modules["build.sensors"]
+    for measures in rows.DRIVERS:
+        for driver in list(rows.DRIVERS[measures]) + _own:
+            if not rows._row(measures, driver, []):
+                continue
+            takes = dict(rows._fields(measures, driver))
+            if bus[:-1] not in [other[:-1] for other in takes.get("bus", ())]:
+                continue
+            given = dict(driver=driver, bus=bus, **place)
+            config, problems = sys.modules["build.config"].parse({measures: given})
+            section = config[measures]
+            # what the driver does not take has become its default: the part is nowhere else then
+            if section and all(section[key] == given[key] for key in given):
+                yield measures, driver, section
+
+
+def _heard(measures, section):
+    """None from the part itself, else why it is not there, as OSError's arguments."""
+    before = set(sys.modules)
+    if section["bus"].startswith("spi"):
+        _port._buses.pop(section["bus"], None)  # the last driver may have changed its mode
+    try:
+        part = sys.modules["build.sensors"].sensor(measures, _port, section)
+        part.probe()
+        if measures == "energy":  # a Modbus line has no identity: its values are the proof
+            asyncio.run(part.read())
+        return None
+    except OSError as error:
+        return error.args[:2]
+    except Exception:  # not to be made from defaults, or somebody's own and wrong
+        return ()
+    finally:
+        for name in set(sys.modules) - before:
+            sys.modules.pop(name)
+        gc.collect()
+
+
+def _ask(bus, place, by_identity=True):
+    """Print who is at this place of a bus: the drivers that know their part there, and what the others heard."""
+    known = []
+    others = []
+    for measures, driver, section in _drivers(bus, **place):
+        why = _heard(measures, section)
+        if why is None:
+            known.append((measures, driver))
+            if by_identity:
+                break
+        elif why and why[0] in _OTHER:
+            others.append((driver, why))
+    print("place", (bus, place, known, others))
+
+
+def _lines(**pins):
+    """Print the lines that are low although they are pulled up, and those that nothing but the chip pulls up."""
+    found = {"low": [], "open": []}
+    for role, pin in pins.items():
+        for state, pull in (("low", Pin.PULL_UP), ("open", Pin.PULL_DOWN)):
+            line = Pin(pin, Pin.IN, pull)
+            time.sleep_ms(1)
+            if not line.value():
+                found[state].append(role)
+                break
+    print("lines", (found["low"], found["open"]))
+
+
+def _i2c(bus):
+    for address in _port.bus(bus, "i2c").scan():
+        _ask(bus, {"address": address})
+
+
+def _spi(bus, select, others):
+    for pin in others:
+        _port.output(pin, 1)
+    _ask(bus, {"cs": select})
