@@ -61,6 +61,7 @@ COMMANDS = {
     "report": "Report on a plant's machines: energy, availability, control charts, remaining life; as CSV and PDF.",
     "reset": "Restart a board and the firmware on it.",
     "rollout": "Bring a release to many nodes in waves: one canary, then 5, 25 and 100 %.",
+    "rules": "Check the rules by which a node acts by itself, before it does.",
     "serve": "Show the plant in a browser, live, and serve its JSON API.",
     "store": "Keep a store in bounds and safe: retention, copies, backup, restore.",
     "sync": "Update the firmware on a board that runs MicroPython.",

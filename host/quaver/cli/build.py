@@ -36,7 +36,7 @@ def command(board: str, config_file: Path | None, output: Path | None, place: st
     from quaver.build import build, read_config, write_flashable
     from quaver.cli.ui import download
 
-    config = read_config(config_file) if config_file else None
+    config = read_config(config_file, board) if config_file else None
     other = chosen(board, place, sha256)
     with download() as progress:
         built = build(board, config, progress=progress, image=other.image if other else None)
