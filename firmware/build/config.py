@@ -70,7 +70,7 @@ _FIELDS = (
     "alarm.count i 2 1 15\n"
     "alarm.of i 3 1 15\n"
     "outbox.length i 16 4 64\n"
-    "outbox.flash_kb i 188 32 1024\n"
+    "outbox.flash_kb i 184 32 1024\n"
     "outbox.durable b 0 0 1\n"
     "power.sleep b 0 0 1\n"  # whether the node sleeps between measurements
     "power.records i 8 1 16\n"  # that are gathered before they are sent
@@ -166,7 +166,7 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
         elif not isinstance(source, dict):
             problems.append("{}: expected an object".format(section))
     for key, value in given.items():
-        if key in ("limits", "gateway"):
+        if key in ("limits", "gateway", "outputs", "rules"):
             continue
         if key not in _SECTIONS:
             if key not in config:
@@ -221,6 +221,11 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
         problems.append("power.wake_g: needs power.wake_pin, where the accelerometer's interrupt arrives")
     config["gateway"] = given.get("gateway")  # gateway.config checks it
     config["limits"] = _limits(given.get("limits", {}), problems)
+    config["outputs"], config["rules"] = [], []
+    if given.get("outputs") or given.get("rules"):
+        from build import rules  # few nodes act
+
+        config["outputs"], config["rules"] = rules.check(given, config, problems)
     return config, problems
 
 

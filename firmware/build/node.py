@@ -217,6 +217,11 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     trial = Trial()
     config, problems = _load(trial.begin())
     port = hal.port(board)
+    acting = None
+    if config["outputs"] or config["rules"]:
+        from build import rules
+
+        acting = rules.build(port, config)  # before all else: each output is in its safe state from here on
     quiet = asyncio.Lock()
     power = None
     if config["power"]["sleep"]:
@@ -238,7 +243,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     if wiring.was_short("node", recorder) and config["vibration"]:
         config["vibration"] = None
         problems.append("vibration: not measured until the next start, for memory is short with it")
-    room.drop("build.config", "build.keys", "quaver_wire.hkdf")  # a measurement needs their room
+    room.drop("build.config", "build.keys", "build.rules", "quaver_wire.hkdf")  # a measurement needs their room
     running, rejected = trial.running, trial.rejected
     if not (running or rejected):
         room.drop("node.trial")
@@ -268,6 +273,12 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     else:
         measuring = measure.Measure(found, judge, recorder, interval_s, progress, spectrum_every=every)
         supervisor.add("measure", measuring.run, limit_s)
+    if acting:
+        part = measuring.part("vibration")
+        acting.attach(recorder, uptime, progress, part and part.keep)
+        measuring.rules = acting
+        supervisor.ended = acting.lose
+        supervisor.add("rules", acting.run, limit_s)
     if power:
         power.attach(outbox, uptime, recorder, measuring, judge, supervisor, trial=trial if running else None)
         supervisor.add("power", power.run, limit_s)
@@ -278,7 +289,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         return supervisor, watchdog
     parts = {"name": config["node"], "recorder": recorder, "uptime": uptime, "outbox": outbox, "log": log}
     parts.update({"measuring": measuring, "supervisor": supervisor, "trial": trial if running else None})
-    parts["tls"], parts["mailbox"] = tls, None
+    parts["tls"], parts["mailbox"], parts["rules"] = tls, None, acting
     if believed:
         parts["believed"] = believed
     if recorder.seals:

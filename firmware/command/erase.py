@@ -20,6 +20,7 @@ SECRETS = (
     "/condition4.json",
     "/alarm.wave",
     "/commands.taken",
+    "/rules.tripped",
     "/gateways.revoked",
     "/link.keys",
     "/session.tries",

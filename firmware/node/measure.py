@@ -181,6 +181,7 @@ class Measure:
 
     spectrum_every: measurements from one spectrum record to the next, while nothing turns; 0 for never.
     due: the moment (ticks in ms) at which the next measurement begins; None while one is taken.
+    rules: of node.rules, or None.
     """
 
     def __init__(self, sensors, judge, recorder, interval_s, progress, spectrum_every=0):
@@ -198,10 +199,14 @@ class Measure:
         self._values = None
         self._held = time.ticks_ms()
         self.due = None
+        self.rules = None
         self.has_measured = False
 
     def hold(self, ms):
-        """Begin no measurement for so long: somebody reads what the last one left."""
+        """Begin no measurement for so long: somebody reads what the last one left. A machine that is watched over does
+        not wait for that."""
+        if self.rules and self.rules.outputs:
+            return
         self._held = time.ticks_add(time.ticks_ms(), ms)
 
     def relearn(self, number=None):
@@ -211,6 +216,8 @@ class Measure:
         if part is None:
             raise ValueError("no vibration sensor")
         changes = part.relearn(number)
+        if self.rules:
+            self.rules.take("vibration", {}, ("relearned",), changes)  # what was measured before says nothing now
         _tell(self._recorder, part.save())
         _tell(self._recorder, changes)
 
@@ -243,6 +250,8 @@ class Measure:
             if sensor.part:
                 sensor.part.power_w = values["energy"][_POWER] if "energy" in values else None
             found, marks, changes = await sensor.measure()
+            if self.rules:
+                self.rules.take(sensor.name, found, marks, changes)
             values.update(found)
             for mark in marks:
                 quality |= 1 << QUALITY.index(mark)
@@ -257,6 +266,9 @@ class Measure:
         values["quality"] = quality
         level, changes = self._judge.run(values)
         values["level"] = max(values.get("level", 0), level)
+        if self.rules:
+            self.rules.conclude(values["level"], quality, changes)
+            self.rules.tell()
         if measured:
             _tell(self._recorder, measured.attest(changes))
         turned = _tell(self._recorder, changes) or turned
@@ -305,6 +317,8 @@ class Measure:
             await self._run()
         finally:
             self.has_measured = False
+            if self.rules:
+                self.rules.lose()
 
     async def _run(self):
         while True:
@@ -313,9 +327,10 @@ class Measure:
                 await asyncio.sleep_ms(_HELD_MS)
                 self._progress("measure")
             self.due = None
-            due = time.ticks_add(time.ticks_ms(), self._interval_ms)
+            began = time.ticks_ms()
             await self.once()
-            self.due = due
+            interval_ms = self.rules.interval_ms(self._interval_ms) if self.rules else self._interval_ms
+            self.due = due = time.ticks_add(began, interval_ms)
             self._progress("measure")
             await asyncio.sleep_ms(0)
             left = time.ticks_diff(due, time.ticks_ms())

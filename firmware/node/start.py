@@ -12,6 +12,8 @@ def run(supervisor, watchdog):
     try:
         asyncio.run(supervisor.run())
     finally:
+        if supervisor.ended:
+            supervisor.ended()
         if watchdog:
             watchdog.hand_over()
         asyncio.new_event_loop()

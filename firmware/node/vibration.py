@@ -129,18 +129,24 @@ class Vibration:
                 self._evidence(values)
         alarms = [values for name, _, values in changes if name == "level" and values["level"] == _ALARM]
         more: tuple = ()
-        if alarms and not self._keeping:
+        if alarms:
             try:
-                self._keeping = self.alarm_waveform.save(*self.waveform())
+                if self.keep():
+                    for values in alarms:
+                        values["waveform"] = 1
                 self._unkept = False
             except OSError as error:
                 if not self._unkept:
                     self._unkept = True
                     more = (("flash_failed", "waveform", {"text": str(error)}),)
-        if self._keeping:
-            for values in alarms:
-                values["waveform"] = 1
         return more
+
+    def keep(self):
+        """Keep the last measurement's waveform; whether it is kept. Raises OSError when flash can't be written, and
+        ValueError before the first measurement."""
+        if not self._keeping:
+            self._keeping = self.alarm_waveform.save(*self.waveform())
+        return self._keeping
 
     def _evidence(self, values):
         """Add what speaks for the diagnosis: the line that stands out, and the speed that it was looked for at."""

@@ -225,6 +225,8 @@ EVENTS: "tuple[str, ...]" = _row(
     "update_rejected",
     "random_failed",
     "battery_low",
+    "rule_acted",
+    "rule_failed",
 )
 # The position is the bit in `quality`.
 QUALITY: "tuple[str, ...]" = _row(

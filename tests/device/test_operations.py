@@ -258,6 +258,18 @@ def test_one_class_of_a_machine_is_learned_again(quick_plant: Plant) -> None:
     assert json.loads(quick_plant.board.get("condition.json"))["baseline"] == {"rows": []}
 
 
+def test_a_rule_that_has_tripped_is_reset_by_a_person(start_plant: Callable[..., Plant]) -> None:
+    loud = {"feature": "rms_g", "above": 0.2, "output": "motor", "to": "off"}
+    plant = start_plant(False, outputs={"motor": {"pin": 3, "normal": "on"}}, rules={"loud": loud})
+    plant.board.set_sensor("iis3dwb", source=signal("or007_6"))
+    plant.node("measure")
+    assert "loud: rms_g above 0.2; mend that first" in plant.node("reset-rule", "loud", code=18)
+    plant.board.set_sensor("iis3dwb", source=signal("normal"))
+    plant.node("measure")
+    assert plant.node("reset-rule", "loud") == "n1: loud is reset\n"
+    plant.says(b"node: rule loud: motor on: reset by command")
+
+
 def test_the_waveform_of_an_alarm_is_kept_until_it_is_fetched(
     start_plant: Callable[..., Plant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

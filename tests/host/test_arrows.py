@@ -39,6 +39,7 @@ _ROOTS = (
     "build/sensors",
     "build/parts/__init__",
     "build/power",
+    "build/rules",
     "service/obey",
     "enrol/onboard",
     "update/run",
@@ -81,7 +82,7 @@ HOST = {
         *("board", "broker", "build", "emulator", "files", "fleet"),
         *("ingest", "messages", "recordings", "store", "system"),
     },
-    "twin": {"board", "build", "fleet", "messages", "plant", "query", "release", "store"},
+    "twin": {"analysis", "board", "build", "fleet", "messages", "plant", "query", "release", "store"},
     "serve": {
         *("access", "alarms", "broker", "files", "fleet", "knowledge", "messages", "plant", "provision", "query"),
         *("reports", "rollout", "store", "system", "twin"),

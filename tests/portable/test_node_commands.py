@@ -21,7 +21,7 @@ NOW = 1_790_000_000_000
 COMMANDS = {
     "config_get", "config_set", "config_validate", "config_rollback", "identify", "measure", "waveform",
     "waveform_part", "alarm_waveform", "relearn", "relearn_class", "log", "reboot", "rotate", "retire", "update",
-    "grant", "revoke",
+    "grant", "revoke", "reset_rule",
 }  # fmt: skip
 
 
@@ -104,6 +104,7 @@ def test_a_command_is_done_and_answered(node: Node) -> None:
     assert node.send(3, "relearn") == {"id": 3, "result": {}}
     assert node.send(4, "relearn_class", {"number": 2}) == {"id": 4, "result": {}}
     assert node.did == ["identify", "measure", "relearn", "relearn 2"]
+    assert node.send(5, "reset_rule", {"rule": "hot"}) == {"id": 5, "error": "no rules on this node"}
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,10 @@ class Hal:
         """A GPIO as an output, at `value` from the start (a chip select must not glitch low)."""
         return machine.Pin(pin, machine.Pin.OUT, value=value)
 
+    def input(self, pin):
+        """A GPIO as an input, pulled up: a broken wire reads high."""
+        return machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)
+
     def on_rising(self, pin, handler):
         """Have handler(pin) called at each rising edge of a GPIO, at once; returns the pin's interrupt.
 

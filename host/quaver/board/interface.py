@@ -7,7 +7,7 @@ transport and mpremote itself can take the same address.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 
 class Board(Protocol):
@@ -39,6 +39,10 @@ class Board(Protocol):
 
     def set_sensor(self, name: str, **changes: object) -> None:
         """Set attributes of a model of the rig while it runs (a fault, a temperature). Emulated boards only."""
+        ...
+
+    def sensor(self, name: str, attribute: str) -> Any:
+        """An attribute of a model of the rig, as it is now. Emulated boards only."""
         ...
 
     def alive(self) -> str | None:

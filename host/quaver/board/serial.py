@@ -131,6 +131,9 @@ class SerialBoard(ConsoleBoard):
     def set_sensor(self, name: str, **changes: object) -> None:
         raise BoardError(f"{self.where} is a real board: its sensor {name} can't be changed from here")
 
+    def sensor(self, name: str, attribute: str) -> Any:
+        raise BoardError(f"{self.where} is a real board: its sensor {name} can't be looked into from here")
+
     def alive(self) -> str | None:
         return self._ended
 

@@ -113,7 +113,8 @@ class BoardSpec:
     commands; 0 where that is not tight.
     python, python_tls: bytes that its heap grows by as a board starts, and as a node with TLS over Wi-Fi does; 0 on
     a chip whose heap does not grow.
-    pins: single GPIOs by role ("spi0_cs"). led: a GPIO, the name of a pin ("LED"), or None.
+    gpios: those that rules may use. pins: single GPIOs by role ("spi0_cs"). led: a GPIO, the name of a pin ("LED"), or
+    None.
     currents: of the states of the chip and its radio, by name, as far as they are published (`_STATES`).
     silicon_run: what ran on the board itself, in a few words; "" for nothing.
     image is None on unix. also: newer official versions that the firmware runs on.
@@ -138,6 +139,7 @@ class BoardSpec:
     pins: Mapping[str, int]
     buses: Mapping[str, Bus]
     radios: tuple[str, ...]
+    gpios: tuple[int, ...]
     led: int | str | None
     currents: Mapping[str, Current]
     silicon_run: str
@@ -236,6 +238,13 @@ class _Table:
                 raise self.fail(key, expected, repr(values))
         return tuple(values)
 
+    def gpios(self, key: str, highest: int) -> tuple[int, ...]:
+        expected = f"a list of GPIOs from 0 to {highest}"
+        values = self._take(key, list, expected)
+        if not all(type(value) is int and 0 <= value <= highest for value in values):
+            raise self.fail(key, expected, repr(values))
+        return tuple(values)
+
     def versions(self, key: str) -> tuple[str, ...]:
         expected = 'a list of versions like "1.28.0"'
         values = self._take(key, list, expected, optional=True) or []
@@ -298,6 +307,7 @@ def _board(name: str, top: _Table) -> BoardSpec:
     buses = _buses(top.table("buses"), highest)
     pins = _pins(top.table("pins"), highest)
     radios = top.texts("radios", _RADIOS)
+    gpios = top.gpios("gpios", highest)
     led = top.pin_or_name("led", highest)
     currents = top.currents("currents", _STATES)
     silicon_run = top.text("silicon_run") if top.has("silicon_run") else ""
@@ -323,6 +333,7 @@ def _board(name: str, top: _Table) -> BoardSpec:
         pins=pins,
         buses=buses,
         radios=radios,
+        gpios=gpios,
         led=led,
         currents=currents,
         silicon_run=silicon_run,
@@ -411,7 +422,8 @@ def render_board(spec: BoardSpec) -> str:
     """Source of the device's module `board`: plain constants, so that the device parses nothing.
 
     BUSES is {"spi0": ("spi", id, sck, mosi, miso, baudrate), "i2c0": ("i2c", id, scl, sda, frequency),
-    "uart1": ("uart", id, tx, rx, baudrate)}; PINS is {"spi0_cs": 17}; FILES_AT is the file system's place in flash.
+    "uart1": ("uart", id, tx, rx, baudrate)}; PINS is {"spi0_cs": 17}; GPIOS has those for rules;
+    FILES_AT is the file system's place in flash.
     """
     buses: dict[str, tuple[str | int, ...]] = {}
     for name, bus in spec.buses.items():
@@ -425,6 +437,7 @@ def render_board(spec: BoardSpec) -> str:
         "VERSION": __version__,
         "BUSES": buses,
         "PINS": dict(spec.pins),
+        "GPIOS": spec.gpios,
         "RADIOS": spec.radios,
         "CONNECTIONS": spec.silicon.connections,
         "LED": spec.led,

@@ -62,6 +62,7 @@ COMMANDS = {
     "report": "Report on a plant's machines: energy, availability, control charts, remaining life; as CSV and PDF.",
     "reset": "Restart a board and the firmware on it.",
     "rollout": "Bring a release to many nodes in waves: one canary, then 5, 25 and 100 %.",
+    "rules": "Check the rules by which a node acts by itself, before it does.",
     "scan": "Ask a board's buses which known parts answer, and say what to write into a configuration.",
     "serve": "Show the plant in a browser, live, and serve its JSON API.",
     "store": "Keep a store in bounds and safe: retention, copies, backup, restore.",

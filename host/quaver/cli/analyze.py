@@ -109,7 +109,7 @@ def command(
         raise click.UsageError(f"--rpm {rpm}: expected a number")
     low, high = _numbers(band, 2, "--band")
     known = None if bearing is None else _bearing(bearing)
-    node = {} if config_file is None else _node_settings(config_file)
+    node = {} if config_file is None else node_settings(config_file)
     machine = node.get("machine", {})
     rpm = machine.pop("rpm", None) or rpm
     known = machine.pop("bearing", None) or known
@@ -182,7 +182,7 @@ _SETTINGS = {
 }
 
 
-def _node_settings(path: Path) -> dict[str, dict[str, Any]]:
+def node_settings(path: Path) -> dict[str, dict[str, Any]]:
     """What a node's configuration says of its analysis, without what an option on the command line replaces.
 
     What it says of the sensor is left out: the recording stands for it. So are classes: it is of one speed and load.

@@ -38,7 +38,7 @@ def command(board: str, config_file: Path | None, output: Path | None, place: st
     from quaver.build.own import BESIDE
     from quaver.cli.ui import download
 
-    config = read_config(config_file) if config_file else None
+    config = read_config(config_file, board) if config_file else None
     beside = config_file.parent / BESIDE if config_file else None
     drivers = beside if beside and beside.is_dir() else None
     other = chosen(board, place, sha256)

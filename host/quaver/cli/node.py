@@ -201,6 +201,15 @@ def relearn(node: Operator, as_json: bool, number: int | None) -> None:
         _tell(node, as_json, f"learns the baseline of class {number} again", **{"class": number})
 
 
+@command.command("reset-rule")
+@click.argument("rule")
+@_operation
+def reset_rule(node: Operator, as_json: bool, rule: str) -> None:
+    """Let go RULE, which has tripped: its output is switched back. The node refuses while its condition holds."""
+    node.ask("reset_rule", {"rule": rule})
+    _tell(node, as_json, f"{rule} is reset", rule=rule)
+
+
 @command.command("log")
 @_operation
 def log(node: Operator, as_json: bool) -> None:

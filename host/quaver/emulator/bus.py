@@ -98,7 +98,16 @@ class OneWireModel(Protocol):
         ...
 
 
-Model = SpiModel | I2cModel | UartModel | GpioModel | OneWireModel
+@runtime_checkable
+class DrivenModel(Protocol):
+    """A device on one GPIO that the board drives."""
+
+    def gpio_driven(self, level: bool, now: int) -> None:
+        """The line's level has changed."""
+        ...
+
+
+Model = SpiModel | I2cModel | UartModel | GpioModel | DrivenModel | OneWireModel
 
 
 @dataclass
@@ -106,10 +115,10 @@ class Attached:
     """One model on one place of one bus.
 
     bus: "spi0", "i2c0", "uart1" as the board file names them, or "gpio"; select: the chip-select GPIO of an SPI
-    device, the 7-bit address of an I2C one, the GPIO of a device on "gpio": one that drives it, or one on a
-    1-Wire line, which the emulated Pico W alone carries. On a UART the GPIO that lets an
-    RS-485 transceiver before the device send while it is high, and receive while it is low; 0 for none. A GPIO may be
-    given by the board file's name for it ("spi0_cs").
+    device, the 7-bit address of an I2C one, the GPIO of a device on "gpio": one that drives it, is driven, or is on a
+    1-Wire line, which the emulated Pico W alone carries. On a UART the GPIO that lets an RS-485 transceiver before the
+    device send while it is high, and receive while it is low; 0 for none. A GPIO may be given by the board file's name
+    for it ("spi0_cs").
     """
 
     name: str

@@ -158,11 +158,21 @@ class Child(ABC):
     def do_time(self) -> int:
         return self.now()
 
-    def do_sensor(self, name: str, changes: dict[str, object]) -> None:
+    def _part(self, name: str) -> Any:
         model = self.rig.get(name)
         if model is None:
             known = ", ".join(sorted(self.rig)) or "none"
             raise BoardError(f"sensor {name}: not on this board (there: {known}): use one of these names")
+        return model
+
+    def do_look(self, name: str, attribute: str) -> Any:
+        model = self._part(name)
+        if not hasattr(model, attribute):
+            raise BoardError(f"sensor {name}: a {type(model).__name__} has no {attribute} to look at")
+        return getattr(model, attribute)
+
+    def do_sensor(self, name: str, changes: dict[str, object]) -> None:
+        model = self._part(name)
         for attribute, value in changes.items():
             if not hasattr(model, attribute):
                 raise BoardError(f"sensor {name}: a {type(model).__name__} has no {attribute} to set")

@@ -141,6 +141,9 @@ class ChildBoard(ConsoleBoard):
     def set_sensor(self, name: str, **changes: object) -> None:
         self._call("sensor", name, changes)
 
+    def sensor(self, name: str, attribute: str) -> Any:
+        return self._call("look", name, attribute)
+
     def reach(self, there: bool) -> None:
         """Whether the network in virtual time carries its packets."""
         if self._lan is not None:

@@ -7,6 +7,7 @@ sensor models (unix_wires), the console that mpremote opens (console), and the c
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from quaver.board.repl import ConsoleBoard
 from quaver.board.spec import load_board
@@ -95,11 +96,21 @@ class UnixBoard(ConsoleBoard):
         """The board's time since power-on."""
         return self._guest.now
 
-    def set_sensor(self, name: str, **changes: object) -> None:
-        """As `Board.set_sensor`; "wifi" is the access point: present, ssid, password."""
-        model: object = self._guest.wifi if name == "wifi" and name not in self._rig else self._rig.get(name)
+    def _part(self, name: str) -> Any:
+        model = self._guest.wifi if name == "wifi" and name not in self._rig else self._rig.get(name)
         if model is None:
             raise BoardError(f"sensor {name!r} is not on this board: it has {', '.join(self._rig) or 'none'}")
+        return model
+
+    def sensor(self, name: str, attribute: str) -> Any:
+        model = self._part(name)
+        if not hasattr(model, attribute):
+            raise BoardError(f"sensor {name}: {type(model).__name__} has no {attribute!r} to look at")
+        return getattr(model, attribute)
+
+    def set_sensor(self, name: str, **changes: object) -> None:
+        """As `Board.set_sensor`; "wifi" is the access point: present, ssid, password."""
+        model = self._part(name)
         for attribute, value in changes.items():
             if not hasattr(model, attribute):
                 raise BoardError(

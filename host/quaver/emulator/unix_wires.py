@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from quaver.board.spec import BoardSpec
-from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartLineModel, UartModel
+from quaver.emulator.bus import Attached, DrivenModel, GpioModel, I2cModel, SpiModel, UartLineModel, UartModel
 from quaver.emulator.clock import FOREVER
 from quaver.errors import BoardError
 
@@ -22,7 +22,7 @@ FALLING, RISING = 4, 8  # machine.Pin.IRQ_FALLING and IRQ_RISING
 
 PARITIES = ("none", "even", "odd")
 
-_MODELS = {"spi": SpiModel, "i2c": I2cModel, "uart": UartModel, "gpio": GpioModel}
+_MODELS = {"spi": SpiModel, "i2c": I2cModel, "uart": UartModel, "gpio": GpioModel | DrivenModel}
 _AHEAD_NS = 50_000_000  # how far edges are foretold: what a test changes in a model shows that soon
 
 
@@ -50,6 +50,7 @@ class Wires:
         self._i2c: dict[tuple[str, int], I2cModel] = {}
         self._uart = {name: _Uart() for name in spec.buses if name.startswith("uart")}
         self._gpio: dict[int, GpioModel] = {}
+        self._driven: dict[int, DrivenModel] = {}
         for part in rig:
             kind = _MODELS.get(part.bus.rstrip("0123456789"))
             if (part.bus not in spec.buses and part.bus != "gpio") or kind is None:
@@ -68,14 +69,17 @@ class Wires:
                 self._i2c[part.bus, part.number] = part.model
             elif isinstance(part.model, GpioModel) and part.bus == "gpio":
                 self._gpio[part.number] = part.model
+            elif isinstance(part.model, DrivenModel) and part.bus == "gpio":
+                self._driven[part.number] = part.model
             elif isinstance(part.model, UartModel):
                 self._uart[part.bus].models.append(part.model)
                 self._uart[part.bus].direction = part.number
 
     @property
     def selects(self) -> list[int]:
-        """GPIOs that some device minds: an SPI device's chip select, a transceiver's direction."""
-        return sorted([*self._spi, *(uart.direction for uart in self._uart.values() if uart.direction)])
+        """GPIOs that some device minds: an SPI device's chip select, a transceiver's direction, what is driven."""
+        directions = (uart.direction for uart in self._uart.values() if uart.direction)
+        return sorted([*self._spi, *self._driven, *directions])
 
     @property
     def chips(self) -> list[int]:
@@ -107,10 +111,14 @@ class Wires:
         """The guest was reset: its pins float, chip selects go high."""
         for pin in self._spi:
             self.pin(pin, 1, now)
+        for number in self._driven:
+            self.pin(number, 0, now)
         for uart in self._uart.values():
             self.pin(uart.direction, 0, now)
 
     def pin(self, number: int, level: int, now: int) -> None:
+        if number in self._driven:
+            self._driven[number].gpio_driven(bool(level), now)
         device = self._spi.get(number)
         if device is not None and device.selected != (not level):
             device.selected = not level

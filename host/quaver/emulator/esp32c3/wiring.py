@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quaver.board.spec import BoardSpec, I2cBus, UartBus
-from quaver.emulator.bus import Attached, GpioModel, I2cModel, SpiModel, UartLineModel, UartModel
+from quaver.emulator.bus import Attached, DrivenModel, GpioModel, I2cModel, SpiModel, UartLineModel, UartModel
 from quaver.errors import BoardError
 
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ class Wiring:
         self._uart: dict[int, list[UartModel]] = {}
         self.direction = 0
         self._pins: dict[int, tuple[GpioModel, bool | None, int]] = {}
+        self._driven: dict[int, DrivenModel] = {}
         for attached in rig:
             self._attach(spec, attached)
-        self.watched = sum(1 << pin for pin in self._spi)
+        self.watched = sum(1 << pin for pin in {*self._spi, *self._driven})
         bus = spec.buses.get("i2c0")
         self._i2c_bit_ns = 1e9 / (bus.frequency if isinstance(bus, I2cBus) else 100_000)
 
@@ -68,6 +69,8 @@ class Wiring:
             self.direction = attached.number
         elif kind == "gpio" and isinstance(model, GpioModel):
             self._pins[attached.number] = (model, None, 0)
+        elif kind == "gpio" and isinstance(model, DrivenModel):
+            self._driven[attached.number] = model
         elif kind == "gpio":
             raise BoardError(
                 f"sensor {name}: a {type(model).__name__} does not drive a pin: put it on another bus than gpio"
@@ -79,8 +82,10 @@ class Wiring:
             )
 
     def pin(self, number: int, level: int) -> None:
-        """A chip select has changed."""
+        """A pin that some device minds has changed."""
         now = self.chip.nanos
+        if number in self._driven:
+            self._driven[number].gpio_driven(bool(level), now)
         for model in self._spi.get(number, ()):
             if not level and model not in self._selected:
                 self._selected.append(model)

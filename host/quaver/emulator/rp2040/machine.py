@@ -18,7 +18,7 @@ from rp2040py.peripherals.vreg_and_chip_reset import HAD_RUN
 
 from quaver.board.spec import I2cBus as I2cWiring
 from quaver.board.spec import load_board
-from quaver.emulator.bus import Attached, GpioModel, I2cModel, OneWireModel, SpiModel, UartModel
+from quaver.emulator.bus import Attached, DrivenModel, GpioModel, I2cModel, OneWireModel, SpiModel, UartModel
 from quaver.emulator.identity import Identity
 from quaver.emulator.network import Network
 from quaver.emulator.rp2040.bluetooth import RadioBus
@@ -147,7 +147,7 @@ class Machine:
 
     def _attach_to_pin(self, attached: Attached) -> None:
         model = attached.model
-        if not isinstance(model, GpioModel | OneWireModel):
+        if not isinstance(model, GpioModel | DrivenModel | OneWireModel):
             raise BoardError(
                 f"sensor {attached.name}: a {type(model).__name__} does not drive a pin: "
                 "put it on another bus than gpio"
@@ -156,8 +156,16 @@ class Machine:
             raise BoardError(f"sensor {attached.name}: the Pico W has no GPIO {attached.number}: use 0 to {_GPIOS - 1}")
         if isinstance(model, OneWireModel):
             OneWirePin(self.mcu, attached.number, model)
-        else:
+            return
+        if isinstance(model, GpioModel):
             GpioInput(self.mcu, attached.number, model)
+            return
+
+        def driven(state: Any, before: Any) -> None:
+            if (state == GPIOPinState.HIGH) != (before == GPIOPinState.HIGH):
+                model.gpio_driven(state == GPIOPinState.HIGH, int(self.mcu.clock.nanos))
+
+        self.mcu.gpio[attached.number].add_listener(driven)
 
 
 def _i2c_pins(bus: str) -> tuple[int, int] | None:
