@@ -294,6 +294,10 @@ class Power:
         if not self._sleep.deep and radio:
             radio(True)
 
+    def start(self, begin):
+        """Call `begin`, which starts a radio that had no power."""
+        self._sleep.radio_on(begin, self._supervisor.alive)
+
     # --- sleeping ---
 
     def stretch(self):

@@ -237,6 +237,26 @@ def test_vibration_wakes_the_node_through_the_accelerometer(sleeper: Callable[..
     assert len(gateway.events("boot")) == 1
 
 
+@pytest.mark.nightly
+def test_a_pico_w_starts_its_radio_anew_for_each_visit_and_is_not_reset(
+    sleeper: Callable[..., tuple[Board, Gateway]],
+) -> None:
+    """About one start in four waits for an event that has been, without the timer of hal.sleep."""
+    _, gateway = sleeper("rp2040:", adxl345.ADXL345(signal("normal")), power={"records": 1})
+    gateway.until(lambda: len(gateway.of("telemetry")) > 6)
+    assert len(gateway.events("boot")) == 1
+
+
+def test_a_radio_that_takes_long_to_start_is_looked_for_meanwhile(board: Board) -> None:
+    if board.board != "pico_w":
+        pytest.skip("no other board's memory lives through its sleep")
+    looks = board.exec(
+        "import time\nfrom hal import sleep\nlooks = []\n"
+        "sleep.radio_on(lambda: time.sleep_ms(550), lambda: looks.append(0))\nprint(len(looks))"
+    )
+    assert int(looks) == 5
+
+
 class Shaken:
     """As another source, but a minute after it has begun to watch at 12.5 samples/s the part is shaken by 10 g."""
 
