@@ -14,6 +14,10 @@ _ROOM = const(2048)  # bytes of machine.RTC().memory
 _MARK = const(4)
 _LIGHT_MS = const(4000)
 _READINGS = const(8)
+_TICK_MS = const(100)
+
+if False:  # types alone: never compiled
+    from collections.abc import Callable
 
 # Whether the chip has memory that lives through a deep sleep.
 deep: bool = hasattr(machine.RTC(), "memory")
@@ -70,6 +74,19 @@ def radio_off() -> None:
         import network
 
         network.WLAN(network.WLAN.IF_STA).deinit()
+
+
+def radio_on(begin: "Callable", alive: "Callable") -> None:
+    """Call `begin`, which starts the radio after `radio_off`, with a timer beside it that calls `alive` meanwhile.
+
+    In v1.27 an RP2040 that waits for its Bluetooth to start may wait for an event that has already been, for up to 15 s
+    (micropython#14097), and its watchdog bites. The timer has it look again.
+    """
+    timer = machine.Timer(-1, period=_TICK_MS, callback=lambda timer: alive())
+    try:
+        begin()
+    finally:
+        timer.deinit()
 
 
 class Battery:

@@ -41,6 +41,6 @@ class SleepyBle(Ble):
             if capture:  # aioble's own, which `stop` has taken apart
                 capture()
             self._services = self._own
-            self.begin()
+            self._power.start(self.begin)
         else:
             aioble.stop()

@@ -65,7 +65,7 @@ class Random:
 
     own: what makes this board and this start another one: its id, its boot's number, what it holds secret.
     event: as of node.record, or None: tells of a source that has failed, once, and by which test. state: of an earlier
-    one in this start, which this one goes on from.
+    one in this start, which this one goes on from; "slept" in it: of a generator that lived through a deep sleep.
     """
 
     def __init__(
@@ -87,19 +87,23 @@ class Random:
                 source.tested = state[source.name]
             if "" in state:
                 self._drbg = Drbg(b"", state[""])
+        self._slept = state and state.get("slept")
 
     def state(self) -> dict:
         """What another one goes on from: small, and nothing of this module."""
         found: dict = {source.name: source.tested for source in self._sources}
         if self._drbg:
             found[""] = self._drbg.state
+        elif self._slept:
+            found["slept"] = self._slept
         return found
 
     def begin(self) -> None:
         """Take noise for this start, unless that was done, and change the seed on flash. Raises OSError as `draw`.
 
         The next start's seed is there before anything is given out: whatever is cut, no two starts give the same, and
-        if their noise was the same.
+        if their noise was the same. A generator that has slept is reseeded (SP 800-90A, 10.1.2.4) instead, and its
+        seed on flash left: that was changed at its start, and what lives through a sleep is read once.
         """
         if self._drbg:
             return
@@ -107,6 +111,11 @@ class Random:
         for _ in range(_START):
             pool.update(self._take())
         room.load("quaver_wire.hkdf")
+        if self._slept:
+            drbg = Drbg(b"", self._slept)
+            drbg.reseed(pool.digest())
+            self._drbg = drbg
+            return
         try:
             with room.opened(self._path, "rb") as file:
                 seed = file.read(_SEED)

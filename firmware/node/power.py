@@ -84,7 +84,7 @@ class Power:
         self._outbox = None
         self._parts: dict = {"power": self}
         self._values: list = []
-        self._mailbox_state = None
+        self._mailbox_state = self._random = None
         self._sensors: dict = {}
         self._floats: list = []
         self._votes: list = []
@@ -110,7 +110,7 @@ class Power:
         if found is None:
             return False
         values, self._floats, self._entries = found
-        self._values, self._votes, self._sensors, self._mailbox_state = values
+        self._values, self._votes, self._sensors, self._mailbox_state, self._random = values
         self._give("power")
         slept = self._sleep.clock_ms() - self.clock_ms
         planned = self.asleep_ms
@@ -182,6 +182,8 @@ class Power:
         state = self._mailbox_state
         if state and mailbox:
             mailbox._state = (bytes.fromhex(state[0]), state[1])
+        if self._random and gateways:
+            gateways._random = _woken(self._random)
 
     def _restore(self, vibration):
         measuring = self._measuring
@@ -292,6 +294,10 @@ class Power:
         if not self._sleep.deep and radio:
             radio(True)
 
+    def start(self, begin):
+        """Call `begin`, which starts a radio that had no power."""
+        self._sleep.radio_on(begin, self._supervisor.alive)
+
     # --- sleeping ---
 
     def stretch(self):
@@ -387,7 +393,10 @@ class Power:
             part = parts.get(owner)
             value = getattr(part, attribute) if part else before[i] if i < len(before) else None
             self._values.append(value)
-        values = (self._values, self._votes, self._sensors, self._mailbox_state)
+        gateways = parts.get("gateways")
+        if gateways:
+            self._random = _slept(gateways._random)
+        values = (self._values, self._votes, self._sensors, self._mailbox_state, self._random)
         buffer = bytearray(self._sleep.room())
         logs = self._outbox._events, self._outbox._telemetry
         entries = [entry for log in logs for entry in log.ram[log.staged :]]
@@ -398,6 +407,30 @@ class Power:
         if not end:  # the trend of the last hour is on flash
             end = retained.pack(buffer, values, [], [], self.sends)
         return memoryview(buffer)[:end]
+
+
+def _slept(state):
+    """The state of node.entropy, as JSON has it: no bytes."""
+    found: dict = {}
+    for name in state or ():
+        if name in ("", "slept"):
+            found["slept"] = [half.hex() for half in state[name]]
+        else:
+            failed, run, first, seen, equal = state[name]
+            found[name] = failed, run.hex(), first.hex(), seen, equal
+    return found
+
+
+def _woken(found):
+    """What `_slept` gave, as node.entropy goes on from it."""
+    state: dict = {}
+    for name, values in found.items():
+        if name == "slept":
+            state[name] = tuple([bytes.fromhex(half) for half in values])
+        else:
+            failed, run, first, seen, equal = values
+            state[name] = failed, bytes.fromhex(run), bytes.fromhex(first), seen, equal
+    return state
 
 
 class Resting:

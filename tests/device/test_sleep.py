@@ -17,6 +17,7 @@ from quaver.board.spec import load_board
 from quaver.build import firmware_files
 from quaver.build.libraries import device_libraries
 from quaver.emulator.bus import Attached, SpiModel
+from quaver.emulator.child_board import ChildBoard
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Air
 from quaver.emulator.radio.bleak_backend import backends
@@ -24,6 +25,7 @@ from quaver.emulator.sensors import adxl345
 from quaver.emulator.sensors.accelerometers import Accelerometer, interrupt
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
+from quaver.emulator.unix import UnixBoard
 from quaver.fleet.link_keys import derive
 from quaver.gateway.connection import LinkError, collect
 from quaver.gateway.links import Link
@@ -38,6 +40,7 @@ DEVICE_KEY = bytes(range(32))
 INTERVAL_S = 20
 RECORDS = 3
 PATIENCE_S = 1200.0  # virtual
+_NO_CUT = 1_000_000  # flash operations that no test comes to
 
 
 class Keys:
@@ -98,6 +101,15 @@ class Gateway:
 
         return self._air.run(wait(), 400)
 
+    def flash(self, board: UnixBoard | ChildBoard) -> int:
+        """How many flash operations the board had since the last call; 0 at the first one."""
+
+        async def count() -> int:  # in the thread that holds up the clock
+            return board.cut_power(_NO_CUT, False, lambda: None)
+
+        left = self._air.run(count())
+        return left and _NO_CUT - left
+
 
 @pytest.fixture
 def air() -> Iterator[Air]:
@@ -139,7 +151,11 @@ def test_waking_is_no_boot_and_an_alarm_goes_at_once(where: str, sleeper: Callab
     part = adxl345.ADXL345(signal("normal"))
     limits = {"limits": {"rms": [1.0, 2.0]}, "alarm": {"count": 2, "of": 3}}
     board, gateway = sleeper(where, part, **limits)
-    gateway.until(lambda: len(gateway.of("telemetry")) > 2 * RECORDS)
+    gateway.flash(board)
+    gateway.until(lambda: len(gateway.of("telemetry")) > RECORDS)
+    assert gateway.flash(board)  # what it learned, and the seed of this start's random numbers
+    gateway.until(lambda: len(gateway.of("telemetry")) > 3 * RECORDS)
+    assert gateway.flash(board) == 0  # in two visits at least: no wake writes, not for random numbers either
     boots = gateway.events("boot")
     assert len(boots) == 1 and len(gateway.of("status")) == 1
     records = [opened for at, opened in gateway.of("telemetry")]
@@ -224,6 +240,26 @@ def test_vibration_wakes_the_node_through_the_accelerometer(sleeper: Callable[..
     (first, _), (second, _) = gateway.until(lambda: gateway.of("telemetry")[1:] and gateway.of("telemetry")[:2])
     assert 60 < second - first < 90  # and not after the hour
     assert len(gateway.events("boot")) == 1
+
+
+@pytest.mark.nightly
+def test_a_pico_w_starts_its_radio_anew_for_each_visit_and_is_not_reset(
+    sleeper: Callable[..., tuple[Board, Gateway]],
+) -> None:
+    """About one start in four waits for an event that has been, without the timer of hal.sleep."""
+    _, gateway = sleeper("rp2040:", adxl345.ADXL345(signal("normal")), power={"records": 1})
+    gateway.until(lambda: len(gateway.of("telemetry")) > 6)
+    assert len(gateway.events("boot")) == 1
+
+
+def test_a_radio_that_takes_long_to_start_is_looked_for_meanwhile(board: Board) -> None:
+    if board.board != "pico_w":
+        pytest.skip("no other board's memory lives through its sleep")
+    looks = board.exec(
+        "import time\nfrom hal import sleep\nlooks = []\n"
+        "sleep.radio_on(lambda: time.sleep_ms(550), lambda: looks.append(0))\nprint(len(looks))"
+    )
+    assert int(looks) == 5
 
 
 class Shaken:

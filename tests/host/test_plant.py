@@ -564,3 +564,6 @@ def test_chips_live_among_unix_boards_in_the_same_time(tmp_path: Path) -> None:
     assert boots == {"unix": (1, 1), "pico_w": (1, 2), "esp32_c3": (1, 1)}
     for name, account in ((account.topic.rpartition("/")[2], account) for account in outcome.accounts):
         assert account.received >= 4, name
+    assert set(outcome.power) == {"pico_w", "esp32_c3"}  # nobody publishes what a unix board draws
+    assert 25 < outcome.power["pico_w"] < 68 and 20 < outcome.power["esp32_c3"] < 84  # between waiting and listening
+    assert f"{outcome.power['pico_w']:.2f}" in page(outcome)

@@ -6,6 +6,8 @@ import pytest
 
 from quaver.bench.power import Cycle, compared, figures, threshold_ma
 from quaver.bench.power_trace import measure, read_trace
+from quaver.board.spec import load_board
+from quaver.emulator.charge import mean_ma
 from quaver.emulator.radio.path import Tally
 from quaver.errors import RecordingError
 
@@ -30,8 +32,15 @@ def joulescope(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("write", [power_profiler, joulescope])
-def test_both_kinds_of_trace_say_the_same(tmp_path: Path, write: object) -> None:
+def joulescope_view(path: Path) -> Path:
+    """As numpy writes it for the UI's "Export visible data as CSV"."""
+    rows = (f"{ms / 1000:.18e},{3.3:.18e},{current_ma(ms) / 1000:.18e}" for ms in range(1000 + WAKES * PERIOD_MS))
+    path.write_text("\n".join(("# time,JS220-000415.v,JS220-000415.i", *rows)))
+    return path
+
+
+@pytest.mark.parametrize("write", [power_profiler, joulescope, joulescope_view])
+def test_all_kinds_of_trace_say_the_same(tmp_path: Path, write: object) -> None:
     found = measure(read_trace(write(tmp_path / "trace.csv")), threshold_ma("esp32_c3"))  # type: ignore[operator]
     assert found.wakes == WAKES - 1  # the last one has no next
     assert found.period_s == pytest.approx(2.0, abs=0.002)
@@ -77,3 +86,11 @@ def test_charge_is_time_by_state_times_the_published_current(tmp_path: Path) -> 
     measured = measure(read_trace(power_profiler(tmp_path / "trace.csv")), threshold_ma("esp32_c3"))
     rows = {figure.name: figure.value for figure in compared("esp32_c3", "adxl345", cycle, measured, 0.0)}
     assert rows["asleep, measured"] == pytest.approx(0.006, rel=0.01)
+
+
+def test_the_mean_of_a_node_is_over_all_of_its_states() -> None:
+    """Ten seconds awake, two of them waiting, Wi-Fi on for four; ninety asleep, and a sensor that measures for one."""
+    states = {"awake": 8.0, "idle": 2.0, "light_sleep": 0.0, "deep_sleep": 90.0, "wifi": 4.0, "sensor iis3dwb": 1.0}
+    mas = 6 * 26.8 + 4 * 84 + 90 * 0.005 + 1 * 1.1 + 99 * 0.005
+    assert mean_ma(load_board("esp32_c3"), states) == pytest.approx(mas / 100)
+    assert mean_ma(load_board("unix"), states) is None

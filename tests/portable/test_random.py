@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from node import entropy
+from node import entropy, power
 from node.drbg import Drbg
 from node.entropy import Random, Source
 from tests.programs import program
@@ -135,11 +135,11 @@ class Noise:
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Random]:
     monkeypatch.setattr(entropy, "time", SimpleNamespace(ticks_cpu=itertools.count().__next__))
 
-    def made(noise: Noise, told: list[str]) -> Random:
+    def made(noise: Noise, told: list[str], state: dict[str, Any] | None = None) -> Random:
         def event(name: str, subject: str, text: str) -> None:
             told.append(f"{name} {subject}: {text}")
 
-        return Random(noise, b"board", event, path=str(tmp_path / "random.seed"))
+        return Random(noise, b"board", event, state, str(tmp_path / "random.seed"))
 
     return made
 
@@ -186,6 +186,43 @@ def test_no_number_until_the_seed_can_be_written(make: Callable[..., Random], tm
         numbers.draw(16)
     (tmp_path / "random.seed.new").rmdir()
     assert len(numbers.draw(16)) == 16 and (tmp_path / "random.seed").stat().st_size == 32
+
+
+def asleep(numbers: Random) -> dict[str, Any]:
+    """What a wake finds of it, once it was kept as JSON."""
+    return power._woken(json.loads(json.dumps(power._slept(numbers.state()))))
+
+
+def test_a_deep_sleep_goes_on_without_flash_and_a_power_cut_repeats_nothing(
+    make: Callable[..., Random], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The noise is the same at each wake and each start."""
+    monkeypatch.setattr(entropy, "time", SimpleNamespace(ticks_cpu=lambda: 0))
+    given = []
+    for _ in range(2):  # the power is cut while it sleeps for the third time, and while it is awake
+        numbers = make(Noise(), [])
+        given.append(numbers.draw(16))
+        seed = (tmp_path / "random.seed").read_bytes()
+        for wake in range(3):
+            noise = Noise()
+            numbers = make(noise, [], asleep(numbers))
+            if wake == 1:
+                continue  # one that measures, and draws nothing
+            given.append(numbers.draw(16))
+            assert noise.taken * CHUNK == 2 * (1024 + CHUNK)
+        assert (tmp_path / "random.seed").read_bytes() == seed
+    assert len(given) == 6 == len(set(given))
+
+
+def test_a_source_that_has_failed_counts_no_more_after_a_deep_sleep(make: Callable[..., Random]) -> None:
+    numbers = make(Noise("two"), [])
+    numbers.draw(16)
+    told: list[str] = []
+    noise = Noise("one")
+    numbers = make(noise, told, asleep(numbers))
+    with pytest.raises(OSError, match="no source of noise is left"):
+        numbers.draw(16)
+    assert told == ["random_failed one: repetition count"]
 
 
 def test_no_cut_has_a_start_give_what_another_gave_even_of_the_same_noise(micropython: Callable[..., Any]) -> None:

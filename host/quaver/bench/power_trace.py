@@ -1,7 +1,8 @@
 """A real board's current over time, as a Joulescope or a Power Profiler Kit wrote it, in wakes and sleep between them.
 
-Both write CSV with a line of names: the Power Profiler `Timestamp(ms),Current(uA),…`, the Joulescope
-`#time,current,voltage,…` in seconds and amperes; a unit in brackets counts where there is one.
+All write CSV with a line of names: nRF Connect's Power Profiler `Timestamp(ms),Current(uA),D0-D7` (its
+exportChartAction.ts), the Joulescope UI `# time,JS220-000415.i,…` of what it shows (its waveform_widget.py) and
+`#time,current,voltage,…` of recorded statistics, in seconds and amperes. A unit in brackets counts where there is one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _LONGEST_BINS = 100_000_000
 _TIMES = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _CURRENTS = {"a": 1e3, "ma": 1.0, "ua": 1e-3, "µa": 1e-3, "na": 1e-6}  # in mA
 _COLUMN = re.compile(r"#?\s*([a-z]+)\s*(?:[(\[]\s*([a-zµ]+)\s*[)\]])?")
+_OF_DEVICE = re.compile(r".+\.i$")  # a Joulescope's current, behind the device's name
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def read_trace(path: Path) -> Trace:
 def _columns(path: Path, header: str) -> tuple[int, float, int, float]:
     found: dict[str, tuple[int, float]] = {}
     for at, name in enumerate(header.strip().lower().split(",")):
-        match = _COLUMN.fullmatch(name.strip())
+        match = _COLUMN.fullmatch(_OF_DEVICE.sub("current", name.strip()))
         if match is None:
             continue
         word, unit = match[1], match[2]

@@ -68,6 +68,31 @@ def shares(spec: BoardSpec, states: Mapping[str, float], radio: Tally | None) ->
     return [Share(name, seconds, currents[name]) for name, seconds in times.items() if seconds > 0]
 
 
+def mean_ma(spec: BoardSpec, states: Mapping[str, float]) -> float | None:
+    """What a node drew since its power came, mA in the mean; None where no currents of the board are published.
+
+    states: of `ChildBoard.states`. Its Wi-Fi is taken to listen for as long as it is on, so this is the most, but for
+    what is sent; sensors count as far as their currents are known.
+    """
+    if "awake" not in spec.currents:
+        return None
+    wifi = states.get("wifi", 0.0)
+    parts = shares(spec, states, Tally(radio_s=wifi, on_s=wifi))
+    slept = states.get("light_sleep", 0.0) + states.get("deep_sleep", 0.0)
+    if slept:
+        parts.append(Share("asleep", slept, asleep(spec)))
+    seconds = sum(part.seconds for part in parts)
+    if not seconds:
+        return None
+    known = tomllib.loads(_SENSORS.read_text(encoding="utf-8"))
+    for name in known:
+        if f"sensor {name}" in states:
+            of_sensor, measures = sensor_currents(name), states[f"sensor {name}"]
+            parts.append(Share(name, measures, of_sensor["measures"]))
+            parts.append(Share(name, seconds - measures, of_sensor["rests"]))
+    return sum(part.mas for part in parts) / seconds
+
+
 def asleep(spec: BoardSpec) -> Current:
     """As `BoardSpec.asleep`. Raises BoardError where there is none."""
     if spec.asleep is None:

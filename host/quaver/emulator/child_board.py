@@ -162,8 +162,9 @@ class ChildBoard(ConsoleBoard):
 
     def states(self) -> dict[str, float]:
         """Seconds since power-on in each state of power: "awake", "idle", "light_sleep", "deep_sleep", as far as the
-        chip has them; of each part that samples, "sensor NAME", and when it last began, "started NAME";
-        "woke" and "woke before": when the last deep sleep ended, and the one before.
+        chip has them; "wifi", with its Wi-Fi on (of a Pico W, its radio); of each part that samples, "sensor NAME",
+        and when it last began, "started NAME"; "woke" and "woke before": when the last deep sleep ended, and the one
+        before.
 
         Raises BoardError.
         """

@@ -84,13 +84,14 @@ class UnixBoard(ConsoleBoard):
         """Whether its access point is there."""
         self._guest.wifi.present = there
 
-    def cut_power(self, operation: int, torn: bool, cut: Callable[[], None]) -> None:
+    def cut_power(self, operation: int, torn: bool, cut: Callable[[], None]) -> int:
         """Likewise: cut the power at the operation-th flash operation from now, 1 for the next; `power` gives it back.
 
         An operation is a page programmed or a block erased. torn: half of it is done; else nothing of it. cut():
-        called at that moment, in the board's thread, which holds up the clock.
+        called at that moment, in the board's thread, which holds up the clock. Takes the place of an earlier call, and
+        returns how many operations that one still waited for.
         """
-        self._guest.cut_power(operation, torn, cut)
+        return self._guest.cut_power(operation, torn, cut)
 
     def virtual_time_ns(self) -> int:
         """The board's time since power-on."""

@@ -192,10 +192,15 @@ class Guest:
             if port is not None:
                 port.power_off()
 
-    def cut_power(self, operation: int, torn: bool, cut: Callable[[], None]) -> None:
-        """Likewise: the power goes at that flash operation from now; cut(): called then, in the board's thread."""
+    def cut_power(self, operation: int, torn: bool, cut: Callable[[], None]) -> int:
+        """Likewise: the power goes at that flash operation from now; cut(): called then, in the board's thread.
+
+        Returns how many operations an earlier cut still waited for, 0 for none.
+        """
         with self._turn:
+            left = self._cut[0] if self._cut else 0
             self._cut = operation, torn, cut
+        return left
 
     def power_on(self) -> None:
         """Likewise: the guest starts at this moment. Only after `power_off`."""

@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from quaver.board.spec import load_board
 from quaver.emulator.bus import Attached
+from quaver.emulator.charge import mean_ma
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity
 from quaver.emulator.lan import Lan, Way
 from quaver.emulator.setup import Setup
 from quaver.emulator.site_broker import Message, SiteBroker
-from quaver.errors import PlantError, QuaverError
+from quaver.errors import BoardError, PlantError, QuaverError
 from quaver.fleet.link_keys import board_file, derive
 from quaver.plant.faults import Drift
 from quaver.plant.life import Life
@@ -387,6 +389,19 @@ class Island:
         """What the radios of Bluetooth have done, by station."""
         return self._radio.tallies() if self._radio else {}
 
+    def currents(self) -> dict[str, float]:
+        """What each node draws in the mean, mA, of those whose board's currents are published."""
+        from quaver.emulator.child_board import ChildBoard
+
+        found = {}
+        for name, board in self._boards.items():
+            if isinstance(board, ChildBoard) and board.alive() is None:
+                with contextlib.suppress(BoardError):  # nothing counts them on this machine: a column stays empty
+                    drawn = mean_ma(load_board(board.board), board.states())
+                    if drawn is not None:
+                        found[name] = round(drawn, 3)
+        return found
+
     def console(self, name: str) -> bytes:
         return self._boards[name].console()
 
@@ -443,7 +458,11 @@ def _work(line: Connection) -> None:
     def tallies() -> dict[str, dict[str, float]]:
         return {name: tally for island in islands for name, tally in island.tallies().items()}
 
-    verbs: dict[str, Callable[..., Any]] = {"build": build, "advance": advance, "console": console, "tallies": tallies}
+    def currents() -> dict[str, float]:
+        return {name: drawn for island in islands for name, drawn in island.currents().items()}
+
+    verbs: dict[str, Callable[..., Any]] = {"build": build, "advance": advance, "console": console}
+    verbs |= {"tallies": tallies, "currents": currents}
     try:
         while True:
             verb, about = line.recv()

@@ -10,7 +10,7 @@ from typing import Any
 from quaver.plant.faults import Injected, injected, sags
 from quaver.plant.said import Said, answers, said
 from quaver.plant.spec import POWER_FAULTS, SENSOR_FAULTS, Plant
-from quaver.plant.world import RADIO, fingerprint
+from quaver.plant.world import POWER, RADIO, fingerprint
 from quaver.store.ledger import Account, ledger
 from quaver.store.store import Store
 
@@ -54,6 +54,7 @@ class Outcome:
     refused: dict[str, int]
     records: int
     radio: dict[str, dict[str, float]]  # of each station on Bluetooth; seconds and bytes, as in radio.path.Tally
+    power: dict[str, float]  # what each node on a chip draws in the mean, mA
     heap: dict[str, int]  # the least that each was ever free, bytes
     silent: tuple[str, ...]
     fingerprint: str
@@ -73,6 +74,7 @@ class Outcome:
             "restarts": self.restarts,
             "refused": self.refused,
             "radio": self.radio,
+            "power_ma": self.power,
             "heap": self.heap,
             "silent": list(self.silent),
             "failed": list(self.failed),
@@ -123,7 +125,8 @@ def judge(plant: Plant, store: Store) -> Outcome:
         extra,
         dict(refused),
         int(store.query("SELECT count(*) FROM record")[0][0]),
-        _radio(store),
+        _beside(store, RADIO),
+        _beside(store, POWER),
         {topic.rpartition("/")[2]: least for topic, least in store.query(_HEAP) if least is not None},
         tuple(name for name in stations if name not in heard),
         fingerprint(store),
@@ -132,9 +135,9 @@ def judge(plant: Plant, store: Store) -> Outcome:
     return Outcome(**{**vars(outcome), "failed": tuple(failed(outcome))})
 
 
-def _radio(store: Store) -> dict[str, dict[str, float]]:
+def _beside(store: Store, name: str) -> dict[str, Any]:
     try:
-        found: dict[str, dict[str, float]] = json.loads(store.path.with_name(RADIO).read_text())
+        found: dict[str, Any] = json.loads(store.path.with_name(name).read_text())
     except (OSError, ValueError):  # of an older run, or one that was broken off
         return {}
     return found

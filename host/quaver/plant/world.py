@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from quaver.board.spec import load_board
 from quaver.build import firmware_files
@@ -37,7 +37,7 @@ from quaver.plant.spec import Gateway, Node, Plant
 from quaver.store.store import Store
 from quaver_wire.fields import EVENTS
 
-RADIO = "radio.json"
+RADIO, POWER = "radio.json", "power.json"
 _RECORDED = 1000  # messages
 _REPLAYED = 20  # messages that a stranger sends again
 _FORGED = 20
@@ -286,12 +286,13 @@ class World:
         self._write_tallies()
 
     def _write_tallies(self) -> None:
-        """Beside the store: what no node knows of its own radio, and a report tells."""
-        tallies: dict[str, dict[str, float]] = {}
-        for worker in self._workers:
-            worker.ask("tallies")
-            tallies |= worker.answer()
-        self.path.with_name(RADIO).write_text(json.dumps(tallies))
+        """Beside the store: what no node knows of its own radio and of what it draws, and a report tells."""
+        for verb, name in (("tallies", RADIO), ("currents", POWER)):
+            found: dict[str, Any] = {}
+            for worker in self._workers:
+                worker.ask(verb)
+                found |= worker.answer()
+            self.path.with_name(name).write_text(json.dumps(found))
 
     def _note_injected(self) -> None:
         """What began since the last border, for who watches."""

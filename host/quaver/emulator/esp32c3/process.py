@@ -99,6 +99,7 @@ class C3Child(Child):
             "deep_sleep": deep,
             "woke": woke,
             "woke before": before,
+            "wifi": self.machine.radio.wifi_on_ns() / 1e9,
         }
         return {**states, **self.busy()}
 

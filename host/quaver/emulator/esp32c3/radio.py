@@ -108,14 +108,26 @@ class Radio:
         self._points = next(iter(EntryPoints.known().values()))
         self._names = list(self._points.entries)
         self._credit = Credit()
+        self._wifi_ns = 0
+        self._wifi_since: int | None = None
         self._answers: list[Callable[[int, int, int], int]] = [
             getattr(self, f"_{name}") for name in self._names[_FIRST_OF_PYTHON:]
         ]
         self._off()
 
+    def wifi_on_ns(self) -> int:
+        """For how long Wi-Fi was started."""
+        return self._wifi_ns + (0 if self._wifi_since is None else self.chip.nanos - self._wifi_since)
+
+    def _set_started(self, started: bool) -> None:
+        if started != (self._wifi_since is not None):
+            self._wifi_ns = self.wifi_on_ns()
+            self._wifi_since = self.chip.nanos if started else None
+        self._started = started
+
     def _off(self) -> None:
         self._mode = 0
-        self._started = False
+        self._set_started(False)
         self._joined: bytes | None = None  # the network's name
         self._config = bytes(_CONFIG_SIZE)
         self._ps = 1
@@ -209,7 +221,7 @@ class Radio:
         return _OK
 
     def _wifi_start(self, a0: int, a1: int, a2: int) -> int:
-        self._started = True
+        self._set_started(True)
         if self._mode & _STA:
             self._event(_STA_START)
         return _OK
@@ -219,7 +231,7 @@ class Radio:
             self._lose(_REASON_LEAVE, 0)
         if self._started:
             self._event(_STA_STOP)
-        self._started = False
+        self._set_started(False)
         return _OK
 
     def _wifi_set_config(self, interface: int, where: int, a2: int) -> int:

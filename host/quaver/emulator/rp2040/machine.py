@@ -71,6 +71,8 @@ class Machine:
         mcu.on_break = lambda code: fault(f"the guest stopped at breakpoint {code}: its firmware crashed")
         self.clock = mcu.clock
         self.console = UsbConsole(mcu.usb_ctrl)
+        self._radio_ns = 0.0
+        self._radio_since: float | None = None
         self.radio = RadioBus(identity.wifi_mac)
         self.radio.attach_gpio(mcu)
         mcu.gpio[_RADIO_POWER].add_listener(self._on_radio_power)
@@ -104,12 +106,23 @@ class Machine:
         # rp2040py leaves the watchdog running through a reset; the hardware's is off until firmware starts it.
         self.mcu.watchdog.write_uint32(_WATCHDOG_CTRL, 0)
         self.radio.power_off()  # the pin that keeps it on is released
+        self._note_radio(False)
         self.network.reset()
         for bus in self._buses.values():
             bus.reset()
         self.mcu.leave_reset()
 
+    def radio_on_ns(self) -> float:
+        """For how long the radio has had power."""
+        since = self._radio_since
+        return self._radio_ns + (0.0 if since is None else self.clock.nanos - since)
+
+    def _note_radio(self, on: bool) -> None:
+        self._radio_ns = self.radio_on_ns()
+        self._radio_since = self.clock.nanos if on else None
+
     def _on_radio_power(self, state: Any, before: Any) -> None:
+        self._note_radio(state == GPIOPinState.HIGH)
         if before == GPIOPinState.HIGH and state != GPIOPinState.HIGH:
             self.radio.power_off()
 

@@ -81,7 +81,8 @@ class PicoChild(Child):
         if self._bursts is None:
             raise BoardError("states of power are counted where a C compiler is: install gcc or clang")
         asleep = self._bursts.light_sleep_ns / 1e9
-        return {"awake": self.now() / 1e9 - asleep, "light_sleep": asleep, **self.busy()}
+        radio = self.machine.radio_on_ns() / 1e9
+        return {"awake": self.now() / 1e9 - asleep, "light_sleep": asleep, "wifi": radio, **self.busy()}
 
     def do_cut(self, operation: int, torn: bool) -> int:
         return int(self.machine.power.arm(operation, torn))
