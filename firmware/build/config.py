@@ -70,7 +70,7 @@ _FIELDS = (
     "alarm.count i 2 1 15\n"
     "alarm.of i 3 1 15\n"
     "outbox.length i 16 4 64\n"
-    "outbox.flash_kb i 184 32 1024\n"
+    "outbox.flash_kb i 180 32 1024\n"
     "outbox.durable b 0 0 1\n"
     "power.sleep b 0 0 1\n"  # whether the node sleeps between measurements
     "power.records i 8 1 16\n"  # that are gathered before they are sent
