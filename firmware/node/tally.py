@@ -1,6 +1,7 @@
-"""A count that goes on after a restart: now and then on flash, for a flash that is written at each pulse wears out.
+"""A count that goes on after a restart: on flash with each reading, at most once a minute, for flash wears out.
 
-A restart loses what was counted since it was written last, a quarter of an hour at most, and never adds anything.
+It is written before a record says it. So a restart loses what came since the last reading, and what a record said
+stands, but on a node that measures more often than once a minute.
 """
 
 import time
@@ -9,7 +10,7 @@ from micropython import const
 
 from node import store
 
-_EVERY_MS = const(900_000)
+_EVERY_MS = const(55_000)  # less than the interval that nodes have: each of their readings is written
 
 
 class Tally:

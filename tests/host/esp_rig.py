@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_SILENCE_S = 0.25  # esptool speaks at once, a listener never
+_SILENCE_S = 0.5  # esptool speaks at once, a listener never
 
 
 @dataclass

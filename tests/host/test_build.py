@@ -107,6 +107,13 @@ def test_the_rp2350_runs_the_very_kernels_that_run_in_the_rp2040s_emulator():
         assert (small[2] >> 2 & 0x0F, large[2] >> 2 & 0x0F) == (_ARCHES["armv6m"], _ARCHES["armv7emsp"])
 
 
+@pytest.mark.parametrize(("name", "emulated"), [("xiao_c3", "esp32_c3"), ("pico", "pico_w"), ("nano_rp2040", "pico_w")])
+def test_a_board_has_the_code_that_runs_in_its_chips_emulator(name, emulated):
+    its, known = (without_packs(firmware_files(board)) for board in (name, emulated))
+    assert its.pop("board.mpy") != known.pop("board.mpy")
+    assert its == known
+
+
 def test_compiled_code_runs_and_its_traceback_names_the_source(tmp_path):
     source = _VIPER + b"def fail():\n    pass\n    raise OSError(5)\n"
     image = littlefs_image({"dsp/k.mpy": compile_mpy(source, "dsp/k.py", "x64")}, 65_536)

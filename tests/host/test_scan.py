@@ -104,3 +104,10 @@ def test_a_board_without_the_firmware_is_told_what_to_do(capsys: pytest.CaptureF
     with UnixBoard(Setup()) as board:
         assert main(["scan", "--port", board.address]) == 101
     assert "quaver sync" in capsys.readouterr().err
+
+
+def test_a_gpio_that_the_board_has_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with started() as board:
+        assert main(["scan", "--port", board.address, "--cs", "99"]) == 6
+        assert board.alive() is None
+    assert "chip select 99: a unix has GPIO 0 to 29" in capsys.readouterr().err

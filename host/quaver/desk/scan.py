@@ -11,6 +11,7 @@ from quaver.board.guest import guest
 from quaver.board.repl import Exec
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus, UartBus
 from quaver.desk.sync import ask, board_of, said
+from quaver.errors import BoardError
 from quaver_wire.reasons import words
 
 _TIMEOUT_S = 60.0  # an I2C bus of 112 addresses with a part at each, or one meter's values
@@ -69,12 +70,16 @@ def scan(
     """Ask every bus of the board at its prompt. The board is to be restarted afterwards.
 
     selects: GPIOs that select a part on SPI, beside those of the board's file. tell: called with what is asked next.
-    Raises KnownFailure (no firmware of ours, another chip), DeviceError, BoardError.
+    Raises KnownFailure (no firmware of ours, another chip), BoardError (a GPIO that the board has not), DeviceError.
     """
     about = ask(run)
     spec = board_of(about)
     if about.board is None:
         raise KnownFailure("no_firmware")
+    highest = spec.silicon.highest_gpio
+    for pin in selects:
+        if not 0 <= pin <= highest:
+            raise BoardError(f"chip select {pin}: a {spec.name} has GPIO 0 to {highest}: name one of them")
     run(guest(__file__, "scan"), timeout=_TIMEOUT_S)
     report = Report(spec.name)
     for name, bus in spec.buses.items():
