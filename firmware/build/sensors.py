@@ -62,18 +62,8 @@ def _sdm120(port: "Hal", given: dict) -> "Any":
 # The settings in one text, a line each: less heap than tuples, for a node that checks a change while it runs.
 DRIVERS: dict = {
     "vibration": {
-        "iis3dwb": (_fifo, "bus spi0\nrate_hz 26667\nrange_g 16 2 4 8"),
         # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
         "adxl345": (_adxl345, "bus spi0 i2c0\nrate_hz 3200 1600\naddress 83 29\nrange_g 16 2 4 8"),  # 0x53, 0x1D
-        "lis2dw12": (_fifo, "bus spi0 i2c0\nrate_hz 1600 1600\naddress 25 24\nrange_g 16 2 4 8"),  # 0x19, 0x18
-        "lis3dh": (_fifo, "bus spi0 i2c0\nrate_hz 1344 1344\naddress 24 25\nrange_g 2 4 8"),  # 0x18, 0x19
-        "lsm6dsox": (_fifo, "bus spi0 i2c0\nrate_hz 6667 3333\naddress 106 107\nrange_g 16 2 4 8"),  # 0x6A, 0x6B
-        "icm42688": (_fifo, "bus spi0 i2c0\nrate_hz 16000 4000\naddress 104 105\nrange_g 16 2 4 8"),  # 0x68, 0x69
-        "mpu6050": (_fifo, "bus i2c0\nrate_hz 1000\naddress 104 105\nrange_g 16 2 4 8"),
-        "mpu6500": (_fifo, "bus i2c0\nrate_hz 1000\naddress 104 105\nrange_g 16 2 4 8"),
-        "kx134": (_fifo, "bus spi0 i2c0\nrate_hz 12800 3200\naddress 30 31\nrange_g 16 8 32 64"),  # 0x1E, 0x1F
-        "adxl355": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 8 2 4"),  # 0x1D, 0x53
-        "adxl357": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 40 10 20"),
     },
     "temperature": {"tmp117": (_tmp117, "bus i2c0\naddress 72 73 74 75")},  # 0x48 to 0x4B
     "energy": {
@@ -86,8 +76,37 @@ DRIVERS: dict = {
 }
 
 
+# Those of build.parts, a line each: as keys of a table their names would stay in memory. On I2C the addresses are, in
+# hexadecimal: 19 18 (LIS2DW12), 18 19 (LIS3DH), 6A 6B (LSM6DSOX), 68 69 (ICM, MPU), 1E 1F (KX134), 1D 53 (ADXL355).
+_PARTS = (
+    "iis3dwb;bus spi0;rate_hz 26667;range_g 16 2 4 8\n"
+    "lis2dw12;bus spi0 i2c0;rate_hz 1600 1600;address 25 24;range_g 16 2 4 8\n"
+    "lis3dh;bus spi0 i2c0;rate_hz 1344 1344;address 24 25;range_g 2 4 8\n"
+    "lsm6dsox;bus spi0 i2c0;rate_hz 6667 3333;address 106 107;range_g 16 2 4 8\n"
+    "icm42688;bus spi0 i2c0;rate_hz 16000 4000;address 104 105;range_g 16 2 4 8\n"
+    "mpu6050;bus i2c0;rate_hz 1000;address 104 105;range_g 16 2 4 8\n"
+    "mpu6500;bus i2c0;rate_hz 1000;address 104 105;range_g 16 2 4 8\n"
+    "kx134;bus spi0 i2c0;rate_hz 12800 3200;address 30 31;range_g 16 8 32 64\n"
+    "adxl355;bus spi0 i2c0;rate_hz 4000 2000;address 29 83;range_g 8 2 4\n"
+    "adxl357;bus spi0 i2c0;rate_hz 4000 2000;address 29 83;range_g 40 10 20\n"
+)
+
+
+def names(measures: str) -> list[str]:
+    """The drivers that there are, in order."""
+    found = list(DRIVERS[measures])
+    if measures == "vibration":
+        found += [line.split(";")[0] for line in _PARTS.split("\n")[:-1]]
+    return sorted(found)
+
+
 def _fields(measures: str, driver: str) -> "Iterator[tuple[str, list[str]]]":
-    for line in DRIVERS[measures][driver][1].split("\n"):
+    if driver in DRIVERS[measures]:
+        lines = DRIVERS[measures][driver][1].split("\n")
+    else:
+        at = ("\n" + _PARTS).find("\n" + driver + ";")
+        lines = _PARTS[at : _PARTS.find("\n", at)].split(";")[1:]
+    for line in lines:
         words = line.split(" ")
         yield words[0], words[1:]
 
@@ -99,9 +118,8 @@ def check(measures: str, given: dict, problems: list[str]) -> bool:
     `problems`. False for a driver that there is none of, which is a line too.
     """
     message = "{}.{}: expected one of {}"
-    drivers = sorted(DRIVERS[measures])
-    if given["driver"] not in drivers:
-        problems.append(message.format(measures, "driver", ", ".join(drivers)))
+    if given["driver"] not in names(measures):
+        problems.append(message.format(measures, "driver", ", ".join(names(measures))))
         return False
     for key, values in _fields(measures, given["driver"]):
         if key not in given:
@@ -159,7 +177,7 @@ def rate_hz(given: dict) -> int:
 
 def sensor(measures: str, port: "Hal", given: dict) -> "Any":
     """The sensor that the checked section `measures` of a configuration asks for. Raises ValueError, OSError."""
-    return DRIVERS[measures][given["driver"]][0](port, given)
+    return DRIVERS[measures].get(given["driver"], (_fifo,))[0](port, given)
 
 
 def read(config: dict) -> None:
@@ -169,4 +187,4 @@ def read(config: dict) -> None:
             if name == "vibration":
                 __import__("drivers.registers")
             driver = config[name]["driver"]
-            __import__("build.parts." + driver if DRIVERS[name][driver][0] is _fifo else "drivers." + driver)
+            __import__(("drivers." if driver in DRIVERS[name] else "build.parts.") + driver)
