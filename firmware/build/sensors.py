@@ -163,18 +163,8 @@ _MODBUS = (
 # The settings in one text, a line each: less heap than tuples, for a node that checks a change while it runs.
 DRIVERS: dict = {
     "vibration": {
-        "iis3dwb": (_fifo, "bus spi0\nrate_hz 26667\nrange_g 16 2 4 8"),
         # 3,200 samples/s fill a wire of 400 kHz to 85 %: a Pico W can't empty the FIFO as fast as it fills
         "adxl345": (_adxl345, "bus spi0 i2c0\nrate_hz 3200 1600\naddress 83 29\nrange_g 16 2 4 8"),  # 0x53, 0x1D
-        "lis2dw12": (_fifo, "bus spi0 i2c0\nrate_hz 1600 1600\naddress 25 24\nrange_g 16 2 4 8"),  # 0x19, 0x18
-        "lis3dh": (_fifo, "bus spi0 i2c0\nrate_hz 1344 1344\naddress 24 25\nrange_g 2 4 8"),  # 0x18, 0x19
-        "lsm6dsox": (_fifo, "bus spi0 i2c0\nrate_hz 6667 3333\naddress 106 107\nrange_g 16 2 4 8"),  # 0x6A, 0x6B
-        "icm42688": (_fifo, "bus spi0 i2c0\nrate_hz 16000 4000\naddress 104 105\nrange_g 16 2 4 8"),  # 0x68, 0x69
-        "mpu6050": (_fifo, "bus i2c0\nrate_hz 1000\naddress 104 105\nrange_g 16 2 4 8"),
-        "mpu6500": (_fifo, "bus i2c0\nrate_hz 1000\naddress 104 105\nrange_g 16 2 4 8"),
-        "kx134": (_fifo, "bus spi0 i2c0\nrate_hz 12800 3200\naddress 30 31\nrange_g 16 8 32 64"),  # 0x1E, 0x1F
-        "adxl355": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 8 2 4"),  # 0x1D, 0x53
-        "adxl357": (_fifo, "bus spi0 i2c0\nrate_hz 4000 2000\naddress 29 83\nrange_g 40 10 20"),
     },
     "temperature": {
         "tmp117": (_tmp117, "bus i2c0\naddress 72 73 74 75"),  # 0x48 to 0x4B
@@ -192,11 +182,38 @@ DRIVERS: dict = {
 }
 
 
+# Those of build.parts, a line each: as keys of a table their names would stay in memory. On I2C the addresses are, in
+# hexadecimal: 19 18 (LIS2DW12), 18 19 (LIS3DH), 6A 6B (LSM6DSOX), 68 69 (ICM, MPU), 1E 1F (KX134), 1D 53 (ADXL355).
+_PARTS = (
+    "\niis3dwb;bus spi0;rate_hz 26667;range_g 16 2 4 8"
+    "\nlis2dw12;bus spi0 i2c0;rate_hz 1600 1600;address 25 24;range_g 16 2 4 8"
+    "\nlis3dh;bus spi0 i2c0;rate_hz 1344 1344;address 24 25;range_g 2 4 8"
+    "\nlsm6dsox;bus spi0 i2c0;rate_hz 6667 3333;address 106 107;range_g 16 2 4 8"
+    "\nicm42688;bus spi0 i2c0;rate_hz 16000 4000;address 104 105;range_g 16 2 4 8"
+    "\nmpu6050;bus i2c0;rate_hz 1000;address 104 105;range_g 16 2 4 8"
+    "\nmpu6500;bus i2c0;rate_hz 1000;address 104 105;range_g 16 2 4 8"
+    "\nkx134;bus spi0 i2c0;rate_hz 12800 3200;address 30 31;range_g 16 8 32 64"
+    "\nadxl355;bus spi0 i2c0;rate_hz 4000 2000;address 29 83;range_g 8 2 4"
+    "\nadxl357;bus spi0 i2c0;rate_hz 4000 2000;address 29 83;range_g 40 10 20\n"
+)
+
+
+def names(measures: str) -> list[str]:
+    """The drivers that the firmware has, in order."""
+    found = list(DRIVERS[measures])
+    if measures == "vibration":
+        found += [line.split(";")[0] for line in _PARTS.split("\n")[1:-1]]
+    return sorted(found)
+
+
 def _row(measures: str, driver: str, problems: list[str]) -> "tuple | None":
     """(maker, settings) of a driver, or None; why one's own can't be used is a line in `problems`."""
     row = DRIVERS[measures].get(driver)
     if row:
         return row
+    at = _PARTS.find("\n" + driver + ";") if measures == "vibration" else -1
+    if at >= 0:
+        return _fifo, _PARTS[at + len(driver) + 2 : _PARTS.find("\n", at + 1)].replace(";", "\n")
     name = "own." + driver
     try:
         __import__(name)
@@ -230,7 +247,7 @@ def check(measures: str, given: dict, problems: list[str]) -> bool:
     """
     message = "{}.{}: expected one of {}"
     if not _row(measures, given["driver"], problems):
-        problems.append(message.format(measures, "driver", ", ".join(sorted(DRIVERS[measures]))))
+        problems.append(message.format(measures, "driver", ", ".join(names(measures))))
         return False
     for key, values in _fields(measures, given["driver"]):
         if key not in given:
@@ -295,11 +312,13 @@ def sensor(measures: str, port: "Hal", given: dict) -> "Any":
 def read(config: dict) -> None:
     """Import the drivers of the sensors that a checked configuration asks for."""
     for name in DRIVERS:
-        if config[name] and config[name]["driver"] in DRIVERS[name]:
+        if config[name]:
             if name == "vibration":
                 __import__("drivers.registers")
             driver = config[name]["driver"]
             if driver == "pulses":
                 __import__("node.tally")
-            room = "build.parts." if DRIVERS[name][driver][0] is _fifo else "drivers."
-            __import__(room + dict(_fields(name, driver)).get("module", (driver,))[0])
+            if driver in DRIVERS[name]:
+                __import__("drivers." + dict(_fields(name, driver)).get("module", (driver,))[0])
+            elif driver in names(name):
+                __import__("build.parts." + driver)

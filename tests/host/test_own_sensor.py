@@ -64,7 +64,11 @@ def test_a_built_file_has_it_and_its_configuration_is_judged_with_it(folder: Pat
     [
         ("MEASURES = 'temperature'", "tmp117", "the firmware has one of this name"),
         ("x = 1", "mine", "no attribute 'MEASURES'"),
-        ("MEASURES = 'noise'; SETTINGS = 'bus i2c0'; make = print", "mine", "expected one of energy, pulses, temperature"),
+        (
+            "MEASURES = 'noise'; SETTINGS = 'bus i2c0'; make = print",
+            "mine",
+            "expected one of energy, pulses, temperature",
+        ),
         ("MEASURES = 'temperature'; SETTINGS = 'bus'; make = print", "mine", "SETTINGS: expected lines"),
         ("MEASURES = 'temperature'; SETTINGS = 'bus i2c0'; make = 1", "mine", "make: expected a function"),
         ("def make(:", "mine", "SyntaxError"),

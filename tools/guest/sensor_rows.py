@@ -2,4 +2,4 @@
 
 from build import sensors
 
-print({name: dict(sensors._fields("vibration", name)) for name in sensors.DRIVERS["vibration"]})
+print({name: dict(sensors._fields("vibration", name)) for name in sensors.names("vibration")})

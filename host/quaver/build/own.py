@@ -27,7 +27,7 @@ _ON_FLASH = "own"
 _BUILT_IN = """
 import json
 from build import sensors
-print(json.dumps([name for rows in sensors.DRIVERS.values() for name in rows]))
+print(json.dumps([name for measures in sensors.DRIVERS for name in sensors.names(measures)]))
 """
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,15}")  # as build.config takes a driver's name
 _MOST = 4

@@ -24,7 +24,7 @@ def _drivers(bus, **place):
     """(what it measures, driver, its section of a configuration) of each that can be at this place of the bus."""
     rows = sys.modules["build.sensors"]
     for measures in rows.DRIVERS:
-        for driver in list(rows.DRIVERS[measures]) + _own:
+        for driver in rows.names(measures) + _own:
             if not rows._row(measures, driver, []):
                 continue
             takes = dict(rows._fields(measures, driver))
