@@ -120,7 +120,7 @@ def _interlocks(outputs: dict) -> None:
     for name, row in outputs.items():
         for other in row["not_with"]:
             if other not in outputs:
-                raise _Wrong("outputs.{}.not_with: no output {}".format(name, str(other)[:16]))
+                raise _Wrong("outputs.{}.not_with: no output {}".format(name, other[:12]))
             for one in (row, outputs[other]):
                 if one["safe"] == "on":
                     raise _Wrong("outputs.{}.safe: expected off, for it is interlocked".format(one["name"]))
@@ -139,7 +139,7 @@ def _condition(row: dict, given: dict, config: dict, taken: dict[int, str]) -> N
                 if sensor == "energy":
                     row["at"] = names.split(" ").index(short)
         if not row["sensor"]:
-            raise _Wrong("feature: expected one that can be looked at, as temperature_c, velocity_mm_s, energy.power_w")
+            raise _Wrong("feature: expected one such as temperature_c, rms_g or energy.power_w")
         if ("above" in given) == ("below" in given):
             raise _Wrong("expected above or below, one of them")
         side = "above" if "above" in given else "below"
@@ -155,9 +155,10 @@ def _condition(row: dict, given: dict, config: dict, taken: dict[int, str]) -> N
             row["sensor"] = "temperature" if row["about"] == "temperature" else "vibration"
             row["text"] = "{} {}".format(row["about"], of)
     elif kind == "fault":
-        row["at"] = (FAULTS + ("any",)).index(_choice(given, "fault", FAULTS + ("any",)))
-        if of == "any":
-            row["at"] = -1
+        if of != "any":
+            if of not in FAULTS:
+                raise _Wrong("fault: expected any, or the name of one, such as inner race")
+            row["at"] = FAULTS.index(of)
         row["sensor"], row["of"], row["text"] = "vibration", "fault", "fault " + of
     elif kind == "input":
         if type(of) is not int or taken.get(of) != _INPUT:  # several rules may look at one
@@ -200,7 +201,9 @@ def _rule(name: str, given: "Any", config: dict, outputs: dict, taken: dict[int,
     does, what = row["does"], given[row["does"]]
     safe = False
     if does == "output":
-        row["output"] = _choice(given, "output", tuple(outputs))
+        if not isinstance(what, str) or what not in outputs:
+            raise _Wrong("output: there is no such output, or it has a mistake")
+        row["output"] = what
         row["to"] = _choice(given, "to", ("on", "off", "blink"))
         safe = (row["to"] != "off") == (outputs[what]["safe"] == "on")
     elif "to" in given:
@@ -222,11 +225,11 @@ def _each(section: str, given: "Any", most: int, problems: list[str], check: "Ca
         return rows
     for name in sorted(given, key=str):
         try:
-            if not isinstance(name, str) or not 0 < len(name) <= 16 or not all(c in _LETTERS for c in name):
-                raise _Wrong("expected a name of 1 to 16 of a-z 0-9 _ -")
+            if not isinstance(name, str) or not 0 < len(name) <= 12 or not all(c in _LETTERS for c in name):
+                raise _Wrong("expected a name of 1 to 12 of a-z 0-9 _ -")
             rows[name] = check(name, given[name])
         except _Wrong as error:
-            problems.append("{}.{}: {}".format(section, str(name)[:16], error))
+            problems.append("{}.{}: {}".format(section, str(name)[:12], error))
     return rows
 
 

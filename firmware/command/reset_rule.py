@@ -3,7 +3,7 @@
 if False:  # types alone: never compiled
     from service.obey import Service
 
-ARGUMENTS = (("rule", str, 1, 16),)
+ARGUMENTS = (("rule", str, 1, 12),)
 NOTED = True
 
 

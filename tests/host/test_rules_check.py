@@ -100,7 +100,7 @@ def test_a_recording_is_one_measurement_after_the_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "error", "words"),
     [
-        ({"rules": {"hot": {**HOT, "output": "fan"}}}, BuildError, "rules.hot: output: expected one of "),
+        ({"rules": {"hot": {**HOT, "output": "fan"}}}, BuildError, "rules.hot: output: there is no such output"),
         ({}, WhatIfError, "the configuration has no rules"),
         (CONFIG, StoreError, "has no record of a node pump-8"),
     ],

@@ -45,6 +45,10 @@ def test_german_has_a_word_for_all_that_a_node_can_say() -> None:
         ({"code": "level", "event_level": "alarm", "subject": "bpfo", "value": 1.5,
           "abstained": "bpfo is weak, 14 of 20 dB"}, "ALARM BPFO 1.5; no fault named: BPFO is weak, 14 of 20 dB",
          "ALARM BPFO 1,5; kein Befund: BPFO ist schwach, 14 von 20 dB"),
+        ({"code": "rule_acted", "subject": "hot", "value": 90.0, "limit": 80.0,
+          "text": "motor off: temperature_c above 80"},
+         "rule acted: hot 90, limit 80; motor off: temperature_c above 80",
+         "Regel hat gehandelt: hot 90, Grenzwert 80; motor off: temperature_c above 80"),
         ({"code": "of a later version"}, "of a later version", "of a later version"),
     ],
 )  # fmt: skip

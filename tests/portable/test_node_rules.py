@@ -9,6 +9,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from build import config
 from build import rules as building
@@ -25,8 +27,8 @@ class Bench:
     """The rules of a configuration, with pins, events and time of the test's own."""
 
     def __init__(self, tmp_path: Path, outputs: Any, rules: Any, **more: Any) -> None:
-        given = {"interval_s": 10, "time_server": "clock", "energy": {}, "outputs": outputs, "rules": rules, **more}
-        self.config, problems = config.parse(given)
+        whole = {"interval_s": 10, "time_server": "clock", "energy": {}, "outputs": outputs, "rules": rules, **more}
+        self.config, problems = config.parse(whole)
         assert problems == []
         self.levels: dict[int, int] = {}
         self.events: list[tuple[str, str, dict[str, Any]]] = []
@@ -368,7 +370,7 @@ LINES = {
         "outputs.n.safe: expected off, for it is interlocked"
     ),
     '"outputs": {"m": {"pin": 1}}': "outputs.m: no rule has this output",
-    '"outputs": {"a b": {"pin": 1}}': "outputs.a b: expected a name of 1 to 16 of a-z 0-9 _ -",
+    '"outputs": {"a b": {"pin": 1}}': "outputs.a b: expected a name of 1 to 12 of a-z 0-9 _ -",
     '"outputs": {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}': "outputs: expected an object of at most 4",
     '"rules": [1]': "rules: expected an object of at most 8",
     '"rules": {"r": {"event": true}}': "rules.r: expected one of feature, level, fault, input, hours, uptime_s",
@@ -377,15 +379,23 @@ LINES = {
     '"rules": {"r": {"uptime_s": 9, "event": true, "above": 1}}': "rules.r: above: not with uptime_s",
     '"rules": {"r": {"uptime_s": 9, "event": true, "to": "on"}}': "rules.r: to: not with event",
     '"rules": {"r": {"uptime_s": 9, "interval_s": 61}}': "rules.r: interval_s: expected a number from 1 to 60.0",
-    '"rules": {"r": {"uptime_s": 9, "output": "m", "to": "on"}}': "rules.r: output: expected one of ",
+    '"rules": {"r": {"uptime_s": 9, "output": "m", "to": "on"}}': (
+        "rules.r: output: there is no such output, or it has a mistake"
+    ),
     '"rules": {"r": {"feature": "samples", "above": 1, "event": true}}': (
-        "rules.r: feature: expected one that can be looked at, as temperature_c, velocity_mm_s, energy.power_w"
+        "rules.r: feature: expected one such as temperature_c, rms_g or energy.power_w"
     ),
     '"rules": {"r": {"feature": "power_w", "above": 1, "event": true}}': (
-        "rules.r: feature: expected one that can be looked at, as temperature_c, velocity_mm_s, energy.power_w"
+        "rules.r: feature: expected one such as temperature_c, rms_g or energy.power_w"
     ),
     '"rules": {"r": {"feature": "crest", "event": true}}': "rules.r: expected above or below, one of them",
     '"rules": {"r": {"level": "ok", "event": true}}': "rules.r: level: expected one of warning, alarm",
+    '"rules": {"r": {"fault": "bad", "event": true}}': (
+        "rules.r: fault: expected any, or the name of one, such as inner race"
+    ),
+    '"rules": {"r": {"level": "alarm", "of": "zone", "event": true}}': (
+        "rules.r: of: expected one of rms, peak, crest, kurtosis, velocity, envelope, temperature"
+    ),
     '"rules": {"r": {"input": [1], "is": "low", "event": true}}': "rules.r: input: expected a GPIO",
     '"rules": {"r": {"hours": [1, 1], "event": true}}': "rules.r: hours: needs two different hours, and a time_server",
     '"rules": {"r": {"hours": [1, 25], "event": true}}': (
@@ -404,17 +414,34 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("given", LINES)
-def test_a_mistake_is_a_line_and_leaves_every_output_safe(given: str) -> None:
-    found, problems = config.parse(json.loads("{" + given + "}"))
-    assert problems == [LINES[given]]
+@pytest.mark.parametrize("written", LINES)
+def test_a_mistake_is_a_line_and_leaves_every_output_safe(written: str) -> None:
+    found, problems = config.parse(json.loads("{" + written + "}"))
+    assert problems == [LINES[written]]
     assert not found["rules"]
     assert all(row["normal"] == row["safe"] for row in found["outputs"])
 
 
+KEYS = [*building._WHEN, *building._DO, "pin", "not_with", "unknown_s", "to", "is", "above", "of", "for_s", "until"]
+things = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 50) | st.floats() | st.sampled_from(["on", "off", "low", "a", "any"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=8,
+)
+
+
+@given(
+    outputs=things | st.dictionaries(st.text(max_size=3), things), rules=st.dictionaries(st.text(max_size=3), things)
+)
+def test_nothing_that_is_written_there_breaks_a_node(outputs: Any, rules: Any) -> None:
+    found, problems = config.parse({"outputs": outputs, "rules": rules})
+    assert problems or (len(found["outputs"]), len(found["rules"])) == (len(outputs or ()), len(rules))
+    assert all(len(line) <= 96 for line in problems)  # what an event takes
+
+
 def test_outputs_need_a_watchdog() -> None:
-    given = {"outputs": {"motor": MOTOR}, "rules": {"hot": HOT}, "watchdog_s": 0}
-    assert config.parse(given)[1] == ["outputs: need watchdog_s above 0, which resets a node that hangs"]
+    unwatched = {"outputs": {"motor": MOTOR}, "rules": {"hot": HOT}, "watchdog_s": 0}
+    assert config.parse(unwatched)[1] == ["outputs: need watchdog_s above 0, which resets a node that hangs"]
 
 
 def test_pins_of_the_board_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,6 +461,6 @@ def test_pins_of_the_board_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_feature_of_a_level_is_of_a_sensor() -> None:
     for name in LIMITED:
-        given = {"rules": {"r": {"level": "alarm", "of": name, "event": True}}}
-        (row,) = config.parse(given)[0]["rules"]
+        written = {"rules": {"r": {"level": "alarm", "of": name, "event": True}}}
+        (row,) = config.parse(written)[0]["rules"]
         assert row["of"] == LIMITED[name] and row["sensor"] in ("vibration", "temperature")

@@ -777,7 +777,7 @@ TARGETS = (
      "", True, advertisements),
     ("session", "messages of enrolment", "enrol.session quaver_wire.session", "", True, session),
     ("enrolment", "requests of enrolment, JSON", "enrol.enrolment", "", False, requests),
-    ("config", "a configuration, JSON", "build.config build.gateway_config build.sensors build.bearings",
+    ("config", "a configuration, JSON", "build.config build.gateway_config build.sensors build.bearings build.rules",
      "ValueError", False, configurations),
     ("improv-serial", "Improv packets of a cable", "links.improv", "", True, improv_serial),
     ("improv-ble", "Improv writes of Bluetooth", "links.improv", "", True, improv_ble),

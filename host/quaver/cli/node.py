@@ -139,7 +139,7 @@ def _placed(path: Path) -> Path:
     return path
 
 
-@command.command("waveform")
+@command.command("waveform", short_help="Fetch the samples of the last measurement or alarm.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               callback=lambda _ctx, _parameter, path: path and _placed(path),
               help="The output, .npz or .wav, with a picture beside it. By default NAME.npz.")  # fmt: skip

@@ -93,7 +93,7 @@ def event_details(values: Mapping[str, Any], language: str = "en") -> str:
     if "count" in values:
         details += ", " + words.sentence["count"].format(value=values["count"])
     if values.get("text"):
-        details += f" {words.told(str(values['text']))}"
+        details += ("; " if {"value", "limit"} & values.keys() else " ") + words.told(str(values["text"]))
     if code == "message_refused" and subject in words.refused:
         details += f": {words.refused[subject]}"
     return details.strip() or "-"
