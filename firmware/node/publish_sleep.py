@@ -18,6 +18,7 @@ class SleepyPublish(Publish):
         super().__init__(**given)
         self._power = power
         self._looks = 0
+        self._pm = None
 
     async def run(self):
         while True:
@@ -30,7 +31,13 @@ class SleepyPublish(Publish):
             await self._power.nap("publish", self._radio)
 
     def _radio(self, on):
-        """Wi-Fi takes its power back as it joins."""
+        """A radio that had no power has its driver's way of saving power, which delays each acknowledgement."""
+        wlan = self._wifi._wlan
+        if on:
+            wlan.active(True)
+            wlan.config(pm=self._pm)
+        else:
+            self._pm = wlan.config("pm")
 
     async def _send(self):
         mailbox = self._mailbox

@@ -33,7 +33,7 @@ from quaver.messages.sealing import Opened, Opener
 from quaver_wire import gatt
 from quaver_wire.fields import EVENTS
 
-from .conftest import signal
+from .conftest import Client, signal
 from .plant import NAMES
 
 DEVICE_KEY = bytes(range(32))
@@ -260,6 +260,27 @@ def test_a_radio_that_takes_long_to_start_is_looked_for_meanwhile(board: Board) 
         "sleep.radio_on(lambda: time.sleep_ms(550), lambda: looks.append(0))\nprint(len(looks))"
     )
     assert int(looks) == 5
+
+
+@pytest.mark.any_board
+@pytest.mark.needs_radio
+def test_over_wifi_a_node_joins_sends_and_says_goodbye(start_node: Callable[..., Board], client: Client) -> None:
+    board = start_node(
+        (Attached("adxl345", "spi0", "spi0_cs", adxl345.ADXL345(signal("normal"))),),
+        {
+            "interval_s": INTERVAL_S,
+            "vibration": {"driver": "adxl345", "samples": 2048},
+            "machine": {"learn": 2},
+            "power": {"sleep": True, "records": 1},
+        },
+    )
+    client.wait(lambda client: len(client.of("status")) > 2, "three visits")
+    seen = [(topic.rpartition("/")[2], record) for topic, record in list(client.messages)]
+    assert {record["state"] for leaf, record in seen if leaf == "status"} == {1}  # 0 is in the last will
+    told = [record for leaf, record in seen if leaf != "status"]
+    assert [record["seq"] for record in told] == list(range(len(told)))
+    assert [EVENTS[record["code"]] for record in told if "code" in record].count("boot") == 1
+    assert board.console().count(b"node: quaver ") > 3  # it slept: each wake is a start
 
 
 class Shaken:
