@@ -123,10 +123,10 @@ class Power:
         return True
 
     def _give(self, name):
-        """Have a part's attributes as they were."""
+        """Have a part's attributes as they were; None: it was not there before the sleep."""
         part = self._parts[name]
         for (owner, attribute), value in zip(_rows(), self._values):
-            if owner == name:
+            if owner == name and value is not None:
                 setattr(part, attribute, value)
 
     def resume(self, outbox, uptime, recorder):
