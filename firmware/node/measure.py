@@ -68,7 +68,9 @@ class Sensor:
                 self._begin()
                 self._ready = True
             values, marks, changes = await self._read()
-        except (OSError, ValueError) as error:
+        except MemoryError:  # not the sensor's own
+            raise
+        except Exception as error:  # a driver may be somebody's own
             self._ready = False
             changes = () if self._failed else (("sensor_failed", self.name, {"error": error}),)
             self._failed = True

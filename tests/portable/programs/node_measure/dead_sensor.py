@@ -1,4 +1,4 @@
-"""One dead sensor beside one that answers."""
+"""A dead sensor and a driver with a mistake beside a sensor that answers."""
 
 import json
 
@@ -24,8 +24,12 @@ def gone():
     raise OSError(19)
 
 
+def wrong():
+    return None.level
+
+
 tmp = TMP()
-m = measure([Sensor("vibration", gone, None), temperature(tmp)])
+m = measure([Sensor("vibration", gone, None), Sensor("energy", wrong, None), temperature(tmp)])
 times(m, 1)
 tmp.milli = 200_000
 times(m, 1)
