@@ -104,7 +104,7 @@ def pico(
         monkeypatch.setattr(module, "find_ports", drive.ports)
     # `quaver flash` gives a board no configuration; this one shall speak to the test's broker.
     build, config = fleet.build, read_config(tmp_path / "config.json")
-    monkeypatch.setattr(fleet, "build", lambda name, flash_size, slots, image: build(name, config, flash_size))
+    monkeypatch.setattr(fleet, "build", lambda name, flash_size, slots, image, drivers: build(name, config, flash_size))
     yield drive
     drive.stop()
 

@@ -139,12 +139,12 @@ def _interval(store: Store, live: Known) -> float | None:
 
 
 def drift(device: Device, live: Mapping[str, Any], twins: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """path -> (value of the live node, of its twin) where both differ; no wiring, no secret."""
+    """path -> (value of the live node, of its twin) where both differ; no wiring, no secret, nothing of what is off."""
     there, here = (dict(_leaves(device.parse(config))) for config in (live, twins))
     return {
         path: (there.get(path), here.get(path))
         for path in sorted(there.keys() | here.keys())
-        if there.get(path) != here.get(path)
+        if there.get(path) != here.get(path) and (there.get(path.partition(".")[0]) != _OFF or "." not in path)
     }
 
 

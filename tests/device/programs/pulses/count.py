@@ -3,14 +3,13 @@
 import board
 import hal
 import time
-from build import sensors
-from drivers.iis3dwb import IIS3DWB
+from build import config, sensors
 from dsp.measurement import Measurement
 from node.capture import Capture
 
 port = hal.port(board)
 counter = sensors.sensor("pulses", port, settings)
-accelerometer = IIS3DWB(port.bus("spi0"), port.output(board.PINS["spi0_cs"], 1))
+accelerometer = sensors.sensor("vibration", port, config.parse({})[0]["vibration"])
 accelerometer.probe()
 capture = Capture(accelerometer, Measurement(accelerometer.ODR_HZ, n=16384))
 time.sleep_ms(100)
