@@ -25,7 +25,10 @@ from quaver_wire.bearings import LIBRARY
 
 # What a twin's configuration has in common with the live one's, and what of it is wiring.
 _SECTIONS = ("interval_s", "vibration", "machine", "alarm", "limits", "temperature", "energy", "outbox", "watchdog_s")
-_WIRING = ("driver", "bus", "cs", "address", "range_g", "baudrate", "parity", "de_pin", "tachometer_pin")
+_WIRING = (
+    *("driver", "bus", "cs", "address", "range_g", "baudrate", "parity", "de_pin", "tachometer_pin"),
+    *("wires", "reference_ohm", "registers", "width_ms", "pulses_per_kwh"),
+)
 _SENSORS = {"vibration": "rms_g", "temperature": "temperature_c", "energy": "energy"}
 _ON, _OFF = "on", "off"
 _WATTS = 2  # of the field `energy`
@@ -139,12 +142,12 @@ def _interval(store: Store, live: Known) -> float | None:
 
 
 def drift(device: Device, live: Mapping[str, Any], twins: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """path -> (value of the live node, of its twin) where both differ; no wiring, no secret, nothing of what is off."""
+    """path -> (value of the live node, of its twin) where both differ; no wiring, no secret."""
     there, here = (dict(_leaves(device.parse(config))) for config in (live, twins))
     return {
         path: (there.get(path), here.get(path))
         for path in sorted(there.keys() | here.keys())
-        if there.get(path) != here.get(path) and (there.get(path.partition(".")[0]) != _OFF or "." not in path)
+        if there.get(path) != here.get(path)
     }
 
 
