@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.registers import SpiRegisterPart
 from quaver.emulator.sensors.stream import Fault
 
 if TYPE_CHECKING:
     from quaver.recordings.sources import Source
 
-_FLOATING = 0xFF
 _ONE_SHOT_NS = (55_000_000, 66_000_000)  # the longest, with the filter for 60 and for 50 Hz
 _AUTOMATIC_NS = (17_600_000, 21_000_000)
 _WRITABLE = frozenset([0, 3, 4, 5, 6])
@@ -35,13 +35,15 @@ def attached(source: Source) -> Attached:
     return Attached("max31865", "spi0", 2, MAX31865())
 
 
-class MAX31865:
+class MAX31865(SpiRegisterPart):
     """The converter and its sensor. All attributes may change while it runs.
 
     temperature: of the PT100, °C, taken over at each conversion; reference: ohm; wires: how it is wired, 2, 3 or 4;
     lead: ohm of each wire. broken: the bits of the fault status register that a fault cycle finds.
     fault: None; "absent" (MISO floats), "stuck" (the result never changes again), "range" (the PT100 is open).
     """
+
+    MASK = 0x07
 
     def __init__(
         self,
@@ -58,10 +60,7 @@ class MAX31865:
         self.wires = wires
         self.lead = lead
         self.broken = broken
-        self.fault: Fault = fault
-        self._command = True
-        self._writing = False
-        self._address = 0
+        super().__init__(fault)
         self.lose_power()
 
     def lose_power(self) -> None:
@@ -69,30 +68,22 @@ class MAX31865:
         self._registers = bytearray(b"\x00\x00\x00\xff\xff\x00\x00\x00")
         self._converted: int | None = None
 
-    # SPI: bit 7 of the first byte writes, the rest is the register; more bytes step through them.
+    def _spi_command(self, value: int) -> tuple[bool, bool, int]:
+        """Bit 7 writes, the rest is the register; more bytes step through them."""
+        return value < 0x80, True, value & self.MASK
 
-    def spi_select(self, now: int) -> None:
-        self._command = True
-
-    def spi_exchange(self, value: int, now: int) -> int:
-        if self.fault == "absent":
-            return _FLOATING
-        if self._command:
-            self._command = False
-            self._writing = value >= 0x80
-            self._address = value & 0x07
-            return _FLOATING
-        address, self._address = self._address, self._address + 1 & 0x07
+    def _read(self, address: int, now: int) -> int:
         self._convert(now)
-        if not self._writing:
-            return self._registers[address]
+        return self._registers[address]
+
+    def _write(self, address: int, value: int, now: int) -> None:
+        self._convert(now)
         if address in _WRITABLE:
             self._registers[address] = value
             if not address:
                 self._configure(value, now)
-        return _FLOATING
 
-    def spi_deselect(self, now: int) -> None:
+    def _end(self) -> None:
         """Nothing ends with a transfer."""
 
     def _configure(self, value: int, now: int) -> None:

@@ -9,18 +9,15 @@ from quaver.emulator.sensors.stream import Fault
 _FLOATING = 0xFF  # a line that nobody drives, under the usual pull-up
 
 
-class RegisterPart(ABC):
+class SpiRegisterPart(ABC):
     """A part whose registers are read and written one after another; a model of it says what each of them holds.
 
-    SPI: of the first byte bit 7 reads, bit 6 steps through registers, and the rest is the first one. I2C: the
-    first byte written is the register, and both directions step from there; with I2C_STEP set, only where that bit of
-    the first byte is.
+    Of a transfer's first byte bit 7 reads, bit 6 steps through registers, and the rest is the first one.
 
-    fault: "absent" leaves MISO floating and every I2C byte without an acknowledge; the rest is the model's.
+    fault: "absent" leaves MISO floating; the rest is the model's.
     """
 
     MASK = 0x3F  # of a register's number
-    I2C_STEP = 0
 
     def __init__(self, fault: Fault) -> None:
         self.fault: Fault = fault
@@ -67,6 +64,22 @@ class RegisterPart(ABC):
     def spi_deselect(self, now: int) -> None:
         self._end()
 
+    def _next(self) -> int:
+        address = self._address
+        if self._step:
+            self._address = self._after(address)
+        return address
+
+
+class RegisterPart(SpiRegisterPart):
+    """One on I2C too: the first byte written is the register, and both directions step from there; with I2C_STEP set,
+    only where that bit of the first byte is.
+
+    fault: "absent" leaves every I2C byte without an acknowledge.
+    """
+
+    I2C_STEP = 0
+
     def i2c_start(self, read: bool, now: int) -> bool:
         if self.fault == "absent":
             return False
@@ -90,9 +103,3 @@ class RegisterPart(ABC):
 
     def i2c_stop(self, now: int) -> None:
         self._end()
-
-    def _next(self) -> int:
-        address = self._address
-        if self._step:
-            self._address = self._after(address)
-        return address
