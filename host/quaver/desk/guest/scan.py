@@ -28,7 +28,7 @@ def _drivers(bus, **place):
             if not rows._row(measures, driver, []):
                 continue
             takes = dict(rows._fields(measures, driver))
-            if bus[:-1] not in [other[:-1] for other in takes.get("bus", ())]:
+            if rows._kind(bus) not in [rows._kind(other) for other in takes.get("bus", ())]:
                 continue
             given = dict(driver=driver, bus=bus, **place)
             config, problems = sys.modules["build.config"].parse({measures: given})
