@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import nats
 import paho.mqtt.client as paho
@@ -158,16 +158,24 @@ USERS = {"pump-7": "one secret", "commands": "a fourth", "ingest": "a third", "r
 class Documented(Nats):
     """The servers of docs/nats.md, with their ports and paths of this machine."""
 
+    def __enter__(self) -> Self:
+        _, users = self._documented()
+        for user, password in USERS.items():
+            users = users.replace(f"PASSWORD-OF-{user}", password)
+        assert "PASSWORD" not in users
+        # once, before any starts: a server that includes it while it is empty lets everybody do everything
+        (self.folder / "users.conf").write_text(users)
+        return super().__enter__()
+
+    def _documented(self) -> list[str]:
+        return re.findall(r"^```conf\n(.*?)^```", (ROOT / "docs/nats.md").read_text(), re.M | re.S)
+
     @property
     def url(self) -> NatsUrl:
         return dataclasses.replace(super().url, tls=True)
 
     def configuration(self, number: int) -> str:
-        servers, users = re.findall(r"^```conf\n(.*?)^```", (ROOT / "docs/nats.md").read_text(), re.M | re.S)
-        for user, password in USERS.items():
-            users = users.replace(f"PASSWORD-OF-{user}", password)
-        assert "PASSWORD" not in users
-        (self.folder / "users.conf").write_text(users)
+        servers, _ = self._documented()
         here = {
             "server_name: n1": f"server_name: n{number + 1}",
             "0.0.0.0:4222": f"127.0.0.1:{self.nats[number]}",
