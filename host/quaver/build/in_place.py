@@ -12,7 +12,9 @@ entered at its beginning alone, which a generator's is not.
 
 from __future__ import annotations
 
+import functools
 import struct
+from typing import NamedTuple
 
 from quaver.errors import BuildError
 
@@ -29,49 +31,44 @@ _ALIGN = 4
 _ZERO = 0x80  # a leading digit 0 of a number in base 128
 
 
-class _Layout:
-    """A .mpy that is read, and written anew at once."""
+class _Place(NamedTuple):
+    """What can be used where it lies: offsets in the .mpy, of the length that is written before it and of itself."""
 
-    def __init__(self, source: bytes, offset: int) -> None:
+    begins: int
+    starts: int
+    length: int
+    align: int
+    machine_code: bool  # entered at its beginning alone
+
+
+class _Reader:
+    """Goes through a .mpy, and finds its places, in their order."""
+
+    def __init__(self, source: bytes) -> None:
         self._source = source
         self._at = 0
-        self.made = bytearray(offset)  # what stands before the module in its file
-        self.pieces: list[tuple[int, int]] = []  # length and offset of what lies in one block
-        self.machine_code: set[int] = set()  # offsets of what is entered at its beginning alone
+        self.places: list[_Place] = []
 
-    def copy(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         data = self._source[self._at : self._at + count]
         if len(data) < count:
             raise BuildError("a .mpy file is cut short")
         self._at += count
-        self.made += data
         return data
 
     def number(self) -> int:
-        """Copy a number; its value."""
         value = 0
         while True:
-            (digit,) = self.copy(1)
+            (digit,) = self.take(1)
             value = value << 7 | digit & 0x7F
             if not digit & _ZERO:
                 return value
 
-    def placed(self, length: int, begins: int, align: int) -> None:
-        """Have the `length` bytes that come next lie in one block; the number before them was written at `begins`."""
-        start = len(self.made)
-        start += -start % align
-        end = _end(start)
-        if start + length > end and end + length <= _end(end):
-            start = end
-        self.made[begins:begins] = bytes([_ZERO]) * (start - len(self.made))
-        if start + length <= _end(start) and length >= _LEAST:
-            self.pieces.append((length, start))
-
     def item(self) -> None:
-        (kind,) = self.copy(1)
+        (kind,) = self.take(1)
         if kind in _PLAIN:
             return
-        begins = len(self.made)
+        begins = self._at
         length = self.number()
         if kind == _TUPLE:
             for _ in range(length):
@@ -79,21 +76,21 @@ class _Layout:
             return
         ends = kind in (_STRING, _BYTES)
         if ends and length >= _WORTH:
-            self.placed(length + 1, begins, _ALIGN)
-        self.copy(length + ends)
+            self.places.append(_Place(begins, self._at, length + 1, _ALIGN, False))
+        self.take(length + ends)
 
     def function(self, outermost: bool = False) -> None:
-        begins = len(self.made)
+        begins = self._at
         head = self.number()
         kind, length = head & 3, head >> 3
-        if not outermost:  # what runs once, as the module is loaded, is not kept
-            self.placed(length, begins, 1 if kind == _BYTECODE else _ALIGN)
-        start = len(self.made)
-        code = self.copy(length)
+        starts = self._at
+        code = self.take(length)
+        machine_code = False
         if kind != _BYTECODE:
             number = self.number()  # where the prelude is, or the scope's flags
-            if kind != _NATIVE or not _is_generator(code[number:]):
-                self.machine_code.add(start)
+            machine_code = kind != _NATIVE or not _is_generator(code[number:])
+        if not outermost:  # what runs once, as the module is loaded, is not kept
+            self.places.append(_Place(begins, starts, length, 1 if kind == _BYTECODE else _ALIGN, machine_code))
         if kind == _ASM:
             self.number()
             self.number()
@@ -101,20 +98,26 @@ class _Layout:
             for _ in range(self.number()):
                 self.function()
 
-    def whole(self) -> bytes:
-        if self.copy(4)[:2] != _MAGIC:
+    def whole(self) -> None:
+        if self.take(4)[:2] != _MAGIC:
             raise BuildError("expected a .mpy file of version 6")
         names, items = self.number(), self.number()
         for _ in range(names):
             length = self.number()
             if not length & 1:
-                self.copy((length >> 1) + 1)
+                self.take((length >> 1) + 1)
         for _ in range(items):
             self.item()
         self.function(outermost=True)
         if self._at != len(self._source):
             raise BuildError("a .mpy file is longer than its code")
-        return bytes(self.made)
+
+
+@functools.lru_cache(1024)  # a module is laid out at hundreds of offsets before it has its pack
+def _places(mpy: bytes) -> list[_Place]:
+    reader = _Reader(mpy)
+    reader.whole()
+    return reader.places
 
 
 def _is_generator(prelude: bytes) -> bool:
@@ -149,11 +152,19 @@ def laid_out(mpy: bytes, offset: int = 0) -> bytes:
 
     offset: where in its file it is to stand.
     """
-    layout = _Layout(mpy, offset)
-    whole = layout.whole()[offset:]
-    pieces = sorted(layout.pieces, key=lambda piece: (-piece[0], piece[1]))
-    table = b"".join(
-        struct.pack("<HH", offset, length | (_MACHINE if offset in layout.machine_code else 0))
-        for length, offset in pieces
-    )
-    return whole + table + struct.pack("<H", len(pieces)) + MARK
+    parts: list[bytes] = []
+    pieces = []  # length, place in the file, and the mark of machine code
+    done, shift = 0, offset
+    for place in _places(mpy):
+        start = place.starts + shift
+        start += -start % place.align
+        end = _end(start)
+        if start + place.length > end and end + place.length <= _end(end):
+            start = end
+        parts += mpy[done : place.begins], bytes([_ZERO]) * (start - place.starts - shift)
+        done, shift = place.begins, start - place.starts
+        if start + place.length <= _end(start) and place.length >= _LEAST:
+            pieces.append((place.length, start, _MACHINE if place.machine_code else 0))
+    pieces.sort(key=lambda piece: (-piece[0], piece[1]))
+    table = b"".join(struct.pack("<HH", start, length | mark) for length, start, mark in pieces)
+    return b"".join((*parts, mpy[done:], table, struct.pack("<H", len(pieces)), MARK))
