@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from quaver.emulator.network import Network
 
 _PARENT_POLL_S = 0.5
+_PROMPTS = (b">>> ", b"\x04>")  # of MicroPython's REPL, and of its raw one after a program
 
 
 class Child(ABC):
@@ -46,6 +47,7 @@ class Child(ABC):
         self._ended: str | None = None
         self._turn: asyncio.Future[int] | None = None
         self._up = False
+        self._said_last = b""
         self._lan: ChipLan | None = None
         self._events: list[Event] = []
 
@@ -114,9 +116,17 @@ class Child(ABC):
 
     def carry(self) -> None:
         """Take to the host what the console said."""
-        output = self.take_output()
+        self.tell(self.take_output())
+
+    def tell(self, output: bytes) -> None:
+        """Say to the host what the console said."""
         if output:
+            self._said_last = (self._said_last + output)[-4:]
             self.say("out", output)
+
+    def is_resting(self) -> bool:
+        """Whether the guest is at its prompt, and nobody has typed since."""
+        return self._said_last.endswith(_PROMPTS)
 
     def _on_message(self) -> None:
         try:
@@ -125,7 +135,9 @@ class Child(ABC):
             self.engine.stop()
             self._go(0)
             return
+        self.engine.call()
         if message[0] == "type":
+            self._said_last = b""
             self.type(message[1])
         elif message[0] == "turn":
             self._events = message[2] if len(message) > 2 else []

@@ -1,14 +1,15 @@
 """Runs an emulated chip: batches of instructions, and between them the host's events and the pace.
 
 Virtual time passes as the guest computes, slower or faster than real time, and leaps while it sleeps.
-Three things hold the leaps back: an answer under way on the host's network (then sleep takes real time, so that
-a broker's answer arrives before the guest's patience ends), on request real time as such, and a clock that the
-board shares with others, which gives it one short turn after the other.
+Four things hold the leaps back: an answer under way on the host's network (then sleep takes real time, so that
+a broker's answer arrives before the guest's patience ends), a prompt, at which the guest waits for a person, on request
+real time as such, and a clock that the board shares with others, which gives it one short turn after the other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -34,7 +35,8 @@ class Engine:
     """Runs one chip until `stop`.
 
     run_batch: runs a batch of at most 5 ms of real time. after_batch: called after it, to carry output.
-    waiting: whether the guest awaits something of the host's, so that sleep is to take real time. turn: awaited
+    waiting: whether the guest awaits something of the host's, so that sleep is to take real time. resting: whether it
+    is at its prompt. turn: awaited
     before each batch for the nanoseconds of virtual time that it may take; None for a board on its own. settle:
     awaited after each batch of a board that lives in virtual time alone, as fast as it can.
     """
@@ -47,6 +49,7 @@ class Engine:
         run_batch: Callable[[Any], None],
         after_batch: Callable[[], None],
         waiting: Callable[[], bool],
+        resting: Callable[[], bool],
         turn: Callable[[], Awaitable[int]] | None,
         settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -57,6 +60,8 @@ class Engine:
         self._run_batch = run_batch
         self._after_batch = after_batch
         self._waiting = waiting
+        self._resting = resting
+        self._called = asyncio.Event()
         self._turn = turn
         self._batch = _Batch(mcu)
         self._slice = mcu.clock.create_alarm(self.end_batch)
@@ -74,6 +79,11 @@ class Engine:
     def stop(self) -> None:
         self._stopped = True
         self._batch.stopped = True
+        self._called.set()
+
+    def call(self) -> None:
+        """The host wants something of a guest that rests."""
+        self._called.set()
 
     async def run(self) -> None:
         batch = self._batch
@@ -81,9 +91,10 @@ class Engine:
         breath = time.monotonic()
         end: float | None = None
         while not self._stopped:
-            waiting = self._waiting()
-            speed = 1.0 if waiting or self._real_time else _IDLE_SPEED
-            length = _PACED_SLICE_NS if speed == 1.0 else _SLICE_NS
+            real = self._waiting() or self._real_time
+            resting = not real and self._resting()
+            speed = 1.0 if real or resting else _IDLE_SPEED
+            length = _PACED_SLICE_NS if real else _SLICE_NS
             if self._turn is not None:
                 if end is None or self._ask or self._clock.nanos >= end:
                     self._ask = True
@@ -105,7 +116,12 @@ class Engine:
             ahead = pace.ahead(speed)
             now = time.monotonic()
             if ahead > 0.001:
-                await asyncio.sleep(min(ahead, 0.01))
+                if resting:
+                    self._called.clear()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._called.wait(), ahead)
+                else:
+                    await asyncio.sleep(min(ahead, 0.01))
                 breath = time.monotonic()
             elif now - breath > _BREATH_S:
                 await asyncio.sleep(0)

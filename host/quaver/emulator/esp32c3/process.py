@@ -39,6 +39,7 @@ class C3Child(Child):
             run_batch=self.machine.run_batch,
             after_batch=self._after_batch,
             waiting=self.machine.radio.network.waiting,
+            resting=self.is_resting,
             turn=self.next_turn if start.turns else None,
             settle=settled if start.lan else None,
         )
@@ -53,8 +54,7 @@ class C3Child(Child):
 
     def carry(self) -> None:
         output = self.take_output()
-        if output:
-            self.say("out", output)
+        self.tell(output)
         if output or (self.now() > _QUIET_NS and self.machine.listens()):
             self.came_up()
 

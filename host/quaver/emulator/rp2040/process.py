@@ -51,6 +51,7 @@ class PicoChild(Child):
             run_batch=self.gate.run if self._bursts is None else self._bursts.run,
             after_batch=self.carry,
             waiting=self.machine.network.waiting,
+            resting=self.is_resting,
             turn=self.next_turn if start.turns else None,
             settle=settled if start.lan else None,
         )
