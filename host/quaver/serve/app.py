@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import inspect
 import logging
@@ -17,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -30,7 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from quaver.errors import PageError, QuaverError, StoreError
 from quaver.messages.record import one_line
 from quaver.serve import routes
-from quaver.serve.endpoints import WHO, Call, Endpoint, Who, failure
+from quaver.serve.endpoints import WHO, Call, Endpoint, Who, adapter_of, failure
 from quaver.serve.middleware import Identify
 from quaver.serve.openapi import document
 from quaver.serve.services import Services
@@ -75,11 +76,11 @@ def create_app(
         middleware = [Middleware(Identify, access=services.access, open_to_all=open_to_all), *middleware]
     workers = ThreadPoolExecutor(THREADS, "page")
     files = StaticFiles()
-    text = orjson.dumps(document(endpoints, API))
+    described = functools.cache(lambda: orjson.dumps(document(endpoints, API)))  # once somebody asks
 
     async def openapi(request: Request) -> Response:
         _allowed(request, "read", False)
-        return Response(text, media_type="application/json")
+        return Response(described(), media_type="application/json")
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -107,8 +108,6 @@ def create_app(
 
 
 def _route(endpoint: Endpoint, services: Services, workers: ThreadPoolExecutor) -> Callable[[Request], Any]:
-    adapter = TypeAdapter(endpoint.answer) if endpoint.answer else None
-
     async def answer(request: Request) -> Response:
         who = _allowed(request, endpoint.scope, endpoint.open)
         if any(len(value) > _PATH_MAX for value in request.path_params.values()):
@@ -121,9 +120,10 @@ def _route(endpoint: Endpoint, services: Services, workers: ThreadPoolExecutor) 
                 found = await endpoint.handler(call)
             else:
                 found = await asyncio.get_running_loop().run_in_executor(workers, endpoint.handler, call)
-            if adapter is None:
+            if endpoint.answer is None:
                 assert isinstance(found, Response), endpoint.path
                 return found
+            adapter = adapter_of(endpoint.answer)
             found = adapter.validate_python(found) if isinstance(found, dict) else found
             return Response(adapter.dump_json(found), media_type="application/json")
         except QuaverError:

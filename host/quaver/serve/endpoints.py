@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +16,7 @@ from quaver.errors import PageError, QuaverError, TooOften
 from quaver.serve.services import Services
 
 WHO = "quaver.who"  # where in a request's scope a middleware puts the Who that it has found
-__all__ = ["SCOPES", "WHO", "Call", "Endpoint", "Who", "Words", "failure", "language_of"]
+__all__ = ["SCOPES", "WHO", "Call", "Endpoint", "Who", "Words", "adapter_of", "failure", "language_of"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,16 @@ class Endpoint:
     answer: type[Any] | None = None
     media: str = "application/json"
     open: bool = False
+
+
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def adapter_of(model: type[Any]) -> TypeAdapter[Any]:
+    """What checks an answer of that type, writes it, and knows its schema; made once, for that takes milliseconds."""
+    if model not in _adapters:
+        _adapters[model] = TypeAdapter(model)
+    return _adapters[model]
 
 
 def failure(error: QuaverError | str, status: int = 400) -> Response:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from quaver import __version__
-from quaver.serve.endpoints import Endpoint
+from quaver.serve.endpoints import Endpoint, adapter_of
 
 _REF = "#/components/schemas/{model}"
 _ERROR = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
@@ -29,7 +29,7 @@ def document(endpoints: Sequence[Endpoint], base: str) -> dict[str, Any]:
     for each in endpoints:
         wanted += [(model, "validation") for model in (each.body, each.query) if model]
         wanted += [(each.answer, "serialization")] if each.answer else []
-    adapters = [(_key(model), mode, TypeAdapter(model)) for model, mode in dict.fromkeys(wanted)]
+    adapters = [(_key(model), mode, adapter_of(model)) for model, mode in dict.fromkeys(wanted)]
     places, definitions = TypeAdapter.json_schemas(adapters, ref_template=_REF)
     schemas = definitions.get("$defs", {})
     paths: dict[str, dict[str, Any]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import mimetypes
@@ -21,8 +22,11 @@ _PACKED = ("text/", "image/svg+xml", "application/manifest+json", "application/j
 class _File:
     media: str
     plain: bytes
-    packed: bytes | None
     tag: str
+
+    @functools.cached_property
+    def packed(self) -> bytes | None:
+        return gzip.compress(self.plain, 9, mtime=0) if self.media.startswith(_PACKED) else None
 
 
 class StaticFiles:
@@ -53,5 +57,4 @@ class StaticFiles:
 def _read(path: Path) -> _File:
     plain = path.read_bytes()
     media = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    packed = gzip.compress(plain, 9, mtime=0) if media.startswith(_PACKED) else None
-    return _File(media, plain, packed, hashlib.sha256(plain).hexdigest()[:32])
+    return _File(media, plain, hashlib.sha256(plain).hexdigest()[:32])
