@@ -28,9 +28,11 @@ _SHARED = ("esp32_c3:",)  # targets that beside others run only what differs by 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_chip: differs by chip, so it runs on every --target")
     config.addinivalue_line("markers", "any_board: the same on every board, so of several --targets it runs on unix:")
+    config.addinivalue_line("markers", "nightly_on(target, …): on these targets it is nightly")
     config.addinivalue_line("markers", "slowest: takes over 20 s on a quiet machine, so it begins first")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at -m
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What is the same on every board is shown on the quickest ones: beside them, others run the marked tests alone.
 
@@ -41,6 +43,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left = [item for item in items if not _elsewhere(item, targets)]
         config.hook.pytest_deselected(items=[item for item in items if _elsewhere(item, targets)])
         items[:] = left
+    for item in items:
+        if any(_target(item) in mark.args for mark in item.iter_markers("nightly_on")):
+            item.add_marker(pytest.mark.nightly)
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     if workers > 1:
         slow = [item for item in items if item.get_closest_marker("slowest")]
@@ -54,9 +59,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ]
 
 
-def _elsewhere(item: pytest.Item, targets: set[str]) -> bool:
+def _target(item: pytest.Item) -> str | None:
     spec = getattr(item, "callspec", None)
-    where = spec.params.get("board_target") if spec else None
+    return spec.params.get("board_target") if spec else None
+
+
+def _elsewhere(item: pytest.Item, targets: set[str]) -> bool:
+    where = _target(item)
     if where is not None and item.get_closest_marker("any_board") is not None and _QUICKEST in targets:
         return bool(where != _QUICKEST)
     return where in _SHARED and item.get_closest_marker("each_chip") is None

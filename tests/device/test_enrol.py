@@ -29,6 +29,7 @@ pytestmark = pytest.mark.needs_radio
 
 
 @pytest.mark.each_chip
+@pytest.mark.nightly_on("esp32_c3:")
 def test_from_blank_to_the_first_record_in_one_command(
     board_target: Target,
     start_board: Callable[..., Board],

@@ -102,6 +102,7 @@ def test_a_connection_that_breaks_does_not_end_the_session(air: Air) -> None:
 
 
 @pytest.mark.each_chip
+@pytest.mark.nightly_on("rp2040:")
 @pytest.mark.needs_radio
 def test_from_blank_to_the_first_record_over_bluetooth_in_one_command(
     board_target: Target,

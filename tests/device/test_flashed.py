@@ -129,7 +129,9 @@ def test_the_uf2_that_was_built_goes_to_the_drive_boots_and_raises_the_alarm(
 
 
 @pytest.mark.needs_radio
-@pytest.mark.parametrize("name", ["esp32", "esp32_s3", "esp32_c3"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=pytest.mark.nightly) for name in ("esp32", "esp32_s3")), "esp32_c3"]
+)
 def test_what_esptool_wrote_is_our_firmware_and_raises_the_alarm(
     board_target: Target,
     name: str,

@@ -41,13 +41,12 @@ def test_an_alarm_goes_from_the_node_through_the_gateway_into_the_store(make_pla
     node = plant.node("unix:", "n1", limits={"rms": [0.15, 0.25]}, interval_s=0.5)
     wait_until(lambda: plant.records("n1", "telemetry"), what="a first record")
     node.set_sensor("iis3dwb", source=signal("or007_6"))
-    alarm = wait_until(lambda: plant.alarms("n1"), what="the alarm")[0]
-    assert node.virtual_time_ns() / 1e6 - alarm["uptime_ms"] < 5000
+    wait_until(lambda: plant.alarms("n1"), what="the alarm")
     account = plant.accounts()["n1"]
     assert (account.topic, account.unexplained) == (f"{PLACE}/n1", 0)
 
 
-@pytest.mark.slowest
+@pytest.mark.nightly
 def test_a_pico_w_beside_a_unix_board_hands_its_alarm_to_a_pico_w_and_then_to_a_host(
     make_plant: Callable[..., Plant], tmp_path: FilePath
 ) -> None:
@@ -84,7 +83,7 @@ def test_a_pico_w_beside_a_unix_board_hands_its_alarm_to_a_pico_w_and_then_to_a_
     assert plant.accounts()["n1"].unexplained == 0
 
 
-@pytest.mark.slowest
+@pytest.mark.nightly
 def test_an_esp32_c3_holds_several_nodes_at_once_and_misses_nothing_over_an_outage(
     make_plant: Callable[..., Plant], mosquitto: Any
 ) -> None:
@@ -212,7 +211,7 @@ def test_the_gateway_of_a_host_misses_nothing_over_an_outage_and_a_restart(
     assert record["nodes"] == record["nodes_heard"] == len(record["visit_ages_s"]) == 3 and record["relayed"] > 0
 
 
-@pytest.mark.parametrize("kind", ["unix:", "host"])
+@pytest.mark.parametrize("kind", [pytest.param("unix:", marks=pytest.mark.nightly), "host"])
 def test_hostile_peers_cost_the_others_no_more_than_a_connection_and_are_told(
     kind: str, make_plant: Callable[..., Plant], tmp_path: FilePath
 ) -> None:

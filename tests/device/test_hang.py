@@ -41,7 +41,7 @@ def test_the_boot_after_a_hang_tells_who_hung_and_where(
         **BRANCH,
         "node": "n1",
         "interval_s": 2,
-        "watchdog_s": 30,
+        "watchdog_s": 10,
         "wifi": {"ssid": "quaver", "password": "emulated"},
         "broker": {"host": HOSTS[board_target.where], "port": 1883},
         "temperature": {"driver": "tmp117", "bus": "i2c0", "address": 0x48},

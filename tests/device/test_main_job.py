@@ -53,7 +53,7 @@ def test_faults_raise_an_alarm_and_the_healthy_machine_does_not(
 
 
 @pytest.mark.needs_radio
-@pytest.mark.each_chip
+@pytest.mark.any_board
 def test_an_alarm_needs_to_persist(start_node: Callable[..., Board], client: Client) -> None:
     source = Playlist([(signal("normal"), 2), (signal("or021_6"), 1), (signal("normal"), 2), (signal("or021_6"), None)])
     start_node(

@@ -35,6 +35,7 @@ def events(client: Client, name: str) -> list[dict[str, Any]]:
     return [event for event in client.of("event") if EVENTS[event["code"]] == name]
 
 
+@pytest.mark.any_board
 def test_a_broker_that_restarts_costs_no_alarm(
     start_node: Callable[..., Board], mosquitto: Any, client: Client
 ) -> None:

@@ -211,6 +211,7 @@ def same(record: Record, measured: dict[str, Any]) -> bool:
 
 
 @pytest.mark.each_chip
+@pytest.mark.nightly_on("esp32_c3:")
 def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # measure: one record more, and its figures

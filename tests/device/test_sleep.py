@@ -178,6 +178,7 @@ def test_waking_is_no_boot_and_an_alarm_goes_at_once(where: str, sleeper: Callab
     assert alarm.record["uptime_ms"] / 1000 > at - 10  # it came when it was made, and not with the third measurement
 
 
+@pytest.mark.nightly
 def test_a_gateway_that_is_away_costs_no_record(air: Air, sleeper: Callable[..., tuple[Board, Gateway]]) -> None:
     _, gateway = sleeper("unix:", adxl345.ADXL345(signal("normal")))
     gateway.until(lambda: len(gateway.of("telemetry")) > RECORDS)

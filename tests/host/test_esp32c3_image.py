@@ -160,7 +160,7 @@ def test_an_image_that_does_not_start_is_left(node: Node) -> None:
     assert node.runs() == ("ota_0", "Dec  9 2025")
 
 
-@pytest.mark.slowest
+@pytest.mark.nightly
 def test_a_node_takes_its_image_through_a_power_cut_and_confirms_it(node: Node) -> None:
     """In the midst of one of its thousands of flash operations: the node goes on where it was.
 

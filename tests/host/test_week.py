@@ -11,6 +11,7 @@ TOOL = Path(__file__).resolve().parents[2] / "tools" / "week_under_attack.py"
 
 
 @pytest.mark.long
+@pytest.mark.nightly
 def test_a_node_and_its_gateway_lose_nothing_and_believe_nobody_under_attack_and_outage() -> None:
     result = subprocess.run([sys.executable, TOOL, "--hours", "0.2"], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr

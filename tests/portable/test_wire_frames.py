@@ -115,17 +115,17 @@ def hostile(count: int, seed: int) -> list[bytes]:
 
 
 @pytest.mark.long
-def test_a_million_hostile_frames() -> None:
+def test_a_hundred_thousand_hostile_frames() -> None:
     """None is taken for one of ours but where the altered bit lies outside the frame's check, none is kept."""
     frames, held = Frames(), 0
     batch = hostile(20_000, seed=7)
-    for _ in range(50):
+    for _ in range(5):
         for frame in batch:
             for kind, data in frames.feed(frame):
                 assert kind != SESSION or data == b"hello"
             held = max(held, len(frames._held))
     assert held <= 3400
-    assert frames.refused > 500_000
+    assert frames.refused > 50_000
 
 
 def test_micropython_takes_the_same_and_keeps_its_heap(micropython: Callable[..., Any]) -> None:

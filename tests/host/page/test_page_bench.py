@@ -11,7 +11,7 @@ from quaver.bench import fuxa, page
 from quaver.errors import PageError
 
 
-@pytest.mark.long
+@pytest.mark.nightly
 def test_every_browser_hears_of_every_record_and_all_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "_LIVE_S", 1)
     monkeypatch.setattr(page, "_PLANT", 20)
