@@ -30,6 +30,7 @@ def air() -> Iterator[Any]:
 
 
 # Of what restarts and is told, a chip shows its own part with either.
+@pytest.mark.nightly_on("rp2040:")
 @pytest.mark.parametrize("role", [pytest.param("node", marks=pytest.mark.any_board), "gateway"])
 def test_a_link_without_memory_is_told_after_a_restart(
     request: pytest.FixtureRequest,
