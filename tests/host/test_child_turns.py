@@ -58,6 +58,7 @@ def test_what_a_turn_brings_to_be_said_is_said_before_the_chip_goes_on() -> None
     engine = Engine(
         chip,
         real_time=False,
+        resting=lambda: False,
         run_batch=run_batch,
         after_batch=lambda: None,
         waiting=lambda: False,
