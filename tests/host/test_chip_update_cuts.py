@@ -15,7 +15,7 @@ from quaver.emulator.rp2040 import Rp2040Board
 @pytest.mark.parametrize(
     ("kind", "outcome", "operation", "torn", "image"),
     [
-        pytest.param(Rp2040Board, "confirmed", 61, True, False, marks=pytest.mark.slowest),
+        pytest.param(Rp2040Board, "confirmed", 61, True, False, marks=pytest.mark.nightly),
         pytest.param(Esp32C3Board, "taken back", 126, False, True, marks=pytest.mark.nightly),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "outage.py"
 
 
-@pytest.mark.parametrize("flash_kb", [1024, 32])
+@pytest.mark.parametrize("flash_kb", [pytest.param(1024, marks=pytest.mark.nightly), 32])
 def test_an_outage_with_kills_leaves_no_gap_unexplained(flash_kb: int) -> None:
     command = [sys.executable, TOOL, "--records", "500", "--kills", "4", "--flash-kb", str(flash_kb)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
