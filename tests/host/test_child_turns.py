@@ -67,3 +67,39 @@ def test_what_a_turn_brings_to_be_said_is_said_before_the_chip_goes_on() -> None
     )
     asyncio.run(engine.run())
     assert done == ["turn", "turn", "batch"]
+
+
+def test_a_chip_at_its_prompt_waits_for_a_person() -> None:
+    """It passes virtual time as real time passes, and goes on at once when somebody asks for something."""
+    batches: list[int] = []
+    chip = SimpleNamespace(
+        clock=SimpleNamespace(nanos=0, create_alarm=lambda end: SimpleNamespace(schedule=lambda length: None))
+    )
+
+    def run_batch(batch: object) -> None:
+        chip.clock.nanos += 3600 * SECOND
+        batches.append(len(batches))
+
+    engine = Engine(
+        chip,
+        real_time=False,
+        resting=lambda: True,
+        run_batch=run_batch,
+        after_batch=lambda: None,
+        waiting=lambda: False,
+        turn=None,
+    )
+
+    async def main() -> None:
+        running = asyncio.create_task(engine.run())
+        for wanted in (1, 2, 3):
+            while len(batches) < wanted:
+                await asyncio.sleep(0)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert len(batches) == wanted  # the rest of the hour has not passed
+            engine.call()
+        engine.stop()
+        await running
+
+    asyncio.run(main())
