@@ -29,7 +29,7 @@ test: .venv/installed .venv/stubs
 	$(BIN)/pytest -n 3 --dist worksteal -m "not nightly" $(TARGETS); tests=$$?; \
 	wait $$types; types=$$?; cat .venv/types.txt; exit $$((tests || types))
 
-# What takes a processor most of a minute each, and would double the time of `make test`: some minutes in all.
+# What takes a processor most of a minute each, or shows on another board what `make test` shows on one.
 nightly: .venv/installed
 	tools/setup-system compiler mosquitto
 	$(BIN)/pytest -n 2 --dist worksteal -m nightly $(TARGETS)
