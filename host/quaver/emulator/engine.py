@@ -36,9 +36,8 @@ class Engine:
 
     run_batch: runs a batch of at most 5 ms of real time. after_batch: called after it, to carry output.
     waiting: whether the guest awaits something of the host's, so that sleep is to take real time. resting: whether it
-    is at its prompt. turn: awaited
-    before each batch for the nanoseconds of virtual time that it may take; None for a board on its own. settle:
-    awaited after each batch of a board that lives in virtual time alone, as fast as it can.
+    is at its prompt. turn: awaited before each batch for the nanoseconds of virtual time that it may take; None for a
+    board on its own. settle: awaited after each batch of a board that lives in virtual time alone, as fast as it can.
     """
 
     def __init__(
