@@ -24,7 +24,7 @@ PROGRAM = Path(__file__).with_name("programs") / "hang.py"
 @pytest.mark.parametrize(
     ("hang", "task", "what"),
     [
-        ("busy", "measure", "held the processor: temperature"),
+        pytest.param(*("busy", "measure", "held the processor: temperature"), marks=pytest.mark.nightly_on("rp2040:")),
         pytest.param("waits", "publish", "made no progress: connecting", marks=pytest.mark.any_board),
     ],
 )
