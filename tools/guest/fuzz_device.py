@@ -440,6 +440,8 @@ def _improv(serial):
             assert len(joined) == before or clock.now <= until, "joined outside of its window"
             assert 1 <= node.state <= 4
             assert len(node._part) <= 258 + len(part), "holds more than a packet"
+        if any(byte > 0xBF for byte in data):  # MicroPython takes more for UTF-8 than CPython does
+            return "a text that is not ASCII"
         return "{} {} {}".format(len(joined), node.refused, said)
 
     return one
