@@ -54,7 +54,7 @@ _LAST = const(4)  # when the interrupt ran last, us
 _LATE = const(5)  # by how much the samples are behind the clock, us / 16
 _WORDS = const(6)  # of 32 bits; behind them a ring of samples
 _PERIOD = const(2000)  # of a sample, in us / 16
-_BEHIND = const(1750)  # from which on another sample may wait
+_BEHIND = const(1250)  # from which on another sample may wait; less than a sample, for a late look sees less of it
 
 # of quaver_wire.reasons
 _NO_ANSWER = const(200)
@@ -91,7 +91,7 @@ def _take(given: object, shared: object, now: int) -> int:
         state[_DAMAGED] += 1
         state[_LOST] = 1
     elif not status:
-        state[_LATE] = 0  # nothing new: it is our clock that is ahead
+        state[_LATE] = _PERIOD >> 1  # nothing new: it is our clock that is ahead
         return 0
     elif state[_IN] - state[_OUT] >= _DEPTH:
         state[_LOST] = 1
@@ -185,7 +185,8 @@ class ADS131M02:
 
     def _exchange(self, *words: int) -> int:
         """Send a frame of 24-bit words, of which the command is the first two bytes whatever the length is; the
-        response to the frame before."""
+        response to the frame before. It ends the stream: an interrupt would cut the frame in two."""
+        self._interrupt.trigger(0)
         sent = bytearray(12)
         for i, word in enumerate(words):
             sent[3 * i] = word >> 8
@@ -207,7 +208,6 @@ class ADS131M02:
     def start(self) -> None:
         """Start the stream and wait until it has settled."""
         state = self._state
-        self._interrupt.trigger(0)
         self._exchange(_RESET)
         time.sleep_ms(_RESET_MS)
         self._exchange(_WRITE, _MODE, _CLOCK, self._gain)
@@ -224,7 +224,6 @@ class ADS131M02:
 
     def stop(self) -> None:
         """Stop the stream: the interrupt is off, and the part in standby."""
-        self._interrupt.trigger(0)
         self._exchange(_STANDBY)
         self._state[_OUT] = self._state[_IN]
 
