@@ -38,6 +38,8 @@ _FIELDS = (
     "vibration.cs i -1 -1 64\n"  # -1: the pin that the board's file names for the bus
     "vibration.address i 0 0 127\n"
     "vibration.range_g i 0 0 1000\n"
+    "vibration.sensitivity_mv_g f 0 0 10000\n"  # of an analog accelerometer, at the ADC's input
+    "vibration.drdy_pin i -1 -1 64\n"  # where that ADC says that it has a sample
     "vibration.samples i 0 0 32768\n"  # 0: as many as the part's rate is worth
     "vibration.band_low_hz f 0 0 40000\n"  # 0: by the part's rate
     "vibration.band_high_hz f 0 0 40000\n"

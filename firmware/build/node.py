@@ -87,7 +87,7 @@ def _tachometer(port: "Hal", machine: dict, problems: list) -> "Tachometer | Non
     from drivers.tachometer import Tachometer
 
     def attach(handler: "Callable") -> object:
-        return port.on_rising(machine["tachometer_pin"], handler)
+        return port.at_once(machine["tachometer_pin"], handler)
 
     try:
         return Tachometer(attach, machine["tachometer_pulses"])

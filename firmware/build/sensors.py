@@ -2,9 +2,9 @@
 
 A maker takes the port (of hal) and the sensor's section of the configuration. What it raises, ValueError or OSError, is
 a problem of that sensor alone. The rest of a row says what the driver takes for a setting, the default first; of a bus
-it is the kind that counts, and its number is the board's; "gpio22" is a pin. Settings that a row does not name are as
-build.config has them. Two are no settings: "rate_hz", the samples a second, bus by bus, and "module", the driver's
-file where that has another name.
+it is the kind that counts, and its number is the board's; "gpio22" is a pin. A setting without values has to be given.
+Those that a row does not name are as build.config has them. Two are no settings: "rate_hz", the samples a second, bus
+by bus, and "module", the driver's file where that has another name.
 
 A driver of one's own is a module in /own that says the same of itself: MEASURES, SETTINGS, and make(port, given).
 """
@@ -243,7 +243,7 @@ def check(measures: str, given: dict, problems: list[str]) -> bool:
     """Hold the section `measures` of a configuration, `given`, against the row of its driver.
 
     A setting that is 0 or "" becomes the row's default; so does one that the driver does not take, which is a line in
-    `problems`. False for a driver that there is none of, which is a line too.
+    `problems`. False for a driver that there is none of, or that lacks what it needs, which is a line too.
     """
     message = "{}.{}: expected one of {}"
     if not _row(measures, given["driver"], problems):
@@ -253,6 +253,11 @@ def check(measures: str, given: dict, problems: list[str]) -> bool:
         if key not in given:
             continue
         kind = type(given[key])
+        if not values:
+            if str(given[key]) in ("-1", "0.0", ""):  # a pin, a quantity, a text that was not given
+                problems.append("{}.{}: {} needs it".format(measures, key, given["driver"]))
+                return False
+            continue
         default = values[0]
         value = str(given[key] or default)
         asked = value

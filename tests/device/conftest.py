@@ -110,12 +110,10 @@ def client(mosquitto: Any) -> Iterator[Client]:
 
 
 @pytest.fixture
-def start_node(
-    board_target: Target, start_board: Callable[..., Board], mosquitto: Any
-) -> Callable[[tuple[Attached, ...], dict[str, Any]], Board]:
-    """Puts a node into service on a fresh board, publishing to Mosquitto."""
+def start_node(board_target: Target, start_board: Callable[..., Board], mosquitto: Any) -> Callable[..., Board]:
+    """Puts a node into service on a fresh board, publishing to Mosquitto; own: files of drivers that it has besides."""
 
-    def start(rig: tuple[Attached, ...], config: dict[str, Any]) -> Board:
+    def start(rig: tuple[Attached, ...], config: dict[str, Any], own: Mapping[str, bytes] | None = None) -> Board:
         host = "127.0.0.1" if board_target.where == "unix:" else "10.0.0.1"
         whole = {
             "site": "plant",
@@ -130,7 +128,8 @@ def start_node(
             "vibration": {"samples": 4096},  # brief ones do where the verdict is not the point
             **config,
         }
-        return start_board(files=firmware_files(board_target.board, whole), rig=rig, broker_port=mosquitto.port)
+        files = {**firmware_files(board_target.board, whole), **(own or {})}
+        return start_board(files=files, rig=rig, broker_port=mosquitto.port)
 
     return start
 

@@ -4,13 +4,22 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from quaver.board.interface import Board
+from quaver.build import own_drivers
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.accelerometers import Accelerometer
+from quaver.emulator.sensors.ads131m02 import ADS131M02, wired
 from quaver.emulator.sensors.modbus_meter import REGISTERS
+from quaver.files.carried import payload
+from quaver.pytest_plugin import Target
+from quaver_wire.fields import QUALITY
 from tests.programs import program
+
+from .conftest import Client
 
 pytestmark = pytest.mark.each_chip
 
@@ -22,6 +31,8 @@ ADXL345 = program(__file__, "adxl345")
 
 ADXL355 = program(__file__, "adxl355")
 
+ADC = program(__file__, "ads131m02")
+
 CAPTURE = program(__file__, "capture")
 
 TMP117 = program(__file__, "tmp117")
@@ -29,6 +40,17 @@ TMP117 = program(__file__, "tmp117")
 TEMPERATURE = program(__file__, "temperature")
 
 ENERGY = program(__file__, "energy")
+
+
+class Sine:
+    """Of peak_g and 250 Hz on each axis."""
+
+    def __init__(self, peak_g: float) -> None:
+        self.peak_g = peak_g
+
+    def samples(self, capture: int, rate_hz: float, first: int, count: int) -> NDArray[np.float32]:
+        z = self.peak_g * np.sin(2 * np.pi * 250 / rate_hz * np.arange(first, first + count))
+        return np.repeat(z, 3).reshape(count, 3).astype(np.float32)
 
 
 def ask(board: Board, code: str) -> object:
@@ -59,6 +81,40 @@ def test_an_accelerometer_of_a_row_gives_a_block_at_its_rate_on_i2c(
     assert rate == pytest.approx(2_000, rel=0.01)
     assert dropped == 0
     assert -50 < low < 0 < high < 50  # its noise of 0.7 mg, in 250 ug
+
+
+def test_an_adc_whose_interrupt_reads_each_sample_gives_a_block_at_its_rate(
+    start_board: Callable[..., Board],
+    board_files: Mapping[str, bytes],
+    board_target: Target,
+) -> None:
+    files = {**board_files, **own_drivers(payload("firmware", "extra"), board_target.board)}
+    board = start_board(files=files, rig=wired(ADS131M02(Sine(3.0)), "spi0", "spi0_cs", 3))
+    if board_target.board == "esp32_c3":
+        assert ask(board, ADC) == "an ESP32's interrupts wait for the capture's end: use an RP2040"
+        return
+    rate, dropped, low, high = ask(board, ADC + CAPTURE)  # type: ignore[misc]
+    assert rate == pytest.approx(8_000, rel=0.001)
+    assert dropped == 0
+    assert -low == high == pytest.approx(3.0 / 12 * 32768, abs=2)
+
+
+@pytest.mark.needs_radio
+def test_a_node_measures_with_an_analog_accelerometer_and_tells_where_the_adc_is_overdriven(
+    start_node: Callable[..., Board], client: Client, board_target: Target
+) -> None:
+    if board_target.where != "unix:":
+        pytest.skip("whole measurements, whose way through the chip the other tests cover")
+    given = {"driver": "ads131m02", "drdy_pin": 3, "sensitivity_mv_g": 40, "range_g": 10, "samples": 1024}
+    own = own_drivers(payload("firmware", "extra"), board_target.board)
+    rig = wired(ADS131M02(Sine(3.0), mv_per_g=40), "spi0", "spi0_cs", 3)
+    board = start_node(rig, {"interval_s": 1, "vibration": given}, own)
+    record = client.wait(lambda c: [r for r in c.of("telemetry") if "rms_g" in r], "a measurement")[0]
+    assert record["rms_g"] == pytest.approx(3.0 / 2**0.5, rel=0.01)
+    assert (record["quality"], record["dropped"]) == (0, 0)
+    board.set_sensor("ads131m02", source=Sine(17.0))  # gain 2 ends at 15 g
+    clipped = 1 << QUALITY.index("clipped")
+    client.wait(lambda c: [r for r in c.of("telemetry") if r["quality"] == clipped], "a mark")
 
 
 @pytest.mark.needs_sensor("tmp117")

@@ -17,6 +17,7 @@ OURS = DEVICE | {"quaver", "quaver_wire"}
 ARROWS = {
     "protocols/quaver_wire": set(),
     "firmware/drivers": set(),
+    "firmware/extra": set(),
     "firmware/dsp": {"quaver_wire"},
     "firmware/links": {"umqtt"},
     "firmware/hal": set(),

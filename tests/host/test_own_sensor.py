@@ -13,6 +13,7 @@ from quaver.cli import main
 from quaver.desk.scan import scan
 from quaver.desk.sync import ask, put_files
 from quaver.emulator.bus import Attached
+from quaver.emulator.sensors.ads131m02 import ADS131M02
 from quaver.emulator.sensors.tmp117 import TMP117
 from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
@@ -102,3 +103,26 @@ def test_a_node_takes_it_a_sync_leaves_it_and_a_broken_one_is_told(folder: Path)
         board.reset()
         wait_for_words(board, b"node: config: temperature: unsupported type")
         assert b"Traceback" not in board.console()
+
+
+def test_a_driver_that_the_firmware_has_no_place_for_is_there_to_be_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", "sensor", "ads131m02", "--folder", str(tmp_path)]) == 0
+    assert "vibration.driver ads131m02" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["ads131m02.py"]
+    config = {"vibration": {"driver": "ads131m02", "drdy_pin": 3}}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    with pytest.raises(BuildError, match=r"vibration\.sensitivity_mv_g: ads131m02 needs it"):
+        read_config(path)
+    config["vibration"]["sensitivity_mv_g"] = 100
+    path.write_text(json.dumps(config))
+    assert read_config(path) == config
+    files = {**firmware_files("unix", config), **own_drivers(tmp_path / "drivers", "unix")}
+    rig = (Attached("ads131m02", "spi0", "spi0_cs", ADS131M02()),)
+    with UnixBoard(Setup(files=files, rig=rig)) as board:
+        board.reset()
+        with board.execs() as run:
+            (place,) = (place for place in scan(run).places if place.bus == "spi0")
+    assert place.settings["vibration"]["driver"] == "ads131m02"

@@ -64,6 +64,10 @@ class Spi:
         for i in range(len(buffer)):
             buffer[i] = self._exchange(write)
 
+    def write_readinto(self, data: bytes, buffer: Any) -> None:
+        for i, value in enumerate(data):
+            buffer[i] = self._exchange(value)
+
 
 class I2c:
     """machine.I2C with one device."""

@@ -1,8 +1,9 @@
 """The configuration: whatever the file says, the node gets a whole one and a line for each mistake."""
 
 import json
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from sensor_buses import Clock
 
 from build import config, sensors
+from extra import ads131m02
 from quaver.emulator.sensors.parts import PARTS
 from quaver.pytest_plugin import default_rig
 from quaver_wire.names import ENERGY
@@ -216,6 +218,24 @@ def test_a_setting_of_one_driver(section: dict[str, Any], line: str | None, valu
     result, problems = config.parse({"temperature": section})
     assert problems == ([f"temperature.{line}"] if line else [])
     assert result["temperature"][value[0]] == value[1]
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ({"sensitivity_mv_g": 100}, "drdy_pin: ads131m02 needs it"),
+        ({"drdy_pin": 0}, "sensitivity_mv_g: ads131m02 needs it"),
+        ({"drdy_pin": 0, "sensitivity_mv_g": 0.5}, None),
+    ],
+)
+def test_a_setting_that_has_to_be_given(
+    section: dict[str, Any], line: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, module in (("own", ModuleType("own")), ("own.ads131m02", ads131m02)):
+        monkeypatch.setitem(sys.modules, name, module)
+    result, problems = config.parse({"vibration": {"driver": "ads131m02", **section}})
+    assert problems == ([f"vibration.{line}"] if line else [])
+    assert (result["vibration"] is None) == bool(line)
 
 
 def test_a_meter_by_its_registers() -> None:

@@ -70,15 +70,16 @@ class Hal:
         """A GPIO as an input, pulled up: a broken wire reads high."""
         return machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)
 
-    def on_rising(self, pin, handler):
-        """Have handler(pin) called at each rising edge of a GPIO, at once; returns the pin's interrupt.
+    def at_once(self, pin, handler, falling=False):
+        """Have handler(pin) called at each rising edge of a GPIO, or each falling one; returns the pin's interrupt.
 
         Pulled up: most pickups can only pull down, and on a broken wire there must be no mains hum to count.
         """
-        return machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP).irq(handler, machine.Pin.IRQ_RISING, hard=True)
+        edge = machine.Pin.IRQ_FALLING if falling else machine.Pin.IRQ_RISING
+        return machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP).irq(handler, edge, hard=True)
 
     def on_edge(self, pin, handler):
-        """Have handler(pin) called at each edge of a GPIO, at once; pulled up, as by on_rising."""
+        """Have handler(pin) called at each edge of a GPIO, at once; pulled up, as by at_once."""
         pin = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)
         pin.irq(handler, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING, hard=True)
 

@@ -52,6 +52,6 @@ class Port(Hal):
         pin = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP)
         pin.irq(handler, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING)
 
-    def on_rising(self, pin, handler):
+    def at_once(self, pin, handler, falling=False):
         """None: this port of MicroPython runs a pin's handler when the processor is free, and a capture leaves none."""
-        raise ValueError("no tachometer on an ESP32, whose interrupts wait for the capture's end")
+        raise ValueError("an ESP32's interrupts wait for the capture's end: use an RP2040")

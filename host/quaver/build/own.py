@@ -1,6 +1,7 @@
 """The build room's own drivers: modules of a folder that become drivers of a node, beside the firmware's.
 
-On flash they lie in a folder of their own, which no update of the firmware touches.
+On flash they lie in a folder of their own, which no update of the firmware touches. Some are there to be taken, in
+firmware/extra: few nodes have their parts, and the flash of all would hold them twice at each update.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from quaver.board.local import ProgramError, run
 from quaver.board.spec import load_board
 from quaver.build.compile import compile_mpy
 from quaver.errors import BuildError
+from quaver.files.carried import payload
 from quaver.files.pinned import write_atomically
 
 BESIDE = "drivers"
@@ -99,23 +101,31 @@ def _sources(folder: Path) -> dict[str, bytes]:
         raise BuildError(f"{folder}: cannot be read ({error.strerror}): check its permissions") from error
 
 
+def extra_drivers() -> dict[str, Path]:
+    """The drivers that are there to be taken, by name."""
+    return {path.stem: path for path in sorted(payload("firmware", "extra").glob("*.py"))}
+
+
 def new_driver(name: str, folder: Path) -> list[Path]:
-    """Write a driver to begin with, a model of its part, and their test; the files. Raises BuildError."""
+    """Write a driver to begin with, a model of its part, and their test; the files. One of extra_drivers is written as
+    it is, and alone. Raises BuildError."""
     _check_name(name)
-    made = {
-        folder / BESIDE / f"{name}.py": "driver",
-        folder / f"model_{name}.py": "model",
-        folder / f"test_{name}.py": "test",
-    }
+    extra = extra_drivers().get(name)
+    templates = Path(__file__).with_name("template")
+    made = {folder / BESIDE / f"{name}.py": extra or templates / "driver.py.txt"}
+    if not extra:
+        made |= {folder / f"{kind}_{name}.py": templates / f"{kind}.py.txt" for kind in ("model", "test")}
     for path in made:
         if path.exists():
             raise BuildError(f"{path}: is there already: choose another name, or remove it")
     class_name = "".join(part.capitalize() for part in name.split("_"))
     try:
-        for path, template in made.items():
-            text = Path(__file__).with_name("template").joinpath(f"{template}.py.txt").read_text(encoding="utf-8")
+        for path, source in made.items():
+            text = source.read_text(encoding="utf-8")
+            if not extra:
+                text = text.replace("DRIVER", name).replace("CLASS", class_name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, text.replace("DRIVER", name).replace("CLASS", class_name).encode())
+            write_atomically(path, text.encode())
     except OSError as error:
         raise BuildError(f"{folder}: cannot be written ({error.strerror}): choose another folder") from error
     return list(made)

@@ -137,6 +137,8 @@ def _compile(source: bytes, path: str, arch: str) -> bytes:
 
 def _belongs(path: str, spec: BoardSpec) -> bool:
     """Whether a module is for this board: no other chip's hal, no Thumb assembly where there is no assembler for it."""
+    if path.startswith("extra/"):  # quaver.build.own has them
+        return False
     if path in _ESP32:
         return spec.silicon.hal == "esp32"
     if path.startswith("hal/chip/"):

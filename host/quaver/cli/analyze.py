@@ -170,7 +170,7 @@ def command(
                     _conclude(recording, settings, last, lang)
 
 
-_SENSORS_OWN = ("driver", "bus", "cs", "address", "range_g", "samples")
+_SENSORS_OWN = ("driver", "bus", "cs", "address", "range_g", "sensitivity_mv_g", "drdy_pin", "samples")
 # option -> the settings of a node that it stands for
 _SETTINGS = {
     "rpm": ("machine.rpm",),

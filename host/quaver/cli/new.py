@@ -22,10 +22,13 @@ def sensor(name: str, folder: Path) -> None:
     """Write a driver to begin with, a model of its part, and their test: NAME, a temperature sensor on I2C.
 
     The test passes as it is written. Change the model and the driver, each from the datasheet, until both are your
-    part: docs/own-sensor.md.
+    part: docs/own-sensor.md. NAME ads131m02 is a whole driver, for which the firmware has no place: docs/sensors.md.
     """
-    from quaver.build.own import new_driver
+    from quaver.build.own import extra_drivers, new_driver
 
     for path in new_driver(name, folder):
         click.echo(path)
-    click.echo(f"to try it: pytest test_{name}.py; then in config.json: temperature.driver {name}", err=True)
+    if name in extra_drivers():
+        click.echo(f"it is whole: in config.json: vibration.driver {name} (docs/sensors.md)", err=True)
+    else:
+        click.echo(f"to try it: pytest test_{name}.py; then in config.json: temperature.driver {name}", err=True)

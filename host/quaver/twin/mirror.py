@@ -27,7 +27,7 @@ from quaver_wire.bearings import LIBRARY
 _SECTIONS = ("interval_s", "vibration", "machine", "alarm", "limits", "temperature", "energy", "outbox", "watchdog_s")
 _WIRING = (
     *("driver", "bus", "cs", "address", "range_g", "baudrate", "parity", "de_pin", "tachometer_pin"),
-    *("wires", "reference_ohm", "registers", "width_ms", "pulses_per_kwh"),
+    *("wires", "reference_ohm", "registers", "width_ms", "pulses_per_kwh", "sensitivity_mv_g", "drdy_pin"),
 )
 _SENSORS = {"vibration": "rms_g", "temperature": "temperature_c", "energy": "energy"}
 _ON, _OFF = "on", "off"

@@ -16,10 +16,11 @@ for name in json.loads(sys.stdin.read()):
             problems.append(path + "MEASURES: expected one of " + ", ".join(sorted(sensors.DRIVERS)))
         elif not callable(own.make):
             problems.append(path + "make: expected a function of the port and the section of the configuration")
-        elif any(len(line) < 2 or "" in line for line in lines):
+        elif any("" in line or (len(line) < 2 and line[0] in ("bus", "rate_hz")) for line in lines):
             problems.append(path + "SETTINGS: expected lines of a setting and the values that it takes")
         else:
-            problems += [path + line for line in config.parse({measures: {"driver": name}})[1]]
+            given = {line[0]: 1 for line in lines if len(line) == 1}  # has to be given
+            problems += [path + line for line in config.parse({measures: dict(given, driver=name)})[1]]
     except Exception as error:
         problems.append("{}{}: {}".format(path, type(error).__name__, error))
 print(json.dumps(problems))

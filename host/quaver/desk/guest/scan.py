@@ -31,6 +31,7 @@ def _drivers(bus, **place):
             if rows._kind(bus) not in [rows._kind(other) for other in takes.get("bus", ())]:
                 continue
             given = dict(driver=driver, bus=bus, **place)
+            given.update({key: 1 for key, values in takes.items() if not values})  # the identity needs none of them
             config, problems = sys.modules["build.config"].parse({measures: given})
             section = config[measures]
             # what the driver does not take has become its default: the part is nowhere else then

@@ -164,10 +164,8 @@ class Rest:
         return np.concatenate(noise)[begin : begin + count] * np.float32(self._noise_g)
 
 
-def quantise(
-    source: Source, stream: Stream, first: int, count: int, lsb_per_g: float, low: int, high: int
-) -> NDArray[np.int16]:
-    """Samples of the source as the converter puts them out: int16 LSB (count, 3), clipped to low..high.
+def acceleration(source: Source, stream: Stream, first: int, count: int) -> NDArray[np.float32]:
+    """Samples of the source in this run, g: (count, 3).
 
     A source stands for all that the part's converter sees: no noise is added, and what it holds up to half the
     output rate comes through (the parts' low-pass is not modelled).
@@ -175,7 +173,13 @@ def quantise(
     lives = getattr(source, "at", None)
     if lives is not None:  # a machine that changes with time
         source = lives(stream.started_s)
-    acceleration = source.samples(stream.capture, stream.rate_hz, first, count)
-    lsb = np.rint(acceleration * np.float32(lsb_per_g))
+    return source.samples(stream.capture, stream.rate_hz, first, count)
+
+
+def quantise(
+    source: Source, stream: Stream, first: int, count: int, lsb_per_g: float, low: int, high: int
+) -> NDArray[np.int16]:
+    """Those samples as the converter puts them out: int16 LSB (count, 3), clipped to low..high."""
+    lsb = np.rint(acceleration(source, stream, first, count) * np.float32(lsb_per_g))
     clipped: NDArray[np.int16] = np.clip(lsb, low, high).astype(np.int16)
     return clipped
