@@ -3,8 +3,7 @@
 from quaver_wire.fields import COMMON, MESSAGE_CLASSES, TABLES, WireError, const
 from quaver_wire.primitives import put_bytes, put_float, put_head, put_milliseconds, put_number, put_text
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
+if False:  # types alone: never compiled
     from typing import Any
 
 _UINT = const(0)

@@ -5,16 +5,9 @@ from 0 and wraps at 64. The first chunk carries the message's length in two byte
 link keeps order and loses nothing within a connection, so whatever does not fit is a fault of the peer.
 """
 
-try:
-    from micropython import const
-except ImportError:  # on a host
+from quaver_wire.fields import const
 
-    def const(value: int) -> int:
-        return value
-
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
+if False:  # types alone: never compiled
     from collections.abc import Iterator
 
 SIZE_MIN = 20  # an ATT_MTU of 23, the least that Bluetooth allows, less ATT's three bytes

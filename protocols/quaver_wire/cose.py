@@ -13,8 +13,7 @@ The cipher is given as `aead`, with two verbs over buffers of the caller:
 
 from quaver_wire.fields import MESSAGE_CLASSES, WireError, const
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+if False:  # types alone: never compiled
     from typing import Protocol
 
     class Aead(Protocol):

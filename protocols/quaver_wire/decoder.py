@@ -10,8 +10,7 @@ from struct import unpack
 
 from quaver_wire.fields import COMMON, MESSAGE_CLASSES, TABLES, VERSION, WireError, const
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+if False:  # types alone: never compiled
     from typing import Any
 
 _MESSAGE = const(1024)

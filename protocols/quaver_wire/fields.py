@@ -17,8 +17,7 @@ A key and a place in a group never change their meaning; a new field takes a new
 passes over what it does not know. Comments tell the step of each number, and why it loses nothing.
 """
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
+if False:  # types alone: never compiled
     from typing import Any
 
 

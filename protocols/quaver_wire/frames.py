@@ -14,10 +14,6 @@ from binascii import a2b_base64, b2a_base64, crc32
 
 from quaver_wire.fields import const
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
-    pass
-
 SESSION = 0  # the kind of a session message; Improv's packets bear their own types, 1 to 4
 MESSAGE_MAX = 2304  # bytes of a session message in one frame
 

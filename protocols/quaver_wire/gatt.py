@@ -23,13 +23,7 @@ node answers each with its records, if it has any, and END again.
 
 from struct import pack_into, unpack_from
 
-try:
-    from micropython import const
-except ImportError:  # on a host
-
-    def const(value: int) -> int:
-        return value
-
+from quaver_wire.fields import const
 
 SERVICE = "2d2d0001-bbd6-4cd0-b14f-e0c40a69431c"
 UPLINK = "2d2d0002-bbd6-4cd0-b14f-e0c40a69431c"

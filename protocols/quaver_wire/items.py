@@ -3,8 +3,7 @@
 from quaver_wire.fields import WireError, const
 from quaver_wire.primitives import put_bytes, put_float, put_head
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
+if False:  # types alone: never compiled
     from typing import Any
 
 _BYTES = const(2)

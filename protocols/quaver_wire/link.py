@@ -17,22 +17,14 @@ commands are sealed already.
     AES key  = HKDF-SHA-256 of the link key, salt = HELLO and the node's nonce, info = "quaver link session 1"; 16 bytes
 """
 
+from quaver_wire.fields import const
 from quaver_wire.gatt import CHALLENGE, HELLO
 from quaver_wire.link_session import TAG, Session
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
+if False:  # types alone: never compiled
     from collections.abc import Callable
 
     from quaver_wire.cose import Aead
-
-try:
-    from micropython import const
-except ImportError:  # on a host
-
-    def const(value: int) -> int:
-        return value
-
 
 VERSION = 1
 NAME_MAX = 24  # bytes of a gateway's name, as its configuration has it

@@ -2,17 +2,10 @@
 
 from hashlib import sha256
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
+from quaver_wire.fields import const
+
+if False:  # types alone: never compiled
     from quaver_wire.cose import Aead
-
-try:
-    from micropython import const
-except ImportError:  # on a host
-
-    def const(value: int) -> int:
-        return value
-
 
 TAG = 8
 _NODE = const(1)  # directions, in the nonce's first byte

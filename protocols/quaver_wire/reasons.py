@@ -5,8 +5,7 @@ Numbers below 200 are errnos of the board's buses. MicroPython has two for a dev
 on RP2040, ENODEV on ESP32. The drivers' own reasons begin at 200, so that none has two meanings.
 """
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
+if False:  # types alone: never compiled
     from typing import Any
 
 # {}: the detail that follows the number

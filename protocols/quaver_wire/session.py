@@ -14,8 +14,7 @@ host  SEALED  5, counter (2), AES-CCM            ->  a request: JSON
 
 from quaver_wire.hkdf import hkdf, hmac
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # MicroPython has no typing, and does not evaluate annotations
+if False:  # types alone: never compiled
     from typing import Any
 
 VERSION = 1

@@ -3,8 +3,8 @@
 Names are kept for good, in pools. A new pool takes twice the entries of the last (MicroPython's py/qstr.c): 9 kB in one
 piece at the 1,260th name. So a pool with hardly any room left is closed: told to be of 64, which the next one doubles.
 
-A pool is known by where its tables are: behind it, by its number of entries; the last one by the name that was just
-made.
+A pool is known by where its tables are: behind it, by its number of entries; the first one here by the name that was
+just made, each later one by the pool before it.
 """
 
 import micropython
@@ -13,7 +13,7 @@ from micropython import const
 _LARGE = const(512)  # entries of a pool whose double is too much
 _SMALL = const(64)
 
-_pool = _asked = 0
+_pool = -1  # the last one's address; 0 where the table is not as this module knows it
 
 
 @micropython.viper
@@ -27,8 +27,9 @@ def _poke(at: ptr32, value: int):
 
 
 @micropython.viper
-def _last(at: int, end: int, name: ptr8, length: int) -> int:
-    """The address of the pool whose last name is that one, in the heap from `at` to `end`; or 0.
+def _found(at: int, end: int, before: int, name: ptr8, length: int) -> int:
+    """The address of a pool in the heap from `at` to `end`, or 0: the one whose last name is that one, or, without a
+    name, the one that follows the pool `before`.
 
     Words of a pool: the one before it, the names before it, its entries, those in use, its two tables, its names.
     """
@@ -41,12 +42,16 @@ def _last(at: int, end: int, name: ptr8, length: int) -> int:
             and pool[4] == at + 24 + 4 * entries
             and (pool[5] == pool[4] + entries or pool[5] == pool[4] + 2 * entries)  # a hash has a byte, or two
         ):
-            found = ptr8(pool[5 + used])
-            i = 0
-            while i < length and found[i] == name[i]:
-                i += 1
-            if i == length and found[i] == 0:
-                return at
+            if length == 0:
+                if pool[0] == before:
+                    return at
+            else:
+                found = ptr8(pool[5 + used])
+                i = 0
+                while i < length and found[i] == name[i]:
+                    i += 1
+                if i == length and found[i] == 0:
+                    return at
         at += 16
     return 0
 
@@ -54,13 +59,15 @@ def _last(at: int, end: int, name: ptr8, length: int) -> int:
 def trim(heap, heap_end, left):
     """Close the last pool if it is large, and has no more than `left` entries; the heap that it lies in is between
     these addresses."""
-    global _pool, _asked
-    if _asked and not _pool:
-        return  # a table that is not as this module knows it
-    if not _asked or _peek(_pool + 8) <= _peek(_pool + 12) + left:
-        _asked += 1
-        name = "q{}".format(_asked)
-        getattr(None, name, None)  # is a name from here on
-        _pool = _last(heap, heap_end, name, len(name))
-        if _pool and _peek(_pool + 8) >= _LARGE and _peek(_pool + 8) <= _peek(_pool + 12) + left:
-            _poke(_pool + 8, _SMALL)
+    global _pool
+    if _pool < 0:
+        name = "q{}".format(0)
+        getattr(None, name, None)  # is a name from here on, the last one
+        _pool = _found(heap, heap_end, 0, name, len(name))
+    following = _pool
+    while following and _peek(following + 8) <= _peek(following + 12):  # it is full, or closed
+        _pool = following
+        following = _found(heap, heap_end, following, "", 0)
+    _pool = following or _pool
+    if _pool and _peek(_pool + 8) >= _LARGE and _peek(_pool + 8) <= _peek(_pool + 12) + left:
+        _poke(_pool + 8, _SMALL)
