@@ -99,7 +99,7 @@ def _main(chip: str, path: str, fault: str, at: int) -> None:
         first = b""
 
         def set_timeout(self, _timeout: float) -> None:
-            super().set_timeout(1.0)  # esptool takes longer than the mock's 50 ms to read a sector and say so
+            super().set_timeout(60.0)  # esptool takes longer than the mock's 50 ms to read a sector and say so
 
         def recv(self, size: int) -> bytes:
             data, self.first = self.first, b""

@@ -6,7 +6,7 @@ from typing import Any
 from quaver.build.compile import compile_mpy
 from tests.programs import program
 
-EXTRA = compile_mpy(b"number = 7\n", "extra.py", "armv6m").hex()
+EXTRA = compile_mpy(b"number = 7\n", "more.py", "armv6m").hex()
 
 
 def test_a_heap_in_pieces_opens_files_all_the_same(micropython: Callable[..., Any]) -> None:
@@ -38,7 +38,7 @@ def test_a_heap_in_pieces_reads_modules_and_gives_them_back(micropython: Callabl
 
 def test_a_module_that_is_there_is_not_read_again(micropython: Callable[..., Any]) -> None:
     code = program(__file__, "module_twice")
-    assert micropython(code, argument=EXTRA) == [True, "no module named 'extra'"]
+    assert micropython(code, argument=EXTRA) == [True, "no module named 'more'"]
 
 
 def test_a_folder_is_given_back_with_all_in_it_and_this_module_stays(micropython: Callable[..., Any]) -> None:

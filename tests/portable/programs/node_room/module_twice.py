@@ -5,12 +5,12 @@ import os
 
 from node_room.rig import room
 
-first = room.load("extra")
-os.remove("/flash/extra.mpy")
-again = room.load("extra")
-room.drop("extra")
+first = room.load("more")
+os.remove("/flash/more.mpy")
+again = room.load("more")
+room.drop("more")
 try:
-    room.load("extra")
+    room.load("more")
     gone = None
 except ImportError as error:
     gone = str(error)

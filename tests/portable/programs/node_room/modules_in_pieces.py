@@ -8,10 +8,10 @@ from node_room.pieces import fill
 from node_room.rig import room, tried
 
 pieces = fill()
-plain = tried(lambda: builtins.__import__("extra"))
-room.drop("extra")
+plain = tried(lambda: builtins.__import__("more"))
+room.drop("more")
 found = []
 for _ in range(3):
-    found.append(tried(lambda: room.load("extra").number))
-    room.drop("extra")
-print(json.dumps([repr(plain), found, "extra" in sys.modules]))
+    found.append(tried(lambda: room.load("more").number))
+    room.drop("more")
+print(json.dumps([repr(plain), found, "more" in sys.modules]))
