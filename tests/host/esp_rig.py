@@ -67,6 +67,9 @@ def _main(chip: str, path: str, fault: str, at: int) -> None:
     # The flash chip's JEDEC id ends with the exponent of its size.
     protocol.MOCK_FLASH_ID = (len(memory).bit_length() - 1) << 16 | 0x4020
 
+    # A busy esptool may be silent for longer than the mock's 3 s behind a write; it hangs up when it is done.
+    server._FLASH_END_IDLE_SEC = 60.0
+
     register = server._read_reg_value_for_chip
 
     def fused(address: int, which: str) -> int:
