@@ -1,6 +1,7 @@
 """An emulated chip's turns of virtual time: what is done at one moment is done before it goes on, whoever is late."""
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +35,20 @@ def test_a_chip_whose_power_is_back_waits_for_who_gave_it() -> None:
         turns.stop()
 
 
+def engine_of(clock: Any, run_batch: Callable[[object], None], **given: Any) -> Engine:
+    """One whose chip waits for nobody, and is not at its prompt unless `given` says so."""
+    clock.create_alarm = lambda end: SimpleNamespace(schedule=lambda length: None)
+    given = {"resting": lambda: False, "turn": None, **given}
+    return Engine(
+        SimpleNamespace(clock=clock),
+        real_time=False,
+        run_batch=run_batch,
+        after_batch=lambda: None,
+        waiting=lambda: False,
+        **given,
+    )
+
+
 def test_what_a_turn_brings_to_be_said_is_said_before_the_chip_goes_on() -> None:
     """Its moment is the turn's: the end of a batch depends on how fast this machine is."""
     done: list[str] = []
@@ -53,18 +68,7 @@ def test_what_a_turn_brings_to_be_said_is_said_before_the_chip_goes_on() -> None
     async def settle() -> None:
         await asyncio.sleep(0)
 
-    alarm = SimpleNamespace(schedule=lambda length: None)
-    chip = SimpleNamespace(clock=SimpleNamespace(nanos=0, create_alarm=lambda end: alarm))
-    engine = Engine(
-        chip,
-        real_time=False,
-        resting=lambda: False,
-        run_batch=run_batch,
-        after_batch=lambda: None,
-        waiting=lambda: False,
-        turn=next_turn,
-        settle=settle,
-    )
+    engine = engine_of(SimpleNamespace(nanos=0), run_batch, turn=next_turn, settle=settle)
     asyncio.run(engine.run())
     assert done == ["turn", "turn", "batch"]
 
@@ -72,23 +76,13 @@ def test_what_a_turn_brings_to_be_said_is_said_before_the_chip_goes_on() -> None
 def test_a_chip_at_its_prompt_waits_for_a_person() -> None:
     """It passes virtual time as real time passes, and goes on at once when somebody asks for something."""
     batches: list[int] = []
-    chip = SimpleNamespace(
-        clock=SimpleNamespace(nanos=0, create_alarm=lambda end: SimpleNamespace(schedule=lambda length: None))
-    )
+    clock = SimpleNamespace(nanos=0)
 
     def run_batch(batch: object) -> None:
-        chip.clock.nanos += 3600 * SECOND
+        clock.nanos += 3600 * SECOND
         batches.append(len(batches))
 
-    engine = Engine(
-        chip,
-        real_time=False,
-        resting=lambda: True,
-        run_batch=run_batch,
-        after_batch=lambda: None,
-        waiting=lambda: False,
-        turn=None,
-    )
+    engine = engine_of(clock, run_batch, resting=lambda: True)
 
     async def main() -> None:
         running = asyncio.create_task(engine.run())
