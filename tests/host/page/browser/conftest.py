@@ -1,6 +1,5 @@
 """A page that is served, and a browser that looks at it: the real Chromium, over the real server and store."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +9,8 @@ import pytest
 from looking import PATIENCE_MS, WIDTHS, Looking, Served
 from playwright.sync_api import Browser, expect, sync_playwright
 from test_access import GOOD
+
+from quaver.bench.page_browser import chromium_path
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One for a file of tests: while it is there, a loop runs in this thread, and no other test could run its own."""
-    path = shutil.which("chromium")
+    path = chromium_path()
     assert path, "chromium is missing: run tools/setup-system chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

@@ -1,7 +1,6 @@
 """Bringing in, in Chromium: a real label before a fake camera, labels that are none, and runs as they go."""
 
 import io
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from test_access import GOOD
 from test_screens import check_with_axe
 
+from quaver.bench.page_browser import chromium_path
 from quaver.fleet.inventory import Entry, Inventory
 from quaver.provision.identity import new_code
 from quaver.provision.labels import Label, picture
@@ -40,7 +40,7 @@ def camera(served: Served, tmp_path: Path) -> Iterator[Page]:
     fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--no-sandbox")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
+            executable_path=chromium_path(),
             args=[*fake, f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}"],
         )
         context = browser.new_context(viewport=WIDTHS["phone"], locale="en-GB", reduced_motion="reduce")  # type: ignore[arg-type]
