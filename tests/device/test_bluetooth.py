@@ -240,6 +240,7 @@ def test_a_scan_ends_and_a_connect_that_timed_out_goes_on_until_it_is_cancelled(
     assert radio.run(code) == said
 
 
+@pytest.mark.nightly_on("rp2040:")  # test_gateway.py has both on the ESP32-C3
 def test_bluetooth_and_wifi_work_at_the_same_time(radio: Radio) -> None:
     code = SERVE + program(__file__, "wifi", host=radio.board.host_address)
 

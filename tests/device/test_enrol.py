@@ -29,7 +29,7 @@ pytestmark = pytest.mark.needs_radio
 
 
 @pytest.mark.each_chip
-@pytest.mark.nightly_on("esp32_c3:")
+@pytest.mark.nightly_on("rp2040:", "esp32_c3:")  # test_enrol_air.py brings an ESP32-C3 so far
 def test_from_blank_to_the_first_record_in_one_command(
     board_target: Target,
     start_board: Callable[..., Board],

@@ -103,6 +103,7 @@ def test_a_gateway_takes_releases_itself_and_leaves_one_that_does_not_reach_the_
     assert [account.unexplained for account in plant.accounts().values()] == [0, 0]
 
 
+@pytest.mark.nightly
 def test_a_host_that_lies_as_gateway_changes_nothing_and_an_honest_one_updates_the_node(
     make_plant: Callable[..., Plant],
     patience: None,

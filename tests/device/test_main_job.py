@@ -68,6 +68,7 @@ def test_an_alarm_needs_to_persist(start_node: Callable[..., Board], client: Cli
 
 
 @pytest.mark.needs_radio
+@pytest.mark.nightly_on("rp2040:")  # whose alarm test_flashed.py shows
 def test_a_node_learns_what_is_healthy_then_alarms_and_names_the_race(
     start_node: Callable[..., Board], client: Client
 ) -> None:

@@ -36,6 +36,7 @@ def test_no_pulse_is_lost_beside_a_capture(
 
 
 @pytest.mark.needs_radio
+@pytest.mark.nightly_on("rp2040:")
 def test_a_node_counts_and_tells_what_its_pulses_are_worth(start_node: Callable[..., Board], client: Client) -> None:
     energy: dict[str, Any] = {"driver": "pulses", "bus": f"gpio{PIN}", "pulses_per_kwh": 1000}
     rig = (Attached("pulses", "gpio", PIN, Tachometer(rpm=600.0)),)  # 10 a second: 36 kW

@@ -20,6 +20,7 @@ LIMIT_C = 80
 
 @pytest.mark.needs_radio
 @pytest.mark.each_chip
+@pytest.mark.nightly_on("rp2040:")
 def test_a_machine_over_temperature_is_off_within_100_ms_without_the_network(
     start_node: Callable[..., Board], mosquitto: Any, client: Client
 ) -> None:

@@ -229,6 +229,7 @@ def test_a_low_battery_says_so_and_measures_a_quarter_as_often(sleeper: Callable
     assert len(gateway.events("battery_low")) == 1
 
 
+@pytest.mark.nightly
 def test_vibration_wakes_the_node_through_the_accelerometer(sleeper: Callable[..., tuple[Board, Gateway]]) -> None:
     """On the C3: the unix board's pins wake nobody."""
     part = Accelerometer("lis2dw12", Shaken(signal("normal")))

@@ -103,6 +103,7 @@ def test_what_a_time_server_says(node: Board, server: Server) -> None:
     assert abs(eval(node.exec("say(3000)"))[0] - 2_100_000_000_000) <= 3000
 
 
+@pytest.mark.nightly_on("rp2040:")
 def test_the_date_is_kept(node: Board, server: Server) -> None:
     said: Any = node.exec(program(__file__, "date")).splitlines()
     assert said[0] == "None None"

@@ -8,6 +8,7 @@ from quaver.bench.ble import Currents, Timing
 from quaver.cli import main
 
 
+@pytest.mark.nightly
 def test_the_figures_are_what_the_air_allows(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

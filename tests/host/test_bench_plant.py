@@ -4,7 +4,7 @@ import pytest
 
 from quaver.bench import plant
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(300)]
 
 
 def test_the_pace_of_a_plant_and_what_bounds_it(monkeypatch: pytest.MonkeyPatch) -> None:

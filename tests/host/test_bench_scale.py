@@ -7,6 +7,7 @@ import pytest
 from quaver.cli import main
 
 
+@pytest.mark.nightly
 def test_every_part_of_the_way_has_its_figure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "scale", "--records", "2000", "--json"]) == 0
     figures = {one["name"]: one for one in map(json.loads, capsys.readouterr().out.splitlines())}

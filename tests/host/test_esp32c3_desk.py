@@ -28,6 +28,7 @@ def board(mosquitto: Any) -> Iterator[Esp32C3Board]:
         yield board
 
 
+@pytest.mark.nightly
 def test_mpremote_sync_doctor_and_reset(board: Esp32C3Board, capsys: pytest.CaptureFixture[str]) -> None:
     port = ["--port", board.address]
     assert main(["doctor", *port]) == 0, capsys.readouterr()

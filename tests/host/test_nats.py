@@ -112,6 +112,7 @@ class Publisher(threading.Thread):
         return self.acknowledged
 
 
+@pytest.mark.nightly  # test_bridge.py and test_workers.py kill the others
 def test_a_worker_and_a_server_are_killed_and_each_record_is_there_once(
     cluster: Nats, postgresql: Postgresql, keys: KeyStore
 ) -> None:

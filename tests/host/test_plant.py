@@ -319,6 +319,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.long
+@pytest.mark.nightly
 def test_a_run_is_the_same_again_record_for_record(outcomes: list[Outcome]) -> None:
     one, other = outcomes
     assert one.fingerprint == other.fingerprint

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from scipy.special import chdtri  # scipy.stats takes a second to be read
-
 from quaver.reports.calendar import Timeline
 from quaver.reports.counter import Pieces, read_pieces
 from quaver.reports.model import (
@@ -127,6 +125,8 @@ class Reliability:
         hours = self.operating_ms / _HOUR_MS
         if not hours:
             return None, None, None
+        from scipy.special import chdtri  # here, for it takes a page half as long again to start
+
         tail = (1 - CONFIDENCE) / 2
         if not self.failures:
             return None, 2 * hours / float(chdtri(2, 1 - CONFIDENCE)), None

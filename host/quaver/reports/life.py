@@ -31,7 +31,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit  # scipy.stats takes a second to be read
 
 from quaver.messages.quantities import QUANTITIES as KNOWN
 from quaver.reports.model import (
@@ -108,6 +107,8 @@ def remaining(times_ms: Sequence[int], values: Sequence[float], limit: float, he
     z = rise.steps
     if z[-1] >= goal:
         return Remaining(None, note("life_passed"), rise)
+    from scipy.special import stdtrit  # here, for it takes a page half as long again to start
+
     steps = np.diff(z)
     count = len(steps)
     spread = float(steps.std(ddof=1))
