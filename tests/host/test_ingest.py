@@ -189,15 +189,19 @@ def test_every_altered_bit_is_refused(bench: Bench, pump: Node) -> None:
     assert bench.numbers() == [] and sum(bench.refused().values()) == 8 * len(good)
 
 
-def test_an_old_boot_is_refused_once_the_journal_is_past_it(bench: Bench, pump: Node) -> None:
-    captured, stored = pump.says(), pump.says()
-    bench.take(stored, pump.boots(oldest_boot=1))
-    bench.take(pump.boots(oldest_boot=3))
+def test_what_waited_at_a_gateway_is_taken_once_though_its_node_has_no_more_of_it(bench: Bench, pump: Node) -> None:
+    """A gateway sends events before telemetry, and a node may have given to another gateway what came after."""
+    at_gateway = pump.says(uptime_ms=60_000)
+    pump.boots(oldest_boot=1)
+    bench.take(pump.boots(oldest_boot=3, time_ms=NOW - 1000, uptime_ms=1000))
     bench.restart()
-    bench.take(captured)
-    assert bench.refused() == {(PUMP.hex(), "old_boot"): 1}
-    bench.take(stored)  # the broker's own resend of what is stored is no attack
-    assert bench.refused() == {(PUMP.hex(), "old_boot"): 1} and bench.intake.tally.duplicates == 1
+    bench.take(at_gateway, now=NOW + HOUR_MS)
+    assert (bench.refused(), bench.numbers()) == ({}, [(1, 0), (3, 0)])
+    rows = "SELECT boot, dated_by, uncertain_ms FROM dated ORDER BY boot"
+    assert bench.store.query(rows) == [(1, "receipt", None), (3, "node", 0)]  # a later boot's time bounds nothing
+    bench.take(*(pump.says() for _ in range(300)))
+    bench.take(at_gateway)
+    assert bench.refused() == {(PUMP.hex(), "replay"): 1}
 
 
 def test_a_new_key_takes_over_at_its_first_message(bench: Bench, pump: Node, keys: KeyStore) -> None:

@@ -83,6 +83,7 @@ def test_a_store_of_before_gets_its_indexes_when_it_is_written(bench: Bench, pum
     with sqlite3.connect(bench.path) as db:  # what version 2 had
         db.executescript("DROP INDEX record_spectrum; DROP INDEX node_hex; PRAGMA user_version = 2;")
         db.executescript("DROP TABLE removed; DROP TABLE removal; DROP TABLE hourly;")
+        db.executescript("ALTER TABLE node ADD COLUMN oldest_boot INTEGER NOT NULL DEFAULT 0;")
     for write, version in ((False, 2), (True, VERSION), (False, VERSION)):
         with Store(bench.path, write=write) as store:
             assert (store.version, [one.spectrum[0] for one in spectra(store, PUMP.hex())]) == (version, [5])

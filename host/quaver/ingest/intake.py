@@ -12,9 +12,11 @@ nothing of its content used. The reasons:
     key_revoked    sealed under a key that was revoked
     key_expired    sealed under a key whose time is over
     old_key        sealed under an old key after the first message under the new one, and not before it
-    old_boot       of a boot that the node's journal no longer holds
     replay         a copy that comes long after the record it copies
     conflict       another message under a number that is taken: the node's boot counter was set back
+
+A record that nobody has seen is no replay, however old its boot: what a node has given away may wait at a gateway,
+while a later boot's first event says that its journal has no more of it.
 
 A clock that is years off its receipt is a security event too, `clock`, and one that was corrected: the record is taken,
 and dated by its receipt, or by what the clock said later (dating.py).
@@ -127,6 +129,7 @@ class Intake:
         self._name_of = name_of
         self._alarm = alarm
         self._nodes = {node.id: node for node in store.nodes()}
+        self._newest: dict[int, int] = {}  # boots, by a node's number
         self._dirty: dict[int, Node] = {}
         self._clocks: dict[tuple[int, int], Clock] = {}
         self._dirty_clocks: dict[tuple[int, int], Clock] = {}
@@ -329,10 +332,8 @@ class Intake:
         return node
 
     def _judge(self, node: Node, row: Row, generation: int) -> None:
-        """Refuse what is too old: a boot before the journal's oldest, a key before the newest seen."""
+        """Refuse what is under too old a key: one before the newest that was seen."""
         at = (row.boot, row.seq)
-        if row.boot < node.oldest_boot and not self._is_copy(row):
-            raise Refusal("old_boot", f"{node.topic}: boot {row.boot}, its oldest is {node.oldest_boot}", node.id.hex())
         first = (node.generation_boot, node.generation_seq)
         if generation > node.generation:
             node.generation, node.generation_boot, node.generation_seq = generation, *at
@@ -351,7 +352,7 @@ class Intake:
         return copy is not None and copy.same
 
     def _learn(self, node: Node, row: Row, values: Mapping[str, Any]) -> None:
-        """What a node says of its journal: what it dropped, what its power took, its oldest boot."""
+        """What a node says of its journal: what it dropped, what its power took."""
         said = f"{node.topic}/{row.message_class}: boot {row.boot} seq {row.seq}"
         drops = values.get("drops") or ()
         if len(drops) % 3 or len(drops) > 3 * _RUNS_MAX:
@@ -376,7 +377,6 @@ class Intake:
         oldest = values.get("oldest_boot", 0)
         if oldest > row.boot:
             raise Refusal("malformed", f"{said}: oldest boot {oldest}", node.id.hex())
-        node.oldest_boot = max(node.oldest_boot, oldest)
         self._explained += runs
 
     def _date(self, node: Node, row: Row, time_ms: int | None) -> Row:
@@ -428,7 +428,7 @@ class Intake:
         key = (row.node, row.boot)
         clock = self._dirty_clocks.get(key) or self.store.clock(*key)
         if clock is None:
-            clock = Clock(row.node, row.boot, None, node.last_time_ms)
+            clock = Clock(row.node, row.boot, None, self._not_before(node, row.boot))
             self._dirty_clocks[key] = clock
         if len(self._clocks) > 10_000:
             self._clocks.clear()
@@ -436,6 +436,14 @@ class Intake:
             self._receipts.clear()
         self._clocks[key] = clock
         return clock
+
+    def _not_before(self, node: Node, boot: int) -> int | None:
+        """The latest date that the boots before `boot` told: a later boot may have come first, and bounds nothing."""
+        if node.number not in self._newest:
+            self._newest.update(self.store.newest_boots([node.number]))
+        newest = self._newest.get(node.number, 0)
+        self._newest[node.number] = max(newest, boot)
+        return self.store.dated_before(node.number, boot) if boot < newest else node.last_time_ms
 
 
 def body_of(message_class: str, values: Mapping[str, Any]) -> str:

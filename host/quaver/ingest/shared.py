@@ -20,7 +20,7 @@ from quaver.errors import StoreAway
 from quaver.ingest.intake import MESSAGE_MAX, Intake, Reader, Refusal, Tally, body_of
 from quaver.messages.sealing import Opened, SealError
 from quaver.store.postgresql import PostgresqlStore
-from quaver.store.rows import Clock, Node, Row
+from quaver.store.rows import Node
 
 _AWAY_S = 0.5
 
@@ -41,7 +41,6 @@ class SharedIntake(Intake):
         self._ready: _Ready = self.reader  # type: ignore[assignment]
         self._came: list[tuple[Message, int]] = []
         self._top = 0  # the highest number of a node, once one is needed
-        self._newest: dict[int, int] = {}  # boots
 
     def take(self, messages: Sequence[Message], now_ms: int) -> None:
         for message in messages:
@@ -125,25 +124,6 @@ class SharedIntake(Intake):
         node = Node(self._top, node_id, prefix)
         self._nodes[node_id] = node
         return node
-
-    def _judge(self, node: Node, row: Row, generation: int) -> None:
-        oldest = node.oldest_boot
-        if row[:3] in self._again:
-            node.oldest_boot = 0
-        try:
-            super()._judge(node, row, generation)
-        finally:
-            node.oldest_boot = oldest
-
-    def _clock(self, node: Node, row: Row) -> Clock:
-        fresh = (row.node, row.boot) not in self._clocks and (row.node, row.boot) not in self._dirty_clocks
-        clock = super()._clock(node, row)
-        newest = self._newest.get(row.node, row.boot)
-        self._newest[row.node] = max(newest, row.boot)
-        if fresh and row.boot < newest and clock.not_before_ms is not None:
-            # A later boot may have come first, by another worker: it bounds nothing.
-            clock.not_before_ms = self.store.dated_before(row.node, row.boot)
-        return clock
 
 
 class _Ready:

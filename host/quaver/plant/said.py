@@ -18,7 +18,7 @@ _LATE_S = 30.0  # after which a record that comes is late
 _TOLD = {EVENTS.index(name): name for name in ("sensor_failed", "sensor_recovered", "flash_failed", "records_dropped",
          "message_refused", "task_restarted", "low_memory", "hung", "value_absent", "config_invalid")}  # fmt: skip
 _REFUSALS = {
-    "replay": ("replay", "conflict", "old_boot"),
+    "replay": ("replay", "conflict"),
     "forged": ("wrong_key", "malformed", "unknown_node", "wrong_version"),
     "clock": ("clock",),
 }

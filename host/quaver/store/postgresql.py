@@ -25,7 +25,7 @@ import psycopg
 from quaver.errors import StoreAway, StoreError
 from quaver.store.postgresql_errors import gone, said_by
 from quaver.store.postgresql_schema import SPANS, migration, month, schema, statement
-from quaver.store.rows import COLUMNS, RESEND_WINDOW, Clock, Copy, Node, Row, Span
+from quaver.store.rows import COLUMNS, NODE, RESEND_WINDOW, Clock, Copy, Node, Row, Span
 from quaver.store.schema import VERSION
 from quaver.store.store import BUSY_S, LOOK_S, Store, new_client_id, outdated
 from quaver.system.identity import COPIED, machine
@@ -347,13 +347,9 @@ class PostgresqlStore(Store):
         return [Span(*row) for row in self.query(sql, (self._base, self._base + SPANS - 1))]
 
     def nodes_of(self, ids: Sequence[bytes]) -> list[Node]:
-        """Of those nodes what the store knows; oldest_boot: by what this worker was told."""
-        found = [Node(*row) for row in self.query("SELECT * FROM node WHERE id = ANY(?)", (list(ids),))]
-        sql = "SELECT node, oldest_boot FROM seen WHERE worker = ? AND node = ANY(?)"
-        told = dict(self.query(sql, (self.worker, [node.number for node in found])))
-        for node in found:
-            node.oldest_boot = told.get(node.number, 0)
-        return found
+        """Of those nodes what the store knows."""
+        sql = f"SELECT {NODE} FROM node WHERE id = ANY(?)"  # noqa: S608  ours
+        return [Node(*row) for row in self.query(sql, (list(ids),))]
 
     def boots_of(
         self, keys: Sequence[tuple[int, int]], span: int
@@ -371,30 +367,9 @@ class PostgresqlStore(Store):
         receipts = {(node, boot): offset for node, boot, offset in self.query(sql, (*of, span))}
         return {(row[0], row[1]): Clock(*row) for row in clocks}, sets, receipts
 
-    def newest_boots(self, nodes: Sequence[int]) -> dict[int, int]:
-        """The newest boot of each node that is known."""
-        sql = "SELECT node, max(boot) FROM clock WHERE node = ANY(?) GROUP BY node"
-        return dict(self.query(sql, (list(nodes),)))
-
-    def dated_before(self, node: int, boot: int) -> int | None:
-        """The latest date that a node's boots before `boot` told."""
-        sql = "SELECT max(time_ms) FROM record WHERE node = ? AND boot < ?"
-        return self.query(sql, (node, boot))[0][0]  # type: ignore[no-any-return]
-
     def top_node(self) -> int:
         """The highest number of a node."""
         return int(self.query("SELECT coalesce(max(number), 0) FROM node")[0][0])
-
-    def put_nodes(self, nodes: Iterable[Node]) -> None:
-        """oldest_boot is what this worker was told; the table keeps the highest of all."""
-        nodes = list(nodes)
-        before = dict(
-            self.query("SELECT number, oldest_boot FROM node WHERE number = ANY(?)", ([n.number for n in nodes],))
-        )
-        rows = [{**vars(n), "oldest_boot": max(n.oldest_boot, before.get(n.number, 0))} for n in nodes]
-        self.put_rows("node", "number", rows)
-        told = [{"worker": self.worker, "node": n.number, "oldest_boot": n.oldest_boot} for n in nodes if n.oldest_boot]
-        self.put_rows("seen", "worker, node", told)
 
     def add(self, rows: Sequence[Row]) -> list[Copy]:
         if not rows:

@@ -42,13 +42,8 @@ CREATE TABLE machine (              -- one that ingests; its spans have the numb
     number BIGINT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
 );
-CREATE TABLE seen (                 -- what node.oldest_boot is by what one worker was told: the broker keeps an order
-    worker TEXT NOT NULL,           -- for each of them alone
-    node BIGINT NOT NULL,
-    oldest_boot BIGINT NOT NULL,
-    PRIMARY KEY (worker, node)
-);
 """
+_OWN_MIGRATIONS = {4: "DROP TABLE seen;"}
 
 
 def statement(sql: str) -> str:
@@ -74,7 +69,7 @@ def migration(version: int) -> str:
     """From a version to the next; KeyError where there is none."""
     if version < FIRST_VERSION:
         raise KeyError(version)
-    return _tables(MIGRATIONS[version])
+    return _tables(MIGRATIONS[version]) + _OWN_MIGRATIONS.get(version, "")
 
 
 def month(received_ms: int) -> tuple[str, int, int]:

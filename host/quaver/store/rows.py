@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 # A copy that comes within this many records of its node is a resend: a node whose acknowledgement was lost, or whose
@@ -52,11 +52,13 @@ class Node:
     arrivals: int = 0
     received: int = 0
     duplicates: int = 0
-    oldest_boot: int = 0
     generation: int = 0
     generation_boot: int = 0
     generation_seq: int = 0
     last_time_ms: int | None = None
+
+
+NODE = ", ".join(column.name for column in fields(Node))  # a store of an older version has another column, unread
 
 
 @dataclass

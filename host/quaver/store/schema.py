@@ -1,7 +1,7 @@
 """The tables of the store, and how those of an older version become them; what the columns mean stands beside them."""
 
 APPLICATION = 0x51767231  # "Qvr1": says that a SQLite file is one of ours
-VERSION = 4
+VERSION = 5
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -12,7 +12,6 @@ CREATE TABLE node (
     arrivals INTEGER NOT NULL,      -- numbers its records in the order of their coming
     received INTEGER NOT NULL,
     duplicates INTEGER NOT NULL,
-    oldest_boot INTEGER NOT NULL,   -- what its journal still holds; older boots are refused
     generation INTEGER NOT NULL,    -- of its newest key seen, and the first place it was seen at
     generation_boot INTEGER NOT NULL,
     generation_seq INTEGER NOT NULL,
@@ -154,4 +153,5 @@ ALTER TABLE record ADD COLUMN span INTEGER NOT NULL DEFAULT 0;
 {_VIEW}""",  # noqa: S608  and this
     2: _SPECTRA,
     3: _RETENTION,
+    4: "ALTER TABLE node DROP COLUMN oldest_boot;",
 }

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from quaver.errors import StoreError
-from quaver.store.rows import Claim, Clock, Copy, Node, Row, Span
+from quaver.store.rows import NODE, Claim, Clock, Copy, Node, Row, Span
 from quaver.store.schema import APPLICATION, MIGRATIONS, SCHEMA, VERSION
 from quaver.system.identity import home, is_copy
 from quaver.system.locks import holder
@@ -280,10 +280,21 @@ class Store:
                 raise
 
     def nodes(self) -> list[Node]:
-        return [Node(*row) for row in self.query("SELECT * FROM node ORDER BY topic")]
+        return [Node(*row) for row in self.query(f"SELECT {NODE} FROM node ORDER BY topic")]  # noqa: S608  ours
 
     def put_nodes(self, nodes: Iterable[Node]) -> None:
         self.put_rows("node", "number", [vars(node) for node in nodes])
+
+    def newest_boots(self, nodes: Sequence[int]) -> dict[int, int]:
+        """The newest boot of each node of which one is known."""
+        marks = ", ".join("?" * len(nodes))
+        sql = f"SELECT node, max(boot) FROM clock WHERE node IN ({marks}) GROUP BY node"  # noqa: S608  question marks
+        return dict(self.query(sql, tuple(nodes))) if nodes else {}
+
+    def dated_before(self, node: int, boot: int) -> int | None:
+        """The latest date that a node's boots before `boot` told."""
+        sql = "SELECT max(time_ms) FROM record WHERE node = ? AND boot < ?"
+        return self.query(sql, (node, boot))[0][0]  # type: ignore[no-any-return]
 
     def clock(self, node: int, boot: int) -> Clock | None:
         found = self.query("SELECT * FROM clock WHERE node = ? AND boot = ?", (node, boot))
