@@ -100,6 +100,7 @@ def test_a_level_is_green_only_when_every_sensor_spoke(quality: int, level: int,
 def test_what_a_machine_names_itself_is_shown_with_its_unit() -> None:
     own = record("telemetry", TELEMETRY | {99: {"oil_pressure": [4.25, "bar"]}})
     assert ", oil_pressure 4.25 bar" in record_line(own)
+    assert ", 21.5 °C, 43 % RH" in record_line(record("telemetry", TELEMETRY | {56: [4321]}))
     fleet = Fleet()
     fleet.update(own)
     assert f"{ROOT}: oil_pressure 4.25 bar" in shown(fleet)

@@ -40,9 +40,10 @@ _BASE = {
     "d": ("_seconds", 86400.0),
     "By": ("_bytes", 1.0),
     "dB": ("_decibels", 1.0),
+    "%": ("_ratio", 0.01),
     "1": ("", 1.0),
 }
-_UNITS = ("_g", "_mm_s", "_c", "_hz", "_v", "_a", "_w", "_va", "_kwh", "_us", "_s", "_h", "_days", "_db")
+_UNITS = ("_g", "_mm_s", "_c", "_hz", "_v", "_a", "_w", "_va", "_kwh", "_us", "_s", "_h", "_days", "_db", "_pct")
 
 
 def metric_name(field: str) -> str:

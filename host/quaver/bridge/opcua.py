@@ -73,7 +73,7 @@ _VIBRATION = {
 }
 _OF_SENSOR = {
     "vibration_failed": _VIBRATION,
-    "temperature_failed": {"temperature_c"},
+    "temperature_failed": {"temperature_c", "humidity_pct"},
     "energy_failed": {name for name in QUANTITIES if name.startswith("energy.")},
 }
 _DOUBTS = {"dropped", "clipped", "stuck"}  # of the vibration's samples

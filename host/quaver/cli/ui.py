@@ -168,6 +168,8 @@ def record_line(record: Record) -> str:
         )
     parts = [str(values.get("level", "-")), _vibration(values), *_verdict(values)]
     parts.append(f"{values['temperature_c']:.1f} °C" if "temperature_c" in values else "no temperature")
+    if "humidity_pct" in values:
+        parts.append(f"{values['humidity_pct']:.0f} % RH")
     parts += _own(values)
     if values.get("quality"):
         parts.append(f"quality: {', '.join(values['quality'])}")

@@ -37,6 +37,7 @@ QUANTITIES = {
     "velocity_mm_s": Quantity("vibration velocity, RMS, 10 Hz to 1 kHz", "mm/s", "m/s", 1e-3, "speed"),
     "envelope_g": Quantity("acceleration envelope, RMS", *_ACCELERATION),
     "temperature_c": Quantity("temperature", "Cel", "Cel", 1.0, "temperature"),
+    "humidity_pct": Quantity("relative humidity", "%", "%RH", 1.0, "humidity"),
     "shaft_hz": Quantity("shaft speed", *_FREQUENCY),
     "shaft_confidence": Quantity("how sure the shaft speed is, 0 to 1", *_SHARE),
     "energy.voltage_v": Quantity("voltage", "V", "V", 1.0, "voltage"),
