@@ -14,6 +14,7 @@ from node.room import tidy
 from quaver_wire.fields import LEVELS, LIMITED, QUALITY
 
 _SLICE_MS = const(5000)
+_ENERGY = const(7)  # values of a meter; behind them those of its phases
 _HELD_MS = const(500)
 _REASONS = const(16)  # why a value is absent, each told once: a part that names ever new ones is told of no longer
 # what somebody is told who asks for a measurement; all of it is in the record
@@ -115,7 +116,11 @@ def energy(meter):
     """The energy meter."""
 
     async def read():
-        return {"energy": [None if milli is None else milli / 1000 for milli in await meter.read()]}, (), ()
+        found = [None if milli is None else milli / 1000 for milli in await meter.read()]
+        values = {"energy": found[:_ENERGY]}
+        if found[_ENERGY:]:
+            values["phases"] = found[_ENERGY:]
+        return values, (), ()
 
     return Sensor("energy", meter.probe, read, absent=meter.absent)
 

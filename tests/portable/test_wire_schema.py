@@ -64,6 +64,7 @@ MEASURED = {
     "shaft_confidence": 0.5, "machine": 2, "learned": 64, "running_h": 1234.5, "fault": 1, "margin_db": -1.5,
     "abstained": "no speed", "temperature_c": -5.0, "humidity_pct": 43.21,
     "energy": [230.0, None, -5.0, 5.0, 0.5, 50.0, 1.0],
+    "phases": [230.01, 0.0, None, 1.234, 0.0, 5.0, -12.3, 0.0, 7.0],
 }  # fmt: skip
 
 SPECTRA = ("spectrum", "envelope_spectrum")

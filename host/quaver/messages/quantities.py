@@ -47,6 +47,15 @@ QUANTITIES = {
     "energy.power_factor": Quantity("power factor", "1", "/", 1.0, "power_factor"),
     "energy.frequency_hz": Quantity("mains frequency", *_FREQUENCY),
     "energy.energy_kwh": Quantity("active energy imported", "kW.h", "J", 3.6e6, "energy", total=True),
+    **{
+        f"phases.l{phase}_{name}": Quantity(f"{title} of phase L{phase}", unit, unit, 1.0, device_class)
+        for name, title, unit, device_class in (
+            ("voltage_v", "voltage", "V", "voltage"),
+            ("current_a", "current", "A", "current"),
+            ("power_w", "active power", "W", "power"),
+        )
+        for phase in (1, 2, 3)
+    },
     "rate_hz": Quantity("sample rate, measured", *_FREQUENCY),
     "jitter_us": Quantity("jitter of the samples' times, RMS", "us", "s", 1e-6),
     "samples": Quantity("samples of the measurement", "1"),
