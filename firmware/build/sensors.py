@@ -76,10 +76,12 @@ def _max31865(port: "Hal", given: dict) -> "Any":
 
 
 # The values of a record, and the input registers of a meter that hold them (SDM120 and SDM630 Modbus protocol: floats,
-# high word first). Of the SDM630's three phases: the mean voltage to neutral, the sum of the currents, and the totals.
+# high word first). Of the SDM630's three phases: the mean voltage to neutral, the sum of the currents, the totals, and
+# in one request, which may have 40 values, those of the record's `phases`: V, A and W of L1 to L3.
 VALUES = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
 _METERS = {"sdm120": (0x0000, 0x0006, 0x000C, 0x0012, 0x001E, 0x0046, 0x0156)}
 _METERS["sdm630"] = (0x002A, 0x0030, 0x0034, 0x0038, 0x003E, 0x0046, 0x0156)
+_PHASES = (4, 0x0000, "f", "ABCD", 1_000_000, 9)
 _FUNCTIONS = {"holding": 3, "input": 4}
 _BITS = {"float32": 32, "int16": 16, "uint16": 16, "int32": 32, "uint32": 32}
 
@@ -98,7 +100,7 @@ def register(words: list) -> tuple:
         raise ValueError
     if _BITS[kind] == 16:
         order = "AB" if order in ("ABCD", "CDAB") else "BA"
-    return _FUNCTIONS[table], int(address), kind[0], order, micro
+    return _FUNCTIONS[table], int(address), kind[0], order, micro, 1
 
 
 def registers(given: "Any", problems: list[str]) -> list:
@@ -124,7 +126,9 @@ def _modbus(port: "Hal", given: dict) -> "Any":
 
     rows = given["registers"]
     if given["driver"] in _METERS:
-        rows = [(4, at, "f", "ABCD", 1_000_000) for at in _METERS[given["driver"]]]
+        rows = [(4, at, "f", "ABCD", 1_000_000, 1) for at in _METERS[given["driver"]]]
+        if given["driver"] == "sdm630":
+            rows.append(_PHASES)
     elif not any(rows):
         raise ValueError("no registers: nothing is read")
 

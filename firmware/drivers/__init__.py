@@ -9,9 +9,10 @@ What a node asks of a driver, by what it measures:
   read(count), of 1 to 16 or a multiple of 16. `level` and `read` allocate nothing. Where its interrupt can wake a node:
   watch(level_g).
 - temperature: LOWEST_MILLI and HIGHEST_MILLI, the part's range in thousandths of a degree Celsius; probe();
-  start(), begins a measurement and returns the ms until read_milli() has it, 0 for at once.
-- energy: probe(); read(), a coroutine, seven values in thousandths, None for one that is absent; absent, a list of
-  (reason, detail) of the last reading.
+  start(), begins a measurement and returns the ms until read_milli() has it, 0 for at once; humidity_milli, where the
+  part measures it too: the relative humidity in thousandths of a percent, since read_milli().
+- energy: probe(); read(), a coroutine, seven values in thousandths, and of a meter of three phases nine more: V of L1
+  to L3, A, W; None for one that is absent; absent, a list of (reason, detail) of the last reading.
 - pulses: probe(); total(), since the count began.
 
 A driver that can't answer raises OSError, with a bus errno or a reason of quaver_wire.reasons.

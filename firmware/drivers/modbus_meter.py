@@ -2,7 +2,7 @@
 
 Frames and CRC: Modbus over serial line V1.02, section 2.5.1 and appendix B; functions 03 and 04: Modbus Application
 Protocol V1.1b3, 6.3 and 6.4. One value a request: what a meter answers for the gaps between its registers is nowhere
-promised, and one that it does not have costs no other.
+promised, and one that it does not have costs no other; but for values without a gap that a meter of that make has.
 
 An answer names neither its register nor its request. So it is looked for in all that comes (an adapter may echo the
 request, a transceiver that turns round may add bytes), and nothing is asked before the line was silent: after a
@@ -19,9 +19,9 @@ if False:  # types alone: never compiled
 
 _EXCEPTION = const(0x80)
 _REQUEST_BYTES = const(8)
-_REPLY_BYTES = const(9)  # the longest: address, function, byte count, four bytes, CRC
-_EXCEPTION_BYTES = const(5)
-_ROOM = const(40)  # for an echo, an answer, and as much noise again
+_EXCEPTION_BYTES = const(5)  # as many as any answer has beside its values: address, function, byte count, CRC
+_ROOM = const(90)  # for an echo, an answer of 41 bytes, and as much noise again
+_VALUE_MS = const(40)  # four characters at 1,200 baud with parity
 _POLL_MS = const(5)
 _SILENCE_MS = const(35)  # between frames: 3.5 characters, 32 ms at 1,200 baud with parity
 _LATE_MS = const(1000)  # after a request whose answer did not come
@@ -77,10 +77,12 @@ def milli(data: bytes | bytearray, at: int, kind: str, order: str, micro: int) -
 
 
 class ModbusMeter:
-    """uart: a machine.UART with timeout=0; address: the meter's, 1..247; timeout_ms: for one value.
+    """uart: a machine.UART with timeout=0; address: the meter's, 1..247; timeout_ms: for one value, and 40 ms for each
+    that comes with it.
 
-    registers: of each value that read() returns (function, register, kind, order, micro) as for `milli`, the value then
-    in its unit; None for one that the meter does not have.
+    registers: of the values that read() returns (function, register, kind, order, micro, count): as for `milli`, a
+    value then in its unit; count: how many such, up to 9, lie there one after the other, and are asked for at once.
+    None for a value that the meter does not have.
     direction: an output that is 1 while an RS-485 transceiver is to send (DE and /RE tied together), or None.
     absent: why some values of the last reading are None, each as OSError's arguments.
     """
@@ -110,34 +112,37 @@ class ModbusMeter:
     async def read(self) -> list[int | None]:
         """Read all values: mV, mA, mW, mVA, power factor × 1000, mHz, Wh; None for one that the meter does not give.
 
-        The power and its factor are negative while power flows back. Takes 1 s at 2,400 baud. Raises OSError without
-        an answer (a broken one is asked for once more), and when the meter gives no value at all: a number of
-        quaver_wire.reasons, and a detail.
+        Of three phases behind these mV of L1 to L3, mA of each, mW of each. Powers and the factor are negative while
+        power flows back. Takes 1 s at 2,400 baud. Raises OSError without an answer (a broken one is asked for once
+        more), and when the meter gives no value at all: a number of quaver_wire.reasons, and a detail.
         """
-        values = []
-        asked = 0
+        values: list[int | None] = []
         self.absent.clear()
-        for register in self._registers:
-            value = None
-            for again in (True, False) if register else ():
+        for row in self._registers:
+            found: list[int | None] = [None] * (row[5] if row else 1)
+            for again in (True, False) if row else ():
                 try:
-                    value = await self.read_register(*register)
+                    found = await self.read_registers(*row)
                     break
                 except OSError as error:
                     reason = error.args[0]
-                    if _REFUSED <= reason <= _NO_NUMBER:
+                    if reason == _REFUSED:
                         self.absent.append(error.args)
                         break
                     if reason != _BROKEN or not again:
                         raise
-            asked += register is not None
-            values.append(value)
-        if len(self.absent) == asked:
+            values += found
+        if values.count(None) == len(values):
             raise OSError(*self.absent[0])
         return values
 
-    async def read_register(self, function: int, register: int, kind: str, order: str, micro: int) -> int:
-        """Read one value, in thousandths of its unit. Raises OSError as read() does."""
+    async def read_registers(
+        self, function: int, register: int, kind: str, order: str, micro: int, count: int
+    ) -> list[int | None]:
+        """Read `count` values, in thousandths of their unit; None for one that is no number, which `absent` tells.
+
+        Raises OSError as read() does, and for what the meter refuses.
+        """
         uart = self._uart
         reply = self._reply
         request = self._request
@@ -153,7 +158,7 @@ class ModbusMeter:
         request[1] = function
         request[2] = register >> 8
         request[3] = register & 0xFF
-        request[5] = len(order) >> 1
+        request[5] = count * len(order) >> 1
         crc = crc16(request, _REQUEST_BYTES - 2)
         request[6] = crc & 0xFF
         request[7] = crc >> 8
@@ -169,8 +174,9 @@ class ModbusMeter:
         else:
             uart.write(request)
 
-        deadline = time.ticks_add(time.ticks_ms(), self._timeout_ms)
-        count = 0
+        deadline = time.ticks_add(time.ticks_ms(), self._timeout_ms + (count - 1) * _VALUE_MS)
+        size = 2 * request[5]
+        got = 0
         over = False
         while not over:
             # looked at first: what another task held this one up for, the answer has not taken
@@ -178,25 +184,27 @@ class ModbusMeter:
             if not uart.any():
                 await asyncio.sleep_ms(_POLL_MS)
                 continue
-            if count == _ROOM:  # of noise; an answer may have begun in it
-                count = _REPLY_BYTES - 1
-                reply[:count] = reply[_ROOM - count :]
-            count += uart.readinto(memoryview(reply)[count:]) or 0
-            at = self._find(count, request[0])
+            if got == _ROOM:  # of noise; an answer may have begun in it
+                got = size + _EXCEPTION_BYTES - 1
+                reply[:got] = reply[_ROOM - got :]
+            got += uart.readinto(memoryview(reply)[got:]) or 0
+            at = self._find(got, request[0])
             if at < 0:
                 continue
             self._silence = _SILENCE_MS
             if reply[at + 1] & _EXCEPTION:
                 raise OSError(_REFUSED, register << 8 | reply[at + 2])
-            value = milli(reply, at + 3, kind, order, micro)
-            if value is None:
-                raise OSError(_NO_NUMBER, register)
-            return value
-        if not count:
+            values = []
+            for offset in range(0, size, len(order)):
+                values.append(milli(reply, at + 3 + offset, kind, order, micro))
+                if values[-1] is None:
+                    self.absent.append((_NO_NUMBER, register + (offset >> 1)))
+            return values
+        if not got:
             raise OSError(_NO_ANSWER)
-        if reply[:count] in request:
+        if reply[:got] in request:
             raise OSError(_ECHO)
-        at = self._find(count, None)
+        at = self._find(got, None)
         if at < 0:
             raise OSError(_BROKEN)
         raise OSError(_OTHER_ADDRESS, reply[at])

@@ -14,10 +14,12 @@ from node.room import tidy
 from quaver_wire.fields import LEVELS, LIMITED, QUALITY
 
 _SLICE_MS = const(5000)
+_ENERGY = const(7)  # values of a meter; behind them those of its phases
 _HELD_MS = const(500)
 _REASONS = const(16)  # why a value is absent, each told once: a part that names ever new ones is told of no longer
 # what somebody is told who asks for a measurement; all of it is in the record
 _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_mm_s", "envelope_g", "temperature_c") + (
+    "humidity_pct",
     "shaft_hz",
     "machine",
     "learned",
@@ -102,7 +104,10 @@ def temperature(sensor):
         milli = sensor.read_milli()
         if not sensor.LOWEST_MILLI <= milli <= sensor.HIGHEST_MILLI:
             raise OSError(_OUT_OF_RANGE, milli)
-        return {"temperature_c": milli / 1000}, (), ()
+        values = {"temperature_c": milli / 1000}
+        if hasattr(sensor, "humidity_milli"):
+            values["humidity_pct"] = sensor.humidity_milli / 1000
+        return values, (), ()
 
     return Sensor("temperature", sensor.probe, read)
 
@@ -111,7 +116,11 @@ def energy(meter):
     """The energy meter."""
 
     async def read():
-        return {"energy": [None if milli is None else milli / 1000 for milli in await meter.read()]}, (), ()
+        found = [None if milli is None else milli / 1000 for milli in await meter.read()]
+        values = {"energy": found[:_ENERGY]}
+        if found[_ENERGY:]:
+            values["phases"] = found[_ENERGY:]
+        return values, (), ()
 
     return Sensor("energy", meter.probe, read, absent=meter.absent)
 

@@ -119,6 +119,8 @@ TELEMETRY = (
     _row(54, "class_learned", (1,)),  # as "learned", of each class of a machine that has several
     # 10 mV: an ADC of 12 bits behind a divider tells no less apart
     _row(55, "", (_row("battery_v", 100), _row("battery_days", 1))),
+    _row(56, "", (_row("humidity_pct", 100),)),  # 0.01 %: the SHT4x is sure to 1 % (datasheet, table 1)
+    _row(57, "phases", (100, 100, 100, 1000, 1000, 1000, 10, 10, 10)),  # V of L1 to L3, A, W, as of "energy"
     _row(100, "pulses", "u"),
 )
 

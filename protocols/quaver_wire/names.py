@@ -4,6 +4,7 @@ STATES = ("offline", "online", "via gateway")
 ROLES = ("node", "gateway")
 HOST = "host"  # the board of a gateway that is a Linux machine
 ENERGY = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
+PHASES = tuple(f"l{phase}_{name}" for name in ENERGY[:3] for phase in (1, 2, 3))
 ZONES = ("A", "B", "C", "D")
 MACHINE = ("stopped", "learning", "watching")
 # of each line: frequency, amplitude, signal to background, and that of two harmonics

@@ -154,12 +154,16 @@ def meter(driver: str, address: int, registers: Any = None) -> str:
 )
 def test_the_meter_answers_over_modbus(board: Board, driver: str, address: int) -> None:
     found = ask(board, meter(driver, address) + ENERGY)
-    voltage, current, power, apparent, factor, frequency, energy = found  # type: ignore[misc]
+    voltage, current, power, apparent, factor, frequency, energy, *phases = found  # type: ignore[misc]
     assert 100_000 < voltage < 260_000
     assert power == pytest.approx(apparent * factor / 1000, abs=50)
     assert apparent == pytest.approx(voltage * current / 1000, rel=0.01)
     assert 45_000 < frequency < 65_000
     assert energy >= 0
+    assert len(phases) == (9 if driver == "sdm630" else 0)
+    if phases:  # L1 to L3, in one request
+        assert sum(phases[3:6]) == pytest.approx(current, abs=50)
+        assert sum(phases[6:]) == pytest.approx(power, rel=0.01)
 
 
 @pytest.mark.needs_sensor("modbus")

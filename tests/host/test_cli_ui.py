@@ -100,7 +100,13 @@ def test_a_level_is_green_only_when_every_sensor_spoke(quality: int, level: int,
 def test_what_a_machine_names_itself_is_shown_with_its_unit() -> None:
     own = record("telemetry", TELEMETRY | {99: {"oil_pressure": [4.25, "bar"]}})
     assert ", oil_pressure 4.25 bar" in record_line(own)
+    assert ", 21.5 °C, 43 % RH" in record_line(record("telemetry", TELEMETRY | {56: [4321]}))
+    phases = {57: [23010, 23000, None, 12500, 11000, 0, 20000, 18000, -10]}
+    told = "L1 230.1 V 12.50 A 2000 W, L2 230.0 V 11.00 A 1800 W, L3 - V 0.00 A -1 W"
+    assert f", {told}" in record_line(record("telemetry", TELEMETRY | phases))
     fleet = Fleet()
+    fleet.update(record("telemetry", TELEMETRY | phases))
+    assert f"{ROOT}: {told}" in shown(fleet)
     fleet.update(own)
     assert f"{ROOT}: oil_pressure 4.25 bar" in shown(fleet)
 

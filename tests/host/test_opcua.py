@@ -354,6 +354,23 @@ def test_a_record_that_this_version_can_not_read_ends_nothing(bench: Bench, pump
     assert opcua._data("level", shown["level"], shown["level"].status).StatusCode.name == "BadOutOfRange"
 
 
+def test_what_a_sensor_never_measured_has_not_failed(bench: Bench, pump: Node) -> None:
+    failed = sum(1 << QUALITY.index(f"{name}_failed") for name in ("temperature", "energy"))
+    rare = {"humidity_pct": 43.0, "phases": [230.0] * 3 + [4.0, None, 4.0] + [800.0] * 3}
+    bench.take(pump.says(quality=failed), pump.says(**rare), pump.says(quality=failed), now=NOW_MS)
+    with source.Source(bench.path) as found:
+        readings = found.after(source.Place(), 3)
+    device = opcua._Device("works/hall/line-1/pump/pump-7")
+    shown = []
+    for reading in readings:
+        device.take(reading)
+        device.settle()
+        shown.append({name: device.data(name).StatusCode.name for name in device.shown if name in opcua._RARE})
+    assert shown[0] == {}
+    assert shown[1] == dict.fromkeys(opcua._RARE - {"phases.l2_current_a"}, "Good")
+    assert shown[2] == dict.fromkeys(shown[1], "BadSensorFailure")
+
+
 def test_alarms_are_events_in_words(bench: Bench, pump: Node) -> None:
     bench.take(pump.says("status"), pump.says(time_ms=NOW_MS), now=NOW_MS)
     heard: list[Any] = []

@@ -36,12 +36,15 @@ def test_the_sdm630s_table(closing: Callable[[SDM120], SDM120]) -> None:
     meter = closing(SDM630(2, share=(0.5, 0.25), **values))
     expected = {0x0000: 230.0, 0x0004: 230.0, 0x0006: 8.0, 0x0008: 4.0, 0x000A: 2.0, 0x002A: 230.0, 0x002E: 14 / 3}
     expected |= {0x0030: 14.0, 0x0034: 1610.0, 0x0038: 3220.0, 0x003E: 0.5, 0x0046: 50.0, 0x0048: 8.0, 0x004A: 1.0}
-    expected |= {0x0156: 9.0}
+    expected |= {0x000C: 920.0, 0x000E: 460.0, 0x0010: 230.0, 0x0156: 9.0}
     for at, (register, value) in enumerate(expected.items()):
         answer = ask(meter, 4, register, 2, at * 50_000_000)
         assert answer[:2] == b"\x04\x04"
         assert struct.unpack(">f", answer[2:])[0] == pytest.approx(value, rel=1e-4)
     assert ask(meter, 4, 0x002C, 2, 10**9) == b"\x84\x02"
+    block = ask(meter, 4, 0x0000, 18, 2 * 10**9)
+    assert block[:2] == b"\x04\x24"
+    assert struct.unpack(">9f", block[2:]) == (230.0, 230.0, 230.0, 8.0, 4.0, 2.0, 920.0, 460.0, 230.0)
 
 
 def test_integers_in_holding_registers(closing: Callable[[SDM120], SDM120]) -> None:

@@ -36,7 +36,8 @@ def model() -> Iterator[Model]:
 
 
 def rows(driver: str) -> list[Any]:
-    return [sensors.register(["input", str(at), "float32"]) for at in sensors._METERS[driver]]
+    found = [sensors.register(["input", str(at), "float32"]) for at in sensors._METERS[driver]]
+    return found + [sensors._PHASES] * (driver == "sdm630")
 
 
 def SDM120(uart: Any, address: int, direction: Any = None) -> ModbusMeter:
@@ -44,7 +45,8 @@ def SDM120(uart: Any, address: int, direction: Any = None) -> ModbusMeter:
 
 
 def value(driver: ModbusMeter, register: int) -> int:
-    return asyncio.run(driver.read_register(*sensors.register(["input", str(register), "float32"])))
+    (found,) = asyncio.run(driver.read_registers(*sensors.register(["input", str(register), "float32"])))
+    return found
 
 
 def read(driver: ModbusMeter) -> list[int]:
@@ -186,7 +188,7 @@ def test_an_echo_whole_or_not_and_noise_before_the_answer(
 
 def test_noise_that_fills_the_buffer_hides_no_answer(clock: Clock, model: Model) -> None:
     expected = read(SDM120(Uart(clock, model), 7))
-    for count in range(24, 90):
+    for count in range(74, 140):
         uart = Uart(clock, model, lambda answer, count=count: bytes(count) + answer + b"\xff")
         assert read(SDM120(uart, 7)) == grown(expected)
 
@@ -366,9 +368,29 @@ print(json.dumps([milli(unhexlify(row[0]), 0, *row[1:]) for row in argument]))
 def test_the_three_phases_of_an_sdm630(clock: Clock) -> None:
     model = ThreePhases(7, voltage=230.0, current=8.0, share=(0.5, 0.25), power_factor=0.5, energy=20.0)
     try:
-        found = read(ModbusMeter(Uart(clock, model), rows("sdm630"), 7))
+        asked: list[int] = []
+
+        class Counted(Uart):
+            def write(self, data: bytes) -> None:
+                asked.append(data[5])
+                super().write(data)
+
+        driver = ModbusMeter(Counted(clock, model), rows("sdm630"), 7)
+        found = read(driver)
         # 8 + 4 + 2 A; what is absent of a single phase's values would be an error here
-        assert found == [230_000, 14_000, 1_610_000, 3_220_000, 500, 50_000, pytest.approx(20_000, abs=1)]
+        assert found[:7] == [230_000, 14_000, 1_610_000, 3_220_000, 500, 50_000, pytest.approx(20_000, abs=1)]
+        assert found[7:] == [230_000] * 3 + [8_000, 4_000, 2_000] + [920_000, 460_000, 230_000]
+        assert asked == [2] * 7 + [18]  # registers: the nine values of the phases in one request
+
+        model.share = (float("nan"), 0.25)
+        found = read(driver)
+        assert [place for place, value in enumerate(found) if value is None] == [1, 2, 3, 6, 11, 14]
+        assert [words(reason)[:15] for reason in driver.absent[-2:]] == ["register 0x0008", "register 0x000E"]
+        model.share, model.energy = (0.5, 0.25), 20.0
+        model.refused = {0x0000: 2}  # an older meter of that make
+        found = read(driver)
+        assert found[0] == 230_000 and found[7:] == [None] * 9
+        assert [words(reason) for reason in driver.absent] == ["refuses register 0x0000 (2, no such register)"]
     finally:
         model.close()
 

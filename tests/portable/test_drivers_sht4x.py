@@ -38,26 +38,29 @@ class Words:
 
 def test_the_checksum_of_the_datasheets_example() -> None:
     assert crc8(b"\xbe\xef", 2) == 0x92
-    assert crc8(b"\xbe\xef\x92", 3) == 0
+    assert crc8(b"\xbe\xef\x92", 3) == crc8(b"\x00\x00\x81\xbe\xef\x92", 6, 3) == 0
 
 
 @pytest.mark.parametrize(
-    ("word", "milli"),
+    ("word", "milli", "humidity_milli"),
     [
-        (b"\x00\x00\x81", -45_000),
-        (b"\xff\xff\xac", 130_000),
-        (b"\xbe\xef\x92", 85_523),  # -45 + 175 * 48879 / 65535
+        (b"\x00\x00\x81", -45_000, 0),  # -6 %: below the scale that there is
+        (b"\xff\xff\xac", 130_000, 100_000),
+        (b"\xbe\xef\x92", 85_523, 87_231),  # -45 + 175 * 48879 / 65535, -6 + 125 * 48879 / 65535
     ],
 )
-def test_the_scale_of_the_datasheet(clock: Clock, word: bytes, milli: int) -> None:
-    assert read(clock, SHT4x(Words(word), 0x46)) == milli
+def test_the_scales_of_the_datasheet(clock: Clock, word: bytes, milli: int, humidity_milli: int) -> None:
+    driver = SHT4x(Words(word + word), 0x46)
+    assert read(clock, driver) == milli
+    assert driver.humidity_milli == humidity_milli
 
 
 def test_it_is_read_when_its_measurement_is_over_and_not_before(clock: Clock) -> None:
-    model = Model(-10.0)
+    model = Model(-10.0, 72.5)
     driver = SHT4x(I2c(clock, model, 0x44))
     driver.probe()
     assert read(clock, driver) == pytest.approx(-10_000, abs=2)
+    assert driver.humidity_milli == pytest.approx(72_500, abs=2)
     driver.start()
     with pytest.raises(OSError, match="5"):
         driver.read_milli()
@@ -78,9 +81,9 @@ def test_faults(clock: Clock) -> None:
             verb()
 
 
-@pytest.mark.parametrize("bit", range(24))
+@pytest.mark.parametrize("bit", range(48))
 def test_a_damaged_answer_is_an_error(clock: Clock, bit: int) -> None:
-    damaged = (0xBEEF92 ^ 1 << bit).to_bytes(3, "big")
+    damaged = (0xBEEF92_BEEF92 ^ 1 << bit).to_bytes(6, "big")
     driver = SHT4x(Words(damaged), 0x46)
     driver.start()
     with pytest.raises(OSError, match="201"):
@@ -95,9 +98,9 @@ class Bus:
     def writeto(self, address, data):
         pass
     def readfrom_into(self, address, buffer):
-        buffer[:] = b"\\xbe\\xef\\x92"
+        buffer[:] = b"\\xbe\\xef\\x92" * 2
 driver = SHT4x(Bus())
 driver.start()
-print(json.dumps(driver.read_milli()))
+print(json.dumps([driver.read_milli(), driver.humidity_milli]))
 """
-    assert micropython(code) == 85_523
+    assert micropython(code) == [85_523, 87_231]

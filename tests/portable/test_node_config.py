@@ -247,9 +247,9 @@ def test_a_meter_by_its_registers() -> None:
     result, problems = config.parse({"energy": {"driver": "modbus", "registers": given}})
     assert problems == []
     rows = result["energy"]["registers"]
-    assert rows[0] == (4, 0, "f", "ABCD", 1_000_000)
-    assert rows[2] == (3, 12, "i", "BA", -100_000)
-    assert rows[6] == (3, 65534, "u", "CDAB", 10_000)
+    assert rows[0] == (4, 0, "f", "ABCD", 1_000_000, 1)
+    assert rows[2] == (3, 12, "i", "BA", -100_000, 1)
+    assert rows[6] == (3, 65534, "u", "CDAB", 10_000, 1)
     assert [at for at, row in enumerate(rows) if row is None] == [1, 3, 4, 5]
     assert sensors.VALUES == ENERGY
 

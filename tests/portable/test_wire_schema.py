@@ -62,7 +62,9 @@ MEASURED = {
     "peak_g": 1.0, "crest": 10.0, "kurtosis": 3.0, "skew": -0.1, "velocity_mm_s": 1.0, "zone": 3, "envelope_g": 0.1,
     "peaks": [100.0, 0.5] * 8, "bands": [0.001] * 8, "lines": [104.4, 0.0012, 18.2, 9.0, 3.0] * 4, "shaft_hz": 29.9,
     "shaft_confidence": 0.5, "machine": 2, "learned": 64, "running_h": 1234.5, "fault": 1, "margin_db": -1.5,
-    "abstained": "no speed", "temperature_c": -5.0, "energy": [230.0, None, -5.0, 5.0, 0.5, 50.0, 1.0],
+    "abstained": "no speed", "temperature_c": -5.0, "humidity_pct": 43.21,
+    "energy": [230.0, None, -5.0, 5.0, 0.5, 50.0, 1.0],
+    "phases": [230.01, 0.0, None, 1.234, 0.0, 5.0, -12.3, 0.0, 7.0],
 }  # fmt: skip
 
 SPECTRA = ("spectrum", "envelope_spectrum")

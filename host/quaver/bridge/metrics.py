@@ -40,15 +40,16 @@ _BASE = {
     "d": ("_seconds", 86400.0),
     "By": ("_bytes", 1.0),
     "dB": ("_decibels", 1.0),
+    "%": ("_ratio", 0.01),
     "1": ("", 1.0),
 }
-_UNITS = ("_g", "_mm_s", "_c", "_hz", "_v", "_a", "_w", "_va", "_kwh", "_us", "_s", "_h", "_days", "_db")
+_UNITS = ("_g", "_mm_s", "_c", "_hz", "_v", "_a", "_w", "_va", "_kwh", "_us", "_s", "_h", "_days", "_db", "_pct")
 
 
 def metric_name(field: str) -> str:
     """quaver_temperature_celsius for temperature_c: a field's name with the unit of Prometheus in place of its own."""
     quantity = QUANTITIES[field]
-    stem = field.replace("energy.", "energy_").replace("energy_energy", "energy")
+    stem = field.replace(".", "_").replace("energy_energy", "energy")
     ending = next((unit for unit in sorted(_UNITS, key=len, reverse=True) if stem.endswith(unit)), "")
     base = _BASE[quantity.ucum][0]
     return f"quaver_{stem.removesuffix(ending)}{base}{'_total' if quantity.total else ''}"

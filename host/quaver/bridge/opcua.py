@@ -73,9 +73,10 @@ _VIBRATION = {
 }
 _OF_SENSOR = {
     "vibration_failed": _VIBRATION,
-    "temperature_failed": {"temperature_c"},
-    "energy_failed": {name for name in QUANTITIES if name.startswith("energy.")},
+    "temperature_failed": {"temperature_c", "humidity_pct"},
+    "energy_failed": {name for name in QUANTITIES if name.startswith(("energy.", "phases."))},
 }
+_RARE = {"humidity_pct", *(name for name in QUANTITIES if name.startswith("phases."))}  # few such sensors have it
 _DOUBTS = {"dropped", "clipped", "stuck"}  # of the vibration's samples
 _SURE = 0.5  # from this confidence on the firmware takes a shaft speed for right
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -138,9 +139,11 @@ class _Device:
     def settle(self) -> set[str]:
         """Have `shown` say what the waiting records do; the variables that it changed."""
         changed = set()
-        for order, reading in self.waiting.values():
+        for order, reading in sorted(self.waiting.values(), key=lambda one: one[0]):
             for name, value in values_of(reading).items():
                 known = self.shown.get(name)
+                if known is None and value.value is None and name in _RARE:
+                    continue  # what the sensor never measured has not failed
                 if known is None or known[0] <= order:
                     self.shown[name] = order, value
                     changed.add(name)
@@ -385,9 +388,10 @@ class OpcUaNodes:
 def _shape(reading: Reading) -> tuple[str, ...]:
     """Equal for records that say something of the same variables: all that `values_of` goes by but the values."""
     values = reading.values
-    quality, energy = values.get("quality"), values.get("energy")
+    quality = values.get("quality")
+    inner = [name for name in ("energy", "phases") if type(values.get(name)) is dict for name in values[name]]
     own = tuple(units_of(values).items()) if "quantities" in values else ()
-    return (reading.kind, *values, str(quality) if quality else "", *(energy if type(energy) is dict else ()), str(own))
+    return (reading.kind, *values, str(quality) if quality else "", *inner, str(own))
 
 
 def values_of(reading: Reading) -> dict[str, Value]:

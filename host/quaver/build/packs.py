@@ -2,7 +2,7 @@
 
 firmware/packs.py has the format, and reads them. Which modules share one follows from their names and sizes alone. In
 the order of their paths each goes to one of the last eight packs that has its bytes free in its last block, or begins a
-pack; those below 512 bytes come last, and fill up any pack. So a module that changes its size changes its own pack, and
+pack; those below 640 bytes come last, and fill up any pack. So a module that changes its size changes its own pack, and
 seldom a second one: what a node has to fetch. Packed in the order of sizes they would take a seventh less on a Pico W,
 and one change 14 kB instead of 4.
 """
@@ -20,7 +20,7 @@ FOLDER = "code"
 """On flash: the folder of packs, each named by its first module."""
 
 _OPEN = 8  # packs that still take a module
-_SMALL = 512  # bytes, of a module that fills up any pack
+_SMALL = 640  # bytes, of a module that fills up any pack
 _LONGEST = 0xFFFF  # bytes: offsets are u16
 _SLACK = 0x1000  # of them for offsets, and for what a layout adds
 

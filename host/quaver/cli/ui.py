@@ -108,7 +108,7 @@ def fleet_table(
     for prefix, node in sorted(fleet.nodes.items()):
         if "nodes" in node.telemetry:
             parts.append(Text(_clean(f"{prefix}: {_gateway(node.telemetry)}")))
-        if own := _own(node.telemetry):  # which have no column, as each machine names its own
+        if own := _own(node.telemetry):  # which have no column
             parts.append(Text(_clean(f"{prefix}: {', '.join(own)}")))
     if not fleet.nodes:
         parts.append(Text("no node has published yet", style="dim"))
@@ -168,6 +168,8 @@ def record_line(record: Record) -> str:
         )
     parts = [str(values.get("level", "-")), _vibration(values), *_verdict(values)]
     parts.append(f"{values['temperature_c']:.1f} °C" if "temperature_c" in values else "no temperature")
+    if "humidity_pct" in values:
+        parts.append(f"{values['humidity_pct']:.0f} % RH")
     parts += _own(values)
     if values.get("quality"):
         parts.append(f"quality: {', '.join(values['quality'])}")
@@ -175,8 +177,15 @@ def record_line(record: Record) -> str:
 
 
 def _own(values: Mapping[str, Any]) -> list[str]:
-    """What a machine names itself, in words."""
-    return [f"{name} {own['value']:.4g} {own['unit']}" for name, own in values.get("quantities", {}).items()]
+    """What few nodes measure, in words: the phases of a meter, and what a machine names itself."""
+    phases = values.get("phases", {})
+    parts = [
+        f"L{phase} {_number(phases, f'l{phase}_voltage_v', '.1f')} V {_number(phases, f'l{phase}_current_a', '.2f')} A"
+        f" {_number(phases, f'l{phase}_power_w', '.0f')} W"
+        for phase in (1, 2, 3)
+        if phases
+    ]
+    return parts + [f"{name} {own['value']:.4g} {own['unit']}" for name, own in values.get("quantities", {}).items()]
 
 
 def _vibration(values: Mapping[str, Any]) -> str:

@@ -37,6 +37,7 @@ QUANTITIES = {
     "velocity_mm_s": Quantity("vibration velocity, RMS, 10 Hz to 1 kHz", "mm/s", "m/s", 1e-3, "speed"),
     "envelope_g": Quantity("acceleration envelope, RMS", *_ACCELERATION),
     "temperature_c": Quantity("temperature", "Cel", "Cel", 1.0, "temperature"),
+    "humidity_pct": Quantity("relative humidity", "%", "%RH", 1.0, "humidity"),
     "shaft_hz": Quantity("shaft speed", *_FREQUENCY),
     "shaft_confidence": Quantity("how sure the shaft speed is, 0 to 1", *_SHARE),
     "energy.voltage_v": Quantity("voltage", "V", "V", 1.0, "voltage"),
@@ -46,6 +47,15 @@ QUANTITIES = {
     "energy.power_factor": Quantity("power factor", "1", "/", 1.0, "power_factor"),
     "energy.frequency_hz": Quantity("mains frequency", *_FREQUENCY),
     "energy.energy_kwh": Quantity("active energy imported", "kW.h", "J", 3.6e6, "energy", total=True),
+    **{
+        f"phases.l{phase}_{name}": Quantity(f"{title} of phase L{phase}", unit, unit, 1.0, device_class)
+        for name, title, unit, device_class in (
+            ("voltage_v", "voltage", "V", "voltage"),
+            ("current_a", "current", "A", "current"),
+            ("power_w", "active power", "W", "power"),
+        )
+        for phase in (1, 2, 3)
+    },
     "rate_hz": Quantity("sample rate, measured", *_FREQUENCY),
     "jitter_us": Quantity("jitter of the samples' times, RMS", "us", "s", 1e-6),
     "samples": Quantity("samples of the measurement", "1"),

@@ -35,6 +35,9 @@ class SDM630(SDM120):
             0x0006: "current",
             0x0008: "current_2",
             0x000A: "current_3",
+            0x000C: "power_1",
+            0x000E: "power_2",
+            0x0010: "power_3",
             0x002A: "voltage",  # the mean to neutral
             0x002E: "mean_current",
             0x0030: "sum_current",
@@ -62,6 +65,21 @@ class SDM630(SDM120):
     def current_3(self) -> float:
         """A."""
         return self.current * self.share[1]
+
+    @property
+    def power_1(self) -> float:
+        """W."""
+        return self.voltage * self.current * self.power_factor
+
+    @property
+    def power_2(self) -> float:
+        """W."""
+        return self.power_1 * self.share[0]
+
+    @property
+    def power_3(self) -> float:
+        """W."""
+        return self.power_1 * self.share[1]
 
     @property
     def sum_current(self) -> float:

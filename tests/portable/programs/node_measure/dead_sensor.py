@@ -9,6 +9,7 @@ from node_measure.measuring import measure, recorder, times
 class TMP:
     LOWEST_MILLI, HIGHEST_MILLI = -55_000, 150_000
     milli = 21_500
+    humidity_milli = 43_210
 
     def probe(self):
         pass

@@ -3,6 +3,8 @@
 import { currentLanguage } from "../../words.js";
 
 export function shortTitle(name, node, t) {
+  const [, phase, of] = /^phases\.(l\d)_(.+)$/.exec(name) ?? [];
+  if (phase) return `${t(`quantity.${of}`)} ${phase.toUpperCase()}`;
   const key = `quantity.${name.replace("energy.", "")}`;
   const text = t(key);
   return text === key ? node.quantities[name].title : text;
