@@ -6,14 +6,16 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
-from quaver.cli.plant import command
+from quaver.cli.plant import _shown, command
 from quaver.errors import PlantError
 from quaver.plant.faults import drawn
 from quaver.plant.judge import Outcome, failed, judge
@@ -22,7 +24,7 @@ from quaver.plant.pace import Pace
 from quaver.plant.report import junit, page
 from quaver.plant.said import Said
 from quaver.plant.spec import EXAMPLE, Expect, Machine, load_plant
-from quaver.plant.world import World
+from quaver.plant.world import NodeView, Progress, World
 from quaver.store.store import Store
 from tests.terminal import Person
 
@@ -543,6 +545,26 @@ def test_nodes_on_bluetooth_and_their_gateways_live_in_the_same_time(tmp_path: P
     assert "<h2>Bluetooth</h2>" in text
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_live_table_cuts_names_short_and_no_number(width: int) -> None:
+    view = NodeView("works/hall/line/fan-of-the-cooling-tower", 12_000, boots=2, named="outer race", seen_s=9_000.0)
+    nodes = {"fan-of-the-cooling-tower": view}
+    world = SimpleNamespace(plant=SimpleNamespace(name="works", duration=86_400.0))
+
+    def told() -> str:
+        console = Console(width=width)
+        with console.capture() as capture:
+            console.print(_shown(world, Progress(10_000.0, nodes=nodes), Pace(None, lambda _: ""), 24, keys=False))  # type: ignore[arg-type]
+        return capture.get()
+
+    assert "mA" not in told()  # of a plant without chips
+    nodes["pump-7"] = NodeView("works/hall/line/pump-7", drawn_ma=61.318)
+    text = told()
+    assert max(map(len, text.splitlines())) <= width
+    for word in ("mA", "61.32", "12000", "1000 s", "never", "outer race"):
+        assert word in text
+
+
 @pytest.mark.nightly
 def test_chips_live_among_unix_boards_in_the_same_time(tmp_path: Path) -> None:
     """That a run is the same again is shown by tests/host/test_child_turns.py: the boot of a chip is dear."""
@@ -557,8 +579,9 @@ def test_chips_live_among_unix_boards_in_the_same_time(tmp_path: Path) -> None:
         '[[fault]]\nkind = "wifi_gone"\nnode = "esp32_c3"\nat = "9s"\nlasts = "3s"\n[expect]\nrestarts = 0\n',
     )
     plant = load_plant(tmp_path / "plant.toml")
-    with World(plant, tmp_path) as world:
+    with World(plant, tmp_path, commit_s=20.0) as world:
         world.run()
+        drawn = {name: view.drawn_ma for name, view in world.progress.nodes.items()}
         outcome = judge(plant, world.store)
     assert outcome.failed == ()
     boots = {account.topic.rpartition("/")[2]: account.boots for account in outcome.accounts}
@@ -568,3 +591,4 @@ def test_chips_live_among_unix_boards_in_the_same_time(tmp_path: Path) -> None:
     assert set(outcome.power) == {"pico_w", "esp32_c3"}  # nobody publishes what a unix board draws
     assert 25 < outcome.power["pico_w"] < 68 and 20 < outcome.power["esp32_c3"] < 84  # between waiting and listening
     assert f"{outcome.power['pico_w']:.2f}" in page(outcome)
+    assert drawn == {name: pytest.approx(outcome.power[name], rel=0.5) for name in outcome.power} | {"unix": None}

@@ -1,4 +1,4 @@
-"""A board's buses asked for known parts: those that are there, strangers, a line held low, nothing."""
+"""A board's buses and pins asked for known parts: those that are there, strangers, a line held low, nothing."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
+from quaver.board.repl import ConsoleBoard
+from quaver.board.spec import load_board
 from quaver.build import firmware_files
+from quaver.build.libraries import device_libraries
 from quaver.cli import main
 from quaver.desk.scan import Line, Report, scan
 from quaver.emulator.bus import Attached
+from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.sensors.adxl345 import ADXL345
+from quaver.emulator.sensors.ds18b20 import DS18B20
 from quaver.emulator.sensors.sdm120 import SDM120
+from quaver.emulator.sensors.tachometer import Tachometer
 from quaver.emulator.sensors.tmp117 import TMP117
 from quaver.emulator.setup import Setup
 from quaver.emulator.unix import UnixBoard
@@ -43,6 +49,27 @@ class HeldLow:
         return now + 10**12
 
 
+class Together:
+    """Parts on one 1-Wire line: who pulls low wins."""
+
+    def __init__(self, *parts: DS18B20) -> None:
+        self.parts = parts
+
+    def one_wire_reset(self, now: int) -> bool:
+        return sum(part.one_wire_reset(now) for part in self.parts) > 0  # all of them take it
+
+    @property
+    def one_wire_answers(self) -> bool:
+        return any(part.one_wire_answers for part in self.parts)
+
+    def one_wire_read(self, now: int) -> int:
+        return min(part.one_wire_read(now) for part in self.parts if part.one_wire_answers)
+
+    def one_wire_write(self, bit: int, now: int) -> None:
+        for part in self.parts:
+            part.one_wire_write(bit, now)
+
+
 @contextmanager
 def started(*rig: Attached) -> Iterator[UnixBoard]:
     with ExitStack() as stack:
@@ -51,7 +78,7 @@ def started(*rig: Attached) -> Iterator[UnixBoard]:
         yield board
 
 
-def scanned(board: UnixBoard, **options: Any) -> Report:
+def scanned(board: ConsoleBoard, **options: Any) -> Report:
     with board.execs() as run:
         return scan(run, **options)
 
@@ -106,8 +133,56 @@ def test_a_board_without_the_firmware_is_told_what_to_do(capsys: pytest.CaptureF
     assert "quaver sync" in capsys.readouterr().err
 
 
-def test_a_gpio_that_the_board_has_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_1_wire_lines_are_searched_and_told_apart() -> None:
+    rig = (
+        Attached("ds18b20", "gpio", 22, DS18B20(serial=0x1621D4A)),
+        Attached("two", "gpio", 21, Together(DS18B20(serial=1), DS18B20(serial=2))),
+        Attached("ds18s20", "gpio", 20, DS18B20(serial=3, family=0x10)),
+        Attached("short", "gpio", 15, HeldLow()),
+    )
+    others = (4, 9, 16)  # nobody there; and no bus is asked
+    files = {**firmware_files("pico_w", {"node": "n1"}), **device_libraries(load_board("pico_w"))}
+    with Rp2040Board(Setup(files=files, rig=rig)) as board:
+        report = scanned(board, one_wire=(22, 21, 20, 15, 14, *others))
+    found = [place for place in report.places if place.rom]
+    assert [(place.bus, place.rom) for place in found] == [
+        ("gpio22", "28-000001621d4a"),
+        ("gpio21", "28-000000000001"),
+        ("gpio21", "28-000000000002"),
+        ("gpio20", "10-000000000003"),
+    ]
+    assert found[0].settings == {"temperature": {"driver": "ds18b20", "bus": "gpio22"}}
+    assert not any(place.settings for place in found[1:])
+    assert "alone on its line" in found[1].heard and "another part answers (identity 0x10)" in found[3].heard
+    assert "GPIO 15 held low" in report.hints["gpio15"] and "4.7 kOhm" in report.hints["gpio14"]
+    assert report.hints["uart1"] == "not asked: its GPIO 9 is named for 1-Wire or pulses"
+    assert "gpio22" not in report.hints
+
+
+def test_pulses_are_counted_and_no_part_is_made_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with started(Attached("pulses", "gpio", 15, Tachometer(rpm=120.0))) as board:
+        report = scanned(board, one_wire=(22,), pulses=(15, 14))
+        assert report.hints["gpio22"] == "no 1-Wire on the unix board: emulate a Pico W"
+        assert report.edges == {"gpio15": pytest.approx(20, abs=1), "gpio14": 0} and report.places == []
+        assert report.hints["gpio14"].startswith(
+            "0 edges in 5 s, high at the end: a machine at rest, or check the wire"
+        )
+        assert main(["scan", "--port", board.address, "--pulse", "15", "--baudrate", "2400"]) == 0
+    assert "edges in 5 s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--cs", "99"], "chip select 99: a unix has GPIO 0 to 29"),
+        (["--onewire", "23"], "GPIO 23: a unix has GPIO 0, 1, 2"),
+        (["--onewire", "22", "--pulse", "22"], "GPIO 22 is named for two things"),
+    ],
+)
+def test_a_gpio_that_can_not_be_asked_is_refused(
+    asked: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with started() as board:
-        assert main(["scan", "--port", board.address, "--cs", "99"]) == 6
+        assert main(["scan", "--port", board.address, *asked]) == 6
         assert board.alive() is None
-    assert "chip select 99: a unix has GPIO 0 to 29" in capsys.readouterr().err
+    assert said in capsys.readouterr().err

@@ -87,6 +87,27 @@ def test_it_answers_to_its_own_rom_code_alone(wire: Wire) -> None:
     assert not wire.model.one_wire_answers
 
 
+def test_a_search_goes_on_with_those_whose_bit_is_chosen(wire: Wire) -> None:
+    """Application note 187: each sends its bit, then the complement, and the controller sends the one it follows."""
+    wire.send(0x33)
+    rom = wire.read(8)
+    bits = [byte >> at & 1 for byte in rom for at in range(8)]
+    wire.send(0xF0)
+    for bit in bits:
+        assert [wire.model.one_wire_read(wire.now) for _ in range(2)] == [bit, 1 - bit]
+        assert not wire.model.one_wire_answers
+        wire.model.one_wire_write(bit, wire.now)
+    for at in range(8):  # it is addressed now
+        wire.model.one_wire_write(0xBE >> at & 1, wire.now)
+    assert wire.read(1) == b"\x50"
+
+    wire.send(0xF0)
+    for _ in range(2):
+        wire.model.one_wire_read(wire.now)
+    wire.model.one_wire_write(1 - bits[0], wire.now)
+    assert not wire.model.one_wire_answers
+
+
 def test_faults(wire: Wire) -> None:
     wire.convert()
     wire.model.fault = "stuck"

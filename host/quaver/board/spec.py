@@ -399,7 +399,7 @@ def _pins(table: _Table, highest: int) -> dict[str, int]:
     return {name: table.number(name, 0, highest) for name in table}
 
 
-def _lines(bus: Bus) -> dict[str, int]:
+def lines(bus: Bus) -> dict[str, int]:
     """The GPIOs of a bus by role."""
     if isinstance(bus, SpiBus):
         return {"sck": bus.sck, "mosi": bus.mosi, "miso": bus.miso}
@@ -410,7 +410,7 @@ def _lines(bus: Bus) -> dict[str, int]:
 
 def _refuse_shared_pins(top: _Table, buses: Mapping[str, Bus], pins: Mapping[str, int]) -> None:
     used: dict[int, str] = {}
-    roles = [(f"buses.{name}.{role}", pin) for name, bus in buses.items() for role, pin in _lines(bus).items()]
+    roles = [(f"buses.{name}.{role}", pin) for name, bus in buses.items() for role, pin in lines(bus).items()]
     roles += [(f"pins.{name}", pin) for name, pin in pins.items()]
     for role, pin in roles:
         if pin in used:
@@ -429,7 +429,7 @@ def render_board(spec: BoardSpec) -> str:
     for name, bus in spec.buses.items():
         kind = _BUS_NAME.fullmatch(name)
         speed = bus.frequency if isinstance(bus, I2cBus) else bus.baudrate
-        buses[name] = (kind[1] if kind else name, bus.id, *_lines(bus).values(), speed)
+        buses[name] = (kind[1] if kind else name, bus.id, *lines(bus).values(), speed)
     values: dict[str, object] = {
         "NAME": spec.name,
         "CHIP": spec.chip,

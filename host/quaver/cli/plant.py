@@ -197,10 +197,11 @@ def _shown(world: World, progress: Progress, pace: Pace, height: int, keys: bool
 
     plant, now = world.plant, progress.time_s
     head = Text(f"{plant.name}: {clock(now)} of {clock(plant.duration)}, {pace.words(now)}, {progress.records} records")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("node", "machine", "level", "named", "now"):
-        table.add_column(heading, no_wrap=True, overflow="ellipsis")
-    for heading in ("boots", "records", "heard"):
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=True)
+    for heading, share in (("node", 4), ("machine", 3), ("level", None), ("named", 4), ("now", 3)):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=share)  # who shares is cut short, no number
+    power = any(view.drawn_ma is not None for view in progress.nodes.values())
+    for heading in ("boots", "records", "heard", *(("mA",) if power else ())):
         table.add_column(heading, justify="right", no_wrap=True)
     order = sorted(
         progress.nodes.items(), key=lambda item: (-item[1].level, item[1].until_s < now, not item[1].named, item[0])
@@ -219,6 +220,7 @@ def _shown(world: World, progress: Progress, pace: Pace, height: int, keys: bool
             str(view.boots),
             str(view.records),
             heard,
+            *(("-" if view.drawn_ma is None else f"{view.drawn_ma:.2f}",) if power else ()),
         )
     more = Text(f"and {len(order) - rows} more" if len(order) > rows else "")
     last = Text("\n".join(list(progress.events)[-events:]), style="dim")

@@ -1,4 +1,4 @@
-"""`quaver scan`: which parts answer on a board's buses."""
+"""`quaver scan`: which parts answer on a board's buses and pins."""
 
 from __future__ import annotations
 
@@ -23,17 +23,26 @@ if TYPE_CHECKING:
     metavar="GPIO",
     help="Also a chip select on SPI, beside the board's own.",
 )
+@click.option("--onewire", "one_wire", type=int, multiple=True, metavar="GPIO", help="With a 1-Wire line.")
+@click.option("--pulse", "pulses", type=int, multiple=True, metavar="GPIO", help="With pulses, looked at for 5 s.")
 @click.option("--address", "addresses", type=click.IntRange(1, 247), multiple=True, help="On Modbus; by default 1.")
 @click.option("--baudrate", "baudrates", type=int, multiple=True, help="On Modbus; by default 2400, 9600 and 19200.")
 @click.option("--de-pin", type=int, default=-1, metavar="GPIO", help="It has the RS-485 transceiver send.")
 def command(
-    port: str | None, selects: tuple[int, ...], addresses: tuple[int, ...], baudrates: tuple[int, ...], de_pin: int
+    port: str | None,
+    selects: tuple[int, ...],
+    one_wire: tuple[int, ...],
+    pulses: tuple[int, ...],
+    addresses: tuple[int, ...],
+    baudrates: tuple[int, ...],
+    de_pin: int,
 ) -> int:
     """Ask a board's buses which known parts answer, and say what to write into a configuration.
 
     The drivers of the firmware on the board are asked, each at every address that its part can have: I2C addresses,
-    SPI chip selects, Modbus addresses at the usual rates. Where no known part answers, it says what to check in the
-    wiring; the exit code is 1 when none answers anywhere. The board is restarted afterwards.
+    SPI chip selects, Modbus addresses at the usual rates. A 1-Wire line is searched; of a pulse input is told how often
+    its level changed. Where no known part answers, it says what to check in the wiring; the exit code is 1 when none
+    answers anywhere and no pulse comes. The board is restarted afterwards.
     """
     from dataclasses import replace
 
@@ -46,12 +55,12 @@ def command(
     with attached(port) as board:
         try:
             with Console(stderr=True, markup=False).status("opening the port") as status, board.execs() as run:
-                report = scan(run, selects, line, lambda step: status.update(f"asking: {step}"))
+                report = scan(run, selects, line, one_wire, pulses, lambda step: status.update(f"asking: {step}"))
         finally:
             if board.alive() is None:
                 board.reset()
     _print(report)
-    return 0 if report.known else 1
+    return 0 if report.found else 1
 
 
 def _print(report: Report) -> None:
@@ -70,11 +79,13 @@ def _print(report: Report) -> None:
         Console(markup=False).print(table)
     for bus, hint in report.hints.items():
         click.echo(f"{bus}: {hint}")
-    if not report.known:
+    if not report.found:
         click.echo(f"quaver: no known part answers on the buses of this {report.board}", err=True)
 
 
 def _at(place: Place) -> str:
+    if place.rom:
+        return place.rom
     if "cs" in place.place:
         return f"cs GPIO {place.place['cs']}"
     address = place.place["address"]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.board.failures import KnownFailure
 from quaver.board.guest import guest
 from quaver.board.repl import Exec
-from quaver.board.spec import BoardSpec, I2cBus, SpiBus, UartBus
+from quaver.board.spec import BoardSpec, I2cBus, SpiBus, UartBus, lines
 from quaver.desk.sync import ask, board_of, said
 from quaver.errors import BoardError
 from quaver_wire.reasons import words
 
 _TIMEOUT_S = 60.0  # an I2C bus of 112 addresses with a part at each, or one meter's values
+_LOOK_S = 5  # at a pulse input
 
 
 @dataclass(frozen=True)
 class Place:
-    """Somebody who answers: where, and who. place: as a configuration names it, {"address": 72}, {"cs": 17}.
+    """Somebody who answers: where, and who. place: as a configuration names it, {"address": 72}, {"cs": 17}; nothing of
+    a 1-Wire line, "gpio22", where `rom` is who answers: family and serial number, "28-000001621d4a".
 
     measures: the section of a configuration that it belongs to. drivers: those that know it as their part: one, or of
     a bus without identities each that could read it; none for a stranger, of whom `heard` says what was answered.
@@ -30,6 +32,7 @@ class Place:
     measures: str
     drivers: tuple[str, ...]
     heard: str
+    rom: str = ""
 
     @property
     def settings(self) -> dict[str, dict[str, int | str]]:
@@ -40,15 +43,20 @@ class Place:
 
 @dataclass
 class Report:
-    """What a scan found. hints: of each bus on which no known part answers, what to check."""
+    """What a scan found. hints: of each bus and line on which no known part answers, what to check.
+
+    edges: how often a pulse input's level changed, "gpio15": 12. That is no part: nobody can tell what drives it.
+    """
 
     board: str
     places: list[Place] = field(default_factory=list)
     hints: dict[str, str] = field(default_factory=dict)
+    edges: dict[str, int] = field(default_factory=dict)
 
     @property
-    def known(self) -> bool:
-        return any(place.drivers for place in self.places)
+    def found(self) -> bool:
+        """Whether a known part answers, or something sends pulses."""
+        return any(place.drivers for place in self.places) or any(self.edges.values())
 
 
 @dataclass(frozen=True)
@@ -65,24 +73,32 @@ class Line:
 
 
 def scan(
-    run: Exec, selects: Sequence[int] = (), line: Line | None = None, tell: Callable[[str], None] = lambda step: None
+    run: Exec,
+    selects: Sequence[int] = (),
+    line: Line | None = None,
+    one_wire: Sequence[int] = (),
+    pulses: Sequence[int] = (),
+    tell: Callable[[str], None] = lambda step: None,
 ) -> Report:
     """Ask every bus of the board at its prompt. The board is to be restarted afterwards.
 
-    selects: GPIOs that select a part on SPI, beside those of the board's file. tell: called with what is asked next.
-    Raises KnownFailure (no firmware of ours, another chip), BoardError (a GPIO that the board has not), DeviceError.
+    selects: GPIOs that select a part on SPI, beside those of the board's file. one_wire, pulses: GPIOs with a 1-Wire
+    line, and with pulses; a bus that has one of them by the board's file is not asked. tell: called with what is asked
+    next. Raises KnownFailure (no firmware of ours, another chip), BoardError (a GPIO that the board has not, or that is
+    named for two things), DeviceError.
     """
     about = ask(run)
     spec = board_of(about)
     if about.board is None:
         raise KnownFailure("no_firmware")
-    highest = spec.silicon.highest_gpio
-    for pin in selects:
-        if not 0 <= pin <= highest:
-            raise BoardError(f"chip select {pin}: a {spec.name} has GPIO 0 to {highest}: name one of them")
+    _check(spec, selects, one_wire, pulses)
     run(guest(__file__, "scan"), timeout=_TIMEOUT_S)
     report = Report(spec.name)
     for name, bus in spec.buses.items():
+        taken = _taken(spec, name, {*one_wire, *pulses})
+        if taken:
+            report.hints[name] = f"not asked: its GPIO {' and '.join(map(str, taken))} is named for 1-Wire or pulses"
+            continue
         tell(name)
         if isinstance(bus, I2cBus):
             places, hint = _i2c(run, name, bus)
@@ -93,7 +109,36 @@ def scan(
         report.places += places
         if not any(place.drivers for place in places):
             report.hints[name] = hint
+    for pin in dict.fromkeys(one_wire):
+        tell(f"1-Wire at GPIO {pin}")
+        places, hint = _one_wire(run, pin)
+        report.places += places
+        if hint:
+            report.hints[f"gpio{pin}"] = hint
+    if pulses:
+        tell(f"pulses, {_LOOK_S} s")
+        _pulses(run, tuple(dict.fromkeys(pulses)), report)
     return report
+
+
+def _check(spec: BoardSpec, selects: Sequence[int], one_wire: Sequence[int], pulses: Sequence[int]) -> None:
+    highest = spec.silicon.highest_gpio
+    for pin in selects:
+        if not 0 <= pin <= highest:
+            raise BoardError(f"chip select {pin}: a {spec.name} has GPIO 0 to {highest}: name one of them")
+    for pin in (*one_wire, *pulses):
+        if pin not in spec.gpios:
+            free = ", ".join(map(str, spec.gpios))
+            raise BoardError(f"GPIO {pin}: a {spec.name} has GPIO {free} for sensors: name one of them")
+    asked = [*set(selects), *set(one_wire), *set(pulses)]
+    for pin in asked:
+        if asked.count(pin) > 1:
+            raise BoardError(f"GPIO {pin} is named for two things: name it for one")
+
+
+def _taken(spec: BoardSpec, name: str, pins: Set[int]) -> list[int]:
+    """Those of `pins` that are the bus's, by the board's file."""
+    return sorted(pins & {*lines(spec.buses[name]).values(), *_selects(spec, name, ())})
 
 
 def _i2c(run: Exec, name: str, bus: I2cBus) -> tuple[list[Place], str]:
@@ -148,6 +193,45 @@ def _uart(run: Exec, name: str, bus: UartBus, line: Line, tell: Callable[[str], 
         f"no answer at {', '.join(map(str, line.baudrates))} baud: check TX at GPIO {bus.tx} to the transceiver's "
         f"input, RX at {bus.rx} to its output, A and B (swapped?), the device's address, rate and parity"
     )
+
+
+def _one_wire(run: Exec, pin: int) -> tuple[list[Place], str]:
+    """Who answers on a 1-Wire line, and what to check, or ""."""
+    ((low, open_),) = _said(run, f"_lines(line={pin})", "lines")
+    if low:
+        return [], f"GPIO {pin} held low: look for a short to ground, and for a part whose supply is turned round"
+    (found,) = _said(run, f"_one_wire({pin})", "wire")
+    if isinstance(found, str):
+        return [], found
+    present, roms, why = found
+    pull_up = f"nothing pulls GPIO {pin} up: 4.7 kOhm to 3.3 V are missing" if open_ else ""
+    places = [_wired(f"gpio{pin}", rom, whole, why, alone=len(roms) == 1) for rom, whole in roms]
+    if places:
+        return places, pull_up
+    if present:
+        return [], pull_up or "somebody answers, and not clearly: look for a long or disturbed line"
+    hint = f"nobody answers: check the data wire at GPIO {pin}, 3.3 V and ground at the part"
+    return [], f"{hint}; {pull_up}, or the part is not connected" if open_ else hint
+
+
+def _wired(bus: str, rom: bytes, whole: bool, why: Sequence[int] | None, alone: bool) -> Place:
+    name = f"{rom[0]:02x}-{rom[6:0:-1].hex()}"
+    if alone and whole and why is None:
+        return Place(bus, {}, "temperature", ("ds18b20",), "", name)
+    heard = "answers beside others: a node takes a DS18B20 alone on its line"
+    if alone:
+        heard = words(why) if why else "a broken answer"
+    return Place(bus, {}, "", (), heard, name)
+
+
+def _pulses(run: Exec, pins: tuple[int, ...], report: Report) -> None:
+    (found,) = _said(run, f"_edges({pins}, {_LOOK_S * 1000})", "edges")
+    for pin, (edges, level) in zip(pins, found, strict=True):
+        hint = f"{edges} edges in {_LOOK_S} s, {'high' if level else 'low'} at the end"
+        if not edges:
+            hint += ": a machine at rest, or check the wire, and 3.3 V or ground at the sensor"
+        report.edges[f"gpio{pin}"] = edges
+        report.hints[f"gpio{pin}"] = hint
 
 
 def _said(run: Exec, code: str, key: str) -> list[Any]:

@@ -63,7 +63,8 @@ def clock(seconds: float) -> str:
 class NodeView:
     """What is known of a node while the plant runs. level: 0 ok, 1 warning, 2 alarm; named: a fault's name.
 
-    injected: what is being done to it, and the moment at which that ends.
+    injected: what is being done to it, and the moment at which that ends. drawn_ma: in the mean since its power came,
+    at most; None for a board that nobody publishes currents of.
     """
 
     place: str
@@ -74,6 +75,7 @@ class NodeView:
     seen_s: float | None = None
     injected: str = ""
     until_s: float = 0.0
+    drawn_ma: float | None = None
 
 
 @dataclass
@@ -288,11 +290,15 @@ class World:
     def _write_tallies(self) -> None:
         """Beside the store: what no node knows of its own radio and of what it draws, and a report tells."""
         for verb, name in (("tallies", RADIO), ("currents", POWER)):
-            found: dict[str, Any] = {}
-            for worker in self._workers:
-                worker.ask(verb)
-                found |= worker.answer()
-            self.path.with_name(name).write_text(json.dumps(found))
+            self.path.with_name(name).write_text(json.dumps(self._of_nodes(verb)))
+
+    def _of_nodes(self, verb: str) -> dict[str, Any]:
+        """What the workers answer, by node."""
+        found: dict[str, Any] = {}
+        for worker in self._workers:
+            worker.ask(verb)
+            found |= worker.answer()
+        return found
 
     def _note_injected(self) -> None:
         """What began since the last border, for who watches."""
@@ -322,6 +328,8 @@ class World:
     def _commit(self, time_s: float) -> None:
         self._ingest.commit(time_s)
         self._count_records()
+        for name, drawn in self._of_nodes("currents").items():
+            self.progress.nodes[name].drawn_ma = drawn
 
     def _count_records(self) -> None:
         self.progress.records = self._ingest.received

@@ -97,3 +97,37 @@ def _spi(bus, select, others):
     for pin in others:
         _port.output(pin, 1)
     _ask(bus, {"cs": select})
+
+
+def _one_wire(pin):
+    """Print whether somebody is on a 1-Wire line, the ROM codes and if each is whole, and what the driver heard.
+
+    The driver is asked only where one part answers, for it is made for a line of its own.
+    """
+    section = {"driver": "ds18b20", "bus": "gpio{}".format(pin)}
+    try:
+        wire = _port.one_wire(pin)
+    except ValueError as error:  # this port of MicroPython has none
+        print("wire", repr(str(error)))
+        return
+    present = wire.reset()
+    roms = [(bytes(rom), not wire.crc8(rom)) for rom in wire.scan()] if present else []
+    print("wire", (present, roms, _heard("temperature", section) if len(roms) == 1 else None))
+
+
+def _edges(pins, ms):
+    """Print how often the level of each pin changed within `ms`, and what it was at the end."""
+    counts = [0] * len(pins)
+
+    def counter(at):
+        def count(pin):  # an interrupt: it allocates nothing
+            counts[at] += 1
+
+        return count
+
+    for at, pin in enumerate(pins):
+        _port.on_edge(pin, counter(at))
+    time.sleep_ms(ms)
+    for pin in pins:
+        Pin(pin).irq(None)
+    print("edges", [(counts[at], Pin(pin).value()) for at, pin in enumerate(pins)])

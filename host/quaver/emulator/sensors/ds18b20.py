@@ -1,8 +1,8 @@
 """An emulated Maxim DS18B20 temperature sensor on a 1-Wire line, bit by bit.
 
 Datasheet DS18B20 Rev. 6 (19-7487): ROM code figure 8, commands table 3, scratchpad figure 9, times table 2. Modelled:
-reading, matching and skipping the ROM code, the scratchpad with its checksum, resolutions and their times, a loss of
-power. Not modelled: the search for ROM codes, alarms, parasite power, the EEPROM's programming.
+reading, matching, skipping and searching the ROM code (the search by application note 187), the scratchpad with its
+checksum, resolutions and their times, a loss of power. Not modelled: alarms, parasite power, the EEPROM's programming.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from quaver.emulator.sensors.stream import Fault
 if TYPE_CHECKING:
     from quaver.recordings.sources import Source
 
-_READ_ROM, _MATCH_ROM, _SKIP_ROM = 0x33, 0x55, 0xCC
+_READ_ROM, _MATCH_ROM, _SKIP_ROM, _SEARCH_ROM = 0x33, 0x55, 0xCC, 0xF0
 _CONVERT, _WRITE_SCRATCHPAD, _READ_SCRATCHPAD = 0x44, 0x4E, 0xBE
 _CONVERT_NS = 750_000_000  # with 12 bits; half of it for each bit less
 _POWER_ON = b"\x50\x05\x4b\x46\x7f\xff\x0c\x10"  # 85 °C; alarms at 75 and 70 °C, 12 bits
@@ -60,6 +60,7 @@ class DS18B20:
         self._state = "rom"
         self._value = self._count = 0
         self._outgoing: list[int] = []
+        self._bits: list[int] = []  # of its ROM code, that a search has not come to
 
     @property
     def _rom(self) -> bytes:
@@ -90,6 +91,9 @@ class DS18B20:
         """The bit of a write slot."""
         if self.fault == "absent":
             return
+        if self._state == "search":
+            self._searched(bit)
+            return
         self._value |= bit << self._count
         self._count += 1
         if self._count == 8:
@@ -102,6 +106,10 @@ class DS18B20:
             self._matched = b""
             if value == _READ_ROM:
                 self._say(self._rom)
+            elif value == _SEARCH_ROM:
+                self._state = "search"
+                self._bits = [byte >> at & 1 for byte in self._rom for at in range(8)]
+                self._say_next()
         elif self._state == "match":
             self._matched += bytes((value,))
             if len(self._matched) == 8:
@@ -121,6 +129,19 @@ class DS18B20:
             at = int(self._state[-1])
             self._scratchpad[at] = value & 0x60 | 0x1F if at == 4 else value
             self._state = f"write {at + 1}" if at < 4 else ""
+
+    def _searched(self, bit: int) -> None:
+        """The controller has chosen a bit: who has another one is silent until the next reset."""
+        if self._bits.pop(0) != bit:
+            self._state = ""
+        elif self._bits:
+            self._say_next()
+        else:
+            self._state = "function"
+
+    def _say_next(self) -> None:
+        """The next bit of the ROM code, and its complement."""
+        self._outgoing = [self._bits[0], 1 - self._bits[0]]
 
     def _say(self, data: bytes) -> None:
         self._outgoing = [byte >> at & 1 for byte in data for at in range(8)]
