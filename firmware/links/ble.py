@@ -88,7 +88,7 @@ class Ble:
         self._wanted = None  # what of the mailbox's wants has ended a rest
 
     def begin(self):
-        """Start the stack and register the services, once. Its memory is held back on an ESP32 until all is built."""
+        """Start the stack, unless the board's start has (hal.chip.esp32), and register the services, once."""
         if self._services:
             aioble.config(mtu=self._gatt.MTU)
             aioble.register_services(*self._services)
