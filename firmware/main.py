@@ -32,7 +32,7 @@ try:
 
         from hal.chip import esp32
 
-        release = esp32.hold_back(board)
+        release = esp32.hold_back(board, hurry)
         room.keep()
         esp32 = None
     except ImportError:

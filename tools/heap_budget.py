@@ -82,7 +82,7 @@ print(gc.mem_alloc() - before[0], before[1] - others())
 GROW = """
 import board as _board
 from hal.chip import esp32 as _chip
-_chip.hold_back(_board)()
+_chip.hold_back(_board, False)()
 """
 
 # What is free of ESP-IDF's heap, and its largest piece, in bytes; a node that is interrupted keeps its connections.

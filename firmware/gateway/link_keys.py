@@ -8,7 +8,7 @@ from micropython import const
 
 from node import room, store
 from node.seal import Ccm
-from quaver_wire import link
+from quaver_wire import link_gateway
 
 _ID = const(8)
 _ROW = const(42)
@@ -17,15 +17,15 @@ _NO_KEY = bytes(32)
 
 
 class Link:
-    """One connection to a node: `hello` goes first, and `answered(message)` gives the link.Session, or ValueError."""
+    """One connection to a node: `hello` goes first, and `answered(message)` gives the session, or ValueError."""
 
     def __init__(self, name, row, nonce):
         self._key = row[10:]
-        self.hello = link.hello(row[8], row[9], nonce, name)
+        self.hello = link_gateway.hello(row[8], row[9], nonce, name)
 
     def answered(self, message):
         room.load("quaver_wire.hkdf")
-        return link.answered(self._key, self.hello, message, _cipher)
+        return link_gateway.answered(self._key, self.hello, message, _cipher)
 
 
 def _cipher(key):
@@ -69,7 +69,7 @@ class LinkKeys:
         if not found:
             return None
         at = found[-1 - self._turns.get(node_id, 0) % len(found)]  # the newest first
-        return Link(self._name, self._rows[at : at + _ROW], self._random.draw(link.NONCE))
+        return Link(self._name, self._rows[at : at + _ROW], self._random.draw(link_gateway.NONCE))
 
     def refused(self, node_id):
         """The node does not take the key that was tried; returns whether there is no other to try."""

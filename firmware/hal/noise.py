@@ -28,14 +28,21 @@ def _adc(buffer: bytearray) -> None:
         buffer[i] = read() >> 4 & 0xFF
 
 
+def _bluetooth() -> bool:
+    """Whether it is on."""
+    try:
+        from bluetooth import BLE
+    except ImportError:
+        return False  # an ESP32-S2 has none
+    return BLE().active()
+
+
 def _generator(buffer: bytearray) -> None:
     """An ESP32's generator has its noise from the radio (ESP-IDF, "Random Number Generation"): it is on from here."""
-    if sys.platform == "esp32":
-        from bluetooth import BLE
-        from network import WLAN
+    if sys.platform == "esp32" and not _bluetooth():
+        from network import WLAN  # which takes 4.2 kB of ESP-IDF's heap for TCP, for good
 
-        if not BLE().active():
-            WLAN().active(True)
+        WLAN().active(True)
     buffer[:] = urandom(len(buffer))
 
 

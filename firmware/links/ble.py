@@ -37,7 +37,7 @@ _RETRIES = const(50)  # of a packet that the stack has no room for, 20 ms apart
 class Ble:
     """gatt, chunks: the modules of quaver_wire; uuid: makes a UUID of what they name; node_id: 8 bytes.
 
-    gateways: begin(), greeting() -> what answers the first message, and done(), as node.gateways has them.
+    gateways: begin(), ready(), greet(message) and done(), as node.gateways has them.
     outbox: first() -> entry (message_class, payload) or None, done(entry), filled (an event), link(up), and a length.
 
     about: (model, firmware), texts; timing: interval_ms (between advertisements), window_s (of advertising), rest_s
@@ -88,7 +88,7 @@ class Ble:
         self._wanted = None  # what of the mailbox's wants has ended a rest
 
     def begin(self):
-        """Start the stack and register the services, once. Its memory is held back on an ESP32 until all is built."""
+        """Start the stack, unless the board's start has (hal.chip.esp32), and register the services, once."""
         if self._services:
             aioble.config(mtu=self._gatt.MTU)
             aioble.register_services(*self._services)
@@ -233,12 +233,11 @@ class Ble:
         """Return once the gateway has proved its link key, and this node its own; all else ends the connection."""
         self._proved = False
         try:
-            greeting = self._gateways.greeting()  # while the gateway still asks for the services
-            answer, session, why = greeting.greet(await self._message(connection, _PROOF_MS))
+            self._gateways.ready()  # while the gateway still asks for the services
+            answer, session, why = self._gateways.greet(await self._message(connection, _PROOF_MS))
             if answer:
                 await self._send(connection, answer)
         finally:
-            greeting = None
             self._gateways.done()
         if session is None:
             self._refuse(why)

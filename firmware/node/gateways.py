@@ -43,9 +43,17 @@ class Gateways:
         random = None
         room.drop("node.entropy", "node.drbg", "hal.noise", "quaver_wire.hkdf")
 
-    def greeting(self):
-        """A node.greeting.Greeting, for one connection, until `done`. Raises MemoryError, and OSError as that does."""
-        return room.load("node.greeting").Greeting(self)
+    def ready(self):
+        """Read what `greet` takes, until `done`. Raises MemoryError, and ImportError for want of it."""
+        for name in ("node.greeting", "quaver_wire.link", "quaver_wire.hkdf"):
+            room.load(name)
+
+    def greet(self, message):
+        """(answer or b"", link_session.Session or None, why it is refused or "") of a connection's first message.
+
+        Raises ValueError for a message that is none of a gateway's, and OSError where there is no nonce.
+        """
+        return room.load("node.greeting").greet(self, message)
 
     def done(self):
         """Give back what a greeting takes."""

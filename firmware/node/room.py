@@ -89,9 +89,15 @@ def drop(*names: str) -> None:
     """
     for name in list(sys.modules):
         own = (__name__ + ".").startswith(name + ".")
-        if not own and _among(name, names) and not _among(name, _stay):
-            _forget(name)
+        if not own and _among(name, names):
+            forget(name)
     tidy()
+
+
+def forget(name: str) -> None:
+    """The same of one module, where there is no time to collect."""
+    if name in sys.modules and not _among(name, _stay):
+        _forget(name)
 
 
 def _forget(name: str) -> None:

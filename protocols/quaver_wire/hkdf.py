@@ -2,10 +2,12 @@
 
 from hashlib import sha256
 
-_BLOCK = 64  # bytes of a block of SHA-256
-_HASH = 32
-KEY_BYTES = 16
-NONCE_BYTES = 13
+from quaver_wire.fields import const
+
+_BLOCK = const(64)  # bytes of a block of SHA-256
+_HASH = const(32)
+_KEY = const(16)
+_IV = const(13)
 
 
 def hmac(key: bytes, message: bytes) -> bytes:
@@ -13,21 +15,17 @@ def hmac(key: bytes, message: bytes) -> bytes:
     if len(key) > _BLOCK:
         key = sha256(key).digest()
     number = int.from_bytes(key + bytes(_BLOCK - len(key)), "big")  # whose XOR is much faster than that of each byte
-    inner = sha256(_with(number, b"\x36"))
-    inner.update(message)
-    outer = sha256(_with(number, b"\x5c"))
-    outer.update(inner.digest())
-    return outer.digest()
-
-
-def _with(number: int, pad: bytes) -> bytes:
-    return (number ^ int.from_bytes(pad * _BLOCK, "big")).to_bytes(_BLOCK, "big")
+    for pad in (b"\x36", b"\x5c"):
+        hashed = sha256((number ^ int.from_bytes(pad * _BLOCK, "big")).to_bytes(_BLOCK, "big"))
+        hashed.update(message)
+        message = hashed.digest()
+    return message
 
 
 def hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
     """`length` bytes, at most 8,160, extracted from `secret` with `salt` and expanded with `info`."""
     if length > 255 * _HASH:
-        raise ValueError("hkdf: over 255 blocks")
+        raise ValueError("hkdf: too long")
     key = hmac(salt, secret)
     block = b""
     found = b""
@@ -45,7 +43,7 @@ def derive(device_key: bytes, direction: str, node_id: bytes, generation: int) -
     device_key: 32 bytes; node_id: 8; generation: 0 ... 255. Raises ValueError for anything else.
     """
     if len(device_key) != 32 or len(node_id) != 8 or direction not in ("uplink", "downlink"):
-        raise ValueError("derive: expected a key of 32 bytes, an id of 8, uplink or downlink")
+        raise ValueError("derive: wrong argument")
     info = b"quaver " + direction.encode() + node_id + bytes([generation])
-    found = hkdf(device_key, b"", info, KEY_BYTES + NONCE_BYTES)
-    return found[:KEY_BYTES], found[KEY_BYTES:]
+    found = hkdf(device_key, b"", info, _KEY + _IV)
+    return found[:_KEY], found[_KEY:]

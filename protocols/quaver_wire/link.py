@@ -18,13 +18,7 @@ commands are sealed already.
 """
 
 from quaver_wire.fields import const
-from quaver_wire.gatt import CHALLENGE, HELLO
-from quaver_wire.link_session import TAG, Session
-
-if False:  # types alone: never compiled
-    from collections.abc import Callable
-
-    from quaver_wire.cose import Aead
+from quaver_wire.gatt import HELLO
 
 VERSION = 1
 NAME_MAX = 24  # bytes of a gateway's name, as its configuration has it
@@ -40,7 +34,7 @@ def link_key(device_key: bytes, node_id: bytes, key_generation: int, gateway: by
     from quaver_wire.hkdf import hkdf
 
     if len(device_key) != 32 or len(node_id) != 8 or not 0 < len(gateway) <= NAME_MAX:
-        raise ValueError("link_key: expected a key of 32 bytes, an id of 8, a name of 1 to 24")
+        raise ValueError("link_key: wrong length")
     return hkdf(device_key, b"", b"quaver link 1" + node_id + bytes((key_generation, generation)) + gateway, 32)
 
 
@@ -49,10 +43,6 @@ def session_key(key: bytes, hello: bytes, nonce: bytes) -> bytes:
     from quaver_wire.hkdf import hkdf
 
     return hkdf(key, hello + nonce, b"quaver link session 1", 16)
-
-
-def hello(key_generation: int, generation: int, nonce: bytes, gateway: bytes) -> bytes:
-    return bytes((HELLO, VERSION, key_generation, generation)) + nonce + gateway
 
 
 def parse_hello(message: bytes) -> "tuple[int, int, bytes] | None":
@@ -65,18 +55,3 @@ def parse_hello(message: bytes) -> "tuple[int, int, bytes] | None":
     if message[1] != VERSION:
         return None
     return message[2], message[3], message[_NAME:]
-
-
-def challenge(key: bytes, greeting: bytes, nonce: bytes, cipher: "Callable[[bytes], Aead]") -> "tuple[bytes, Session]":
-    """The node's answer to a HELLO, and its end of the connection. cipher: makes one of an AES key."""
-    session = Session(cipher(session_key(key, greeting, nonce)), True)
-    return session.sign(bytes((CHALLENGE,)) + nonce), session
-
-
-def answered(key: bytes, greeting: bytes, message: bytes, cipher: "Callable[[bytes], Aead]") -> Session:
-    """The gateway's end of the connection, once CHALLENGE is the node's own. Raises ValueError."""
-    if len(message) != 1 + NONCE + TAG or message[0] != CHALLENGE:
-        raise ValueError("not a CHALLENGE")
-    session = Session(cipher(session_key(key, greeting, message[1 : 1 + NONCE])), False)
-    session.check(message)
-    return session

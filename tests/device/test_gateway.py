@@ -120,7 +120,7 @@ def test_an_esp32_c3_measures_vibration_behind_a_gateway_and_has_memory_left(mak
     assert plant.accounts()["c3"].unexplained == 0
     python, idf = ast.literal_eval(node.exec(MEMORY).strip())
     print(f"{python} bytes free for Python, {idf} for ESP-IDF")
-    assert python >= 12_000 and idf >= 4000
+    assert python >= 15_000 and idf >= 10_000
 
 
 @pytest.mark.nightly

@@ -1,12 +1,14 @@
 """Random numbers: the generator by NIST's vectors, the health tests by their definition, dead sources, power cuts."""
 
+import importlib
 import itertools
 import json
 import math
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,6 +51,25 @@ def test_the_cutoffs_are_those_of_half_a_bit_at_one_in_2_to_the_30() -> None:
 
     quantile = next(k for k in range(513) if above(k) <= 2**-30)
     assert 1 + quantile == entropy._MOST
+
+
+@pytest.mark.parametrize(
+    ("bluetooth", "on"),
+    [(None, ["wifi"]), (SimpleNamespace(active=lambda: False), ["wifi"]), (SimpleNamespace(active=lambda: True), [])],
+    ids=["an ESP32-S2", "off", "on"],
+)
+def test_an_esp32_has_a_radio_on_for_its_noise(bluetooth: Any, on: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    active: list[str] = []
+    wlan = SimpleNamespace(active=lambda _: active.append("wifi"))
+    monkeypatch.setattr(sys, "platform", "esp32")
+    monkeypatch.setitem(sys.modules, "machine", ModuleType("machine"))
+    monkeypatch.setitem(sys.modules, "bluetooth", bluetooth and SimpleNamespace(BLE=lambda: bluetooth))
+    monkeypatch.setitem(sys.modules, "network", SimpleNamespace(WLAN=lambda: wlan))
+    noise = importlib.import_module("hal.noise")
+    [(_, fill)] = noise.sources()
+    samples = bytearray(64)
+    fill(samples)
+    assert active == on and samples != bytearray(64)
 
 
 def test_the_estimate_for_a_real_board_is_near_what_a_source_has() -> None:

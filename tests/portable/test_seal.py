@@ -101,7 +101,7 @@ def test_keys_differ_by_direction_node_and_generation() -> None:
     }
     assert len(found) == 12
     for wrong in ((bytes(31), "uplink", NODE), (DEVICE_KEY, "sideways", NODE), (DEVICE_KEY, "uplink", bytes(7))):
-        with pytest.raises(ValueError, match="derive: expected"):
+        with pytest.raises(ValueError, match="derive: wrong"):
             derive(*wrong, 1)
 
 

@@ -15,9 +15,10 @@ import cbor2
 from fuzz_device import NEW, OLD, TARGETS
 
 from quaver.files.carried import payload
-from quaver_wire import frames, gatt, link
+from quaver_wire import frames, gatt
 from quaver_wire import session as wire
 from quaver_wire.cbor import encode
+from quaver_wire.link_gateway import hello
 
 DEEP = 3000  # levels: more than Python's stack takes
 _ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +75,7 @@ def _toml(*paths: Path) -> list[bytes]:
 
 
 def _hello(name: bytes = b"gw") -> bytes:
-    return link.hello(1, 2, bytes(range(16)), name)
+    return hello(1, 2, bytes(range(16)), name)
 
 
 @functools.cache

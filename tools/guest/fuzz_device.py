@@ -186,10 +186,12 @@ def link_node():
         seal = ModuleType("node.seal")
         seal.Ccm = cipher
         sys.modules.setdefault("node.seal", seal)
-    from node import greeting
+    from node import greeting, room
     from node.gateways import Gateways
 
-    from quaver_wire import chunks, gatt, link
+    from quaver_wire import chunks, gatt, link, link_gateway
+
+    room.stay("quaver_wire")
 
     def one(data):
         gateways = Gateways(NODE, {1: KEY}, 7, {"old": 3})
@@ -209,23 +211,23 @@ def link_node():
                 said.append((kind, number, len(payload)))
                 continue
             gateways.nonce = bytes(16)
-            answer, near, why = greeting.Greeting(gateways).greet(message)
+            answer, near, why = greeting.greet(gateways, message)
             if near is None:
                 return "refused " + why
             key = link.link_key(KEY, NODE, message[2], message[20:], message[3])
-            far = link.answered(key, message, answer, cipher)
+            far = link_gateway.answered(key, message, answer, cipher)
         return str(said)
 
     return one
 
 
-def link_gateway():
+def link_of_gateway():
     """Scripts of a node. Control as for link_node; bit 2: the step is the nonce of a right challenge."""
-    from quaver_wire import chunks, gatt, link
+    from quaver_wire import chunks, gatt, link, link_gateway
     from quaver_wire.link_session import Session
 
     key = link.link_key(KEY, NODE, 1, b"gw", 2)
-    hello = link.hello(1, 2, bytes(16), b"gw")
+    hello = link_gateway.hello(1, 2, bytes(16), b"gw")
 
     def one(data):
         incoming = chunks.Assembler()
@@ -250,7 +252,7 @@ def link_gateway():
             elif message[0] == gatt.REFUSED:
                 return "refused"
             else:
-                near = link.answered(key, hello, message, cipher)
+                near = link_gateway.answered(key, hello, message, cipher)
         return str(said)
 
     return one
@@ -774,7 +776,7 @@ TARGETS = (
     ("gatt-node", "a gateway's messages", "quaver_wire.chunks quaver_wire.gatt quaver_wire.link node.greeting",
      "ValueError", True, link_node),
     ("gatt-gateway", "a node's messages", "quaver_wire.chunks quaver_wire.gatt quaver_wire.link_session",
-     "ValueError", True, link_gateway),
+     "ValueError", True, link_of_gateway),
     ("advertisement", "what is advertised nearby", "quaver_wire.gatt quaver_wire.gatt_session",
      "", True, advertisements),
     ("session", "messages of enrolment", "enrol.session quaver_wire.session", "", True, session),

@@ -33,8 +33,12 @@ from hal.chip import name_table
 
 _BLOCK = const(4096)
 _INLINE = const(512)  # bytes of a file up to which it may lie in its folder's block, which moves
-_LEFT = const(128)  # entries of the table of names: a module brings so many, with those that it imports
-_COMMANDS = const(240)  # and all that commands read
+# Of the table of names, in entries: a pool whose double is too much; what a module brings, with those that it imports;
+# what all commands bring; and a draw of random numbers with a greeting: a full heap is to make no pool of 512 for them.
+_LARGE = const(512)
+_LEFT = const(128)
+_COMMANDS = const(240)
+_VISIT = const(64)
 _STAY = (__name__, "node.log", "hal.watchdog", "hal.restart")
 
 _KNOWN = (27, 28)  # of MicroPython 1, for its objects: whatever another version has in them stays on the heap
@@ -269,7 +273,7 @@ def _importing(*names):
         _depth -= 1
     if any(name not in _done and name not in under_way for name in sys.modules):
         _settle(under_way)
-        name_table.trim(_heap, _heap_end, _LEFT)
+        name_table.trim(_heap, _heap_end, _LARGE, _LEFT)
     return found
 
 
@@ -307,6 +311,7 @@ def begin(board, tidies=True):
 def end():
     """What is imported from now on stays on the heap."""
     if _import:
-        name_table.trim(_heap, _heap_end, _COMMANDS)
+        name_table.trim(_heap, _heap_end, _LARGE, _COMMANDS)
+        name_table.trim(_heap, _heap_end, _LARGE // 2, _VISIT)
         builtins.__import__ = _import
         packs.packs.through = None

@@ -10,7 +10,6 @@ just made, each later one by the pool before it.
 import micropython
 from micropython import const
 
-_LARGE = const(512)  # entries of a pool whose double is too much
 _SMALL = const(64)
 
 _pool = -1  # the last one's address; 0 where the table is not as this module knows it
@@ -56,9 +55,9 @@ def _found(at: int, end: int, before: int, name: ptr8, length: int) -> int:
     return 0
 
 
-def trim(heap, heap_end, left):
-    """Close the last pool if it is large, and has no more than `left` entries; the heap that it lies in is between
-    these addresses."""
+def trim(heap, heap_end, large, left):
+    """Close the last pool if it has `large` entries or more, and at most `left` of them are free; the heap that it lies
+    in is between these addresses."""
     global _pool
     if _pool < 0:
         name = "q{}".format(0)
@@ -69,5 +68,5 @@ def trim(heap, heap_end, left):
         _pool = following
         following = _found(heap, heap_end, following, "", 0)
     _pool = following or _pool
-    if _pool and _peek(_pool + 8) >= _LARGE and _peek(_pool + 8) <= _peek(_pool + 12) + left:
+    if _pool and _peek(_pool + 8) >= large and _peek(_pool + 8) <= _peek(_pool + 12) + left:
         _poke(_pool + 8, _SMALL)

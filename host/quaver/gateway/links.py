@@ -12,6 +12,7 @@ from typing import Protocol
 from quaver.fleet.link_keys import LinkKey, read_link_keys
 from quaver.messages.sealing import Ccm
 from quaver_wire import link
+from quaver_wire.link_gateway import answered, hello
 from quaver_wire.link_session import Session
 
 
@@ -20,11 +21,11 @@ class Link:
 
     def __init__(self, gateway: str, key: LinkKey) -> None:
         self._key = key.key
-        self.hello = link.hello(key.key_generation, key.generation, secrets.token_bytes(link.NONCE), gateway.encode())
+        self.hello = hello(key.key_generation, key.generation, secrets.token_bytes(link.NONCE), gateway.encode())
 
     def answered(self, message: bytes) -> Session:
         """Raises ValueError when the node does not prove the key."""
-        return link.answered(self._key, self.hello, message, Ccm)
+        return answered(self._key, self.hello, message, Ccm)
 
 
 class Links(Protocol):

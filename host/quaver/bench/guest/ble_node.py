@@ -13,7 +13,9 @@ except ImportError:
     pass
 import aioble
 from links.ble import Ble
-import node.seal  # which any node has that seals
+import node.room
+import node.seal
+import node.store  # which any node has that seals
 from quaver_wire import chunks, gatt
 import hal
 
@@ -25,29 +27,41 @@ def used():
 
 with open("plan.json") as file:
     plan = json.load(file)
+node.room.tidy()  # and the room that it holds for a file
 _before = used()
 from node.gateways import Gateways
+from quaver_wire import link_session
+
+try:
+    in_place.end()  # as a node does that has read what stays: what a greeting reads lies on the heap
+except NameError:
+    pass  # a chip that does not see its flash
 
 gateways = Gateways(bytes.fromhex(plan["id"]), {1: bytes(32)}, 1, {})
 if plan["heap"]:
     gateways.begin()
-    gateways.greeting()  # the first one leaves modules behind
+    gateways.ready()  # the first one leaves modules behind
     gateways.done()
     print("secret rest", used() - _before)
 
 
 class Secret(Gateways):
-    """Prints what the link's secret takes of the heap beside that: while it greets, and in the connection."""
+    """Prints what the link's secret takes of the heap beside that: while it greets, each time before it drops what it
+    has read, and in the connection."""
 
-    began = 0
+    began = most = 0
 
-    def greeting(self):
-        self.began = used()
-        return super().greeting()
+    def ready(self):
+        self.began, self.most = used(), 0
+        super().ready()
+
+    def dropping(self, name):
+        self.most = max(self.most, used() - self.began)
+        forget(name)
 
     def done(self):
-        print("secret greeting", used() - self.began)
         super().done()
+        print("secret greeting", self.most)
 
     def connected(self):
         print("secret connection", used() - self.began)
@@ -100,6 +114,7 @@ async def measure(outbox):
 
 if plan["heap"]:
     gateways = Secret(gateways.node_id, gateways.keys, gateways.boot, gateways.revoked)
+    forget, node.room.forget = node.room.forget, gateways.dropping  # which drop, too, asks
 
 
 async def main():

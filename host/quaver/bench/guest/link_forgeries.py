@@ -81,7 +81,7 @@ from node import gateways as gateways_module  # noqa: E402
 from node import greeting  # noqa: E402, F401  stays: what it costs to read it again is no part of this
 from node.outbox import Outbox  # noqa: E402
 from node.seal import Ccm  # noqa: E402
-from quaver_wire import chunks, gatt, hkdf, link  # noqa: E402, F401
+from quaver_wire import chunks, gatt, hkdf, link, link_gateway, link_session  # noqa: E402, F401
 
 
 class _Gateways(gateways_module.Gateways):
@@ -114,7 +114,7 @@ class _Peer:
         self._key = trial.keys[name]
         if way == "without the key":
             self._key = bytes(random.getrandbits(8) for _ in range(32))
-        self._hello = link.hello(1, 1, bytes(random.getrandbits(8) for _ in range(16)), name)
+        self._hello = link_gateway.hello(1, 1, bytes(random.getrandbits(8) for _ in range(16)), name)
         self._send(self._hello)
 
     # As aioble's connection.
@@ -151,9 +151,9 @@ class _Peer:
         elif message[0] == gatt.CHALLENGE:
             if way == "without the key":  # it can't tell a challenge from another
                 aes = link.session_key(self._key, self._hello, message[1:17])
-                self._session = link.Session(_cipher(aes), False)
+                self._session = link_session.Session(_cipher(aes), False)
             else:
-                self._session = link.answered(self._key, self._hello, message, _cipher)
+                self._session = link_gateway.answered(self._key, self._hello, message, _cipher)
             self._say("time", gatt.time_message(_NOW), gatt.time_message(_FORGED), message)
         else:
             self._session.check(message)
@@ -181,7 +181,7 @@ class Trial:
     def __init__(self, seed, count, records, checks):
         random.seed(seed)
         if not checks:
-            link.Session.check = lambda session, message: message[:-8] or bytes(1)
+            link_session.Session.check = lambda session, message: message[:-8] or bytes(1)
         self._count = count
         node, device_key = bytes(range(8)), bytes(range(32))
         self.keys = {name: link.link_key(device_key, node, 1, name, 1) for name in (_NAME, _REVOKED)}
@@ -200,7 +200,7 @@ class Trial:
         self._payloads = [bytes(random.getrandbits(8) for _ in range(89)) for _ in range(records)]
         for seq, payload in enumerate(self._payloads):
             self._outbox.put("telemetry", seq, payload)
-        gateways_module.room.drop = lambda *names: None
+        gateways_module.room.drop = gateways_module.room.forget = lambda *names: None
         ble_module.print = lambda *words: None
         radio.advertise = self._advertise
         self.wanted = None

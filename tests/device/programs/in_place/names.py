@@ -15,6 +15,6 @@ gc.collect()
 for number in range(1500):
     setattr(holder, "a_name_{}".format(number), number)
     if number % 20 == 0:
-        name_table.trim(in_place._heap, in_place._heap_end, 48)
+        name_table.trim(in_place._heap, in_place._heap_end, 512, 48)
 print(sum(getattr(holder, "a_name_{}".format(number)) == number for number in range(1500)))
 micropython.qstr_info()
