@@ -19,7 +19,7 @@ from quaver_wire.session import PLAIN_MAX
 
 settings = json.loads(sys.argv[1])
 root = settings["root"]
-about = {"id": settings["id"], "board": "unix", "firmware": "0.1.0"}
+about = {"id": settings["id"], "board": settings.get("board", "unix"), "firmware": "0.1.0"}
 
 
 def check(config):

@@ -19,7 +19,7 @@ _FIELDS = (
     "node t node 1 24\n"
     "interval_s f 60 0 86400\n"
     "role t node 4 7\n"  # or "gateway"
-    "link t wifi 3 4\n"  # or "ble": a gateway fetches the records
+    "link t  0 4\n"  # "wifi", or "ble" or "uart": a gateway fetches the records; "": the first of the board's
     "ble.interval_ms i 250 20 10000\n"  # between advertisements
     "ble.window_s i 10 1 3600\n"  # of advertising
     "ble.rest_s i 50 0 86400\n"  # after each window or connection, while no event waits
@@ -168,7 +168,7 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
         elif not isinstance(source, dict):
             problems.append("{}: expected an object".format(section))
     for key, value in given.items():
-        if key in ("limits", "gateway", "outputs", "rules"):
+        if key in ("limits", "gateway", "outputs", "rules", "uart"):
             continue
         if key not in _SECTIONS:
             if key not in config:
@@ -203,10 +203,15 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
                 config[key] = key
                 problems.append("{}: expected no / + # in a name".format(key))
                 break
-    for key, other in (("role", "gateway"), ("link", "ble")):
-        if config[key] not in (other, "node" if key == "role" else "wifi"):
-            config[key] = "node" if key == "role" else "wifi"
-            problems.append("{}: expected {} or {}".format(key, config[key], other))
+    try:
+        from board import LINKS as links
+    except ImportError:  # of no board in particular
+        links = ("wifi", "ble", "uart")
+    for key, choices in (("role", ("node", "gateway")), ("link", links)):
+        if config[key] not in choices:
+            if config[key]:
+                problems.append("{}: expected one of {}".format(key, ", ".join(choices)))
+            config[key] = choices[0]
     power = config["power"]
     if power["sleep"] and config["machine"]["classes"]:
         power["sleep"] = False
@@ -221,6 +226,10 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
     if power["wake_g"] and power["wake_pin"] < 0:
         power["wake_g"] = 0.0
         problems.append("power.wake_g: needs power.wake_pin, where the accelerometer's interrupt arrives")
+    if config["link"] == "uart":
+        from build import uart  # of boards without a radio
+
+        uart.check(given.get("uart", {}), config, problems)
     config["gateway"] = given.get("gateway")  # gateway.config checks it
     config["limits"] = _limits(given.get("limits", {}), problems)
     config["outputs"], config["rules"] = [], []

@@ -8,6 +8,7 @@ _PLACES = {
     "publish": ("starting", "joining Wi-Fi", "connecting", "publishing"),
     "commands": ("waiting", "obeying a command"),
     "ble": ("advertising", "resting", "in a connection"),
+    "uart": ("hailing", "", "in a connection"),
     "collect": ("listening", "in a connection"),
     "forward": ("starting", "joining Wi-Fi", "connecting", "publishing"),
 }

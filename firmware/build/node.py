@@ -57,9 +57,14 @@ def _import(config: dict, linked: bool, measures: bool, stays: bool) -> "Tls | N
             wiring.read("drivers.tachometer", "dsp.tracking")
     if not linked:
         return None
-    if config["link"] == "ble":
-        wiring.read("links.ble_sleep" if config["power"]["sleep"] else "links.ble")
-        wiring.read("quaver_wire.chunks", "quaver_wire.gatt", "quaver_wire.link_session", "node.gateways")
+    if config["link"] != "wifi":
+        if config["link"] == "uart":
+            from build import uart
+
+            uart.read()
+        else:
+            wiring.read("links.ble_sleep" if config["power"]["sleep"] else "links.ble", "quaver_wire.chunks")
+        wiring.read("quaver_wire.gatt", "quaver_wire.link_session", "node.gateways")
         return None
     wiring.read("node.publish_sleep" if config["power"]["sleep"] else "node.publish")
     wiring.read_links(config)
@@ -71,7 +76,7 @@ def _import(config: dict, linked: bool, measures: bool, stays: bool) -> "Tls | N
 
 def _believed(config: dict) -> "tuple | None":
     """(device keys, of which gateways' link keys follow, what was revoked); None on a node that no gateway visits."""
-    if config["link"] != "ble":
+    if config["link"] == "wifi":
         return None
     from build import keys
 
@@ -170,10 +175,10 @@ def _over_wifi(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "
     return "publish", Publish(**given).run
 
 
-def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
-    """Records wait for a gateway that fetches them by Bluetooth, and brings the time; returns as above."""
+def _over_gateway(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock) -> "tuple[str, Callable]":
+    """Records wait for a gateway that fetches them by Bluetooth or wire, and brings the time; returns as above."""
     from node.gateways import Gateways
-    from quaver_wire import chunks, gatt
+    from quaver_wire import gatt
     from quaver_wire.cose import node_id
 
     own = node_id(bytes.fromhex(port.unique_id()))
@@ -184,18 +189,21 @@ def _over_bluetooth(port: "Hal", config: dict, parts: dict, quiet: asyncio.Lock)
         print("node: not enrolled: no gateway gets its records")
     given = dict(
         gatt=gatt,
-        chunks=chunks,
-        uuid=port.uuid,
         gateways=parts["gateways"],
         outbox=parts["outbox"],
         node_id=own,
-        about=(board.NAME, board.VERSION),
-        timing=config["ble"],
         clock=parts["uptime"],
         recorder=parts["recorder"],
         mailbox=parts["mailbox"],
         progress=parts["supervisor"].progress,
     )
+    if config["link"] == "uart":
+        from build import uart
+
+        return uart.link(port, config["uart"], given)
+    from quaver_wire import chunks
+
+    given.update(chunks=chunks, uuid=port.uuid, about=(board.NAME, board.VERSION), timing=config["ble"])
     power = parts.get("power")
     if power:
         from links.ble_sleep import SleepyBle
@@ -229,13 +237,10 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
 
         power = sleeping.begin(config)
     # a gateway comes now and then: RAM is no place to wait for it, but for a node that writes no flash each time
-    always = config["outbox"]["durable"] or (config["link"] == "ble" and not power)
+    always = config["outbox"]["durable"] or (config["link"] != "wifi" and not power)
     boot = power.boot if power and power.awoken else store.next_boot()
     outbox, uptime, recorder, mute = wiring.recording("node", port, config, boot, always, power)
     linked = not power or power.sends or trial.running
-    if linked and config["link"] not in board.RADIOS:
-        linked = False
-        problems.append("link: this board has no {}".format(config["link"]))
     measures = not power or power.measures  # else a wake that sends alone
     if not measures:
         config["vibration"] = config["temperature"] = config["energy"] = config["pulses"] = None
@@ -247,7 +252,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     running, rejected = trial.running, trial.rejected
     if not (running or rejected):
         room.drop("node.trial")
-    stays = bool(recorder.seals and port.short and config["link"] != "ble" and config["broker"]["ca"])
+    stays = bool(recorder.seals and port.short and config["link"] == "wifi" and config["broker"]["ca"])
     tls = _import(config, linked, measures, stays)
     wiring.imported()
     found = _sensors(port, config, quiet, recorder, problems)
@@ -300,7 +305,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         supervisor.add("commands", mailbox.run, max(limit_s, 90))
     if running:
         supervisor.add("trial", trial.task(_TRIAL_S, port.reset, supervisor.progress), limit_s)
-    over = _over_bluetooth if config["link"] == "ble" else _over_wifi
+    over = _over_wifi if config["link"] == "wifi" else _over_gateway
     room.tidy()
     if power:
         parts["power"] = power

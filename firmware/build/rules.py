@@ -76,8 +76,8 @@ def _taken(config: dict) -> dict[int, str]:
     try:
         import board
 
-        for section in ("vibration", "temperature", "energy"):
-            bus = config[section] and config[section]["bus"]
+        for section in ("vibration", "temperature", "energy", "uart"):
+            bus = config.get(section) and config[section]["bus"]
             if bus in board.BUSES:
                 for pin in board.BUSES[bus][2:-1]:
                     found[pin] = "{} ({})".format(section, bus)

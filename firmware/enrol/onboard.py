@@ -67,6 +67,8 @@ class Ways:
         self.about = {"id": port.unique_id(), "board": board.NAME, "firmware": board.VERSION}
 
     def _wlan(self) -> "WLAN":
+        if "wifi" not in board.LINKS:
+            raise OSError("no Wi-Fi")
         if self._radio is None:
             self._radio = self._port.radio()
             self._radio.active(True)

@@ -23,7 +23,7 @@ _HEALTHY_MS = const(300_000)
 _TICK_MS = const(1000)
 
 # The position is the number in a mark. A list: the names of a constant tuple from a .mpy take heap of their own.
-TASKS = ["", "measure", "publish", "commands", "trial", "ble", "collect", "forward", "health", "power", "rules"]
+TASKS = ["", "measure", "publish", "commands", "trial", "ble", "collect", "forward", "health", "power", "rules", "uart"]
 # A mark, 30 bits for a number that takes no heap: 12 that say so, 9 of meaning, and those once more, inverted.
 _MARK = const(0x2A5 << 18)
 _BITS = const(0x1FF)

@@ -24,7 +24,7 @@ ARROWS = {
     # A folder is a lifetime: what lives longer imports nothing of what is given back before it.
     "firmware/node": {"dsp", "quaver_wire"},
     "firmware/gateway": {"node", "quaver_wire"},
-    "firmware/build": {"node", "dsp", "quaver_wire"},
+    "firmware/build": {"board", "node", "dsp", "quaver_wire"},
     "firmware/service": {"node", "build", "quaver_wire"},
     "firmware/command": {"node", "build", "update", "quaver_wire"},
     "firmware/enrol": {"node", "build", "command", "quaver_wire"},
@@ -41,6 +41,7 @@ _ROOTS = (
     "build/parts/__init__",
     "build/power",
     "build/rules",
+    "build/uart",
     "service/obey",
     "enrol/onboard",
     "update/run",

@@ -54,13 +54,20 @@ def test_a_xiao_is_wired_as_it_is_labelled(name):
 def test_an_rp2s_pins_can_be_what_they_are_taken_for(name):
     """RP2040 datasheet, section 1.4.3, and RP2350 datasheet, section 1.2.3: what GPIO n can be repeats with n."""
     board = load_board(name)
-    spi, i2c, uart = (board.buses[bus] for bus in ("spi0", "i2c0", "uart1"))
+    spi, i2c = (board.buses[bus] for bus in ("spi0", "i2c0"))
     assert (spi.miso % 4, board.pins["spi0_cs"] % 4, spi.sck % 4, spi.mosi % 4) == (0, 1, 2, 3)
     assert {pin // 8 % 2 for pin in (spi.miso, board.pins["spi0_cs"], spi.sck, spi.mosi)} == {spi.id}
     assert (i2c.sda % 2, i2c.scl % 2) == (0, 1)
     assert {pin // 2 % 2 for pin in (i2c.sda, i2c.scl)} == {i2c.id}
-    assert (uart.tx % 4, uart.rx % 4) == (0, 1)
-    assert {(pin + 4) // 8 % 2 for pin in (uart.tx, uart.rx)} == {uart.id}
+    for uart in (bus for bus in board.buses.values() if isinstance(bus, UartBus)):
+        assert (uart.tx % 4, uart.rx % 4) == (0, 1)
+        assert {(pin + 4) // 8 % 2 for pin in (uart.tx, uart.rx)} == {uart.id}
+
+
+def test_a_board_without_a_radio_has_the_wire_and_a_uart_of_its_own_for_it():
+    for board in map(load_board, board_names()):
+        assert board.links == (board.radios or ("uart",)) or board.name == "unix"
+        assert "uart" not in board.links or "uart0" in board.buses
 
 
 def test_where_nobody_names_a_board_a_chip_has_one():
@@ -71,13 +78,14 @@ def test_where_nobody_names_a_board_a_chip_has_one():
 
 def test_a_node_without_its_link_is_refused_by_the_build_and_measures_on_a_board():
     for name, link in (("pico", "wifi"), ("esp32_s2", "ble")):
-        with pytest.raises(BuildError, match=f"^{name}: has no {link}, "):
+        with pytest.raises(BuildError, match=f"^{name}: has no {link}: set link to "):
             build(name, {"node": "n1", "link": link})
     wired = render_board(dataclasses.replace(load_board("unix"), radios=())).encode()
-    files = firmware_files("unix", {"node": "n1", "interval_s": 1, "outbox": {"durable": True}}, {"board.py": wired})
+    config = {"node": "n1", "link": "wifi", "interval_s": 1, "outbox": {"durable": True}}
+    files = firmware_files("unix", config, {"board.py": wired})
     with UnixBoard(Setup(files=files)) as board:
         board.reset()
-        wait_for_words(board, b"node: config: link: this board has no wifi")
+        wait_for_words(board, b"node: config: link: expected one of uart")
         wait_for_words(board, b"node: temperature: no answer")  # it goes on
 
 
@@ -88,7 +96,7 @@ def test_an_image_that_no_package_carries_is_for_a_person_to_name():
 
 def test_pico_w_wiring_is_the_default_of_all_rooms_and_unix_has_the_same():
     pico, unix = load_board("pico_w"), load_board("unix")
-    assert pico.buses == unix.buses
+    assert pico.buses == {name: bus for name, bus in unix.buses.items() if name != "uart0"}
     assert pico.pins == unix.pins == {"spi0_cs": 17}
     assert pico.buses["spi0"] == SpiBus(0, 18, 19, 16, 8_000_000)
     assert pico.buses["i2c0"] == I2cBus(0, 5, 4, 400_000)
@@ -127,7 +135,7 @@ def test_rendered_board_is_plain_python_with_the_files_facts():
     assert names["BUSES"]["i2c0"] == ("i2c", 0, 22, 21, 400_000)
     assert names["BUSES"]["uart1"] == ("uart", 1, 17, 16, 2400)
     assert names["PINS"] == {"spi0_cs": 5}
-    assert names["RADIOS"] == ("wifi", "ble")
+    assert names["LINKS"] == ("wifi", "ble")
     assert names["LED"] is None
 
 

@@ -188,6 +188,24 @@ def test_a_run_that_breaks_off_goes_on_where_it_stopped(node: Node, broker: Embe
     assert runs_of(home) == {ID: ("done", "list", "")}
 
 
+def test_a_node_without_a_radio_is_enrolled_over_its_cable_and_asked_for_no_network(node: Node, home: Path) -> None:
+    person = Person("provision", "--port", node.start(board="pico"))
+    person.types("Code on its label", CODE)
+    for question, answer in (("Site", "north"), ("Area", ""), ("Line", ""), ("Machine (asset)", "pump-7")):
+        person.types(question, answer)
+    person.types("Name of the node", "n-1")
+    for question in ("Machine by", "Mounting", "Bearing", "Speed", "Thresholds"):
+        person.types(question, "")
+    person.until("north/area/line/pump-7/n-1 is enrolled after")
+    person.until("quaver gateway grant GATEWAY n-1")
+    assert person.ends() == 0
+    assert "Wi-Fi" not in person.seen and "broker" not in person.seen and "warning" not in person.seen
+    given = json.loads((node.root / "config.json").read_text())
+    assert given["node"] == "n-1" and not {"wifi", "broker", "time_server"} & set(given)
+    assert node.state() == "enrolled"
+    assert Inventory(home / "inventory.sqlite").named("n-1").state == "enrolled"
+
+
 def test_the_questions_without_a_terminal() -> None:
     """Several nodes: the first that blinks is the wrong one."""
     flow = Flow({"profiles": PROFILES})

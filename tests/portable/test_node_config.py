@@ -319,3 +319,41 @@ def test_a_machine_of_several_classes_does_not_sleep() -> None:
     result, problems = config.parse({"power": {"sleep": True}, "machine": {"classes": {"rpm": [1200]}}})
     assert problems == ["power.sleep: not with machine.classes: what they learn does not live through sleep"]
     assert not result["power"]["sleep"]
+
+
+@pytest.mark.parametrize(
+    ("links", "given", "link", "line"),
+    [
+        (("wifi", "ble"), {}, "wifi", None),
+        (("uart",), {}, "uart", None),
+        (("uart",), {"link": "wifi"}, "uart", "link: expected one of uart"),
+        (("wifi", "ble"), {"link": "uart"}, "wifi", "link: expected one of wifi, ble"),
+        (("uart",), {"uart": 1}, "uart", "uart: expected an object"),
+        (("uart",), {"uart": {"baud": 9600}}, "uart", "uart.baud: unknown key"),
+        (("uart",), {"uart": {"bus": "i2c0"}}, "uart", "uart.bus: expected one of uart0, uart1"),
+        (("uart",), {"uart": {"bus": ["uart0"]}}, "uart", "uart.bus: expected one of uart0, uart1"),
+        (("uart",), {"uart": {"bus": "uart1"}}, "uart", "energy.bus: uart1 has the link"),
+        (
+            ("uart",),
+            {"power": {"sleep": True}},
+            "uart",
+            "power.sleep: not with link uart",
+        ),
+        (
+            ("uart",),
+            {"uart": {"baudrate": 9601}},
+            "uart",
+            "uart.baudrate: expected one of 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600",
+        ),
+    ],
+)
+def test_a_node_has_a_link_that_its_board_has(
+    monkeypatch: pytest.MonkeyPatch, links: tuple[str, ...], given: Any, link: str, line: str | None
+) -> None:
+    board = ModuleType("board")
+    board.LINKS, board.BUSES = links, {"uart0": (), "uart1": (), "i2c0": ()}  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "board", board)
+    result, problems = config.parse(given)
+    assert (result["link"], problems) == (link, [line] if line else [])
+    if link == "uart" and line is None:
+        assert result["uart"] == {"bus": "uart0", "baudrate": 115_200}

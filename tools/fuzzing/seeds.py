@@ -15,7 +15,7 @@ import cbor2
 from fuzz_device import NEW, OLD, TARGETS
 
 from quaver.files.carried import payload
-from quaver_wire import frames, gatt
+from quaver_wire import frames, gatt, wired
 from quaver_wire import session as wire
 from quaver_wire.cbor import encode
 from quaver_wire.link_gateway import hello
@@ -148,6 +148,10 @@ def _device() -> dict[str, list[bytes]]:
             script((4, b"1"), (3, gatt.record("event", 2, b"123"))),
             script((1, bytes((gatt.REFUSED,)))),
             script((4, b""), (1, b"\0")),
+        ],
+        "wired": [
+            script((0, b"\xff\0noise"), (9, wired.hail(7, bytes(8), 3)), (6, bytes((wired.BYE,))), (0xFD, bytes(300))),
+            script((0xFD, b"\1" * 254), (0xFD, b"\1" * 255 + b"\0"), (0, b"\0\3\1\1\0"), (1, b"\0\0")),
         ],
         "advertisement": [bytes((2, 1, 6)) + b"\x1b\x21" + gatt._SERVICE_BYTES + bytes(10), bytes(10), bytes(9)],
         "session": [

@@ -258,6 +258,34 @@ def link_of_gateway():
     return one
 
 
+def line():
+    """Scripts of a wired node's line. Control & 3: 0 bytes; 1 a node's frame; 2 the gateway's own."""
+    from quaver_wire import wired
+
+    buffer = bytearray(wired.frame_size(600))
+
+    def one(data):
+        frames = wired.Frames(wired.NODE, wired.UPLINK_MAX)
+        found = []
+        for control, part in script(data):
+            what = control & 3
+            if what in (1, 2) and part:
+                part = bytes(buffer[: wired.put_frame(buffer, wired.NODE if what == 1 else wired.GATEWAY, part)])
+            else:
+                what = 0
+            fresh = []
+            size = (control >> 2) + 1
+            for at in range(0, len(part), size):
+                fresh += frames.feed(part[at : at + size])
+            assert what != 1 or fresh, "a whole frame was not found"
+            assert what != 2 or len(fresh) < 2, "an echo was taken for the node's words"
+            found += fresh
+        assert len(frames._buffer) == wired.frame_size(wired.UPLINK_MAX) - 2, "holds more than a frame"
+        return str([frames.broken, [(len(message), wired.parse_hail(message)) for message in found]])
+
+    return one
+
+
 def advertisements():
     from quaver_wire import gatt, gatt_session
 
@@ -777,6 +805,7 @@ TARGETS = (
      "ValueError", True, link_node),
     ("gatt-gateway", "a node's messages", "quaver_wire.chunks quaver_wire.gatt quaver_wire.link_session",
      "ValueError", True, link_of_gateway),
+    ("wired", "bytes on a node's line", "quaver_wire.wired", "", True, line),
     ("advertisement", "what is advertised nearby", "quaver_wire.gatt quaver_wire.gatt_session",
      "", True, advertisements),
     ("session", "messages of enrolment", "enrol.session quaver_wire.session", "", True, session),

@@ -36,13 +36,14 @@ class Hal:
             self._buses[name] = getattr(self, "_" + kind)(number, *wires)
         return self._buses[name]
 
-    def uart(self, name, baudrate, parity):
+    def uart(self, name, baudrate, parity, rxbuf=256):
         """A UART with settings of its own: baudrate 0 for the board file's; parity "none", "even" or "odd".
+        rxbuf: bytes that it holds until they are read.
 
         Raises ValueError when the board has no such UART.
         """
         _, number, tx, rx, own = self._wiring(name, "uart")
-        return self._uart(number, tx, rx, baudrate or own, None if parity == "none" else int(parity == "odd"))
+        return self._uart(number, tx, rx, baudrate or own, None if parity == "none" else int(parity == "odd"), rxbuf)
 
     def _spi(self, number, sck, mosi, miso, baudrate):
         pin = machine.Pin
@@ -51,10 +52,11 @@ class Hal:
     def _i2c(self, number, scl, sda, frequency):
         return machine.I2C(number, scl=machine.Pin(scl), sda=machine.Pin(sda), freq=frequency)
 
-    def _uart(self, number, tx, rx, baudrate, parity=None):
+    def _uart(self, number, tx, rx, baudrate, parity=None, rxbuf=256):
         """Pulled up: a transceiver that sends lets go of the receive line, and an RP2040 pulls that down by itself."""
         rx = machine.Pin(rx, machine.Pin.IN, machine.Pin.PULL_UP)
-        return machine.UART(number, baudrate=baudrate, parity=parity, tx=machine.Pin(tx), rx=rx, timeout=0)
+        tx = machine.Pin(tx)
+        return machine.UART(number, baudrate=baudrate, parity=parity, tx=tx, rx=rx, timeout=0, rxbuf=rxbuf)
 
     def one_wire(self, pin):
         """A 1-Wire line on a GPIO, by MicroPython's own timing. It needs a pull-up of 4.7 kΩ; the pin's is too weak."""

@@ -145,6 +145,11 @@ class BoardSpec:
     silicon_run: str
 
     @property
+    def links(self) -> tuple[str, ...]:
+        """What the link of a node may be: a radio, or the wire where there is none; on unix each, to be tried."""
+        return self.radios if self.radios and self.image else (*self.radios, "uart")
+
+    @property
     def asleep(self) -> Current | None:
         """What its sleep takes: deep where it has one, else light; None where neither is published."""
         return self.currents.get("deep_sleep") or self.currents.get("light_sleep")
@@ -438,7 +443,7 @@ def render_board(spec: BoardSpec) -> str:
         "BUSES": buses,
         "PINS": dict(spec.pins),
         "GPIOS": spec.gpios,
-        "RADIOS": spec.radios,
+        "LINKS": spec.links,
         "CONNECTIONS": spec.silicon.connections,
         "LED": spec.led,
         "FILES_AT": spec.flash.filesystem_offset,

@@ -138,11 +138,9 @@ def build(
         )
     if image is not None:
         spec = replace(spec, image=image)
-    link = str(config.get("link", "wifi")) if config is not None else ""
-    if link and link not in spec.radios:
-        raise BuildError(
-            f"{board}: has no {link}, and a node has no other way to its records' reader: take another board"
-        )
+    link = str(config.get("link") or spec.links[0]) if config is not None else ""
+    if link and link not in spec.links:
+        raise BuildError(f"{board}: has no {link}: set link to {' or '.join(spec.links)}, or take another board")
     check_format(spec)
     files = {**firmware_files(board, config), **device_libraries(spec, progress)}
     if drivers is not None:

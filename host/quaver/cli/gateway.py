@@ -1,4 +1,4 @@
-"""`quaver gateway`: this machine as a gateway: nodes over Bluetooth on one side, a broker on the other."""
+"""`quaver gateway`: this machine as a gateway: nodes over Bluetooth or wires on one side, a broker on the other."""
 
 from __future__ import annotations
 
@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     help="Ask these machines by Modbus, each as a node: TOML, docs/modbus.md. Without --nodes there is no Bluetooth.",
 )
 @click.option(
+    "--serial",
+    "ports",
+    multiple=True,
+    metavar="PORT[:BAUDRATE]",
+    help="Collect from the node at this serial port, 115200 baud by default; repeatable. Then there is no Bluetooth.",
+)
+@click.option(
     "--store",
     "path",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -71,6 +78,7 @@ def command(
     ca: Path | None,
     listed: Path | None,
     machines_file: Path | None,
+    ports: tuple[str, ...],
     path: Path | None,
     place: str | None,
     links: Path | None,
@@ -78,7 +86,7 @@ def command(
     trust_clock: bool,
     folder: Path | None,
 ) -> None:
-    """Collect messages from nodes over Bluetooth, store them, and forward them to a broker.
+    """Collect messages from nodes over Bluetooth or serial lines, store them, and forward them to a broker.
 
     Records stay sealed: a gateway has no device keys of nodes. It has a link key for each, by which the node believes
     it: quaver gateway grant. A node deletes a record once it is in the store's file, and the gateway deletes it once
@@ -91,13 +99,15 @@ def command(
     from quaver.broker.address import parse_broker_url
     from quaver.fleet.link_keys import default_path
     from quaver.gateway.date import TrustedDate
+    from quaver.gateway.line import Line
     from quaver.gateway.links import KeyFile
     from quaver.gateway.nodes import inventory_nodes, read_nodes
     from quaver.gateway.run import gateway
 
     broker = parse_broker_url(url)
+    lines = [Line.of(port) for port in ports]
     machines = _machines(machines_file, folder) if machines_file else []
-    prefixes = read_nodes(listed) if listed else {} if machines else inventory_nodes()
+    prefixes = read_nodes(listed) if listed else {} if machines and not lines else inventory_nodes()
     identity = _identity(place, folder) if place else None
     if path is None:
         import platformdirs
@@ -121,7 +131,8 @@ def command(
             asyncio.run(
                 gateway(
                     broker, prefixes, keys, spool, say,
-                    ca=ca, identity=identity, machines=machines, unix_ms=date.unix_ms, old_links=old_links,
+                    ca=ca, identity=identity, machines=machines, lines=lines, unix_ms=date.unix_ms,
+                    old_links=old_links,
                 )
             )  # fmt: skip
         except ExceptionGroup as group:

@@ -224,7 +224,7 @@ def _dialogue(
     if as_json:
         click.echo(json.dumps(result))
         return 0
-    for line in (*report.spectrum(result["first"]), report.sentence(result)):
+    for line in (*report.spectrum(result["first"] or {}), report.sentence(result)):
         click.echo(line)
     for line in report.warnings(result):
         click.echo(f"warning: {line}", err=True)

@@ -1,4 +1,4 @@
-"""The collecting side of a host's gateway: it listens for nodes and connects to those that have messages, over bleak.
+"""The collecting side of a host's gateway: it listens for nodes and connects to those that have messages.
 
     listen --an alarm, or somebody and a moment has passed--> connection --over, or ended by its limits--> listen
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.errors import StoreBusy, StoreError
-from quaver.gateway.connection import Content, LinkError, RefusedError, collect
+from quaver.gateway.connection import Collected, Content, LinkError, RefusedError, collect
 from quaver.gateway.contents import Contents
 from quaver.gateway.links import Links
 from quaver.gateway.spool import Spool
@@ -96,13 +96,20 @@ class Collector:
         self._wasted = False
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises RadioError when the system's Bluetooth can't be had, StoreError."""
+        """Collect over Bluetooth, until it is cancelled. Raises RadioError when the system has none, StoreError."""
+        await self.repeat(self._turn)
+
+    async def _turn(self) -> None:
+        found = await self._listen()
+        if found is not None:
+            await self._collect(*found)
+
+    async def repeat(self, turn: Callable[[], Awaitable[None]]) -> None:
+        """`turn` again and again, also while another program holds the spool."""
         told = ""
         while True:
             try:
-                found = await self._listen()
-                if found is not None:
-                    await self._collect(*found)
+                await turn()
                 told = ""
             except StoreBusy as busy:
                 if not told:
@@ -132,13 +139,10 @@ class Collector:
             if about is None:
                 return
             node_id, state, _ = about
-            node = self.nodes.get(node_id)
+            node = self.heard(node_id, state)
             if node is None:
-                self._refuse("unknown_node", node_id.hex())
                 return
-            node.heard = now = loop.time()
-            if not self._speaks(node, node_id, state):
-                return
+            now = loop.time()
             until, times = self._held.get(device.address, (0.0, 0))
             if (state & _WAITS or node_id in commanded) and until <= now:
                 known = device.address == node.address
@@ -168,6 +172,22 @@ class Collector:
             ) from error
         return best[1:] if best else None
 
+    def heard(self, node_id: bytes, state: int) -> Node | None:
+        """Somebody says that this node is there, with these bits of gatt; None when it is not to be spoken with."""
+        node = self.nodes.get(node_id)
+        if node is None:
+            self._refuse("unknown_node", node_id.hex())
+            return None
+        node.heard = asyncio.get_running_loop().time()
+        return node if self._speaks(node, node_id, state) else None
+
+    def is_due(self, node_id: bytes, state: int, address: str) -> bool:
+        """Whether there is something to say to a node that was heard, and its address was not told to wait."""
+        until, _ = self._held.get(address, (0.0, 0))
+        if until > asyncio.get_running_loop().time():
+            return False
+        return bool(state & _WAITS) or node_id in self._spool.commanded()
+
     def _speaks(self, node: Node, node_id: bytes, state: int) -> bool:
         """Whether there is a way to speak with this node: both have the link key, or neither needs one."""
         why = ""
@@ -188,6 +208,22 @@ class Collector:
         from bleak import BleakClient
         from bleak.exc import BleakError
 
+        backend = {} if self._radio.client is None else {"backend": self._radio.client}
+
+        async def over_the_air(*arguments: Any, **limits: Any) -> Collected:
+            try:
+                async with BleakClient(device, timeout=_CONNECT_S, services=[gatt.SERVICE], **backend) as client:
+                    return await collect(client, *arguments, **limits)
+            except BleakError as error:
+                raise ConnectionError(str(error)) from error
+
+        await self.visit(node_id, device.address, over_the_air)
+
+    async def visit(self, node_id: bytes, address: str, talk: Callable[..., Awaitable[Collected]]) -> None:
+        """A connection to a node. talk: `converse` of the connection room, but for its peer.
+
+        An OSError or TimeoutError of it is a connection that could not be made.
+        """
         loop = asyncio.get_running_loop()
         node = self.nodes[node_id]
         name = node_id.hex()
@@ -195,30 +231,27 @@ class Collector:
         commands = [message for _, message in waiting]
         self.counts.connections += 1
         node.tried = loop.time()
-        backend = {} if self._radio.client is None else {"backend": self._radio.client}
         try:
-            async with BleakClient(device, timeout=_CONNECT_S, services=[gatt.SERVICE], **backend) as client:
-                found = await collect(
-                    client,
-                    self._links.of(node_id) if node.secret else None,
-                    self._store(node_id),
-                    commands,
-                    self._content(node_id),
-                    unix_ms=self._unix_ms,
-                    limit_s=_CONNECTION_S,
-                    records=_RECORDS,
-                )
-        except (BleakError, TimeoutError, OSError) as error:
-            self._waste(node, device.address, f"{name}: no connection, or lost ({error})")
+            found = await talk(
+                self._links.of(node_id) if node.secret else None,
+                self._store(node_id),
+                commands,
+                self._content(node_id),
+                unix_ms=self._unix_ms,
+                limit_s=_CONNECTION_S,
+                records=_RECORDS,
+            )
+        except (TimeoutError, OSError) as error:
+            self._waste(node, address, f"{name}: no connection, or lost ({error})")
         except LinkError as error:
-            self._waste(node, device.address, f"{name}: {error}")
+            self._waste(node, address, f"{name}: {error}")
             tries_another = isinstance(error, RefusedError) and not self._links.refused(node_id)
             if "connection" not in str(error) and not tries_another:
                 self._refuse(error.kind, name)
         else:
             self._wasted = False
-            self._held.pop(device.address, None)
-            node.address = device.address
+            self._held.pop(address, None)
+            node.address = address
             node.collected = loop.time()
             self._say(f"{name}: {found.records} records, {found.commands} commands")
         finally:

@@ -1,8 +1,8 @@
-"""One connection to a node over Bluetooth: receive records, acknowledge the stored ones, send time and commands.
+"""One connection to a node: receive records, acknowledge the stored ones, send time and commands.
 
-The protocol is quaver_wire/gatt.py's, with the tags of quaver_wire/link.py; the client is any bleak client. The node
-may be anybody: each step has a limit, each message is bounded, and the first one out of the protocol ends it. What was
-acknowledged before stays so.
+The protocol is quaver_wire/gatt.py's, with the tags of quaver_wire/link.py, over anything that carries messages; over
+Bluetooth any bleak client does. The node may be anybody: each step has a limit, each message is bounded, and the first
+one out of the protocol ends it. What was acknowledged before stays so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from quaver.errors import RadioError
 from quaver.gateway.links import Link
@@ -21,7 +21,9 @@ from quaver_wire.link_session import Session
 if TYPE_CHECKING:
     from bleak import BleakClient
 
-_SILENCE_S = 5.0  # between two messages of the node
+SILENCE_S = 5.0
+"""Between two messages of the node."""
+
 _MAX_WAITING = 64  # chunks that may wait for us; the longest message has 35 at the smallest MTU
 
 Store = Callable[[str, bytes], Awaitable[bool]]
@@ -65,6 +67,16 @@ class Collected:
     chunks: int = 0
 
 
+class Peer(Protocol):
+    """The way to the node of a connection, a message at a time. Both verbs raise LinkError when it is lost."""
+
+    async def send(self, message: bytes, confirmed: bool) -> None:
+        """confirmed: return once the node's radio has it, where the link can tell."""
+
+    async def receive(self) -> bytes:
+        """The node's next message. Raises SilentError after SILENCE_S without one."""
+
+
 async def collect(
     client: BleakClient,
     way: Link | None,
@@ -76,66 +88,99 @@ async def collect(
     limit_s: float = 30.0,
     records: int = 1000,
 ) -> Collected:
-    """Take the records of the node that `client` is connected to; the caller connects before and disconnects after.
+    """`converse` with the node that `client` is connected to; the caller connects before and disconnects after."""
+    from bleak.exc import BleakError
+
+    try:
+        peer = _AirPeer(client)
+        return await converse(peer, way, store, commands, content, unix_ms=unix_ms, limit_s=limit_s, records=records)
+    except BleakError as error:
+        raise LinkError(f"the connection was lost ({error})") from error
+
+
+class _AirPeer:
+    """A node at the other end of a bleak client."""
+
+    def __init__(self, client: BleakClient) -> None:
+        self._client = client
+        up = client.services.get_characteristic(gatt.UPLINK)
+        down = client.services.get_characteristic(gatt.DOWNLINK)
+        if up is None or down is None:
+            raise LinkError("the peer has no such service: it is not a node")
+        self._up, self._down = up, down
+        self._size = min(max(down.max_write_without_response_size, chunks.SIZE_MIN), chunks.SIZE_MAX)
+        self._buffer = bytearray(chunks.SIZE_MAX)
+        self._assembler = chunks.Assembler()
+        self._inbox: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
+        self._flooded = False
+        self._listens = False
+
+    def _heard(self, _characteristic: object, data: bytearray) -> None:
+        if self._inbox.full():
+            self._flooded = True
+        else:
+            self._inbox.put_nowait(bytes(data))
+
+    async def send(self, message: bytes, confirmed: bool) -> None:
+        if not self._listens:
+            await self._client.start_notify(self._up, self._heard)
+            self._listens = True
+        for length in chunks.split(message, self._size, self._buffer, gatt.CONTENT_MAX):
+            await self._client.write_gatt_char(self._down, bytes(self._buffer[:length]), response=confirmed)
+
+    async def receive(self) -> bytes:
+        while True:
+            if self._flooded:
+                raise LinkError("the node sends faster than it is read: it does not follow the protocol")
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    chunk = await self._inbox.get()
+            except TimeoutError:
+                again = "the gateway connects again at its next turn"
+                if self._client.is_connected:
+                    raise SilentError(f"the node does not answer: {again}") from None
+                raise LinkError(f"the node has disconnected: {again}") from None
+            message = self._assembler.feed(chunk)
+            if message is not None:
+                return message
+
+
+async def converse(
+    peer: Peer,
+    way: Link | None,
+    store: Store,
+    commands: list[bytes] | None = None,
+    content: Content | None = None,
+    *,
+    unix_ms: Callable[[], int],
+    limit_s: float,
+    records: int,
+) -> Collected:
+    """Take the records of the node that `peer` leads to.
 
     way: proves the link key; None for a node of before there were any.
     commands: sealed ones; each leaves the list when it was written. limit_s: for the whole connection; records: the
     most that it takes, and how many chunks it gives. Both are a plain end, and the rest comes with the next connection.
     Raises LinkError.
     """
-    from bleak.exc import BleakError
-
     found = Collected()
-    inbox: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
-    flooded = False
+    session: Session | None = None
 
-    def heard(_characteristic: object, data: bytearray) -> None:
-        nonlocal flooded
-        if inbox.full():
-            flooded = True
-        else:
-            inbox.put_nowait(bytes(data))
+    async def send(message: bytes, confirmed: bool) -> None:
+        await peer.send(session.sign(message) if session else message, confirmed)
+
+    async def command() -> None:
+        assert commands
+        await send(gatt.command(commands[0]), True)
+        del commands[0]
+        found.commands += 1
+
+    async def heed() -> bytes:
+        message = await peer.receive()
+        return session.check(message) if session else message
 
     try:
         async with asyncio.timeout(limit_s):
-            up = client.services.get_characteristic(gatt.UPLINK)
-            down = client.services.get_characteristic(gatt.DOWNLINK)
-            if up is None or down is None:
-                raise LinkError("the peer has no such service: it is not a node")
-            size = min(max(down.max_write_without_response_size, chunks.SIZE_MIN), chunks.SIZE_MAX)
-            buffer = bytearray(chunks.SIZE_MAX)
-            assembler = chunks.Assembler()
-            session: Session | None = None
-
-            async def send(message: bytes, response: bool) -> None:
-                if session:
-                    message = session.sign(message)
-                for length in chunks.split(message, size, buffer, gatt.CONTENT_MAX):
-                    await client.write_gatt_char(down, bytes(buffer[:length]), response=response)
-
-            async def command() -> None:
-                assert commands
-                await send(gatt.command(commands[0]), True)
-                del commands[0]
-                found.commands += 1
-
-            async def heed() -> bytes:
-                while True:
-                    if flooded:
-                        raise LinkError("the node sends faster than it is read: it does not follow the protocol")
-                    try:
-                        async with asyncio.timeout(_SILENCE_S):
-                            chunk = await inbox.get()
-                    except TimeoutError:
-                        again = "the gateway connects again at its next turn"
-                        if client.is_connected:
-                            raise SilentError(f"the node does not answer: {again}") from None
-                        raise LinkError(f"the node has disconnected: {again}") from None
-                    message = assembler.feed(chunk)
-                    if message is not None:
-                        return session.check(message) if session else message
-
-            await client.start_notify(up, heard)
             if way:
                 await send(way.hello, False)
                 session = _session(way, await heed())
@@ -167,8 +212,6 @@ async def collect(
         pass
     except ValueError as error:
         raise LinkError(f"the node does not follow the protocol ({error})") from error
-    except BleakError as error:
-        raise LinkError(f"the connection was lost ({error})") from error
     return found
 
 

@@ -201,6 +201,11 @@ def _unsent(answers: Answers) -> bool:
     return "sent" not in answers
 
 
+def has_wifi(answers: Mapping[str, Any]) -> bool:
+    """Whether the node reaches its broker by itself; else a gateway at its cable does, which is granted later."""
+    return "wifi" in answers.get("links", ("wifi",))
+
+
 _STEPS: tuple[tuple[str, _Step], ...] = (
     ("found", _do("find", "looking for nodes", when=_unsent)),
     (
@@ -224,21 +229,29 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
     ),
     ("code", _Step(lambda a: Ask("code", "Code on its label, typed or scanned", secret=True), parse=_code)),
     ("about", _do("connect", "opening a secure session", ("code",), _unsent)),
-    ("networks", _do("scan", "the node looks for networks", when=lambda a: "ssid" not in a)),
-    ("ssid", _Step(_wifi, parse=_network)),
+    ("networks", _do("scan", "the node looks for networks", when=lambda a: has_wifi(a) and "ssid" not in a)),
+    ("ssid", _Step(_wifi, has_wifi, _network)),
     (
         "password",
-        _Step(lambda a: Ask("password", f"Password of {a['ssid']}", default="", secret=True), parse=_password),
+        _Step(
+            lambda a: Ask("password", f"Password of {a['ssid']}", default="", secret=True),
+            has_wifi,
+            parse=_password,
+        ),
     ),
-    ("joined", _do("join", "the node joins the network", ("ssid", "password", "networks"))),
-    ("broker", _Step(lambda a: Ask("broker", "MQTT broker, as the node reaches it (mqtt://HOST)"), parse=_broker)),
-    ("reached", _do("reach", "this machine looks for the broker", ("broker",))),
+    ("joined", _do("join", "the node joins the network", ("ssid", "password", "networks"), has_wifi)),
+    (
+        "broker",
+        _Step(lambda a: Ask("broker", "MQTT broker, as the node reaches it (mqtt://HOST)"), has_wifi, _broker),
+    ),
+    ("reached", _do("reach", "this machine looks for the broker", ("broker",), has_wifi)),
     (
         "time_server",
         _Step(
             lambda a: Ask(
                 "time_server", "Time server, or none (without one the node obeys no commands)", default=TIME_SERVER
             ),
+            has_wifi,
             parse=lambda text, answers: time_server(text),
         ),
     ),
@@ -269,8 +282,8 @@ _STEPS: tuple[tuple[str, _Step], ...] = (
         _Step(lambda a: Ask("limits", "Thresholds (velocity 2.8 4.5; …)", default="learned"), parse=_limits),
     ),
     ("sent", _do("send", "enrolling", ("place", "about"))),
-    ("online", _do("check", "waiting for the node at the broker", ("broker", "sent", "about"))),
-    ("spectrum", _do("spectrum", "commissioning: the first measurement")),
+    ("online", _do("check", "waiting for the node at the broker", ("broker", "sent", "about"), has_wifi)),
+    ("spectrum", _do("spectrum", "commissioning: the first measurement", when=has_wifi)),
     ("listed", _do("list", "writing the inventory")),
 )
 
@@ -346,16 +359,17 @@ def config(answers: Mapping[str, Any]) -> dict[str, Any]:
     """The node's configuration, as build.config reads it, out of the answers."""
     from quaver.broker.address import parse_broker_url
 
-    broker = parse_broker_url(answers["broker"])
     found: dict[str, Any] = {key: answers[key] for key in ("site", "area", "line", "asset")}
     found["node"] = answers["name"]
-    found["time_server"] = answers["time_server"]
-    found["wifi"] = {"ssid": answers["ssid"], "password": answers["password"]}
-    found["broker"] = {"host": broker.host, "port": broker.port}
-    if broker.tls:
-        found["broker"]["ca"] = _CA
-    if broker.user:
-        found["broker"] |= {"user": broker.user, "password": broker.password}
+    if has_wifi(answers):
+        broker = parse_broker_url(answers["broker"])
+        found["time_server"] = answers["time_server"]
+        found["wifi"] = {"ssid": answers["ssid"], "password": answers["password"]}
+        found["broker"] = {"host": broker.host, "port": broker.port}
+        if broker.tls:
+            found["broker"]["ca"] = _CA
+        if broker.user:
+            found["broker"] |= {"user": broker.user, "password": broker.password}
     machine: dict[str, Any] = {"rpm": float(answers["rpm"]), "group": answers["group"]}
     if answers["group"]:
         machine["mounting"] = answers.get("mounting", "rigid")

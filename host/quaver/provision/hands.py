@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from quaver.board.spec import board_names, load_board
 from quaver.broker.address import parse_broker_url
 from quaver.errors import InventoryError, SessionError
 from quaver.fleet.inventory import Entry, Inventory
 from quaver.fleet.keys import INHERIT, KeyStore
-from quaver.provision.flow import Answers, config
+from quaver.provision.flow import Answers, config, has_wifi
 from quaver.provision.identity import Codes
 from quaver.provision.session import Refused, Session, Transport, who
 from quaver_wire.hkdf import hmac
@@ -185,6 +186,8 @@ class Hands:
         if not isinstance(about, dict):
             raise SessionError("the node's description of itself can't be read: update the firmware or quaver")
         answers["wrong_codes"] = about.get("wrong_codes", 0)
+        if about.get("board") in board_names():
+            answers["links"] = list(load_board(about["board"]).links)
         return about
 
     def _request(self, do: str, arguments: Mapping[str, Any] | None = None, timeout: float = 10.0) -> Any:
@@ -235,7 +238,8 @@ class Hands:
         node = bytes.fromhex(answers["id"])
         generation, key = self._key(node, answers["name"])
         check = hmac(key, b"quaver key check")[:8].hex()
-        self._hears(answers, generation)
+        if has_wifi(answers):
+            self._hears(answers, generation)
         given = {"config": config(answers), "key": key.hex(), "generation": generation}
         if self._request("stage", given) != check:
             raise SessionError("the node stored a different key from the one that was sent: try again")
@@ -288,6 +292,8 @@ class Hands:
         return {name: record[name] for name in _FIRST if name in record}
 
     def _list(self, answers: Answers) -> str:
+        if not has_wifi(answers):  # nobody has heard it yet: it is at no gateway
+            return str(answers["place"])
         with self._lock:
             entry = self._inventory.update(bytes.fromhex(answers["id"]), state="in service", seen=int(time.time()))
         return entry.prefix

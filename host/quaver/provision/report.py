@@ -17,16 +17,19 @@ _STATES = {
 
 
 def result(answers: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """What is known of a node that is in service, for machines. seconds: how long it took."""
+    """What is known of a node that is in service, for machines. seconds: how long it took.
+
+    dated, time_server, first: None of one that a gateway will be wired to.
+    """
     return {
         "id": answers["id"],
         "place": answers["place"],
         "generation": answers["sent"]["generation"],
         "seconds": round(seconds, 1),
-        "dated": answers["online"]["dated"],
-        "time_server": answers["time_server"],
+        "dated": answers.get("online", {}).get("dated"),
+        "time_server": answers.get("time_server"),
         "wrong_codes": answers.get("wrong_codes", 0),
-        "first": answers["spectrum"],
+        "first": answers.get("spectrum"),
         "learns": LEARNS,
     }
 
@@ -34,6 +37,12 @@ def result(answers: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 def sentence(found: Mapping[str, Any]) -> str:
     """`result` in a line."""
     first = found["first"]
+    if first is None:
+        name = found["place"].rpartition("/")[2]
+        return (
+            f"{found['place']} is enrolled after {found['seconds']:.0f} s; wire it to its gateway, and run "
+            f"quaver gateway grant GATEWAY {name}"
+        )
     parts = [f"{found['place']} is in service after {found['seconds']:.0f} s"]
     if "rms_g" in first:
         parts[0] += f": {first['rms_g']:.3f} g RMS"
@@ -46,7 +55,7 @@ def sentence(found: Mapping[str, Any]) -> str:
 def warnings(found: Mapping[str, Any]) -> list[str]:
     """What of `result` is to be seen to, a line each."""
     lines = []
-    if not found["dated"]:
+    if found["dated"] is False:
         time_server = found["time_server"]
         why = f"its time server {time_server} does not answer" if time_server else "it has no time server"
         lines.append(f"the node does not know the date, so it refuses every command: {why}")
