@@ -20,7 +20,7 @@ FOLDER = "code"
 """On flash: the folder of packs, each named by its first module."""
 
 _OPEN = 8  # packs that still take a module
-_SMALL = 640  # bytes, of a module that fills up any pack
+_SMALL = 1024  # bytes, of a module that fills up any pack
 _LONGEST = 0xFFFF  # bytes: offsets are u16
 _SLACK = 0x1000  # of them for offsets, and for what a layout adds
 
