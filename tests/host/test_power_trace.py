@@ -79,7 +79,7 @@ def test_charge_is_time_by_state_times_the_published_current(tmp_path: Path) -> 
     radio = Tally(radio_s=0.5, transmit_s=0.1, on_s=1.0)
     cycle = Cycle({"awake": 3.0, "idle": 1.0, "light_sleep": 0.0, "deep_sleep": 9.0}, radio, 2.0, 2, 0.8)
     found = {figure.name.strip(): figure.value for figure in figures("esp32_c3", "adxl345", cycle, 600, 3000, 0.0)}
-    mas = 3 * 26.8 + 0.1 * 335 + 0.4 * 84 + 0.5 * 36 + 2 * 0.14
+    mas = 3 * 26.8 + 0.1 * 262 + 0.4 * 84 + 0.5 * 36 + 2 * 0.14
     asleep = (1200 - 4) * 0.005 + (1200 - 2) * 0.0001
     assert found["measuring every 600 s"] == pytest.approx((mas + asleep) / 1200, abs=0.001)
     assert sum(value for name, value in found.items() if name.startswith("share")) == pytest.approx(100, abs=0.5)

@@ -43,7 +43,7 @@ COMMANDS = {
     "export": "Write what a store holds into Parquet files, by site and day.",
     "files": "List, read and write files on a board.",
     "flash": "Flash boards: write image and firmware, verify, reset, wait until the firmware reports its version.",
-    "gateway": "Collect messages from nodes over Bluetooth, store them, and forward them to a broker.",
+    "gateway": "Collect messages from nodes over Bluetooth or serial lines, store them, and forward them to a broker.",
     "ingest": "Open, verify, date and store the messages that nodes publish at a broker.",
     "inventory": "Show, export and import the nodes that are enrolled.",
     "keys": "Create and list the device keys that seal what nodes send.",
