@@ -95,7 +95,7 @@ def test_a_technician_commands_a_node_and_sees_it_come_back_after_the_broker(
     context.add_cookies([{"name": "quaver_session", "value": secret, "url": url}])
     page = context.new_page()
     page.goto(url)
-    page.get_by_role("link", name="pump-7").click()
+    page.get_by_role("link", name="pump-7").click(timeout=60_000)  # there once its node has said something
     page.get_by_role("link", name="Set-up").click()
     asked(page, "Identify", "blinks")
     asked(page, "Measure now", "rms_g")
