@@ -23,7 +23,7 @@ from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.fleet.link_keys import LinkKey, board_file, derive
-from quaver.gateway.connection import Collected, LinkError, collect
+from quaver.gateway.connection import AirPeer, Collected, LinkError, converse
 from quaver.gateway.links import Link
 from quaver.pytest_plugin import Target
 from quaver_wire import gatt
@@ -98,14 +98,14 @@ class Gateway:
         """A connection that may fail on its way."""
         with contextlib.suppress(BleakError, LinkError):
             async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
-                await collect(client, Link("gw", key()), self.store)
+                await converse(AirPeer(client), Link("gw", key()), self.store)
 
     async def collect(self, device: Any, commands: list[bytes]) -> Collected:
         while True:
             try:
                 async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
-                    return await collect(
-                        client, Link("gw", key()), self.store, commands, unix_ms=lambda: 1_700_000_000_123
+                    return await converse(
+                        AirPeer(client), Link("gw", key()), self.store, commands, unix_ms=lambda: 1_700_000_000_123
                     )
             except (BleakError, LinkError):  # the very first packet may be the one that is lost
                 await asyncio.sleep(1)

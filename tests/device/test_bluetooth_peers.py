@@ -15,7 +15,7 @@ from quaver.emulator.radio import Air, Path
 from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
-from quaver.gateway.connection import LinkError, collect
+from quaver.gateway.connection import AirPeer, LinkError, converse
 from quaver.gateway.links import Link
 from quaver_wire import chunks, gatt
 
@@ -246,7 +246,7 @@ def test_a_host_gateway_ends_a_bad_connection_with_the_reason(air: Air, kind: st
         async with BleakClient(device, backend=gateway._client) as client:
             began = air.loop.time()
             with pytest.raises(LinkError, match=reason):
-                await collect(client, Link("gw", key()), gateway.store)
+                await converse(AirPeer(client), Link("gw", key()), gateway.store)
             return air.loop.time() - began
 
     assert air.run(main()) < 10

@@ -12,7 +12,7 @@ from quaver.emulator.radio import Air
 from quaver.emulator.radio.bleak_backend import backends
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
-from quaver.gateway.connection import LinkError, UnprovenError, collect
+from quaver.gateway.connection import AirPeer, LinkError, UnprovenError, converse
 from quaver.gateway.links import Link
 from quaver_wire import chunks, gatt
 
@@ -112,7 +112,7 @@ class Node:
         device, _ = await self.gateway.seek(gatt.PENDING)
         async with BleakClient(device, backend=self.gateway._client, services=[gatt.SERVICE]) as client:
             middle = Middle(client, down, up)
-            await collect(middle, way or Link("gw", key()), self.gateway.store, unix_ms=lambda: NOW)  # type: ignore[arg-type]
+            await converse(AirPeer(middle), way or Link("gw", key()), self.gateway.store, unix_ms=lambda: NOW)  # type: ignore[arg-type]
             return middle.written
 
     async def replay(self, written: list[bytes]) -> tuple[float, list[int]]:

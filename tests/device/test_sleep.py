@@ -27,7 +27,7 @@ from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
 from quaver.emulator.unix import UnixBoard
 from quaver.fleet.link_keys import derive
-from quaver.gateway.connection import LinkError, collect
+from quaver.gateway.connection import AirPeer, LinkError, converse
 from quaver.gateway.links import Link
 from quaver.messages.sealing import Opened, Opener
 from quaver_wire import gatt
@@ -65,7 +65,7 @@ class Gateway:
             device = await self._find()
             with contextlib.suppress(BleakError, LinkError):
                 async with BleakClient(device, backend=self._client, services=[gatt.SERVICE]) as client:
-                    await collect(client, self._link, self._take, unix_ms=lambda: 1_700_000_000_000)
+                    await converse(AirPeer(client), self._link, self._take, unix_ms=lambda: 1_700_000_000_000)
 
     async def _find(self) -> Any:
         found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -142,10 +142,10 @@ class Gateway:
 
     async def collect(self, client: BleakClient, node_id: bytes = bytes(8)) -> Collected:
         """node_id: by default that of the guest program."""
-        from quaver.gateway.connection import collect
+        from quaver.gateway.connection import AirPeer, converse
         from quaver.gateway.links import Link
 
-        return await collect(client, Link(_NAME, _key(node_id)), self.store)
+        return await converse(AirPeer(client), Link(_NAME, _key(node_id)), self.store)
 
     async def store(self, message_class: str, payload: bytes) -> bool:
         self.records += message_class != "status"
@@ -243,12 +243,12 @@ def _secret(board: str, progress: Progress | None) -> list[Figure]:
     from bleak import BleakClient
 
     from quaver.emulator.radio import Air
-    from quaver.gateway.connection import collect
+    from quaver.gateway.connection import AirPeer, converse
 
     async def greet(gateway: Gateway) -> float:
         async with gateway.connect(await gateway.find(gatt.PENDING)) as client:
             way: Any = _Timed(gateway.air.loop)
-            await collect(client, way, gateway.store, records=2)  # the node's status, and one
+            await converse(AirPeer(client), way, gateway.store, records=2)  # the node's status, and one
         return float(way.took_s)
 
     async def hold(gateway: Gateway) -> float:

@@ -2,9 +2,9 @@
 
 firmware/packs.py has the format, and reads them. Which modules share one follows from their names and sizes alone. In
 the order of their paths each goes to one of the last eight packs that has its bytes free in its last block, or begins a
-pack; those below 640 bytes come last, and fill up any pack. So a module that changes its size changes its own pack, and
-seldom a second one: what a node has to fetch. Packed in the order of sizes they would take a seventh less on a Pico W,
-and one change 14 kB instead of 4.
+pack; those below 1,024 bytes come last, and fill up any pack. So a module that changes its size changes its own pack,
+and seldom a second one: what a node has to fetch. Packed in the order of sizes they would take a seventh less on a Pico
+W, and one change 14 kB instead of 4.
 """
 
 from __future__ import annotations

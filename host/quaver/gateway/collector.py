@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from quaver.errors import StoreBusy, StoreError
-from quaver.gateway.connection import Collected, Content, LinkError, RefusedError, collect
+from quaver.gateway.connection import AirPeer, Collected, Content, LinkError, RefusedError, converse
 from quaver.gateway.contents import Contents
 from quaver.gateway.links import Links
 from quaver.gateway.spool import Spool
@@ -33,6 +33,7 @@ _RECORDS = 200  # of one connection: an alarm elsewhere waits no longer than thi
 _HOLD_S = 1.0  # after a wasted connection; for a stranger doubled each time, up to 64 times that
 _HELD_MAX = 64
 _WAITS = gatt.PENDING | gatt.ALARM
+_FREE = (0.0, 0)  # an address that was never told to wait
 _BUSY_S = 1.0  # before the spool is tried again that another program holds
 
 
@@ -142,19 +143,17 @@ class Collector:
             node = self.heard(node_id, state)
             if node is None:
                 return
-            now = loop.time()
-            until, times = self._held.get(device.address, (0.0, 0))
-            if (state & _WAITS or node_id in commanded) and until <= now:
+            if self.is_due(node_id, state, device.address, commanded):
                 known = device.address == node.address
                 alarm = bool(state & gatt.ALARM) and (known or node.tried is None)
                 tried = -1.0 if node.tried is None else node.tried
                 doubtful = self._wasted and not known
-                rank = (doubtful, not alarm, tried, times)
+                rank = (doubtful, not alarm, tried, self._held.get(device.address, _FREE)[1])
                 if best is None or rank < best[0]:
                     best = (rank, device, node_id)
                 if alarm and not doubtful:
                     enough.set()
-            if best is not None and not best[0][0] and now - began >= _MOMENT_S:
+            if best is not None and not best[0][0] and loop.time() - began >= _MOMENT_S:
                 enough.set()
 
         try:
@@ -181,12 +180,15 @@ class Collector:
         node.heard = asyncio.get_running_loop().time()
         return node if self._speaks(node, node_id, state) else None
 
-    def is_due(self, node_id: bytes, state: int, address: str) -> bool:
-        """Whether there is something to say to a node that was heard, and its address was not told to wait."""
-        until, _ = self._held.get(address, (0.0, 0))
+    def is_due(self, node_id: bytes, state: int, address: str, commanded: Container[bytes] | None = None) -> bool:
+        """Whether there is something to say to a node that was heard, and its address was not told to wait.
+
+        commanded: the nodes for which a command waits, where that is known already.
+        """
+        until, _ = self._held.get(address, _FREE)
         if until > asyncio.get_running_loop().time():
             return False
-        return bool(state & _WAITS) or node_id in self._spool.commanded()
+        return bool(state & _WAITS) or node_id in (self._spool.commanded() if commanded is None else commanded)
 
     def _speaks(self, node: Node, node_id: bytes, state: int) -> bool:
         """Whether there is a way to speak with this node: both have the link key, or neither needs one."""
@@ -213,7 +215,7 @@ class Collector:
         async def over_the_air(*arguments: Any, **limits: Any) -> Collected:
             try:
                 async with BleakClient(device, timeout=_CONNECT_S, services=[gatt.SERVICE], **backend) as client:
-                    return await collect(client, *arguments, **limits)
+                    return await converse(AirPeer(client), *arguments, **limits)
             except BleakError as error:
                 raise ConnectionError(str(error)) from error
 
@@ -284,7 +286,7 @@ class Collector:
     def _waste(self, node: Node, address: str, line: str) -> None:
         self.counts.failed += 1
         self._wasted = True
-        times = self._held.pop(address, (0.0, 0))[1]
+        times = self._held.pop(address, _FREE)[1]
         if len(self._held) >= _HELD_MAX:
             del self._held[min(self._held, key=lambda held: self._held[held][0])]
         pause = _HOLD_S if address == node.address else _HOLD_S * 2 ** min(times, 6)

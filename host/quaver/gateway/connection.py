@@ -77,29 +77,8 @@ class Peer(Protocol):
         """The node's next message. Raises SilentError after SILENCE_S without one."""
 
 
-async def collect(
-    client: BleakClient,
-    way: Link | None,
-    store: Store,
-    commands: list[bytes] | None = None,
-    content: Content | None = None,
-    *,
-    unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-    limit_s: float = 30.0,
-    records: int = 1000,
-) -> Collected:
-    """`converse` with the node that `client` is connected to; the caller connects before and disconnects after."""
-    from bleak.exc import BleakError
-
-    try:
-        peer = _AirPeer(client)
-        return await converse(peer, way, store, commands, content, unix_ms=unix_ms, limit_s=limit_s, records=records)
-    except BleakError as error:
-        raise LinkError(f"the connection was lost ({error})") from error
-
-
-class _AirPeer:
-    """A node at the other end of a bleak client."""
+class AirPeer:
+    """A node that a bleak client is connected to. Raises LinkError when it is none."""
 
     def __init__(self, client: BleakClient) -> None:
         self._client = client
@@ -122,11 +101,16 @@ class _AirPeer:
             self._inbox.put_nowait(bytes(data))
 
     async def send(self, message: bytes, confirmed: bool) -> None:
-        if not self._listens:
-            await self._client.start_notify(self._up, self._heard)
-            self._listens = True
-        for length in chunks.split(message, self._size, self._buffer, gatt.CONTENT_MAX):
-            await self._client.write_gatt_char(self._down, bytes(self._buffer[:length]), response=confirmed)
+        from bleak.exc import BleakError
+
+        try:
+            if not self._listens:
+                await self._client.start_notify(self._up, self._heard)
+                self._listens = True
+            for length in chunks.split(message, self._size, self._buffer, gatt.CONTENT_MAX):
+                await self._client.write_gatt_char(self._down, bytes(self._buffer[:length]), response=confirmed)
+        except BleakError as error:
+            raise LinkError(f"the connection was lost ({error})") from error
 
     async def receive(self) -> bytes:
         while True:
@@ -152,11 +136,11 @@ async def converse(
     commands: list[bytes] | None = None,
     content: Content | None = None,
     *,
-    unix_ms: Callable[[], int],
-    limit_s: float,
-    records: int,
+    unix_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    limit_s: float = 30.0,
+    records: int = 1000,
 ) -> Collected:
-    """Take the records of the node that `peer` leads to.
+    """Take the records of the node that `peer` leads to; the caller connects before and disconnects after.
 
     way: proves the link key; None for a node of before there were any.
     commands: sealed ones; each leaves the list when it was written. limit_s: for the whole connection; records: the
