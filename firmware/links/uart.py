@@ -85,6 +85,3 @@ class Uart(Visited):
         if message[0] == self._wired.BYE:
             raise EOFError
         return message
-
-    def _assembler(self, limit):
-        """Nothing to do: what is heard has room for the longest message."""

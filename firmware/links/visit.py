@@ -4,8 +4,8 @@ The messages are quaver_wire/gatt.py's. A record leaves the outbox when the gate
 end of a connection loses no record. The peer may be an attacker: before it has proved a link key it gets no record, and
 a second's time; a message that is not the next one of the protocol ends the connection, and so does silence.
 
-links/ble.py says the same by itself: a module and a class more, with their names, take heap that an ESP32-C3 needs for
-Bluetooth. No board has both, but for the emulated unix one.
+links/ble.py says the same by itself: with one class for both, a Pico W's firmware is 664 bytes longer, for which it has
+no block of flash left beside a full journal and an update. No board has both, but for the emulated unix one.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Visited:
     of that name lives.
 
     A link has send(message) and recv(limit_ms), coroutines of one message each, which raise EOFError when the gateway
-    has left, OSError and asyncio.TimeoutError; _assembler(limit) is told how long the messages are that may come.
+    has left, OSError and asyncio.TimeoutError.
     """
 
     def __init__(self, name, gatt, gateways, outbox, timing, clock, recorder, mailbox, progress):
@@ -80,7 +80,6 @@ class Visited:
         try:
             gatt = self._gatt
             outbox = self._outbox
-            self._assembler(gatt.DOWNLINK_MAX)
             began = time.ticks_ms()
             self._visit_ends = time.ticks_add(began, _PROOF_MS)
             await self._prove()
@@ -166,7 +165,6 @@ class Visited:
         gatt = self._gatt
         wanted = self._wants()
         _, digest, asked = wanted.split("/")
-        self._assembler(gatt.CONTENT_MAX)
         await self._say(gatt.want(bytes.fromhex(digest), int(asked)))
         kind = gatt.COMMAND
         while kind == gatt.COMMAND:

@@ -8,8 +8,9 @@ one out of the protocol ends it. What was acknowledged before stays so.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -68,7 +69,10 @@ class Collected:
 
 
 class Peer(Protocol):
-    """The way to the node of a connection, a message at a time. Both verbs raise LinkError when it is lost."""
+    """The way to the node of a connection, a message at a time. Every verb raises LinkError when it is lost."""
+
+    async def begin(self) -> None:
+        """Hear what the node says from here on."""
 
     async def send(self, message: bytes, confirmed: bool) -> None:
         """confirmed: return once the node's radio has it, where the link can tell."""
@@ -92,7 +96,6 @@ class AirPeer:
         self._assembler = chunks.Assembler()
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
         self._flooded = False
-        self._listens = False
 
     def _heard(self, _characteristic: object, data: bytearray) -> None:
         if self._inbox.full():
@@ -100,17 +103,14 @@ class AirPeer:
         else:
             self._inbox.put_nowait(bytes(data))
 
-    async def send(self, message: bytes, confirmed: bool) -> None:
-        from bleak.exc import BleakError
+    async def begin(self) -> None:
+        with _lost():
+            await self._client.start_notify(self._up, self._heard)
 
-        try:
-            if not self._listens:
-                await self._client.start_notify(self._up, self._heard)
-                self._listens = True
+    async def send(self, message: bytes, confirmed: bool) -> None:
+        with _lost():
             for length in chunks.split(message, self._size, self._buffer, gatt.CONTENT_MAX):
                 await self._client.write_gatt_char(self._down, bytes(self._buffer[:length]), response=confirmed)
-        except BleakError as error:
-            raise LinkError(f"the connection was lost ({error})") from error
 
     async def receive(self) -> bytes:
         while True:
@@ -127,6 +127,16 @@ class AirPeer:
             message = self._assembler.feed(chunk)
             if message is not None:
                 return message
+
+
+@contextlib.contextmanager
+def _lost() -> Iterator[None]:
+    from bleak.exc import BleakError
+
+    try:
+        yield
+    except BleakError as error:
+        raise LinkError(f"the connection was lost ({error})") from error
 
 
 async def converse(
@@ -165,6 +175,7 @@ async def converse(
 
     try:
         async with asyncio.timeout(limit_s):
+            await peer.begin()
             if way:
                 await send(way.hello, False)
                 session = _session(way, await heed())

@@ -93,6 +93,9 @@ class LinePeer:
             raise OSError(self._lost)
         return message
 
+    async def begin(self) -> None:
+        """Nothing to do: an open port hears."""
+
     async def send(self, message: bytes, confirmed: bool = False) -> None:
         end = wired.put_frame(self._buffer, wired.GATEWAY, message)
         self._port.write(self._buffer[:end])
