@@ -118,9 +118,10 @@ def test_a_board_has_the_code_that_runs_in_its_chips_emulator(name, emulated):
     assert all(its[path] == known[path] for path in its.keys() & known.keys())
 
 
-def test_compiled_code_runs_and_its_traceback_names_the_source(tmp_path):
+@pytest.mark.parametrize(("lines", "line"), [(True, 6), (False, 1)])
+def test_compiled_code_runs_and_its_traceback_names_the_source(tmp_path, lines, line):
     source = _VIPER + b"def fail():\n    pass\n    raise OSError(5)\n"
-    image = littlefs_image({"dsp/k.mpy": compile_mpy(source, "dsp/k.py", "x64")}, 65_536)
+    image = littlefs_image({"dsp/k.mpy": compile_mpy(source, "dsp/k.py", "x64", lines)}, 65_536)
     said = _micropython(
         image,
         tmp_path,
@@ -130,7 +131,15 @@ def test_compiled_code_runs_and_its_traceback_names_the_source(tmp_path):
         "except OSError as error:\n    sys.print_exception(error, sys.stdout)\n",
     )
     assert said.startswith("42\n")
-    assert 'File "dsp.k", line 6, in fail' in said
+    assert f'File "dsp.k", line {line}, in fail' in said
+
+
+@pytest.mark.parametrize(("name", "lines"), [("unix", True), ("pico_w", False), ("esp32_c3", False)])
+def test_only_the_unix_boards_tracebacks_name_lines(name, lines):
+    source, spec = b"def fail():\n    pass\n\n    raise OSError(5)\n", load_board(name)
+    assert tree._modules_of({"dsp/k.py": source}, spec) == {
+        "dsp/k.mpy": compile_mpy(source, "dsp/k.py", spec.arch, lines)
+    }
 
 
 def test_a_syntax_error_names_file_line_and_reason(sources):

