@@ -8,6 +8,8 @@ Each input is to be taken or refused with an error that the target's row names (
 finding: its input and its traceback are kept in --folder, and the exit code is 1. What device code is given runs on
 CPython and, as the same inputs, on MicroPython's unix port, which must say the same.
 
+A run that was ended before a target had its inputs is gone on with by the next one with the same --folder.
+
 Atheris (libFuzzer) looks at what an input reaches and goes on from there; `make fuzz` installs it. Without it, or with
 --blind, inputs are changed by chance alone.
 """
@@ -74,17 +76,22 @@ def work(name: str, options: argparse.Namespace) -> int:
         unix = trial.Unix(name, (GUEST, FIRMWARE, PROTOCOLS, aside))
     tried = trial.Trial(target, options.folder / "findings", unix)
     trial.silent()
+    before = _before(options.folder / f"{name}.json", options)
+    seed = options.seed + before["inputs"]  # the same one again would change the same inputs in the same way
     began, cpu = time.monotonic(), time.process_time()
     end = began + options.seconds
 
     def report(end: bool) -> dict[str, Any]:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         found = {
-            "target": name, "inputs": tried.inputs, "unix": unix.inputs if unix else 0, "seed": options.seed,
-            "guided": fuzzer is not None, "taken": tried.taken, "cpu_s": round(time.process_time() - cpu, 1),
-            "unix_cpu_s": round(children.ru_utime + children.ru_stime, 1),
-            "wall_s": round(time.monotonic() - began, 1), "corpus": len(list(corpus.iterdir())),
-            "findings": tried.findings,
+            "inputs": tried.inputs, "unix": unix.inputs if unix else 0, "taken": tried.taken,
+            "cpu_s": time.process_time() - cpu, "unix_cpu_s": children.ru_utime + children.ru_stime,
+            "wall_s": time.monotonic() - began,
+        }  # fmt: skip
+        found = {what: round(before[what] + count, 1) for what, count in found.items()}
+        found |= {
+            "target": name, "seed": options.seed, "guided": fuzzer is not None,
+            "corpus": len(list(corpus.iterdir())), "findings": tried.findings,
         }  # fmt: skip
         if end:
             found["lines"], found["of"] = trial.lines(target, _corpus(corpus) or begin)
@@ -101,11 +108,12 @@ def work(name: str, options: argparse.Namespace) -> int:
         tried(data)
         if tried.inputs % 20_000 == 0:
             report(False)
-        if tried.inputs >= options.inputs or (tried.inputs % 50 == 0 and time.monotonic() > end):
+        if before["inputs"] + tried.inputs >= options.inputs or (tried.inputs % 50 == 0 and time.monotonic() > end):
             finish()
 
+    report(False)
     if fuzzer is None:
-        chance = random.Random(options.seed)
+        chance = random.Random(seed)
         known = [*begin, *_corpus(corpus)]
         for data in known:
             one(data)
@@ -116,7 +124,7 @@ def work(name: str, options: argparse.Namespace) -> int:
         (corpus / f"seed-{number:03}").write_bytes(data)
     longest = max(target.longest, *map(len, begin)) if begin else target.longest
     fuzzer.Setup(
-        [name, str(corpus), f"-seed={options.seed}", f"-max_len={longest}", f"-timeout={_HANG_S}", "-rss_limit_mb=0",
+        [name, str(corpus), f"-seed={seed & 0x7FFFFFFF}", f"-max_len={longest}", f"-timeout={_HANG_S}", "-rss_limit_mb=0",
          f"-artifact_prefix={options.folder / 'findings' / name}-", "-verbosity=0", "-len_control=20", "-reload=0",
             f"-report_slow_units={_HANG_S}"],
         one,
@@ -124,6 +132,14 @@ def work(name: str, options: argparse.Namespace) -> int:
     (options.folder / "findings").mkdir(exist_ok=True)
     fuzzer.Fuzz()
     return 0
+
+
+def _before(report: Path, options: argparse.Namespace) -> dict[str, float]:
+    """What the runs had that this one goes on from: of the same seed, with fewer inputs. Zeros without one."""
+    counts = dict.fromkeys(("inputs", "unix", "taken", "cpu_s", "unix_cpu_s", "wall_s"), 0)
+    found = json.loads(report.read_text()) if report.exists() else counts | {"seed": None}
+    on = found["seed"] == options.seed and found["inputs"] < options.inputs
+    return {what: found[what] for what in counts} if on else counts
 
 
 def _atheris() -> Any:
@@ -225,7 +241,6 @@ def _run(name: str, options: argparse.Namespace) -> int:
     command += [f"--folder={options.folder}"] + ["--blind"] * options.blind + ["--no-unix"] * (not options.unix)
     command += [f"--seconds={options.seconds}"]
     report = options.folder / f"{name}.json"
-    report.unlink(missing_ok=True)
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a file for each input
     with (options.folder / f"{name}.log").open("wb") as log, tempfile.TemporaryDirectory(dir=memory) as aside:
         code = subprocess.run([*command, f"--aside={aside}"], stdout=log, stderr=log).returncode

@@ -175,7 +175,7 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
                 problems.append("{}: unknown key".format(str(key)[:24]))
         elif isinstance(value, dict):
             for inner in value:
-                if inner not in config[key] and key + "." + inner not in _OTHERS:
+                if inner not in config[key] and "{}.{}".format(key, inner) not in _OTHERS:
                     problems.append("{}.{}: unknown key".format(key, str(inner)[:24]))
     vibration = config["vibration"]
     if vibration and vibration["samples"] & (vibration["samples"] - 1):

@@ -61,6 +61,7 @@ def test_an_empty_file_is_all_defaults() -> None:
         ({"broker": 7}, "broker: expected an object"),
         ({"brokre": {}}, "brokre: unknown key"),
         ({"broker": {"hots": "x"}}, "broker.hots: unknown key"),
+        ({"broker": {5: "x"}}, "broker.5: unknown key"),  # MicroPython's JSON takes a number for a key
         ({"vibration": {"samples": 1000}}, "vibration.samples: expected a power of two"),
         ({"power": {"wake_g": 2.0}}, "power.wake_g: needs power.wake_pin, where the accelerometer's interrupt arrives"),
         ({"power": {"records": 17}}, "power.records: expected int from 1 to 16"),
