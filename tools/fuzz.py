@@ -124,9 +124,9 @@ def work(name: str, options: argparse.Namespace) -> int:
         (corpus / f"seed-{number:03}").write_bytes(data)
     longest = max(target.longest, *map(len, begin)) if begin else target.longest
     fuzzer.Setup(
-        [name, str(corpus), f"-seed={seed & 0x7FFFFFFF}", f"-max_len={longest}", f"-timeout={_HANG_S}", "-rss_limit_mb=0",
+        [name, str(corpus), f"-seed={seed & 0x7FFFFFFF}", f"-max_len={longest}", f"-timeout={_HANG_S}",
          f"-artifact_prefix={options.folder / 'findings' / name}-", "-verbosity=0", "-len_control=20", "-reload=0",
-            f"-report_slow_units={_HANG_S}"],
+         f"-report_slow_units={_HANG_S}", "-rss_limit_mb=0"],
         one,
     )  # fmt: skip
     (options.folder / "findings").mkdir(exist_ok=True)

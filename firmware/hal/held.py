@@ -15,7 +15,8 @@ _OBEYED = const(9000)  # that one takes where what opens and obeys it is there
 _SESSION = const(20000)  # of ESP-IDF's, with a session of TLS up: less than one without it has
 _STACK = const(4096)  # bytes of a task's stack, the smallest that MicroPython makes
 _LEFT = const(3500)  # that is left of a piece for what else the network takes
-_ENDS_MS = const(20)  # the idle task frees a stack
+_ENDS_MS = const(20)  # the idle task frees a stack: when it runs, which what wakes this one may put off
+_TURNS = const(10)
 
 gates: list = []  # what hal.chip.esp32 holds while a node is built, the largest first
 
@@ -47,9 +48,18 @@ class Gate:
 
     def give(self):
         if self._lock:
+            least = free() + self._size
             self._lock.release()
             self._lock = None
-            time.sleep_ms(_ENDS_MS)
+            for _ in range(_TURNS):
+                time.sleep_ms(_ENDS_MS)
+                if free() >= least:
+                    break
+
+
+def free():
+    """Bytes that ESP-IDF has free in all."""
+    return sum(region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
 
 
 def release():
@@ -72,7 +82,7 @@ def short(stays):
 
     stays: what opens and obeys it is there.
     """
-    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
     gc.collect()
-    own = gc.mem_free() - max(region[2] for region in regions)  # which counts what it could grow by
-    return own < (_OBEYED if stays else _COMMAND) and sum(region[1] for region in regions) < _SESSION
+    # It counts what Python's heap could grow by.
+    own = gc.mem_free() - max(region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
+    return own < (_OBEYED if stays else _COMMAND) and free() < _SESSION

@@ -6,15 +6,13 @@ import machine
 from micropython import const
 
 try:
-    import esp32
-
     from hal import held
 except ImportError:
-    esp32 = held = None
+    held = None
 
 # Bytes that a TLS session takes while it begins; with less, some failures come out as a certificate that can't be
 # verified, or on an ESP32 as a broker that does not answer. 25,000 of them stay taken.
-TLS = 30500 if esp32 else 34000
+TLS = 30500 if held else 34000
 
 _TRIES = const(20)  # in a quarter of an hour, as the supervisor waits between them
 
@@ -27,9 +25,7 @@ def free():
     gc.collect()
     if _gate:
         _gate.give()
-    if esp32:
-        return sum(region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
-    return gc.mem_free()
+    return held.free() if held else gc.mem_free()
 
 
 def fill():
@@ -55,7 +51,7 @@ def fits():
     """
     global _refused
     _refused = 0 if free() >= TLS else _refused + 1
-    if esp32 and _refused == _TRIES:
+    if held and _refused == _TRIES:
         machine.reset()
     return not _refused
 
