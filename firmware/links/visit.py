@@ -3,9 +3,6 @@
 The messages are quaver_wire/gatt.py's. A record leaves the outbox when the gateway has acknowledged it, so an early
 end of a connection loses no record. The peer may be an attacker: before it has proved a link key it gets no record, and
 a second's time; a message that is not the next one of the protocol ends the connection, and so does silence.
-
-links/ble.py says the same by itself: with one class for both, a Pico W's firmware is 664 bytes longer, for which it has
-no block of flash left beside a full journal and an update. No board has both, but for the emulated unix one.
 """
 
 import asyncio
@@ -36,7 +33,8 @@ class Visited:
     of that name lives.
 
     A link has send(message) and recv(limit_ms), coroutines of one message each, which raise EOFError when the gateway
-    has left, OSError and asyncio.TimeoutError.
+    has left, OSError and asyncio.TimeoutError. It may have _expects(limit), which is told how long the messages are
+    that may come, the first of them of a new connection, and _is_there(), whether the gateway is.
     """
 
     def __init__(self, name, gatt, gateways, outbox, timing, clock, recorder, mailbox, progress):
@@ -80,6 +78,7 @@ class Visited:
         try:
             gatt = self._gatt
             outbox = self._outbox
+            self._expects(gatt.DOWNLINK_MAX)
             began = time.ticks_ms()
             self._visit_ends = time.ticks_add(began, _PROOF_MS)
             await self._prove()
@@ -136,7 +135,7 @@ class Visited:
         """Return once the gateway has proved its link key, and this node its own; all else ends the connection."""
         self._proved = False
         try:
-            self._gateways.ready()
+            self._gateways.ready()  # while the gateway still asks for the services
             answer, session, why = self._gateways.greet(await self._message(_PROOF_MS))
             if answer:
                 await self.send(answer)
@@ -165,6 +164,7 @@ class Visited:
         gatt = self._gatt
         wanted = self._wants()
         _, digest, asked = wanted.split("/")
+        self._expects(gatt.CONTENT_MAX)
         await self._say(gatt.want(bytes.fromhex(digest), int(asked)))
         kind = gatt.COMMAND
         while kind == gatt.COMMAND:
@@ -185,8 +185,8 @@ class Visited:
         """
         began = time.ticks_ms()
         mailbox = self._mailbox
-        while mailbox and mailbox.working() and self._since(began, limit_ms) and not len(self._outbox):
-            if self._wants():
+        while mailbox and mailbox.working() and self._since(began, limit_ms) and self._is_there():
+            if len(self._outbox) or self._wants():
                 break
             await asyncio.sleep_ms(_STEP_MS)
 
@@ -213,10 +213,20 @@ class Visited:
 
     async def _message(self, limit_ms):
         """The next message of the peer, its tag behind it."""
+        return await self.recv(self._left(limit_ms))
+
+    def _left(self, limit_ms):
+        """Of that and of the connection's time; raises TimeoutError where that is over."""
         left = min(limit_ms, time.ticks_diff(self._visit_ends, time.ticks_ms()))
         if left <= 0:
             raise asyncio.TimeoutError
-        return await self.recv(left)
+        return left
 
     async def _say(self, message):
         await self.send(self._session.sign(message))
+
+    def _expects(self, limit):
+        pass
+
+    def _is_there(self):
+        return True

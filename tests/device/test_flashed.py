@@ -170,7 +170,7 @@ def test_what_esptool_wrote_is_our_firmware_and_raises_the_alarm(
     assert {"build/node.mpy", "node/measure.mpy"}.isdisjoint(foreign)
     taken = {path: data for path, data in files.items() if path not in foreign | {"board.mpy", "hal/chip/esp32.mpy"}}
     assert len(taken) > 2 * len(foreign)
-    wired = {"build/uart.mpy", "links/uart.mpy", "links/visit.mpy", "quaver_wire/wired.mpy"}  # of no board with a radio
+    wired = {"build/uart.mpy", "links/uart.mpy", "quaver_wire/wired.mpy"}  # of no board with a radio
     assert own.keys() - taken.keys() == foreign & own.keys() | {"board.mpy", "hal/chip/unix.mpy", "config.json"} | wired
     start_board(files=with_packs(own | taken, load_board("unix")), rig=_rig(), broker_port=mosquitto.port)
     assert client.wait(Client.alarms, "the alarm")[0]["subject"] in ("rms", "kurtosis")

@@ -112,7 +112,7 @@ def test_a_board_has_the_code_that_runs_in_its_chips_emulator(name, emulated):
     """But for the modules of links that one of the two has not."""
     its, known = (tree._modules_of(tree._sources(spec), spec) for spec in map(load_board, (name, emulated)))
     assert its.pop("board.mpy") != known.pop("board.mpy")
-    of_links = {"build/uart.mpy", "links/uart.mpy", "links/visit.mpy", "quaver_wire/wired.mpy"}
+    of_links = {"build/uart.mpy", "links/uart.mpy", "quaver_wire/wired.mpy"}
     of_links |= {f"links/{path}.mpy" for path in ("ble", "ble_central", "ble_mtu", "ble_onboard", "ble_sleep")}
     assert its.keys() ^ known.keys() == (of_links if name in ("pico", "nano_rp2040") else set())
     assert all(its[path] == known[path] for path in its.keys() & known.keys())

@@ -24,13 +24,13 @@ _IN_FLASH = "dsp/tables_2048.py"  # else they would take the heap that a transfo
 # What no node asks for: names for readers of messages, and windows that a measurement does without.
 # Of an ESP32: MicroPython itself over the air, and memory that ESP-IDF and Python share.
 _ESP32 = ("hal/slots.py", "update/image.py", "hal/held.py")
-# How the paths of modules begin that boards have for a link alone.
+# How the paths of modules begin that boards have for some links alone.
 _OF_LINKS = {
-    "links/ble": "ble",
-    "links/visit": "uart",
-    "links/uart": "uart",
-    "build/uart": "uart",
-    "quaver_wire/wired": "uart",
+    "links/ble": {"ble"},
+    "links/visit": {"ble", "uart"},
+    "links/uart": {"uart"},
+    "build/uart": {"uart"},
+    "quaver_wire/wired": {"uart"},
 }
 _LEFT_OUT = ("quaver_wire/names.py", "quaver_wire/spectrum.py", "dsp/windows.py")
 
@@ -145,7 +145,7 @@ def _compile(source: bytes, path: str, spec: BoardSpec) -> bytes:
 
 def _belongs(path: str, spec: BoardSpec) -> bool:
     """Whether a module is for this board: no other chip's hal, no Thumb assembly where there is no assembler for it."""
-    if any(path.startswith(start) and link not in spec.links for start, link in _OF_LINKS.items()):
+    if any(path.startswith(start) and links.isdisjoint(spec.links) for start, links in _OF_LINKS.items()):
         return False
     if path.startswith("extra/"):  # quaver.build.own has them
         return False

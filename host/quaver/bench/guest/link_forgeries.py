@@ -76,7 +76,8 @@ class _Aioble:
 
 radio = sys.modules["aioble"] = _Aioble()
 
-from links import ble as ble_module  # noqa: E402
+from links import visit as visit_module  # noqa: E402
+from links.ble import Ble  # noqa: E402
 from node import gateways as gateways_module  # noqa: E402
 from node import greeting  # noqa: E402, F401  stays: what it costs to read it again is no part of this
 from node.outbox import Outbox  # noqa: E402
@@ -201,13 +202,13 @@ class Trial:
         for seq, payload in enumerate(self._payloads):
             self._outbox.put("telemetry", seq, payload)
         gateways_module.room.drop = gateways_module.room.forget = lambda *names: None
-        ble_module.print = lambda *words: None
+        visit_module.print = lambda *words: None
         radio.advertise = self._advertise
         self.wanted = None
         self.is_online = self.on_trial = self.acknowledged = False
         timing = {"interval_ms": 100, "window_s": 60, "rest_s": 0, "visit_s": 60}
         gateways = _Gateways(node, {1: device_key}, 1, {_REVOKED.decode(): 2})
-        self._ble = ble_module.Ble(
+        self._ble = Ble(
             gatt, chunks, lambda uuid: uuid, gateways, self._outbox, node, ("unix", "0"), timing, self, self, self,
             lambda *_: None,
         )  # fmt: skip
