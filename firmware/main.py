@@ -81,8 +81,8 @@ except Exception as error:
         room.tidy()
         print("no memory to start with; this board restarts with less")
         try:
-            with open("/memory.short", "w"):
-                pass  # build.wiring tells of it
+            with open("/memory.short", "a") as file:
+                file.write("-")  # build.wiring tells of it, and leaves out the more the longer it is
         except (OSError, MemoryError):
             pass
     elif "release.plan" not in os.listdir("/"):

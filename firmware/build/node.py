@@ -245,9 +245,11 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     if not measures:
         config["vibration"] = config["temperature"] = config["energy"] = config["pulses"] = None
     believed = _believed(config) if linked else None
-    if wiring.was_short("node", recorder) and config["vibration"]:
-        config["vibration"] = None
-        problems.append("vibration: not measured until the next start, for memory is short with it")
+    short = wiring.was_short("node", recorder)
+    for sensor in ("vibration", "temperature", "energy", "pulses")[: short if short < 2 else None]:
+        if config[sensor]:
+            config[sensor] = None
+            problems.append("{}: not measured until the next start, for memory is short with it".format(sensor))
     room.drop("build.config", "build.keys", "build.rules", "quaver_wire.hkdf")  # a measurement needs their room
     running, rejected = trial.running, trial.rejected
     if not (running or rejected):

@@ -139,15 +139,15 @@ def tls(broker: dict) -> "Tls | None":
     return Tls(broker["ca"], broker["host"], memory)
 
 
-def was_short(who: str, recorder: Recorder) -> bool:
-    """Whether the start before this one ended for want of memory; told once."""
+def was_short(who: str, recorder: Recorder) -> int:
+    """How many starts in a row before this one ended for want of memory; told by this one. node.start forgets them."""
     try:
-        os.remove("/memory.short")
+        starts = os.stat("/memory.short")[6]
     except OSError:
-        return False
+        return 0
     print("{}: the start before found no memory".format(who))
     recorder.event("low_memory", text="a start found no memory for all that is configured")
-    return True
+    return starts
 
 
 def tell(who: str, problems: list[str], recorder: Recorder) -> None:

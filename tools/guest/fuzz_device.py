@@ -604,7 +604,7 @@ def broker():
         try:
             link.up()
             up = True
-            finish(link.publish("s/a/l/a/n/telemetry", b"record", 1000))
+            finish(link.publish("s/a/l/a/n/telemetry", b"record", 200))
             for _ in range(200):
                 clock.now += 100
                 link.idle()
