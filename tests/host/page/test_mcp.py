@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from fleet import Node
-from mcp import Client, StdioServerParameters
 from PIL import Image
 from test_bridge import SPECTRUM
 from test_ingest import FAN, Bench
@@ -21,7 +20,6 @@ from test_page_serve import PASSWORD, QUAVER, Page, refused
 from quaver.access.access import Access
 from quaver.access.roles import ROLES
 from quaver.fleet.keys import KeyStore
-from quaver.mcp.server import clean
 from quaver.serve.endpoints import Who
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
@@ -42,6 +40,8 @@ class Model:
     """A client as a language model's, of a program that it starts, in one session."""
 
     def __init__(self, url: str, token: Path, *words: str) -> None:
+        from mcp import Client, StdioServerParameters  # as each worker of the tests reads this file
+
         program = StdioServerParameters(
             command=str(QUAVER), args=["mcp", "--url", url, "--token-file", str(token), *words]
         )
@@ -142,6 +142,8 @@ def test_a_model_finds_out_what_is_wrong_and_why(model: Callable[..., Model]) ->
 
 
 def test_a_nodes_words_are_data_and_are_bounded(model: Callable[..., Model]) -> None:
+    from quaver.mcp.server import clean
+
     one = model()
     (told,) = one.ask("events", node="fan-1")["from_records"]["events"]
     text = json.dumps(told, ensure_ascii=False)

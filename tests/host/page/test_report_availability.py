@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from scipy.stats import chi2
 
 from quaver.errors import ReportError
 from quaver.reports.availability import availability, reliability, stretches
@@ -67,7 +66,7 @@ def test_the_interval_of_the_mtbf_is_that_of_a_constant_rate() -> None:
     estimate, low, high = sums.mtbf_h
     hours = 22.0
     assert (sums.failures, estimate) == (4, pytest.approx(hours / 4))
-    from scipy.stats import poisson
+    from scipy.stats import chi2, poisson  # as each worker of the tests reads this file
 
     assert low is not None and high is not None
     assert poisson.cdf(4, hours / low) == pytest.approx(0.05)
