@@ -13,9 +13,11 @@ from quaver.build import own_drivers
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.accelerometers import Accelerometer
 from quaver.emulator.sensors.ads131m02 import ADS131M02, wired
+from quaver.emulator.sensors.iis3dwb import IIS3DWB as VibrationModel
 from quaver.emulator.sensors.modbus_meter import REGISTERS
 from quaver.files.carried import payload
 from quaver.pytest_plugin import Target
+from quaver.recordings.sources import MotorCurrent
 from quaver_wire.fields import EVENTS, QUALITY
 from tests.programs import program
 
@@ -119,6 +121,37 @@ def test_a_node_measures_with_an_analog_accelerometer_and_tells_where_the_adc_is
     board.set_sensor("ads131m02", source=Sine(17.0))  # gain 2 ends at 15 g
     clipped = 1 << QUALITY.index("clipped")
     client.wait(lambda c: [r for r in c.of("telemetry") if r["quality"] == clipped], "a mark")
+
+
+@pytest.mark.any_board
+@pytest.mark.needs_radio
+def test_a_node_finds_a_broken_bars_sidebands_in_a_motors_current_beside_its_vibration(
+    start_node: Callable[..., Board], client: Client, board_target: Target
+) -> None:
+    """Both are on one bus, in two modes of SPI, and share a room for spectra."""
+    current = {"cs": 20, "drdy_pin": 3, "a_per_v": 30, "line_hz": 60}
+    motor = MotorCurrent(8.0, 59.97, slip=0.025, sidebands_db=-45.0)
+    adc = ADS131M02(motor, mv_per_g=1000 / 30)
+    rig = (Attached("iis3dwb", "spi0", "spi0_cs", VibrationModel()), *wired(adc, "spi0", 20, 3))
+    own = own_drivers(payload("firmware", "extra"), board_target.board)
+    limits = {"limits": {"current": [7, 20]}, "alarm": {"count": 1, "of": 1}}
+    start_node(rig, {"interval_s": 1, "current": current, **limits}, own)
+    if board_target.board == "esp32_c3":
+        invalid = EVENTS.index("config_invalid")
+        told = client.wait(lambda c: [e["text"] for e in c.of("event") if e["code"] == invalid], "the refusal")
+        assert told == ["current: an ESP32's interrupts wait for the capture's end: use an RP2040"]
+        return
+    record = client.wait(lambda c: [r for r in c.of("telemetry") if "current_a" in r], "a measurement")[0]
+    assert record["current_a"] == pytest.approx(8.005, rel=0.005)
+    assert record["line_hz"] == pytest.approx(59.97, abs=0.02)
+    apart, level_db, noise_db = record["sidebands"]
+    assert apart == pytest.approx(3.0, abs=0.1)
+    assert level_db == pytest.approx(-45, abs=1)
+    assert noise_db < -60
+    assert record["rms_g"] > 0
+    assert (record["quality"], record["dropped"], record["level"]) == (0, 0, 1)
+    warned = client.wait(lambda c: [e for e in c.of("event") if e["subject"] == "current"], "a warning")[0]
+    assert (warned["value"], warned["limit"]) == (pytest.approx(8.005, rel=0.005), 7)
 
 
 @pytest.mark.needs_sensor("tmp117")
