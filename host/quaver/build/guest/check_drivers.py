@@ -21,9 +21,10 @@ for name in json.loads(sys.stdin.read()):
         else:
             for one in measures:
                 known = [row[0] for row in config._fields()]
-                # has to be given
+                # those that have to be given
                 given = {line[0]: 1 for line in lines if len(line) == 1 and one + "." + line[0] in known}
-                problems += [path + line for line in config.parse({"vibration": None, one: dict(given, driver=name)})[1]]
+                whole = {"vibration": None, one: dict(given, driver=name)}
+                problems += [path + line for line in config.parse(whole)[1]]
     except Exception as error:
         problems.append("{}{}: {}".format(path, type(error).__name__, error))
 print(json.dumps(problems))
