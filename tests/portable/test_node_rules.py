@@ -394,7 +394,7 @@ LINES = {
         "rules.r: fault: expected any, or the name of one, such as inner race"
     ),
     '"rules": {"r": {"level": "alarm", "of": "zone", "event": true}}': (
-        "rules.r: of: expected one of rms, peak, crest, kurtosis, velocity, envelope, temperature"
+        "rules.r: of: expected one of rms, peak, crest, kurtosis, velocity, envelope, temperature, current"
     ),
     '"rules": {"r": {"input": [1], "is": "low", "event": true}}': "rules.r: input: expected a GPIO",
     '"rules": {"r": {"hours": [1, 1], "event": true}}': "rules.r: hours: needs two different hours, and a time_server",
