@@ -126,11 +126,11 @@ def _current(port: "Hal", given: dict, quiet: asyncio.Lock, vibration: Vibration
     """The clamp, which uses the room of the vibration's measurement where there is one."""
     from build import sensors
     from dsp.current import Current
-    from dsp.measurement import Joined
+    from dsp.measurement import Measurement
     from node.current import current
 
     sensor = sensors.sensor("current", port, given)
-    room_for_it = vibration.measurement if vibration else Joined()
+    room_for_it = vibration.measurement if vibration else Measurement(sensor.ODR_HZ)
     return current(Capture(sensor, Current(room_for_it, given["line_hz"])), quiet)
 
 

@@ -31,7 +31,7 @@ _CLEAR = const(40)  # the height of a line whose sidebands may be looked for: 20
 class Current:
     """Takes 4,096 samples of a current as node.capture hands them on, and finds the line and its sidebands.
 
-    joined: of dsp.measurement, whose room the samples and their spectrum use: another may use it before and after.
+    measurement: of dsp.measurement, whose room the samples and their spectrum use: from one of its own to the next.
     line_hz: the supply's nominal frequency.
 
     After `measure`: current_a, RMS about the mean; minimum, maximum (raw). After `look`: line_hz, or None where none
@@ -41,10 +41,10 @@ class Current:
 
     n = _COUNT
 
-    def __init__(self, joined, line_hz):
-        self._joined = joined
+    def __init__(self, measurement, line_hz):
+        self._measurement = measurement
         self._nominal_hz = line_hz
-        self.target = joined.low
+        self.target = measurement.low
         self.at = self.left = 0
         self._sums = array("i", bytes(4 * 12))
         self._form = array("i", (SIGN32,))
@@ -84,10 +84,10 @@ class Current:
         if not 0.9 * _RATE_HZ < rate_hz < 1.1 * _RATE_HZ:
             raise ValueError("{:.0f} samples/s: expected {}".format(rate_hz, _RATE_HZ))
         mean = (2 * self._sums[0] + _COUNT) // (2 * _COUNT)
-        self._joined.transform(self.target, _COUNT, mean, max(self.maximum - mean, mean - self.minimum))
+        self._measurement.transform(self.target, _COUNT, mean, max(self.maximum - mean, mean - self.minimum))
         width = rate_hz / _COUNT
         first = int(self._nominal_hz / width + 0.5) - _MIDDLE
-        words = self._joined.joined
+        words = self._measurement.joined
         real, imaginary, heights = self._real, self._imaginary, self._heights
         for i in range(2 * _MIDDLE + 1):
             real[i] = streams.word(words, 2 * (first + i), self._form)

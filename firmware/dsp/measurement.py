@@ -71,67 +71,7 @@ def _zeros(count):
     return whole
 
 
-class Joined:
-    """The spectrum of 4,096 values, in an arena of 24 kB that others may use before and after it.
-
-    `low`: room for the values, and `joined` from there on for the spectrum of them, int32 pairs of bins 0 ... 2,047.
-    """
-
-    def __init__(self):
-        view = memoryview(_zeros(12 * 1024))
-        self.powers = view[:_ENVELOPE]
-        self._scratch = view[_ENVELOPE : 2 * _ENVELOPE]
-        self.low = view[2 * _ENVELOPE : 2 * _ENVELOPE + _LOW]
-        self._upper = view[2 * _ENVELOPE + _LOW :]
-        self.joined = view[2 * _ENVELOPE :]  # the low band and what is above it, once both are used up
-        self._fft = RFFT(_HALF)
-        self._form = array("i", bytes(4 * 8))
-
-    def _taper(self, source, out, count, stride, first):
-        """Window `count` values about the mean that _center was told into out, and fill it up to 2,048 with zeros."""
-        form = self._form
-        form[0] = count
-        form[4] = stride
-        form[5] = first
-        taper(source, out, tables.SINE, form)
-        streams.clear(out, count, _HALF)
-
-    def _center(self, mean, largest):
-        """Tell _taper the mean, and that no value lies farther from it than `largest`; returns the left shift.
-
-        The shift makes the values fill 16 bits; it is a right one for 17 bits, at one rail with the mean at the other.
-        """
-        left = 14
-        while left >= 0 and largest << left > 0x7FFF:
-            left -= 1
-        form = self._form
-        form[1] = mean
-        form[2] = 15 - left
-        form[3] = 1 << (14 - left)
-        return left
-
-    def transform(self, values, count, mean, largest):
-        """Work out the spectrum of `count` values, a power of two up to 4,096, under a Hann window; they may be `low`.
-
-        None lies farther from `mean` than `largest`. A line of amplitude A stands as A * count / 4 * 2**e; returns e.
-        """
-        left = self._center(mean, largest)
-        form = self._form
-        form[6] = 2 * _LOW // count
-        half = count >> 1
-        self._taper(kernels.address(values) + 2, self._scratch, half, 2, form[6] >> 1)
-        odd = self._fft.run(self._scratch, self._upper)
-        self._taper(values, self._scratch, half, 2, 0)
-        even = self._fft.run(self._scratch, self.low)
-        exponent = min(even, odd)
-        form[0] = SIGN32
-        form[1] = even - exponent
-        form[2] = odd - exponent
-        streams.join(self.low, self._upper, tables.SINE, form)
-        return exponent + left
-
-
-class Measurement(Joined):
+class Measurement:
     """A measurement of n samples taken at about rate_hz. All buffers are made here: 38 kB, the code not counted.
 
     n: a power of two; None for as many as the spectra hold, 4,096 ... 32,768 after the rate. Fewer, down to a 32nd,
@@ -148,7 +88,8 @@ class Measurement(Joined):
     of the rectified band); peaks: up to 8 lines of the first 4,096 samples, flat as Hz, g, Hz ...; bands: RMS in g of
     the 8 octaves below half the rate, the lowest first; minimum, maximum (raw); shaft_hz, shaft_confidence; other_hz: a
     speed that shows where the configured one does not, or None; coarse: the envelope is below a step of the sensor.
-    `samples`: the kept samples.
+    `samples`: the kept samples. `low` and `joined`: room for 4,096 values and for their spectrum, int32 pairs of bins 0
+    ... 2,047, which others may use from one measurement to the next.
     spectrum, envelope_spectrum: 256 levels each, of dsp.levels; the former up to half the rate, its lower bins from
     the finer low band, the latter up to 1,024 * line_hz.
     """
@@ -180,7 +121,14 @@ class Measurement(Joined):
             )
         self.decimation = decimation
         self.stretch = full // n  # bins that a line is wide because there are fewer samples
-        super().__init__()  # the largest piece first
+        view = memoryview(_zeros(12 * 1024))  # the largest piece first
+        self.powers = view[:_ENVELOPE]
+        self._scratch = view[_ENVELOPE : 2 * _ENVELOPE]
+        self.low = view[2 * _ENVELOPE : 2 * _ENVELOPE + _LOW]
+        self._upper = view[2 * _ENVELOPE + _LOW :]
+        self.joined = view[2 * _ENVELOPE :]  # the low band and what is above it, once both are used up
+        self._fft = RFFT(_HALF)
+        self._form = array("i", bytes(4 * 8))
         self.target = self.samples = _zeros(min(n, _KEPT))
         self.at = 0
         self.left = n
@@ -366,6 +314,54 @@ class Measurement(Joined):
             self.kurtosis = ((fourth << _FRACTION) // (second * second)) / (1 << _FRACTION)
             self.skew = ((third << _FRACTION) // second) / (1 << _FRACTION) / root
 
+    def _taper(self, source, out, count, stride, first):
+        """Window `count` values about the mean that _center was told into out, and fill it up to 2,048 with zeros."""
+        form = self._form
+        form[0] = count
+        form[4] = stride
+        form[5] = first
+        taper(source, out, tables.SINE, form)
+        streams.clear(out, count, _HALF)
+
+    def _center(self, mean, largest):
+        """Tell _taper the mean, and that no value lies farther from it than `largest`; returns the left shift.
+
+        The shift makes the values fill 16 bits; it is a right one for 17 bits, at one rail with the mean at the other.
+        """
+        left = 14
+        while left >= 0 and largest << left > 0x7FFF:
+            left -= 1
+        form = self._form
+        form[1] = mean
+        form[2] = 15 - left
+        form[3] = 1 << (14 - left)
+        return left
+
+    def transform(self, values, count, mean=None, largest=0):
+        """Put the spectrum of `count` values, a power of two up to 4,096, under a Hann window into `joined`.
+
+        The values may be `low`, which is lost.
+        None lies farther from `mean` than `largest`. Without a mean that of all samples is taken: neither the kept ones
+        nor the low band reach beyond the extremes of all. A line of amplitude A is A * count / 4 * 2**e; returns e.
+        """
+        if mean is None:
+            mean = (2 * self._totals[0] + self.n) // (2 * self.n)
+            largest = max(self.maximum - mean, mean - self.minimum)
+        left = self._center(mean, largest)
+        form = self._form
+        form[6] = 2 * _LOW // count
+        half = count >> 1
+        self._taper(kernels.address(values) + 2, self._scratch, half, 2, form[6] >> 1)
+        odd = self._fft.run(self._scratch, self._upper)
+        self._taper(values, self._scratch, half, 2, 0)
+        even = self._fft.run(self._scratch, self.low)
+        exponent = min(even, odd)
+        form[0] = SIGN32
+        form[1] = even - exponent
+        form[2] = odd - exponent
+        streams.join(self.low, self._upper, tables.SINE, form)
+        return exponent + left
+
     def _envelope(self, ug_per_lsb, rate_hz):
         count = _ENVELOPE // self.stretch
         envelope = self._scratch
@@ -388,14 +384,6 @@ class Measurement(Joined):
         self.line_g = 4e-6 * ug_per_lsb / count * 2.0 ** (shift - exponent)
         levels.fill(self.powers, self.envelope_spectrum, self._levels[2], self.line_g)
 
-    def _pair(self, values, count):
-        """The spectrum of `count` values about the mean of all samples; returns its exponent.
-
-        Neither the kept samples nor the low band reach beyond the extremes of all samples.
-        """
-        mean = (2 * self._totals[0] + self.n) // (2 * self.n)
-        return self.transform(values, count, mean, max(self.maximum - mean, mean - self.minimum))
-
     def _velocity(self, ug_per_lsb, rate_hz):
         """RMS velocity from slowest_hz to 1,000 Hz: the acceleration's bins, each divided by its frequency.
 
@@ -404,7 +392,7 @@ class Measurement(Joined):
         low_rate = rate_hz / (self.decimation >> 1)
         width = low_rate / _LOW
         count = _LOW // self.stretch
-        exponent = self._pair(self.low, count)
+        exponent = self.transform(self.low, count)
         levels.fill(self.joined, self.spectrum, self._levels[0], 4e-6 * ug_per_lsb / count * 2.0**-exponent)
         form = self._form
         first = max(1, int(self.slowest_hz / width + 0.5))
@@ -447,7 +435,7 @@ class Measurement(Joined):
     def _raw(self, ug_per_lsb, rate_hz):
         """Bands and peaks of the kept samples."""
         kept = len(self.samples)
-        exponent = self._pair(self.samples, kept)
+        exponent = self.transform(self.samples, kept)
         form = self._form
         spectrum = self.joined
         form[1] = span(spectrum, 1, _LOW >> 1, form) + 1

@@ -3,9 +3,9 @@
 import json
 
 from dsp.current import Current
-from dsp.measurement import Joined, Measurement
+from dsp.measurement import Measurement
 
-rooms = [Joined(), Measurement(4000)]
+rooms = [Measurement(1000), Measurement(26667)]
 results = []
 for signal in argument["signals"]:
     motor = Current(rooms[signal is argument["signals"][-1]], argument["line_hz"])

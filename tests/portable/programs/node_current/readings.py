@@ -7,7 +7,7 @@ import math
 import time
 
 from dsp.current import Current
-from dsp.measurement import Joined
+from dsp.measurement import Measurement
 from node.capture import Capture
 from node.current import current
 
@@ -69,7 +69,7 @@ async def main():
     task = asyncio.create_task(count())
     clamp = Clamp()
     lock = asyncio.Lock()
-    sensor = current(Capture(clamp, Current(Joined(), 50)), lock)
+    sensor = current(Capture(clamp, Current(Measurement(1000), 50)), lock)
     said = []
     for settings in ({}, {"peak": 40000}, {"peak": 10000, "losses": 1}, {"losses": 2}, {"silent": True}):
         for name, value in settings.items():
