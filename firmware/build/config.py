@@ -68,6 +68,12 @@ _FIELDS = (
     "pulses.driver t pulses 1 16\n"
     "pulses.bus t  0 8\n"
     "pulses.width_ms i 20 0 1000\n"
+    "current.driver t ads131m02 1 16\n"
+    "current.bus t  0 8\n"
+    "current.cs i -1 -1 64\n"
+    "current.drdy_pin i -1 -1 64\n"
+    "current.a_per_v f 0 0 100000\n"  # of the clamp, at the ADC's input
+    "current.line_hz i 0 0 60\n"
     "alarm.hysteresis f 0.1 0 0.9\n"
     "alarm.count i 2 1 15\n"
     "alarm.of i 3 1 15\n"
@@ -88,7 +94,7 @@ _FIELDS = (
 _OTHERS = ("machine.bearing", "machine.classes", "energy.registers")  # which are checked by themselves
 _KINDS = {"t": str, "i": int, "f": float, "b": bool}
 _SECTIONS: tuple = ("wifi", "broker", "ble", "machine", "vibration", "temperature", "energy", "pulses", "alarm")
-_SECTIONS += ("outbox", "power")
+_SECTIONS += ("outbox", "power", "current")
 
 
 def _fields() -> "Iterator[tuple[str, type, Any, float, float]]":
@@ -162,7 +168,7 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
                 problems.append("{}: expected {} from {} to {}".format(path, kind.__name__, low, high))
         _set(config, path, value)
     for section in _SECTIONS:
-        source = given.get(section, None if section == "pulses" else {})  # few nodes count pulses
+        source = given.get(section, None if section in ("pulses", "current") else {})  # few nodes have these
         if source is None and section in sensors.DRIVERS:
             config[section] = None
         elif not isinstance(source, dict):
@@ -184,6 +190,11 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
     for measures in sensors.DRIVERS:
         if config[measures] and not sensors.check(measures, config[measures], problems):
             config[measures] = None
+    clamp = config["current"]
+    if clamp and vibration and clamp["bus"] == vibration["bus"]:
+        if clamp["cs"] == vibration["cs"] or vibration["driver"].startswith("adxl35"):
+            config["current"] = None
+            problems.append("current: needs a cs of its own, and no ADXL355 or ADXL357 on its bus")
     if config["energy"]:
         modbus = config["energy"]["driver"] == "modbus"
         found = given["energy"].get("registers") if modbus else None
@@ -216,6 +227,9 @@ def parse(given: "Any") -> tuple[dict, list[str]]:
     if power["sleep"] and config["machine"]["classes"]:
         power["sleep"] = False
         problems.append("power.sleep: not with machine.classes: what they learn does not live through sleep")
+    if power["sleep"] and config["current"]:
+        power["sleep"] = False
+        problems.append("power.sleep: not with current, which takes 4 s a measurement")
     counts = config["pulses"] or config["energy"]
     if power["sleep"] and counts and counts["driver"] == "pulses":
         power["sleep"] = False

@@ -4,7 +4,7 @@ from node import supervisor
 
 # What a task does at each place that it names.
 _PLACES = {
-    "measure": ("waiting", "vibration", "temperature", "energy", "battery", "pulses"),
+    "measure": ("waiting", "vibration", "temperature", "energy", "battery", "pulses", "current"),
     "publish": ("starting", "joining Wi-Fi", "connecting", "publishing"),
     "commands": ("waiting", "obeying a command"),
     "ble": ("advertising", "resting", "in a connection"),

@@ -122,17 +122,32 @@ def _measuring(port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Record
     return Vibration(Capture(sensor, m), path, condition, quiet, AlarmWaveform(recorder.moment), tachometer)
 
 
+def _current(port: "Hal", given: dict, quiet: asyncio.Lock, vibration: Vibration | None) -> measure.Sensor:
+    """The clamp, which uses the room of the vibration's measurement where there is one."""
+    from build import sensors
+    from dsp.current import Current
+    from dsp.measurement import Measurement
+    from node.current import current
+
+    sensor = sensors.sensor("current", port, given)
+    room_for_it = vibration.measurement if vibration else Measurement(sensor.ODR_HZ)
+    return current(Capture(sensor, Current(room_for_it, given["line_hz"])), quiet)
+
+
 def _sensors(
     port: "Hal", config: dict, quiet: asyncio.Lock, recorder: "Recorder", problems: list[str]
 ) -> list[measure.Sensor]:
     """The sensors that the configuration asks for; one that can't be built is a problem, and the rest go on."""
     from build import sensors
 
-    found = []
-    for name in sensors.DRIVERS:
+    found: list[measure.Sensor] = []
+    for name in sorted(sensors.DRIVERS, reverse=True):  # vibration is first, and current last
         if config[name] is None:
             continue
         try:
+            if name == "current":
+                found.append(_current(port, config[name], quiet, found[0].part if found else None))
+                continue
             if name == "vibration":
                 part = _measuring(port, config, quiet, recorder, problems)
             else:

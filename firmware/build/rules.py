@@ -26,6 +26,7 @@ _INPUT = "another input"
 _FEATURES = (
     ("vibration", "rms_g peak_g crest kurtosis skew velocity_mm_s envelope_g zone shaft_hz margin_db"),
     ("temperature", "temperature_c"),
+    ("current", "current_a line_hz"),
     ("energy", "voltage_v current_a power_w apparent_va power_factor frequency_hz energy_kwh"),
 )
 _WHEN = ("feature", "level", "fault", "input", "hours", "uptime_s")
@@ -70,18 +71,19 @@ def _pin(given: dict, key: str, taken: dict[int, str]) -> int:
 def _taken(config: dict) -> dict[int, str]:
     """The pins that the rest of a checked configuration uses: {pin: what for}."""
     found: dict[int, str] = {}
-    for section, key in (("machine", "tachometer_pin"), ("energy", "de_pin"), ("vibration", "cs")):
+    for path in ("machine.tachometer_pin", "energy.de_pin", "vibration.cs", "current.cs", "current.drdy_pin"):
+        section, key = path.split(".")
         if config[section]:
-            found[config[section][key]] = section + "." + key
+            found[config[section][key]] = path
     try:
         import board
 
-        for section in ("vibration", "temperature", "energy", "uart"):
+        for section in ("vibration", "temperature", "energy", "current", "uart"):
             bus = config.get(section) and config[section]["bus"]
             if bus in board.BUSES:
                 for pin in board.BUSES[bus][2:-1]:
                     found[pin] = "{} ({})".format(section, bus)
-                if section == "vibration" and bus + "_cs" in board.PINS and config[section]["cs"] < 0:
+                if section in ("vibration", "current") and bus + "_cs" in board.PINS and config[section]["cs"] < 0:
                     found[board.PINS[bus + "_cs"]] = "{} ({})".format(section, bus)
     except ImportError:
         pass
@@ -152,7 +154,7 @@ def _condition(row: dict, given: dict, config: dict, taken: dict[int, str]) -> N
         if "of" in given:
             row["about"] = _choice(given, "of", tuple(LIMITED))
             row["of"] = LIMITED[row["about"]]
-            row["sensor"] = "temperature" if row["about"] == "temperature" else "vibration"
+            row["sensor"] = row["about"] if row["about"] in ("temperature", "current") else "vibration"
             row["text"] = "{} {}".format(row["about"], of)
     elif kind == "fault":
         if of != "any":

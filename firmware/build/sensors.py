@@ -6,7 +6,8 @@ it is the kind that counts, and its number is the board's; "gpio22" is a pin. A 
 Those that a row does not name are as build.config has them. Two are no settings: "rate_hz", the samples a second, bus
 by bus, and "module", the driver's file where that has another name.
 
-A driver of one's own is a module in /own that says the same of itself: MEASURES, SETTINGS, and make(port, given).
+A driver of one's own is a module in /own that says the same of itself: MEASURES, one or more with spaces between,
+SETTINGS, and make(port, given).
 """
 
 import sys
@@ -183,6 +184,7 @@ DRIVERS: dict = {
         "modbus": (_modbus, _MODBUS),
     },
     "pulses": {"pulses": (_pulses, "bus gpio15")},
+    "current": {},  # few nodes have a clamp: extra/ads131m02.py is there to be taken
 }
 
 
@@ -222,7 +224,7 @@ def _row(measures: str, driver: str, problems: list[str]) -> "tuple | None":
     try:
         __import__(name)
         own = sys.modules[name]
-        if own.MEASURES == measures:
+        if measures in own.MEASURES.split(" "):
             return own.make, own.SETTINGS
     except ImportError:
         pass
@@ -251,7 +253,8 @@ def check(measures: str, given: dict, problems: list[str]) -> bool:
     """
     message = "{}.{}: expected one of {}"
     if not _row(measures, given["driver"], problems):
-        problems.append(message.format(measures, "driver", ", ".join(names(measures))))
+        found = ", ".join(names(measures)) or "your own: quaver new sensor ads131m02"
+        problems.append(message.format(measures, "driver", found))
         return False
     for key, values in _fields(measures, given["driver"]):
         if key not in given:
@@ -324,6 +327,9 @@ def read(config: dict) -> None:
         if config[name]:
             if name == "vibration":
                 __import__("drivers.registers")
+            elif name == "current":
+                __import__("node.current")
+                __import__("dsp.current")
             driver = config[name]["driver"]
             if driver == "pulses":
                 __import__("node.tally")

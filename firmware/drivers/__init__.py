@@ -13,6 +13,7 @@ What a node asks of a driver, by what it measures:
   part measures it too: the relative humidity in thousandths of a percent, since read_milli().
 - energy: probe(); read(), a coroutine, seven values in thousandths, and of a meter of three phases nine more: V of L1
   to L3, A, W; None for one that is absent; absent, a list of (reason, detail) of the last reading.
+- current: as vibration, of 1,000 samples a second, and UG_PER_LSB in microamperes.
 - pulses: probe(); total(), since the count began.
 
 A driver that can't answer raises OSError, with a bus errno or a reason of quaver_wire.reasons.

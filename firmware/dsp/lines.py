@@ -70,19 +70,28 @@ def _sharp(powers, k, first, bins, stretch, slope, steps):
     return math.sqrt(streams.word(powers, k, _form) / max(side, steps / k**slope, 1))
 
 
-def _place(powers, k):
-    """(place, scale): where the line in bin k lies between the bins, and by how much it is higher than the bin.
+def between(below, here, above):
+    """(d, scale) of a line by the amplitudes of its highest bin and of the two beside it: how far above that bin it
+    lies, in bins, and by how much it is higher.
 
-    Under the Hann window; Measurement._lines derives it.
+    Under the Hann window a line d bins from the middle of bin k, towards k+1, gives there
+    A * sinc(d) / (1 - d**2), and |X[k+1]| / |X[k]| = (1 + d) / (2 - d): solve for d, then for A.
     """
+    ratio = max(below, above) / here
+    d = min((2 * ratio - 1) / (ratio + 1), 0.5)
+    if d <= 1e-3:
+        return 0.0, 1.0
+    turn = math.pi * d
+    return d if above >= below else -d, turn * (1 - d * d) / math.sin(turn)
+
+
+def _place(powers, k):
+    """(place, scale): where the line in bin k lies between the bins, and by how much it is higher than the bin."""
     here = math.sqrt(max(1, streams.word(powers, k, _form)))
     below = math.sqrt(streams.word(powers, k - 1, _form))
     above = math.sqrt(streams.word(powers, k + 1, _form))
-    ratio = max(below, above) / here
-    d = min(max((2 * ratio - 1) / (ratio + 1), 0.0), 0.5)
-    turn = math.pi * d
-    scale = turn * (1 - d * d) / math.sin(turn) if d > 1e-3 else 1.0
-    return k + (d if above >= below else -d), scale
+    d, scale = between(below, here, above)
+    return k + d, scale
 
 
 def _tallest(powers, place, reach, bins, around):

@@ -27,7 +27,7 @@ from micropython import const
 
 from . import kernels, levels, streams, tables
 from .fft import RFFT, SIGN32
-from .lines import SHAFT_HZ, SURE, droop, is_multiple, shaft_speed
+from .lines import SHAFT_HZ, SURE, between, droop, is_multiple, shaft_speed
 from .orders import Orders
 
 if platform == "rp2":
@@ -88,7 +88,8 @@ class Measurement:
     of the rectified band); peaks: up to 8 lines of the first 4,096 samples, flat as Hz, g, Hz ...; bands: RMS in g of
     the 8 octaves below half the rate, the lowest first; minimum, maximum (raw); shaft_hz, shaft_confidence; other_hz: a
     speed that shows where the configured one does not, or None; coarse: the envelope is below a step of the sensor.
-    `samples`: the kept samples.
+    `samples`: the kept samples. `low` and `joined`: room for 4,096 values and for their spectrum, int32 pairs of bins 0
+    ... 2,047, which others may use from one measurement to the next.
     spectrum, envelope_spectrum: 256 levels each, of dsp.levels; the former up to half the rate, its lower bins from
     the finer low band, the latter up to 1,024 * line_hz.
     """
@@ -120,21 +121,19 @@ class Measurement:
             )
         self.decimation = decimation
         self.stretch = full // n  # bins that a line is wide because there are fewer samples
-        arena = _zeros(12 * 1024)  # the largest piece first
+        view = memoryview(_zeros(12 * 1024))  # the largest piece first
+        self.powers = view[:_ENVELOPE]
+        self._scratch = view[_ENVELOPE : 2 * _ENVELOPE]
+        self.low = view[2 * _ENVELOPE : 2 * _ENVELOPE + _LOW]
+        self._upper = view[2 * _ENVELOPE + _LOW :]
+        self.joined = view[2 * _ENVELOPE :]  # the low band and what is above it, once both are used up
+        self._fft = RFFT(_HALF)
+        self._form = array("i", bytes(4 * 8))
         self.target = self.samples = _zeros(min(n, _KEPT))
         self.at = 0
         self.left = n
-        view = memoryview(arena)
-        self._arena = arena
-        self.powers = view[:_ENVELOPE]
-        self._scratch = view[_ENVELOPE : 2 * _ENVELOPE]
-        self._low = view[2 * _ENVELOPE : 2 * _ENVELOPE + _LOW]
-        self._upper = view[2 * _ENVELOPE + _LOW :]
-        self._spectrum = view[2 * _ENVELOPE :]  # the low band and what is above it, once both are used up
-        self._fft = RFFT(_HALF)
         self._sums = array("i", bytes(4 * 12))
         self._totals = array("i", bytes(4 * 13))
-        self._form = array("i", bytes(4 * 8))
         self._best = array("i", bytes(4 * 2 * _PEAKS))
         self._split = split = array("i", bytes(4 * 39))
         split[0] = BLOCK
@@ -232,7 +231,7 @@ class Measurement:
             source += 2 * self._done
         kernels.moments(source, BLOCK, self._sums)
         streams.accumulate(self._sums, self._totals)
-        streams.split(source, kernels.address(self._low), self._scratch, split)
+        streams.split(source, kernels.address(self.low), self._scratch, split)
         self._done += BLOCK
         if self._done < len(self.samples):
             self.at = self._done
@@ -248,7 +247,7 @@ class Measurement:
         for i in range(_SETTLED):
             self._upper[i] = value
         split[0] = _SETTLED
-        streams.split(kernels.address(self._upper), kernels.address(self._low), self._scratch, split)
+        streams.split(kernels.address(self._upper), kernels.address(self.low), self._scratch, split)
         split[0] = BLOCK
         for i in range(33, 39):
             split[i] = 0
@@ -282,8 +281,8 @@ class Measurement:
         if tracking.change(marks, n) <= tracking.STEADY:
             return
         count = _LOW // self.stretch
-        tracking.track(self._low, self._upper, self._scratch, self.powers, count, marks, n, whole_us)
-        self._low[:] = self._upper
+        tracking.track(self.low, self._upper, self._scratch, self.powers, count, marks, n, whole_us)
+        self.low[:] = self._upper
         self._scratch[:] = self.powers
         self.tracked = True
 
@@ -316,7 +315,7 @@ class Measurement:
             self.skew = ((third << _FRACTION) // second) / (1 << _FRACTION) / root
 
     def _taper(self, source, out, count, stride, first):
-        """Window `count` values about the mean that _measure found into out, and fill it up to 2,048 with zeros."""
+        """Window `count` values about the mean that _center was told into out, and fill it up to 2,048 with zeros."""
         form = self._form
         form[0] = count
         form[4] = stride
@@ -337,6 +336,31 @@ class Measurement:
         form[2] = 15 - left
         form[3] = 1 << (14 - left)
         return left
+
+    def transform(self, values, count, mean=None, largest=0):
+        """Put the spectrum of `count` values, a power of two up to 4,096, under a Hann window into `joined`.
+
+        The values may be `low`, which is lost.
+        None lies farther from `mean` than `largest`. Without a mean that of all samples is taken: neither the kept ones
+        nor the low band reach beyond the extremes of all. A line of amplitude A is A * count / 4 * 2**e; returns e.
+        """
+        if mean is None:
+            mean = (2 * self._totals[0] + self.n) // (2 * self.n)
+            largest = max(self.maximum - mean, mean - self.minimum)
+        left = self._center(mean, largest)
+        form = self._form
+        form[6] = 2 * _LOW // count
+        half = count >> 1
+        self._taper(kernels.address(values) + 2, self._scratch, half, 2, form[6] >> 1)
+        odd = self._fft.run(self._scratch, self._upper)
+        self._taper(values, self._scratch, half, 2, 0)
+        even = self._fft.run(self._scratch, self.low)
+        exponent = min(even, odd)
+        form[0] = SIGN32
+        form[1] = even - exponent
+        form[2] = odd - exponent
+        streams.join(self.low, self._upper, tables.SINE, form)
+        return exponent + left
 
     def _envelope(self, ug_per_lsb, rate_hz):
         count = _ENVELOPE // self.stretch
@@ -360,27 +384,6 @@ class Measurement:
         self.line_g = 4e-6 * ug_per_lsb / count * 2.0 ** (shift - exponent)
         levels.fill(self.powers, self.envelope_spectrum, self._levels[2], self.line_g)
 
-    def _pair(self, values, count):
-        """The spectrum of 4,096 values about the mean of all samples; returns its exponent.
-
-        Neither the kept samples nor the low band reach beyond the extremes of all samples.
-        """
-        mean = (2 * self._totals[0] + self.n) // (2 * self.n)
-        left = self._center(mean, max(self.maximum - mean, mean - self.minimum))
-        form = self._form
-        form[6] = 2 * _HALF * 2 // count
-        half = count >> 1
-        self._taper(kernels.address(values) + 2, self._scratch, half, 2, form[6] >> 1)
-        odd = self._fft.run(self._scratch, self._upper)
-        self._taper(values, self._scratch, half, 2, 0)
-        even = self._fft.run(self._scratch, self._low)
-        exponent = min(even, odd)
-        form[0] = SIGN32
-        form[1] = even - exponent
-        form[2] = odd - exponent
-        streams.join(self._low, self._upper, tables.SINE, form)
-        return exponent + left
-
     def _velocity(self, ug_per_lsb, rate_hz):
         """RMS velocity from slowest_hz to 1,000 Hz: the acceleration's bins, each divided by its frequency.
 
@@ -389,25 +392,25 @@ class Measurement:
         low_rate = rate_hz / (self.decimation >> 1)
         width = low_rate / _LOW
         count = _LOW // self.stretch
-        exponent = self._pair(self._low, count)
-        levels.fill(self._spectrum, self.spectrum, self._levels[0], 4e-6 * ug_per_lsb / count * 2.0**-exponent)
+        exponent = self.transform(self.low, count)
+        levels.fill(self.joined, self.spectrum, self._levels[0], 4e-6 * ug_per_lsb / count * 2.0**-exponent)
         form = self._form
         first = max(1, int(self.slowest_hz / width + 0.5))
         last = int(min(1000.0, _TOP * low_rate) / width + 0.5) + 1
         lowest = max(1, int(min(self.slowest_hz, SHAFT_HZ[0]) / width + 0.5))
-        form[1] = shift = span(self._spectrum, lowest, last, form)
+        form[1] = shift = span(self.joined, lowest, last, form)
         form[2] = lowest
         form[3] = last
-        streams.integrate(self._spectrum, self._gains, form)
-        form[1] = again = span(self._spectrum, first, last, form)
-        energy(self._spectrum, first, last, form)
+        streams.integrate(self.joined, self._gains, form)
+        form[1] = again = span(self.joined, first, last, form)
+        energy(self.joined, first, last, form)
         square = (form[2] + form[3] * 32768.0) * _ENERGY
         scale = 2.0 ** (shift + again - exponent - 12) / count * ug_per_lsb * 9.80665e-3 / (2 * math.pi * width)
         self.velocity_mm_s = math.sqrt(square) * scale if count / low_rate >= _SHORTEST_S else None
-        again = max(again, span(self._spectrum, lowest, first, form))
+        again = max(again, span(self.joined, lowest, first, form))
         form[1] = again + 1
-        streams.powers(self._spectrum, _LOW >> 2, form)
-        streams.clear(self._spectrum, 0, 2 * lowest)  # what is below was not divided, and says nothing
+        streams.powers(self.joined, _LOW >> 2, form)
+        streams.clear(self.joined, 0, 2 * lowest)  # what is below was not divided, and says nothing
         # Drift crosses the sensor's steps one by one and so draws lines, of up to 1/pi step: let that be height 4.
         # Noise hides them, above one step in the envelope's band also where the low band is decimated most.
         step = streams.step(self.samples, len(self.samples))
@@ -415,7 +418,7 @@ class Measurement:
         self.coarse = self.envelope_g < step * ug_per_lsb * 1e-6
         if self.coarse:
             steps = (step * count / (16 * math.pi) * 2.0 ** (exponent + 11 - shift - again)) ** 2
-        found = self._spectrum, lowest, _LOW >> 2, width, self.stretch
+        found = self.joined, lowest, _LOW >> 2, width, self.stretch
         self.shaft_hz, self.shaft_confidence = shaft_speed(*found, self.nominal_hz, steps)
         self.other_hz = None
         if self.nominal_hz and self.shaft_confidence < SURE:
@@ -427,18 +430,18 @@ class Measurement:
             self.shaft_confidence = 1.0
         self.orders.fault = None
         if self.shaft_confidence >= SURE and self.stretch == 1:
-            self.orders.run(self._spectrum, first, _LOW >> 2, width, self.shaft_hz)
+            self.orders.run(self.joined, first, _LOW >> 2, width, self.shaft_hz)
 
     def _raw(self, ug_per_lsb, rate_hz):
         """Bands and peaks of the kept samples."""
         kept = len(self.samples)
-        exponent = self._pair(self.samples, kept)
+        exponent = self.transform(self.samples, kept)
         form = self._form
-        spectrum = self._spectrum
+        spectrum = self.joined
         form[1] = span(spectrum, 1, _LOW >> 1, form) + 1
         kernels.strongest(spectrum, _LOW >> 1, form, self._best)
         g = ug_per_lsb * 1e-6 / kept * 2.0**-exponent
-        levels.fill(self._spectrum, self.spectrum, self._levels[1], 4 * g)
+        levels.fill(self.joined, self.spectrum, self._levels[1], 4 * g)
         self._lines(4 * g, rate_hz / _LOW)
         last = _LOW >> 1
         for i in range(_BANDS - 1, -1, -1):
@@ -449,9 +452,6 @@ class Measurement:
 
     def _lines(self, amplitude, width):
         """Frequency and amplitude of the strongest bins, from each and the larger of its neighbours.
-
-        Under the Hann window a line d bins from the middle of bin k, towards k+1, gives there
-        A * sinc(d) / (1 - d**2), and |X[k+1]| / |X[k]| = (1 + d) / (2 - d): solve for d, then for A.
 
         A short measurement's line is `stretch` bins wide: its neighbours are looked at so far away.
         """
@@ -464,20 +464,11 @@ class Measurement:
             if not best[i]:
                 break
             k = best[_PEAKS + i]
-            streams.neighbours(self._spectrum, k, far, form)
+            streams.neighbours(self.joined, k, far, form)
             here = math.sqrt(form[3])
-            ratio = math.sqrt(max(form[2], form[4])) / here
-            d = (2 * ratio - 1) / (ratio + 1)
-            if d > 1e-3:
-                d = min(d, 0.5)
-                turn = math.pi * d
-                here *= turn * (1 - d * d) / math.sin(turn)
-                if form[2] > form[4]:
-                    d = -d
-            else:
-                d = 0.0
+            d, scale = between(math.sqrt(form[2]), here, math.sqrt(form[4]))
             peaks.append((k + d * far) * width)
-            peaks.append(here * amplitude * (1 << form[1]))
+            peaks.append(here * scale * amplitude * (1 << form[1]))
 
 
 def _turn(step):

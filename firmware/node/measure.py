@@ -20,6 +20,7 @@ _REASONS = const(16)  # why a value is absent, each told once: a part that names
 # what somebody is told who asks for a measurement; all of it is in the record
 _MAIN = ("level", "quality", "rms_g", "peak_g", "crest", "kurtosis", "velocity_mm_s", "envelope_g", "temperature_c") + (
     "humidity_pct",
+    "current_a",
     "shaft_hz",
     "machine",
     "learned",
@@ -165,7 +166,7 @@ def _tell(recorder, changes):
 _POWER = const(2)  # of what the energy meter reads
 
 # of build.hang
-_PLACES = ["", "vibration", "temperature", "energy", "battery", "pulses"]
+_PLACES = ["", "vibration", "temperature", "energy", "battery", "pulses", "current"]
 
 
 class Judge:

@@ -160,7 +160,7 @@ class Power:
         if vibration:
             self._parts["vibration"] = vibration
             self._parts["engine"] = vibration._engine
-            self._parts["measurement"] = vibration._measurement
+            self._parts["measurement"] = vibration.measurement
             self._parts["diagnosis"] = vibration._diagnosis
             self._parts["waveform"] = vibration.alarm_waveform
         if self.awoken:

@@ -34,7 +34,7 @@ class Vibration:
     def __init__(self, capture, engine, condition, quiet, alarm_waveform, tachometer=None):
         self._capture = capture
         self._engine = engine
-        self._measurement = engine.measurement
+        self.measurement = engine.measurement
         self._diagnosis = engine.diagnosis
         self._condition = condition
         self._quiet = quiet
@@ -56,7 +56,7 @@ class Vibration:
     async def read(self):
         """(fields of a record, names of quality bits, changes: see node.measure). Raises OSError, ValueError."""
         capture = self._capture
-        m = self._measurement
+        m = self.measurement
         tachometer = self._tachometer
         async with self._quiet:
             for _ in range(2):
@@ -95,7 +95,7 @@ class Vibration:
 
     def spectrum(self):
         """The fields of a spectrum record of the last measurement; its spectra are views, as of `waveform`."""
-        m = self._measurement
+        m = self.measurement
         lines = self._engine.found
         return {
             "spectrum": m.spectrum,
@@ -115,7 +115,7 @@ class Vibration:
         """
         if not self._capture.rate_hz:
             raise ValueError("nothing measured yet")
-        samples = self._measurement.samples
+        samples = self.measurement.samples
         view = bytearray_at(addressof(samples), 2 * len(samples))
         return view, self._capture.rate_hz, self._capture.sensor.UG_PER_LSB * 1e-6
 
@@ -150,7 +150,7 @@ class Vibration:
 
     def _evidence(self, values):
         """Add what speaks for the diagnosis: the line that stands out, and the speed that it was looked for at."""
-        m = self._measurement
+        m = self.measurement
         d = self._diagnosis
         lines = self._engine.found
         values["abstained"] = d.abstained or None
@@ -191,7 +191,7 @@ class Vibration:
         return changes
 
     def _features(self, values, lines):
-        m = self._measurement
+        m = self.measurement
         for name in ("rms_g", "peak_g", "crest", "kurtosis", "skew", "velocity_mm_s", "envelope_g"):
             values[name] = getattr(m, name)
         if m.away:
@@ -210,7 +210,7 @@ class Vibration:
     def _judge(self, values, trusted):
         d = self._diagnosis
         now = time.ticks_ms()
-        since_s = self._measurement.n / self._capture.rate_hz
+        since_s = self.measurement.n / self._capture.rate_hz
         if self._measured is not None:
             since_s = time.ticks_diff(now, self._measured) / 1000
         self._measured = now

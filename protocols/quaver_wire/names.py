@@ -5,6 +5,7 @@ ROLES = ("node", "gateway")
 HOST = "host"  # the board of a gateway that is a Linux machine
 ENERGY = ("voltage_v", "current_a", "power_w", "apparent_va", "power_factor", "frequency_hz", "energy_kwh")
 PHASES = tuple(f"l{phase}_{name}" for name in ENERGY[:3] for phase in (1, 2, 3))
+SIDEBANDS = ("offset_hz", "level_db", "noise_db")
 ZONES = ("A", "B", "C", "D")
 MACHINE = ("stopped", "learning", "watching")
 # of each line: frequency, amplitude, signal to background, and that of two harmonics

@@ -13,9 +13,11 @@ from quaver.build import own_drivers
 from quaver.emulator.bus import Attached
 from quaver.emulator.sensors.accelerometers import Accelerometer
 from quaver.emulator.sensors.ads131m02 import ADS131M02, wired
+from quaver.emulator.sensors.iis3dwb import IIS3DWB as VibrationModel
 from quaver.emulator.sensors.modbus_meter import REGISTERS
 from quaver.files.carried import payload
 from quaver.pytest_plugin import Target
+from quaver.recordings.sources import MotorCurrent
 from quaver_wire.fields import EVENTS, QUALITY
 from tests.programs import program
 
@@ -32,6 +34,8 @@ ADXL345 = program(__file__, "adxl345")
 ADXL355 = program(__file__, "adxl355")
 
 ADC = program(__file__, "ads131m02")
+
+CURRENT = program(__file__, "current")
 
 CAPTURE = program(__file__, "capture")
 
@@ -53,8 +57,8 @@ class Sine:
         return np.repeat(z, 3).reshape(count, 3).astype(np.float32)
 
 
-def ask(board: Board, code: str) -> object:
-    return ast.literal_eval(board.exec(PORT + code, timeout=60.0).strip())
+def ask(board: Board, code: str, timeout: float = 60.0) -> object:
+    return ast.literal_eval(board.exec(PORT + code, timeout=timeout).strip())
 
 
 @pytest.mark.needs_sensor("iis3dwb")
@@ -119,6 +123,53 @@ def test_a_node_measures_with_an_analog_accelerometer_and_tells_where_the_adc_is
     board.set_sensor("ads131m02", source=Sine(17.0))  # gain 2 ends at 15 g
     clipped = 1 << QUALITY.index("clipped")
     client.wait(lambda c: [r for r in c.of("telemetry") if r["quality"] == clipped], "a mark")
+
+
+def motor(level_db: float | None) -> tuple[Attached, ...]:
+    """A clamp about a motor with such sidebands at ±3 Hz, beside an accelerometer."""
+    part = ADS131M02(MotorCurrent(8.0, 59.97, slip=0.025, sidebands_db=level_db), mv_per_g=1000 / 30)
+    return Attached("iis3dwb", "spi0", "spi0_cs", VibrationModel(Sine(3.0))), *wired(part, "spi0", 20, 3)
+
+
+def test_a_clamp_gives_a_motors_current_between_two_measurements_of_vibration(
+    start_board: Callable[..., Board], board_files: Mapping[str, bytes], board_target: Target
+) -> None:
+    files = {**board_files, **own_drivers(payload("firmware", "extra"), board_target.board)}
+    found: Any = ask(start_board(files=files, rig=motor(-45.0)), CURRENT, timeout=180.0)
+    if board_target.board == "esp32_c3":
+        assert found == "an ESP32's interrupts wait for the capture's end: use an RP2040"
+        return
+    values, marks, before, after, turns, rate, dropped = found
+    assert values["current_a"] == pytest.approx(8.005, rel=0.005)
+    assert values["line_hz"] == pytest.approx(59.97, abs=0.02)
+    assert values["sidebands"] == [pytest.approx(3.0, abs=0.05), pytest.approx(-45, abs=0.5), pytest.approx(-80, abs=8)]
+    assert (marks, dropped) == ([], 0)
+    assert rate == pytest.approx(1000, rel=0.001)
+    assert before == pytest.approx(after, rel=0.01) == pytest.approx(3.0 / 2**0.5, rel=0.01)
+    assert turns > 30  # others run while it takes its 4 s
+
+
+@pytest.mark.any_board
+@pytest.mark.needs_radio
+def test_a_nodes_record_has_the_current_beside_the_vibration(
+    start_node: Callable[..., Board], client: Client, board_target: Target
+) -> None:
+    if board_target.board == "esp32_c3":
+        pytest.skip("a clamp's ADC needs interrupts that run at once")
+    given = {
+        "current": {"cs": 20, "drdy_pin": 3, "a_per_v": 30, "line_hz": 60},
+        "limits": {"current": [7, 20]},
+        "alarm": {"count": 1, "of": 1},
+    }
+    start_node(motor(None), {"interval_s": 1, **given}, own_drivers(payload("firmware", "extra"), board_target.board))
+    record = client.wait(lambda c: [r for r in c.of("telemetry") if "current_a" in r], "a measurement")[0]
+    assert record["rms_g"] == pytest.approx(3.0 / 2**0.5, rel=0.01)
+    assert record["current_a"] == pytest.approx(8.005, rel=0.005)
+    assert record["line_hz"] == pytest.approx(59.97, abs=0.02)
+    assert record["sidebands"][:2] == [None, None]
+    assert (record["quality"], record["dropped"], record["level"]) == (0, 0, 1)
+    warned = client.wait(lambda c: [e for e in c.of("event") if e["subject"] == "current"], "a warning")[0]
+    assert (warned["value"], warned["limit"]) == (pytest.approx(8.005, rel=0.005), 7)
 
 
 @pytest.mark.needs_sensor("tmp117")

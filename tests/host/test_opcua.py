@@ -355,8 +355,9 @@ def test_a_record_that_this_version_can_not_read_ends_nothing(bench: Bench, pump
 
 
 def test_what_a_sensor_never_measured_has_not_failed(bench: Bench, pump: Node) -> None:
-    failed = sum(1 << QUALITY.index(f"{name}_failed") for name in ("temperature", "energy"))
+    failed = sum(1 << QUALITY.index(f"{name}_failed") for name in ("temperature", "energy", "current"))
     rare = {"humidity_pct": 43.0, "phases": [230.0] * 3 + [4.0, None, 4.0] + [800.0] * 3}
+    rare |= {"current_a": 8.0, "line_hz": 50.0, "sidebands": [3.0, -45.0, -70.0]}
     bench.take(pump.says(quality=failed), pump.says(**rare), pump.says(quality=failed), now=NOW_MS)
     with source.Source(bench.path) as found:
         readings = found.after(source.Place(), 3)

@@ -68,7 +68,7 @@ def test_a_built_file_has_it_and_its_configuration_is_judged_with_it(folder: Pat
         (
             "MEASURES = 'noise'; SETTINGS = 'bus i2c0'; make = print",
             "mine",
-            "expected one of energy, pulses, temperature",
+            "expected one of current, energy, pulses, temperature",
         ),
         ("MEASURES = 'temperature'; SETTINGS = 'bus'; make = print", "mine", "SETTINGS: expected lines"),
         ("MEASURES = 'temperature'; SETTINGS = 'bus i2c0'; make = 1", "mine", "make: expected a function"),

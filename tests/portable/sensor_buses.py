@@ -45,9 +45,11 @@ class Spi:
         self.model = model
         self.init(baudrate)
 
-    def init(self, baudrate: int) -> None:
-        self.baudrate = baudrate
-        self._byte_ns = 8_000_000_000 // baudrate
+    def init(self, baudrate: int = 0, **mode: int) -> None:
+        if baudrate:
+            self.baudrate = baudrate
+            self._byte_ns = 8_000_000_000 // baudrate
+        self.mode = mode
 
     def cs(self, value: int) -> None:
         (self.model.spi_deselect if value else self.model.spi_select)(self.clock.now)

@@ -49,7 +49,9 @@ class Wire(Spi):
 
 
 class Rig:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, source: Any, mv_g: float = 100.0, range_g: int = 0) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, source: Any, mv_g: float = 100.0, range_g: int = 0, line_hz: int = 0
+    ) -> None:
         self.clock = Clock()
         self.clock.install(monkeypatch)
         monkeypatch.setattr("time.sleep_ms", lambda ms: self.run(ms * 1_000_000), raising=False)
@@ -60,7 +62,7 @@ class Rig:
         self.armed = 0
         self.spi = Wire(self.clock, self.model, 8_000_000)
         self.spi.armed = lambda: self.armed
-        self.driver = ADS131M02(self.spi, self.spi.cs, self.attach, mv_g, range_g)
+        self.driver = ADS131M02(self.spi, self.spi.cs, self.attach, mv_g, range_g, line_hz)
 
     def attach(self, handler: Any) -> Any:
         self.handler = handler
@@ -190,9 +192,34 @@ def test_it_takes_its_wires_from_the_board_and_the_configuration() -> None:
     given = {"bus": "spi0", "cs": -1, "drdy_pin": 3, "sensitivity_mv_g": 100.0, "range_g": 0}
     port = Port()
     assert pytest.approx(UG) == make(port, given).UG_PER_LSB
-    assert port.asked == [{"polarity": 0, "phase": 1}, (17, 1), (3, True)]
+    assert port.asked == [(17, 1), (3, True)]
     make(port, {**given, "cs": 9})
     assert (9, 1) in port.asked
+
+
+def test_other_parts_have_the_bus_in_their_mode_between_two_captures(rig: Make) -> None:
+    here = counting(rig)
+    assert here.spi.mode == {"polarity": 0, "phase": 1}
+    here.driver.stop()
+    assert here.spi.mode == {"polarity": 1, "phase": 1}  # as the board makes it
+    here.driver.start()
+    assert here.spi.mode == {"polarity": 0, "phase": 1}
+
+
+@pytest.mark.parametrize(("line_hz", "weaker"), [(50, 0.98771), (60, 0.98234)])
+def test_a_clamp_gives_microamperes_at_1_khz(rig: Make, line_hz: int, weaker: float) -> None:
+    given = {"bus": "spi0", "cs": 9, "drdy_pin": 3, "a_per_v": 30.0, "line_hz": line_hz}
+    driver = make(Port(), given)
+    assert pytest.approx(1.2 * 30 / 32768 * 1e6 / weaker, rel=1e-4) == driver.UG_PER_LSB  # np.sinc(line_hz / 1000)**3
+    here = rig(Count(3 * 1.2 * 30 / 32768), 1000 / 30, 0, line_hz)
+    here.driver.start()
+    began, values = here.clock.now, here.take(300)
+    for _ in range(3):
+        here.hold(8 * 1.5)  # an interrupt that comes once for two
+        values += here.take(40)
+    assert whole(values)
+    assert not here.driver.overrun
+    assert here.driver.ODR_HZ * (here.clock.now - began) * 1e-9 == pytest.approx(len(values), abs=25)
 
 
 def test_a_range_beyond_the_adc_is_refused(rig: Make) -> None:

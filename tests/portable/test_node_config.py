@@ -239,6 +239,50 @@ def test_a_setting_that_has_to_be_given(
     assert (result["vibration"] is None) == bool(line)
 
 
+@pytest.mark.parametrize(
+    ("section", "more", "line"),
+    [
+        ({"drdy_pin": 3}, {}, "current.a_per_v: ads131m02 needs it"),
+        ({"a_per_v": 30}, {}, "current.drdy_pin: ads131m02 needs it"),
+        ({"line_hz": 55}, {}, "current.line_hz: expected one of 50, 60"),
+        ({"cs": -1}, {}, "current: needs a cs of its own, and no ADXL355 or ADXL357 on its bus"),
+        ({"cs": -1}, {"vibration": None}, None),
+        (
+            {},
+            {"vibration": {"driver": "adxl357"}},
+            "current: needs a cs of its own, and no ADXL355 or ADXL357 on its bus",
+        ),
+        ({}, {"vibration": {"driver": "adxl357", "bus": "i2c0"}}, None),
+        ({}, {"power": {"sleep": True}}, "power.sleep: not with current, which takes 4 s a measurement"),
+        ({}, {}, None),
+    ],
+)
+def test_a_clamp(
+    section: dict[str, Any], more: dict[str, Any], line: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, module in (("own", ModuleType("own")), ("own.ads131m02", ads131m02)):
+        monkeypatch.setitem(sys.modules, name, module)
+    whole = (
+        {"cs": 9, **section}
+        if "drdy_pin" in section or "a_per_v" in section
+        else {"cs": 9, "drdy_pin": 3, "a_per_v": 30, **section}
+    )
+    result, problems = config.parse({"current": whole, **more})
+    assert problems == ([line] if line else [])
+    refused = line is not None and not line.startswith(("power", "current.line_hz"))
+    assert (result["current"] is None) == refused
+    assert not result["power"]["sleep"]
+    if not refused:
+        assert (result["current"]["bus"], result["current"]["line_hz"]) == ("spi0", 50)
+
+
+def test_a_clamp_without_its_driver_and_none_at_all() -> None:
+    assert DEFAULT["current"] is None
+    result, problems = config.parse({"current": {"drdy_pin": 3}})
+    assert problems == ["current.driver: expected one of your own: quaver new sensor ads131m02"]
+    assert result["current"] is None
+
+
 def test_a_meter_by_its_registers() -> None:
     given = {
         "voltage_v": "input 0 float32",

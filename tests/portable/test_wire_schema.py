@@ -64,13 +64,14 @@ MEASURED = {
     "shaft_confidence": 0.5, "machine": 2, "learned": 64, "running_h": 1234.5, "fault": 1, "margin_db": -1.5,
     "abstained": "no speed", "temperature_c": -5.0, "humidity_pct": 43.21,
     "energy": [230.0, None, -5.0, 5.0, 0.5, 50.0, 1.0],
+    "current_a": 8.012, "line_hz": 49.98, "sidebands": [3.01, -45.2, -70.4],
     "phases": [230.01, 0.0, None, 1.234, 0.0, 5.0, -12.3, 0.0, 7.0],
 }  # fmt: skip
 
 SPECTRA = ("spectrum", "envelope_spectrum")
 # all that is in it at its longest, but for one number that is negative
 SPECTRUM = {
-    "level": 2, "quality": 63, "spectrum_hz": 13333.6, "envelope_spectrum_hz": 833.4, "band_low_hz": 2000,
+    "level": 2, "quality": 255, "spectrum_hz": 13333.6, "envelope_spectrum_hz": 833.4, "band_low_hz": 2000,
     "band_high_hz": 5000, "marks_hz": [29.95, 107.37, 162.19, 141.17, 11.93],
 }  # fmt: skip
 RECORDER = program(__file__, "records")

@@ -71,12 +71,18 @@ _VIBRATION = {
     *("rms_g", "peak_g", "crest", "kurtosis", "skew", "velocity_mm_s", "zone", "envelope_g"),
     *("shaft_hz", "shaft_confidence", "fault", "margin_db"),
 }
+_CURRENT = {name for name in QUANTITIES if name in ("current_a", "line_hz") or name.startswith("sidebands.")}
 _OF_SENSOR = {
     "vibration_failed": _VIBRATION,
     "temperature_failed": {"temperature_c", "humidity_pct"},
+    "current_failed": _CURRENT,
     "energy_failed": {name for name in QUANTITIES if name.startswith(("energy.", "phases."))},
 }
-_RARE = {"humidity_pct", *(name for name in QUANTITIES if name.startswith("phases."))}  # few such sensors have it
+_RARE = {
+    "humidity_pct",
+    *_CURRENT,
+    *(name for name in QUANTITIES if name.startswith("phases.")),
+}  # few such sensors have it
 _DOUBTS = {"dropped", "clipped", "stuck"}  # of the vibration's samples
 _SURE = 0.5  # from this confidence on the firmware takes a shaft speed for right
 _WORDS: Mapping[str, tuple[str, ...]] = {
@@ -389,7 +395,9 @@ def _shape(reading: Reading) -> tuple[str, ...]:
     """Equal for records that say something of the same variables: all that `values_of` goes by but the values."""
     values = reading.values
     quality = values.get("quality")
-    inner = [name for name in ("energy", "phases") if type(values.get(name)) is dict for name in values[name]]
+    inner = [
+        name for name in ("energy", "phases", "sidebands") if type(values.get(name)) is dict for name in values[name]
+    ]
     own = tuple(units_of(values).items()) if "quantities" in values else ()
     return (reading.kind, *values, str(quality) if quality else "", *inner, str(own))
 
@@ -399,6 +407,8 @@ def values_of(reading: Reading) -> dict[str, Value]:
     told = reading.values.get("quality")
     quality = told if isinstance(told, list) else ()  # a number where a later version says what this one can't read
     doubted: set[str] = set(_VIBRATION) if _DOUBTS.intersection(quality) else set()
+    if "current_clipped" in quality:
+        doubted |= _CURRENT
     failed: set[str] = set().union(*(_OF_SENSOR.get(mark, set()) for mark in quality))
     if quality or reading.values.get("machine", "watching") != "watching":
         doubted.add("level")  # a sensor that fails, and a machine that stands or is new, are not judged

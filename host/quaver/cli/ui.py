@@ -177,7 +177,7 @@ def record_line(record: Record) -> str:
 
 
 def _own(values: Mapping[str, Any]) -> list[str]:
-    """What few nodes measure, in words: the phases of a meter, and what a machine names itself."""
+    """What few nodes measure, in words: the phases of a meter, a motor's current, and what a machine names itself."""
     phases = values.get("phases", {})
     parts = [
         f"L{phase} {_number(phases, f'l{phase}_voltage_v', '.1f')} V {_number(phases, f'l{phase}_current_a', '.2f')} A"
@@ -185,7 +185,20 @@ def _own(values: Mapping[str, Any]) -> list[str]:
         for phase in (1, 2, 3)
         if phases
     ]
+    if "current_a" in values:
+        parts.append(f"{values['current_a']:.2f} A, {_line(values)}")
     return parts + [f"{name} {own['value']:.4g} {own['unit']}" for name, own in values.get("quantities", {}).items()]
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    if "line_hz" not in values:
+        return "no line in it"
+    sides = values.get("sidebands", {})
+    if "level_db" in sides and "offset_hz" in sides:
+        beside = f"sidebands ±{sides['offset_hz']:.2f} Hz at {sides['level_db']:.1f} dB"
+    else:
+        beside = f"no sidebands above {_number(sides, 'noise_db', '.0f')} dB"
+    return f"{values['line_hz']:.2f} Hz, {beside}"
 
 
 def _vibration(values: Mapping[str, Any]) -> str:

@@ -27,7 +27,9 @@ def _sensor(field: str) -> str:
     """Which sensor of a node would measure it: what `quality` and events name."""
     if field.startswith(OWN):
         return _OTHERS
-    return "temperature" if field == "temperature_c" else "energy" if field.startswith("energy.") else "vibration"
+    if field.startswith("energy."):
+        return "energy"
+    return {"temperature_c": "temperature", "current_a": "current", "line_hz": "current"}.get(field, "vibration")
 
 
 class MachineNode(OwnRecords):

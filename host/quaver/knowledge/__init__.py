@@ -108,8 +108,7 @@ def keys_of(
     if machine in ("stopped", "learning"):
         found.append(machine)
     risen = set(causes)
-    if "temperature" in risen:
-        found.append("temperature")
+    found += [own for own in ("temperature", "current") if own in risen]
     if not fault:
         found += [entry for cause, entry in _CAUSES.items() if cause in risen][:1]
         if abstained:

@@ -56,6 +56,11 @@ QUANTITIES = {
         )
         for phase in (1, 2, 3)
     },
+    "current_a": Quantity("motor current, RMS", "A", "A", 1.0, "current"),
+    "line_hz": Quantity("supply frequency in the motor current", *_FREQUENCY),
+    "sidebands.offset_hz": Quantity("distance of the line's sidebands in the motor current", *_FREQUENCY),
+    "sidebands.level_db": Quantity("level of the line's sidebands in the motor current", "dB", "dB"),
+    "sidebands.noise_db": Quantity("level that noise reaches beside the line in the motor current", "dB", "dB"),
     "rate_hz": Quantity("sample rate, measured", *_FREQUENCY),
     "jitter_us": Quantity("jitter of the samples' times, RMS", "us", "s", 1e-6),
     "samples": Quantity("samples of the measurement", "1"),

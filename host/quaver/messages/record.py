@@ -14,7 +14,7 @@ from quaver.messages.decoding import decode as decoded
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
 from quaver_wire.fields import EVENTS, FAULTS, LEVELS, LINES, MESSAGE_CLASSES, QUALITY, TABLES, WireError
-from quaver_wire.names import ENERGY, LINE, MACHINE, PHASES, ROLES, STATES, ZONES
+from quaver_wire.names import ENERGY, LINE, MACHINE, PHASES, ROLES, SIDEBANDS, STATES, ZONES
 from quaver_wire.reasons import words
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ CODES: Mapping[str, tuple[str, ...]] = {
     "fault": FAULTS,
     "evidence_line": LINES,
 }
-_NAMED = {"energy": ENERGY, "phases": PHASES}  # arrays whose places have names
+_NAMED = {"energy": ENERGY, "phases": PHASES, "sidebands": SIDEBANDS}  # arrays whose places have names
 # Those of single precision; all others are whole numbers of a unit, and as short as they can be.
 _SINGLES = [name for table in TABLES for _, name, form in table if form == "f"]
 QUANTITIES_MAX = 12  # of a record that have no field; protocols/README.md, key 99
@@ -58,9 +58,9 @@ class Record:
 
     values: the names of `quaver_wire.fields` with readable values: "level" and "event_level" one of ok,
     warning, alarm; "code" the event's name; "state" online, offline or via gateway; "role" node or gateway; "quality" a
-    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy" and
-    "phases" a dict; "quantities" a dict of dicts, each with "value" and "unit" (UCUM); bytes in hexadecimal. An absent
-    value is an absent name. kind: the message class, or "spectrum". received: seconds since the epoch.
+    list of names; "text" the words for "reason", where that is there; "peaks" a list of [Hz, g]; "energy", "phases" and
+    "sidebands" a dict; "quantities" a dict of dicts, each with "value" and "unit" (UCUM); bytes in hexadecimal. An
+    absent value is an absent name. kind: the message class, or "spectrum". received: seconds since the epoch.
     """
 
     topic: str

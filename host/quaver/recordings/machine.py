@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from quaver.errors import RecordingError
 
 _NOISE_BLOCK = 4096
-_STEP_S = 1.0  # capture k starts k seconds into the machine's life, as with recordings
+STEP_S = 1.0  # capture k starts k seconds into the machine's life, as with recordings
 _SLIP_BLOCK = 256
 _SLIP = 0.01  # of a click's period, one standard deviation
 _RING_TIMES = 7.0  # after so many time constants a click is below 0.1 % of its height
@@ -136,22 +136,12 @@ class Machine:
         return None if ratio is None else ratio * self.rpm / 60
 
     def samples(self, capture: int, rate_hz: float, first: int, count: int) -> NDArray[np.float32]:
-        time = capture * _STEP_S + np.arange(first, first + count) / rate_hz
-        signal = self._noise(capture, first, count)
+        time = capture * STEP_S + np.arange(first, first + count) / rate_hz
+        signal = noise(_NOISE_G, self.seed, capture, first, count)
         signal += np.multiply.outer(self._rotor(time), _ROTOR_ON_AXES)
         if self.click_hz and self.severity and count:
             signal += np.multiply.outer(self._clicks(time), _CLICKS_ON_AXES)
         return signal.astype(np.float32)
-
-    def _noise(self, capture: int, first: int, count: int) -> NDArray[np.float64]:
-        """Gaussian noise from a counter-based generator: block b of a capture is drawn without those before."""
-        block, last = first // _NOISE_BLOCK, (first + max(count, 1) - 1) // _NOISE_BLOCK
-        drawn = [
-            np.random.Generator(np.random.Philox([self.seed, 0, capture, at])).normal(0, _NOISE_G, (_NOISE_BLOCK, 3))
-            for at in range(block, last + 1)
-        ]
-        start = first - block * _NOISE_BLOCK
-        return np.concatenate(drawn)[start : start + count]
 
     def _rotor(self, time: NDArray[np.float64]) -> NDArray[np.float64]:
         turn = 2 * math.pi * self.rpm / 60 * time
@@ -197,6 +187,18 @@ class Machine:
         else:
             load = 1.0
         return self.severity * _CLICK_G * load
+
+
+def noise(deviation: float, seed: int, capture: int, first: int, count: int) -> NDArray[np.float64]:
+    """Gaussian noise from a counter-based generator, shape (count, 3): block b of a capture is drawn without those
+    before."""
+    block, last = first // _NOISE_BLOCK, (first + max(count, 1) - 1) // _NOISE_BLOCK
+    drawn = [
+        np.random.Generator(np.random.Philox([seed, 0, capture, at])).normal(0, deviation, (_NOISE_BLOCK, 3))
+        for at in range(block, last + 1)
+    ]
+    start = first - block * _NOISE_BLOCK
+    return np.concatenate(drawn)[start : start + count]
 
 
 @lru_cache(maxsize=64)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from quaver.errors import RecordingError
 from quaver.recordings.axes import on_sensor, sensor_axes
 from quaver.recordings.machine import Bearing, Machine
+from quaver.recordings.motor import MotorCurrent
 from quaver.recordings.recording import Recording
 
-__all__ = ["Bearing", "Machine", "Playlist", "RecordingSource", "Source"]
+__all__ = ["Bearing", "Machine", "MotorCurrent", "Playlist", "RecordingSource", "Source"]
 
 # Both terms of the ratio of two rates stay below it: more would lengthen the filter to correct an error of 1e-6.
 _MOST_PHASES = 1 << 15

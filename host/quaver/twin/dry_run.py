@@ -21,7 +21,7 @@ from quaver.store.store import Store
 from quaver_wire.fields import EVENTS, FAULTS, LEVELS, LIMITED, QUALITY
 from quaver_wire.names import ZONES
 
-SENSORS = ("vibration", "temperature", "energy")
+SENSORS = ("vibration", "temperature", "energy", "current")
 _LEVEL = EVENTS.index("level")
 _OF_VIBRATION = ("dropped", "clipped", "vibration_failed", "stuck")
 _ROWS = """

@@ -18,7 +18,7 @@ async def _sensor(name, part):
         await part.read()
 
 
-for _name in ("vibration", "temperature", "energy", "pulses"):
+for _name in ("vibration", "temperature", "energy", "pulses", "current"):
     if _settings[_name] is None:
         continue
     _given = _settings[_name]

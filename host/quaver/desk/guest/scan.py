@@ -23,7 +23,7 @@ _OTHER = (202, 206, 209)  # of quaver_wire.reasons: somebody answers, and it is 
 def _drivers(bus, **place):
     """(what it measures, driver, its section of a configuration) of each that can be at this place of the bus."""
     rows = sys.modules["build.sensors"]
-    for measures in rows.DRIVERS:
+    for measures in sorted(rows.DRIVERS, reverse=True):  # an ADC may be of vibration or of a current: that last
         for driver in rows.names(measures) + _own:
             if not rows._row(measures, driver, []):
                 continue
@@ -35,7 +35,7 @@ def _drivers(bus, **place):
             config, problems = sys.modules["build.config"].parse({measures: given})
             section = config[measures]
             # what the driver does not take has become its default: the part is nowhere else then
-            if section and all(section[key] == given[key] for key in given):
+            if section and all(section[key] == given[key] for key in given if key in section):
                 yield measures, driver, section
 
 

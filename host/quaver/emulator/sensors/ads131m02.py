@@ -1,4 +1,4 @@
-"""An emulated TI ADS131M02 on SPI, an ADC with an analog accelerometer on its channel 0, word by word.
+"""An emulated TI ADS131M02 on SPI, word by word: an ADC with an accelerometer or a current clamp on its channel 0.
 
 Datasheet SBAS853A: data ready 8.5.1.5, frames and checksums 8.5.1.7 to 8.5.1.9, commands table 8-11, registers 8.6;
 register addresses, the frame and the CRC also in Linux' ti-ads131m02.c, and clock, gain and identity in Zephyr's
@@ -44,11 +44,11 @@ def wired(part: ADS131M02, bus: str, select: int | str, drdy: int) -> tuple[Atta
 
 
 class ADS131M02:
-    """The ADC and the accelerometer before it. All attributes may change while it runs.
+    """The ADC and what is before it. All attributes may change while it runs.
 
-    source: what the accelerometer measures, of which z is taken; without one, the ADC's own noise. Asked for `capture`
-    = how often the conversion was started before. mv_per_g: of the accelerometer at the ADC's input. clock_error: of
-    CLKIN, ppm; taken over at each start.
+    source: what the accelerometer or the clamp measures, of which z is taken; without one, the ADC's own noise. Asked
+    for `capture` = how often the conversion was started before. mv_per_g: of the accelerometer at the ADC's input; of a
+    clamp mV / A. clock_error: of CLKIN, ppm; taken over at each start.
     fault: None; "absent" (MISO floats, DRDY stays high), "stuck" (one sample for ever), "range" (beyond full scale).
     """
 

@@ -8,7 +8,7 @@ import { ago, currentLanguage, number, quantity, time, unitText } from "../../wo
 import { shortTitle, wholeTitle } from "./titles.js";
 
 // The more telling first; what is not here follows in the server's order.
-const FIRST = ["velocity_mm_s", "envelope_g", "rms_g", "peak_g", "kurtosis", "crest", "temperature_c", "humidity_pct", "shaft_hz", "energy.power_w"];
+const FIRST = ["velocity_mm_s", "envelope_g", "rms_g", "peak_g", "kurtosis", "crest", "temperature_c", "humidity_pct", "current_a", "shaft_hz", "energy.power_w"];
 const DRIVES = ["shaft_hz", "energy.power_w"]; // what a machine does, under what it shows
 const MARKED = new Set(["level", "fault", "boot", "baseline_learned", "config_rejected", "update_confirmed", "update_rejected", "sensor_failed", "sensor_recovered"]);
 const GAP = 3; // steps, or intervals, without a value: a gap
