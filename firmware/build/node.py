@@ -261,7 +261,7 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
         config["vibration"] = config["temperature"] = config["energy"] = config["pulses"] = None
     believed = _believed(config) if linked else None
     short = wiring.was_short("node", recorder)
-    for sensor in ("vibration", "temperature", "energy", "pulses")[: short if short < 2 else None]:
+    for sensor in ("vibration", "temperature", "energy", "pulses", "current")[: short if short < 2 else None]:
         if config[sensor]:
             config[sensor] = None
             problems.append("{}: not measured until the next start, for memory is short with it".format(sensor))
