@@ -185,6 +185,19 @@ def test_a_matlab_file_that_ends_scipy_is_refused(place: bytes, instead: bytes, 
         load(written(tmp_path / "x.mat", data.replace(place, instead)))
 
 
+@pytest.mark.parametrize("empty", ["", np.zeros((0, 0), dtype=object)])
+def test_a_matrix_of_more_values_than_it_has_bytes_is_refused(empty: object, tmp_path: Path) -> None:
+    """SciPy's reader made room for them all, 4 GB, or went round for each."""
+    out = io.BytesIO()
+    scipy.io.savemat(out, {"x": empty})
+    sizes = b"\5\0\0\0\x08\0\0\0"  # dimensions, two of them
+    data = out.getvalue()
+    begin = data.index(sizes) + len(sizes)
+    data = data[:begin] + bytes((1, 0, 0, 0x20, 1, 0, 0, 0)) + data[begin + 8 :]
+    with pytest.raises(errors.RecordingError, match=r"a matrix of 536870913 values, in [0-9]+ bytes"):
+        load(written(tmp_path / "x.mat", data))
+
+
 def test_matrices_that_are_nested_too_deep_are_refused() -> None:
     cell = np.arange(3.0)
     for _ in range(40):

@@ -2,18 +2,20 @@
 
 The format is MathWorks' "MAT-File Format", level 5: elements of a type and a length, of which a matrix holds others.
 SciPy takes the type of each for an index into a table in C, and reads on by what a matrix should hold. So each must be
-of a type with numbers, each matrix must hold just what its class asks for, and all must end where the next begins.
+of a type with numbers, each matrix must hold just what its class asks for, and all must end where the next begins. It
+also makes room for what the dimensions say before it looks whether that is there.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 
 _HEADER = 128  # bytes
 _ORDERS = {b"IM": "<", b"MI": ">"}  # at the header's end
 _NUMBERS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18}  # types of elements
-_FLAGS, _MATRIX, _COMPRESSED = 6, 14, 15
+_INT32, _FLAGS, _MATRIX, _COMPRESSED = 5, 6, 14, 15
 _CHAR, _SPARSE, _LAST_NUMERIC = 4, 5, 15  # classes of matrices; the numeric ones lie between
 _COMPLEX = 0x0800
 _ABOUT = 3  # elements before a matrix's content: flags, dimensions, name
@@ -59,7 +61,7 @@ def _matrix(data: bytes, at: int, end: int, order: str, depth: int, last: bool) 
         raise DamagedError("a matrix does not begin with its flags")
     (flags,) = struct.unpack_from(order + "I", data, at + 8)
     holds_numbers = _CHAR <= flags & 0xFF <= _LAST_NUMERIC
-    count = 0
+    count, most = 0, end - at
     while at < end:
         if end - at < 8:
             raise DamagedError("an element is cut off")
@@ -75,6 +77,10 @@ def _matrix(data: bytes, at: int, end: int, order: str, depth: int, last: bool) 
                 following = end
         if following > end:
             raise DamagedError("an element goes on behind its matrix")
+        if count == 1 and kind in (_INT32, _FLAGS):  # dimensions; a value takes a byte at least, but of a sparse one
+            whole = math.prod(struct.unpack_from(f"{order}{size // 4}i", data, begin))
+            if flags & 0xFF != _SPARSE and not 0 <= whole <= most:
+                raise DamagedError(f"a matrix of {whole} values, in {most} bytes")
         if kind == _MATRIX and count >= _ABOUT and not holds_numbers:
             _matrix(data, begin, begin + size, order, depth - 1, False)
         elif kind not in _NUMBERS:
