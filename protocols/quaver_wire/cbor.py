@@ -122,8 +122,12 @@ def encode(buf: bytearray, record: "dict[str, Any]", message_class: "str | None"
                 known -= 1
         if known:
             raise WireError("a field that is not of this class")
-        if present > _BELOW_UINT8:
-            raise WireError("over 23 fields")
+        if present > _BELOW_UINT8:  # of few nodes: the map's head is a byte longer
+            for i in range(at, 1, -1):
+                buf[i] = buf[i - 1]
+            at += 1
+            buf[1] = present
+            present = _BELOW_UINT8 + 1
         buf[0] = _MAP << 5 | present
     except (WireError, MemoryError):
         raise

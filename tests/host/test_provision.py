@@ -248,7 +248,7 @@ def test_the_questions_without_a_terminal() -> None:
         "localhost would be the node itself: expected the address that the broker has in its network",
         "expected 1 (large), 2 (medium) or 0 (not in the standard)",
         *["expected FEATURE WARNING ALARM, as in velocity 2.8 4.5; features: "
-          "rms, peak, crest, kurtosis, velocity, envelope, temperature"] * 2,
+          "rms, peak, crest, kurtosis, velocity, envelope, temperature, current"] * 2,
     ]  # fmt: skip
     assert flow.answers["node"] == "/dev/a" and "mounting" not in flow.answers
     made = config(flow.answers)

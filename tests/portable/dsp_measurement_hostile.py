@@ -41,9 +41,9 @@ def stages(rate_hz, n, blocks=None):
         measurement._envelope(488, rate_hz)
         envelope = kernels.checksum(measurement.powers, 1024)
         measurement._velocity(488, rate_hz)
-        velocity = kernels.checksum(measurement._spectrum, 1024)
+        velocity = kernels.checksum(measurement.joined, 1024)
         measurement._raw(488, rate_hz)
-        spectrum = kernels.checksum(measurement._spectrum, 4096)
+        spectrum = kernels.checksum(measurement.joined, 4096)
         levels = [each[i] for each in (measurement.spectrum, measurement.envelope_spectrum) for i in range(0, 256, 5)]
         result.append([name, sums, envelope, velocity, spectrum, list(measurement._best[8:]), levels])
     return result

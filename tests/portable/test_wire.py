@@ -118,6 +118,19 @@ def test_cbor2_reads_what_was_encoded_and_would_write_the_same(given_record: tup
     assert cbor2.dumps(cbor2.loads(data), canonical=True) == data
 
 
+def test_a_record_may_have_more_fields_than_a_maps_first_byte_counts() -> None:
+    record: dict[str, Any] = {"version": 2, "kind": 0, "node": "n", "abstained": "no line"}
+    record |= {name: 1 for _, name, form in (*COMMON[3:], *TABLES[0]) if form in ("u", "m", "z")}
+    record |= {name: [1.0] * len(form) for _, name, form in TABLES[0] if name and isinstance(form, tuple)}
+    record |= {name: 1 for _, none, form in TABLES[0] if not none for name, _ in form}
+    data = encode(record)
+    assert data[0] == 0xB8 and data[1] > 23
+    assert cbor2.dumps(cbor2.loads(data), canonical=True) == data
+    assert decode(data)["current_a"] == 1.0 and decode(data)["pulses"] == 1
+    with pytest.raises(WireError, match="does not fit its buffer"):
+        cbor.encode(bytearray(len(data) - 1), record)
+
+
 @given(items)
 def test_items_are_those_of_cbor2(value: Any) -> None:
     data = reference(value)

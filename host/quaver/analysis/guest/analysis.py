@@ -79,7 +79,7 @@ class Analysis:
         levels["marks_hz"] = [m.shaft_hz] + (lines.hz if lines else [])
         droops = [droop(min(0.45, i / 64), m.decimation, 3) for i in range(33)]
         print(json.dumps({"envelope_hz": m.line_hz, "line_g": m.line_g, "droops": droops, "levels": levels}), end="|")
-        for words in (m.powers, m._spectrum):
+        for words in (m.powers, m.joined):
             for at in range(0, len(words), 384):  # in threes of bytes, so that the pieces make one whole
                 print(b2a_base64(words[at : at + 384]).decode().strip(), end="")
             print(end="|")
