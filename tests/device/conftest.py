@@ -38,9 +38,12 @@ class Client:
         self._paho = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="observer", clean_session=False)
         self._paho.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self._paho.on_message = self._take
+        subscribed = threading.Event()  # else a test that stops its broker at once has no session with it
+        self._paho.on_subscribe = lambda *_: subscribed.set()
         self._paho.reconnect_delay_set(1, 1)
         self._paho.connect("127.0.0.1", port)
         self._paho.loop_start()
+        assert subscribed.wait(PATIENCE_S)
 
     def _take(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         leaf = message.topic.rpartition("/")[2]
