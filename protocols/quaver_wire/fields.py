@@ -123,9 +123,8 @@ TELEMETRY = (
     _row(57, "phases", (100, 100, 100, 1000, 1000, 1000, 10, 10, 10)),  # V of L1 to L3, A, W, as of "energy"
     # A motor's, by a clamp: A; Hz; of a pair of sidebands about the line half their distance in Hz, their level and the
     # noise's in dB against the line. 1 mA: a clamp is sure to 1 %. 4,096 samples at 1,000/s: bins of 0.24 Hz
-    _row(58, "", (_row("current_a", 1000),)),
-    _row(59, "", (_row("line_hz", 100),)),
-    _row(60, "sidebands", (100, 10, 10)),
+    _row(58, "", (_row("current_a", 1000), _row("line_hz", 100))),
+    _row(59, "sidebands", (100, 10, 10)),
     _row(100, "pulses", "u"),
 )
 
