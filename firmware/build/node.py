@@ -29,6 +29,8 @@ if False:  # types alone: never compiled
 
 _TRIAL_S = const(300)  # in which a new configuration brings the node online, or is rejected
 _OBEY = ("service.obey", "service.downlink", "service.replay", "service.runner", "quaver_wire.decoder")
+# In the order of a measurement: a clamp uses the room of vibration's.
+_SENSORS = ("vibration", "temperature", "pulses", "energy", "current")
 _LOW_MEMORY = const(16384)  # below this a fragmented heap may not give the next buffer
 
 
@@ -141,7 +143,7 @@ def _sensors(
     from build import sensors
 
     found: list[measure.Sensor] = []
-    for name in sorted(sensors.DRIVERS, reverse=True):  # vibration is first, and current last
+    for name in _SENSORS:
         if config[name] is None:
             continue
         try:
@@ -258,13 +260,14 @@ def build() -> "tuple[Supervisor, Watchdog | None]":
     linked = not power or power.sends or trial.running
     measures = not power or power.measures  # else a wake that sends alone
     if not measures:
-        config["vibration"] = config["temperature"] = config["energy"] = config["pulses"] = None
+        for name in _SENSORS:
+            config[name] = None
     believed = _believed(config) if linked else None
     short = wiring.was_short("node", recorder)
-    for sensor in ("vibration", "temperature", "energy", "pulses", "current")[: short if short < 2 else None]:
-        if config[sensor]:
-            config[sensor] = None
-            problems.append("{}: not measured until the next start, for memory is short with it".format(sensor))
+    for name in _SENSORS[: short if short < 2 else None]:
+        if config[name]:
+            config[name] = None
+            problems.append("{}: not measured until the next start, for memory is short with it".format(name))
     room.drop("build.config", "build.keys", "build.rules", "quaver_wire.hkdf")  # a measurement needs their room
     running, rejected = trial.running, trial.rejected
     if not (running or rejected):

@@ -137,9 +137,13 @@ class Capture:
                 time.sleep_us(wait_us)
                 wait_us = self.step()
         except OSError:
-            try:
-                self.sensor.stop()
-            except OSError:
-                pass  # the bus that failed fails again; the first error is the one to tell
+            self.give_up()
             raise
         self.end()
+
+    def give_up(self):
+        """Stop the stream after an error, which is the one to tell: a bus that failed fails again."""
+        try:
+            self.sensor.stop()
+        except OSError:
+            pass

@@ -17,10 +17,7 @@ async def _take(capture):
             await asyncio.sleep_ms(wait_us // 1000 + 1)
             wait_us = capture.step()
     except BaseException:  # a task that is cut off stops the stream too
-        try:
-            capture.sensor.stop()
-        except OSError:
-            pass  # the bus that failed fails again; the first error is the one to tell
+        capture.give_up()
         raise
     capture.end()
 
