@@ -29,6 +29,8 @@ def sensor(name: str, folder: Path) -> None:
     for path in new_driver(name, folder):
         click.echo(path)
     if name in extra_drivers():
-        click.echo(f"it is whole: in config.json: vibration.driver {name} (docs/sensors.md)", err=True)
+        click.echo(
+            f"it is whole: in config.json: vibration.driver {name}, or current for a clamp (docs/sensors.md)", err=True
+        )
     else:
         click.echo(f"to try it: pytest test_{name}.py; then in config.json: temperature.driver {name}", err=True)
