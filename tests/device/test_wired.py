@@ -130,16 +130,16 @@ def test_noise_a_restart_of_the_gateway_and_a_loss_of_power_cost_no_record(wired
 
     more(6, "records over noise")
     wired.kill()
-    before = node.console().count(b"uart: connection ended")
     wired.gateway()
     more(3, "records for the new gateway")
     node.reset()
     more(3, "records of the new boot")
+    ended = node.console().count(b"uart: connection ended")
+    wait_until(lambda: node.console().count(b"uart: connection ended") > ended, node, what="what noise ends")
     node.set_sensor("cable", damage=0)
     command = Operator(BrokerUrl("127.0.0.1", plant.mosquitto.port), plant.keys, "n1", timeout_s=120, expires_s=2e6)
     with command as operator:
         operator.ask("identify")
-    assert node.console().count(b"uart: connection ended") > before  # the noise was there
     assert [record["state"] for record in plant.records("n1", "status")] == [2, 2]
     assert plant.accounts()["n1"].unexplained == 0
 

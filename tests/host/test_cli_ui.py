@@ -101,11 +101,11 @@ def test_what_a_machine_names_itself_is_shown_with_its_unit() -> None:
     own = record("telemetry", TELEMETRY | {99: {"oil_pressure": [4.25, "bar"]}})
     assert ", oil_pressure 4.25 bar" in record_line(own)
     assert ", 21.5 °C, 43 % RH" in record_line(record("telemetry", TELEMETRY | {56: [4321]}))
-    motor = TELEMETRY | {58: [8012], 59: [5001], 60: [300, -452, -704]}
+    motor = TELEMETRY | {58: [8012, 5001], 59: [300, -452, -704]}
     for given, words in (
         (motor, "8.01 A, 50.01 Hz, sidebands ±3.00 Hz at -45.2 dB"),
-        (motor | {60: [None, None, -704]}, "8.01 A, 50.01 Hz, no sidebands above -70 dB"),
-        (TELEMETRY | {58: [12]}, "0.01 A, no line in it"),
+        (motor | {59: [None, None, -704]}, "8.01 A, 50.01 Hz, no sidebands above -70 dB"),
+        (TELEMETRY | {58: [12, None]}, "0.01 A, no line in it"),
     ):
         assert record_line(record("telemetry", given)).split(" °C, ")[-1].startswith(words)
     phases = {57: [23010, 23000, None, 12500, 11000, 0, 20000, 18000, -10]}
