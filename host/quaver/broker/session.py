@@ -24,12 +24,13 @@ _SENT_S = 30.0
 
 
 class Heard(NamedTuple):
-    """A message that came; number and qos are what `ack` takes."""
+    """A message that came; number and qos are what `ack` takes. retained: the broker had it before the subscription."""
 
     topic: str
     payload: bytes
     number: int
     qos: int
+    retained: bool
 
 
 class Session:
@@ -105,7 +106,7 @@ class Session:
         except UnicodeDecodeError:  # no topic of ours
             self._client.ack(message.mid, message.qos)
             return
-        self._inbox.put(Heard(topic, bytes(message.payload), message.mid, message.qos))
+        self._inbox.put(Heard(topic, bytes(message.payload), message.mid, message.qos, message.retain))
 
     # For its owner.
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from quaver.broker.address import BrokerUrl, node_topics
-from quaver.broker.session import Session
+from quaver.broker.session import Heard, Session
 from quaver.errors import KeyStoreError, OperationError, UnansweredError
 from quaver.fleet.keys import KeyStore, NodeKeys
 from quaver.fleet.refusals import in_words
@@ -128,8 +128,11 @@ class Operator:
         """Learn where the node is from its retained status, or from what it publishes within the time-out."""
         self._say(f"looking for {self.node.name}")
         deadline = time.monotonic() + self.timeout_s
-        while self._listen(_QUIET_S) or (self.presence is None and self._closed is None):
-            if time.monotonic() > deadline:
+        while True:
+            heard = self._listen(_QUIET_S)
+            # What the broker retained comes first: for what a node says meanwhile nobody waits.
+            more = heard is not None and heard.retained
+            if ((self.presence or self._closed) and not more) or time.monotonic() > deadline:
                 break
         if self.presence is not None:
             if is_host_gateway(self.presence.values):
@@ -148,26 +151,28 @@ class Operator:
             "check the broker, that its ACL lets this user read, and that the node's records are sealed"
         )
 
-    def _listen(self, seconds: float) -> bool:
-        """Take in the next message, waiting at most so long; whether there was one."""
+    def _listen(self, seconds: float) -> Heard | None:
+        """Take in the next message, waiting at most so long; None where there was none."""
         heard = self._session.get(seconds)
-        if heard is None:
-            return False
+        if heard is not None:
+            self._read(heard)
+        return heard
+
+    def _read(self, heard: Heard) -> None:
         topic, payload = heard.topic, heard.payload
         prefix, _, message_class = topic.rpartition("/")
         if message_class == "status" and not payload:
             self.gone = self.gone or (self.presence is not None and prefix == self.presence.prefix)
-            return True
+            return
         try:
             opened = self._opener.open(message_class, payload)
         except (UnknownNode, WrongKey) as error:
             self._closed = error
-            return True
+            return
         except SealError:
-            return True
+            return
         if opened.node_id == self.node.node_id:
             self._take(prefix, message_class, opened)
-        return True
 
     def _take(self, prefix: str, message_class: str, opened: Opened) -> None:
         record = opened.record
