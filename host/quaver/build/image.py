@@ -40,7 +40,7 @@ def littlefs_image(files: Mapping[str, bytes], size: int, block_size: int = 4096
             block_count=size // block_size,
             read_size=_PROGRAM_SIZE,
             prog_size=_PROGRAM_SIZE,
-            cache_size=_PROGRAM_SIZE,
+            cache_size=block_size,  # of this writer alone: fewer calls into Python
             inline_max=INLINE_MAX,
             metadata_max=_METADATA_MAX,
             disk_version=_DISK_VERSION,
@@ -99,7 +99,7 @@ def read_littlefs_blocks(read: Callable[[int], bytes], count: int, block_size: i
             block_count=count,
             read_size=_PROGRAM_SIZE,
             prog_size=_PROGRAM_SIZE,
-            cache_size=_PROGRAM_SIZE,
+            cache_size=block_size,
         )
         system.mount()
         for folder, _, names in system.walk("/"):

@@ -34,8 +34,11 @@ def packed(modules: Mapping[str, bytes], in_place: bool) -> tuple[dict[str, byte
     files: dict[str, bytes] = {}
     for small, path in sorted((len(code) < _SMALL, path) for path, code in modules.items()):
         for members in done if small else done[-_OPEN:]:
+            room = blocks(len(files[_path(members)]))
+            if blocks(_least([*members, path], modules)) > room:
+                continue  # most: a layout takes its time
             more = _pack([*members, path], modules, in_place)
-            if more and blocks(len(more)) == blocks(len(files[_path(members)])):
+            if more and blocks(len(more)) == room:
                 members.append(path)
                 files[_path(members)] = more
                 break
@@ -77,9 +80,14 @@ def _path(members: Sequence[str]) -> str:
     return f"{FOLDER}/{_name(members[0]).replace('/', '.')}"
 
 
+def _least(members: Sequence[str], modules: Mapping[str, bytes]) -> int:
+    """Bytes that the pack of these modules has, however they are laid out."""
+    return 2 * (len(members) + 1) + sum(len(modules[path]) for path in members)
+
+
 def _pack(members: Sequence[str], modules: Mapping[str, bytes], in_place: bool) -> bytes:
     """The pack of these modules, empty when it would be too long."""
-    if sum(len(modules[path]) for path in members) > _LONGEST - _SLACK:
+    if _least(members, modules) > _LONGEST - _SLACK:
         return b""
     pack = bytearray(2 * (len(members) + 1))
     ends = [len(pack)]
