@@ -1,6 +1,5 @@
 """The way of a record from a node over Bluetooth through a gateway to a broker and into a store, sealed all the way."""
 
-import ast
 import asyncio
 import re
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import paho.mqtt.client as paho
 import pytest
 
 from quaver.board.spec import load_board
+from quaver.build import firmware_files
 from quaver.emulator.clock import Clock
 from quaver.emulator.identity import Identity
 from quaver.emulator.radio import Path
@@ -21,17 +21,11 @@ from quaver.store.ledger import ledger
 from quaver_wire.fields import EVENTS
 from tests.waiting import PATIENCE_S, wait_until
 
+from . import heaps
 from .conftest import signal
 from .plant import PLACE, Plant, lines
 from .test_bluetooth_link import firmware
 from .test_bluetooth_peers import BadNode, flood_with_chunks, notify_garbage, stay_silent
-
-MEMORY = """
-import esp32, gc
-gc.collect()
-regions = esp32.idf_heap_info(esp32.HEAP_DATA)
-print((gc.mem_free() - max(region[2] for region in regions), sum(region[1] for region in regions)))
-"""
 
 
 def test_an_alarm_goes_from_the_node_through_the_gateway_into_the_store(make_plant: Callable[..., Plant]) -> None:
@@ -113,14 +107,16 @@ def test_an_esp32_c3_measures_vibration_behind_a_gateway_and_has_memory_left(mak
     plant = make_plant(seed=15)
     plant.start("c3", "gw", esp32=["c3"])
     plant.gateway("unix:", "c3")
-    node = plant.node("esp32_c3:", "c3", interval_s=5)
+    main = heaps.watched(firmware_files("esp32_c3")["main.py"])
+    node = plant.node("esp32_c3:", "c3", files={"main.py": main}, interval_s=5)
+    wait_until(lambda: plant.records("c3", "telemetry"), node, what="its first record")
+    started = len(heaps.told(node.console()))  # it holds memory until it is built
     wait_until(lambda: len(plant.records("c3", "telemetry")) >= 4, node, what="its records")
     assert all(record["rms_g"] > 0 for record in plant.records("c3", "telemetry"))
     assert {EVENTS[event["code"]] for event in plant.records("c3", "event")} <= {"boot", "learned"}
     assert plant.accounts()["c3"].unexplained == 0
-    python, idf = ast.literal_eval(node.exec(MEMORY).strip())
-    print(f"{python} bytes free for Python, {idf} for ESP-IDF")
-    assert python >= 15_000 and idf >= 10_000
+    free = heaps.least(heaps.told(node.console())[started:])
+    assert free.python >= 13_000 and free.idf >= 10_000  # what watches them takes 1 kB
 
 
 @pytest.mark.nightly

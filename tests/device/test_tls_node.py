@@ -6,7 +6,6 @@ An ESP32-C3 has no room for every command (docs/esp32c3.md): what it refuses cos
 
 import json
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,9 +26,9 @@ from quaver.messages.sealing import Opener
 from quaver.plant.node import SLOW_SENSORS, healthy_machine, standard_rig
 from quaver.pytest_plugin import Target
 from quaver_wire.cose import node_id
-from tests.programs import program
 from tests.waiting import PATIENCE_S, wait_until
 
+from . import heaps
 from .test_time import Server, asks, good
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "host"))
@@ -38,7 +37,6 @@ from example_broker import lay_out
 pytestmark = [pytest.mark.needs_radio, pytest.mark.each_chip]
 
 KEY = "00112233445566778899aabbccddeeff" * 2
-START = "    start.run(supervisor, watchdog)"
 PLACE = dict(zip(("site", "area", "line", "asset", "node"), ("plant", "hall", "line1", "motor1", "n1"), strict=True))
 
 
@@ -75,11 +73,8 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
     files = firmware_files(board_target.board, config)
     files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
     files["ca.pem"] = ca.read_bytes()
-    main = files["main.py"].decode()
-    if spec.tls_heap_budget:
-        assert main.count(START) == 1
-        main = main.replace(START, textwrap.indent(program(__file__, "heaps"), "    ") + START)
-    files["main.py"] = asks(time_server.port) + main.encode()
+    main = heaps.watched(files["main.py"]) if spec.tls_heap_budget else files["main.py"]
+    files["main.py"] = asks(time_server.port) + main
     keys = KeyStore(tmp_path / "keys")
     identity = (Identity.of_esp32 if board_target.board == "esp32_c3" else Identity.of)("n1")
     keys.create(node_id(identity.unique_id), "n1", bytes.fromhex(KEY))
@@ -113,12 +108,10 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
     first = records[0].values
     assert {"temperature_c", "energy", "rms_g", "peaks", "lines"} <= set(first)
     assert b"does not fit" not in board.console() and b"memory" not in board.console()
-    free = [record.values["heap_free"] for record in records if "heap_free" in record.values]
-    assert min(free) > 18_000
+    assert min(record.values["heap_free"] for record in records if "heap_free" in record.values) > 18_000
     if spec.tls_heap_budget:
-        online = board.console().decode().partition("node: online")[2]  # as Wi-Fi joins, memory is held on purpose
-        heaps = [line.split()[1:] for line in online.splitlines() if line.startswith("heaps ")]
-        python, idf, piece = (min(map(int, column)) for column in zip(*heaps, strict=True))
-        assert python >= spec.tls_heap_budget
-        assert idf >= spec.tls_idf_budget
-        assert piece >= spec.tls_idf_piece_budget
+        # As Wi-Fi joins, memory is held on purpose.
+        free = heaps.least(heaps.told(board.console().partition(b"node: online")[2]))
+        assert free.python >= spec.tls_heap_budget
+        assert free.idf >= spec.tls_idf_budget
+        assert free.piece >= spec.tls_idf_piece_budget

@@ -13,39 +13,34 @@ _NETWORK = (17400, 9500)  # bytes for the network in one piece each: the first o
 _heap: list = []
 
 
-def _link():
-    """How what this board starts with (node.trial) makes it a node that sends: "ble", "tls" over Wi-Fi, or else ""."""
+def _sends_by_bluetooth():
+    """Whether what this board starts with (node.trial) makes it a node behind a gateway."""
     names = os.listdir("/")
     trial = "config.next" in names and "config.tried" not in names
     try:
         with open("/config.next" if trial else "/config.json") as file:
             config = json.load(file)
-        if config.get("role") == "gateway":
-            return ""
-        if config.get("link") == "ble":
-            return "ble"
-        return "tls" if config["broker"].get("ca") else ""
-    except (OSError, ValueError, AttributeError, KeyError, TypeError, MemoryError):
-        return ""
+        return config.get("role") != "gateway" and config.get("link") == "ble"
+    except (OSError, ValueError, AttributeError, MemoryError):
+        return False
 
 
 def hold_back(board, hurry):
     """Give Python's heap its share, and keep the rest from it until the function that this returns is called.
 
     Python takes all that ESP-IDF has left when its heap grows, and the network would find none. So it grows here,
-    once, in one piece, by what the board's file says for the link; ESP-IDF gives it in pieces of 4 kB. Bluetooth takes
-    its 30 kB before: then it has them, however much Python takes. hurry: this start has no link.
+    once, in one piece, by what the board's file says; ESP-IDF gives it in pieces of 4 kB. Bluetooth takes its 30 kB
+    before: then it has them, however much Python takes. hurry: this start has no link.
     """
     global _heap
-    link = _link()
-    if link == "ble" and not hurry:
+    if not hurry and _sends_by_bluetooth():
         try:
             from bluetooth import BLE
 
             BLE().active(True)
         except (ImportError, OSError):
             pass  # links.ble, or what builds it, tells why
-    _heap = [None] * ((board.PYTHON_TLS if link == "tls" else board.PYTHON) // 4)
+    _heap = [None] * (board.PYTHON // 4)
     _heap.clear()
     for number in range(8):  # two blocks: v1.27's collector gives a piece back that has but its first one in use
         _heap.append(number)

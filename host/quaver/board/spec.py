@@ -111,8 +111,7 @@ class BoardSpec:
     bytes of ESP-IDF's heap that it must leave free, in all and in one piece; 0 on a chip without ESP-IDF.
     tls_heap_budget, tls_idf_budget, tls_idf_piece_budget: the same of a node with every sensor, seals, TLS and
     commands; 0 where that is not tight.
-    python, python_tls: bytes that its heap grows by as a board starts, and as a node with TLS over Wi-Fi does; 0 on
-    a chip whose heap does not grow.
+    python: bytes that its heap grows by as a board starts; 0 on a chip whose heap does not grow.
     gpios: those that rules may use. pins: single GPIOs by role ("spi0_cs"). led: a GPIO, the name of a pin ("LED"), or
     None.
     currents: of the states of the chip and its radio, by name, as far as they are published (`_STATES`).
@@ -132,7 +131,6 @@ class BoardSpec:
     idf_budget: int
     idf_piece_budget: int
     python: int
-    python_tls: int
     tls_heap_budget: int
     tls_idf_budget: int
     tls_idf_piece_budget: int
@@ -304,7 +302,6 @@ def _board(name: str, top: _Table) -> BoardSpec:
     idf_budget = memory.number("idf_budget", 0, 1 << 24, default=0)
     idf_piece_budget = memory.number("idf_piece_budget", 0, idf_budget, default=0)
     python = memory.number("python", 0, heap or _HEAP_MAX, default=0)
-    python_tls = memory.number("python_tls", 0, heap or _HEAP_MAX, default=python)
     tls_heap_budget = memory.number("tls_heap_budget", 0, heap_budget, default=0)
     tls_idf_budget = memory.number("tls_idf_budget", 0, idf_budget, default=0)
     tls_idf_piece_budget = memory.number("tls_idf_piece_budget", 0, tls_idf_budget, default=0)
@@ -331,7 +328,6 @@ def _board(name: str, top: _Table) -> BoardSpec:
         idf_budget=idf_budget,
         idf_piece_budget=idf_piece_budget,
         python=python,
-        python_tls=python_tls,
         tls_heap_budget=tls_heap_budget,
         tls_idf_budget=tls_idf_budget,
         tls_idf_piece_budget=tls_idf_piece_budget,
@@ -452,5 +448,5 @@ def render_board(spec: BoardSpec) -> str:
     values["CURRENTS"] = (awake.ma, asleep.ma) if awake and asleep else (0.0, 0.0)
     head = f'"""This board, rendered from boards/{spec.name}.toml: change it there."""\n\n'
     if spec.python:
-        values |= {"PYTHON": spec.python, "PYTHON_TLS": spec.python_tls}
+        values["PYTHON"] = spec.python
     return head + "".join(f"{key} = {value!r}\n" for key, value in values.items())
