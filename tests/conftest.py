@@ -1,5 +1,6 @@
 """What all tests share. Boards come from Quaver's own pytest plugin: `--target`, `board` and the markers."""
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -30,6 +31,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "any_board: the same on every board, so of several --targets it runs on unix:")
     config.addinivalue_line("markers", "nightly_on(target, …): on these targets it is nightly")
     config.addinivalue_line("markers", "slowest: takes over 20 s on a quiet machine, so it begins first")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Without the collector of garbage: what is collected here stays to the end, and is not looked at again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at -m

@@ -333,6 +333,7 @@ def test_a_configuration_that_does_not_work_costs_a_trial_and_not_the_node(
 
 
 @pytest.mark.each_chip
+@pytest.mark.nightly_on("esp32_c3:")  # test_tls_node.py has it obey with less memory
 def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> None:
     overheard = []
     ear = paho.Client(paho.CallbackAPIVersion.VERSION2)

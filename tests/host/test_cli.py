@@ -55,12 +55,12 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_each_command_says_what_the_help_says(name: str) -> None:
+def test_each_command_says_what_the_help_says(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = root.get_command(None, name)
     assert command.name == name
     assert command.help.splitlines()[0] == COMMANDS[name]
-    result = quaver(name, "--help")
-    assert result.returncode == 0 and result.stdout.startswith(f"Usage: quaver {name}")
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: quaver {name}")
 
 
 def test_version() -> None:
@@ -192,12 +192,13 @@ def test_a_bad_board_file_hides_no_other(
         assert second.startswith("quaver: boards/odd.toml: chip: expected one of rp2040")
 
 
-def test_tables_and_help_fit_a_terminal() -> None:
+def test_tables_and_help_fit_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     lines = quaver("boards").stdout.splitlines()
     assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
     assert lines[-1] == "without a package: name the image by --image and --sha256"
-    for name in ("-h", *([name, "-h"] for name in COMMANDS)):
-        assert "..." not in quaver(*([name] if isinstance(name, str) else name)).stdout.partition("Commands:")[2]
+    for arguments in (["-h"], *([name, "-h"] for name in COMMANDS)):
+        assert main(arguments) == 0
+        assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
 
 
 @pytest.mark.parametrize("arguments", [["boards"], ["boards", "--json"], ["recordings", "list"], ["--help"]])
@@ -336,7 +337,7 @@ def test_tests_give_children_the_default_handlers(tmp_path: Path) -> None:
     subprocess.run(["/bin/sh", "-c", code, sys.executable, test], check=True, capture_output=True, timeout=60)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_a_name_that_the_terminal_can_not_show_ends_no_command(encoding: str, tmp_path: Path) -> None:
     """Names of nodes, files and networks come from everywhere; a table is a table in ASCII too."""
     plan = tmp_path / "plan.csv"
