@@ -74,9 +74,10 @@ def bearing(
     swaying = sum(np.cos(2 * np.pi * shaft_hz * harmonic * time + harmonic) for harmonic in range(1, 6))
     signal += rng.normal(0, 0.05, n) * (1 + sway * swaying)
     for start in later_by(turned, time[-1], change):
-        later = time - start
-        ring = np.where(later >= 0, np.exp(-np.clip(later, 0, 1) * 900) * np.sin(2 * np.pi * 3500 * later), 0)
-        signal += strength * (1 + np.cos(2 * np.pi * load_hz * start)) / 2 * ring
+        rings = slice(*np.searchsorted(time, (start, start + 0.04)))  # by when nothing of it is left
+        later = time[rings] - start
+        ring = np.exp(-later * 900) * np.sin(2 * np.pi * 3500 * later)
+        signal[rings] += strength * (1 + np.cos(2 * np.pi * load_hz * start)) / 2 * ring
     return np.round(signal / (UG * 1e-6))
 
 
