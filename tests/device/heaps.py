@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.programs import source
+from quaver.board.guest import source
 
 _START = "    start.run(supervisor, watchdog)"
 

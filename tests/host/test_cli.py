@@ -337,7 +337,7 @@ def test_tests_give_children_the_default_handlers(tmp_path: Path) -> None:
     subprocess.run(["/bin/sh", "-c", code, sys.executable, test], check=True, capture_output=True, timeout=60)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_a_name_that_the_terminal_can_not_show_ends_no_command(encoding: str, tmp_path: Path) -> None:
     """Names of nodes, files and networks come from everywhere; a table is a table in ASCII too."""
     plan = tmp_path / "plan.csv"
