@@ -87,6 +87,25 @@ def test_idle_time_passes_in_no_time_and_is_as_long_as_it_says(board: Esp32C3Boa
     assert board.instructions() - before[1] < 200e6  # 20 s of computing would be 3,200 million
 
 
+def test_code_runs_as_it_was_last_written_by_either_bus(board: Esp32C3Board) -> None:
+    """RAM is at one address for instructions and, 0x700000 below, at another for data (TRM: System and Memory)."""
+    program = """
+from machine import mem16, mem32
+@micropython.viper
+def answer() -> int:
+    return 43
+at = mem32[id(answer) + 12]
+while (mem16[at], mem16[at + 2]) != (0x513, 43 << 4):  # addi a0, zero, 43
+    at += 2
+print(answer(), end=" ")
+mem16[at + 2] = 44 << 4
+print(answer(), end=" ")
+mem16[at + 2 - 0x700000] = 45 << 4
+print(answer())
+"""
+    assert said(board, program) == "43 44 45"
+
+
 @pytest.mark.parametrize("size", [3, 64, 3000])
 def test_the_accelerators_agree_with_the_hosts_own(board: Esp32C3Board, size: int) -> None:
     data = bytes(range(256)) * 12

@@ -41,8 +41,6 @@ extern int interrupts_changed;
 void cpu_reset(u32 entry, u32 stack);
 void cpu_run(u64 until);
 u32 guest_call(u32 function, u32 stack, int count, const u32 *arguments);
-void cpu_forget_code(void); /* the code pages moved */
-void cpu_hook_page(u32 address);
 
 /* ---- memory (memory.c) */
 extern u8 *read_page[], *write_page[]; /* by address >> 12 */
@@ -55,7 +53,11 @@ void memory_layout_table(void);
 u32 load_slow(u32 address, int size);
 void store_slow(u32 address, u32 value, int size);
 void mmu_set(u32 entry, u32 value);
-u32 mmu_get(u32 entry);
+/* How often memory that can hold code was written to: each page of RAM, which has the same place by both buses, and the
+   flash, or what is mapped of it. */
+extern u32 code_writes[129];
+#define CODE_FLASH 128
+#define CODE_PLACE(address) ((address) >> 25 & 1 ? CODE_FLASH : (address) >> 12 & 127)
 int copy_in(u32 address, const u8 *data, u32 size); /* to the guest; 0 where there is no memory */
 int copy_out(u8 *data, u32 address, u32 size);
 
@@ -75,10 +77,12 @@ static inline void store(u32 address, u32 value, int size)
 {
     u8 *page = write_page[address >> 12];
     u32 at = address & 4095;
-    if (__builtin_expect(page != 0 && at + (u32)size <= 4096, 1))
+    if (__builtin_expect(page != 0 && at + (u32)size <= 4096, 1)) {
         memcpy(page + at, &value, (size_t)size);
-    else
+        code_writes[address >> 12 & 127]++;
+    } else {
         store_slow(address, value, size);
+    }
 }
 
 /* ---- registers: all of 0x60000000..0x600FFFFF is backed by memory; a device gives some of it a meaning */
@@ -178,7 +182,8 @@ void flash_give_identity(const u8 *number);
 
 /* ---- mask ROM (rom.c), radio (radio.c) */
 void rom_call(void);
-int radio_hook(void);
+int radio_hooks(u32 address); /* whether a call of it comes here */
+void radio_call(void);
 void radio_reset(void);
 int radio_deliver(void);
 void radio_load(const u32 *addresses, u32 count, u32 event_base);

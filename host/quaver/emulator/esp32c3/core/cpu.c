@@ -1,13 +1,10 @@
 /* The RV32IMC core with its machine-mode CSRs. TRM: ESP-RISC-V CPU.
 
-   Timing: an instruction takes one cycle, a taken branch or jump and a division more (the constants below). */
-#include "decode.h"
-#include <stdlib.h>
+   Timing: an instruction takes one cycle, a taken branch or jump and a division more. */
+#include "blocks.h"
 
 #define JUMP_CYCLES 1   /* beyond the first */
-#define DIVIDE_CYCLES 9
 
-#define PAGE_OPS 2048
 #define MIE 0x08u
 #define MPIE 0x80u
 
@@ -16,15 +13,7 @@ u64 instructions, idle_ticks;
 static u32 mstatus, mtvec, mepc, mcause, mtval, mscratch;
 static u32 csrs[4096];
 static u64 run_until;
-static u32 code_page = ~0u; /* address >> 12 of the page that `code` is */
-static const u8 *code;
-static struct op *ops; /* of that page; decoded anew where the memory has changed */
-static struct op *decoded[1 << 20];
-static u8 hooked[1 << 14]; /* pages of 0x42000000..0x427FFFFF and of the ROM that hold a hook, as bits */
 static int nested;
-
-void cpu_forget_code(void) { code_page = ~0u; }
-void cpu_hook_page(u32 address) { hooked[(address >> 12) >> 3 & 0x3FFF] |= (u8)BIT(address >> 12 & 7); }
 
 void cpu_reset(u32 entry, u32 stack)
 {
@@ -34,7 +23,6 @@ void cpu_reset(u32 entry, u32 stack)
     pc = entry;
     x[2] = stack;
     nested = 0;
-    cpu_forget_code();
 }
 
 static u32 csr_read(u32 number)
@@ -114,54 +102,30 @@ static u32 divide(u32 kind, u32 a, u32 b)
     }
 }
 
-/* What `in` at that address of the page at hand is. */
-static inline const struct op *known(u32 at, u32 in)
+/* The block at pc, where none is decoded; null where pc has moved on without one. */
+static const struct block *fetch(void)
 {
-    struct op *op = &ops[(at & 4095) >> 1];
-    if (__builtin_expect(op->in != in, 0))
-        *op = decode(in);
-    return op;
-}
-
-/* The instruction at pc where it is not one of the page at hand; null where pc has moved on without one. */
-static const struct op *fetch(void)
-{
-    static struct op across; /* the end of one page and the beginning of the next */
-    u32 page = pc >> 12;
-    if (page != code_page) {
-        u32 bits = hooked[page >> 3 & 0x3FFF] >> (page & 7) & 1;
-        if (pc >> 28 == 4 && bits && radio_hook())
-            return 0;
-        if (pc - 0x40000000u < 0x60000u) {
-            if (pc != rom_returns)
-                rom_call();
-            return 0;
-        }
-        if (read_page[page] == 0 || (pc < 0x40000000u && pc >> 24 != 0x3C)) {
-            trap(1, pc);
-            pause_cpu();
-            return 0;
-        }
-        if (decoded[page] == 0)
-            decoded[page] = calloc(PAGE_OPS, sizeof(struct op));
-        code = read_page[page];
-        ops = decoded[page];
-        code_page = bits ? ~0u : page; /* a page with a hook is looked at each time */
+    if (radio_hooks(pc)) {
+        radio_call();
+        return 0;
     }
-    u32 at = pc & 4095, in;
-    if (at > 4092) {
-        in = load(pc, 2) | ((load(pc, 1) & 3) == 3 ? load(pc + 2, 2) << 16 : 0);
-        across = decode(in);
-        return &across;
+    if (pc - 0x40000000u < 0x60000u) {
+        if (pc != rom_returns)
+            rom_call();
+        return 0;
     }
-    memcpy(&in, code + at, 4);
-    return known(pc, in);
+    if (read_page[pc >> 12] == 0 || pc < 0x40000000u) {
+        trap(1, pc);
+        pause_cpu();
+        return 0;
+    }
+    return block_make(pc);
 }
 
 /* SYSTEM instructions; returns the next pc, or 1 where pc is set already. */
 static u32 system_instruction(const struct op *op)
 {
-    u32 in = op->in, kind = in >> 12 & 7, number = in >> 20;
+    u32 in = op->imm, kind = in >> 12 & 7, number = in >> 20;
     if (kind == 0) {
         switch (number) {
         case 0x000: return trap(11, 0), 1;
@@ -186,85 +150,99 @@ static u32 system_instruction(const struct op *op)
     return pc + 4;
 }
 
-/* Instructions until run_limit. While nobody else looks at them, pc and now are in `at` and `time`. Each operation goes
-   on to the next by a jump of its own: from one common jump, the host's processor could not tell where it leads. */
+/* Instructions until run_limit. While nobody else looks at them, pc and now are in `op` or `at`, and in `time`. Each
+   operation goes on to the next by a jump of its own: from one common jump, the host's processor could not tell where
+   it leads. */
 static void burst(u32 stop)
 {
 #define LABEL(operation) &&operation,
     static const void *const labels[] = {OPERATIONS(LABEL)};
-    const struct op *op;
-    u32 at = pc, next, a, b, imm;
+    const struct block *block;
+    const struct op *op, *first;
+    struct op single[2]; /* near the limit: one instruction, and an END */
+    u32 at = pc, cost = tick_cost;
     u64 time = now, count = 0;
-#define LEAVE() (pc = at, now = time)
-#define RETURN() (at = pc, time = now)
-#define RUN()                                                                                                          \
+#define A x[op->rs1]
+#define B x[op->rs2]
+#define IMM op->imm
+#define RUN() goto *labels[op->operation]
+#define NEXT() do { time += cost; op++; RUN(); } while (0)
+#define LOOK() do { count += (u64)(op - first); goto look; } while (0)
+#define JUMP(target) do { at = (target); time += (1 + JUMP_CYCLES) * cost; op++; LOOK(); } while (0)
+#define SET(value) do { x[op->rd] = (value); NEXT(); } while (0)
+/* Round what others may look at and change: the time, the limit, how long a cycle is, and what is in memory. */
+#define LEAVE() (pc = op->at, now = time + cost)
+#define RETURN() (time = now, cost = tick_cost)
+/* And on, in this block where that keeps to the limit. */
+#define NEXT_AFTER_OTHERS()                                                                                            \
     do {                                                                                                               \
-        count++;                                                                                                       \
-        time += tick_cost;                                                                                             \
-        next = at + op->size, a = x[op->rs1], b = x[op->rs2], imm = (u32)op->imm;                                      \
-        goto *labels[op->operation];                                                                                   \
-    } while (0)
-#define GO_ON()                                                                                                        \
-    do {                                                                                                               \
-        if (__builtin_expect(time >= run_limit, 0))                                                                    \
-            goto end;                                                                                                  \
-        if (__builtin_expect(at >> 12 != code_page || (at & 4095) > 4092, 0))                                          \
-            goto another_page;                                                                                         \
-        u32 in;                                                                                                        \
-        memcpy(&in, code + (at & 4095), 4);                                                                            \
-        op = known(at, in);                                                                                            \
+        op++;                                                                                                          \
+        if (time + block->cycles * (u64)cost > run_limit) {                                                            \
+            at = op->at;                                                                                               \
+            LOOK();                                                                                                    \
+        }                                                                                                              \
         RUN();                                                                                                         \
     } while (0)
-#define NEXT() do { at = next; GO_ON(); } while (0)
-#define RD x[op->rd]
-#define SET(value) RD = (value); NEXT();
 #define LOAD(type)                                                                                                     \
     do {                                                                                                               \
-        u32 from = a + imm;                                                                                            \
+        u32 from = A + IMM;                                                                                            \
         const u8 *page = read_page[from >> 12];                                                                        \
         type value;                                                                                                    \
         if (__builtin_expect(page != 0 && (from & 4095) + sizeof value <= 4096, 1)) {                                  \
             memcpy(&value, page + (from & 4095), sizeof value);                                                        \
-        } else {                                                                                                       \
-            LEAVE();                                                                                                   \
-            value = (type)load_slow(from, sizeof value);                                                               \
-            RETURN();                                                                                                  \
+            SET((u32)(s32)value);                                                                                      \
         }                                                                                                              \
-        RD = (u32)(s32)value;                                                                                          \
-        NEXT();                                                                                                        \
+        LEAVE();                                                                                                       \
+        value = (type)load_slow(from, sizeof value);                                                                   \
+        RETURN();                                                                                                      \
+        x[op->rd] = (u32)(s32)value;                                                                                   \
+        NEXT_AFTER_OTHERS();                                                                                           \
     } while (0)
 #define STORE(type)                                                                                                    \
     do {                                                                                                               \
-        u32 to = a + imm;                                                                                              \
+        u32 to = A + IMM;                                                                                              \
         u8 *page = write_page[to >> 12];                                                                               \
-        type value = (type)b;                                                                                          \
+        type value = (type)B;                                                                                          \
         if (__builtin_expect(page != 0 && (to & 4095) + sizeof value <= 4096, 1)) {                                    \
             memcpy(page + (to & 4095), &value, sizeof value);                                                          \
-        } else {                                                                                                       \
-            LEAVE();                                                                                                   \
-            store_slow(to, value, sizeof value);                                                                       \
-            RETURN();                                                                                                  \
+            code_writes[to >> 12 & 127]++;                                                                             \
+            NEXT();                                                                                                    \
         }                                                                                                              \
-        NEXT();                                                                                                        \
+        LEAVE();                                                                                                       \
+        store_slow(to, value, sizeof value);                                                                           \
+        RETURN();                                                                                                      \
+        NEXT_AFTER_OTHERS();                                                                                           \
     } while (0)
-#define JUMP(target) do { at = (target); time += JUMP_CYCLES * tick_cost; GO_ON(); } while (0)
-#define BRANCH(condition) if (condition) JUMP(at + imm); NEXT()
-#define TRAP(cause, value) do { LEAVE(); trap(cause, value); RETURN(); GO_ON(); } while (0)
+#define BRANCH(condition) do { if (condition) JUMP(IMM); NEXT(); } while (0)
+#define TRAP(cause, value) do { LEAVE(); trap(cause, value); time = now; at = pc; op++; LOOK(); } while (0)
 
-    GO_ON();
-another_page:
-    if (at == stop)
+look:
+    if (time >= run_limit)
         goto end;
-    LEAVE();
-    op = fetch();
-    RETURN();
-    if (op != 0)
-        RUN();
-    if (reset_wanted || faulted)
-        goto end;
-    GO_ON();
+    block = block_find(at);
+    if (__builtin_expect(block == 0, 0)) {
+        if (at == stop)
+            goto end;
+        pc = at, now = time;
+        block = fetch();
+        at = pc;
+        RETURN();
+        if (block == 0) {
+            if (reset_wanted || faulted)
+                goto end;
+            goto look;
+        }
+    }
+    op = first = block->ops;
+    if (__builtin_expect(time + block->cycles * (u64)cost > run_limit, 0)) {
+        single[0] = *op;
+        single[1] = (struct op){.at = op->next, .operation = END};
+        op = first = single;
+    }
+    RUN();
 
-ILLEGAL: TRAP(2, imm);
+END: at = op->at; LOOK();
+ILLEGAL: TRAP(2, IMM);
 LB: LOAD(int8_t);
 LH: LOAD(int16_t);
 LW: LOAD(u32);
@@ -273,51 +251,53 @@ LHU: LOAD(u16);
 SB: STORE(u8);
 SH: STORE(u16);
 SW: STORE(u32);
-ADDI: SET(a + imm);
-SLLI: SET(a << imm);
-SLTI: SET((s32)a < (s32)imm);
-SLTIU: SET(a < imm);
-XORI: SET(a ^ imm);
-SRLI: SET(a >> imm);
-SRAI: SET((u32)((s32)a >> imm));
-ORI: SET(a | imm);
-ANDI: SET(a & imm);
-LUI: SET(imm);
-AUIPC: SET(at + imm);
-ADD: SET(a + b);
-SUB: SET(a - b);
-SLL: SET(a << (b & 31));
-SLT: SET((s32)a < (s32)b);
-SLTU: SET(a < b);
-XOR: SET(a ^ b);
-SRL: SET(a >> (b & 31));
-SRA: SET((u32)((s32)a >> (b & 31)));
-OR: SET(a | b);
-AND: SET(a & b);
-MUL: SET(a * b);
-MULH: SET((u32)((u64)((s64)(s32)a * (s32)b) >> 32));
-MULHSU: SET((u32)((u64)((s64)(s32)a * (s64)(u64)b) >> 32));
-MULHU: SET((u32)((u64)a * b >> 32));
-DIVIDE: time += DIVIDE_CYCLES * tick_cost; SET(divide(imm, a, b));
-BEQ: BRANCH(a == b);
-BNE: BRANCH(a != b);
-BLT: BRANCH((s32)a < (s32)b);
-BGE: BRANCH((s32)a >= (s32)b);
-BLTU: BRANCH(a < b);
-BGEU: BRANCH(a >= b);
-JAL: RD = next; JUMP(at + imm);
-JALR: RD = next; JUMP((a + imm) & ~1u);
+ADDI: SET(A + IMM);
+SLLI: SET(A << IMM);
+SLTI: SET((s32)A < (s32)IMM);
+SLTIU: SET(A < IMM);
+XORI: SET(A ^ IMM);
+SRLI: SET(A >> IMM);
+SRAI: SET((u32)((s32)A >> IMM));
+ORI: SET(A | IMM);
+ANDI: SET(A & IMM);
+LUI: SET(IMM);
+AUIPC: SET(IMM);
+ADD: SET(A + B);
+SUB: SET(A - B);
+SLL: SET(A << (B & 31));
+SLT: SET((s32)A < (s32)B);
+SLTU: SET(A < B);
+XOR: SET(A ^ B);
+SRL: SET(A >> (B & 31));
+SRA: SET((u32)((s32)A >> (B & 31)));
+OR: SET(A | B);
+AND: SET(A & B);
+MUL: SET(A * B);
+MULH: SET((u32)((u64)((s64)(s32)A * (s32)B) >> 32));
+MULHSU: SET((u32)((u64)((s64)(s32)A * (s64)(u64)B) >> 32));
+MULHU: SET((u32)((u64)A * B >> 32));
+DIVIDE: time += DIVIDE_CYCLES * cost; SET(divide(IMM, A, B));
+BEQ: BRANCH(A == B);
+BNE: BRANCH(A != B);
+BLT: BRANCH((s32)A < (s32)B);
+BGE: BRANCH((s32)A >= (s32)B);
+BLTU: BRANCH(A < B);
+BGEU: BRANCH(A >= B);
+JAL: x[op->rd] = op->next; JUMP(IMM);
+JALR: { u32 to = (A + IMM) & ~1u; x[op->rd] = op->next; JUMP(to); }
 FENCE: NEXT();
-BREAK: TRAP(3, at);
+BREAK: TRAP(3, op->at);
 SYSTEM:
     LEAVE();
-    next = system_instruction(op);
+    at = system_instruction(op);
     RETURN();
-    if (next & 1)
-        GO_ON();
-    NEXT();
+    if (at & 1)
+        at = pc;
+    op++;
+    LOOK();
 end:
-    LEAVE();
+    pc = at;
+    now = time;
     instructions += count;
 }
 
@@ -348,6 +328,8 @@ static void run(u64 until, u32 stop)
 void cpu_run(u64 until)
 {
     run_until = until;
+    blocks_free();
+    code_writes[CODE_FLASH]++; /* the host can write to it */
     run(until, 1);
 }
 

@@ -7,7 +7,7 @@ static struct op compressed(u32 in)
 {
     u32 rd = in >> 7 & 31, rs2 = in >> 2 & 31, low = 8 + (in >> 2 & 7), high = 8 + (in >> 7 & 7);
     s32 imm6 = SIGNED((in >> 7 & 0x20) | (in >> 2 & 31), 6);
-#define OP(operation, rd, rs1, rs2, imm) ((struct op){0, (s32)(imm), operation, (u8)(rd), (u8)(rs1), (u8)(rs2), 2})
+#define OP(operation, rd, rs1, rs2, imm) ((struct op){0, 2, (u32)(imm), operation, (u8)(rd), (u8)(rs1), (u8)(rs2)})
     switch ((in & 3) << 3 | in >> 13) {
     case 0: { /* c.addi4spn */
         u32 imm = (in >> 7 & 0x30) | (in >> 1 & 0x3C0) | (in >> 4 & 4) | (in >> 2 & 8);
@@ -59,7 +59,7 @@ static struct op whole(u32 in)
 {
     u32 kind = in >> 12 & 7, rd = in >> 7 & 31, rs1 = in >> 15 & 31, rs2 = in >> 20 & 31;
     s32 imm = (s32)in >> 20; /* as most have it */
-#define OP(operation, imm) ((struct op){0, (s32)(imm), operation, (u8)rd, (u8)rs1, (u8)rs2, 4})
+#define OP(operation, imm) ((struct op){0, 4, (u32)(imm), operation, (u8)rd, (u8)rs1, (u8)rs2})
 #define NONE OP(ILLEGAL, in)
     switch (in >> 2 & 31) {
     case 0: {
@@ -95,7 +95,7 @@ static struct op whole(u32 in)
         u32 to = (in >> 11 & 0x100000) | (in & 0xFF000) | (in >> 9 & 0x800) | (in >> 20 & 0x7FE);
         return OP(JAL, SIGNED(to, 21));
     }
-    case 28: return OP(SYSTEM, 0);
+    case 28: return OP(SYSTEM, in);
     default: return NONE;
     }
 #undef NONE
@@ -103,10 +103,13 @@ static struct op whole(u32 in)
 }
 
 /* in: four bytes from its first; of a compressed one the last two do not matter. */
-struct op decode(u32 in)
+struct op decode(u32 at, u32 in)
 {
     struct op op = (in & 3) == 3 ? whole(in) : compressed(in & 0xFFFF);
-    op.in = in;
+    op.at = at;
+    op.next += at;
+    if (op.operation == AUIPC || op.operation == JAL || (op.operation >= BEQ && op.operation <= BGEU))
+        op.imm += at;
     if (op.rd == 0)
         op.rd = NOWHERE;
     return op;

@@ -3,9 +3,9 @@
 #define DECODE_H
 #include "c3.h"
 
-/* A compressed instruction is the one that it stands for. ILLEGAL is 0: memory of zeros decodes to it. */
+/* A compressed instruction is the one that it stands for. END is none: it stands behind the last of a block. */
 #define OPERATIONS(OP)                                                                                                 \
-    OP(ILLEGAL) OP(LB) OP(LH) OP(LW) OP(LBU) OP(LHU) OP(SB) OP(SH) OP(SW)                                              \
+    OP(END) OP(ILLEGAL) OP(LB) OP(LH) OP(LW) OP(LBU) OP(LHU) OP(SB) OP(SH) OP(SW)                                      \
     OP(ADDI) OP(SLLI) OP(SLTI) OP(SLTIU) OP(XORI) OP(SRLI) OP(SRAI) OP(ORI) OP(ANDI) OP(LUI) OP(AUIPC)                 \
     OP(ADD) OP(SUB) OP(SLL) OP(SLT) OP(SLTU) OP(XOR) OP(SRL) OP(SRA) OP(OR) OP(AND)                                    \
     OP(MUL) OP(MULH) OP(MULHSU) OP(MULHU) OP(DIVIDE)                                                                   \
@@ -15,13 +15,12 @@ enum operation { OPERATIONS(NAME) };
 #undef NAME
 
 struct op {
-    u32 in;   /* what it was decoded from */
-    s32 imm;  /* of ILLEGAL what mtval shows */
+    u32 at, next; /* its address, and the one behind it */
+    u32 imm; /* of branches, JAL and AUIPC an address; of ILLEGAL what mtval shows; of SYSTEM the instruction */
     u8 operation, rd, rs1, rs2; /* an rd of 0 is NOWHERE here */
-    u32 size; /* bytes */
 };
 
 #define NOWHERE 32 /* in x[]: x0 is never written */
 
-struct op decode(u32 in);
+struct op decode(u32 at, u32 in);
 #endif

@@ -48,6 +48,7 @@ static void program(u32 address, const u8 *data, u32 count)
     if (how != 0)
         for (u32 i = 0; i < count; i++)
             flash[((address & ~(PAGE - 1)) | ((address + i) & (PAGE - 1))) % FLASH_SIZE] &= data[i];
+    code_writes[CODE_FLASH]++;
     flash_programmed += how != 0;
 }
 
@@ -56,6 +57,7 @@ static void erase(u32 address, u32 size)
     int how = operation(size == SECTOR ? ERASE_TICKS : size == 32768 ? 120000ull * TICKS_PER_US : 150000ull * TICKS_PER_US);
     if (how != 0)
         memset(flash + (address % FLASH_SIZE & ~(size - 1)), 0xFF, how == 2 ? SECTOR / 2 : size);
+    code_writes[CODE_FLASH]++;
     flash_erased += how != 0;
 }
 

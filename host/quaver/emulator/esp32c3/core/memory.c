@@ -5,6 +5,7 @@
 u8 *read_page[1 << 20], *write_page[1 << 20];
 u8 *flash, *sram, *rtc_memory;
 u32 registers[0x100000 / 4];
+u32 code_writes[129];
 static u8 *cache_ram, *rom_data, *unmapped;
 static const struct device *devices[256];
 static u32 mmu[128];
@@ -73,10 +74,8 @@ void mmu_set(u32 entry, u32 value)
     mmu[entry] = value;
     map(0x42000000 + (entry << 16), 0x10000, memory, 0);
     map(0x3C000000 + (entry << 16), 0x10000, memory, 0);
-    cpu_forget_code();
+    code_writes[CODE_FLASH]++;
 }
-
-u32 mmu_get(u32 entry) { return mmu[entry]; }
 
 static void mmu_write(u32 offset, u32 value)
 {
@@ -148,6 +147,7 @@ int copy_in(u32 address, const u8 *data, u32 size)
         if (page == 0)
             return 0;
         memcpy(page + (address & 4095), data, part);
+        code_writes[address >> 12 & 127]++;
         address += part, data += part, size -= part;
     }
     return 1;

@@ -18,6 +18,7 @@ enum { FRAME, EVENT, HCI, ROOM }; /* ROOM: the controller takes another HCI pack
 struct item { struct item *next; u64 when; u32 kind, id, size; u8 data[]; };
 
 static u32 entries[WIDE], entry_count, event_base, event_post, receive[2], hci_callbacks, hci_busy;
+static u8 hooked[1 << 14]; /* the pages that hold an entry, as bits; of 512 MiB, which is more than is mapped */
 static struct item *first;
 static u64 event_last;
 
@@ -28,7 +29,7 @@ void radio_load(const u32 *addresses, u32 count, u32 base)
     event_base = base;
     for (u32 i = 0; i < entry_count; i++)
         if (entries[i] != 0)
-            cpu_hook_page(entries[i]);
+            hooked[entries[i] >> 15 & 0x3FFF] |= (u8)BIT(entries[i] >> 12 & 7);
 }
 
 void radio_reset(void)
@@ -64,27 +65,35 @@ static void out(void (*take)(const u8 *, u32), u32 address, u32 size)
         take(data, size);
 }
 
-int radio_hook(void)
+static u32 entry_at(u32 address)
 {
-    for (u32 i = 0; i < entry_count; i++) {
-        if (entries[i] != pc)
-            continue;
-        u32 answer = 0;
-        switch ((enum entry)i) {
-        case WIFI_INIT: event_post = load(load(x[10], 4) + 4 * EVENT_POST, 4); break;
-        case WIFI_RECEIVE_CALLBACK: receive[x[10] & 1] = x[11]; break;
-        case WIFI_TRANSMIT: out(host.frame, x[11], x[12]); break;
-        case HCI_CALLBACKS: hci_callbacks = x[10]; break;
-        case HCI_ROOM: answer = !hci_busy; break;
-        case HCI_SEND: hci_busy = 1, out(host.hci, x[10], x[11]); break;
-        default: answer = host.radio != 0 ? host.radio((int)i, x[10], x[11], x[12]) : ~0u;
-        }
-        x[10] = answer;
-        pc = x[1];
-        now += 20 * tick_cost;
-        return 1;
+    u32 i = 0;
+    while (i < entry_count && entries[i] != address)
+        i++;
+    return i;
+}
+
+int radio_hooks(u32 address)
+{
+    return address >> 28 == 4 && hooked[address >> 15 & 0x3FFF] >> (address >> 12 & 7) & 1 && entry_at(address) < entry_count;
+}
+
+void radio_call(void)
+{
+    enum entry entry = (enum entry)entry_at(pc);
+    u32 answer = 0;
+    switch (entry) {
+    case WIFI_INIT: event_post = load(load(x[10], 4) + 4 * EVENT_POST, 4); break;
+    case WIFI_RECEIVE_CALLBACK: receive[x[10] & 1] = x[11]; break;
+    case WIFI_TRANSMIT: out(host.frame, x[11], x[12]); break;
+    case HCI_CALLBACKS: hci_callbacks = x[10]; break;
+    case HCI_ROOM: answer = !hci_busy; break;
+    case HCI_SEND: hci_busy = 1, out(host.hci, x[10], x[11]); break;
+    default: answer = host.radio != 0 ? host.radio((int)entry, x[10], x[11], x[12]) : ~0u;
     }
-    return 0;
+    x[10] = answer;
+    pc = x[1];
+    now += 20 * tick_cost;
 }
 
 static void deliver(const struct item *item)
