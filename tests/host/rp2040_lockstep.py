@@ -24,7 +24,8 @@ PROGRAM = (
     if len(sys.argv) > 2
     else (
         "import time; s = sum(range(201)); f = sum(i / 7 for i in range(99)); d = {i: str(i) for i in range(50)}\r\n"
-        "time.sleep_ms(20); print('told:', s, f, hash(str(d)), 10**30 // 77, time.ticks_us())\r\n"
+        "import machine; machine.SPI(0).write(d[49]); time.sleep_ms(20); "
+        "print('told:', s, f, hash(str(d)), 10**30 // 77, time.ticks_us())\r\n"
     )
 )
 
@@ -38,12 +39,12 @@ def main() -> None:
     alarm = mcu.clock.create_alarm(lambda: setattr(batch, "stopped", True))
     stopped: list[bool] = []
     gate = PioGate(mcu, lambda: setattr(batch, "stopped", True))
-    Spin(mcu, gate.quiet)
+    spin = Spin(mcu, gate.quiet)
     run = gate.run
     if sys.argv[1] == "bursts":
         burst = load_burst()
         assert burst is not None
-        run = Bursts(mcu, gate, burst).run
+        run = Bursts(mcu, gate, burst, spin).run
     machine.console.on_device_connected = lambda: machine.console.type(PROGRAM.encode())
     said = bytearray()
     core = mcu.core

@@ -4,9 +4,12 @@
  * A5.3, and of its operation, A6.7, stand beside it. What the manual leaves to the processor, the cycles, is as
  * rp2040py counts them, so that virtual time is the same whoever runs an instruction.
  *
- * The burst stops before an instruction that is not for it, with nothing of it done, and rp2040py runs that one: an
- * access outside of boot ROM, flash and SRAM, or unaligned; a store outside of SRAM; whatever raises an exception,
- * returns from one, waits, or speaks with the system; a result that rp2040py has otherwise than the manual. */
+ * The burst stops at a word that is loaded from or stored to a peripheral: the instruction is done but for that, which
+ * is rp2040py's. The microsecond timer is read here, as is what a peripheral has just said.
+ *
+ * It stops before an instruction that is not for it, with nothing of it done, and rp2040py runs that one: another
+ * access outside of boot ROM, flash and SRAM, or unaligned; whatever raises an exception, returns from one, waits, or
+ * speaks with the system; a result that rp2040py has otherwise than the manual. */
 
 #include <stdint.h>
 #include <string.h>
@@ -16,24 +19,52 @@
 #define SRAM_BASE 0x20000000u
 #define SIO_BASE 0xD0000000u
 #define SIO_SIZE 0x180u
+#define CYCLE_NS 8.0        /* rp2040py's clock is at 125 MHz whatever the guest sets up */
+#define MARGIN_NS 0.001     /* the gap to an event is a rounded difference: rather a burst too short than one too long */
+#define APB_LOAD 4 /* cycles */
+#define APB_STORE 5
+#define DIVISION_CYCLES 8   /* counted by rp2040py, though they take no time */
 
 enum { SP = 13, LR = 14, PC = 15 };
 
 enum { PRIMASK = 16 }; /* the special register's number: B5.2.3 */
 
+enum stop { LIMIT, OTHER, LOADS, STORES }; /* why a burst ended; numbered again in burst.py */
+
 struct chip { /* laid out again in burst.py */
+    /* For each burst */
+    double nanos;    /* of the clock, when it begins */
+    double gap;      /* from there to its next event, in ns */
+    uint32_t loaded; /* the word that the last one asked for, if it did */
+    uint32_t ran;    /* cycles to begin with, not in `cycles` yet; then those of the burst and these */
+    /* Of the last burst */
+    uint64_t cycles; /* all that the processor has counted */
+    uint32_t primask; /* bit 0 alone */
+    /* The access that is to be made: number of the peripheral, offset of the word, kind of an atomic store (RP2040
+     * datasheet, 2.1.2), word to store or register to load into, and the cycles that it takes */
+    uint32_t block;
+    uint32_t offset;
+    uint32_t atomic;
+    uint32_t operand;
+    uint32_t took;
+    uint32_t instructions;
+    uint32_t steady; /* address of a register that was just read, and that changes by an event alone; or 0 */
+    uint32_t apsr;   /* N, Z, C and V in bits 31 to 28 */
+    /* For bursts in a row */
+    uint32_t settled; /* no exception is pending, so that none is taken whatever becomes of PRIMASK */
+    uint32_t longest; /* cycles that the burst may run for, at least 1 */
+    uint32_t bootrom_size;
+    uint32_t flash_size;
+    uint32_t sram_size;
     uint32_t *r; /* R0 to R15, rp2040py's own */
     uint8_t *bootrom;
     uint8_t *flash;
     uint8_t *sram;
-    uint32_t bootrom_size;
-    uint32_t flash_size;
-    uint32_t sram_size;
-    uint32_t apsr;         /* N, Z, C and V in bits 31 to 28 */
-    uint32_t primask;      /* bit 0 alone */
-    uint32_t settled;      /* no exception is pending, so that none is taken whatever becomes of PRIMASK */
-    uint32_t instructions; /* of the last burst */
-    uint32_t divisions;    /* started by the last burst */
+    double timer_epoch; /* of the clock, when the timer was 0 */
+    /* Of a wait on a register, for spin.py */
+    double began;
+    uint64_t read_cycles;
+    uint32_t reads;
     /* What the single-cycle I/O block keeps, for bursts and for rp2040py: RP2040 datasheet, 2.3.1 */
     uint32_t dividend;
     uint32_t divisor;
@@ -53,6 +84,27 @@ static inline const uint8_t *readable(const struct chip *chip, uint32_t address)
     if (address - BOOTROM_BASE < chip->bootrom_size)
         return chip->bootrom + (address - BOOTROM_BASE);
     return NULL;
+}
+
+/* Whether a word there is a peripheral's, of those from IO_BANK0 to TIMER, DMA, PIO0 or PIO1: RP2040 datasheet, 2.2.
+ * None of them resets the processor. */
+static inline int is_peripheral(uint32_t address)
+{
+    return address - 0x40014000u < 0x44000u || address - 0x50000000u < 0x4000u || address - 0x50200000u < 0x4000u ||
+           address - 0x50300000u < 0x4000u;
+}
+
+/* Registers that firmware looks at until they change, and that it does not change by that: SSPSR of both SPI controllers
+ * (RP2040 datasheet, 4.4.4), IC_RAW_INTR_STAT of both I2C controllers (4.3.17). */
+static inline int is_steady(uint32_t address)
+{
+    return address == 0x4003C00C || address == 0x4004000C || address == 0x40044034 || address == 0x40048034;
+}
+
+/* Cycles of an access to a peripheral, as rp2040py counts them: on the APB or on the AHB-Lite */
+static inline uint32_t access_cycles(uint32_t address, uint32_t apb)
+{
+    return address >> 28 == 4 ? apb : 2;
 }
 
 static inline uint32_t load32(const uint8_t *at)
@@ -136,7 +188,7 @@ static void divide(struct chip *chip, int is_signed)
         chip->remainder = dividend % divisor;
     }
     chip->divider_csr = 3;
-    chip->divisions++;
+    chip->cycles += DIVISION_CYCLES;
 }
 
 static int sio_store(struct chip *chip, uint32_t offset, uint32_t value)
@@ -169,21 +221,53 @@ static int sio_store(struct chip *chip, uint32_t offset, uint32_t value)
     }
 }
 
+/* --- The microsecond timer: RP2040 datasheet, 4.6.5 --- */
+
+#define TIMERAWH 0x40054024u
+#define TIMERAWL 0x40054028u
+#define TIMER_CYCLES 600 /* as in spin.py */
+#define LEAST_READS 4    /* up to there a wait on the timer is only counted: spin.py */
+
+/* A read after `ran` cycles of the burst; 0 where it may be one of a wait, which is for spin.py. */
+static int timer_load(struct chip *chip, uint32_t address, uint32_t ran, uint32_t *value)
+{
+    const double nanos = chip->nanos + ran * CYCLE_NS;
+    const double micros = (nanos - chip->timer_epoch) / 1000;
+    if (address == TIMERAWH) {
+        *value = (uint32_t)((uint64_t)micros >> 32);
+        return 1;
+    }
+    const uint64_t cycles = chip->cycles + ran;
+    const int again = (int64_t)(cycles - chip->read_cycles) <= TIMER_CYCLES; /* a reset starts them at 0 */
+    if (again && chip->reads >= LEAST_READS)
+        return 0;
+    chip->read_cycles = cycles;
+    chip->reads = again ? chip->reads + 1 : 0;
+    if (chip->reads == 1)
+        chip->began = nanos;
+    *value = (uint32_t)(uint64_t)micros;
+    return 1;
+}
+
 static inline unsigned count_bits(unsigned list)
 {
     return (unsigned)__builtin_popcount(list);
 }
 
-/* Run for at least `limit` cycles, or up to an instruction that is not for a burst. Returns the cycles it took. */
-uint64_t burst(struct chip *chip, uint64_t limit)
+/* Run up to the next event, for `longest` cycles, or up to an instruction that is not for a burst. */
+enum stop burst(struct chip *chip)
 {
     uint32_t *const r = chip->r;
     uint8_t *const sram = chip->sram;
     const uint32_t sram_size = chip->sram_size;
-    uint64_t cycles = 0;
+    const double whole = (chip->gap - MARGIN_NS) / CYCLE_NS; /* cycles that end before the event */
+    const uint32_t limit = whole >= chip->longest ? chip->longest : whole > 0 ? (uint32_t)whole + 1 : 1;
+    const uint32_t steady = chip->steady;
+    uint32_t cycles = chip->ran;
     uint32_t instructions = 0;
+    enum stop why = OTHER;
 
-    chip->divisions = 0;
+    chip->steady = 0;
 
     /* The flags, as values that they are read from only when asked: N is bit 31 of sign, Z is whether zero is 0. */
     uint32_t sign = chip->apsr;
@@ -237,10 +321,27 @@ uint64_t burst(struct chip *chip, uint64_t limit)
     do {                                                                                                               \
         const uint32_t from = (address);                                                                               \
         const uint8_t *at = readable(chip, from);                                                                      \
-        if (at == NULL || from & ((size) - 1))                                                                         \
+        if (from & ((size) - 1))                                                                                       \
             goto stop;                                                                                                 \
-        to = (value);                                                                                                  \
-        took = 2;                                                                                                      \
+        if (at != NULL) {                                                                                              \
+            to = (value);                                                                                              \
+            took = 2;                                                                                                  \
+        } else if (from - (SIO_BASE + CPUID) < 4) { /* as the owner of a lock, a byte */                               \
+            to = 0;                                                                                                    \
+        } else {                                                                                                       \
+            goto stop;                                                                                                 \
+        }                                                                                                              \
+    } while (0)
+#define LOAD_ELSEWHERE(to, from)                                                                                       \
+    do {                                                                                                               \
+        chip->block = (from) >> 14 << 2;                                                                               \
+        chip->offset = (from) & 0x3FFF;                                                                                \
+        chip->operand = (uint32_t)(&(to) - r);                                                                         \
+        chip->took = access_cycles(from, APB_LOAD);                                                                    \
+        chip->steady = is_steady(from) ? (from) : 0;                                                                   \
+        why = LOADS;                                                                                                   \
+        pc = next;                                                                                                     \
+        goto stop;                                                                                                     \
     } while (0)
 #define LOAD_WORD(to, address)                                                                                         \
     do {                                                                                                               \
@@ -252,6 +353,15 @@ uint64_t burst(struct chip *chip, uint64_t limit)
         if (at != NULL) {                                                                                              \
             value = load32(at);                                                                                        \
             took = 2;                                                                                                  \
+        } else if (from == TIMERAWH || from == TIMERAWL) {                                                             \
+            if (!timer_load(chip, from, cycles, &value))                                                               \
+                LOAD_ELSEWHERE(to, from);                                                                              \
+            took = APB_LOAD;                                                                                           \
+        } else if (from == steady) {                                                                                   \
+            value = chip->loaded;                                                                                      \
+            took = APB_LOAD;                                                                                           \
+        } else if (is_peripheral(from)) {                                                                              \
+            LOAD_ELSEWHERE(to, from);                                                                                  \
         } else if (from - SIO_BASE >= SIO_SIZE || !sio_load(chip, from - SIO_BASE, &value)) {                          \
             goto stop;                                                                                                 \
         }                                                                                                              \
@@ -265,6 +375,15 @@ uint64_t burst(struct chip *chip, uint64_t limit)
         if (to - SRAM_BASE < sram_size) {                                                                              \
             store32(sram + (to - SRAM_BASE), from);                                                                    \
             took = 2;                                                                                                  \
+        } else if (is_peripheral(to)) {                                                                                \
+            chip->block = to >> 14 << 2;                                                                               \
+            chip->offset = to & 0xFFF;                                                                                 \
+            chip->atomic = to >> 12 & 3;                                                                               \
+            chip->operand = (from);                                                                                    \
+            chip->took = access_cycles(to, APB_STORE);                                                                 \
+            why = STORES;                                                                                              \
+            pc = next;                                                                                                 \
+            goto stop;                                                                                                 \
         } else if (to - SIO_BASE >= SIO_SIZE || !sio_store(chip, to - SIO_BASE, from)) {                               \
             goto stop;                                                                                                 \
         }                                                                                                              \
@@ -726,9 +845,12 @@ uint64_t burst(struct chip *chip, uint64_t limit)
         cycles += took;
         instructions++;
     }
+    why = LIMIT;
 stop:
     r[PC] = pc | odd;
     chip->apsr = (sign & 1u << 31) | (uint32_t)Z << 30 | carry << 29 | overflow << 28;
+    chip->cycles += cycles;
+    chip->ran = cycles;
     chip->instructions = instructions;
-    return cycles;
+    return why;
 }

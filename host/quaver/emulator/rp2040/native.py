@@ -11,8 +11,8 @@ from rp2040py.rp2040 import RP2040
 
 from quaver.emulator.compiled import load_compiled
 
-Burst = Callable[[int, int], int]
-"""The C function: address of its `struct chip`, cycles to run for -> cycles run."""
+Burst = Callable[[int], int]
+"""The C function: address of its `struct chip` -> why it stopped, its `enum stop`."""
 
 _SOURCE = Path(__file__).with_name("burst.c")
 
@@ -25,7 +25,7 @@ def load_burst() -> Burst | None:
     if library is None:
         return None
     burst = library.burst
-    burst.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
-    burst.restype = ctypes.c_uint64
+    burst.argtypes = (ctypes.c_void_p,)
+    burst.restype = ctypes.c_int
     function: Burst = burst
     return function

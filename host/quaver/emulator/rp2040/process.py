@@ -40,11 +40,11 @@ class PicoChild(Child):
         if start.bluetooth:
             self.join_air()
         self.gate = PioGate(self.machine.mcu, lambda: self.engine.end_batch())
-        Spin(self.machine.mcu, self.gate.quiet)
+        spin = Spin(self.machine.mcu, self.gate.quiet)
         burst = load_burst()
         if burst is None and sys.stderr.isatty():
             print(_SLOW, file=sys.stderr)
-        self._bursts = None if burst is None else Bursts(self.machine.mcu, self.gate, burst)
+        self._bursts = None if burst is None else Bursts(self.machine.mcu, self.gate, burst, spin)
         self.engine = Engine(
             self.machine.mcu,
             real_time=start.real_time,

@@ -15,6 +15,7 @@ past the next event of the emulated hardware, so nothing happens earlier or late
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 _TIMERAWL = 0x28  # RP2040 datasheet, 4.6.5
@@ -30,8 +31,20 @@ _MAX_LEAP_NS = 50e3
 _MARGIN_NS = 16.0  # two cycles short of the event: it comes by the guest's own next instructions
 
 
+@dataclass
+class _Counts:
+    """Of the reads that may be a wait: the processor's cycles at the last one, how many, and when they began."""
+
+    read_cycles: int = 0
+    reads: int = 0
+    began: float = 0.0
+
+
 class Spin:
-    """Watches a chip's timer and DMA block. allowed: False while a PIO program has steps to make."""
+    """Watches a chip's timer and DMA block. allowed: False while a PIO program has steps to make.
+
+    counts: where it counts; bursts, which read the timer themselves as long as that is no wait, put their own there.
+    """
 
     def __init__(self, mcu: Any, allowed: Callable[[], bool]) -> None:
         self._core = mcu.core
@@ -40,9 +53,7 @@ class Spin:
         self._channels = mcu.dma.channels
         self._timer_read = mcu.timer.read_uint32
         self._dma_read = mcu.dma.read_uint32
-        self._cycles = 0
-        self._reads = 0
-        self._began = 0.0
+        self.counts: Any = _Counts()
         mcu.timer.read_uint32 = self._read_timer
         mcu.dma.read_uint32 = self._read_dma
         self._i2c = mcu.i2c
@@ -51,19 +62,19 @@ class Spin:
 
     def _read_timer(self, offset: int) -> int:
         if offset == _TIMERAWL and self._again(_TIMER_CYCLES):
-            if self._reads > _DMA_READS and any(block._busy for block in self._i2c):
+            if self.counts.reads > _DMA_READS and any(block._busy for block in self._i2c):
                 self._leap(float("inf"))
-            elif self._reads == 1:
-                self._began = self._clock.nanos
-            elif self._reads > _TIMER_READS and not self._core.pm:
-                self._leap(min(_MAX_LEAP_NS, (self._clock.nanos - self._began) / 16))
+            elif self.counts.reads == 1:
+                self.counts.began = self._clock.nanos
+            elif self.counts.reads > _TIMER_READS and not self._core.pm:
+                self._leap(min(_MAX_LEAP_NS, (self._clock.nanos - self.counts.began) / 16))
         value: int = self._timer_read(offset)
         return value
 
     def _read_i2c(self, read: Callable[[int], int]) -> Callable[[int], int]:
         def observed(offset: int) -> int:
             if offset == _DATA_CMD:
-                self._reads = 0
+                self.counts.reads = 0
             return read(offset)
 
         return observed
@@ -71,7 +82,7 @@ class Spin:
     def _read_dma(self, offset: int) -> int:
         if offset < _CHANNELS_END and offset & 0x3F in _CTRL_OFFSETS:
             control: int = self._channels[offset >> 6]._ctrl
-            if control & _BUSY and self._again(_DMA_CYCLES) and self._reads > _DMA_READS:
+            if control & _BUSY and self._again(_DMA_CYCLES) and self.counts.reads > _DMA_READS:
                 self._leap(float("inf"))
             return control
         value: int = self._dma_read(offset)
@@ -80,9 +91,9 @@ class Spin:
     def _again(self, within: int) -> bool:
         """Count this read; whether it follows the one before within so many cycles."""
         cycles: int = self._core.cycles
-        near = cycles - self._cycles <= within
-        self._cycles = cycles
-        self._reads = self._reads + 1 if near else 0
+        near: bool = cycles - self.counts.read_cycles <= within
+        self.counts.read_cycles = cycles
+        self.counts.reads = self.counts.reads + 1 if near else 0
         return near
 
     def _leap(self, most: float) -> None:
