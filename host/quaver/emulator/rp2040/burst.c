@@ -261,7 +261,7 @@ enum stop burst(struct chip *chip)
     uint8_t *const sram = chip->sram;
     const uint32_t sram_size = chip->sram_size;
     const double whole = (chip->gap - MARGIN_NS) / CYCLE_NS; /* cycles that end before the event */
-    const uint32_t limit = whole >= chip->longest ? chip->longest : whole > 0 ? (uint32_t)whole + 1 : 1;
+    const uint32_t most = whole >= chip->longest ? chip->longest : whole > 0 ? (uint32_t)whole + 1 : 1;
     const uint32_t steady = chip->steady;
     uint32_t cycles = chip->ran;
     uint32_t instructions = 0;
@@ -282,21 +282,122 @@ enum stop burst(struct chip *chip)
     uint32_t code_base = 0;
     uint32_t code_size = 0;
 
-    while (cycles < limit) {
-        if (pc - code_base >= code_size) {
-            if (pc - SRAM_BASE < sram_size) {
-                code = sram, code_base = SRAM_BASE, code_size = sram_size;
-            } else if (pc - FLASH_BASE < chip->flash_size) {
-                code = chip->flash, code_base = FLASH_BASE, code_size = chip->flash_size;
-            } else if (pc - BOOTROM_BASE < chip->bootrom_size) {
-                code = chip->bootrom, code_base = BOOTROM_BASE, code_size = chip->bootrom_size;
-            } else {
-                goto stop;
-            }
-        }
-        const uint32_t opcode = load16(code + (pc - code_base));
-        uint32_t next = pc + 2;
-        uint32_t took = 1;
+    uint32_t opcode, next, took;
+
+    /* Where an instruction is done, by bits 15 to 6 of its opcode: A5.2. Each goes on to the next one by a jump of its
+     * own, which the host's processor foresees better than one jump for all. */
+    static const void *const operations[0x400] = {
+        [0x000 ... 0x01F] = &&lsl_immediate,
+        [0x020 ... 0x03F] = &&lsr_immediate,
+        [0x040 ... 0x05F] = &&asr_immediate,
+        [0x060 ... 0x067] = &&add_register_t1,
+        [0x068 ... 0x06F] = &&sub_register,
+        [0x070 ... 0x077] = &&add_immediate_t1,
+        [0x078 ... 0x07F] = &&sub_immediate_t1,
+        [0x080 ... 0x09F] = &&mov_immediate,
+        [0x0A0 ... 0x0BF] = &&cmp_immediate,
+        [0x0C0 ... 0x0DF] = &&add_immediate_t2,
+        [0x0E0 ... 0x0FF] = &&sub_immediate_t2,
+        [0x100] = &&and,
+        [0x101] = &&eor,
+        [0x102] = &&lsl_register,
+        [0x103] = &&lsr_register,
+        [0x104] = &&asr_register,
+        [0x105] = &&adc,
+        [0x106] = &&sbc,
+        [0x107] = &&ror,
+        [0x108] = &&tst,
+        [0x109] = &&rsb,
+        [0x10A] = &&cmp_register_t1,
+        [0x10B] = &&cmn,
+        [0x10C] = &&orr,
+        [0x10D] = &&mul,
+        [0x10E] = &&bic,
+        [0x10F] = &&mvn,
+        [0x110 ... 0x113] = &&add_register_t2,
+        [0x114 ... 0x117] = &&cmp_register_t2,
+        [0x118 ... 0x11B] = &&add_register_t2,
+        [0x11C ... 0x11F] = &&bx,
+        [0x120 ... 0x13F] = &&ldr_literal,
+        [0x140 ... 0x147] = &&str_register,
+        [0x148 ... 0x14F] = &&strh_register,
+        [0x150 ... 0x157] = &&strb_register,
+        [0x158 ... 0x15F] = &&ldrsb_register,
+        [0x160 ... 0x167] = &&ldr_register,
+        [0x168 ... 0x16F] = &&ldrh_register,
+        [0x170 ... 0x177] = &&ldrb_register,
+        [0x178 ... 0x17F] = &&ldrsh_register,
+        [0x180 ... 0x19F] = &&str_immediate_t1,
+        [0x1A0 ... 0x1BF] = &&ldr_immediate_t1,
+        [0x1C0 ... 0x1DF] = &&strb_immediate,
+        [0x1E0 ... 0x1FF] = &&ldrb_immediate,
+        [0x200 ... 0x21F] = &&strh_immediate,
+        [0x220 ... 0x23F] = &&ldrh_immediate,
+        [0x240 ... 0x25F] = &&str_immediate_t2,
+        [0x260 ... 0x27F] = &&ldr_immediate_t2,
+        [0x280 ... 0x29F] = &&adr,
+        [0x2A0 ... 0x2BF] = &&add_sp_plus_immediate_t1,
+        [0x2C0 ... 0x2C1] = &&add_sp_plus_immediate_t2,
+        [0x2C2 ... 0x2C3] = &&sub_sp_minus_immediate,
+        [0x2C4 ... 0x2C7] = &&stop,
+        [0x2C8] = &&sxth,
+        [0x2C9] = &&sxtb,
+        [0x2CA] = &&uxth,
+        [0x2CB] = &&uxtb,
+        [0x2CC ... 0x2CF] = &&stop,
+        [0x2D0 ... 0x2D7] = &&push,
+        [0x2D8 ... 0x2D9] = &&cps,
+        [0x2DA ... 0x2E7] = &&stop,
+        [0x2E8] = &&rev,
+        [0x2E9] = &&rev16,
+        [0x2EA] = &&stop,
+        [0x2EB] = &&revsh,
+        [0x2EC ... 0x2EF] = &&stop,
+        [0x2F0 ... 0x2F7] = &&pop,
+        [0x2F8 ... 0x2FB] = &&stop,
+        [0x2FC] = &&a5,
+        [0x2FD ... 0x2FF] = &&stop,
+        [0x300 ... 0x31F] = &&stm,
+        [0x320 ... 0x33F] = &&ldm,
+        [0x340 ... 0x343] = &&beq,
+        [0x344 ... 0x347] = &&bne,
+        [0x348 ... 0x34B] = &&bcs,
+        [0x34C ... 0x34F] = &&bcc,
+        [0x350 ... 0x353] = &&bmi,
+        [0x354 ... 0x357] = &&bpl,
+        [0x358 ... 0x35B] = &&bvs,
+        [0x35C ... 0x35F] = &&bvc,
+        [0x360 ... 0x363] = &&bhi,
+        [0x364 ... 0x367] = &&bls,
+        [0x368 ... 0x36B] = &&bge,
+        [0x36C ... 0x36F] = &&blt,
+        [0x370 ... 0x373] = &&bgt,
+        [0x374 ... 0x377] = &&ble,
+        [0x378 ... 0x37F] = &&stop,
+        [0x380 ... 0x39F] = &&b_t2,
+        [0x3A0 ... 0x3BF] = &&stop,
+        [0x3C0 ... 0x3DF] = &&bl,
+        [0x3E0 ... 0x3FF] = &&stop,
+    };
+
+#define FETCH                                                                                                          \
+    do {                                                                                                               \
+        opcode = load16(code + (pc - code_base));                                                                      \
+        next = pc + 2;                                                                                                 \
+        took = 1;                                                                                                      \
+        goto *operations[opcode >> 6];                                                                                 \
+    } while (0)
+#define NEXT                                                                                                           \
+    do {                                                                                                               \
+        pc = next;                                                                                                     \
+        cycles += took;                                                                                                \
+        instructions++;                                                                                                \
+        if (cycles >= most)                                                                                            \
+            goto limit;                                                                                                \
+        if (pc - code_base >= code_size)                                                                               \
+            goto elsewhere;                                                                                            \
+        FETCH;                                                                                                         \
+    } while (0)
 
 /* Fields of an opcode that many encodings share: three registers of the lower eight. */
 #define RD r[opcode & 7]
@@ -397,6 +498,8 @@ enum stop burst(struct chip *chip)
         how;                                                                                                           \
         took = 2;                                                                                                      \
     } while (0)
+/* The registers of a list, the lower eight, from the lowest on */
+#define EACH_OF_LIST(i) for (unsigned left = IMM8, i; left && (i = (unsigned)__builtin_ctz(left), 1); left &= left - 1)
 #define BRANCH_IF(condition)                                                                                           \
     do {                                                                                                               \
         if (condition) {                                                                                               \
@@ -407,444 +510,441 @@ enum stop burst(struct chip *chip)
 #define N (sign >> 31)
 #define Z (zero == 0)
 
-        switch (opcode >> 6) {
-        /* --- A5.2.1: shift, add, subtract, move and compare with immediates --- */
-        case 0x000 ... 0x01F: { /* LSL (immediate), A6.7.35; 0 is MOV (register) T2, A6.7.40 */
-            const uint32_t value = RN;
-            if (IMM5)
-                carry = value >> (32 - IMM5) & 1;
-            RD = SET_NZ(value << IMM5);
-            break;
-        }
-        case 0x020 ... 0x03F: { /* LSR (immediate), A6.7.37; 0 stands for 32 */
-            const uint32_t value = RN;
-            carry = value >> ((IMM5 - 1) & 31) & 1;
-            RD = SET_NZ(IMM5 ? value >> IMM5 : 0);
-            break;
-        }
-        case 0x040 ... 0x05F: { /* ASR (immediate), A6.7.8; 0 stands for 32 */
-            const uint32_t value = RN;
-            carry = value >> ((IMM5 - 1) & 31) & 1;
-            RD = SET_NZ((uint32_t)((int32_t)value >> (IMM5 ? IMM5 : 31)));
-            break;
-        }
-        case 0x060 ... 0x067: /* ADD (register) T1, A6.7.3 */
-            ADD_WITH_CARRY(RD, RN, RM, 0);
-            break;
-        case 0x068 ... 0x06F: /* SUB (register), A6.7.66 */
-            ADD_WITH_CARRY(RD, RN, ~RM, 1);
-            break;
-        case 0x070 ... 0x077: /* ADD (immediate) T1, A6.7.2 */
-            ADD_WITH_CARRY(RD, RN, IMM3, 0);
-            break;
-        case 0x078 ... 0x07F: /* SUB (immediate) T1, A6.7.65 */
-            ADD_WITH_CARRY(RD, RN, ~IMM3, 1);
-            break;
-        case 0x080 ... 0x09F: /* MOV (immediate), A6.7.39 */
-            RW = SET_NZ(IMM8);
-            break;
-        case 0x0A0 ... 0x0BF: { /* CMP (immediate), A6.7.17 */
-            uint32_t ignored;
-            ADD_WITH_CARRY(ignored, RW, ~IMM8, 1);
-            (void)ignored;
-            break;
-        }
-        case 0x0C0 ... 0x0DF: /* ADD (immediate) T2, A6.7.2 */
-            ADD_WITH_CARRY(RW, RW, IMM8, 0);
-            break;
-        case 0x0E0 ... 0x0FF: /* SUB (immediate) T2, A6.7.65 */
-            ADD_WITH_CARRY(RW, RW, ~IMM8, 1);
-            break;
+    if (cycles >= most)
+        goto limit;
+elsewhere:
+    if (pc - SRAM_BASE < sram_size) {
+        code = sram, code_base = SRAM_BASE, code_size = sram_size;
+    } else if (pc - FLASH_BASE < chip->flash_size) {
+        code = chip->flash, code_base = FLASH_BASE, code_size = chip->flash_size;
+    } else if (pc - BOOTROM_BASE < chip->bootrom_size) {
+        code = chip->bootrom, code_base = BOOTROM_BASE, code_size = chip->bootrom_size;
+    } else {
+        goto stop;
+    }
+    FETCH;
 
-        /* --- A5.2.2: data processing --- */
-        case 0x100: /* AND, A6.7.7 */
-            RD = SET_NZ(RD & RN);
-            break;
-        case 0x101: /* EOR, A6.7.23 */
-            RD = SET_NZ(RD ^ RN);
-            break;
-        case 0x102: { /* LSL (register), A6.7.36 */
-            const uint32_t value = RD, shift = RN & 0xFF;
-            if (shift)
-                carry = value >> (-shift & 31) & 1; /* beyond 32 the manual has 0, rp2040py this */
-            RD = SET_NZ(shift < 32 ? value << shift : 0);
-            break;
-        }
-        case 0x103: { /* LSR (register), A6.7.38 */
-            const uint32_t value = RD, shift = RN & 0xFF;
-            /* By 0 the manual leaves the carry alone; rp2040py has bit 31, here and in ASR and ROR. */
-            carry = shift <= 32 ? value >> ((shift - 1) & 31) & 1 : 0;
-            RD = SET_NZ(shift < 32 ? value >> shift : 0);
-            break;
-        }
-        case 0x104: { /* ASR (register), A6.7.9 */
-            const uint32_t value = RD, shift = RN & 0xFF;
-            carry = value >> (shift < 32 ? (shift - 1) & 31 : 31) & 1;
-            RD = SET_NZ((uint32_t)((int32_t)value >> (shift < 32 ? shift : 31)));
-            break;
-        }
-        case 0x105: /* ADC, A6.7.1 */
-            if (carry && RD == 0x7FFFFFFF)
-                goto stop; /* rp2040py's V is of the sum of operand and carry */
-            ADD_WITH_CARRY(RD, RD, RN, carry);
-            break;
-        case 0x106: /* SBC, A6.7.56 */
-            if (!carry && RN == 0x7FFFFFFF)
-                goto stop; /* as with ADC */
-            ADD_WITH_CARRY(RD, RD, ~RN, carry);
-            break;
-        case 0x107: { /* ROR, A6.7.54 */
-            const uint32_t value = RD, shift = RN & 31;
-            RD = SET_NZ(value >> shift | value << (-shift & 31));
-            carry = N;
-            break;
-        }
-        case 0x108: /* TST, A6.7.71 */
-            SET_NZ(RD & RN);
-            break;
-        case 0x109: /* RSB, A6.7.55 */
-            ADD_WITH_CARRY(RD, 0, ~RN, 1);
-            break;
-        case 0x10A: { /* CMP (register) T1, A6.7.18 */
-            uint32_t ignored;
-            ADD_WITH_CARRY(ignored, RD, ~RN, 1);
-            (void)ignored;
-            break;
-        }
-        case 0x10B: { /* CMN, A6.7.16 */
-            uint32_t ignored;
-            ADD_WITH_CARRY(ignored, RD, RN, 0);
-            (void)ignored;
-            break;
-        }
-        case 0x10C: /* ORR, A6.7.45 */
-            RD = SET_NZ(RD | RN);
-            break;
-        case 0x10D: /* MUL, A6.7.44 */
-            RD = SET_NZ(RD * RN);
-            break;
-        case 0x10E: /* BIC, A6.7.11 */
-            RD = SET_NZ(RD & ~RN);
-            break;
-        case 0x10F: /* MVN, A6.7.46 */
-            RD = SET_NZ(~RN);
-            break;
+    /* --- A5.2.1: shift, add, subtract, move and compare with immediates --- */
+    lsl_immediate: { /* LSL (immediate), A6.7.35; 0 is MOV (register) T2, A6.7.40 */
+        const uint32_t value = RN;
+        if (IMM5)
+            carry = value >> (32 - IMM5) & 1;
+        RD = SET_NZ(value << IMM5);
+        NEXT;
+    }
+    lsr_immediate: { /* LSR (immediate), A6.7.37; 0 stands for 32 */
+        const uint32_t value = RN;
+        carry = value >> ((IMM5 - 1) & 31) & 1;
+        RD = SET_NZ(IMM5 ? value >> IMM5 : 0);
+        NEXT;
+    }
+    asr_immediate: { /* ASR (immediate), A6.7.8; 0 stands for 32 */
+        const uint32_t value = RN;
+        carry = value >> ((IMM5 - 1) & 31) & 1;
+        RD = SET_NZ((uint32_t)((int32_t)value >> (IMM5 ? IMM5 : 31)));
+        NEXT;
+    }
+    add_register_t1: /* ADD (register) T1, A6.7.3 */
+        ADD_WITH_CARRY(RD, RN, RM, 0);
+        NEXT;
+    sub_register: /* SUB (register), A6.7.66 */
+        ADD_WITH_CARRY(RD, RN, ~RM, 1);
+        NEXT;
+    add_immediate_t1: /* ADD (immediate) T1, A6.7.2 */
+        ADD_WITH_CARRY(RD, RN, IMM3, 0);
+        NEXT;
+    sub_immediate_t1: /* SUB (immediate) T1, A6.7.65 */
+        ADD_WITH_CARRY(RD, RN, ~IMM3, 1);
+        NEXT;
+    mov_immediate: /* MOV (immediate), A6.7.39 */
+        RW = SET_NZ(IMM8);
+        NEXT;
+    cmp_immediate: { /* CMP (immediate), A6.7.17 */
+        uint32_t ignored;
+        ADD_WITH_CARRY(ignored, RW, ~IMM8, 1);
+        (void)ignored;
+        NEXT;
+    }
+    add_immediate_t2: /* ADD (immediate) T2, A6.7.2 */
+        ADD_WITH_CARRY(RW, RW, IMM8, 0);
+        NEXT;
+    sub_immediate_t2: /* SUB (immediate) T2, A6.7.65 */
+        ADD_WITH_CARRY(RW, RW, ~IMM8, 1);
+        NEXT;
 
-        /* --- A5.2.3: with all sixteen registers, branch and exchange --- */
-        case 0x110 ... 0x113:   /* ADD (register) T2, A6.7.3 */
-        case 0x118 ... 0x11B: { /* MOV (register) T1, A6.7.40 */
-            const unsigned d = (opcode >> 4 & 8) | (opcode & 7), m = opcode >> 3 & 15;
-            if (odd && (d == PC || m == PC))
-                goto stop;
-            uint32_t value = m == PC ? pc + 4 : r[m];
-            if (opcode < 0x4600)
-                value += d == PC ? pc + 4 : r[d];
-            if (d == PC) {
-                next = value & ~1u;
-                took = 2;
-            } else {
-                r[d] = d == SP ? value & ~3u : value;
-            }
-            break;
+    /* --- A5.2.2: data processing --- */
+    and: /* AND, A6.7.7 */
+        RD = SET_NZ(RD & RN);
+        NEXT;
+    eor: /* EOR, A6.7.23 */
+        RD = SET_NZ(RD ^ RN);
+        NEXT;
+    lsl_register: { /* LSL (register), A6.7.36 */
+        const uint32_t value = RD, shift = RN & 0xFF;
+        if (shift)
+            carry = value >> (-shift & 31) & 1; /* beyond 32 the manual has 0, rp2040py this */
+        RD = SET_NZ(shift < 32 ? value << shift : 0);
+        NEXT;
+    }
+    lsr_register: { /* LSR (register), A6.7.38 */
+        const uint32_t value = RD, shift = RN & 0xFF;
+        /* By 0 the manual leaves the carry alone; rp2040py has bit 31, here and in ASR and ROR. */
+        carry = shift <= 32 ? value >> ((shift - 1) & 31) & 1 : 0;
+        RD = SET_NZ(shift < 32 ? value >> shift : 0);
+        NEXT;
+    }
+    asr_register: { /* ASR (register), A6.7.9 */
+        const uint32_t value = RD, shift = RN & 0xFF;
+        carry = value >> (shift < 32 ? (shift - 1) & 31 : 31) & 1;
+        RD = SET_NZ((uint32_t)((int32_t)value >> (shift < 32 ? shift : 31)));
+        NEXT;
+    }
+    adc: /* ADC, A6.7.1 */
+        if (carry && RD == 0x7FFFFFFF)
+            goto stop; /* rp2040py's V is of the sum of operand and carry */
+        ADD_WITH_CARRY(RD, RD, RN, carry);
+        NEXT;
+    sbc: /* SBC, A6.7.56 */
+        if (!carry && RN == 0x7FFFFFFF)
+            goto stop; /* as with ADC */
+        ADD_WITH_CARRY(RD, RD, ~RN, carry);
+        NEXT;
+    ror: { /* ROR, A6.7.54 */
+        const uint32_t value = RD, shift = RN & 31;
+        RD = SET_NZ(value >> shift | value << (-shift & 31));
+        carry = N;
+        NEXT;
+    }
+    tst: /* TST, A6.7.71 */
+        SET_NZ(RD & RN);
+        NEXT;
+    rsb: /* RSB, A6.7.55 */
+        ADD_WITH_CARRY(RD, 0, ~RN, 1);
+        NEXT;
+    cmp_register_t1: { /* CMP (register) T1, A6.7.18 */
+        uint32_t ignored;
+        ADD_WITH_CARRY(ignored, RD, ~RN, 1);
+        (void)ignored;
+        NEXT;
+    }
+    cmn: { /* CMN, A6.7.16 */
+        uint32_t ignored;
+        ADD_WITH_CARRY(ignored, RD, RN, 0);
+        (void)ignored;
+        NEXT;
+    }
+    orr: /* ORR, A6.7.45 */
+        RD = SET_NZ(RD | RN);
+        NEXT;
+    mul: /* MUL, A6.7.44 */
+        RD = SET_NZ(RD * RN);
+        NEXT;
+    bic: /* BIC, A6.7.11 */
+        RD = SET_NZ(RD & ~RN);
+        NEXT;
+    mvn: /* MVN, A6.7.46 */
+        RD = SET_NZ(~RN);
+        NEXT;
+
+    /* --- A5.2.3: with all sixteen registers, branch and exchange --- */
+    add_register_t2: { /* ADD (register) T2, A6.7.3 */
+        /* MOV (register) T1, A6.7.40 */
+        const unsigned d = (opcode >> 4 & 8) | (opcode & 7), m = opcode >> 3 & 15;
+        if (odd && (d == PC || m == PC))
+            goto stop;
+        uint32_t value = m == PC ? pc + 4 : r[m];
+        if (opcode < 0x4600)
+            value += d == PC ? pc + 4 : r[d];
+        if (d == PC) {
+            next = value & ~1u;
+            took = 2;
+        } else {
+            r[d] = d == SP ? value & ~3u : value;
         }
-        case 0x114 ... 0x117: { /* CMP (register) T2, A6.7.18 */
-            const unsigned n = (opcode >> 4 & 8) | (opcode & 7), m = opcode >> 3 & 15;
-            uint32_t ignored;
-            if (n == PC || m == PC)
-                goto stop;
-            ADD_WITH_CARRY(ignored, r[n], ~r[m], 1);
-            (void)ignored;
-            break;
+        NEXT;
+    }
+    cmp_register_t2: { /* CMP (register) T2, A6.7.18 */
+        const unsigned n = (opcode >> 4 & 8) | (opcode & 7), m = opcode >> 3 & 15;
+        uint32_t ignored;
+        if (n == PC || m == PC)
+            goto stop;
+        ADD_WITH_CARRY(ignored, r[n], ~r[m], 1);
+        (void)ignored;
+        NEXT;
+    }
+    bx: { /* BX, A6.7.15 */
+        /* BLX (register), A6.7.14 */
+        const unsigned m = opcode >> 3 & 15;
+        const uint32_t target = r[m];
+        if (m == PC || opcode & 7 || !(target & 1) || target >> 28 == 0xF)
+            goto stop; /* an exception's return, or no Thumb code */
+        if (opcode & 0x80 && m == LR)
+            goto stop; /* rp2040py jumps to what it has just put there */
+        if (opcode & 0x80)
+            r[LR] = next | 1;
+        next = target - 1;
+        odd = 0;
+        took = 2;
+        NEXT;
+    }
+
+    /* --- A5.2.4: load and store --- */
+    ldr_literal: /* LDR (literal), A6.7.27 */
+        LOAD_WORD(RW, ((pc + 4) & ~3u) + IMM8 * 4);
+        NEXT;
+    str_register: /* STR (register), A6.7.60 */
+        STORE_WORD(RD, RN + RM);
+        NEXT;
+    strh_register: /* STRH (register), A6.7.64 */
+        STORE(2, RN + RM, store16(at, RD));
+        NEXT;
+    strb_register: /* STRB (register), A6.7.62 */
+        STORE(1, RN + RM, *at = (uint8_t)RD);
+        NEXT;
+    ldrsb_register: /* LDRSB (register), A6.7.32 */
+        LOAD(1, RD, RN + RM, (uint32_t)(int32_t)(int8_t)*at);
+        NEXT;
+    ldr_register: /* LDR (register), A6.7.28 */
+        LOAD_WORD(RD, RN + RM);
+        NEXT;
+    ldrh_register: /* LDRH (register), A6.7.31 */
+        LOAD(2, RD, RN + RM, load16(at));
+        NEXT;
+    ldrb_register: /* LDRB (register), A6.7.30 */
+        LOAD(1, RD, RN + RM, *at);
+        NEXT;
+    ldrsh_register: /* LDRSH (register), A6.7.33 */
+        LOAD(2, RD, RN + RM, (uint32_t)(int32_t)(int16_t)load16(at));
+        NEXT;
+    str_immediate_t1: /* STR (immediate) T1, A6.7.59 */
+        STORE_WORD(RD, RN + IMM5 * 4);
+        NEXT;
+    ldr_immediate_t1: /* LDR (immediate) T1, A6.7.26 */
+        LOAD_WORD(RD, RN + IMM5 * 4);
+        NEXT;
+    strb_immediate: /* STRB (immediate), A6.7.61 */
+        STORE(1, RN + IMM5, *at = (uint8_t)RD);
+        NEXT;
+    ldrb_immediate: /* LDRB (immediate), A6.7.29 */
+        LOAD(1, RD, RN + IMM5, *at);
+        NEXT;
+    strh_immediate: /* STRH (immediate), A6.7.63 */
+        STORE(2, RN + IMM5 * 2, store16(at, RD));
+        NEXT;
+    ldrh_immediate: /* LDRH (immediate), A6.7.30 */
+        LOAD(2, RD, RN + IMM5 * 2, load16(at));
+        NEXT;
+    str_immediate_t2: /* STR (immediate) T2, A6.7.59 */
+        STORE_WORD(RW, r[SP] + IMM8 * 4);
+        NEXT;
+    ldr_immediate_t2: /* LDR (immediate) T2, A6.7.26 */
+        LOAD_WORD(RW, r[SP] + IMM8 * 4);
+        NEXT;
+
+    adr: /* ADR, A6.7.6 */
+        RW = ((pc + 4) & ~3u) + IMM8 * 4;
+        NEXT;
+    add_sp_plus_immediate_t1: /* ADD (SP plus immediate) T1, A6.7.5 */
+        RW = r[SP] + IMM8 * 4;
+        NEXT;
+
+    /* --- A5.2.5: miscellaneous --- */
+    add_sp_plus_immediate_t2: /* ADD (SP plus immediate) T2, A6.7.5 */
+        r[SP] = (r[SP] + (opcode & 0x7F) * 4) & ~3u;
+        NEXT;
+    sub_sp_minus_immediate: /* SUB (SP minus immediate), A6.7.67 */
+        r[SP] = (r[SP] - (opcode & 0x7F) * 4) & ~3u;
+        NEXT;
+    cps: /* CPS, B4.2.1; 0xB662 enables, 0xB672 disables */
+        if (opcode == 0xB672)
+            chip->primask = 1;
+        else if (opcode == 0xB662 && chip->settled)
+            chip->primask = 0;
+        else
+            goto stop;
+        NEXT;
+    sxth: /* SXTH, A6.7.70 */
+        RD = (uint32_t)(int32_t)(int16_t)RN;
+        NEXT;
+    sxtb: /* SXTB, A6.7.69 */
+        RD = (uint32_t)(int32_t)(int8_t)RN;
+        NEXT;
+    uxth: /* UXTH, A6.7.74 */
+        RD = RN & 0xFFFF;
+        NEXT;
+    uxtb: /* UXTB, A6.7.73 */
+        RD = RN & 0xFF;
+        NEXT;
+    push: { /* PUSH, A6.7.50 */
+        const uint32_t size = 4 * count_bits(opcode & 0x1FF);
+        const uint32_t start = r[SP] - size;
+        if (start & 3 || start - SRAM_BASE >= sram_size || sram_size - (start - SRAM_BASE) < size)
+            goto stop;
+        uint8_t *at = sram + (start - SRAM_BASE);
+        EACH_OF_LIST(i) {
+            store32(at, r[i]);
+            at += 4;
+            took++;
         }
-        case 0x11C:   /* BX, A6.7.15 */
-        case 0x11D:
-        case 0x11E:   /* BLX (register), A6.7.14 */
-        case 0x11F: {
-            const unsigned m = opcode >> 3 & 15;
-            const uint32_t target = r[m];
-            if (m == PC || opcode & 7 || !(target & 1) || target >> 28 == 0xF)
-                goto stop; /* an exception's return, or no Thumb code */
-            if (opcode & 0x80 && m == LR)
-                goto stop; /* rp2040py jumps to what it has just put there */
-            if (opcode & 0x80)
-                r[LR] = next | 1;
+        if (opcode & 0x100)
+            store32(at, r[LR]);
+        r[SP] = start;
+        NEXT;
+    }
+    rev: { /* REV, A6.7.51 */
+        const uint32_t value = RN;
+        RD = value << 24 | (value << 8 & 0xFF0000) | (value >> 8 & 0xFF00) | value >> 24;
+        NEXT;
+    }
+    rev16: { /* REV16, A6.7.52 */
+        const uint32_t value = RN;
+        RD = (value & 0x00FF00FF) << 8 | (value >> 8 & 0x00FF00FF);
+        NEXT;
+    }
+    revsh: { /* REVSH, A6.7.53 */
+        const uint32_t value = RN;
+        RD = (uint32_t)(int32_t)(int16_t)((value & 0xFF) << 8 | (value >> 8 & 0xFF));
+        NEXT;
+    }
+    pop: { /* POP, A6.7.49 */
+        const uint32_t start = r[SP], size = 4 * count_bits(opcode & 0x1FF);
+        if (start & 3 || start - SRAM_BASE >= sram_size || sram_size - (start - SRAM_BASE) < size)
+            goto stop;
+        const uint8_t *at = sram + (start - SRAM_BASE);
+        if (opcode & 0x100) {
+            const uint32_t target = load32(at + size - 4);
+            if (!(target & 1) || target >> 28 == 0xF)
+                goto stop; /* as with BX */
             next = target - 1;
             odd = 0;
-            took = 2;
-            break;
-        }
-
-        /* --- A5.2.4: load and store --- */
-        case 0x120 ... 0x13F: /* LDR (literal), A6.7.27 */
-            LOAD_WORD(RW, ((pc + 4) & ~3u) + IMM8 * 4);
-            break;
-        case 0x140 ... 0x147: /* STR (register), A6.7.60 */
-            STORE_WORD(RD, RN + RM);
-            break;
-        case 0x148 ... 0x14F: /* STRH (register), A6.7.64 */
-            STORE(2, RN + RM, store16(at, RD));
-            break;
-        case 0x150 ... 0x157: /* STRB (register), A6.7.62 */
-            STORE(1, RN + RM, *at = (uint8_t)RD);
-            break;
-        case 0x158 ... 0x15F: /* LDRSB (register), A6.7.32 */
-            LOAD(1, RD, RN + RM, (uint32_t)(int32_t)(int8_t)*at);
-            break;
-        case 0x160 ... 0x167: /* LDR (register), A6.7.28 */
-            LOAD_WORD(RD, RN + RM);
-            break;
-        case 0x168 ... 0x16F: /* LDRH (register), A6.7.31 */
-            LOAD(2, RD, RN + RM, load16(at));
-            break;
-        case 0x170 ... 0x177: /* LDRB (register), A6.7.30 */
-            LOAD(1, RD, RN + RM, *at);
-            break;
-        case 0x178 ... 0x17F: /* LDRSH (register), A6.7.33 */
-            LOAD(2, RD, RN + RM, (uint32_t)(int32_t)(int16_t)load16(at));
-            break;
-        case 0x180 ... 0x19F: /* STR (immediate) T1, A6.7.59 */
-            STORE_WORD(RD, RN + IMM5 * 4);
-            break;
-        case 0x1A0 ... 0x1BF: /* LDR (immediate) T1, A6.7.26 */
-            LOAD_WORD(RD, RN + IMM5 * 4);
-            break;
-        case 0x1C0 ... 0x1DF: /* STRB (immediate), A6.7.61 */
-            STORE(1, RN + IMM5, *at = (uint8_t)RD);
-            break;
-        case 0x1E0 ... 0x1FF: /* LDRB (immediate), A6.7.29 */
-            LOAD(1, RD, RN + IMM5, *at);
-            break;
-        case 0x200 ... 0x21F: /* STRH (immediate), A6.7.63 */
-            STORE(2, RN + IMM5 * 2, store16(at, RD));
-            break;
-        case 0x220 ... 0x23F: /* LDRH (immediate), A6.7.30 */
-            LOAD(2, RD, RN + IMM5 * 2, load16(at));
-            break;
-        case 0x240 ... 0x25F: /* STR (immediate) T2, A6.7.59 */
-            STORE_WORD(RW, r[SP] + IMM8 * 4);
-            break;
-        case 0x260 ... 0x27F: /* LDR (immediate) T2, A6.7.26 */
-            LOAD_WORD(RW, r[SP] + IMM8 * 4);
-            break;
-
-        case 0x280 ... 0x29F: /* ADR, A6.7.6 */
-            RW = ((pc + 4) & ~3u) + IMM8 * 4;
-            break;
-        case 0x2A0 ... 0x2BF: /* ADD (SP plus immediate) T1, A6.7.5 */
-            RW = r[SP] + IMM8 * 4;
-            break;
-
-        /* --- A5.2.5: miscellaneous --- */
-        case 0x2C0 ... 0x2C1: /* ADD (SP plus immediate) T2, A6.7.5 */
-            r[SP] = (r[SP] + (opcode & 0x7F) * 4) & ~3u;
-            break;
-        case 0x2C2 ... 0x2C3: /* SUB (SP minus immediate), A6.7.67 */
-            r[SP] = (r[SP] - (opcode & 0x7F) * 4) & ~3u;
-            break;
-        case 0x2D8 ... 0x2D9: /* CPS, B4.2.1; 0xB662 enables, 0xB672 disables */
-            if (opcode == 0xB672)
-                chip->primask = 1;
-            else if (opcode == 0xB662 && chip->settled)
-                chip->primask = 0;
-            else
-                goto stop;
-            break;
-        case 0x2C8: /* SXTH, A6.7.70 */
-            RD = (uint32_t)(int32_t)(int16_t)RN;
-            break;
-        case 0x2C9: /* SXTB, A6.7.69 */
-            RD = (uint32_t)(int32_t)(int8_t)RN;
-            break;
-        case 0x2CA: /* UXTH, A6.7.74 */
-            RD = RN & 0xFFFF;
-            break;
-        case 0x2CB: /* UXTB, A6.7.73 */
-            RD = RN & 0xFF;
-            break;
-        case 0x2D0 ... 0x2D7: { /* PUSH, A6.7.50 */
-            const uint32_t size = 4 * count_bits(opcode & 0x1FF);
-            const uint32_t start = r[SP] - size;
-            if (start & 3 || start - SRAM_BASE >= sram_size || sram_size - (start - SRAM_BASE) < size)
-                goto stop;
-            uint8_t *at = sram + (start - SRAM_BASE);
-            for (unsigned i = 0; i < 8; i++) {
-                if (opcode >> i & 1) {
-                    store32(at, r[i]);
-                    at += 4;
-                    took++;
-                }
-            }
-            if (opcode & 0x100)
-                store32(at, r[LR]);
-            r[SP] = start;
-            break;
-        }
-        case 0x2E8: { /* REV, A6.7.51 */
-            const uint32_t value = RN;
-            RD = value << 24 | (value << 8 & 0xFF0000) | (value >> 8 & 0xFF00) | value >> 24;
-            break;
-        }
-        case 0x2E9: { /* REV16, A6.7.52 */
-            const uint32_t value = RN;
-            RD = (value & 0x00FF00FF) << 8 | (value >> 8 & 0x00FF00FF);
-            break;
-        }
-        case 0x2EB: { /* REVSH, A6.7.53 */
-            const uint32_t value = RN;
-            RD = (uint32_t)(int32_t)(int16_t)((value & 0xFF) << 8 | (value >> 8 & 0xFF));
-            break;
-        }
-        case 0x2F0 ... 0x2F7: { /* POP, A6.7.49 */
-            const uint32_t start = r[SP], size = 4 * count_bits(opcode & 0x1FF);
-            if (start & 3 || start - SRAM_BASE >= sram_size || sram_size - (start - SRAM_BASE) < size)
-                goto stop;
-            const uint8_t *at = sram + (start - SRAM_BASE);
-            if (opcode & 0x100) {
-                const uint32_t target = load32(at + size - 4);
-                if (!(target & 1) || target >> 28 == 0xF)
-                    goto stop; /* as with BX */
-                next = target - 1;
-                odd = 0;
-                took = 3;
-            }
-            for (unsigned i = 0; i < 8; i++) {
-                if (opcode >> i & 1) {
-                    r[i] = load32(at);
-                    at += 4;
-                    took++;
-                }
-            }
-            r[SP] = start + size;
-            break;
-        }
-        case 0x2FC: /* A5.2.5, hints: NOP, A6.7.47 */
-            if (opcode != 0xBF00)
-                goto stop;
-            break;
-
-        /* --- A5.2, more than one register --- */
-        case 0x300 ... 0x31F: { /* STM, A6.7.58 */
-            const unsigned n = opcode >> 8 & 7;
-            const uint32_t start = r[n], size = 4 * count_bits(IMM8);
-            if (opcode >> n & 1) /* the manual writes back, rp2040py does not */
-                goto stop;
-            if (start & 3 || start - SRAM_BASE >= sram_size || sram_size - (start - SRAM_BASE) < size)
-                goto stop;
-            uint8_t *at = sram + (start - SRAM_BASE);
-            for (unsigned i = 0; i < 8; i++) {
-                if (opcode >> i & 1) {
-                    store32(at, r[i]);
-                    at += 4;
-                    took++;
-                }
-            }
-            r[n] = start + size;
-            break;
-        }
-        case 0x320 ... 0x33F: { /* LDM, A6.7.25 */
-            const unsigned n = opcode >> 8 & 7;
-            const uint32_t start = r[n], size = 4 * count_bits(IMM8);
-            const uint8_t *at = readable(chip, start);
-            if (size == 0 || start & 3 || at == NULL || readable(chip, start + size - 4) != at + size - 4)
-                goto stop;
-            for (unsigned i = 0; i < 8; i++) {
-                if (opcode >> i & 1) {
-                    r[i] = load32(at);
-                    at += 4;
-                    took++;
-                }
-            }
-            if (!(opcode >> n & 1))
-                r[n] = start + size;
-            break;
-        }
-
-        /* --- A5.2.6: conditional branches, A6.7.10; conditions A6.3 --- */
-        case 0x340 ... 0x343:
-            BRANCH_IF(Z);
-            break;
-        case 0x344 ... 0x347:
-            BRANCH_IF(!Z);
-            break;
-        case 0x348 ... 0x34B:
-            BRANCH_IF(carry);
-            break;
-        case 0x34C ... 0x34F:
-            BRANCH_IF(!carry);
-            break;
-        case 0x350 ... 0x353:
-            BRANCH_IF(N);
-            break;
-        case 0x354 ... 0x357:
-            BRANCH_IF(!N);
-            break;
-        case 0x358 ... 0x35B:
-            BRANCH_IF(overflow);
-            break;
-        case 0x35C ... 0x35F:
-            BRANCH_IF(!overflow);
-            break;
-        case 0x360 ... 0x363:
-            BRANCH_IF(carry && !Z);
-            break;
-        case 0x364 ... 0x367:
-            BRANCH_IF(!carry || Z);
-            break;
-        case 0x368 ... 0x36B:
-            BRANCH_IF(N == overflow);
-            break;
-        case 0x36C ... 0x36F:
-            BRANCH_IF(N != overflow);
-            break;
-        case 0x370 ... 0x373:
-            BRANCH_IF(!Z && N == overflow);
-            break;
-        case 0x374 ... 0x377:
-            BRANCH_IF(Z || N != overflow);
-            break;
-
-        case 0x380 ... 0x39F: /* B T2, A6.7.10: eleven bits with a sign */
-            next = pc + 4 + (uint32_t)((int32_t)(opcode << 21) >> 20);
-            took = 2;
-            break;
-
-        /* --- A5.3: 32-bit instructions --- */
-        case 0x3C0 ... 0x3DF: { /* BL, A6.7.13 */
-            if (next - code_base >= code_size)
-                goto stop;
-            const uint32_t second = load16(code + (next - code_base));
-            if ((second & 0xD000) == 0x8000) { /* A5.3.1: miscellaneous control */
-                const unsigned barrier = second & 0xFFF0, special = second & 0xFF, d = second >> 8 & 15;
-                if (opcode == 0xF3BF && (barrier == 0x8F40 || barrier == 0x8F50 || barrier == 0x8F60)) {
-                    /* DSB, A6.7.22; DMB, A6.7.21; ISB, A6.7.24 */
-                } else if (opcode == 0xF3EF && special == PRIMASK && d < SP) { /* MRS, B4.2.2 */
-                    r[d] = chip->primask;
-                } else if (opcode >> 4 == 0xF38 && second == (0x8800 | PRIMASK) && (opcode & 15) < SP && chip->settled) {
-                    chip->primask = r[opcode & 15] & 1; /* MSR (register), B4.2.3 */
-                } else {
-                    goto stop;
-                }
-                next = pc + 4;
-                took = 3;
-                break;
-            }
-            if ((second & 0xD000) != 0xD000)
-                goto stop;
-            const uint32_t s = opcode >> 10 & 1;
-            const uint32_t i1 = ~((second >> 13 & 1) ^ s) & 1, i2 = ~((second >> 11 & 1) ^ s) & 1;
-            const uint32_t offset = (s ? 0xFF000000u : 0) | i1 << 23 | i2 << 22 | (opcode & 0x3FF) << 12 | (second & 0x7FF) << 1;
-            r[LR] = (pc + 4) | 1;
-            next = pc + 4 + offset;
             took = 3;
-            break;
         }
-        default:
-            goto stop;
+        EACH_OF_LIST(i) {
+            r[i] = load32(at);
+            at += 4;
+            took++;
         }
-        pc = next;
-        cycles += took;
-        instructions++;
+        r[SP] = start + size;
+        NEXT;
     }
+    a5: /* A5.2.5, hints: NOP, A6.7.47 */
+        if (opcode != 0xBF00)
+            goto stop;
+        NEXT;
+
+    /* --- A5.2, more than one register --- */
+    stm: { /* STM, A6.7.58 */
+        const unsigned n = opcode >> 8 & 7;
+        const uint32_t start = r[n], size = 4 * count_bits(IMM8);
+        if (opcode >> n & 1) /* the manual writes back, rp2040py does not */
+            goto stop;
+        if (start & 3 || start - SRAM_BASE >= sram_size || sram_size - (start - SRAM_BASE) < size)
+            goto stop;
+        uint8_t *at = sram + (start - SRAM_BASE);
+        EACH_OF_LIST(i) {
+            store32(at, r[i]);
+            at += 4;
+            took++;
+        }
+        r[n] = start + size;
+        NEXT;
+    }
+    ldm: { /* LDM, A6.7.25 */
+        const unsigned n = opcode >> 8 & 7;
+        const uint32_t start = r[n], size = 4 * count_bits(IMM8);
+        const uint8_t *at = readable(chip, start);
+        if (size == 0 || start & 3 || at == NULL || readable(chip, start + size - 4) != at + size - 4)
+            goto stop;
+        EACH_OF_LIST(i) {
+            r[i] = load32(at);
+            at += 4;
+            took++;
+        }
+        if (!(opcode >> n & 1))
+            r[n] = start + size;
+        NEXT;
+    }
+
+    /* --- A5.2.6: conditional branches, A6.7.10; conditions A6.3 --- */
+    beq:
+        BRANCH_IF(Z);
+        NEXT;
+    bne:
+        BRANCH_IF(!Z);
+        NEXT;
+    bcs:
+        BRANCH_IF(carry);
+        NEXT;
+    bcc:
+        BRANCH_IF(!carry);
+        NEXT;
+    bmi:
+        BRANCH_IF(N);
+        NEXT;
+    bpl:
+        BRANCH_IF(!N);
+        NEXT;
+    bvs:
+        BRANCH_IF(overflow);
+        NEXT;
+    bvc:
+        BRANCH_IF(!overflow);
+        NEXT;
+    bhi:
+        BRANCH_IF(carry && !Z);
+        NEXT;
+    bls:
+        BRANCH_IF(!carry || Z);
+        NEXT;
+    bge:
+        BRANCH_IF(N == overflow);
+        NEXT;
+    blt:
+        BRANCH_IF(N != overflow);
+        NEXT;
+    bgt:
+        BRANCH_IF(!Z && N == overflow);
+        NEXT;
+    ble:
+        BRANCH_IF(Z || N != overflow);
+        NEXT;
+
+    b_t2: /* B T2, A6.7.10: eleven bits with a sign */
+        next = pc + 4 + (uint32_t)((int32_t)(opcode << 21) >> 20);
+        took = 2;
+        NEXT;
+
+    /* --- A5.3: 32-bit instructions --- */
+    bl: { /* BL, A6.7.13 */
+        if (next - code_base >= code_size)
+            goto stop;
+        const uint32_t second = load16(code + (next - code_base));
+        if ((second & 0xD000) == 0x8000) { /* A5.3.1: miscellaneous control */
+            const unsigned barrier = second & 0xFFF0, special = second & 0xFF, d = second >> 8 & 15;
+            if (opcode == 0xF3BF && (barrier == 0x8F40 || barrier == 0x8F50 || barrier == 0x8F60)) {
+                /* DSB, A6.7.22; DMB, A6.7.21; ISB, A6.7.24 */
+            } else if (opcode == 0xF3EF && special == PRIMASK && d < SP) { /* MRS, B4.2.2 */
+                r[d] = chip->primask;
+            } else if (opcode >> 4 == 0xF38 && second == (0x8800 | PRIMASK) && (opcode & 15) < SP && chip->settled) {
+                chip->primask = r[opcode & 15] & 1; /* MSR (register), B4.2.3 */
+            } else {
+                goto stop;
+            }
+            next = pc + 4;
+            took = 3;
+            NEXT;
+        }
+        if ((second & 0xD000) != 0xD000)
+            goto stop;
+        const uint32_t s = opcode >> 10 & 1;
+        const uint32_t i1 = ~((second >> 13 & 1) ^ s) & 1, i2 = ~((second >> 11 & 1) ^ s) & 1;
+        const uint32_t offset = (s ? 0xFF000000u : 0) | i1 << 23 | i2 << 22 | (opcode & 0x3FF) << 12 | (second & 0x7FF) << 1;
+        r[LR] = (pc + 4) | 1;
+        next = pc + 4 + offset;
+        took = 3;
+        NEXT;
+    }
+limit:
     why = LIMIT;
 stop:
     r[PC] = pc | odd;
