@@ -193,12 +193,14 @@ def noise(deviation: float, seed: int, capture: int, first: int, count: int) -> 
     """Gaussian noise from a counter-based generator, shape (count, 3): block b of a capture is drawn without those
     before."""
     block, last = first // _NOISE_BLOCK, (first + max(count, 1) - 1) // _NOISE_BLOCK
-    drawn = [
-        np.random.Generator(np.random.Philox([seed, 0, capture, at])).normal(0, deviation, (_NOISE_BLOCK, 3))
-        for at in range(block, last + 1)
-    ]
+    drawn = [_noise_block(deviation, seed, capture, at) for at in range(block, last + 1)]
     start = first - block * _NOISE_BLOCK
     return np.concatenate(drawn)[start : start + count]
+
+
+@lru_cache(maxsize=16)  # a stream is asked for in pieces that are shorter
+def _noise_block(deviation: float, seed: int, capture: int, block: int) -> NDArray[np.float64]:
+    return np.random.Generator(np.random.Philox([seed, 0, capture, block])).normal(0, deviation, (_NOISE_BLOCK, 3))
 
 
 @lru_cache(maxsize=64)
