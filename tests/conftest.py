@@ -1,6 +1,7 @@
 """What all tests share. Boards come from Quaver's own pytest plugin: `--target`, `board` and the markers."""
 
 import gc
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,6 +22,9 @@ hypothesis.settings.load_profile("quaver")
 for _number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, lambda _number, _frame: None)
+
+# As `quaver` sets it: for what tests start without it, as a plant's workers.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _QUICKEST = "unix:"
 _SHARED = ("esp32_c3:",)  # targets that beside others run only what differs by chip; alone, everything

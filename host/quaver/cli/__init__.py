@@ -110,6 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
         say("standard output is closed; redirect it, for example to /dev/null")
         return _NO_OUTPUT
     _take_any_character()
+    # NumPy's BLAS starts a thread for each core, which spins before it sleeps: a fifth of NumPy's start, and the
+    # products of vectors here are short.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     ends = [signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # which is what nohup asks for
         ends.append(signal.SIGHUP)

@@ -390,5 +390,6 @@ def _spawn(module: str) -> tuple[subprocess.Popen[bytes], socket.socket, Any]:
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             start_new_session=True,
+            env={"OPENBLAS_NUM_THREADS": "1", **os.environ},  # more would only spin: a model multiplies no matrices
         )
     return process, ours, Connection(os.dup(ours.fileno()))
