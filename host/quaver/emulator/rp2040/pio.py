@@ -26,9 +26,8 @@ class PioGate:
     def __init__(self, mcu: Any, end_batch: Callable[[], None]) -> None:
         self._mcu = mcu
         self._blocks: list[Any] = list(mcu.pio)
-        self._skipped: list[Any] = []
-        for base, block in zip(_BASES, self._blocks, strict=True):
-            mcu.peripherals[base] = _Watched(block, self, end_batch)
+        self._watched = [_Watched(block, end_batch) for block in self._blocks]
+        mcu.peripherals.update(zip(_BASES, self._watched, strict=True))
         self._native = _native_loop()
         if self._native is not None:
             # The compiled loop takes its list of blocks and then the time, once, before its first
@@ -37,9 +36,9 @@ class PioGate:
 
     def awake(self) -> list[Any]:
         """Begin a batch: the blocks that it has to advance."""
-        awake = [block for block in self._blocks if _is_active(block)]
-        self._skipped = [block for block in self._blocks if block not in awake]
-        return awake
+        for watched in self._watched:
+            watched.skipped = not _is_active(watched.block)
+        return [watched.block for watched in self._watched if not watched.skipped]
 
     def run(self, batch: Any) -> None:
         """Run a batch by rp2040py's own loop."""
@@ -55,37 +54,30 @@ class PioGate:
         """Whether no PIO program has a step to make."""
         return not any(_is_active(block) for block in self._blocks)
 
-    def skips(self, block: Any) -> bool:
-        """Whether the running batch leaves this block out although it has something to do now."""
-        return block in self._skipped and _is_active(block)
-
 
 class _Watched:
-    """A PIO block as the bus sees it: each access is passed on, then the gate looks whether it woke."""
+    """A PIO block as the bus sees it: each access is passed on, then it looks whether a block that the running batch
+    leaves out (`skipped`) has woken.
+    """
 
-    def __init__(self, block: Any, gate: PioGate, end_batch: Callable[[], None]) -> None:
-        self._block = block
-        self._gate = gate
+    def __init__(self, block: Any, end_batch: Callable[[], None]) -> None:
+        self.block = block
+        self.skipped = False
         self._end_batch = end_batch
+        self._read, self._write = block.read_uint32, block.write_uint32_atomic
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._block, name)
+        return getattr(self.block, name)
 
     def read_uint32(self, offset: int) -> int:
-        value: int = self._block.read_uint32(offset)
-        self._look()
+        value: int = self._read(offset)
+        if self.skipped and _is_active(self.block):
+            self._end_batch()
         return value
 
-    def write_uint32(self, offset: int, value: int) -> None:
-        self._block.write_uint32(offset, value)
-        self._look()
-
     def write_uint32_atomic(self, offset: int, value: int, atomic_type: int) -> None:
-        self._block.write_uint32_atomic(offset, value, atomic_type)
-        self._look()
-
-    def _look(self) -> None:
-        if self._gate.skips(self._block):
+        self._write(offset, value, atomic_type)
+        if self.skipped and _is_active(self.block):
             self._end_batch()
 
 
@@ -94,7 +86,10 @@ def _is_active(block: Any) -> bool:
         return False
     if block.next_due_fp < NEVER_DUE:
         return True
-    return any(m.enabled and m.waiting and m.wait_type in _WAITS_OUTSIDE for m in block.machines)
+    for machine in block.machines:  # a loop, as it is quick: each access to a block that sleeps asks
+        if machine.enabled and machine.waiting and machine.wait_type in _WAITS_OUTSIDE:
+            return True
+    return False
 
 
 def _native_loop() -> Any:
