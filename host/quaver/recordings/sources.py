@@ -73,12 +73,12 @@ class RecordingSource:
 
 def _resample(recording: Recording, rate_hz: float, places: Sequence[int]) -> NDArray[np.float32]:
     """The recording at another rate, shape (n, 3), by a polyphase anti-alias filter (scipy.signal.resample_poly)."""
-    import scipy.signal
-
     exact = Fraction(rate_hz) / Fraction(recording.rate_hz)
     ratio = exact.limit_denominator(max(1, int(_MOST_PHASES / max(float(exact), 1.0))))
     signal = recording.acceleration
     if ratio != 1:
+        import scipy.signal
+
         if ratio > _MOST_PHASES or ratio * len(signal) < 1:
             raise RecordingError(f"{recording.name}: can't be resampled from {recording.rate_hz:g} to {rate_hz:g} Hz")
         signal = scipy.signal.resample_poly(signal, ratio.numerator, ratio.denominator, axis=0)
