@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -175,12 +176,18 @@ def read_board(path: Path) -> BoardSpec:
     """The board that a TOML file describes, named by the file. Raises BoardFileError."""
     shown = f"boards/{path.name}" if path.parent.name == "boards" else str(path)
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _read(path.stem, shown, path.read_bytes())
     except OSError as error:
         raise BoardFileError(f"{shown}: cannot be read: {error.strerror or error}") from error
+
+
+@functools.lru_cache(64)  # which board is connected is asked of all of them
+def _read(name: str, shown: str, toml: bytes) -> BoardSpec:
+    try:
+        data = tomllib.loads(toml.decode())
     except (ValueError, RecursionError) as error:  # a TOMLDecodeError, a UnicodeDecodeError, over 4,300 digits
         raise BoardFileError(f"{shown}: expected TOML, found an error: {error}") from error
-    return _board(path.stem, _Table(shown, "", data))
+    return _board(name, _Table(shown, "", data))
 
 
 class _Table:

@@ -1,4 +1,4 @@
-"""The build room's compiler: MicroPython's own mpy-cross, its results kept by content."""
+"""The build room's compiler: MicroPython's own mpy-cross, its results kept by content, in the cache and in memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from quaver.errors import BuildError
 from quaver.files.pinned import cache_dir, write_atomically
 
 
+@functools.lru_cache(1024)  # one process builds for a board many times, and for many boards
 def compile_mpy(source: bytes, name: str, arch: str, lines: bool = True) -> bytes:
     """The .mpy of a module.
 
