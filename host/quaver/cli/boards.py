@@ -39,7 +39,7 @@ def command(as_json: bool) -> int:
 
 def _ran(board: BoardSpec) -> str:
     """What of the firmware has run on the board, and on what; never more than that."""
-    from quaver.plant.node import EMULATED
+    from quaver.emulator.targets import EMULATED
 
     if board.silicon_run:
         return f"tried on silicon: {board.silicon_run}"
@@ -47,7 +47,7 @@ def _ran(board: BoardSpec) -> str:
 
 
 def _print_json(boards: Sequence[BoardSpec]) -> None:
-    from quaver.plant.node import EMULATED
+    from quaver.emulator.targets import EMULATED
 
     for board in boards:
         click.echo(json.dumps(asdict(board) | {"emulated": EMULATED.get(board.name), "ran": _ran(board)}))

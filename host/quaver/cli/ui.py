@@ -28,11 +28,11 @@ from rich.text import Text
 from quaver.cli.advice import advice_lines, advices, told
 from quaver.fleet.state import Fleet, NodeState
 from quaver.knowledge.sentences import event_details, event_head, evidence
-from quaver.messages.monitor import Item, Link, Notice, Problem
 from quaver.messages.record import Record
 
 if TYPE_CHECKING:
     from quaver.knowledge import Advice
+    from quaver.messages.monitor import Item, Link, Notice, Problem
 
 _STYLES = {
     "ok": "green",

@@ -6,6 +6,9 @@ from quaver.board.interface import Board
 from quaver.emulator.setup import Setup
 from quaver.errors import BoardError
 
+# Which emulated board stands for which board file.
+EMULATED = {"pico_w": "rp2040:", "esp32_c3": "esp32_c3:", "unix": "unix:"}
+
 
 def open_board(where: str, setup: Setup | None = None) -> Board:
     """Start or reach the board that `where` names.

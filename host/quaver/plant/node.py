@@ -15,7 +15,7 @@ from quaver.broker.address import MQTT_PORT, BrokerUrl
 from quaver.broker.embedded import EmbeddedBroker
 from quaver.emulator.bus import Attached
 from quaver.emulator.setup import Setup
-from quaver.emulator.targets import open_board
+from quaver.emulator.targets import EMULATED, open_board
 from quaver.errors import BoardError, QuaverError
 from quaver.messages.monitor import Item, Monitor, Notice
 from quaver.messages.record import Record
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from quaver.files.pinned import Progress
     from quaver.recordings.sources import Source
 
-# Which emulated board stands for which board file, and how its guest names this machine's loopback.
-EMULATED = {"pico_w": "rp2040:", "esp32_c3": "esp32_c3:", "unix": "unix:"}
+# How the guest of an emulated board names this machine's loopback.
 _HOST_ADDRESS = {"rp2040:": "10.0.0.1", "esp32_c3:": "10.0.0.1", "unix:": "127.0.0.1"}
 _PATIENCE_S = 120.0  # real seconds without a word from the node before it counts as stuck
 # Without a record for so long after the start a notice is printed: when the node says that the broker took one, and
