@@ -32,12 +32,16 @@ def quaver(*arguments: object, **environment: str) -> subprocess.CompletedProces
     )
 
 
-def refused(result: subprocess.CompletedProcess[str], code: int) -> str:
+def the_line(stderr: str) -> str:
     """The one line of a failure, checked to be one."""
-    assert result.returncode == code, result.stderr
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("quaver: "), result.stderr
+    lines = stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("quaver: "), stderr
     return lines[0]
+
+
+def refused(result: subprocess.CompletedProcess[str], code: int) -> str:
+    assert result.returncode == code, result.stderr
+    return the_line(result.stderr)
 
 
 def test_help_names_every_command() -> None:
@@ -84,13 +88,19 @@ def test_version() -> None:
         (["node", "n", "config", "set"], "Missing argument 'PATH=VALUE…' (see quaver node NAME config set --help)"),
     ],
 )
-def test_wrong_usage_is_one_line(arguments: list[str], words: str) -> None:
-    assert refused(quaver(*arguments), 2).startswith(f"quaver: {words}")
+def test_wrong_usage_is_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert the_line(capsys.readouterr().err).startswith(f"quaver: {words}")
 
 
-def test_a_group_without_a_command_shows_what_there_is() -> None:
-    result = quaver("keys")
-    assert result.returncode == 2 and "  rotate  " in result.stderr and "Traceback" not in result.stderr
+def test_wrong_usage_is_one_line_of_a_process_too() -> None:
+    assert refused(quaver("nope"), 2).startswith("quaver: No such command 'nope' (see quaver --help)")
+
+
+def test_a_group_without_a_command_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys"]) == 2
+    said = capsys.readouterr().err
+    assert "  rotate  " in said and "Traceback" not in said
 
 
 def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
@@ -119,9 +129,9 @@ def test_a_failure_is_one_line_and_debug_shows_the_trace() -> None:
         (["unix", "--model", "outer", "--broker", "127.0.0.1:1"], 7, "Connection refused"),
     ],
 )  # fmt: skip
-def test_emulate_refuses(arguments: list[str], code: int, line: str) -> None:
-    result = quaver("emulate", *arguments, "--json")
-    assert line in refused(result, code)
+def test_emulate_refuses(arguments: list[str], code: int, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulate", *arguments, "--json"]) == code
+    assert line in the_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("option", ["--rate=5", "--channel=DE", "--baseline-rate=5", "--baseline-channel=DE"])
@@ -161,9 +171,11 @@ def test_unexpected_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     )
 
 
-def test_boards() -> None:
-    shown = quaver("boards").stdout
-    boards = [json.loads(line) for line in quaver("boards", "--json").stdout.splitlines()]
+def test_boards(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["boards"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["boards", "--json"]) == 0
+    boards = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {board["name"] for board in boards} >= {"pico_w", "unix", "esp32", "esp32_s3", "esp32_c3"}
     assert all(board["name"] in shown for board in boards)
     assert {board["name"]: board["emulated"] for board in boards if board["emulated"]} == {
@@ -196,12 +208,18 @@ def test_tables_and_help_fit_a_terminal() -> None:
     lines = quaver("boards").stdout.splitlines()
     assert all(line == line.rstrip() and len(line) <= 80 for line in lines)
     assert lines[-1] == "without a package: name the image by --image and --sha256"
-    for arguments in (["-h"], *([name, "-h"] for name in COMMANDS)):  # click keeps the help option of another test
-        shown = quaver(*arguments)
-        assert shown.returncode == 0 and "..." not in shown.stdout.partition("Commands:")[2]
+    # In a process of their own: click keeps the help option of another test.
+    code = (
+        "from quaver.cli import COMMANDS, main\n"
+        "for words in ([], *([name] for name in COMMANDS)): print(end='\\0'); assert main([*words, '-h']) == 0"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=WAIT_S)
+    helps = done.stdout.split("\0")[1:]
+    assert len(helps) == len(COMMANDS) + 1 and all(shown.startswith("Usage: quaver") for shown in helps)
+    assert all("..." not in shown.partition("Commands:")[2] for shown in helps)
 
 
-@pytest.mark.parametrize("arguments", [["boards"], ["boards", "--json"], ["recordings", "list"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["boards"], ["boards", "--json"], ["--help"]])
 def test_a_full_disk_below_the_output(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
@@ -222,11 +240,13 @@ def test_an_output_that_is_closed() -> None:
     assert result.stderr == "quaver: standard output is closed; redirect it, for example to /dev/null\n"
 
 
-def test_recordings_list() -> None:
-    listed = [json.loads(line) for line in quaver("recordings", "list", "--json").stdout.splitlines()]
+def test_recordings_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recordings", "list", "--json"]) == 0
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(listed) == 20
     assert {entry["fault"] for entry in listed} == {None, "outer", "inner"}
-    shown = quaver("recordings", "list").stdout
+    assert main(["recordings", "list"]) == 0
+    shown = capsys.readouterr().out
     assert all(entry["name"] in shown for entry in listed)
 
 
@@ -343,42 +363,54 @@ def test_a_name_that_the_terminal_can_not_show_ends_no_command(encoding: str, tm
     plan = tmp_path / "plan.csv"
     site, area, line, asset, name = "\u5de5\u5834", "\u0394", "[red]", "motor\u2014\u00fc", "pump[b]"
     plan.write_text(f"id,name,site,area,line,asset\n0123456789abcdef,{name},{site},{area},{line},{asset}\n")
-    environment = {
-        "PYTHONIOENCODING": encoding,
-        "QUAVER_INVENTORY": str(tmp_path / "inventory.sqlite"),
-        "QUAVER_KEYS": str(tmp_path / "keys"),
-        "COLUMNS": "200",
-    }
-
-    def said(code: int, *arguments: object) -> str:
-        command = [os.fsencode(str(argument)) for argument in (QUAVER, *arguments)]
-        done = subprocess.run(command, capture_output=True, timeout=WAIT_S, env={**os.environ, **environment})
-        assert done.returncode == code and b"Traceback" not in done.stderr and b"internal" not in done.stderr, done
-        return (done.stdout + done.stderr).decode(encoding if encoding != "ascii" else "utf-8")
-
-    said(0, "inventory", "import", plan)
-    shown = said(0, "inventory", "list")
+    there = f"{site}/{area}/{line}/{asset}/\u043d"
+    with EmbeddedBroker() as broker:
+        publish.single(f"{there}/status", dumps(STATUS | {2: "\u043d"}), qos=1, retain=True, port=broker.port)
+        monitor = ["monitor", "--broker", str(broker.url), "--count", "1"]
+        commands = [
+            (0, ["inventory", "import", str(plan)]),
+            (0, ["inventory", "list"]),
+            (0, ["inventory", "show", "0123456789abcdef"]),
+            (0, ["inventory", "list", "--json"]),
+            (0, ["inventory", "export"]),
+            (0, ["keys", "create", "1", "--name", "\u043d\u0430\u0441\u043e\u0441"]),
+            (0, ["keys", "list"]),
+            (0, ["boards"]),
+            (0, ["--help"]),
+            (5, ["analyze", "\udcff\u2014\u00b0.wav"]),
+            (5, ["emulate", "unix", "--recording", "\udcff\u2014\u00b0.wav"]),
+            (2, ["\udcfe\u5de5"]),
+            (0, monitor),
+            (0, [*monitor, "--json"]),
+        ]
+        code = (
+            "import json, sys\nfrom quaver.cli import main\n"
+            "for words in json.loads(sys.argv[1]): print(end=f'\\0{main(words)}\\n', flush=True)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, json.dumps([words for _, words in commands])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=WAIT_S,
+            env={
+                **os.environ,
+                "PYTHONIOENCODING": encoding,
+                "QUAVER_INVENTORY": str(tmp_path / "inventory.sqlite"),
+                "QUAVER_KEYS": str(tmp_path / "keys"),
+                "COLUMNS": "200",
+            },
+        )
+    assert done.returncode == 0 and b"Traceback" not in done.stdout and b"internal" not in done.stdout, done
+    said = re.split(r"\0(\d+)\n", done.stdout.decode(encoding if encoding != "ascii" else "utf-8"))
+    assert list(map(int, said[1::2])) == [code for code, _ in commands], done
+    shown, as_json, record = said[2], said[6], said[26]
     assert "0123456789abcdef" in shown and "[red]" in shown and "pump[b]" in shown
     assert ("\u5de5" in shown) == (encoding == "utf-8")
-    said(0, "inventory", "show", "0123456789abcdef")
-    assert json.loads(said(0, "inventory", "list", "--json"))["site"] == site
-    said(0, "inventory", "export")
-    said(0, "keys", "create", "1", "--name", "\u043d\u0430\u0441\u043e\u0441")
-    said(0, "keys", "list")
-    said(0, "boards")
-    said(0, "--help")
-    said(5, "analyze", "\udcff\u2014\u00b0.wav")
-    said(5, "emulate", "unix", "--recording", "\udcff\u2014\u00b0.wav")
-    said(2, "\udcfe\u5de5")
-    with EmbeddedBroker() as broker:
-        there = f"{site}/{area}/{line}/{asset}/\u043d"
-        publish.single(f"{there}/status", dumps(STATUS | {2: "\u043d"}), qos=1, retain=True, port=broker.port)
-        said(0, "monitor", "--broker", broker.url, "--count", 1)
-        record = said(0, "monitor", "--broker", broker.url, "--count", 1, "--json")
-        assert json.loads(record.splitlines()[0] if record.startswith("{") else record.splitlines()[-1])["line"] == line
+    assert json.loads(as_json)["site"] == site
+    assert json.loads(record.splitlines()[0] if record.startswith("{") else record.splitlines()[-1])["line"] == line
 
 
-@pytest.mark.parametrize("arguments", ["boards", "boards --json", "recordings list", "--help", "nope", "keys list"])
+@pytest.mark.parametrize("arguments", ["boards", "boards --json", "--help", "nope", "keys list"])
 def test_a_pipe_that_is_closed_gives_no_trace(arguments: str, tmp_path: Path) -> None:
     """Neither below the output nor below the errors."""
     for redirect in ("", "2>&1"):
