@@ -265,7 +265,10 @@ def test_a_damaged_folder_is_named(start: Callable[..., UnixBoard]) -> None:
 
 def test_a_full_flash(start: Callable[..., UnixBoard]) -> None:
     board = start()
-    board.exec("import os\nn = 0\nwhile os.statvfs('/')[3] > 3:\n n += 1\n open('/f%d' % n, 'wb').write(bytes(4000))")
+    board.exec(
+        "import os\nfree, block = os.statvfs('/')[3], bytes(4096)\nwith open('/full', 'wb') as file:\n"
+        " for _ in range(free - 3): file.write(block)\nwhile os.statvfs('/')[3] > 3: open('/full', 'ab').write(block)"
+    )
     assert "KiB left: remove files of your own" in failure(board.address, "full_file_system")
 
 

@@ -30,6 +30,7 @@ _TIMEOUT_S = 30.0  # one step on the board without a word: joining a network tak
 _LOOK_S = 0.1
 _WATCH_S = 8.0  # for a board that does not stay up to say why: it starts within 3
 _CALM_S = 2.0  # of silence after a start that went well
+_STARTS = 3  # in which a board has shown that it does not stay up
 _LINES = 12  # of its console
 _SAYS_ITSELF = re.compile(r"node: quaver (\S+) on ")
 _SECRET = re.compile(r"(?i)(pass\w*|pwd|psk|key|secret|token|code)(\W{0,3}[=:]\W{0,3})[^\s,;}]+")
@@ -124,10 +125,10 @@ def _start(board: SerialBoard, before: int) -> str:
 
 
 def _watch(board: SerialBoard, before: int) -> str:
-    """What the board prints from now on: until it is calm, has failed, or for _WATCH_S."""
+    """What the board prints from now on: until it is calm, has failed or restarted often enough, or for _WATCH_S."""
     deadline = time.monotonic() + _WATCH_S
     said, calm_at = "", deadline
-    while board.alive() is None and time.monotonic() < min(deadline, calm_at):
+    while board.alive() is None and _starts(said) < _STARTS and time.monotonic() < min(deadline, calm_at):
         time.sleep(_LOOK_S)
         now = board.console()[before:].decode(errors="replace").replace("\r", "")
         if now != said:
@@ -136,9 +137,13 @@ def _watch(board: SerialBoard, before: int) -> str:
     return said
 
 
+def _starts(said: str) -> int:
+    return max(len(_SAYS_ITSELF.findall(said)), said.count("rst:0x"), said.count("MPY: soft reboot"))
+
+
 def _failing(said: str) -> tuple[str, str] | None:
     """Cause and remedy where a board ended, started several times, or failed; None when it did what it should."""
-    starts = max(len(_SAYS_ITSELF.findall(said)), said.count("rst:0x"), said.count("MPY: soft reboot"))
+    starts = _starts(said)
     if starts > 1 or said.endswith(">>> ") or "Traceback (" in said or not starts:
         cause = cause_of(said)
         if cause is None and starts > 1:
