@@ -7,13 +7,19 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partialmethod
 from pathlib import Path
+from shelve import Shelf
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from asyncua import Client, ua
+from asyncua import Client, Server, ua
 from asyncua.crypto.cert_gen import dump_private_key_as_pem, generate_private_key, generate_self_signed_app_certificate
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256, SecurityPolicyNone
+from asyncua.server import address_space
+from asyncua.server.address_space import AddressSpace, NodeManagementService
+from asyncua.server.standard_address_space.standard_address_space import fill_address_space
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
@@ -52,6 +58,22 @@ def write(bench: Bench, **keys: Any) -> Path:
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items() if value is not None)
     path.write_text(f'store = "{bench.path}"\nbegin = "first"\n[opcua]\n{lines}')
     return path
+
+
+@pytest.fixture(autouse=True, scope="module")
+def standard_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """asyncua takes a second to make the standard's 6,000 nodes, or reads them from the shelf that another server made:
+    here for all servers, and in memory, for Python's own files for shelves are slower still."""
+    kept: dict[bytes, bytes] = {}
+    shelf = tmp_path_factory.mktemp("opcua") / "nodes"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(address_space, "shelve", SimpleNamespace(open=lambda *_, **__: Shelf(kept)))
+        made = AddressSpace()
+        fill_address_space(NodeManagementService(made))
+        made.make_aspace_shelf(shelf)
+        shelf.touch()
+        patch.setattr(Server, "init", partialmethod(Server.init, shelf))
+        yield
 
 
 @contextmanager
