@@ -13,8 +13,9 @@ import pytest
 from quaver.bench.mosquitto import Mosquitto
 
 # How long an example takes is the machine's affair. The examples are the same at each run: what is found anew is not to
-# fail somebody else's change.
-hypothesis.settings.register_profile("quaver", deadline=None, derandomize=True)
+# fail somebody else's change. `make nightly` tries more of them (--hypothesis-profile nightly).
+hypothesis.settings.register_profile("quaver", deadline=None, derandomize=True, max_examples=30)
+hypothesis.settings.register_profile("nightly", deadline=None, derandomize=True, max_examples=200)
 hypothesis.settings.load_profile("quaver")
 
 # `make test &` in a script has it ignore SIGINT, nohup SIGHUP, and children inherit that: signals to them would do

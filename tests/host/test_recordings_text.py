@@ -267,7 +267,6 @@ def _files(draw):
     return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))), values
 
 
-@settings(deadline=None, max_examples=150)
 @given(file=_files())
 def test_any_text_gives_its_values_or_one_line(tmp_path_factory, file):
     data, values = file
@@ -283,7 +282,7 @@ def test_any_text_gives_its_values_or_one_line(tmp_path_factory, file):
         assert found.shape == values.shape and np.array_equal(found, values.astype(np.float32))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=settings().max_examples // 6)
 @given(data=st.binary(max_size=400) | st.text(alphabet="0123456789.,;\t -+eE\n#gxt:/", max_size=600).map(str.encode))
 def test_any_bytes_end_in_values_or_one_line(tmp_path_factory, data):
     for suffix in (".csv", ".lvm", ".wav", ".npz", ".npy", ".mat", ".h5", ".tdms", ".uff"):

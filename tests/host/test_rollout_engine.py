@@ -178,7 +178,7 @@ def test_who_is_online_comes_first_and_assets_take_turns(given_: list[tuple[int,
         assert places == sorted(places)
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 3)
 @given(st.integers(1, 120), st.integers(1, 120), st.randoms(use_true_random=False))
 def test_any_fleet_ends_or_pauses_and_no_rule_is_broken(count: int, assets: int, drawn: random.Random) -> None:
     ways = [confirms] * 30 + [rejects, rejects_once, says_nothing, then((20, "boot", {}))]

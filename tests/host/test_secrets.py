@@ -122,7 +122,6 @@ def hides(secret: str, url: str) -> bool:
     return "{}@" in url or "@" not in secret or "/" in url.partition("://")[2].partition("{}")[0]
 
 
-@settings(max_examples=60)
 @given(secret=_SECRETS, url=st.sampled_from(_URLS), extra=st.sampled_from(_COMMANDS))
 @example(secret="QXZW/JKVQ", url=_URLS[0], extra=_COMMANDS[0])
 @example(secret="QXZW JKVQ", url=_URLS[0], extra=_COMMANDS[2])
@@ -139,7 +138,7 @@ def test_no_command_tells_a_piece_of_a_secret(
     assert not leaked(secret, said), said
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 3)
 @given(secret=_SECRETS, url=st.sampled_from(_URLS))
 def test_nor_from_the_environment(home: Path, hurry: None, secret: str, url: str) -> None:
     assume(hides(secret, url))
@@ -150,7 +149,7 @@ def test_nor_from_the_environment(home: Path, hurry: None, secret: str, url: str
             assert not leaked(secret, said), said
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(secret=_SECRETS, url=st.sampled_from(_URLS))
 def test_nor_the_parser_or_what_it_gives(secret: str, url: str) -> None:
     try:
@@ -172,7 +171,6 @@ def test_a_password_that_must_be_encoded_is_told_how(mark: str) -> None:
     assert parse_broker_url(encoded).password == f"pa{mark}ss"
 
 
-@settings(max_examples=100)
 @given(secret=_SECRETS, column=st.sampled_from(sorted(COLUMNS)), url=st.sampled_from(_URLS))
 def test_nor_a_plan_with_a_cell_in_the_wrong_column(home: Path, secret: str, column: str, url: str) -> None:
     assume(hides(secret, url))

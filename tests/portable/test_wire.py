@@ -139,7 +139,7 @@ def test_items_are_those_of_cbor2(value: Any) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=500)
+@settings(max_examples=5 * settings().max_examples)
 @given(st.one_of(items.map(reference), st.binary(max_size=40)), st.data())
 def test_what_is_taken_has_one_form_only(data: bytes, more: Any) -> None:
     """Whatever bytes the decoder takes, cbor2 reads the same from them, and writes the same bytes for that."""

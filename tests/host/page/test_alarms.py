@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from quaver.alarms.base import Alarm
@@ -407,7 +407,6 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=120)
 def test_whatever_happens_every_transition_is_one_of_the_diagram(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any, Any]]
 ) -> None:
