@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 from quaver.board.spec import BoardSpec
 from quaver.errors import BuildError
@@ -28,13 +29,28 @@ def littlefs_image(files: Mapping[str, bytes], size: int, block_size: int = 4096
 
     Parent folders are made. Free space is 0xFF, as erased flash. Raises BuildError when it doesn't fit.
     """
-    from littlefs import LittleFS, LittleFSError
+    from littlefs import LittleFS, LittleFSError, UserContext
+
+    class Flash(UserContext):
+        """The library's own has each byte that passes as text too, for a log."""
+
+        def read(self, cfg: Any, block: int, off: int, size: int) -> bytearray:
+            start = block * block_size + off
+            return self.buffer[start : start + size]
+
+        def prog(self, cfg: Any, block: int, off: int, data: bytes) -> int:
+            start = block * block_size + off
+            self.buffer[start : start + len(data)] = data
+            return 0
+
+        def erase(self, cfg: Any, block: int) -> int:
+            return self.prog(cfg, block, 0, b"\xff" * block_size)
 
     if size % block_size or size < 2 * block_size:
         raise BuildError(f"a littlefs image of {size} bytes: expected a multiple of its block size, {block_size}")
     try:
         system = LittleFS(
-            context=None,
+            context=Flash(buffer=bytearray(b"\xff" * size)),
             mount=True,
             block_size=block_size,
             block_count=size // block_size,
