@@ -91,8 +91,11 @@ def _main(chip: str, path: str, fault: str, at: int) -> None:
                 count.write(b".")
             if fault == "vanish" and self.blocks == at:
                 os._exit(0)
+            # As the mock does it, a byte at a time.
             start = self._defl_offset
-            super().write_defl_block(payload)
+            written = self._decompressor.decompress(payload[16 : 16 + int.from_bytes(payload[:4], "little")])
+            self._defl_offset += len(written)
+            self.data[start : self._defl_offset] = written
             if fault == "flip" and self.blocks == at:
                 # A sector of them: a single one may lie behind a file's end, where it changes nothing.
                 for offset in range(start, min(start + 4096, self._defl_offset)):
