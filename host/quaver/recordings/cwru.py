@@ -6,6 +6,7 @@ at its fan end, at loads of 0 to 3 hp (https://engineering.case.edu/bearingdatac
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,11 @@ class CwruFile:
         return cache_dir() / "cwru" / f"{self.name}.mat"
 
 
-def cwru_files() -> list[CwruFile]:
+@functools.cache
+def cwru_files() -> tuple[CwruFile, ...]:
     """The set's files, fetched or not: healthy, then drive end and fan end, by number."""
     catalogue = tomllib.loads(Path(__file__).with_name("cwru.toml").read_text())
-    return [_file(catalogue, entry) for entry in catalogue["files"]]
+    return tuple(_file(catalogue, entry) for entry in catalogue["files"])
 
 
 def _file(catalogue: dict[str, Any], entry: dict[str, Any]) -> CwruFile:
