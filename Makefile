@@ -32,7 +32,7 @@ test: .venv/installed .venv/stubs
 # What takes a processor most of a minute each, or shows on another board what `make test` shows on one; and more examples
 # for what is said of any input.
 nightly: .venv/installed
-	tools/setup-system compiler mosquitto
+	tools/setup-system compiler mosquitto postgresql
 	$(BIN)/pytest -n 2 --dist worksteal -m "nightly or hypothesis" --hypothesis-profile nightly $(TARGETS)
 
 # The quick checks, without a board: under a minute.

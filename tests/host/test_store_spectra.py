@@ -100,6 +100,11 @@ def test_the_bins_of_a_reader() -> None:
     assert [amplitude_g(level) for level in (0, 40, 80, 255)] == pytest.approx([0, 1e-4, 1e-3, 23.7], rel=2e-3)
 
 
+# What is drawn is asked for by the functions above, which both engines answer daily.
+_ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.nightly)]
+
+
+@pytest.mark.parametrize("engine", _ENGINES)
 def test_the_command_draws_the_last_spectrum(
     bench: Bench, pump: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +133,7 @@ def test_the_command_draws_the_last_spectrum(
         assert code and why in said and len(said.splitlines()) == 1, said
 
 
+@pytest.mark.parametrize("engine", _ENGINES)
 def test_the_command_draws_all_spectra_as_a_waterfall(
     bench: Bench, pump: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
