@@ -267,7 +267,7 @@ def test_a_plant_runs_in_a_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         WORKS = {
-            "duration": "90s",
+            "duration": "60s",
             "machine": [{"place": "a/b/c/d"}],
             "node": [{"name": "n", "place": "a/b/c/d", "interval": "20s"}],
         }
