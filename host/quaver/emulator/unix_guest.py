@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import hashlib
 import importlib.util
 import json
 import math
@@ -36,11 +38,13 @@ from typing import TYPE_CHECKING
 from quaver.board.console import Console
 from quaver.board.guest import guest
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus
+from quaver.build.compile import compile_mpy
 from quaver.emulator.clock import FOREVER, Clock
 from quaver.emulator.identity import Identity
 from quaver.emulator.unix_wires import SPI_READ, SPI_WRITE, Wires
 from quaver.emulator.wifi import Wifi
 from quaver.errors import BoardError
+from quaver.files.pinned import cache_dir, write_atomically
 
 if TYPE_CHECKING:
     from quaver.emulator.lan import Lan, LanPort
@@ -79,6 +83,29 @@ _RAW_PASTE = b"\x05A\x01"
 _LONE_NEWLINE = re.compile(rb"(?<!\r)\n")
 
 
+@functools.cache
+def _shim(arch: str) -> Path:
+    """The folder of the shim's modules, compiled and kept: to compile them at each start takes a third of it.
+
+    Raises BuildError, BoardError, ArtifactError.
+    """
+    compiled = {}
+    for path in sorted(_SHIM.rglob("*.py")):
+        name = path.relative_to(_SHIM)
+        compiled[name.with_suffix(".mpy")] = compile_mpy(path.read_bytes(), name.as_posix(), arch)
+    digest = hashlib.sha256(b"".join(compiled.values())).hexdigest()
+    folder = cache_dir() / "shim" / digest
+    try:
+        for name, code in compiled.items():
+            if not (folder / name).exists():
+                write_atomically(folder / name, code)
+    except OSError as error:
+        raise BoardError(
+            f"{folder}: cannot be written ({error.strerror}): free disk space or set QUAVER_CACHE"
+        ) from error
+    return folder
+
+
 class Guest:
     """Runs MicroPython as the board `spec` until `stop`; starts it again at each reset, its flash kept.
 
@@ -107,6 +134,7 @@ class Guest:
         self._clock = clock
         self._broker_port = broker_port or 0
         self._identity = identity
+        self._shim = _shim(spec.arch)
         self._flash = os.memfd_create("quaver-flash")
         os.write(self._flash, image)
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -340,7 +368,7 @@ class Guest:
             pass_fds=(far.fileno(), self._flash),
             start_new_session=True,
             cwd="/",
-            env={"MICROPYPATH": f"{_SHIM}:.frozen", "TZ": "UTC", "TERM": "dumb"},
+            env={"MICROPYPATH": f"{self._shim}:.frozen", "TZ": "UTC", "TERM": "dumb"},
         )
         os.close(slave)
         far.close()
