@@ -1,5 +1,6 @@
 """Portable tests run device code: on the real MicroPython where it must be, on CPython where it can be."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -16,6 +17,9 @@ UNIX_SHIM = ROOT / "host" / "quaver" / "emulator" / "unix_shim"
 VIRTUAL_TIME = Path(__file__).parent / "virtual_time"
 STAND_INS = Path(__file__).parent / "stand_ins"
 PROGRAMS = Path(__file__).parent / "programs"  # where programs import what they share
+# Without all that CPython and the console script of MicroPython's package would import: that is half of a start.
+MICROPYTHON = str(Path(importlib.util.find_spec("micropython_run").origin).parent)  # type: ignore[union-attr, arg-type]
+CHILD = "import sys; sys.path.append(sys.argv[1]); import micropython_run as m; sys.exit(m.run_main(sys.argv[1:]))"
 
 # CPython has no micropython module; the stand-in gives const() and decorators that do nothing.
 sys.path[:0] = [str(STAND_INS), *map(str, DEVICE_PATHS)]
@@ -35,9 +39,9 @@ def micropython() -> Callable[..., Any]:
         if virtual_time:
             paths[:0] = [str(VIRTUAL_TIME), str(UNIX_SHIM)]
             code = f"import quaver_tasks\nsys.modules['_asyncio'] = quaver_tasks\n{code}"
-        program = f"import json, sys\nsys.path.pop(0)\nargument = json.load(sys.stdin)\n{code}"
+        program = f"import json, sys\nsys.path.pop(0)\nargument = json.loads(sys.stdin.read())\n{code}"
         result = subprocess.run(
-            [Path(sys.executable).with_name("micropython"), "-X", f"heapsize={heap}", "-c", program],
+            [sys.executable, "-I", "-S", "-c", CHILD, MICROPYTHON, "-X", f"heapsize={heap}", "-c", program],
             input=json.dumps(argument),
             capture_output=True,
             text=True,

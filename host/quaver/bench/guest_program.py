@@ -10,7 +10,7 @@ from quaver.board.local import ProgramError, run
 from quaver.errors import BoardError
 
 _GUEST = Path(__file__).with_name("guest")
-_CODE = "import json, sys; __import__(sys.argv[-1]).main(json.load(sys.stdin))"
+_CODE = "import json, sys; __import__(sys.argv[-1]).main(json.loads(sys.stdin.read()))"
 
 
 def run_guest(program: str, argument: dict[str, Any], *, heap: str = "64m", limit_s: float = 600.0) -> Any:
