@@ -202,8 +202,8 @@ class BadNode:
         await self.device.start_advertising(
             own_address_type=OwnAddressType.PUBLIC,
             advertising_data=bytes(data),
-            advertising_interval_min=100,
-            advertising_interval_max=100,
+            advertising_interval_min=400,
+            advertising_interval_max=400,
             auto_restart=again,
         )
 

@@ -50,9 +50,10 @@ def test_two_nodes_update_through_a_gateway_that_reads_the_broker_once(
 ) -> None:
     plant = make_plant(seed=16)
     plant.start("n1", "n2", "gw")
-    gateway = plant.gateway("unix:", "n1", "n2", time_port=time_server.port)
-    nodes = [plant.node("unix:", name, files=KEY, ble=DUTY, interval_s=60) for name in ("n1", "n2")]
     release = plant.release("unix", tmp_path / "2.release", least_s=2)
+    with plant.standing():
+        gateway = plant.gateway("unix:", "n1", "n2", time_port=time_server.port)
+        nodes = [plant.node("unix:", name, files=KEY, ble=DUTY, interval_s=60) for name in ("n1", "n2")]
     wait_until(lambda: plant.known() == 3, what="all in service")
     ask = Technician(plant, capfd)
     assert ask.json("update", str(tmp_path / "2.release"))["sequence"] == 2
@@ -79,14 +80,15 @@ def test_a_gateway_takes_releases_itself_and_leaves_one_that_does_not_reach_the_
     plant = make_plant(seed=18)
     plant.start("n1", "gw")
     port = time_server.port
-    gateway = plant.gateway("unix:", "n1", time_port=port, files=KEY)
-    plant.node("unix:", "n1", ble=DUTY, interval_s=5)
     plant.release("unix", tmp_path / "2.release", least_s=2, time_port=port)
     deaf = (
         ("links/mqtt.py", b"        if self._tls:\n", b"        raise LinkError('of no use')\n        if self._tls:\n"),
         ("update/run.py", b"_LIMIT_S = const(300)", b"_LIMIT_S = const(9)"),
     )
     plant.release("unix", tmp_path / "3.release", least_s=2, sequence=3, time_port=port, changes=deaf)
+    with plant.standing():
+        gateway = plant.gateway("unix:", "n1", time_port=port, files=KEY)
+        plant.node("unix:", "n1", ble=DUTY, interval_s=5)
     wait_until(lambda: plant.known() == 2, what="all in service")
     ask = Technician(plant, capfd)
 
@@ -121,8 +123,8 @@ def test_a_host_that_lies_as_gateway_changes_nothing_and_an_honest_one_updates_t
     plant = make_plant(seed=17)
     plant.start("n1", "gw")
     plant.host_gateway("n1", file=tmp_path / "gateway.sqlite")
-    node = plant.node("unix:", "n1", files=KEY, ble=DUTY, interval_s=60)
     plant.release("unix", tmp_path / "2.release", least_s=2)
+    node = plant.node("unix:", "n1", files=KEY, ble=DUTY, interval_s=60)
     wait_until(lambda: plant.known() == 2, what="all in service")
     ask = Technician(plant, capfd)
     assert "did not keep release 2: wrong_content" in ask("update", str(tmp_path / "2.release"), AHEAD, code=18)

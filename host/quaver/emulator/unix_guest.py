@@ -625,7 +625,8 @@ class Guest:
         """The watchdog over a guest that asks nothing; returns the seconds until it should look again.
 
         In fast mode what it computes takes none of its time, so a hang is told by what the guest took of a processor:
-        on a busy machine it may have to wait for one.
+        on a busy machine it may have to wait for one. A quarter of the watchdog's time is enough, for any processor
+        here does more in it than a microcontroller in all of that time.
         """
         if self._bite_at is None:
             return math.inf
@@ -638,7 +639,7 @@ class Guest:
         else:
             taken = self._processor_s()
             if self._taken_by is None:
-                self._taken_by = taken + max(_HANG_S, self._bite_ns / 1e9) - _SILENT_S
+                self._taken_by = taken + max(_HANG_S, self._bite_ns / 4e9) - _SILENT_S
             left = self._taken_by - taken
         if left > 0:
             return max(left, _LOOK_S)
