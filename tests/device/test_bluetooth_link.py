@@ -140,7 +140,8 @@ def test_from_power_on_to_the_first_advertisement_takes_seconds(board_target: Ta
     assert processor_s() - began < 12
 
 
-@pytest.mark.parametrize("where", WHERE)
+# Behind another gateway, and with a whole node, a C3 is in test_gateway.py.
+@pytest.mark.parametrize("where", ["unix:", pytest.param("esp32_c3:", marks=pytest.mark.nightly)])
 def test_a_host_gateway_takes_what_waits_and_comes_for_an_alarm(air: Air, where: str) -> None:
     gateway = Gateway(air)
     files = node(NAMES[where], records=4, alarm_ms=4000)

@@ -28,6 +28,7 @@ def test_a_file_survives_a_reset_and_memory_does_not(board: Board) -> None:
 
 
 @pytest.mark.needs_radio("wifi")
+@pytest.mark.nightly_on("rp2040:")  # a node joins there in test_node.py
 def test_the_radio_joins_a_network(board: Board) -> None:
     assert board.exec(JOIN, timeout=60.0).strip() == "True"
 

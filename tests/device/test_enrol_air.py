@@ -102,7 +102,7 @@ def test_a_connection_that_breaks_does_not_end_the_session(air: Air) -> None:
 
 
 @pytest.mark.each_chip
-@pytest.mark.nightly_on("rp2040:")
+@pytest.mark.nightly_on("rp2040:", "esp32_c3:")  # a C3 takes its network over the air below, and sends behind a gateway
 @pytest.mark.needs_radio
 def test_from_blank_to_the_first_record_over_bluetooth_in_one_command(
     board_target: Target,

@@ -77,6 +77,7 @@ def test_the_accelerometer_on_i2c_gives_a_block_at_its_rate(board: Board) -> Non
     assert low < high
 
 
+@pytest.mark.nightly_on("rp2040:", "esp32_c3:")  # whose way over I2C the test before shows
 def test_an_accelerometer_of_a_row_gives_a_block_at_its_rate_on_i2c(
     start_board: Callable[..., Board], board_files: Mapping[str, bytes]
 ) -> None:
@@ -138,6 +139,7 @@ def motor(level_db: float | None) -> tuple[Attached, ...]:
     return Attached("iis3dwb", "spi0", "spi0_cs", VibrationModel(Sine(3.0))), *wired(part, "spi0", 20, 3)
 
 
+@pytest.mark.nightly_on("rp2040:")  # where the ADC's interrupts are shown above, at eight times this rate
 def test_a_clamp_gives_a_motors_current_between_two_measurements_of_vibration(
     start_board: Callable[..., Board], board_files: Mapping[str, bytes], board_target: Target
 ) -> None:

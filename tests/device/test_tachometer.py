@@ -59,7 +59,8 @@ def test_a_chip_without_interrupts_at_once_says_so_and_measures(
         Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(signal("normal"))),
         Attached("tachometer", "gpio", PIN, Tachometer(1797, 8)),
     )
-    start_node(rig, {"interval_s": 1, "machine": {"rpm": 1480, "tachometer_pin": PIN}})
+    brief = {"vibration": {"samples": 1024}}
+    start_node(rig, {"interval_s": 1, **brief, "machine": {"rpm": 1480, "tachometer_pin": PIN}})
     told = client.wait(lambda c: [e for e in c.of("event") if EVENTS[e["code"]] == "config_invalid"], "the refusal")
     assert told[0]["text"].startswith("machine.tachometer_pin: an ESP32's interrupts wait")
     record = client.wait(lambda c: [r for r in c.of("telemetry") if "rms_g" in r], "a measurement")[0]
