@@ -9,7 +9,7 @@ from typing import Any
 from quaver.board.interface import Board
 
 PATIENCE_S = 240.0  # for a busy machine; nothing waits this long when all is well
-_LOOK_S = 0.01  # a console, a file and another process have no event to wait for
+_LOOK_S = 0.03  # a console, a file and another process have no event to wait for
 
 
 def wait_until(condition: Callable[[], Any], board: Board | None = None, what: str = "") -> Any:
