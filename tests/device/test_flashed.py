@@ -35,7 +35,7 @@ _CONFIG = """{
   "wifi": {"ssid": "quaver", "password": "emulated"}, "broker": {"host": "HOST", "port": 1883},
   "temperature": null, "energy": null,
   "alarm": {"count": 1, "of": 1, "hysteresis": 0.1}, "limits": {"rms": [0.15, 0.25]},
-  "vibration": {"samples": 4096}
+  "vibration": {"samples": 1024}
 }"""
 
 
