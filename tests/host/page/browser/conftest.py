@@ -36,9 +36,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=list(WIDTHS))
+@pytest.fixture(params=["phone", pytest.param("wall", marks=pytest.mark.nightly)])
 def width(request: pytest.FixtureRequest) -> str:
-    """In what the page is looked at; a test without it has one width alone."""
+    """In what the page is looked at; a test without it has one width alone.
+
+    On the phone, where it is narrow, in `make test`; on the wall, which test_screens.py looks at daily too, nightly.
+    """
     return str(request.param)
 
 

@@ -31,6 +31,12 @@ from tests.waiting import wait_until
 WIDTHS = {"phone": {"width": 390, "height": 844}, "wall": {"width": 1440, "height": 900}}
 PATIENCE_MS = 20_000
 _PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 200"><rect width="300" height="200"/></svg>'
+# Resolves once the page has begun with the screen: its own listener came first.
+_GO = """hash => new Promise((done) => {
+  if (location.hash === hash) return done();
+  addEventListener("hashchange", () => done(), { once: true });
+  location.hash = hash;
+})"""
 # What a control is called: by itself, by its label, or by what it shows.
 _IS_CALLED = """name => {
   const { activeElement: one } = document;
@@ -108,7 +114,7 @@ class Looking:
 
     def go(self, hash_: str) -> Page:
         """To a screen, as its heading shows."""
-        self.page.evaluate("hash => { location.hash = hash; }", hash_)
+        self.page.evaluate(_GO, hash_)
         expect(self.page.locator("main h1").first).to_be_attached()
         expect(self.page.locator(".loading")).to_have_count(0)
         return self.page

@@ -89,7 +89,7 @@ def test_a_technician_commands_a_node_and_sees_it_come_back_after_the_broker(
     with Access(tmp_path / "page", CHEAP) as access:
         access.users.add("tim", "technician", GOOD, by="test")
         secret = access.login("tim", GOOD, "127.0.0.1")
-    context = chromium.new_context(viewport=WIDTHS["wall"], locale="en-GB")  # type: ignore[arg-type]
+    context = chromium.new_context(viewport=WIDTHS["wall"], locale="en-GB", reduced_motion="reduce")  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=3 * PATIENCE_MS)  # a node in real time comes back in its own time
     context.add_cookies([{"name": "quaver_session", "value": secret, "url": url}])

@@ -165,7 +165,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_no_text_of_a_record_is_ever_more_than_text(chromium: Browser, hostile: Served) -> None:
-    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     secret = hostile.access.login("engineer", GOOD, "127.0.0.1")
     context.add_cookies([{"name": "quaver_session", "value": secret, "url": hostile.url}])
     page = context.new_page()
