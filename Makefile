@@ -29,10 +29,10 @@ test: .venv/installed .venv/stubs
 	$(BIN)/pytest -n 3 --dist worksteal -m "not nightly" $(TARGETS); tests=$$?; \
 	wait $$types; types=$$?; cat .venv/types.txt; exit $$((tests || types))
 
-# What takes a processor most of a minute each, or shows on another board what `make test` shows on one; and more examples
-# for what is said of any input.
+# What takes a processor most of a minute each, or shows on another board or size what `make test` shows on one; and more
+# examples for what is said of any input.
 nightly: .venv/installed
-	tools/setup-system compiler mosquitto postgresql
+	tools/setup-system compiler mosquitto postgresql chromium
 	$(BIN)/pytest -n 2 --dist worksteal -m "nightly or hypothesis" --hypothesis-profile nightly $(TARGETS)
 
 # The quick checks, without a board: under a minute.
