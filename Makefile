@@ -18,9 +18,9 @@ plant: .venv/installed
 	$(BIN)/quaver plant run tools/plant_of_20.toml --output plant-of-20
 
 # Three workers on two cores: half of the time tests wait. The types are checked beside them: what mypy says comes last.
-# While the system's parts are fetched, pytest reads all tests once, and keeps them compiled for the workers.
+# While the system's parts are fetched, pytest reads all tests of a new clone once, and keeps them compiled for the workers.
 test: .venv/installed .venv/stubs
-	@$(BIN)/pytest --collect-only -q $(TARGETS) >/dev/null 2>&1 & read=$$!; \
+	@{ test .venv/read -nt .venv/installed || $(BIN)/pytest --collect-only -q $(TARGETS) >.venv/read 2>&1; } & read=$$!; \
 	tools/setup-system compiler mosquitto postgresql chromium; fetched=$$?; wait $$read; exit $$fetched
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
