@@ -183,9 +183,10 @@ def test_it_serves_over_tls(
 
 
 def test_with_a_broker_it_runs_the_ingest_and_starts_it_again(
-    keys: KeyStore, pump: Node, serve: Callable[..., Page], tmp_path: Path, mosquitto: Mosquitto
+    keys: KeyStore, pump: Node, serve: Callable[..., Page], tmp_path: Path, start_mosquitto: Callable[..., Mosquitto]
 ) -> None:
     store = tmp_path / "own.sqlite"
+    mosquitto = start_mosquitto("allow_anonymous true\nlog_type all")
     broker = f"mqtt://127.0.0.1:{mosquitto.port}"
     words = ("--store", store, "--state", tmp_path / "page", "--broker", "--keys", keys.path.parent)
     page = serve(*words, QUAVER_BROKER=broker)
@@ -197,7 +198,8 @@ def test_with_a_broker_it_runs_the_ingest_and_starts_it_again(
         return [row["name"] for row in httpx.get(f"{page.address}/api/v1/plant", headers=headers).json()["nodes"]]
 
     assert nodes() == []
-    wait_until(lambda: bool(children(page.process.pid)))
+    # From its subscription on the broker keeps for it what comes while it is away.
+    wait_until(lambda: "Sending SUBACK" in (tmp_path / "mosquitto" / "mosquitto.log").read_text())
     (ingest,) = children(page.process.pid)
     os.kill(ingest, signal.SIGKILL)
     page.heard(r"(ingest ended)")
