@@ -1,6 +1,7 @@
 """Holds the import arrows between the rooms: who may know whom (see README, the map of the rooms)."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,15 +106,16 @@ def compiled(node: ast.AST) -> Iterator[ast.AST]:
             yield from compiled(child)
 
 
-def imports(path: Path) -> set[str]:
-    names = set()
+@functools.cache
+def imports(path: Path) -> frozenset[str]:
+    names: set[str] = set()
     for node in compiled(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def files(room: str) -> list[Path]:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.io.wavfile
-import scipy.signal
 
 from quaver.errors import RecordingError
 from quaver.files.carried import payload
@@ -376,6 +375,9 @@ def test_bearing_frequencies_are_those_of_the_6205_and_of_pronostias():
 
 def _envelope_lines(machine, seconds=4):
     """Envelope spectrum of z about the resonance: (frequencies in Hz, amplitudes)."""
+
+    import scipy.signal  # late: it takes each worker two seconds
+
     signal = machine.samples(0, _ODR, 0, int(seconds * _ODR))[:, 2]
     band = scipy.signal.butter(4, [2000, 5000], "bandpass", fs=_ODR, output="sos")
     envelope = np.abs(scipy.signal.hilbert(scipy.signal.sosfiltfilt(band, signal)))

@@ -12,7 +12,6 @@ import dsp_hostile
 import dsp_twins as twin
 import numpy as np
 import pytest
-from scipy.signal.windows import flattop
 
 from tests.programs import program
 
@@ -87,6 +86,8 @@ def test_windows(micropython: Run, n: int, window: str) -> None:
 
 @pytest.mark.parametrize("n", [256, 1024, 4096])
 def test_the_flat_top_window_is_the_standard_one(n: int) -> None:
+    from scipy.signal.windows import flattop  # late: it takes each worker two seconds
+
     window = np.array(twin.flat_top_window(n)) / 32768
     assert window == pytest.approx(flattop(n, sym=False), abs=4 / 32768)
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 
 from quaver_wire.spectrum import BINS, REFERENCE_G, STEP_DB, amplitude_g, envelope_edges, spectrum_edges
 from tests.portable.test_dsp_measurement import UG, measure, tones
@@ -64,6 +63,9 @@ def test_a_tone_stands_in_its_bin_at_its_amplitude(micropython: Run, rate: float
 @pytest.mark.parametrize(("rate", "n"), RATES)
 def test_every_bin_agrees_with_numpy(micropython: Run, rate: float, n: int) -> None:
     """The upper octaves come from the first 4,096 samples, the others from all of them."""
+
+    from scipy.signal import butter, sosfilt  # late: it takes each worker two seconds
+
     rng = np.random.default_rng(3)
     sos = butter(2, 0.05, "high", output="sos")
     block = np.round(tones((29.95, 0.3), (181.0, 0.1), n=n, rate=rate) + sosfilt(sos, rng.normal(0, 60, n)))

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt, sosfreqz
-from scipy.stats import kurtosis, skew
 
 from tests.programs import program
 
@@ -98,6 +96,8 @@ def velocity(block: Any, rate: float, low: float = 10.0, high: float = 1000.0) -
 
 
 def test_time_features_agree_with_scipy(micropython: Run) -> None:
+    from scipy.stats import kurtosis, skew  # late: it takes each worker two seconds
+
     rng = np.random.default_rng(1)
     bursts = np.round(rng.normal(2048, 200, N) + 9000 * (rng.random(N) < 0.005))
     blocks = [tones((300.0, 1.0)), bursts, rng.integers(-32768, 32768, N), np.where(rng.random(N) < 0.5, -32768, 32767)]
@@ -123,6 +123,8 @@ def test_velocity_of_a_tone(micropython: Run, frequency: float) -> None:
 
 @pytest.mark.parametrize(("rate", "n"), [(26667.0, 32768), (12000.0, 16384), (3200.0, 4096)])
 def test_velocity_agrees_with_numpy(micropython: Run, rate: float, n: int) -> None:
+    from scipy.signal import butter, sosfilt  # late: it takes each worker two seconds
+
     rng = np.random.default_rng(3)
     lines = [(29.95, 0.05), (59.9, 0.02), (181.0, 0.1), (750.0, 0.3)]
     sos = butter(4, 0.7, output="sos")
@@ -161,6 +163,9 @@ def test_a_bearing_s_lines(micropython: Run, line: int, ratio: float) -> None:
 
 def test_the_amplitude_of_a_modulation(micropython: Run) -> None:
     """1 g at 3 kHz, modulated by 40 %: the rectified carrier is 2/pi g after the band-pass, its line 40 % of that."""
+
+    from scipy.signal import butter, sosfreqz  # late: it takes each worker two seconds
+
     time = np.arange(N) / RATE
     line = INNER * 25.0
     signal = (1 + 0.4 * np.sin(2 * np.pi * line * time)) * np.sin(2 * np.pi * 3000 * time)

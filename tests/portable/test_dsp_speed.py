@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from quaver.analysis.device import UG_PER_LSB, full_length
 from quaver.recordings.machine import Machine
@@ -38,6 +37,8 @@ def steps(machine: Machine, rate: float, n: int, capture: int = 0) -> Any:
 @pytest.mark.parametrize("rpm", [None, 1500.0])
 def test_noise_is_no_speed(tool: ModuleType, rpm: float | None) -> None:
     """At most 1 in 40: so few claims in so many measurements come of a higher rate once in a hundred times."""
+    from scipy.stats import binom  # late: it takes each worker two seconds
+
     families = list(tool.FAMILIES)
     claimed = dict.fromkeys(families, 0)
     each = 0
