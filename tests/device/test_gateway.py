@@ -103,6 +103,7 @@ def test_an_esp32_c3_holds_several_nodes_at_once_and_misses_nothing_over_an_outa
     assert len(lines(gateway, "gateway: quaver ")) == 1 and lines(gateway, "node: collect") == []  # no restart
 
 
+@pytest.mark.slowest
 def test_an_esp32_c3_measures_vibration_behind_a_gateway_and_has_memory_left(make_plant: Callable[..., Plant]) -> None:
     plant = make_plant(seed=15)
     plant.start("c3", "gw", esp32=["c3"])
@@ -206,7 +207,9 @@ def test_the_gateway_of_a_host_misses_nothing_over_an_outage_and_a_restart(
     assert record["nodes"] == record["nodes_heard"] == len(record["visit_ages_s"]) == 3 and record["relayed"] > 0
 
 
-@pytest.mark.parametrize("kind", [pytest.param("unix:", marks=pytest.mark.nightly), "host"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("unix:", marks=pytest.mark.nightly), pytest.param("host", marks=pytest.mark.slowest)]
+)
 def test_hostile_peers_cost_the_others_no_more_than_a_connection_and_are_told(
     kind: str, make_plant: Callable[..., Plant], tmp_path: FilePath
 ) -> None:

@@ -68,7 +68,7 @@ def check_with_axe(page: Page) -> None:
 @pytest.mark.parametrize(
     ("width", "scheme"), [pytest.param("phone", "dark", marks=pytest.mark.nightly), ("wall", "light")]
 )
-@pytest.mark.parametrize("part", SCREENS)
+@pytest.mark.parametrize("part", ["plant", "node", "work", pytest.param("figures", marks=pytest.mark.slowest)])
 def test_each_screen_shows_itself_without_an_error_and_to_everybody(
     look: Any, part: str, width: str, scheme: str
 ) -> None:
@@ -208,6 +208,7 @@ def test_a_waveform_is_seen_and_heard(look: Any) -> None:
     assert not at.said
 
 
+@pytest.mark.slowest
 def test_the_page_speaks_german_on_each_screen_of_a_phone_and_remembers_it(look: Any) -> None:
     at: Looking = look(width="phone", color_scheme="dark")
     page = at.go("#/more")
