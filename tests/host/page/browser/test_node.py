@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,21 @@ from quaver.emulator.targets import open_board
 from quaver.fleet.keys import KeyStore
 from quaver.recordings.machine import Machine
 from tests.device.test_time import Server, asks, good
+from tests.waiting import wait_until
 
 NODE = Identity.of("pump-7").unique_id.rjust(8, b"\0")
 KEY = bytes(range(32))
 
 
 @pytest.fixture
-def node(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Any]:
-    """In service, in real time; it measures by itself once a day."""
+def mosquitto(start_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
+    return start_mosquitto("allow_anonymous true\nmax_queued_messages 0\nlog_type all")
+
+
+@pytest.fixture
+def node(mosquitto: Mosquitto, tmp_path: Path, url: str) -> Iterator[Any]:
+    """In service, in real time; it measures by itself once a day, so the page's ingest has to be there before it."""
+    wait_until(lambda: "Sending SUBACK" in (tmp_path / "mosquitto" / "mosquitto.log").read_text())
     clock = Server()
     clock.answer = lambda request: good(request, time_ms=int(time.time() * 1000))
     config = {
@@ -45,7 +52,6 @@ def node(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Any]:
     files = dict(firmware_files("unix", config))
     files["device.key"] = json.dumps({"generation": 1, "key": KEY.hex()}).encode()
     files["main.py"] = asks(clock.port) + files["main.py"]
-    KeyStore(tmp_path / "keys").create(NODE, "pump-7", KEY)
     rig = (Attached("iis3dwb", "spi0", "spi0_cs", IIS3DWB(Machine(rpm=1797))),)
     with open_board(
         "unix:", Setup(files=files, rig=rig, broker_port=mosquitto.port, real_time=True, name="pump-7")
@@ -55,8 +61,9 @@ def node(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
-def url(mosquitto: Mosquitto, node: Any, tmp_path: Path) -> Iterator[str]:
+def url(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[str]:
     """Of `quaver serve` with its ingest and with an operator's keys."""
+    KeyStore(tmp_path / "keys").create(NODE, "pump-7", KEY)
     words = ["--store", tmp_path / "plant.sqlite", "--state", tmp_path / "page", "--keys", tmp_path / "keys"]
     words += ["--operator", tmp_path / "keys", "--broker", "--port", "0"]
     program = subprocess.Popen(
@@ -83,6 +90,7 @@ def asked(page: Page, name: str, answer: str) -> None:
     expect(row).to_contain_text(answer)
 
 
+@pytest.mark.usefixtures("node")
 def test_a_technician_commands_a_node_and_sees_it_come_back_after_the_broker(
     chromium: Browser, mosquitto: Mosquitto, url: str, tmp_path: Path
 ) -> None:
