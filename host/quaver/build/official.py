@@ -18,7 +18,7 @@ from quaver.board.spec import BoardSpec, Image
 from quaver.build.compile import compile_mpy, compiler_version
 from quaver.build.uf2 import FLASH_START, join_pages, read_uf2
 from quaver.errors import ArtifactError, BuildError
-from quaver.files.pinned import Progress, cache_dir, fetch, is_cached, write_atomically
+from quaver.files.pinned import Progress, cache_dir, fetch, is_cached, keep
 
 # The first MicroPython that loads a format: its version, and of machine code its sub-version. Each release was looked
 # at: a newer one may load another.
@@ -95,12 +95,7 @@ def _keep(path: Path, digest: str, kept: Path) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != digest:
         raise ArtifactError(f"--image {path}: has sha256 {found}, expected {digest}: fetch the file again")
-    try:
-        write_atomically(kept, data)
-    except OSError as error:
-        raise ArtifactError(
-            f"{kept}: cannot be written ({error.strerror}): free disk space or set QUAVER_CACHE"
-        ) from error
+    keep(kept, data)
 
 
 def _checked(board: BoardSpec, data: bytes, place: str) -> str:

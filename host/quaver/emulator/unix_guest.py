@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
-import hashlib
 import importlib.util
 import json
 import math
@@ -38,13 +36,12 @@ from typing import TYPE_CHECKING
 from quaver.board.console import Console
 from quaver.board.guest import guest
 from quaver.board.spec import BoardSpec, I2cBus, SpiBus
-from quaver.build.compile import compile_mpy
 from quaver.emulator.clock import FOREVER, Clock
 from quaver.emulator.identity import Identity
+from quaver.emulator.shim import shim_folder
 from quaver.emulator.unix_wires import SPI_READ, SPI_WRITE, Wires
 from quaver.emulator.wifi import Wifi
 from quaver.errors import BoardError
-from quaver.files.pinned import cache_dir, write_atomically
 
 if TYPE_CHECKING:
     from quaver.emulator.lan import Lan, LanPort
@@ -65,7 +62,6 @@ _EVENT, _DATA = 1, 2  # what ends a wait that listens: the radio's, the network'
 _WIFI_JOIN, _WIFI_NAME = 1, 2  # what a WIFI request is about
 _PWRON, _HARD, _WDT, _DEEPSLEEP, _SOFT = range(1, 6)  # machine.reset_cause()
 
-_SHIM = Path(__file__).with_name("unix_shim")
 _EXIT_S = 2.0  # real time that a guest gets to be gone after it closed its line
 _HEED_S = 0.05  # real time that the guest gets to ask for something before Ctrl-C becomes a signal
 _HOLD_S = 0.5  # and to get to its prompt after a Ctrl-C before what was typed behind it follows
@@ -81,29 +77,6 @@ _LATE_NS = 1_000_000  # real time: a transfer shorter than this is not worth a s
 # not be seen as one: the board answers that it has no raw paste, and clients use the plain raw REPL.
 _RAW_PASTE = b"\x05A\x01"
 _LONE_NEWLINE = re.compile(rb"(?<!\r)\n")
-
-
-@functools.cache
-def _shim(arch: str) -> Path:
-    """The folder of the shim's modules, compiled and kept: to compile them at each start takes a third of it.
-
-    Raises BuildError, BoardError, ArtifactError.
-    """
-    compiled = {}
-    for path in sorted(_SHIM.rglob("*.py")):
-        name = path.relative_to(_SHIM)
-        compiled[name.with_suffix(".mpy")] = compile_mpy(path.read_bytes(), name.as_posix(), arch)
-    digest = hashlib.sha256(b"".join(compiled.values())).hexdigest()
-    folder = cache_dir() / "shim" / digest
-    try:
-        for name, code in compiled.items():
-            if not (folder / name).exists():
-                write_atomically(folder / name, code)
-    except OSError as error:
-        raise BoardError(
-            f"{folder}: cannot be written ({error.strerror}): free disk space or set QUAVER_CACHE"
-        ) from error
-    return folder
 
 
 class Guest:
@@ -134,7 +107,7 @@ class Guest:
         self._clock = clock
         self._broker_port = broker_port or 0
         self._identity = identity
-        self._shim = _shim(spec.arch)
+        self._shim = shim_folder(spec.arch)
         self._flash = os.memfd_create("quaver-flash")
         os.write(self._flash, image)
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

@@ -129,6 +129,16 @@ def write_atomically(path: Path, data: bytes, private: bool = False) -> None:
         part.unlink(missing_ok=True)
 
 
+def keep(path: Path, data: bytes) -> None:
+    """Write a file of the cache. Raises ArtifactError, which says the way out."""
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise ArtifactError(
+            f"{path}: cannot be written ({error.strerror}): free disk space or set QUAVER_CACHE"
+        ) from error
+
+
 def _place(artifact: Artifact) -> Path:
     return cache_dir() / artifact.folder / artifact.name
 

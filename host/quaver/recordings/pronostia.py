@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.errors import ArtifactError
-from quaver.files.pinned import Artifact, Progress, cache_dir, is_cached, write_atomically
+from quaver.files.pinned import Artifact, Progress, cache_dir, is_cached, keep
 
 PRONOSTIA_TERMS = "PRONOSTIA, FEMTO-ST, IEEE PHM 2012 data challenge: public, to be cited, fetched, not shipped"
 PRONOSTIA_HZ = 25600.0
@@ -105,12 +105,7 @@ def _keep(life: Life, data: bytes) -> None:
             f"{life.name}: its records have sha256 {found}, expected {life.artifact.sha256}: the repository has "
             "changed; report it"
         )
-    try:
-        write_atomically(life.path, data)
-    except OSError as error:
-        raise ArtifactError(
-            f"{life.path}: cannot be written ({error.strerror}): free disk space or set QUAVER_CACHE"
-        ) from error
+    keep(life.path, data)
 
 
 def bearing(repository: Path, commit: str, folder: str) -> bytes:
