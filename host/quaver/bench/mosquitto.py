@@ -43,6 +43,11 @@ class Mosquitto:
         assert self._process is not None
         return processor_s(self._process.pid)
 
+    @property
+    def said(self) -> str:
+        """What is in the log of its last start."""
+        return (self._folder / "mosquitto.log").read_text(errors="replace")
+
     def start(self) -> None:
         program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
         if program is None:
@@ -70,7 +75,7 @@ class Mosquitto:
         deadline = time.monotonic() + _START_S
         while True:
             ended = self._process.poll() is not None
-            said = log.read_text(errors="replace")
+            said = self.said
             if " running" in said:
                 return ""
             if ended or time.monotonic() > deadline:

@@ -199,7 +199,7 @@ def test_with_a_broker_it_runs_the_ingest_and_starts_it_again(
 
     assert nodes() == []
     # From its subscription on the broker keeps for it what comes while it is away.
-    wait_until(lambda: "Sending SUBACK" in (tmp_path / "mosquitto" / "mosquitto.log").read_text())
+    wait_until(lambda: "Sending SUBACK" in mosquitto.said)
     (ingest,) = children(page.process.pid)
     os.kill(ingest, signal.SIGKILL)
     page.heard(r"(ingest ended)")

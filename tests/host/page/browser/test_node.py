@@ -40,7 +40,7 @@ def mosquitto(start_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
 @pytest.fixture
 def node(mosquitto: Mosquitto, tmp_path: Path, url: str) -> Iterator[Any]:
     """In service, in real time; it measures by itself once a day, so the page's ingest has to be there before it."""
-    wait_until(lambda: "Sending SUBACK" in (tmp_path / "mosquitto" / "mosquitto.log").read_text())
+    wait_until(lambda: "Sending SUBACK" in mosquitto.said)
     clock = Server()
     clock.answer = lambda request: good(request, time_ms=int(time.time() * 1000))
     config = {
