@@ -355,7 +355,7 @@ enum stop burst(struct chip *chip)
         [0x2EC ... 0x2EF] = &&stop,
         [0x2F0 ... 0x2F7] = &&pop,
         [0x2F8 ... 0x2FB] = &&stop,
-        [0x2FC] = &&a5,
+        [0x2FC] = &&nop,
         [0x2FD ... 0x2FF] = &&stop,
         [0x300 ... 0x31F] = &&stm,
         [0x320 ... 0x33F] = &&ldm,
@@ -647,8 +647,7 @@ elsewhere:
         NEXT;
 
     /* --- A5.2.3: with all sixteen registers, branch and exchange --- */
-    add_register_t2: { /* ADD (register) T2, A6.7.3 */
-        /* MOV (register) T1, A6.7.40 */
+    add_register_t2: { /* ADD (register) T2, A6.7.3; MOV (register) T1, A6.7.40 */
         const unsigned d = (opcode >> 4 & 8) | (opcode & 7), m = opcode >> 3 & 15;
         if (odd && (d == PC || m == PC))
             goto stop;
@@ -672,8 +671,7 @@ elsewhere:
         (void)ignored;
         NEXT;
     }
-    bx: { /* BX, A6.7.15 */
-        /* BLX (register), A6.7.14 */
+    bx: { /* BX, A6.7.15; BLX (register), A6.7.14 */
         const unsigned m = opcode >> 3 & 15;
         const uint32_t target = r[m];
         if (m == PC || opcode & 7 || !(target & 1) || target >> 28 == 0xF)
@@ -827,7 +825,7 @@ elsewhere:
         r[SP] = start + size;
         NEXT;
     }
-    a5: /* A5.2.5, hints: NOP, A6.7.47 */
+    nop: /* A5.2.5, hints; NOP, A6.7.47 */
         if (opcode != 0xBF00)
             goto stop;
         NEXT;
