@@ -149,7 +149,7 @@ def sleeper(air: Air) -> Iterator[Callable[..., tuple[Board, Gateway]]]:
 @pytest.mark.parametrize("where", ["unix:", pytest.param("esp32_c3:", marks=pytest.mark.nightly)])
 def test_waking_is_no_boot_and_an_alarm_goes_at_once(where: str, sleeper: Callable[..., tuple[Board, Gateway]]) -> None:
     part = adxl345.ADXL345(signal("normal"))
-    limits = {"limits": {"rms": [1.0, 2.0]}, "alarm": {"count": 2, "of": 3}}
+    limits = {"limits": {"rms": [0.1, 0.14]}, "alarm": {"count": 2, "of": 3}}
     board, gateway = sleeper(where, part, **limits)
     gateway.flash(board)
     gateway.until(lambda: len(gateway.of("telemetry")) > RECORDS)
@@ -173,7 +173,7 @@ def test_waking_is_no_boot_and_an_alarm_goes_at_once(where: str, sleeper: Callab
     assert between and all(gap > (RECORDS - 1) * INTERVAL_S - 10 for gap in between[1:]), apart
     assert [opened.record["machine"] for opened in records if "machine" in opened.record][:2] == [1, 1]  # it learns on
 
-    board.set_sensor("part", source=signal("or007_6"))  # two of three measurements agree, over a sleep between them
+    board.set_sensor("part", source=signal("or021_6"))  # two of three measurements agree, over a sleep between them
     at, alarm = gateway.until(lambda: [one for one in gateway.events("level") if one[1].record["event_level"] == 2])[0]
     assert alarm.record["uptime_ms"] / 1000 > at - 10  # it came when it was made, and not with the third measurement
 

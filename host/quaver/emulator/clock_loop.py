@@ -194,6 +194,8 @@ class ClockThread:
                 lost = "a connection was lost in the middle of a request: ask again"
                 result.set_exception(self._error(self._closed if self._closing else lost))
                 raise
+            except GeneratorExit:  # it outlived the loop: `_run` has told whoever waits
+                raise
             except BaseException as error:
                 result.set_exception(error)
 
