@@ -39,6 +39,7 @@ from .test_time import Server, asks, good
 
 pytestmark = pytest.mark.needs_radio
 
+EXPIRES_S = 2_000_000  # a command that is given in real time, to a node whose clock runs ahead
 KEY = "00112233445566778899aabbccddeeff" * 2
 ROOT = "plant/hall/line1/motor1/n1"
 
@@ -61,7 +62,7 @@ class Plant:
         """The output of `quaver node n1 …`, which must end with `code`; of a failure its one line."""
         options = [f"--broker={self.url}", f"--keys={self.keys.folder}", f"--timeout={timeout}"]
         if not self.paced:
-            options.append("--expires=2000000")  # its clock runs ahead
+            options.append(f"--expires={EXPIRES_S}")
         self._capfd.readouterr()
         ended = main(["node", "n1", *arguments, *options])
         out, err = self._capfd.readouterr()
@@ -124,7 +125,7 @@ def start_plant(
         "vibration": {"samples": 4096},
     }
 
-    def start(paced: bool, own: Mapping[str, bytes] | None = None, **changed: Any) -> Plant:
+    def start(own: Mapping[str, bytes] | None = None, paced: bool = False, **changed: Any) -> Plant:
         files = {**firmware_files(board_target.board, config | changed), **(own or {})}
         files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
         files["main.py"] = asks(time_server.port) + files["main.py"]
@@ -143,12 +144,7 @@ def start_plant(
 
 @pytest.fixture
 def plant(start_plant: Callable[..., Plant]) -> Plant:
-    return start_plant(True)
-
-
-@pytest.fixture
-def quick_plant(start_plant: Callable[..., Plant]) -> Plant:
-    return start_plant(False)
+    return start_plant()
 
 
 def learns(plant: Plant) -> None:
@@ -253,15 +249,15 @@ def test_what_a_technician_asks_for(plant: Plant, tmp_path: Path, monkeypatch: p
     assert json.loads(plant.board.get("condition.json"))["baseline"] == {"rows": []}
 
 
-def test_one_class_of_a_machine_is_learned_again(quick_plant: Plant) -> None:
-    assert "class 2: expected 1 to 1, by machine.classes" in quick_plant.node("relearn", "--class=2", code=18)
-    assert quick_plant.node("relearn", "--class=1") == "n1: learns the baseline of class 1 again\n"
-    assert json.loads(quick_plant.board.get("condition.json"))["baseline"] == {"rows": []}
+def test_one_class_of_a_machine_is_learned_again(plant: Plant) -> None:
+    assert "class 2: expected 1 to 1, by machine.classes" in plant.node("relearn", "--class=2", code=18)
+    assert plant.node("relearn", "--class=1") == "n1: learns the baseline of class 1 again\n"
+    assert json.loads(plant.board.get("condition.json"))["baseline"] == {"rows": []}
 
 
 def test_a_rule_that_has_tripped_is_reset_by_a_person(start_plant: Callable[..., Plant]) -> None:
     loud = {"feature": "rms_g", "above": 0.2, "output": "motor", "to": "off"}
-    plant = start_plant(False, outputs={"motor": {"pin": 3, "normal": "on"}}, rules={"loud": loud})
+    plant = start_plant(outputs={"motor": {"pin": 3, "normal": "on"}}, rules={"loud": loud})
     plant.board.set_sensor("iis3dwb", source=signal("or007_6"))
     plant.node("measure")
     assert "loud: rms_g above 0.2; mend that first" in plant.node("reset-rule", "loud", code=18)
@@ -275,7 +271,7 @@ def test_the_waveform_of_an_alarm_is_kept_until_it_is_fetched(
     start_plant: Callable[..., Plant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    plant = start_plant(True, limits={"rms": [0.001, 0.002]})
+    plant = start_plant(limits={"rms": [0.001, 0.002]})
     assert "no waveform of an alarm is kept" in plant.node("waveform", "--alarm", code=18)
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
         while plant.json("measure")["level"] != "alarm":
@@ -299,8 +295,7 @@ def test_the_waveform_of_an_alarm_is_kept_until_it_is_fetched(
     assert "alarm.wave" not in plant.board.exec("import os; print(os.listdir('/'))")
 
 
-def test_a_changed_configuration_is_kept_and_taken_back(quick_plant: Plant) -> None:
-    plant = quick_plant
+def test_a_changed_configuration_is_kept_and_taken_back(plant: Plant) -> None:
     assert plant.node("config", "validate", "interval_s=30") == "n1: would accept that\n"
     words = plant.node("config", "validate", "interval_s=often", code=18)
     assert words == "quaver: node n1 does not config_validate: interval_s: expected float from 0.0 to 86400.0\n"
@@ -316,9 +311,8 @@ def test_a_changed_configuration_is_kept_and_taken_back(quick_plant: Plant) -> N
     ("change", "reason"), [("broker.port=9", b"broker unreachable"), ("wifi.password=-", b"wifi wrong password")]
 )
 def test_a_configuration_that_does_not_work_costs_a_trial_and_not_the_node(
-    quick_plant: Plant, change: str, reason: bytes, monkeypatch: pytest.MonkeyPatch
+    plant: Plant, change: str, reason: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant = quick_plant
     plant.board.set_sensor("wifi", ssid="quaver", password="emulated")
     monkeypatch.setattr("sys.stdin", StringIO("wrong horse\nwrong horse\n"))
     assert plant.node("config", "validate", change) == "n1: would accept that\n"  # nobody can know from here
@@ -362,7 +356,7 @@ def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> 
 
 
 def test_a_command_waits_for_a_node_that_is_away_until_it_expires(start_plant: Callable[..., Plant]) -> None:
-    plant = start_plant(True, vibration={"samples": 1024})  # so short that it is whole on a busy machine too
+    plant = start_plant(paced=True, vibration={"samples": 1024})  # so short that it is whole on a busy machine too
     learns(plant)
     plant.board.reset(run=False)
     plant.node("log", "--expires=600", timeout=1, code=19)
@@ -379,14 +373,13 @@ def test_a_command_waits_for_a_node_that_is_away_until_it_expires(start_plant: C
 
 
 def test_a_link_that_is_lost_before_the_restart_does_not_prevent_it(plant: Plant) -> None:
-    with Operator(parse_broker_url(plant.url), plant.keys, "n1", timeout_s=30) as node:
+    with Operator(parse_broker_url(plant.url), plant.keys, "n1", timeout_s=30, expires_s=EXPIRES_S) as node:
         node.ask("reboot")
         plant.mosquitto.stop()
     plant.says(b"node: quaver", 2)
 
 
-def test_a_new_key_is_used_and_the_old_one_forgotten(quick_plant: Plant) -> None:
-    plant = quick_plant
+def test_a_new_key_is_used_and_the_old_one_forgotten(plant: Plant) -> None:
     assert plant.json("rotate")["generation"] == 2
     plant.keys.refresh()
     held = json.loads(plant.board.get("device.key"))
@@ -394,8 +387,7 @@ def test_a_new_key_is_used_and_the_old_one_forgotten(quick_plant: Plant) -> None
     assert bytes.fromhex(held["key"]) == plant.keys.device_keys(plant.keys.nodes()[0].node_id)[2]
 
 
-def test_a_retired_node_holds_nothing(quick_plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant = quick_plant
+def test_a_retired_node_holds_nothing(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     own = plant.keys.nodes()[0].node_id
     with Inventory(default_path()) as inventory:
         inventory.put(Entry(own, "n1", "plant", "hall", "line1", "motor1", "in service"))
@@ -416,8 +408,7 @@ def test_a_retired_node_holds_nothing(quick_plant: Plant, monkeypatch: pytest.Mo
         assert monitor.get(0.5) is None  # nor has its last will come after it
 
 
-def test_whoever_has_another_key_is_told_and_changes_nothing(quick_plant: Plant, tmp_path: Path) -> None:
-    plant = quick_plant
+def test_whoever_has_another_key_is_told_and_changes_nothing(plant: Plant, tmp_path: Path) -> None:
     other = KeyStore(tmp_path / "other")
     other.create(plant.keys.nodes()[0].node_id, "n1")
     mine, plant.keys = plant.keys, other
