@@ -197,6 +197,7 @@ def test_a_busy_port_names_who_has_it(start: Callable[..., UnixBoard]) -> None:
 
 def test_boot_loaders_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_PROMPT_S", 0.5)
+    monkeypatch.setattr(doctor, "_WATCH_S", 1.0)
     (tmp_path / "INFO_UF2.TXT").write_text("UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n")
     assert "holding BOOTSEL" in failure(str(tmp_path), "boot_loader_rp2")
     with esp_rig.board(tmp_path, "esp32c3") as board:
@@ -205,6 +206,7 @@ def test_boot_loaders_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_port_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_PROMPT_S", 0.3)
+    monkeypatch.setattr(doctor, "_WATCH_S", 1.0)
     master, slave = pty.openpty()
     try:
         assert "shows no MicroPython prompt: press its reset button" in failure(os.ttyname(slave), "no_prompt")
