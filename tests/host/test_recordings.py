@@ -10,7 +10,9 @@ import scipy.io.wavfile
 from quaver.errors import RecordingError
 from quaver.files.carried import payload
 from quaver.recordings import ChannelError, Playlist, RateError, Recording, RecordingSource, load
+from quaver.recordings.resample import resample
 from quaver.recordings.sources import Bearing, Machine
+from quaver.recordings.units import velocity_mm_s
 
 _ODR = 26_667.0  # the IIS3DWB's
 _WAVE = np.random.default_rng(3).integers(-500, 500, 1000).astype(np.int16)
@@ -371,6 +373,30 @@ def test_bearing_frequencies_are_those_of_the_6205_and_of_pronostias():
     bearing = Bearing(balls=13, ball_mm=3.5, pitch_mm=25.6)
     rounded = [round(value, 2) for value in (bearing.bpfi, bearing.bpfo, bearing.bsf, bearing.ftf)]
     assert rounded == [7.39, 5.61, 3.59, 0.43]
+
+
+@pytest.mark.parametrize(
+    ("count", "up", "down"),
+    [(12_000, 20, 9), (12_000, 4, 15), (1001, 3, 2), (7, 5, 3), (5_000, 32_749, 12_000), (50, 1, 40)],
+)
+def test_another_rate_is_that_of_scipys_filter(count, up, down):
+    from scipy.signal import resample_poly  # late: it takes each worker two seconds
+
+    signal = np.random.default_rng(3).normal(size=(count, 2)).astype(np.float32)
+    wanted = resample_poly(signal, up, down, axis=0)
+    assert resample(signal, up, down) == pytest.approx(wanted, abs=1e-5)
+    assert resample(signal[:, 0], up, down) == pytest.approx(wanted[:, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize(("count", "rate"), [(48_000, 12_000.0), (9_000, 26_667.0), (501, 100.0)])
+def test_the_velocity_is_of_the_density_that_scipy_estimates(count, rate):
+    from scipy.signal import welch
+
+    signal = np.random.default_rng(3).normal(size=count).cumsum().astype(np.float32)
+    hz, power = welch(signal, rate, nperseg=min(count, 1 << int(np.ceil(np.log2(rate)))), detrend="linear")
+    band = (hz >= 10) & (hz <= 1000)
+    wanted = np.sqrt((power[band] / (2 * np.pi * hz[band]) ** 2).sum() * hz[1]) * 9806.65
+    assert velocity_mm_s(signal, rate) == pytest.approx(wanted, rel=1e-4)
 
 
 def _envelope_lines(machine, seconds=4):

@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -21,6 +22,7 @@ from quaver.board.local import last_line, start
 from quaver.errors import QuaverError
 from quaver.recordings import Recording
 from quaver.recordings.rails import clipped, rails_of
+from quaver.recordings.resample import resample
 from quaver_wire.fields import FAULTS, LEVELS
 from quaver_wire.names import MACHINE, ZONES
 
@@ -329,12 +331,8 @@ def _cut(recording: Recording, rate_hz: float | None) -> tuple[float, int, list[
     each = recording.record_samples or len(signal)
     recorded = pieces = [signal[i : i + each] for i in range(0, len(signal) - each + 1, each)]
     if rate > (_FASTEST_HZ if rate_hz is None else rate_hz * (1 + _SAME_RATE)):
-        from fractions import Fraction
-
-        from scipy.signal import resample_poly
-
         ratio = Fraction((_SENSOR_HZ if rate_hz is None else rate_hz) / rate).limit_denominator(400)
-        pieces = [resample_poly(piece, ratio.numerator, ratio.denominator).astype(np.float32) for piece in pieces]
+        pieces = [resample(piece, ratio.numerator, ratio.denominator) for piece in pieces]
         rate = rate * ratio.numerator / ratio.denominator
     full = full_length(rate)
     count = full

@@ -15,6 +15,7 @@ from quaver.recordings.axes import on_sensor, sensor_axes
 from quaver.recordings.machine import Bearing, Machine
 from quaver.recordings.motor import MotorCurrent
 from quaver.recordings.recording import Recording
+from quaver.recordings.resample import resample
 
 __all__ = ["Bearing", "Machine", "MotorCurrent", "Playlist", "RecordingSource", "Source"]
 
@@ -72,16 +73,14 @@ class RecordingSource:
 
 
 def _resample(recording: Recording, rate_hz: float, places: Sequence[int]) -> NDArray[np.float32]:
-    """The recording at another rate, shape (n, 3), by a polyphase anti-alias filter (scipy.signal.resample_poly)."""
+    """The recording at another rate, shape (n, 3), by a polyphase anti-alias filter."""
     exact = Fraction(rate_hz) / Fraction(recording.rate_hz)
     ratio = exact.limit_denominator(max(1, int(_MOST_PHASES / max(float(exact), 1.0))))
     signal = recording.acceleration
     if ratio != 1:
-        import scipy.signal
-
         if ratio > _MOST_PHASES or ratio * len(signal) < 1:
             raise RecordingError(f"{recording.name}: can't be resampled from {recording.rate_hz:g} to {rate_hz:g} Hz")
-        signal = scipy.signal.resample_poly(signal, ratio.numerator, ratio.denominator, axis=0)
+        signal = resample(signal, ratio.numerator, ratio.denominator)
         # The filter makes one sample beyond the end where the ratio does not divide the length.
         signal = signal[: max(1, int(len(recording.acceleration) * ratio))]
     full = on_sensor(signal, places)
