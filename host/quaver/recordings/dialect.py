@@ -21,7 +21,7 @@ DELIMITERS: dict[str, str | None] = {
 DECIMALS = {"point": ".", ".": ".", "comma": ",", ",": ","}
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eEdD][-+]?\d+)?", re.ASCII)
-_MISSING = frozenset(
+MISSING = frozenset(
     ("", "nan", "na", "n/a", "#n/a", "null", "none", "-", "--", "inf", "-inf", "+inf", "infinity", "-infinity", "-nan")
 )
 _MARKS = "\t;|,"
@@ -84,7 +84,7 @@ def kind(cell: str) -> str:
     """N a number, M a missing one, T a time stamp, D a date, S a label, X what is none of them."""
     if _NUMBER.fullmatch(cell):
         return "N"
-    if cell.lower() in _MISSING:
+    if cell.lower() in MISSING:
         return "M"
     if is_stamp(cell):
         return "T"
@@ -95,6 +95,14 @@ def kind(cell: str) -> str:
 
 def kinds(cells: Sequence[str]) -> str:
     return "".join(map(kind, cells))
+
+
+def of_numbers(width: int, delimiter: str | None) -> re.Pattern[str]:
+    """A line of so many numbers, as nearly all lines are: known at once, where `kinds` looks at each cell."""
+    between = {None: "", " ": r"[ \t]+"}.get(delimiter, f" *{re.escape(delimiter or '')} *")
+    number = _NUMBER.pattern.replace("[.,]", r"\.") if delimiter == "," else _NUMBER.pattern
+    blanks = " *" if delimiter == "\t" else r"[ \t]*"
+    return re.compile(rf"{blanks}{number}(?:{between}{number}){{{width - 1}}}{blanks}", re.ASCII)
 
 
 def fits(found: str, pattern: str) -> bool:
@@ -165,8 +173,11 @@ def _comma(
     if any('"' in line for line in lines[:_SAMPLED]) or set(columns.pattern) != {"N"}:
         return columns
     width = len(columns.pattern)
+    whole_line = of_numbers(width, ",").fullmatch
     data = [
-        line.strip().rstrip(",").strip() for line in lines if kinds(split(line, ",")).strip("NM") == "" and line.strip()
+        line.strip().rstrip(",").strip()
+        for line in lines
+        if whole_line(line) or (kinds(split(line, ",")).strip("NM") == "" and line.strip())
     ]
     whole = re.compile(r"[-+]?\d+(?:\s*,\s*[-+]?\d+)+", re.ASCII)
     zeros = re.compile(r"(?:^|,)\s*(?:[-+]?0\d|-0(?:,|$))", re.ASCII)

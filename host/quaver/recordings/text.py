@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from quaver.errors import RecordingError
 from quaver.recordings import stamps
 from quaver.recordings.contents import Contents, Options, Rate, RateError, Signal
 from quaver.recordings.dialect import (
+    MISSING,
     Dialect,
     decimal_of,
     decode,
@@ -23,6 +25,7 @@ from quaver.recordings.dialect import (
     is_comment,
     kind,
     kinds,
+    of_numbers,
     split,
 )
 from quaver.recordings.header import read_header, stated_rates, stated_units, title_unit
@@ -99,7 +102,12 @@ def _block(path: Path, lines: list[str], options: Options) -> _Block:
     numbers: list[int] = []
     stray: list[tuple[int, str]] = []  # lines after the first of numbers that are none
     above: list[str] = []
+    whole_line = of_numbers(len(pattern), delimiter).fullmatch if set(pattern) == {"N"} else None
     for number, line in enumerate(lines, start=1):
+        if whole_line and not stray and whole_line(line):
+            rows.append(split(line, delimiter))
+            numbers.append(number)
+            continue
         if not line.strip():
             continue
         cells = split(line, delimiter)
@@ -163,9 +171,13 @@ def _contents(path: Path, block: _Block, options: Options) -> Contents:
             return f"line {block.numbers[at]}"
 
     decimal = decimal_of(
-        path, [cell for at, column in enumerate(columns) if pattern[at] == "N" for cell in column if kind(cell) == "N"],
-        block.dialect.delimiter, options.decimal,
-    )  # fmt: skip
+        path,
+        [
+            cell for at, column in enumerate(columns) if pattern[at] == "N" for cell in column
+        ],  # no missing one has a mark
+        block.dialect.delimiter,
+        options.decimal,
+    )
     arrays: list[NDArray[Any] | None] = [
         _numbers(path, column, decimal, row) if pattern[at] == "N" else None for at, column in enumerate(columns)
     ]
@@ -223,19 +235,17 @@ def _contents(path: Path, block: _Block, options: Options) -> Contents:
 def _numbers(path: Path, cells: list[str], decimal: str, row: Any) -> NDArray[Any]:
     """The cells as int64 if all are whole numbers, else as float64 with NaN for what is missing."""
     other = "," if decimal == "." else "."
-    for at, cell in enumerate(cells):
-        if other in cell:
-            raise RecordingError(
-                f"{path}: {row(at)}: {cell!r} has a {'comma' if other == ',' else 'point'}, where the decimal mark is "
-                f"{decimal!r}: write numbers without thousands marks"
-            )
+    text = "\n".join(cells)
+    if other in text:
+        at, cell = next((at, cell) for at, cell in enumerate(cells) if other in cell)
+        raise RecordingError(
+            f"{path}: {row(at)}: {cell!r} has a {'comma' if other == ',' else 'point'}, where the decimal mark is "
+            f"{decimal!r}: write numbers without thousands marks"
+        )
     if all(map(re.compile(r"[-+]?\d{1,18}", re.ASCII).fullmatch, cells)):
-        return np.array([int(cell) for cell in cells], np.int64)
-    missing = {cell for cell in set(cells) if kind(cell) == "M"}
-    swapped = (
-        ("nan" if cell in missing else cell.replace(",", ".").replace("d", "e").replace("D", "e")) for cell in cells
-    )
-    return np.array([float(cell) for cell in swapped], np.float64)
+        return np.array(list(map(int, cells)), np.int64)
+    written = text.replace(",", ".").replace("d", "e").replace("D", "e").split("\n")  # no missing one has a d
+    return np.array([math.nan if cell.lower() in MISSING else float(cell) for cell in written], np.float64)
 
 
 def _quantum(cells: Sequence[str], decimal: str) -> float:
