@@ -47,22 +47,18 @@ ROOT = "plant/hall/line1/motor1/n1"
 class Plant:
     """One node, its broker, its keys, and somebody who commands it."""
 
-    def __init__(
-        self, board: Board, mosquitto: Any, keys: KeyStore, capfd: pytest.CaptureFixture[str], paced: bool
-    ) -> None:
+    def __init__(self, board: Board, mosquitto: Any, keys: KeyStore, capfd: pytest.CaptureFixture[str]) -> None:
         self.board = board
         self.mosquitto = mosquitto
         self.keys = keys
-        self.paced = paced
         self.files: Mapping[str, bytes] = {}  # what the board was started with
         self._capfd = capfd
         self.url = f"mqtt://127.0.0.1:{mosquitto.port}"
 
-    def node(self, *arguments: str, code: int = 0, timeout: float = 60) -> str:
+    def node(self, *arguments: str, code: int = 0, timeout: float = 60, expires: float = EXPIRES_S) -> str:
         """The output of `quaver node n1 …`, which must end with `code`; of a failure its one line."""
-        options = [f"--broker={self.url}", f"--keys={self.keys.folder}", f"--timeout={timeout}"]
-        if not self.paced:
-            options.append(f"--expires={EXPIRES_S}")
+        options = [f"--broker={self.url}", f"--keys={self.keys.folder}"]
+        options += [f"--timeout={timeout}", f"--expires={expires}"]
         self._capfd.readouterr()
         ended = main(["node", "n1", *arguments, *options])
         out, err = self._capfd.readouterr()
@@ -111,7 +107,7 @@ def start_plant(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Plant]:
-    """Puts a node into service; paced: its time is ours, and does not fly while nothing happens."""
+    """Puts a node into service. Its time flies while nothing happens."""
     monkeypatch.setenv("QUAVER_INVENTORY", str(tmp_path / "inventory.sqlite"))
     host = "127.0.0.1" if board_target.where == "unix:" else "10.0.0.1"
     config = {
@@ -125,16 +121,15 @@ def start_plant(
         "vibration": {"samples": 4096},
     }
 
-    def start(own: Mapping[str, bytes] | None = None, paced: bool = False, **changed: Any) -> Plant:
+    def start(own: Mapping[str, bytes] | None = None, **changed: Any) -> Plant:
         files = {**firmware_files(board_target.board, config | changed), **(own or {})}
         files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
         files["main.py"] = asks(time_server.port) + files["main.py"]
-        paced = paced and board_target.where == "unix:"
         keys = KeyStore(tmp_path / "keys")
         identity = Identity.of_esp32("n1") if board_target.where == "esp32_c3:" else Identity.of("n1")
         keys.create(identity.unique_id.rjust(8, b"\0"), "n1", bytes.fromhex(KEY))
-        board = start_board(files=files, rig=rig(), broker_port=mosquitto.port, real_time=paced, name="n1")
-        plant = Plant(board, mosquitto, keys, capfd, paced)
+        board = start_board(files=files, rig=rig(), broker_port=mosquitto.port, name="n1")
+        plant = Plant(board, mosquitto, keys, capfd)
         plant.files = files
         plant.says(b"node: online")
         return plant
@@ -148,7 +143,7 @@ def plant(start_plant: Callable[..., Plant]) -> Plant:
 
 
 def learns(plant: Plant) -> None:
-    """Measure until the node has learned something: on a busy machine one that keeps real time may lose samples."""
+    """Measure until the node has learned something."""
     deadline = time.monotonic() + PATIENCE_S
     while not plant.json("measure").get("learned"):
         assert time.monotonic() < deadline
@@ -186,7 +181,7 @@ def test_a_node_that_was_provisioned_knows_the_date_and_obeys(
     plan = tmp_path / "plan.csv"
     identity = Identity.of("n1").unique_id.rjust(8, b"\0")
     plan.write_text(f"id,name,asset,site,area,line,code\n{identity.hex()},n1,motor1,plant,hall,line1,{code}\n")
-    plant = Plant(board, mosquitto, keys, capfd, False)
+    plant = Plant(board, mosquitto, keys, capfd)
     arguments = [f"--from={plan}", f"--port={board.address}", f"--keys={keys.folder}", "--json"]
     arguments += ["--broker=mqtt://127.0.0.1:1883", f"--listen={plant.url}"]
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(keys)) as monitor:
@@ -355,17 +350,16 @@ def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> 
     plant.node("identify")
 
 
-def test_a_command_waits_for_a_node_that_is_away_until_it_expires(start_plant: Callable[..., Plant]) -> None:
-    plant = start_plant(paced=True, vibration={"samples": 1024})  # so short that it is whole on a busy machine too
+def test_a_command_waits_for_a_node_that_is_away_until_it_expires(plant: Plant) -> None:
     learns(plant)
     plant.board.reset(run=False)
-    plant.node("log", "--expires=600", timeout=1, code=19)
-    late = plant.node("relearn", "--expires=1.5", timeout=1, code=19)
+    plant.node("log", timeout=1, code=19)
+    late = plant.node("relearn", timeout=1, expires=1.5, code=19)
     assert "the node obeys it until" in late
-    words = plant.node("relearn", timeout=0.5, code=19)
+    words = plant.node("relearn", timeout=0.5, expires=0.5, code=19)
     assert words.endswith("it has expired\n")
     plant.keys.refresh()
-    with Operator(parse_broker_url(plant.url), plant.keys, "n1", timeout_s=30, expires_s=600) as node:
+    with Operator(parse_broker_url(plant.url), plant.keys, "n1", timeout_s=30, expires_s=EXPIRES_S) as node:
         identity = node.send("config_validate", {"changes": {"interval_s": 7}})
         plant.board.reset()
         assert node.answer("config_validate", identity) == {}

@@ -335,7 +335,7 @@ def test_a_power_cut_leaves_the_old_file_or_the_new_one(torn: bool) -> None:
             board.put("f", b"old")
             board.cut_power(operation, torn)
             with pytest.raises(BoardError):
-                board.exec(write + "\nfor i in range(40):\n with open('g', 'w') as f: f.write('x')", timeout=3.0)
+                board.exec(write + "\nfor i in range(40):\n with open('g', 'w') as f: f.write('x')", timeout=1.5)
             assert said(board, "import machine\nprint(machine.reset_cause() == machine.PWRON_RESET)") == "True"
             found.add(board.get("f"))
         assert found <= {b"old", b"new"}
