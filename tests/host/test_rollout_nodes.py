@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.waits
+
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "rollout_100.py"
 
 
@@ -16,7 +18,6 @@ def run(*settings: str) -> str:
     return result.stdout
 
 
-@pytest.mark.slowest
 def test_all_nodes_run_the_new_version_though_one_lost_its_power() -> None:
     said = run("--cuts=1", "--over=1")
     assert "flash: 2 new, 0 old, 0 neither or both" in said and "2 updated" in said
