@@ -421,6 +421,9 @@ def _resync():
 
 _ANSWER_MS = const(8000)  # real time that a peer gets to answer what was sent
 _SETTLE_MS = const(2)  # and to follow up on what it sent
+_IDLE_MS = const(1)  # and to begin
+_LONG_MS = const(200)
+connections = 0  # that are open, over real sockets
 expecting = {}  # id -> each real socket whose last word was ours
 active = False  # something came or went since the last wait
 
@@ -460,6 +463,12 @@ def settle(poller, streams):
         if streams is None or known in streams:
             del expecting[known]
     return False
+
+
+def idle(leap_ms):
+    """Fast mode, before a leap of so long: a board that is connected and idle would take a whole processor."""
+    if connections and leap_ms >= _LONG_MS:
+        utime.sleep_ms(_IDLE_MS)
 
 
 def settle_all():

@@ -92,7 +92,10 @@ class poll:
             return found
         until = _link.FOREVER if timeout is None or timeout < 0 else _link.now() + timeout * 1000000
         while True:
-            if self._owners and _link.fast() and _link.settle(self._poller, None if self._wrapped else self._owners):
+            if not self._owners:
+                if timeout and _link.fast():
+                    _link.idle(timeout)
+            elif _link.fast() and _link.settle(self._poller, None if self._wrapped else self._owners):
                 return self._ready()
             moment = until
             if self._timed:

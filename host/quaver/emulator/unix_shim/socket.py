@@ -69,6 +69,7 @@ class socket(io.IOBase):
         self._closed = False
         self._one = bytearray(1)
         self._acknowledges = False
+        self._connected = False
 
     def _check(self, error=_ECONNABORTED):
         if not is_up():
@@ -109,6 +110,8 @@ class socket(io.IOBase):
             self._closed = True
             self._poller = None
             _link.received(self.real)
+            if self._connected:
+                _link.connections -= lan is None
             self.real.close()
 
     def __enter__(self):
@@ -236,6 +239,9 @@ class socket(io.IOBase):
             self._check()
             try:
                 count = self.real.send(data)
+                if not self._connected:
+                    self._connected = True
+                    _link.connections += lan is None
                 # An MQTT PUBACK asks for no answer (3.1.1, 3.4), and time need not wait for one; umqtt sends two parts.
                 if not self._acknowledges:
                     self._acknowledges = data == b"@\x02"
