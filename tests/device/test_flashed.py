@@ -110,6 +110,7 @@ def pico(
 
 
 @pytest.mark.needs_radio
+@pytest.mark.slowest
 def test_the_uf2_that_was_built_goes_to_the_drive_boots_and_raises_the_alarm(
     pico: Drive, client: Client, tmp_path: Path
 ) -> None:

@@ -176,6 +176,7 @@ def test_the_gateway_of_a_host_hands_on_an_alarm(make_plant: Callable[..., Plant
     assert plant.accounts()["n1"].unexplained == 0
 
 
+@pytest.mark.slowest
 def test_the_gateway_of_a_host_misses_nothing_over_an_outage_and_a_restart(
     make_plant: Callable[..., Plant], mosquitto: Any, tmp_path: FilePath
 ) -> None:

@@ -42,6 +42,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("quaver.gateway.forward.asyncio.wrap_future", waited)
 
 
+@pytest.mark.slowest
 def test_two_nodes_update_through_a_gateway_that_reads_the_broker_once(
     make_plant: Callable[..., Plant],
     time_server: Server,  # noqa: F811
@@ -71,6 +72,7 @@ def test_two_nodes_update_through_a_gateway_that_reads_the_broker_once(
     assert [account.unexplained for account in plant.accounts().values()] == [0, 0, 0]
 
 
+@pytest.mark.slowest
 def test_a_gateway_takes_releases_itself_and_leaves_one_that_does_not_reach_the_broker(
     make_plant: Callable[..., Plant],
     time_server: Server,  # noqa: F811

@@ -147,6 +147,7 @@ def sleeper(air: Air) -> Iterator[Callable[..., tuple[Board, Gateway]]]:
 
 
 @pytest.mark.parametrize("where", ["unix:", pytest.param("esp32_c3:", marks=pytest.mark.nightly)])
+@pytest.mark.slowest
 def test_waking_is_no_boot_and_an_alarm_goes_at_once(where: str, sleeper: Callable[..., tuple[Board, Gateway]]) -> None:
     part = adxl345.ADXL345(signal("normal"))
     limits = {"limits": {"rms": [0.1, 0.14]}, "alarm": {"count": 2, "of": 3}}

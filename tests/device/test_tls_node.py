@@ -49,6 +49,7 @@ def time_server() -> Iterator[Server]:
 
 
 @pytest.mark.nightly_on("rp2040:")  # the ESP32-C3 has less memory
+@pytest.mark.slowest
 def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
     start_board: Callable[..., Board],
     board_target: Target,

@@ -93,6 +93,7 @@ def test_a_node_updates_and_confirms(plant: Plant, released: Callable[..., Path]
     assert not [name for name in left(plant) if name not in ("release.key", "release.sequence")]
 
 
+@pytest.mark.slowest
 def test_a_node_fetches_what_differs_from_the_release_that_it_runs(plant: Any, released: Callable[..., Path]) -> None:
     """Whole, where the patches at the broker are not what was signed."""
 
@@ -121,6 +122,7 @@ def test_a_node_fetches_what_differs_from_the_release_that_it_runs(plant: Any, r
     assert not [name for name in left(plant) if name not in ("release.key", "release.sequence")]
 
 
+@pytest.mark.slowest
 def test_a_key_follows_the_other_and_only_a_release_that_names_the_node_goes_back(
     plant: Any, released: Callable[..., Path]
 ) -> None:

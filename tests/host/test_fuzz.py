@@ -31,6 +31,7 @@ def run(*options: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.long
+@pytest.mark.slowest
 def test_no_parser_does_else_than_take_or_refuse_what_it_is_given(tmp_path: Path) -> None:
     names = [line.split()[0] for line in run("--list").stdout.splitlines()]
     result = run("--brief", "--inputs", 150, "--folder", tmp_path)

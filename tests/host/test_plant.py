@@ -479,6 +479,7 @@ def test_expectations_that_are_not_met_are_told(outcome: Outcome) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.slowest
 def test_power_disk_clock_and_hands_do_their_worst_and_each_is_told(tmp_path: Path) -> None:
     one, other = ran(ROUGH, tmp_path, 1), ran(ROUGH, tmp_path, 2)
     assert one.as_json() == other.as_json()
@@ -510,6 +511,7 @@ def test_power_disk_clock_and_hands_do_their_worst_and_each_is_told(tmp_path: Pa
 
 
 @pytest.mark.long
+@pytest.mark.slowest
 def test_nodes_on_bluetooth_and_their_gateways_live_in_the_same_time(tmp_path: Path) -> None:
     one = ran(AIR, tmp_path, 2)
     assert one.failed == ()

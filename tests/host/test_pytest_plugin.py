@@ -263,6 +263,7 @@ def test_on_a_real_emulated_board(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.slowest
 def test_a_plant_runs_in_a_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

@@ -79,6 +79,7 @@ REFUSED = {
 
 
 @pytest.mark.skipif(not FIELD.is_dir(), reason="the files from the field are not beside the repository")
+@pytest.mark.slowest
 def test_every_file_from_the_field():
     for path in sorted(FIELD.iterdir()):
         if path.suffix not in (".csv", ".lvm", ".wav", ".npz", ".npy", ".mat") or path.stem.startswith("plan_"):

@@ -165,6 +165,7 @@ def test_standard_tools_verify_a_package_and_see_a_changed_byte(tmp_path: Path) 
 
 
 @pytest.mark.long
+@pytest.mark.slowest
 def test_the_package_is_the_same_bytes_wherever_it_is_built_and_carries_the_lock(tmp_path: Path) -> None:
     made = []
     for name in ("one", "another"):

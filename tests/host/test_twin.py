@@ -84,6 +84,7 @@ def followed(plant: Plant, early: Path, path: Path) -> tuple[Follower, list[Disa
         return follower, [one for message in later(path) for one in follower.take(*message)]
 
 
+@pytest.mark.slowest
 def test_the_mirror_has_what_is_known_and_runs(path: Path, tmp_path: Path) -> None:
     entry = Entry(b"", "x", state="retired")
     with Store(path, write=False) as store, Device() as device:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from looking import Looking, Served
 from playwright.sync_api import expect
 
@@ -10,6 +11,7 @@ from quaver_wire.fields import EVENTS
 LEVEL = EVENTS.index("level")
 
 
+@pytest.mark.slowest
 def test_an_alarm_lives_from_its_rise_to_the_history_by_keys_alone(look: Any, served: Served) -> None:
     """Raised, seen, acknowledged, shelved with an end, taken from the shelf, cleared: gone, and still to be read."""
     at: Looking = look()
