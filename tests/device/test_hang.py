@@ -17,7 +17,7 @@ from quaver_wire.fields import EVENTS
 from .conftest import Client
 from .plant import BRANCH, HOSTS, lines
 
-pytestmark = [pytest.mark.needs_radio, pytest.mark.waits]
+pytestmark = pytest.mark.needs_radio
 PROGRAM = Path(__file__).with_name("programs") / "hang.py"
 
 

@@ -26,8 +26,6 @@ from tests.waiting import wait_for_words
 from .conftest import PATIENCE_S, signal
 from .test_time import Server, asks, good
 
-pytestmark = pytest.mark.waits
-
 KEY = "00112233445566778899aabbccddeeff" * 2
 
 

@@ -37,8 +37,6 @@ from tests.waiting import wait_for_words, wait_until
 from .conftest import signal
 from .plant import BRANCH, PLACE, Plant
 
-pytestmark = pytest.mark.waits
-
 NODE = Identity.of("n1").unique_id
 
 

@@ -29,8 +29,6 @@ from quaver.cli.bridge import _sinks
 from quaver.query.source import Reading, Source
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.waits
-
 QUAVER = Path(sys.executable).with_name("quaver")
 AT_BROKERS = ("mqtt", "home_assistant", "sparkplug")  # JSON and SenML are both of mqtt
 

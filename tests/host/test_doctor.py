@@ -28,8 +28,6 @@ from quaver.emulator.unix import UnixBoard
 from quaver.files.carried import payload
 from quaver.pytest_plugin import default_rig
 
-pytestmark = pytest.mark.waits
-
 CONFIG: dict[str, Any] = {
     "node": "n1",
     "wifi": {"ssid": "quaver", "password": "emulated"},

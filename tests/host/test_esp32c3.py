@@ -326,7 +326,6 @@ print(speed(4096, 4, lambda i: esp.flash_erase(0x3F0 + i)))
     assert erase >= 22.9
 
 
-@pytest.mark.waits
 @pytest.mark.parametrize("torn", [False, True])
 def test_a_power_cut_leaves_the_old_file_or_the_new_one(torn: bool) -> None:
     with Esp32C3Board(Setup(files={"f": b"old"})) as board:

@@ -49,8 +49,6 @@ from quaver.flash.errors import (
 from quaver.flash.fleet import Fleet, choose_ports, exit_code
 from quaver.provision import identity
 
-pytestmark = pytest.mark.waits
-
 _NAME_IT = "name the right BOARD, or none"
 _QUIET = lambda _port, _word, _part: None  # noqa: E731
 

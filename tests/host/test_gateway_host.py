@@ -24,8 +24,6 @@ from quaver.messages.sealing import Opened
 from quaver.system import clock
 from quaver.system.clock import Reading
 
-pytestmark = pytest.mark.waits
-
 NOW = 1_790_000_000_000  # ms since 1970
 HOUR_MS = 3_600_000
 NODE = bytes(range(8))

@@ -34,8 +34,6 @@ from quaver.store.rows import RESEND_WINDOW
 from quaver.store.store import EVENTS_MAX, Store
 from quaver_wire.fields import VERSION
 
-pytestmark = pytest.mark.waits
-
 PUMP = bytes.fromhex("e6614c311b7e6f25")
 FAN = bytes.fromhex("0000aabbccddeeff")
 NOW = 1_790_000_000_000  # ms since the epoch

@@ -17,8 +17,6 @@ from quaver.fleet.state import Fleet
 from quaver.messages.monitor import Item, Link, Monitor, Notice, Problem
 from quaver.messages.record import MessageError, Record, decode
 
-pytestmark = pytest.mark.waits
-
 ROOT = "plant/hall/line-2/pump-7/node-1"
 WAIT_S = 10.0
 # group 9: rms, peak, crest, kurtosis, skew, velocity, zone, envelope, temperature, shaft's speed

@@ -38,8 +38,6 @@ from quaver.store.location import Location, PostgresqlUrl, open_records
 from quaver.store.store import Store
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.waits
-
 MOTOR = bytes.fromhex("00112233445566aa")
 ACK_WAIT_S = 2.0  # in place of half a minute: so long a message waits for a worker that was killed
 

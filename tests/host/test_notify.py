@@ -42,8 +42,6 @@ from quaver.store.ledger import ledger
 from quaver_wire.fields import EVENTS, FAULTS
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.waits
-
 NOON = 1_790_000_000_000 - 1_790_000_000_000 % 86_400_000 + 12 * HOUR_MS  # of a day, UTC
 MINUTE = 60_000
 OK, WARNING, ALARM = range(3)

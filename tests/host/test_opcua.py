@@ -37,8 +37,6 @@ from quaver.query import source
 from quaver_wire.fields import EVENTS, QUALITY
 from tests.waiting import PATIENCE_S, wait_until
 
-pytestmark = pytest.mark.waits
-
 NODE = "plant/hall/line-2/pump/pump-7"
 HOUR_MS = 3_600_000
 LOGIN = {"user": "scada", "password": "right"}

@@ -19,8 +19,6 @@ from quaver.store.location import Location, PostgresqlUrl, open_records, parse_l
 from quaver.store.postgresql import PostgresqlStore
 from quaver.store.schema import VERSION
 
-pytestmark = pytest.mark.waits
-
 MONTH_MS = 31 * 86_400_000
 
 

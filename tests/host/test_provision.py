@@ -25,8 +25,6 @@ from quaver.provision.runs import Runs, runs_path
 from tests.session_rig import CODE, ID, Node
 from tests.terminal import Person
 
-pytestmark = pytest.mark.waits
-
 OCTAVES = (8, 20, 800, 300, 60, 40, 100, 160)  # RMS in steps of 0.05 mg
 PROFILES = {"hall": {"ssid": "plant", "password": "correct horse"}}
 

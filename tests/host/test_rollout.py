@@ -29,8 +29,6 @@ from quaver.rollout.windows import is_open, parse_window
 from quaver_wire.fields import EVENTS
 from tests.host.fleet import Node
 
-pytestmark = pytest.mark.waits
-
 KEY = PrivateKey(ec.derive_private_key(0x5EED, ec.SECP256R1()))
 PLACE = ("plant", "hall", "line-2", "pump")  # of tests.host.fleet
 

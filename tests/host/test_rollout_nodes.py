@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.waits
-
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "rollout_100.py"
 
 

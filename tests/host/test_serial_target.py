@@ -10,8 +10,6 @@ from quaver.build import firmware_files
 from quaver.emulator.setup import Setup
 from quaver.pytest_plugin import default_rig
 
-pytestmark = pytest.mark.waits
-
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ["tests/device/test_board.py", "tests/device/test_sensors.py", "tests/device/test_capture.py"]
 SENSORS = ("iis3dwb", "adxl345", "tmp117", "sdm120")

@@ -42,8 +42,6 @@ from quaver.query import source
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.waits
-
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = json.loads((Path(__file__).parent / "data" / "sparkplug_payloads.json").read_text())["payloads"]
 TYPES = {"Int32": INT32, "Int64": INT64, "Double": DOUBLE, "Boolean": BOOLEAN, "String": STRING}

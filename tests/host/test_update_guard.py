@@ -11,8 +11,6 @@ from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.setup import Setup
 from quaver.files.carried import payload
 
-pytestmark = pytest.mark.waits
-
 NEW = b"import gc\ngc.collect()\n1 / 0"
 OLD = b"pass"
 

@@ -17,8 +17,6 @@ from quaver.provision.session import Refused, Session, WrongCode, who
 from quaver_wire.frames import Frames, improv_frame, session_frame
 from tests.session_rig import CODE, ID, Node
 
-pytestmark = pytest.mark.waits
-
 KEY = bytes(range(32))
 CONFIG = {"node": "pump-7", "wifi": {"ssid": "plant", "password": "correct horse"}}
 

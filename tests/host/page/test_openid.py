@@ -22,8 +22,6 @@ from quaver.query.door import Door
 from quaver.serve.app import create_app
 from quaver.serve.services import Services
 
-pytestmark = pytest.mark.waits
-
 PAGE = "http://127.0.0.1"
 
 

@@ -25,8 +25,6 @@ from quaver.store.location import PostgresqlUrl
 from quaver_wire.fields import EVENTS
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.waits
-
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest) -> str:

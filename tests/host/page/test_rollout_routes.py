@@ -15,8 +15,6 @@ from quaver.rollout.state import Rollouts
 from quaver.serve.services import Services
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.waits
-
 
 @pytest.fixture
 def desk(tmp_path: Path, rig: Rig, services: Services) -> Desk:

@@ -19,8 +19,6 @@ from quaver.provision.identity import new_code
 from quaver.provision.labels import Label, picture
 from quaver.provision.runs import Runs, runs_path
 
-pytestmark = pytest.mark.waits
-
 ID = bytes.fromhex("e661640843217a2b")
 CODE = new_code()
 HARM = "<img src=q onerror=a()>"

@@ -28,8 +28,6 @@ from quaver.recordings.machine import Machine
 from tests.device.test_time import Server, asks, good
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.waits
-
 NODE = Identity.of("pump-7").unique_id.rjust(8, b"\0")
 KEY = bytes(range(32))
 

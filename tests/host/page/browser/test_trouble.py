@@ -18,8 +18,6 @@ from test_screens import PLACES, PUMP
 from quaver.fleet.keys import KeyStore
 from quaver_wire.fields import EVENTS
 
-pytestmark = pytest.mark.waits
-
 
 def test_a_server_that_restarts_is_missed_aloud_and_found_again(look: Any, served: Served) -> None:
     at: Looking = look()
