@@ -17,7 +17,7 @@ plant: .venv/installed
 	rm -rf plant-of-20
 	$(BIN)/quaver plant run tools/plant_of_20.toml --output plant-of-20
 
-# Three workers on two cores: a sixth of the time tests wait. The types are checked beside them: what mypy says comes last.
+# Three workers on two cores: half of the time tests wait. The types are checked beside them: what mypy says comes last.
 # While the system's parts are fetched, pytest reads all tests of a new clone once, and keeps them compiled for the workers.
 test: .venv/installed .venv/stubs
 	@{ test .venv/read -nt .venv/installed || $(BIN)/pytest --collect-only -q $(TARGETS) >.venv/read 2>&1; } & read=$$!; \
