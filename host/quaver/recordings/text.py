@@ -170,14 +170,9 @@ def _contents(path: Path, block: _Block, options: Options) -> Contents:
         def row(at: int) -> str:
             return f"line {block.numbers[at]}"
 
-    decimal = decimal_of(
-        path,
-        [
-            cell for at, column in enumerate(columns) if pattern[at] == "N" for cell in column
-        ],  # no missing one has a mark
-        block.dialect.delimiter,
-        options.decimal,
-    )
+    # A missing number has no mark: no need to look for them here.
+    cells = [cell for at, column in enumerate(columns) if pattern[at] == "N" for cell in column]
+    decimal = decimal_of(path, cells, block.dialect.delimiter, options.decimal)
     arrays: list[NDArray[Any] | None] = [
         _numbers(path, column, decimal, row) if pattern[at] == "N" else None for at, column in enumerate(columns)
     ]

@@ -69,7 +69,7 @@ class socket(io.IOBase):
         self._closed = False
         self._one = bytearray(1)
         self._acknowledges = False
-        self._connected = False
+        self._counted = False  # among the connections of quaver_link
 
     def _check(self, error=_ECONNABORTED):
         if not is_up():
@@ -110,8 +110,8 @@ class socket(io.IOBase):
             self._closed = True
             self._poller = None
             _link.received(self.real)
-            if self._connected:
-                _link.connections -= lan is None
+            if self._counted:
+                _link.connections -= 1
             self.real.close()
 
     def __enter__(self):
@@ -239,9 +239,9 @@ class socket(io.IOBase):
             self._check()
             try:
                 count = self.real.send(data)
-                if not self._connected:
-                    self._connected = True
-                    _link.connections += lan is None
+                if lan is None and not self._counted:
+                    self._counted = True
+                    _link.connections += 1
                 # An MQTT PUBACK asks for no answer (3.1.1, 3.4), and time need not wait for one; umqtt sends two parts.
                 if not self._acknowledges:
                     self._acknowledges = data == b"@\x02"
