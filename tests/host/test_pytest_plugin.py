@@ -276,8 +276,8 @@ def test_a_plant_runs_in_a_test(pytester: pytest.Pytester) -> None:
         def test_works(plant, tmp_path):
             outcome = plant(WORKS)
             assert outcome.failed == () and outcome.records >= 5
-            assert plant(WORKS, seed=2).fingerprint != outcome.fingerprint
-            assert (tmp_path / "plant-1" / "report.html").exists()
+            assert plant(WORKS, seed=2).fingerprint != outcome.fingerprint == plant(WORKS).fingerprint
+            assert (tmp_path / "plant-2" / "report.html").exists()
 
         def test_wrong(plant):
             plant({**WORKS, "duration": 90})

@@ -68,7 +68,9 @@ def check_with_axe(page: Page) -> None:
 @pytest.mark.parametrize(
     ("width", "scheme"), [pytest.param("phone", "dark", marks=pytest.mark.nightly), ("wall", "light")]
 )
-@pytest.mark.parametrize("part", ["plant", "node", "work", pytest.param("figures", marks=pytest.mark.slowest)])
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=[pytest.mark.slowest] if part == "figures" else []) for part in SCREENS]
+)
 def test_each_screen_shows_itself_without_an_error_and_to_everybody(
     look: Any, part: str, width: str, scheme: str
 ) -> None:
