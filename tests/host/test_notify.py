@@ -5,7 +5,6 @@ import email.policy
 import ipaddress
 import json
 import re
-import socket
 import ssl
 import threading
 import tomllib
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fleet import HOUR_MS, Node
 from test_ingest import FAN, Bench
 
+from quaver.bench.mosquitto import free_port
 from quaver.bridge.notify.alarms import Alarms
 from quaver.bridge.notify.message import LISTED, Message
 from quaver.bridge.notify.notifier import Notifier, notifiers
@@ -499,12 +499,6 @@ class Post:
         assert isinstance(parsed, EmailMessage)
         self.got.append((envelope.mail_from, envelope.rcpt_tos, parsed))
         return "250 OK"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class MailServer(Controller):

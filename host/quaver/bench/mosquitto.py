@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +18,10 @@ from quaver.errors import BrokerError
 from quaver.system.processor import processor_s
 
 _START_S = 10.0
-_PORTS = 20  # to be tried
+_ATTEMPTS = 20  # with other ports
+# Below those that a system gives to whoever asks for any, also for connections that go out: what is stopped for a while
+# finds its port free again.
+_PORTS = range(20_000, 32_768)
 # As docs/mosquitto.md has it, but for who may connect.
 _SETTINGS = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000"
 
@@ -54,7 +59,7 @@ class Mosquitto:
             raise BrokerError("mosquitto is not installed, and is needed here; run: apt-get install mosquitto")
         self._folder.mkdir(parents=True, exist_ok=True)
         # Mosquitto takes no port 0, and a port found free may be taken a moment later: then try the next.
-        for _ in range(_PORTS):
+        for _ in range(_ATTEMPTS):
             port = self.port or free_port()
             failure = self._run(program, port)
             if not failure:
@@ -101,5 +106,17 @@ class Mosquitto:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback on which nobody listens, each another one. Raises BrokerError where too few are free."""
+    found: list[int] = []
+    for port in secrets.SystemRandom().sample(_PORTS, len(_PORTS)):
+        if len(found) == count:
+            break
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    else:
+        raise BrokerError(f"ports {_PORTS[0]} to {_PORTS[-1]} are in use; end what listens there")
+    return found

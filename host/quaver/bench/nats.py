@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from quaver.bench.mosquitto import free_port
+from quaver.bench.mosquitto import free_ports
 from quaver.broker.address import BrokerUrl, NatsUrl
 from quaver.errors import BrokerError
 from quaver.files.pinned import Artifact, Package, fetch
@@ -55,9 +55,8 @@ class Nats:
     """
 
     def __init__(self, folder: Path, servers: int = 3, settings: str = _SETTINGS) -> None:
-        self.mqtt = [free_port() for _ in range(servers)]
-        self.nats = [free_port() for _ in range(servers)]
-        self.routes = [free_port() for _ in range(servers)]
+        ports = free_ports(3 * servers)
+        self.mqtt, self.nats, self.routes = ports[::3], ports[1::3], ports[2::3]
         self.folder = folder
         self._settings = settings
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
