@@ -49,8 +49,8 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest looks at -m
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before pytest looks at -m, and after it has put them in its order
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """What is the same on every board is shown on the quickest ones: beside them, others run the marked tests alone.
 
     Of several workers each begins with its part of the slowest tests: none is left over at the end for one alone.
@@ -63,6 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if any(_target(item) in mark.args for mark in item.iter_markers("nightly_on")):
             item.add_marker(pytest.mark.nightly)
+    yield
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     if workers > 1:
         slow = [item for item in items if item.get_closest_marker("slowest")]
