@@ -336,7 +336,7 @@ def test_a_replayed_or_forged_command_is_refused_and_told_once(plant: Plant) -> 
         ear.disconnect()
         ear.loop_stop()
     (command,) = overheard
-    hostile = [command, command[:-1] + b"?", b"\x83 nonsense", bytes(600), bytes(60_000)]
+    hostile = [command, command[:-1] + bytes([command[-1] ^ 1]), b"\x83 nonsense", bytes(600), bytes(60_000)]
     with Monitor(parse_broker_url(plant.url), f"{ROOT}/event", opener=Opener(plant.keys)) as monitor:
         for message in hostile:
             publish.single(f"{ROOT}/command", message, qos=1, port=plant.mosquitto.port)

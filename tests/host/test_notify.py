@@ -411,7 +411,8 @@ def test_a_gap_without_explanation_is_told_as_the_ledger_has_it(desk: Callable[.
 def test_refused_messages_are_told_once_an_hour(
     desk: Callable[..., Desk], bench: Bench, pump: Node, tmp_path: Path
 ) -> None:
-    forged = Sealed(pump.topic("telemetry").encode(), pump.seal()[:-1] + b"\0", 1, False)
+    sealed = pump.seal()
+    forged = Sealed(pump.topic("telemetry").encode(), sealed[:-1] + bytes([sealed[-1] ^ 1]), 1, False)
     bench.take(pump.says(), forged, now=NOON - HOUR_MS)
     d = desk(table(), first=False)  # what was there before it began is not told
     d.run()
