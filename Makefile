@@ -17,7 +17,7 @@ plant: .venv/installed
 	rm -rf plant-of-20
 	$(BIN)/quaver plant run tools/plant_of_20.toml --output plant-of-20
 
-# Three workers on two cores: half of the time tests wait. The types are checked beside them: what mypy says comes last.
+# Four workers on two cores: half of the time tests wait. The types are checked beside them: what mypy says comes last.
 # While the system's parts are fetched, pytest reads all tests of a new clone once, and keeps them compiled for the workers.
 test: .venv/installed .venv/stubs
 	@{ test .venv/read -nt .venv/installed || $(BIN)/pytest --collect-only -q $(TARGETS) >.venv/read 2>&1; } & read=$$!; \
@@ -26,7 +26,7 @@ test: .venv/installed .venv/stubs
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/audit_locks.py
 	@($(TYPES)) >.venv/types.txt 2>&1 & types=$$!; \
-	$(BIN)/pytest -n 3 --dist worksteal -m "not nightly" $(TARGETS); tests=$$?; \
+	$(BIN)/pytest -n 4 --dist worksteal -m "not nightly" $(TARGETS); tests=$$?; \
 	wait $$types; types=$$?; cat .venv/types.txt; exit $$((tests || types))
 
 # What takes a processor most of a minute each, or shows on another board or size what `make test` shows on one; and more
