@@ -25,6 +25,7 @@ if False:  # types alone: never compiled
     from hal.chip.common import Hal
 
 MEASURES = "vibration current"
+AT_ONCE = True
 SETTINGS = "bus spi0\nrate_hz 8000\ndrdy_pin\nsensitivity_mv_g\na_per_v\nline_hz 50 60"
 
 _RESET = const(0x0011)

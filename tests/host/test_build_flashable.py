@@ -175,6 +175,10 @@ def test_a_configuration_is_judged_by_the_devices_own_rules(tmp_path):
             read_config(path)
         assert str(caught.value).startswith(f"{path}: ")
         assert "geheim" not in str(caught.value)
+    path.write_text('{"machine": {"tachometer_pin": 4}}')
+    assert read_config(path, "pico_w")
+    with pytest.raises(BuildError, match=r"machine\.tachometer_pin: an ESP32's interrupts wait for the capture's end"):
+        read_config(path, "esp32_s3")
     path.write_bytes(b'{"node": "\xff"}')
     with pytest.raises(BuildError, match=r"is not JSON \(not UTF-8\)"):
         read_config(path)

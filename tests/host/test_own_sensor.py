@@ -118,7 +118,9 @@ def test_a_driver_that_the_firmware_has_no_place_for_is_there_to_be_taken(
         read_config(path)
     config["vibration"]["sensitivity_mv_g"] = 100
     path.write_text(json.dumps(config))
-    assert read_config(path) == config
+    assert read_config(path) == config == read_config(path, "pico_w")
+    with pytest.raises(BuildError, match=r"vibration\.driver: an ESP32's interrupts wait for the capture's end"):
+        read_config(path, "esp32_c3")
     files = {**firmware_files("unix", config), **own_drivers(tmp_path / "drivers", "unix")}
     rig = (Attached("ads131m02", "spi0", "spi0_cs", ADS131M02()),)
     with UnixBoard(Setup(files=files, rig=rig)) as board:
