@@ -14,34 +14,35 @@ _NULL = const(0xF6)
 _BELOW_UINT8 = const(23)  # the most that fits into an initial byte
 
 
-def _put_group(buf: bytearray, at: int, members: "Any", record: "dict[str, Any]") -> "tuple[int, int]":
+def _put_group(buf: bytearray, at: int, members: "Any", record: "dict[str, Any]", left: int) -> "tuple[int, int]":
     """Write the positional array of `members`, without the nulls at its end, or nothing if none is there.
 
-    Returns the end, and how many of the members `record` has.
+    left: how many values of `record` are not written yet. Returns the end, and how many are left then.
     """
     get = record.get
-    known = 0
     count = 0
     last = 0
     head = at
     end = at = at + 1
-    for name, scale in members:
+    for place in range(0, len(members), 2):
         count += 1
-        value = get(name)
+        value = get(members[place])
         if value is None:
             buf[at] = _NULL
             at += 1
         else:
-            known += 1
             before = at
-            at = put_number(buf, at, value, scale)
+            at = put_number(buf, at, value, members[place + 1])
             if buf[before] != _NULL:
                 last = count
                 end = at
+            left -= 1
+            if not left:
+                break
     if not last:
-        return head, known
+        return head, left
     buf[head] = _ARRAY << 5 | last
-    return end, known
+    return end, left
 
 
 def _put_array(buf: bytearray, at: int, scales: "Any", values: "Any") -> int:
@@ -90,15 +91,23 @@ def encode(buf: bytearray, record: "dict[str, Any]", message_class: "str | None"
         table = TABLES[MESSAGE_CLASSES.index(message_class) if message_class is not None else record["kind"]]
         get = record.get
         present = 0
-        known = 0
+        left = 0
+        for value in record.values():
+            if value is not None:
+                left += 1
         at = 1
         for fields in (COMMON, table):
-            for key, name, form in fields:
+            for row in range(0, len(fields), 3):
+                if not left:
+                    break  # a third of the table is for few nodes
+                key = fields[row]
+                name = fields[row + 1]
+                form = fields[row + 2]
                 if name:
-                    value: "Any" = get(name)
+                    value = get(name)
                     if value is None:
                         continue
-                    known += 1
+                    left -= 1
                 start = at
                 if key <= _BELOW_UINT8:
                     buf[at] = key
@@ -107,8 +116,7 @@ def encode(buf: bytearray, record: "dict[str, Any]", message_class: "str | None"
                     at = put_head(buf, at, _UINT, key)
                 value_at = at
                 if not name:
-                    at, more = _put_group(buf, at, form, record)
-                    known += more
+                    at, left = _put_group(buf, at, form, record, left)
                 elif isinstance(form, str):
                     at = _put_value(buf, at, form, value)
                 else:
@@ -117,10 +125,7 @@ def encode(buf: bytearray, record: "dict[str, Any]", message_class: "str | None"
                     at = start
                 else:
                     present += 1
-        for value in record.values():
-            if value is not None:
-                known -= 1
-        if known:
+        if left:
             raise WireError("a field that is not of this class")
         if present > _BELOW_UINT8:  # of few nodes: the map's head is a byte longer
             for i in range(at, 1, -1):

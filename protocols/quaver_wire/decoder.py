@@ -197,7 +197,10 @@ def named(given: "Any", message_class: "str | None" = None) -> "dict[str, Any]":
         )
     record: "dict[str, Any]" = {}
     for fields in (COMMON, TABLES[kind]):
-        for key, name, form in fields:
+        for row in range(0, len(fields), 3):
+            key = fields[row]
+            name = fields[row + 1]
+            form = fields[row + 2]
             value = given.get(key)
             if value is None:
                 if form == "z":
@@ -250,11 +253,15 @@ def _value(name: str, form: "Any", value: "Any") -> "Any":
 def _group(record: "dict[str, Any]", key: int, members: "Any", values: "Any") -> None:
     if not isinstance(values, list):
         raise FieldError("{} is {}: expected an array of numbers".format(key, _shown(values)))
-    for (name, scale), value in zip(members, values):  # noqa: B905  MicroPython's has no `strict`
+    place = 0
+    for value in values[: len(members) >> 1]:
         if value is not None:
+            name = members[place]
+            scale = members[place + 1]
             if type(value) is not int:
                 raise _no_number(name, value)
             record[name] = value if scale == 1 else value / scale
+        place += 2
 
 
 def _numbers(name: str, form: "Any", values: "Any") -> "list[Any]":

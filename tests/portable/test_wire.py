@@ -16,6 +16,7 @@ from quaver_wire import cbor
 from quaver_wire.decoder import FieldError, VersionError, decode, loads
 from quaver_wire.fields import COMMON, MESSAGE_CLASSES, TABLES, WireError
 from quaver_wire.items import put_item
+from quaver_wire.names import rows
 from tests.programs import program
 
 VECTORS = Path(__file__).resolve().parents[2] / "protocols" / "vectors"
@@ -56,11 +57,11 @@ def values(form: Any) -> st.SearchStrategy[Any]:
 def records(draw: Any) -> tuple[str, dict[str, Any]]:
     kind = draw(st.integers(0, len(MESSAGE_CLASSES) - 1))
     record: dict[str, Any] = {"version": 2, "kind": kind}
-    for key, name, form in COMMON[2:] + TABLES[kind]:
+    for key, name, form in rows((*COMMON[6:], *TABLES[kind])):
         if name and draw(st.booleans()):
             record[name] = draw(values(form))
         elif not name:
-            for member, scale in form:
+            for member, scale in rows(form, 2):
                 if draw(st.booleans()):
                     record[member] = draw(numbers(scale))
         assert key >= 0
@@ -104,7 +105,7 @@ def reference(value: Any) -> bytes:
 def test_a_record_comes_back_as_it_was(given_record: tuple[str, dict[str, Any]]) -> None:
     message_class, record = given_record
     back = decode(encode(record), message_class)
-    unsaid = [name for _, name, form in TABLES[MESSAGE_CLASSES.index(message_class)] if form == "z"]
+    unsaid = [name for _, name, form in rows(TABLES[MESSAGE_CLASSES.index(message_class)]) if form == "z"]
     record = {**dict.fromkeys(unsaid, 0), **record}
     for name in ("args", "result"):
         if name in record:
@@ -120,9 +121,9 @@ def test_cbor2_reads_what_was_encoded_and_would_write_the_same(given_record: tup
 
 def test_a_record_may_have_more_fields_than_a_maps_first_byte_counts() -> None:
     record: dict[str, Any] = {"version": 2, "kind": 0, "node": "n", "abstained": "no line"}
-    record |= {name: 1 for _, name, form in (*COMMON[3:], *TABLES[0]) if form in ("u", "m", "z")}
-    record |= {name: [1.0] * len(form) for _, name, form in TABLES[0] if name and isinstance(form, tuple)}
-    record |= {name: 1 for _, none, form in TABLES[0] if not none for name, _ in form}
+    record |= {name: 1 for _, name, form in rows((*COMMON[9:], *TABLES[0])) if form in ("u", "m", "z")}
+    record |= {name: [1.0] * len(form) for _, name, form in rows(TABLES[0]) if name and isinstance(form, tuple)}
+    record |= {name: 1 for _, none, form in rows(TABLES[0]) if not none for name, _ in rows(form, 2)}
     data = encode(record)
     assert data[0] == 0xB8 and data[1] > 23
     assert cbor2.dumps(cbor2.loads(data), canonical=True) == data

@@ -13,11 +13,12 @@ from quaver_wire import cbor
 from quaver_wire.decoder import FieldError
 from quaver_wire.fields import TELEMETRY, WireError
 from quaver_wire.items import put_item
+from quaver_wire.names import rows
 from quaver_wire.primitives import put_head
 
 QUANTITIES = "quantities"
 _KEY = 99  # it comes last, for keys rise (RFC 8949, 4.2.1): nothing of _BEHIND is beside it
-_BEHIND = frozenset(name for key, name, _ in TELEMETRY if key > _KEY)
+_BEHIND = frozenset(name for key, name, _ in rows(TELEMETRY) if key > _KEY)
 _CLASS = "telemetry"
 _MAP, _FIELDS_MAX = 0xA0, 23  # of one initial byte, as quaver_wire.cbor writes them
 

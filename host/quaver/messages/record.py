@@ -14,7 +14,7 @@ from quaver.messages.decoding import decode as decoded
 from quaver_wire import decoder as wire
 from quaver_wire.cose import START as SEALED
 from quaver_wire.fields import EVENTS, FAULTS, LEVELS, LINES, MESSAGE_CLASSES, QUALITY, TABLES, WireError
-from quaver_wire.names import ENERGY, LINE, MACHINE, PHASES, ROLES, SIDEBANDS, STATES, ZONES
+from quaver_wire.names import ENERGY, LINE, MACHINE, PHASES, ROLES, SIDEBANDS, STATES, ZONES, rows
 from quaver_wire.reasons import words
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ CODES: Mapping[str, tuple[str, ...]] = {
 }
 _NAMED = {"energy": ENERGY, "phases": PHASES, "sidebands": SIDEBANDS}  # arrays whose places have names
 # Those of single precision; all others are whole numbers of a unit, and as short as they can be.
-_SINGLES = [name for table in TABLES for _, name, form in table if form == "f"]
+_SINGLES = [name for table in TABLES for _, name, form in rows(table) if form == "f"]
 QUANTITIES_MAX = 12  # of a record that have no field; protocols/README.md, key 99
 QUANTITY = re.compile(r"[a-z][a-z0-9_]{0,23}", re.ASCII)
 UNIT = re.compile(r"[!-~]{1,12}")

@@ -29,6 +29,7 @@ from quaver.twin.device import Device, aside
 from quaver.twin.records import Change, History, Measured, history
 from quaver.twin.replay import replay, replayed
 from quaver_wire.fields import LIMITED, TELEMETRY
+from quaver_wire.names import rows
 
 _ALARM = 2
 # What the store's data answer, and why not the rest.
@@ -37,7 +38,7 @@ _BY_LEARNING = ("machine.learn", "machine.running_g")
 _BY_SAMPLES = ("vibration", "machine.rpm", "machine.bearing", "machine.tachometer_pin", "machine.tachometer_pulses")
 _BY_WAVEFORM = ("vibration.band_low_hz", "vibration.band_high_hz", "machine.rpm", "machine.bearing")
 _BEARING = "machine.bearing"  # and that by spectra, too
-_STEPS = {name: steps for _, group, cells in TELEMETRY if group == "" for name, steps in cells}
+_STEPS = {name: steps for _, group, cells in rows(TELEMETRY) if group == "" for name, steps in rows(cells, 2)}
 
 
 @dataclass(frozen=True)
