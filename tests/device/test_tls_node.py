@@ -16,8 +16,10 @@ import pytest
 from quaver.board.interface import Board
 from quaver.board.spec import load_board
 from quaver.broker.address import parse_broker_url
-from quaver.build import firmware_files
+from quaver.build import firmware_files, own_drivers
 from quaver.emulator.identity import Identity
+from quaver.emulator.sensors.ads131m02 import ADS131M02, wired
+from quaver.files.carried import payload
 from quaver.fleet.keys import KeyStore
 from quaver.fleet.operator import Operator
 from quaver.messages.monitor import Monitor
@@ -25,6 +27,7 @@ from quaver.messages.record import Record
 from quaver.messages.sealing import Opener
 from quaver.plant.node import SLOW_SENSORS, healthy_machine, standard_rig
 from quaver.pytest_plugin import Target
+from quaver.recordings.sources import MotorCurrent
 from quaver_wire.cose import node_id
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -71,7 +74,12 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
         "wifi": {"ssid": "quaver", "password": "emulated"},
         "broker": {"host": host, "port": 1883, "user": "n1", "password": "secret", "ca": "/ca.pem"},
     }
-    files = firmware_files(board_target.board, config)
+    rig, own = standard_rig(healthy_machine()), {}
+    if board_target.where == "rp2040:":  # and a clamp, which an ESP32 does not take
+        config["current"] = {"cs": 20, "drdy_pin": 3, "a_per_v": 30, "line_hz": 50}
+        rig += wired(ADS131M02(MotorCurrent(8.0), mv_per_g=1000 / 30), "spi0", 20, 3)
+        own = own_drivers(payload("firmware", "extra"), spec.name)
+    files = firmware_files(board_target.board, config) | own
     files["device.key"] = json.dumps({"generation": 1, "key": KEY}).encode()
     files["ca.pem"] = ca.read_bytes()
     main = heaps.watched(files["main.py"]) if spec.tls_heap_budget else files["main.py"]
@@ -82,7 +90,7 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
     url = f"mqtts://{{}}@127.0.0.1:{broker.port}"
     reader = Monitor(parse_broker_url(url.format("ingest:another")), "+/+/+/+/+/telemetry", ca, Opener(keys))
     with reader:
-        board = start_board(files=files, rig=standard_rig(healthy_machine()), broker_port=broker.port, name="n1")
+        board = start_board(files=files, rig=rig, broker_port=broker.port, name="n1")
         records: list[Record] = []
 
         def measured(count: int) -> Callable[[], bool]:
@@ -107,6 +115,7 @@ def test_a_node_with_every_sensor_seals_and_obeys_over_tls(
         assert answer["rms_g"] == pytest.approx(records[0].values["rms_g"], rel=0.2)
         wait_until(measured(1), board, "a measurement after it")
     first = records[0].values
+    assert "current" not in config or first["current_a"] == pytest.approx(8.0, rel=0.01)
     assert {"temperature_c", "energy", "rms_g", "peaks", "lines"} <= set(first)
     assert b"does not fit" not in board.console() and b"memory" not in board.console()
     assert min(record.values["heap_free"] for record in records if "heap_free" in record.values) > 18_000
