@@ -138,3 +138,33 @@ def test_a_node_that_begins_anew_in_the_middle_is_answered_at_once(tmp_path: Pat
         asyncio.run(asyncio.wait_for(story(collector), 60))
         assert [one.message for one in spool.first(9, [NODE])] == [b"record"]
         assert (collector.counts.connections, collector.counts.failed) == (2, 1)
+
+
+def test_a_hail_that_crosses_the_answer_to_one_ends_nothing_and_a_second_one_does(tmp_path: Path) -> None:
+    """A gateway that takes longer than the second after which a node hails again."""
+    port = tmp_path / "port"
+    hail = frame(wired.hail(gatt.PENDING, NODE, 1))
+    record = bytes((gatt.RECORD_CLASSES.index("telemetry"), 0, 1)) + b"record"
+
+    async def story(collector: Collector) -> None:
+        cable = Cable(port)
+        task = asyncio.create_task(collect_line(Line(str(port)), collector, lambda line: None))
+        assert await cable.receive() == BYE
+        cable.send(hail + hail)
+        assert (await cable.receive())[0] == gatt.TIME
+        cable.send(frame(record))
+        assert await cable.receive() == gatt.ack(1)
+        cable.send(frame(bytes((gatt.END,))))
+        assert await cable.receive() == BYE
+        assert (collector.counts.connections, collector.counts.failed) == (1, 0)
+        cable.send(hail * 2)
+        assert (await cable.receive())[0] == gatt.TIME
+        cable.send(hail)  # that was lost on the line
+        assert await cable.receive() == BYE
+        assert (collector.counts.connections, collector.counts.failed) == (2, 1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    with Spool(tmp_path / "spool") as spool:
+        collector = Collector([NODE], LinkKeys("gw", []), spool, lambda: 5, lambda line: None, old_links=True)
+        asyncio.run(asyncio.wait_for(story(collector), 60))

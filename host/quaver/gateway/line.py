@@ -59,6 +59,7 @@ class LinePeer:
         self._lost = ""
         self._noise = noise
         self.hail: bytes | None = None  # which ended a connection
+        self._begun = False  # and nothing has come yet
         # Exclusive: with two readers, each would get half of what the node says.
         self._port: Any = serial.serial_for_url(
             line.where, line.baudrate, timeout=0, write_timeout=_WRITE_S, exclusive=True
@@ -94,7 +95,8 @@ class LinePeer:
         return message
 
     async def begin(self) -> None:
-        """Nothing to do: an open port hears."""
+        """An open port hears. What comes first may still be a hail."""
+        self._begun = True
 
     async def send(self, message: bytes, confirmed: bool = False) -> None:
         end = wired.put_frame(self._buffer, wired.GATEWAY, message)
@@ -104,8 +106,11 @@ class LinePeer:
         try:
             async with asyncio.timeout(SILENCE_S):
                 message = await self.heard()
+                if self._begun and message[0] == wired.HAIL:
+                    message = await self.heard()  # it hailed again before it had our answer; twice, and it has none
         except TimeoutError:
             raise SilentError("the node does not answer: it hails again when it is there") from None
+        self._begun = False
         if message[0] == wired.HAIL:
             self.hail = message
             raise LinkError("the connection was lost: the node begins a new one")
