@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_chip: differs by chip, so it runs on every --target")
     config.addinivalue_line("markers", "any_board: the same on every board, so of several --targets it runs on unix:")
     config.addinivalue_line("markers", "nightly_on(target, …): on these targets it is nightly")
-    config.addinivalue_line("markers", "slowest: takes over 5 s of a processor, so it begins first")
+    config.addinivalue_line("markers", "slowest: takes over 5 s of a processor or 15 s of waiting, so it begins first")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -92,10 +92,10 @@ def test_a_sensor_on_a_bus_that_the_board_has_not_is_told_and_the_node_runs(
     start_node: Callable[..., Board], client: Client, sensor: str
 ) -> None:
     wrong = {"vibration": "spi7", "temperature": "i2c7", "energy": "uart7"}[sensor]
-    start_node(rig(), {"interval_s": 1, sensor: {"bus": wrong}})
+    board = start_node(rig(), {"interval_s": 1, sensor: {"bus": wrong}})
     client.wait(lambda c: c.of("telemetry"), "a record")
     (text,) = {event["text"] for event in events(client, "config_invalid")}
-    assert text.startswith(f"{sensor}: board unix has no ")
+    assert text.startswith(f"{sensor}: board {board.board} has no ")
     assert not events(client, "task_restarted")
 
 

@@ -63,7 +63,7 @@ class Wired:
         write_link_keys(folder / "link.keys", "gw", plant._links("gw", ["n1"]))
         stack.callback(self.stop)
 
-    def node(self, where: str, damage: int = 0, echo: bool = False, **config: Any) -> Board:
+    def node(self, where: str, damage: int = 0, echo: bool = False, real_time: bool = False, **config: Any) -> Board:
         whole = {**BRANCH, "node": "n1", "link": "uart", "watchdog_s": 0, "energy": None, **config}
         files = wired_firmware(where, whole)
         [(generation, key)] = self.plant.keys.device_keys(NODE).items()
@@ -74,7 +74,9 @@ class Wired:
             if part.name == "tmp117" or (part.name == "iis3dwb" and config.get("vibration"))
         )
         rig = (*sensors, Attached("cable", "uart0", 0, Cable(self._port, damage=damage, echo=echo)))
-        board = self._stack.enter_context(open_board(where, Setup(files=files, rig=rig, name="n1")))
+        board = self._stack.enter_context(
+            open_board(where, Setup(files=files, rig=rig, name="n1", real_time=real_time))
+        )
         self.plant.boards["n1"] = board
         return board
 
@@ -118,10 +120,11 @@ def wired(mosquitto: Any, tmp_path: Path) -> Iterator[Wired]:
             print(f"{name}:\n{board.console().decode()[-2000:]}")
 
 
-@pytest.mark.timeout(600)  # a line takes its real time, and noise costs turns
+@pytest.mark.slowest
+@pytest.mark.timeout(600)  # noise costs turns, and after each the gateway waits twice as long
 def test_noise_a_restart_of_the_gateway_and_a_loss_of_power_cost_no_record(wired: Wired) -> None:
     plant = wired.plant
-    node = wired.node("unix:", damage=1500, interval_s=5, vibration=None)
+    node = wired.node("unix:", damage=1500, real_time=True, interval_s=0.3, vibration=None)
     wired.gateway()
 
     def more(count: int, what: str) -> None:
