@@ -32,7 +32,7 @@ from quaver.query.source import Place, Source
 from quaver.store.ledger import ledger
 from quaver.store.location import PostgresqlUrl, open_records
 from quaver_wire.fields import EVENTS, LIMITED, STATUS, TELEMETRY
-from quaver_wire.names import ENERGY
+from quaver_wire.names import ENERGY, rows
 from quaver_wire.spectrum import BINS
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -96,9 +96,9 @@ def readings(bench: Bench) -> list[Any]:
 
 def test_every_number_of_a_record_has_a_quantity() -> None:
     names = []
-    for _, name, form in (*TELEMETRY, *STATUS):
-        if isinstance(form, tuple) and form and isinstance(form[0], tuple):
-            names += [inner for inner, _ in form]
+    for _, name, form in rows((*TELEMETRY, *STATUS)):
+        if not name:
+            names += [inner for inner, _ in rows(form, 2)]
         elif isinstance(form, str):
             names.append(name)
     words = {"level", "quality", "zone", "machine", "fault", "state", "role", "abstained", "firmware", "board"}
