@@ -18,7 +18,7 @@ from quaver.errors import BrokerError
 from quaver.system.processor import processor_s
 
 _START_S = 10.0
-_ATTEMPTS = 20  # with other ports
+_ATTEMPTS = 20  # with another port each
 # Below those that a system gives to whoever asks for any, also for connections that go out: what is stopped for a while
 # finds its port free again.
 _PORTS = range(20_000, 32_768)
@@ -111,12 +111,11 @@ def free_port() -> int:
 
 def free_ports(count: int) -> list[int]:
     """Ports of loopback on which nobody listens, each another one. Raises BrokerError where too few are free."""
-    found: list[int] = []
-    for port in secrets.SystemRandom().sample(_PORTS, len(_PORTS)):
-        if len(found) == count:
-            break
+    found: set[int] = set()
+    for _ in range(_ATTEMPTS * count):
+        port = secrets.choice(_PORTS)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found.append(port)
-    else:
-        raise BrokerError(f"ports {_PORTS[0]} to {_PORTS[-1]} are in use; end what listens there")
-    return found
+            found.add(port)
+        if len(found) == count:
+            return list(found)
+    raise BrokerError(f"ports from {_PORTS[0]} to {_PORTS[-1]} are in use; end what listens there")

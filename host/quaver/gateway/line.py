@@ -59,7 +59,7 @@ class LinePeer:
         self._lost = ""
         self._noise = noise
         self.hail: bytes | None = None  # which ended a connection
-        self._begun = False  # and nothing has come yet
+        self._begun = False  # whether a connection has, in which nothing has come yet
         # Exclusive: with two readers, each would get half of what the node says.
         self._port: Any = serial.serial_for_url(
             line.where, line.baudrate, timeout=0, write_timeout=_WRITE_S, exclusive=True
