@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import tty
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,20 @@ def test_boot_and_main_run_from_flash_and_again_after_a_reset():
         board.reset(run=False)
         assert board.exec("print(open('kept').read(), 'one' in dir())") == "here False\n"
         assert board.console().count(b"boot\r\n") == 2
+
+
+def test_one_that_is_being_started_is_not_at_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait for it; for one at its prompt they would not, and one that wakes would come late."""
+    setraw, found = tty.setraw, []
+
+    def looked_at(fd: int) -> None:
+        setraw(fd)
+        found.append(board._guest.at_prompt())
+
+    with UnixBoard(Setup()) as board:
+        monkeypatch.setattr("quaver.emulator.unix_guest.tty.setraw", looked_at)
+        board.reset(run=False)
+    assert found == [False]
 
 
 def test_console_leaves_out_what_exec_printed():

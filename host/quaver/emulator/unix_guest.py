@@ -312,14 +312,15 @@ class Guest:
         self._printed_cr = False
 
         self._link, far = socket.socketpair()
-        self._master, slave = os.openpty()
+        master, slave = os.openpty()
         tty.setraw(slave)
         modes = termios.tcgetattr(slave)
         modes[3] |= termios.ISIG  # which says that it runs something, see `at_prompt`, and makes no signal
         for key in (termios.VINTR, termios.VQUIT, termios.VSUSP):
             modes[6][key] = b"\0"
         termios.tcsetattr(slave, termios.TCSANOW, modes)
-        os.set_blocking(self._master, False)
+        os.set_blocking(master, False)
+        self._master = master  # not before its mode says that it runs something: others may look, and not wait for it
         boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, RETAINED, globals())"
         heap = self._spec.heap + _SHIM_HEAP + (_RADIO_HEAP if self._radio is not None else 0)
         arguments = ["-i", "-X", f"heapsize={heap}", "-c", boot]
