@@ -123,7 +123,7 @@ def test_one_that_is_being_started_is_not_at_its_prompt(monkeypatch: pytest.Monk
         found.append(board._guest.at_prompt())
 
     with UnixBoard(Setup()) as board:
-        monkeypatch.setattr("quaver.emulator.unix_guest.tty.setraw", looked_at)
+        monkeypatch.setattr(tty, "setraw", looked_at)
         board.reset(run=False)
     assert found == [False]
 

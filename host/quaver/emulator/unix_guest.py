@@ -25,10 +25,8 @@ import socket
 import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
-import tty
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +37,7 @@ from quaver.board.spec import BoardSpec, I2cBus, SpiBus
 from quaver.emulator.clock import FOREVER, Clock
 from quaver.emulator.identity import Identity
 from quaver.emulator.shim import shim_folder
+from quaver.emulator.unix_pty import at_prompt, open_pty
 from quaver.emulator.unix_wires import SPI_READ, SPI_WRITE, Wires
 from quaver.emulator.wifi import Wifi
 from quaver.errors import BoardError
@@ -229,11 +228,7 @@ class Guest:
         self.wake()
 
     def at_prompt(self) -> bool:
-        """Whether MicroPython waits for a line: only while it runs something is Ctrl-C a signal on its pty."""
-        try:
-            return not termios.tcgetattr(self._master)[3] & termios.ISIG
-        except (termios.error, ValueError):
-            return False
+        return at_prompt(self._master)
 
     @property
     def now(self) -> int:
@@ -312,15 +307,7 @@ class Guest:
         self._printed_cr = False
 
         self._link, far = socket.socketpair()
-        master, slave = os.openpty()
-        tty.setraw(slave)
-        modes = termios.tcgetattr(slave)
-        modes[3] |= termios.ISIG  # which says that it runs something, see `at_prompt`, and makes no signal
-        for key in (termios.VINTR, termios.VQUIT, termios.VSUSP):
-            modes[6][key] = b"\0"
-        termios.tcsetattr(slave, termios.TCSANOW, modes)
-        os.set_blocking(master, False)
-        self._master = master  # not before its mode says that it runs something: others may look, and not wait for it
+        self._master, slave = open_pty()
         boot = f"__import__('quaver_boot').start({far.fileno()}, {self._flash}, RETAINED, globals())"
         heap = self._spec.heap + _SHIM_HEAP + (_RADIO_HEAP if self._radio is not None else 0)
         arguments = ["-i", "-X", f"heapsize={heap}", "-c", boot]
