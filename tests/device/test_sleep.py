@@ -167,8 +167,8 @@ def test_waking_is_no_boot_and_an_alarm_goes_at_once(where: str, sleeper: Callab
     )  # no number twice, and none missing
     uptimes = [opened.record["uptime_ms"] for opened in records if "rms_g" in opened.record]
     late = [(a, b) for a, b in pairwise(uptimes[1:]) if not 0.9 < (b - a) / 1000 / INTERVAL_S < 1.1]
-    others = [(opened.record["uptime_ms"], opened.record["quality"]) for opened in records]
-    assert not late, f"{late} of {others}"
+    told = [(opened.record["uptime_ms"], opened.record["quality"]) for opened in records]
+    assert not late, f"{late} of {told}"
     apart = [after - before for (before, _), (after, _) in pairwise(gateway.of("telemetry"))]
     between = [gap for gap in apart if gap > INTERVAL_S / 2]  # the others are of one visit
     assert between and all(gap > (RECORDS - 1) * INTERVAL_S - 10 for gap in between[1:]), apart
