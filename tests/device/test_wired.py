@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from quaver.bench.ports import free_port
 from quaver.board.interface import Board
 from quaver.board.spec import load_board, render_board
 from quaver.broker.address import BrokerUrl
@@ -57,8 +58,7 @@ class Wired:
         self._folder = folder
         self._stack = stack
         self._process: subprocess.Popen[str] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         (folder / "nodes.json").write_text(json.dumps({NODE.hex(): f"{PLACE}/n1"}))
         write_link_keys(folder / "link.keys", "gw", plant._links("gw", ["n1"]))
         stack.callback(self.stop)

@@ -1,14 +1,12 @@
 """The Mosquitto that tests and benches start: it keeps what it has over a restart, and says why it does not start."""
 
-import socket
 from pathlib import Path
 
 import paho.mqtt.publish as publish
 import paho.mqtt.subscribe as subscribe
 import pytest
 
-from quaver.bench import mosquitto
-from quaver.bench.mosquitto import Mosquitto, free_ports
+from quaver.bench.mosquitto import Mosquitto
 from quaver.errors import BrokerError
 
 
@@ -32,13 +30,3 @@ def test_why_it_does_not_start_is_told(tmp_path: Path) -> None:
         second.port = first.port  # it was its own before, and somebody took it meanwhile
         with pytest.raises(BrokerError, match="in use"):
             second.start()
-
-
-def test_free_ports_are_all_different_and_nobody_else_gets_them_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as any_port:
-        assert any_port.getsockname()[1] not in mosquitto._PORTS
-    ports = free_ports(200)
-    assert len(set(ports)) == 200
-    monkeypatch.setattr(mosquitto, "_PORTS", range(ports[0], ports[0] + 1))
-    with socket.create_server(("127.0.0.1", ports[0])), pytest.raises(BrokerError, match="are in use"):
-        free_ports(1)

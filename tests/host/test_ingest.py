@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from fleet import HOUR_MS, PLACE, Node, encoded, publish
 
+from quaver.bench.ports import free_port
 from quaver.broker.address import BrokerUrl
 from quaver.broker.link import LinkLost
 from quaver.broker.reader import Message, MqttSession
@@ -689,10 +690,7 @@ def test_failures_are_one_line(mosquitto: Any, tmp_path: Path, keys: KeyStore, c
 
 @pytest.fixture
 def closed_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port()
 
 
 def test_a_file_that_may_not_grow_ends_ingest_with_its_store_whole(

@@ -9,6 +9,7 @@ import cbor2
 import paho.mqtt.publish as publish
 import pytest
 
+from quaver.bench.ports import free_port
 from quaver.broker.address import BrokerUrl
 from quaver.broker.client import SILENCE_S
 from quaver.broker.embedded import EmbeddedBroker
@@ -260,8 +261,7 @@ def test_broker_restart(mosquitto) -> None:
 
 
 def test_broker_down() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     with pytest.raises(BrokerError, match=rf"broker mqtt://127.0.0.1:{port}: Connection refused; start it"):
         Monitor(BrokerUrl("127.0.0.1", port)).start()
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fleet import HOUR_MS, Node
 from test_ingest import FAN, Bench
 
-from quaver.bench.mosquitto import free_port
+from quaver.bench.ports import free_port
 from quaver.bridge.notify.alarms import Alarms
 from quaver.bridge.notify.message import LISTED, Message
 from quaver.bridge.notify.notifier import Notifier, notifiers

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from quaver.bench.ports import free_port
 from quaver.emulator.bus import Attached
 from quaver.emulator.rp2040 import Rp2040Board
 from quaver.emulator.rp2040.bluetooth import RadioBus
@@ -333,9 +334,7 @@ def test_wifi_reaches_the_broker_port(board: Rp2040Board, listener: socket.socke
 
 
 def test_a_refused_connection_is_an_oserror(board: Rp2040Board) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    code = program(__file__, "refused", port=port)
+    code = program(__file__, "refused", port=free_port())
     assert board.exec(code, timeout=60) == "refused True\n"
 
 

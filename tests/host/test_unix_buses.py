@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from quaver.bench.ports import free_port
 from quaver.emulator.bus import Attached
 from quaver.emulator.setup import Setup
 from quaver.emulator.targets import open_board
@@ -315,9 +316,7 @@ def test_port_1883_of_the_host_is_the_broker_it_set_up():
 
 
 def test_a_peer_that_refuses_is_an_error_at_once(board):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    text = board.exec(_JOIN + program(__file__, "refused", port=port))
+    text = board.exec(_JOIN + program(__file__, "refused", port=free_port()))
     assert text == "111\n111\n"
 
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import socket
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from quaver.bench.ports import free_port
 from quaver.broker.address import BrokerUrl
 from quaver.errors import BrokerError
 from quaver.system.processor import processor_s
 
 _START_S = 10.0
 _ATTEMPTS = 20  # with another port each
-# Below those that a system gives to whoever asks for any, also for connections that go out: what is stopped for a while
-# finds its port free again.
-_PORTS = range(20_000, 32_768)
 # As docs/mosquitto.md has it, but for who may connect.
 _SETTINGS = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000"
 
@@ -103,19 +98,3 @@ class Mosquitto:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def free_port() -> int:
-    return free_ports(1)[0]
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback on which nobody listens, each another one. Raises BrokerError where too few are free."""
-    found: set[int] = set()
-    for _ in range(_ATTEMPTS * count):
-        port = secrets.choice(_PORTS)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            found.add(port)
-        if len(found) == count:
-            return list(found)
-    raise BrokerError(f"ports from {_PORTS[0]} to {_PORTS[-1]} are in use; end what listens there")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from quaver.bench.mosquitto import free_ports
+from quaver.bench.ports import free_ports
 from quaver.broker.address import BrokerUrl, NatsUrl
 from quaver.errors import BrokerError
 from quaver.files.pinned import Artifact, Package, fetch

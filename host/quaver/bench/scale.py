@@ -7,7 +7,6 @@ nearly the same figures.
 
 from __future__ import annotations
 
-import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pathlib import Path
 from quaver.bench import Figure
 from quaver.bench.ingest import NODES, measure, sealed_records
 from quaver.bench.mosquitto import Mosquitto
+from quaver.bench.ports import free_port
 from quaver.bench.postgresql import SAFE, Postgresql
 from quaver.bridge.open_messages import OpenMessages
 from quaver.bridge.run import expect_many_objects
@@ -102,9 +102,9 @@ def _opcua(folder: Path) -> Sink:
     """One whose server no client has asked for anything."""
     from quaver.bridge.opcua import OpcUaNodes
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = f"127.0.0.1:{free.getsockname()[1]}"
-    return OpcUaNodes(OpcUa(listen=listen, anonymous=True), folder / "empty", folder / "opcua.state")
+    return OpcUaNodes(
+        OpcUa(listen=f"127.0.0.1:{free_port()}", anonymous=True), folder / "empty", folder / "opcua.state"
+    )
 
 
 def _sink(name: str, sink: Sink, path: Path, records: int) -> Figure:

@@ -14,7 +14,7 @@ from test_notify import tls
 
 from quaver.alarms.engine import Engine
 from quaver.alarms.security import SecurityEvent
-from quaver.bench.mosquitto import free_port
+from quaver.bench.ports import free_port
 from quaver.errors import PageError
 from quaver.serve.syslog import Forwarder, Receiver, message, parse_receiver
 from tests.waiting import wait_until
